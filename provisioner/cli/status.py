@@ -22,7 +22,6 @@ from provisioner.cli.support.session import overview_of
 from provisioner.cli.support.terminal import ListedWord, Place
 from provisioner.cli.support.texts import HOSTS_KEEP, code_with_held, held_documents, print_held
 from provisioner.desired.limit import parse_limits
-from provisioner.operations.questions.availability import AvailabilityAsked, AvailabilityReport, availability_of
 from provisioner.operations.questions.overview import Overview
 from provisioner.operations.questions.packages import package_standings, read_packages
 from provisioner.plan.guards.policy import named
@@ -34,6 +33,7 @@ from provisioner.report.facilities import change_lines, facility_document, packa
 from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
 
 if TYPE_CHECKING:
+    from provisioner.operations.questions.availability import AvailabilityReport
     from provisioner.record.availability.since import PathSince
 
 _FILE = Place(path_type=Path)
@@ -193,6 +193,9 @@ def availability(
 
     Example: provisioner -i DIR availability --by province --from 2021-05-03 --until 2021-05-10 --against-before
     """
+    # `status`, which stands here as well, needs no database where nothing is recorded yet.
+    from provisioner.operations.questions.availability import AvailabilityAsked, availability_of  # noqa: PLC0415
+
     moment = as_of or now()
     asked = AvailabilityAsked(
         span_of(begin, until, moment), moment, GroupedBy(by), parse_limits(limits), before=against_before

@@ -1,1 +1,1 @@
-"""What changes something or takes long. Imports all below."""
+"""Operations that change something or take long. Imports all rooms below."""

@@ -1,1 +1,1 @@
-"""A branch followed and applied."""
+"""The agent, which follows a branch and applies it."""

@@ -1,8 +1,7 @@
-"""The file that says what an agent follows, whom it believes, and where it tells what it did. Pure.
+"""The settings of an agent, and the proof of its webhook. Pure.
 
-The webhook of a forge: it wakes the agent, and nothing else. What it brings is read to its end and not used. Pure.
-
-GitHub and Forgejo sign the body (HMAC-SHA-256); GitLab sends the secret itself.
+A webhook wakes the agent and does nothing else; its content is not used. GitHub and Forgejo sign the body
+(HMAC-SHA-256), GitLab sends the secret itself.
 """
 
 from __future__ import annotations
@@ -28,27 +27,6 @@ MOST_BODY: Final = 1024 * 1024
 SIGNATURES: Final = ("HTTP_X_HUB_SIGNATURE_256", "HTTP_X_GITEA_SIGNATURE", "HTTP_X_FORGEJO_SIGNATURE")
 TOKEN: Final = "HTTP_X_GITLAB_TOKEN"  # noqa: S105 (a header's name)
 _PREFIX: Final = "sha256="
-
-
-def is_genuine(headers: Mapping[str, object], body: bytes, secret: Secret) -> bool:
-    """Whether whoever sent a body knows the secret.
-
-    Args:
-        headers: as WSGI has them.
-        body: all of it.
-        secret: that the forge was given.
-    """
-    key = secret.reveal().encode()
-    expected = hmac.new(key, body, hashlib.sha256).hexdigest().encode()
-    signed = [str(headers[name]).removeprefix(_PREFIX) for name in SIGNATURES if name in headers]
-    # Every comparison takes as long as any other, and all are made.
-    matches = [hmac.compare_digest(one.encode("utf-8", "replace"), expected) for one in signed]
-    if TOKEN in headers:
-        given = hashlib.sha256(str(headers[TOKEN]).encode("utf-8", "replace")).digest()
-        matches.append(hmac.compare_digest(given, hashlib.sha256(key).digest()))
-    return any(matches)
-
-
 _ID: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SCP: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9_/~][A-Za-z0-9._/~-]*")
 _SSH: Final = re.compile(
@@ -65,7 +43,7 @@ _REQUIRED: Final = ("inventory", "remote", "signers")
 _FORGE: Final = {"kind", "url", "project", "token"}
 _KNOWN: Final = _TEXTS | set(_NUMBERS) | _SWITCHES | {"forge"}
 _SIGNED: Final = ("tip", "each")
-_SHOWN: Final = 80
+_SHOWN_TEXT: Final = 80
 _EXAMPLE: Final = (
     'e.g. inventory = "vn", remote = "https://git.example.com/noc/inventory.git", signers = "allowed-signers"'
 )
@@ -123,6 +101,25 @@ class AgentSettings:
         """The digest of what a refusal rests on; `signers` is the text of the file of allowed signers."""
         parts = [self.inventory, self.remote, self.branch, self.folder, self.each, self.goes_back, signers]
         return "sha256:" + hashlib.sha256(canonical(parts).encode()).hexdigest()
+
+
+def is_genuine(headers: Mapping[str, object], body: bytes, secret: Secret) -> bool:
+    """Whether whoever sent a body knows the secret.
+
+    Args:
+        headers: as WSGI has them.
+        body: all of it.
+        secret: that the forge was given.
+    """
+    key = secret.reveal().encode()
+    expected = hmac.new(key, body, hashlib.sha256).hexdigest().encode()
+    signed = [str(headers[name]).removeprefix(_PREFIX) for name in SIGNATURES if name in headers]
+    # Every comparison takes as long as any other, and all are made.
+    matches = [hmac.compare_digest(one.encode("utf-8", "replace"), expected) for one in signed]
+    if TOKEN in headers:
+        given = hashlib.sha256(str(headers[TOKEN]).encode("utf-8", "replace")).digest()
+        matches.append(hmac.compare_digest(given, hashlib.sha256(key).digest()))
+    return any(matches)
 
 
 def read_agent_settings(text: str, file: str) -> AgentSettings:
@@ -183,6 +180,28 @@ def _refuse_forms(values: Mapping[str, str], file: str) -> None:
         _refuse(f"{file}: webhook_secret is there and listen is not", 'write where it listens, e.g. listen = "9465"')
 
 
+def _is_ssh(remote: str) -> bool:
+    return remote.startswith("ssh://") or _SCP.fullmatch(remote) is not None
+
+
+def _forge(listed: object, file: str, folder: Path) -> dict[str, object]:
+    if not isinstance(listed, dict) or not all(isinstance(one, str) and one for one in listed.values()):
+        _refuse(f"{file}: forge is no table of texts", "write [forge] and below it kind, url, project and token")
+    if unknown := sorted(set(listed) - _FORGE):
+        _refuse(
+            f"{file}: {printable(unknown[0], _SHOWN_TEXT)} is no setting of [forge]",
+            f"they are {', '.join(sorted(_FORGE))}",
+        )
+    if lacking := sorted(_FORGE - set(listed)):
+        _refuse(f"{file}: [forge] has no {lacking[0]}", "write kind, url, project and token (a file)")
+    place = place_of({}, kind=listed["kind"], url=listed["url"], project=listed["project"])
+    return {"forge": place, "forge_token": folder / listed["token"]}
+
+
+def _refuse(message: str, hint: str) -> NoReturn:
+    raise UsageError(message, hint=hint)
+
+
 def is_remote(text: str) -> bool:
     """Whether a text is the address of a Git remote: encrypted but on this machine, with no login in it."""
     if text.startswith("/"):
@@ -196,24 +215,3 @@ def is_remote(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_ssh(remote: str) -> bool:
-    return remote.startswith("ssh://") or _SCP.fullmatch(remote) is not None
-
-
-def _forge(listed: object, file: str, folder: Path) -> dict[str, object]:
-    if not isinstance(listed, dict) or not all(isinstance(one, str) and one for one in listed.values()):
-        _refuse(f"{file}: forge is no table of texts", "write [forge] and below it kind, url, project and token")
-    if unknown := sorted(set(listed) - _FORGE):
-        _refuse(
-            f"{file}: {printable(unknown[0], _SHOWN)} is no setting of [forge]", f"they are {', '.join(sorted(_FORGE))}"
-        )
-    if lacking := sorted(_FORGE - set(listed)):
-        _refuse(f"{file}: [forge] has no {lacking[0]}", "write kind, url, project and token (a file)")
-    place = place_of({}, kind=listed["kind"], url=listed["url"], project=listed["project"])
-    return {"forge": place, "forge_token": folder / listed["token"]}
-
-
-def _refuse(message: str, hint: str) -> NoReturn:
-    raise UsageError(message, hint=hint)

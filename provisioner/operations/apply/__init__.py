@@ -1,1 +1,1 @@
-"""A run: begun, journalled, resumed, rolled back, recorded."""
+"""A run that changes hosts: approved, journalled, resumed, rolled back, recorded."""

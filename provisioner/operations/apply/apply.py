@@ -1,8 +1,6 @@
-"""A plan applied to the hosts that change. Above `pipeline`, which makes the plan.
+"""Plans applied, unfinished runs resumed or aborted, hosts rolled back.
 
-The last unfinished run taken up again, or ended by hand.
-
-Hosts returned to the state before a run: a transaction with the same checks, gate and switch.
+A rollback is a transaction with the same checks, gate and switch.
 """
 
 from __future__ import annotations
@@ -58,6 +56,15 @@ _NAMED = 3
 _NEW_HOST = (
     "if it is new, plan again and say so, as a saved plan takes no allowance: plan --allow trust=NUMBER --out FILE"
 )
+
+
+@dataclass(frozen=True)
+class RollbackPlan:
+    """What a rollback would do: by host, the run whose change is undone and when that state was kept."""
+
+    hosts: Mapping[str, tuple[str, datetime]]
+    facts: Mapping[str, HostFacts]
+    unreadable: Mapping[str, HostError]
 
 
 def apply_plan(
@@ -130,6 +137,14 @@ def _refuse(plan: Plan, saved: Saved | None, stale: Mapping[str, list[str]], opt
         raise PolicyError("the plan was made with a limit that cuts through hosts with other changes", hint=hint)
 
 
+def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> Job:
+    files, facts = session.files[spec.id], planned.facts[spec.id]
+    changes = tuple(change for change in planned.plan.pending if change.host == spec.id)
+    beside = relays_beside(spec, session.state.hosts.values())
+    job = Job(spec, files, facts, expected, changes=changes, carrier=beside)
+    return with_program(session, job, facts.arch) if needs_program(spec, changes) else job
+
+
 def _others(planned: Planned, stale: Mapping[str, list[str]], *, reviewed: bool) -> tuple[HostResult, ...]:
     """The hosts that are not changed: those that moved, could not be read, or are as desired."""
     results = []
@@ -152,14 +167,6 @@ def _as_desired(host: str, armed: ArmedChange | None) -> HostResult:
         return HostResult(host, HostOutcome.UNCHANGED)
     cause = f"run {armed.run} waits for its confirmation: {armed.who or 'of somebody'}"
     return HostResult(host, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.LOCKED)
-
-
-def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> Job:
-    files, facts = session.files[spec.id], planned.facts[spec.id]
-    changes = tuple(change for change in planned.plan.pending if change.host == spec.id)
-    beside = relays_beside(spec, session.state.hosts.values())
-    job = Job(spec, files, facts, expected, changes=changes, carrier=beside)
-    return with_program(session, job, facts.arch) if needs_program(spec, changes) else job
 
 
 def resume(session: Session, options: RunOptions = USUAL) -> Applied:
@@ -214,16 +221,6 @@ def abort(session: Session) -> Applied:
     return replace(_of_some(session, applied), warnings=journal.warnings)
 
 
-def _of_some(session: Session, applied: Applied) -> Applied:
-    """A run taken up again, with the hosts that it was not about."""
-    hosts = session.state.hosts.keys() - {result.host for result in applied.results}
-    return replace(applied, left_out=tuple(sorted(hosts)))
-
-
-def _held_back(host: str) -> HostResult:
-    return HostResult(host, HostOutcome.NOT_STARTED, "the run was ended by hand")
-
-
 def _jobs_of(session: Session, last: Unfinished) -> tuple[list[Job], list[HostResult]]:
     """The jobs of a run's hosts that are not through, and the results of those that cannot be asked."""
     names = [host for wave in last.intent.waves for host in wave.hosts]
@@ -255,13 +252,14 @@ def _job_again(session: Session, spec: HostSpec, facts: HostFacts | None, last: 
     return with_program(session, job, facts.arch) if facts is not None and ships else job
 
 
-@dataclass(frozen=True)
-class RollbackPlan:
-    """What a rollback would do: by host, the run whose change is undone and when that state was kept."""
+def _held_back(host: str) -> HostResult:
+    return HostResult(host, HostOutcome.NOT_STARTED, "the run was ended by hand")
 
-    hosts: Mapping[str, tuple[str, datetime]]
-    facts: Mapping[str, HostFacts]
-    unreadable: Mapping[str, HostError]
+
+def _of_some(session: Session, applied: Applied) -> Applied:
+    """A run taken up again, with the hosts that it was not about."""
+    hosts = session.state.hosts.keys() - {result.host for result in applied.results}
+    return replace(applied, left_out=tuple(sorted(hosts)))
 
 
 def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:

@@ -1,8 +1,7 @@
-"""The approvals of a saved plan: read from a folder, held against what the plan needs, before anything is touched.
+"""Approvals of a saved plan: read, required before an apply, made.
 
-What goes with a saved plan's changes to a carrier whose own people have to have approved them.
-
-An approval made: what is signed, by whom, and the file that holds it.
+Approvals are read from a folder and compared with the plan's needs before anything is touched. If a carrier's own
+people approve its changes, a warrant goes with the plan to the carrier's node.
 """
 
 from __future__ import annotations
@@ -49,6 +48,7 @@ from provisioner.record.entries import RecordedApproval
 
 FOLDER: Final = "approvals"
 """Where approvals are in an inventory's folder, unless another one is named."""
+
 _ENDING: Final = ".json"
 _PLAN_ENDING: Final = ".plan.json"
 _MOST_FILES: Final = 1000
@@ -58,6 +58,7 @@ _SAVE_FIRST: Final = (
     "save the plan, have that file approved, and apply it: provisioner plan --out plan.json, provisioner approve"
     " plan.json --as ID --key FILE, provisioner apply plan.json"
 )
+_MOST_IN_WARRANT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,30 @@ class ApprovalFiles:
     folder: Path | None = None
     files: Mapping[str, Approval] = field(default_factory=dict)
     odd: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    """What somebody is about to approve.
+
+    Attributes:
+        person: the approver's id.
+        roles: as what; all that the person has where none is named.
+        at: the moment that is signed.
+    """
+
+    person: str
+    roles: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalMade:
+    """An approval that was written: its file, and the key that signed it."""
+
+    approval: Approval
+    file: Path
+    key: SshPublicKey
 
 
 def approval_files(root: Path, named: Path | None) -> ApprovalFiles:
@@ -97,7 +122,7 @@ def approval_files(root: Path, named: Path | None) -> ApprovalFiles:
     for entry in entries:
         name = printable(entry.name, _SHOWN)
         try:
-            files[name] = approval_in(_bytes(entry))
+            files[name] = approval_in(_bytes_of(entry))
         except OSError as error:
             odd[name] = f"cannot be read: {error.strerror}"
         except ApprovalFormError as error:
@@ -109,7 +134,7 @@ def _is_one(name: str) -> bool:
     return name.endswith(_ENDING) and not name.endswith(_PLAN_ENDING) and not name.startswith(".")
 
 
-def _bytes(entry: os.DirEntry[str]) -> bytes:
+def _bytes_of(entry: os.DirEntry[str]) -> bytes:
     if entry.is_symlink():
         raise ApprovalFormError("is a link, which is not followed")
     return read_regular(entry.path, most=MAX_APPROVAL_BYTES)
@@ -118,9 +143,6 @@ def _bytes(entry: os.DirEntry[str]) -> bytes:
 def kept_plan_name(meaning: str) -> str:
     """What a plan is called that is kept beside its approvals, so that what moved can be said later."""
     return f"{file_stem(meaning)}{_PLAN_ENDING}"
-
-
-# --- before a plan is applied ---------------------------------------------------------------------
 
 
 def refuse_unapproved(
@@ -168,13 +190,6 @@ def _of_started(needs: Sequence[ApprovalNeed], without: Sequence[str]) -> list[A
     return [need for need in of_others if need.hosts]
 
 
-def _recorded(given: GivenApproval) -> RecordedApproval:
-    approval = given.approval
-    return RecordedApproval(
-        approval.approver, approval.roles, given.key.fingerprint, approval.at_text, approval.meaning, approval.plan
-    )
-
-
 def _lacking(saved: Saved, there: ApprovalFiles, result: Approved) -> PolicyError:
     """Who is still needed, what does not count and why, and what moved since another plan was approved."""
     still = list(dict.fromkeys(one.words for one in result.lacking))
@@ -190,11 +205,6 @@ def _lacking(saved: Saved, there: ApprovalFiles, result: Approved) -> PolicyErro
     looked = f"looked for in {there.folder}" if there.folder else f"there is no {FOLDER}/ in the inventory"
     hint = f"let them read it and sign: provisioner approve FILE --as ID --key KEY ({looked})"
     return PolicyError("; ".join(said), hint=hint)
-
-
-def _some(items: Sequence[str]) -> str:
-    more = f"; and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
-    return "; ".join(items[:_NAMED]) + more
 
 
 def _moved_since(there: ApprovalFiles, meaning: str, saved: Saved) -> str:
@@ -223,7 +233,16 @@ def _words(compared: BetweenPlans) -> str:
     return f"since then {number} moved: {_some([printable(text) for text in moved])}"
 
 
-_MOST: Final = 100
+def _some(items: Sequence[str]) -> str:
+    more = f"; and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
+    return "; ".join(items[:_NAMED]) + more
+
+
+def _recorded(given: GivenApproval) -> RecordedApproval:
+    approval = given.approval
+    return RecordedApproval(
+        approval.approver, approval.roles, given.key.fingerprint, approval.at_text, approval.meaning, approval.plan
+    )
 
 
 def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> bytes:
@@ -244,38 +263,11 @@ def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> b
     inventory, basis = session.inventory.settings.id, saved.basis
     there = approval_files(session.root, named).files.values()
     of_plan = [one for one in there if (one.inventory, one.meaning) == (inventory, basis.meaning)]
-    newest = sorted(of_plan, key=lambda one: (one.at, one.approver), reverse=True)[:_MOST]
+    newest = sorted(of_plan, key=lambda one: (one.at, one.approver), reverse=True)[:_MOST_IN_WARRANT]
     if not newest:
         return b""
     programs = {host: program_sums(session.state.hosts[host]) for host in basis.changing if host in session.state.hosts}
     return warrant_bytes(inventory, basis, programs, newest)
-
-
-_SHOWN_made = 80
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovalAsked:
-    """What somebody is about to approve.
-
-    Attributes:
-        person: the approver's id.
-        roles: as what; all that the person has where none is named.
-        at: the moment that is signed.
-    """
-
-    person: str
-    roles: tuple[str, ...]
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovalMade:
-    """An approval that was written: its file, and the key that signed it."""
-
-    approval: Approval
-    file: Path
-    key: SshPublicKey
 
 
 def approval_to_sign(session: Session, plan: WrittenPlan, asked: ApprovalAsked) -> Approval:
@@ -289,7 +281,7 @@ def approval_to_sign(session: Session, plan: WrittenPlan, asked: ApprovalAsked) 
     has = {role for one in entries for role in one.roles}
     if other := sorted(set(asked.roles) - has):
         hint = f"{asked.person} approves as {', '.join(sorted(has))}"
-        raise UsageError(f"{asked.person} does not approve as {printable(other[0], _SHOWN_made)}", hint=hint)
+        raise UsageError(f"{asked.person} does not approve as {printable(other[0], _SHOWN)}", hint=hint)
     return Approval(
         inventory=session.inventory.settings.id,
         meaning=plan.basis.meaning,
@@ -298,16 +290,6 @@ def approval_to_sign(session: Session, plan: WrittenPlan, asked: ApprovalAsked) 
         roles=tuple(sorted(set(asked.roles) or has)),
         at=asked.at.astimezone(UTC).replace(microsecond=0),
     )
-
-
-def _entries(session: Session, person: str) -> list[Approver]:
-    known = session.inventory.approvers
-    entries = [one for one in known if one.id == person]
-    if not entries:
-        otherwise = "approvers stand in signers.yml; a new one is added there, in a change of its own"
-        hint = did_you_mean(person, {one.id for one in known}, otherwise)
-        raise UsageError(f"there is no approver {printable(person, _SHOWN_made)}", hint=hint)
-    return entries
 
 
 def sign(approval: Approval, key: Path, environment: Mapping[str, str]) -> bytes:
@@ -342,30 +324,8 @@ def record_approval(session: Session, approval: Approval, signature: bytes, fold
         raise UsageError(f"the approval {words}", hint=hint) from None
     _refuse_key(session, made, key)
     file = (folder or session.root / FOLDER) / made.file_name
-    _write(file, approval_text(made).encode())
+    _write_file(file, approval_text(made).encode())
     return ApprovalMade(made, file, key)
-
-
-def keep_plan(session: Session, plan: WrittenPlan, data: bytes, folder: Path | None) -> Path:
-    """Keep a plan beside its approvals, so that what moved can be said once they are lost.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    file = (folder or session.root / FOLDER) / kept_plan_name(plan.basis.meaning)
-    _write(file, data)
-    return file
-
-
-def _write(file: Path, data: bytes) -> None:
-    try:
-        if file.parent.is_symlink():
-            raise UsageError(f"{file.parent} is a link: nothing is written over it", hint="name the folder itself")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, data, mode=0o644, lasting=False)
-    except OSError as error:
-        hint = "name a folder that you can write to: --approvals DIR"
-        raise UsageError(f"{file} cannot be written: {error.strerror}", hint=hint) from None
 
 
 def _refuse_key(session: Session, approval: Approval, key: SshPublicKey) -> None:
@@ -386,3 +346,35 @@ def _refuse_key(session: Session, approval: Approval, key: SshPublicKey) -> None
     if not any(set(one.roles) & set(approval.roles) for one in valid):
         message = f"{key.fingerprint} does not approve as {', '.join(approval.roles)}"
         raise UsageError(message, hint=f"it approves as {', '.join(sorted({r for one in valid for r in one.roles}))}")
+
+
+def _entries(session: Session, person: str) -> list[Approver]:
+    known = session.inventory.approvers
+    entries = [one for one in known if one.id == person]
+    if not entries:
+        otherwise = "approvers stand in signers.yml; a new one is added there, in a change of its own"
+        hint = did_you_mean(person, {one.id for one in known}, otherwise)
+        raise UsageError(f"there is no approver {printable(person, _SHOWN)}", hint=hint)
+    return entries
+
+
+def keep_plan(session: Session, plan: WrittenPlan, data: bytes, folder: Path | None) -> Path:
+    """Keep a plan beside its approvals, so that what moved can be said once they are lost.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    file = (folder or session.root / FOLDER) / kept_plan_name(plan.basis.meaning)
+    _write_file(file, data)
+    return file
+
+
+def _write_file(file: Path, data: bytes) -> None:
+    try:
+        if file.parent.is_symlink():
+            raise UsageError(f"{file.parent} is a link: nothing is written over it", hint="name the folder itself")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, data, mode=0o644, lasting=False)
+    except OSError as error:
+        hint = "name a folder that you can write to: --approvals DIR"
+        raise UsageError(f"{file} cannot be written: {error.strerror}", hint=hint) from None

@@ -1,10 +1,8 @@
-"""A rollout with the journal beside it, and the record of what became of it.
+"""A rollout with its journal and record, and runs of dead controllers.
 
-Runs whose controller was killed, ended by the next command that reads their hosts.
-
-A host that is not confirmed returns by itself, whoever was killed. What nobody wrote down is the end of the run: it
-would be unfinished for ever, whatever was applied since. A later apply or rollback has just read the hosts; where none
-of them waits for that run any more, each is asked what became of it there, and the run ends with that.
+A host that is not confirmed returns by itself if its controller is killed, but nobody writes down the end of the run:
+it would stay unfinished for ever. So a later apply or rollback, which has just read the hosts, ends it: if none of them
+waits for that run any more, each is asked for its outcome.
 """
 
 from __future__ import annotations
@@ -53,8 +51,8 @@ from provisioner.record.seal import Head
 if TYPE_CHECKING:
     from provisioner_host.wire import RecordHead
 
-
 NO_SILENCES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+_GONE_CAUSE = "its controller was gone, and it was seen what became of its hosts"
 
 
 def carry_out(
@@ -115,6 +113,13 @@ def carry_out(
         log.close()
 
 
+def _on_hosts(head: Head | None) -> RecordHead | None:
+    """The run's first entry as hosts keep it: who cuts the record has to cut it there, too."""
+    if head is None:
+        return None
+    return {"run": head.run, "sequence": head.number, "head": head.hash, "seal": head.seal}
+
+
 def _apart(session: Session, options: RunOptions, wanted: ToSilence) -> bool:
     """Whether each wave waits for the confirmation of the one before, be the plan ever so harmless.
 
@@ -122,13 +127,6 @@ def _apart(session: Session, options: RunOptions, wanted: ToSilence) -> bool:
     """
     silences = bool(wanted.servers and wanted.alerts)
     return options.rollout.apart or silences or session.inventory.settings.policy.next_wave is WavePolicy.CONFIRMED
-
-
-def _on_hosts(head: Head | None) -> RecordHead | None:
-    """The run's first entry as hosts keep it: who cuts the record has to cut it there, too."""
-    if head is None:
-        return None
-    return {"run": head.run, "sequence": head.number, "head": head.hash, "seal": head.seal}
 
 
 def _closed_run(
@@ -217,9 +215,6 @@ def remaining_changes(session: Session, results: Iterable[HostResult]) -> tuple[
     return tuple(change for changes in by_host for change in changes if change.action is not Action.NOOP)
 
 
-_CAUSE = "its controller was gone, and it was seen what became of its hosts"
-
-
 def end_gone(session: Session, facts: Mapping[str, HostFacts]) -> tuple[ClosedRun, ...]:
     """End the runs that were killed, as far as a command has read all of their hosts.
 
@@ -231,7 +226,7 @@ def end_gone(session: Session, facts: Mapping[str, HostFacts]) -> tuple[ClosedRu
     """
     try:
         waiting = [last for last in proved_unfinished(state_place(session)) if _is_over(session, last, facts)]
-        ended = [_ended(session, last, facts) for last in waiting]
+        ended = [_ended_run(session, last, facts) for last in waiting]
     except StateError:
         # Whether a new run can be recorded is told by that run itself.
         return ()
@@ -242,35 +237,35 @@ def _is_over(session: Session, last: Unfinished, facts: Mapping[str, HostFacts])
     """Whether a run is neither alive nor wanted, and every host of it was read and does not wait for it."""
     if last.kept or datetime.now(UTC) - last.heard < SILENT:
         return False
-    known = [host for host in _hosts(last) if host in session.state.hosts]
+    known = [host for host in _hosts_of(last) if host in session.state.hosts]
     read = all(host in facts or host in last.progress.results for host in known)
     return read and not any(of.armed is not None and of.armed.run == last.run.id for of in facts.values())
 
 
-def _hosts(last: Unfinished) -> list[str]:
-    return [host for wave in last.intent.waves for host in wave.hosts]
-
-
-def _ended(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -> ClosedRun | None:
+def _ended_run(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -> ClosedRun | None:
     """End a run with what each of its hosts says of it; None where one does not say."""
-    progress = last.seen_on({host: of for host, of in facts.items() if host in _hosts(last)})
-    jobs = [_job(session, last, host, facts[host]) for host in _hosts(last) if host in progress.started]
+    progress = last.seen_on({host: of for host, of in facts.items() if host in _hosts_of(last)})
+    jobs = [_status_job(session, last, host, facts[host]) for host in _hosts_of(last) if host in progress.started]
     options = RolloutOptions(who=who_text(who(session.environment)))
     with closing(RunLog(state_place(session), last.run)) as log:
-        done = roll_out(jobs, last.run.id, session.runner, options, log, progress=progress, abort=_CAUSE)
+        done = roll_out(jobs, last.run.id, session.runner, options, log, progress=progress, abort=_GONE_CAUSE)
         if any(result.outcome is HostOutcome.UNREACHABLE for result in done.results):
             return None
         heard = {**progress.results, **{result.host: result for result in done.results}}
-        results = by_host(heard.get(host) or _never(session, host) for host in _hosts(last))
+        results = by_host(heard.get(host) or _never(session, host) for host in _hosts_of(last))
         read = [replace(r, facts=facts[r.host]) for r in results if r.host in facts]
         holdings = holdings_after(session, last.run.operation, read, remaining_changes(session, read))
-        log.write(JournalStep("", "run", "ended", {"cause": _CAUSE, "who": options.who}))
+        log.write(JournalStep("", "run", "ended", {"cause": _GONE_CAUSE, "who": options.who}))
         document = Applied(last.run.id, results, plan=last.run.plan).document | {"journal": log.digest()}
         outcome = outcome_of(results)
         return ClosedRun(last.run.id, outcome) if log.end(outcome, document, holdings) is not None else None
 
 
-def _job(session: Session, last: Unfinished, host: str, facts: HostFacts) -> Job:
+def _hosts_of(last: Unfinished) -> list[str]:
+    return [host for wave in last.intent.waves for host in wave.hosts]
+
+
+def _status_job(session: Session, last: Unfinished, host: str, facts: HostFacts) -> Job:
     spec = session.state.hosts[host]
     beside = relays_beside(spec, session.state.hosts.values())
     rollback = last.intent.rollback.get(host)
@@ -280,4 +275,4 @@ def _job(session: Session, last: Unfinished, host: str, facts: HostFacts) -> Job
 def _never(session: Session, host: str) -> HostResult:
     if host not in session.state.hosts:
         return HostResult(host, HostOutcome.UNREACHABLE, "the inventory does not have it any more")
-    return HostResult(host, HostOutcome.NOT_STARTED, _CAUSE, refusal=NotStartedBecause.HELD_BACK)
+    return HostResult(host, HostOutcome.NOT_STARTED, _GONE_CAUSE, refusal=NotStartedBecause.HELD_BACK)

@@ -1,8 +1,6 @@
-"""All that a run needs to be taken up again.
+"""A run as a value: its intent, its options, its outcome.
 
-How a run goes: how strict, who approved it, when to stop.
-
-What became of a run that changes hosts, and its JSON document.
+The intent is all that is needed to take a run up again.
 """
 
 from __future__ import annotations
@@ -17,6 +15,8 @@ from provisioner.operations.rollout import HostResult, RolloutOptions, Wave, app
 from provisioner.plan import Basis
 from provisioner.plan.change import Action, Change, HostCut, Impact, Resource, cut_from
 from provisioner.record.entries import RecordedApproval
+
+_APPROVALS = (("CI_MERGE_REQUEST_IID", "merge request !"), ("GITHUB_REF", "ref "), ("CHANGE_ID", "change "))
 
 
 class _PlainBasis(TypedDict):
@@ -79,41 +79,6 @@ class Intent:
         } | ({"warrant": self.warrant.decode()} if self.warrant else {})
 
 
-def intent_of(plain: Mapping[str, object]) -> Intent:
-    """An intent as the journal has it."""
-    own = cast("_PlainIntent", plain)  # our own document, which the journal's hashes hold
-    basis = own["basis"]
-    return Intent(
-        basis=Basis(
-            basis["inventory"],
-            basis["templates"],
-            basis["live"],
-            basis["version"],
-            basis["desired"],
-            basis["planned"],
-            basis["allow"],
-            tuple(basis.get("held", ())),
-        ),
-        waves=tuple(Wave(name, tuple(hosts)) for name, hosts in own["waves"]),
-        live=dict(own["live"]),
-        changes={host: tuple(_change(host, c) for c in of) for host, of in own["changes"].items()},
-        rollback=dict(own["rollback"]),
-        max_failed=int(own["max_failed"]),
-        # A run that an older version began says nothing of it.
-        cuts={host: cut_from(host, cut) for host, cut in own.get("cuts", {}).items()},
-        warrant=own.get("warrant", "").encode(),
-    )
-
-
-def _plain_change(change: Change) -> list[str]:
-    return [change.resource.value, change.name, change.action.value, change.impact.value]
-
-
-def _change(host: str, plain: Sequence[str]) -> Change:
-    resource, name, action, impact = plain
-    return Change(host, Resource(resource), name, Action(action), Impact(impact), "as recorded")
-
-
 @dataclass(frozen=True)
 class RunOptions:
     """How a run goes: how strict its rollout is, who approved it, and whether somebody asks to stop.
@@ -130,17 +95,6 @@ class RunOptions:
 
 
 USUAL = RunOptions()
-
-
-_APPROVALS = (("CI_MERGE_REQUEST_IID", "merge request !"), ("GITHUB_REF", "ref "), ("CHANGE_ID", "change "))
-
-
-def approval_of(text: str, environment: Mapping[str, str]) -> str:
-    """What approved a change: the text that was given, else what the pipeline says of itself."""
-    if text or environment.get("PROVISIONER_APPROVAL"):
-        return (text or environment["PROVISIONER_APPROVAL"])[:200]
-    approvals = ((prefix, environment.get(name, "")) for name, prefix in _APPROVALS)
-    return next((f"{prefix}{value}"[:200] for prefix, value in approvals if value), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,3 +152,46 @@ class Applied:
             "approvals": [one.document for one in self.approvals],
             "remaining": [{"host": c.host, "name": c.name, "reason": c.reason} for c in self.remaining],
         }
+
+
+def intent_of(plain: Mapping[str, object]) -> Intent:
+    """An intent as the journal has it."""
+    own = cast("_PlainIntent", plain)  # our own document, which the journal's hashes hold
+    basis = own["basis"]
+    return Intent(
+        basis=Basis(
+            basis["inventory"],
+            basis["templates"],
+            basis["live"],
+            basis["version"],
+            basis["desired"],
+            basis["planned"],
+            basis["allow"],
+            tuple(basis.get("held", ())),
+        ),
+        waves=tuple(Wave(name, tuple(hosts)) for name, hosts in own["waves"]),
+        live=dict(own["live"]),
+        changes={host: tuple(_change_in(host, c) for c in of) for host, of in own["changes"].items()},
+        rollback=dict(own["rollback"]),
+        max_failed=int(own["max_failed"]),
+        # A run that an older version began says nothing of it.
+        cuts={host: cut_from(host, cut) for host, cut in own.get("cuts", {}).items()},
+        warrant=own.get("warrant", "").encode(),
+    )
+
+
+def _change_in(host: str, plain: Sequence[str]) -> Change:
+    resource, name, action, impact = plain
+    return Change(host, Resource(resource), name, Action(action), Impact(impact), "as recorded")
+
+
+def approval_of(text: str, environment: Mapping[str, str]) -> str:
+    """What approved a change: the text that was given, else what the pipeline says of itself."""
+    if text or environment.get("PROVISIONER_APPROVAL"):
+        return (text or environment["PROVISIONER_APPROVAL"])[:200]
+    approvals = ((prefix, environment.get(name, "")) for name, prefix in _APPROVALS)
+    return next((f"{prefix}{value}"[:200] for prefix, value in approvals if value), "")
+
+
+def _plain_change(change: Change) -> list[str]:
+    return [change.resource.value, change.name, change.action.value, change.impact.value]

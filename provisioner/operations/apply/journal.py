@@ -1,21 +1,13 @@
-"""Hosts that a run changes at the moment, by the journals of runs: while it lasts what is cut is in maintenance.
+"""A run's journal in the history, and what is derived from journals.
 
-A journal counts by the vault's key alone, so that nobody who can write to the record makes outages look announced; and
-a host for as long as its run may still be alive: a controller that was killed leaves no window open.
+Each step is written down before the next one, and then told to whoever watches. From earlier journals come a run's
+usual time, and windows of maintenance: while a run changes a host, its cut paths are in maintenance. A journal counts
+by the vault's key alone, so that write access to the record does not make outages look announced; and it excuses a host
+for as long as its run may be alive, so that a killed controller leaves no window open.
 
-A run's journal of which each step is told to whoever watches, once it is written down.
-
-The journal of a run: begun, each step, ended; and where the inventory's history is.
-
-It is the `Journal` that `apply.journal` declares for a rollout, kept in the history's event log (`history.event_log`).
-
-How long a run usually takes: what the last ones of its kind took that were recorded here.
-
-What a verification proves, written down while it goes on: one that is killed leaves what it had proved until then.
-
-A relay's paths are judged when it has answered. What is proved of one hangs on nothing that comes later, so that its
-memory need not wait for the run's end; what failed does, and so do the run's entry and its verdicts, which are one
-transaction.
+What a verification proves is written down while it goes on, so that a killed one keeps its proofs. A relay's paths are
+judged once it has answered, and a proof hangs on nothing that comes later. Failures wait for the run's end, as its
+entry and its verdicts do, which are one transaction.
 """
 
 from __future__ import annotations
@@ -50,6 +42,12 @@ from provisioner.verify.memory import NOTHING, memory_document, memory_from
 from provisioner.verify.path_history import Window, remembered
 from provisioner.verify.result import PathLook
 
+_LOOKED_THROUGH: Final = 50
+_RUNS_COUNTED: Final = 5
+
+EVERY_S: Final = 5.0
+"""A verification that is over sooner writes once."""
+
 
 class AttendedJournal:
     """A journal whose steps somebody watches; the other one keeps them."""
@@ -62,11 +60,6 @@ class AttendedJournal:
         """Write one step down, and tell of it."""
         self._journal.write(step)
         self._watcher.stepped(step.host, step.step, step.state, step.detail)
-
-
-def attended(journal: Journal, watcher: CallsWatcher | None) -> Journal:
-    """The journal, watched where there is somebody."""
-    return AttendedJournal(journal, watcher) if watcher is not None else journal
 
 
 class RunLog:
@@ -141,26 +134,6 @@ class RunLog:
         self._history.close()
 
 
-def _event(step: JournalStep) -> Event:
-    return Event(datetime.now(UTC), step.host, step.step, step.state, step.detail)
-
-
-def state_place(session: Session) -> StatePlace:
-    """Where the history of the session's inventory is, with the keys that seal it; it opens the vault.
-
-    Raises:
-        SecretsError: the vault cannot be opened.
-        StateError: the key that signs is set and cannot be used.
-    """
-    inventory = session.inventory.settings.id
-    keys = record_keys(session.secrets.digest_key, session.environment, inventory)
-    return replace(state_place_of(session.environment, inventory), keys=keys)
-
-
-_LOOKED_THROUGH: Final = 50
-_COUNTED: Final = 5
-
-
 @dataclass(frozen=True, slots=True)
 class UsualTime:
     """What earlier runs took.
@@ -172,73 +145,6 @@ class UsualTime:
 
     seconds: float
     runs: int
-
-
-def usual_time(
-    earlier: Iterable[Recorded], operation: Operation, *, limit: tuple[str, ...] = (), hosts: tuple[str, ...] = ()
-) -> UsualTime | None:
-    """What the newest runs took that were of the same kind, with the same limit and on the same hosts; None of none.
-
-    Args:
-        earlier: runs, the newest first.
-        operation: of which kind.
-        limit: as it is recorded of such a run.
-        hosts: ids, in any order; of a verification none is recorded.
-    """
-    same = (
-        (one.finished - one.run.started).total_seconds()
-        for one in earlier
-        if one.finished is not None
-        and one.run.operation is operation
-        and set(one.run.limit) == set(limit)
-        and set(one.hosts) == set(hosts)
-    )
-    seconds = [took for took in same if took > 0][:_COUNTED]
-    return UsualTime(median(seconds), len(seconds)) if seconds else None
-
-
-def expect_usual_time(
-    session: Session, operation: Operation, *, limit: tuple[str, ...] = (), hosts: tuple[str, ...] = ()
-) -> None:
-    """Tell whoever watches a session how long the run that begins now usually takes, where that is known.
-
-    A record that cannot be read is no reason to stop here: what has to read it says so.
-    """
-    if session.watcher is None:
-        return
-    try:
-        history = find_history(state_place_of(session.environment, session.inventory.settings.id))
-        if history is None:
-            return
-        with closing(history):
-            usual = usual_time(history.past(_LOOKED_THROUGH).runs, operation, limit=limit, hosts=hosts)
-    except ProvisionerError:
-        return
-    if usual is not None:
-        session.watcher.expect(usual.seconds, usual.runs)
-
-
-EVERY_S: Final = 5.0
-"""A verification that is over sooner writes once."""
-
-
-def remember_looks(place: StatePlace, looks: Iterable[PathLook], at: datetime) -> None:
-    """Write down what looks showed of their paths.
-
-    Raises:
-        StateError: it cannot be written.
-    """
-    by_path: dict[str, list[PathLook]] = defaultdict(list)
-    for look in looks:
-        by_path[look.path].append(look)
-
-    def change(path: str, known: Document | None) -> Document:
-        memory = memory_from(known) if known is not None else None
-        return memory_document(remembered(memory or NOTHING, by_path[path]))
-
-    if by_path:
-        with without_collector():
-            remember_paths(place, by_path.keys(), change, at)
 
 
 class ProofsSoFar:
@@ -268,6 +174,86 @@ class ProofsSoFar:
         else:
             self.unwritten = []
         self._written_at = time.monotonic()
+
+
+def attended(journal: Journal, watcher: CallsWatcher | None) -> Journal:
+    """The journal, watched where there is somebody."""
+    return AttendedJournal(journal, watcher) if watcher is not None else journal
+
+
+def state_place(session: Session) -> StatePlace:
+    """Where the history of the session's inventory is, with the keys that seal it; it opens the vault.
+
+    Raises:
+        SecretsError: the vault cannot be opened.
+        StateError: the key that signs is set and cannot be used.
+    """
+    inventory = session.inventory.settings.id
+    keys = record_keys(session.secrets.digest_key, session.environment, inventory)
+    return replace(state_place_of(session.environment, inventory), keys=keys)
+
+
+def usual_time(
+    earlier: Iterable[Recorded], operation: Operation, *, limit: tuple[str, ...] = (), hosts: tuple[str, ...] = ()
+) -> UsualTime | None:
+    """What the newest runs took that were of the same kind, with the same limit and on the same hosts; None of none.
+
+    Args:
+        earlier: runs, the newest first.
+        operation: of which kind.
+        limit: as it is recorded of such a run.
+        hosts: ids, in any order; of a verification none is recorded.
+    """
+    same = (
+        (one.finished - one.run.started).total_seconds()
+        for one in earlier
+        if one.finished is not None
+        and one.run.operation is operation
+        and set(one.run.limit) == set(limit)
+        and set(one.hosts) == set(hosts)
+    )
+    seconds = [took for took in same if took > 0][:_RUNS_COUNTED]
+    return UsualTime(median(seconds), len(seconds)) if seconds else None
+
+
+def expect_usual_time(
+    session: Session, operation: Operation, *, limit: tuple[str, ...] = (), hosts: tuple[str, ...] = ()
+) -> None:
+    """Tell whoever watches a session how long the run that begins now usually takes, where that is known.
+
+    A record that cannot be read is no reason to stop here: what has to read it says so.
+    """
+    if session.watcher is None:
+        return
+    try:
+        history = find_history(state_place_of(session.environment, session.inventory.settings.id))
+        if history is None:
+            return
+        with closing(history):
+            usual = usual_time(history.past(_LOOKED_THROUGH).runs, operation, limit=limit, hosts=hosts)
+    except ProvisionerError:
+        return
+    if usual is not None:
+        session.watcher.expect(usual.seconds, usual.runs)
+
+
+def remember_looks(place: StatePlace, looks: Iterable[PathLook], at: datetime) -> None:
+    """Write down what looks showed of their paths.
+
+    Raises:
+        StateError: it cannot be written.
+    """
+    by_path: dict[str, list[PathLook]] = defaultdict(list)
+    for look in looks:
+        by_path[look.path].append(look)
+
+    def change(path: str, known: Document | None) -> Document:
+        memory = memory_from(known) if known is not None else None
+        return memory_document(remembered(memory or NOTHING, by_path[path]))
+
+    if by_path:
+        with without_collector():
+            remember_paths(place, by_path.keys(), change, at)
 
 
 def changes_since(session: Session, since: datetime) -> tuple[Window, ...]:
@@ -327,16 +313,20 @@ def windows_of_run(run: str, intent: Intent, events: Iterable[Event]) -> Iterato
         if event.host in intent.cuts and event.step in {"start", "status"} and event.state == "begin":
             began.setdefault(event.host, event.at)
         elif event.step == "end" and event.host in began:
-            yield _window(run, intent, event.host, began.pop(event.host), event.at)
+            yield _host_window(run, intent, event.host, began.pop(event.host), event.at)
         elif event.step == "run" and event.state != "resumed":
             # It pauses, was interrupted or is over: no host of it is on its way.
-            yield from (_window(run, intent, host, begin, event.at) for host, begin in began.items())
+            yield from (_host_window(run, intent, host, begin, event.at) for host, begin in began.items())
             began.clear()
     if heard is not None:
-        yield from (_window(run, intent, host, begin, heard + SILENT) for host, begin in began.items())
+        yield from (_host_window(run, intent, host, begin, heard + SILENT) for host, begin in began.items())
 
 
-def _window(run: str, intent: Intent, host: str, begin: datetime, until: datetime) -> Window:
+def _host_window(run: str, intent: Intent, host: str, begin: datetime, until: datetime) -> Window:
     cut = intent.cuts[host]
     least = begin + timedelta(microseconds=1)
     return Window(begin, max(until, least), silences.changing(run, host), cut=cut)
+
+
+def _event(step: JournalStep) -> Event:
+    return Event(datetime.now(UTC), step.host, step.step, step.state, step.detail)

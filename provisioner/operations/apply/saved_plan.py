@@ -1,9 +1,7 @@
-"""A saved plan at a remote, under the content of the inventory that it is of: what was reviewed is found after a merge.
+"""A saved plan taken up again, or exchanged over a Git remote.
 
-A merge makes a new commit, and where nothing else moved the same inventory. So the reference is named by the digest of
-the inventory's content: who has that content finds the plan that was made of it last, and nobody else does.
-
-A saved plan taken up again: as it was reviewed, or compared with the plan that would be made now.
+A merge makes a new commit of the same inventory. So the reference at the remote is named by the digest of the
+inventory's content: the same content finds the last plan made of it, and no other content does.
 """
 
 from __future__ import annotations
@@ -37,6 +35,15 @@ from provisioner.record.place import login, who
 
 _UNKNOWN = "what moved is not known from a digest alone: check the saved plan itself, --check FILE"
 
+REFERENCES: Final = "refs/provisioner/plans"
+"""Where plans are at a remote, unless another place is named."""
+
+_PLAN_FILE: Final = "plan.json"
+_PLAN_AGAIN: Final = (
+    "make the plan of what is here now, have it looked at, and push it: provisioner plan --out plan.json, provisioner"
+    " plan push plan.json"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class PlanCheck:
@@ -58,6 +65,19 @@ class PlanCheck:
     def same(self) -> bool:
         """Whether the plan is still the same, as far as every host could be read."""
         return self.planned.plan.basis.digest == self.digest and not self.planned.unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class PushedPlan:
+    """A plan at a remote.
+
+    Attributes:
+        reference: its name there.
+        digest: the plan's.
+    """
+
+    reference: str
+    digest: str
 
 
 def maker_here(session: Session) -> PlanMaker:
@@ -108,39 +128,17 @@ def check_saved(session: Session, saved: Saved) -> PlanCheck:
     return check if check.same else PlanCheck(check.digest, planned, _moved(session, saved, planned), saved)
 
 
-def check_digest(session: Session, digest: str, limit: Limit, allow: Mapping[str, int]) -> PlanCheck:
-    """Compare a plan's digest with that of one made now."""
-    planned = make_plan(session, limit, allow=allow)
-    check = PlanCheck(digest, planned, (), None)
-    return check if check.same else PlanCheck(digest, planned, (("", _UNKNOWN),), None)
-
-
 def _moved(session: Session, saved: Saved, planned: Planned) -> tuple[tuple[str, str], ...]:
     everywhere = [("", words) for words in moved_basis(saved.basis, session.basis({}))]
     hosts = moved_hosts(saved, planned.plan, planned.seen)
     return (*everywhere, *((host, words) for host, items in hosts.items() for words in items))
 
 
-REFERENCES: Final = "refs/provisioner/plans"
-"""Where plans are at a remote, unless another place is named."""
-_FILE: Final = "plan.json"
-_PLAN_AGAIN: Final = (
-    "make the plan of what is here now, have it looked at, and push it: provisioner plan --out plan.json, provisioner"
-    " plan push plan.json"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class PushedPlan:
-    """A plan at a remote.
-
-    Attributes:
-        reference: its name there.
-        digest: the plan's.
-    """
-
-    reference: str
-    digest: str
+def check_digest(session: Session, digest: str, limit: Limit, allow: Mapping[str, int]) -> PlanCheck:
+    """Compare a plan's digest with that of one made now."""
+    planned = make_plan(session, limit, allow=allow)
+    check = PlanCheck(digest, planned, (), None)
+    return check if check.same else PlanCheck(digest, planned, (("", _UNKNOWN),), None)
 
 
 def push_plan(session: Session, plan: WrittenPlan, content: bytes, remote: str, place: str) -> PushedPlan:
@@ -191,22 +189,11 @@ def fetch_plan(session: Session, out: Path, remote: str, place: str) -> PushedPl
     return PushedPlan(reference, plan.basis.digest)
 
 
-def plan_blob(checkout: Checkout, reference: str) -> Ended:
-    """What Git says of a plan's file that was fetched.
-
-    Raises:
-        UsageError: Git cannot be run, or it is larger than any plan.
-    """
-    return ask_git(checkout, "cat-file", "blob", f"{reference}:{_FILE}", most_bytes=MAX_PLAN_BYTES)
-
-
-def plan_commit(checkout: Checkout, digest: str, content: bytes) -> str:
-    """Make the commit by which a remote gets a plan: its id.
-
-    Raises:
-        UsageError: Git cannot be run, or refuses.
-    """
-    return commit_of_one_file(checkout, _FILE, content, f"plan {digest}\n")
+def _checkout(session: Session) -> Checkout:
+    checkout = checkout_of(session.root)
+    if checkout is None:
+        raise UsageError(f"{session.root} is under no Git: it has no remote", hint="clone its repository")
+    return checkout
 
 
 def _plan_in(content: bytes, origin: str) -> WrittenPlan | None:
@@ -216,13 +203,24 @@ def _plan_in(content: bytes, origin: str) -> WrittenPlan | None:
         return None
 
 
+def plan_blob(checkout: Checkout, reference: str) -> Ended:
+    """What Git says of a plan's file that was fetched.
+
+    Raises:
+        UsageError: Git cannot be run, or it is larger than any plan.
+    """
+    return ask_git(checkout, "cat-file", "blob", f"{reference}:{_PLAN_FILE}", most_bytes=MAX_PLAN_BYTES)
+
+
+def plan_commit(checkout: Checkout, digest: str, content: bytes) -> str:
+    """Make the commit by which a remote gets a plan: its id.
+
+    Raises:
+        UsageError: Git cannot be run, or refuses.
+    """
+    return commit_of_one_file(checkout, _PLAN_FILE, content, f"plan {digest}\n")
+
+
 def plan_reference(session: Session, place: str = REFERENCES) -> str:
     """What the plan of this content of the inventory is called at a remote."""
     return f"{place.rstrip('/')}/{session.digest.rpartition(':')[2]}"
-
-
-def _checkout(session: Session) -> Checkout:
-    checkout = checkout_of(session.root)
-    if checkout is None:
-        raise UsageError(f"{session.root} is under no Git: it has no remote", hint="clone its repository")
-    return checkout

@@ -1,25 +1,17 @@
-"""Alerts silenced while a run changes hosts: for what its plan cuts, host by host, and no longer.
+"""Alerts silenced while a run changes hosts, for its cut paths.
 
-A host's silences are made when its wave begins, before any host of the wave is started, and ended when it is through.
-Each ends by itself soon, and is renewed while the run goes on: whose controller is killed leaves none behind. What an
-Alertmanager does with that decides nothing of the run: where one does not answer it is said, and the run goes on.
+A host's silences begin before any host of its wave starts, and end when it is through. Each ends by itself soon and is
+renewed while the run goes on: a killed controller leaves none behind. An Alertmanager decides nothing of the run: if it
+does not answer, the run says so and goes on. No host waits for an Alertmanager to be confirmed: silences of a wave are
+made before it, and a thread of its own renews and ends them.
 
-Whoever waits for an Alertmanager must keep no host waiting for its confirmation: before a wave nobody does; while one
-goes on a thread of its own renews and ends silences.
+The alerts are those of a watch (`alerting.rules`). An alert is about paths: of one by its name, of a device's by the
+device (`object`), of a site's by the facility, of a relay's by the host. It is silenced if all its paths are cut.
+Alerts of nights and of the watch itself have no `scope` and are never silenced; nor is `ProvisionerPathsUnknown`, which
+waits longer than a change takes.
 
-What is said of silences, and of what a change cuts. Pure.
-
-Which alerts a change of a host keeps silent: those about paths that it cuts, and about nothing else. Pure.
-
-The alerts are those of a watch (`alerting.rules`). An alert speaks of paths: of one by its name, of a
-device's by the device (`object`), of a site's by the facility, of a relay's by the host. It is silenced where all
-that it speaks of are cut. Alerts of nights and of the watch itself have no `scope`, and are never silenced; nor is
-`ProvisionerPathsUnknown`, which waits longer than a change takes.
-
-The door to an Alertmanager's silences (its API v2): made, renewed, ended.
-
-What it answers is read up to a bound and believed in nothing but a silence's id, its beginning and its state, each of a
-strict form: the id goes into an address.
+An Alertmanager's answer (its API v2) is read up to a bound. Only a silence's id, beginning and state are used, each in
+a strict form: the id goes into an address.
 """
 
 from __future__ import annotations
@@ -51,7 +43,7 @@ from provisioner.base.http import (
 from provisioner.base.roles import Matter, ReaderScope, Whereabouts
 from provisioner.base.text import Document
 from provisioner.desired.spec import HostSpec, MediaPath
-from provisioner.integrations.notify.delivery import ReceiverDoors
+from provisioner.integrations.notify.delivery import ReceiverDoors, server_login
 from provisioner.inventory.loader.receivers import open_receivers
 from provisioner.inventory.model import Receiver, ReceiverKind
 from provisioner.operations.apply.intent import Intent
@@ -61,41 +53,9 @@ from provisioner.operations.rollout import Job, Journal, JournalStep
 from provisioner.plan.change import HostCut
 from provisioner.record.entries import Run
 
-
-def changing(run: str, host: str) -> str:
-    """Why a path is in maintenance."""
-    return f"run {run} changes {host}"
-
-
-def not_silenced(receiver: str, reason: str) -> str:
-    """That an Alertmanager was not told of all that a run cuts."""
-    return f"alerts of paths that this run cuts are not all silenced at receiver {receiver}: {reason}"
-
-
-def none_silenced(reason: str) -> str:
-    """That no Alertmanager was told."""
-    return f"no alert of paths that this run cuts is silenced: {reason}"
-
-
-def not_renewed(receiver: str, reason: str) -> str:
-    """That silences may end before the run does."""
-    return f"silences at receiver {receiver} were not renewed: {reason}"
-
-
-def not_ended(receiver: str, reason: str) -> str:
-    """That silences outlast the run."""
-    return f"silences at receiver {receiver} end by themselves within 3 minutes, and not now: {reason}"
-
-
-def outlasting(reason: str) -> str:
-    """That all silences outlast the run."""
-    return f"silences of this run end by themselves within 3 minutes, and not now: {reason}"
-
-
 IN_DISORDER = "receivers.yml has errors"
 TOO_SLOW = "it took too long"
 NO_ADDRESS = "it has no address"
-
 
 LONGEST_PATTERN: Final = 8_000
 """So many letters one pattern has at most; of more names there are more silences."""
@@ -103,6 +63,31 @@ LONGEST_PATTERN: Final = 8_000
 _OF_A_HOST: Final = "host|site|device|path"
 _OF_A_SITE: Final = "site|device|path"
 _OF_A_DEVICE: Final = "site|device"
+_ADVICE: Final = Advice("receivers.yml", "the login in secrets/receivers.yml")
+_SILENCES: Final = "/api/v2/silences"
+_SILENCE: Final = "/api/v2/silence/"
+_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
+_MOMENT: Final = re.compile(r"[0-9TZ:.+-]{10,40}")
+_EARLIER: Final = timedelta(hours=1)
+_NOT_THERE: Final = 404
+_ENDED: Final = "expired"
+_NO_ANSWER: Final = "see that the address in receivers.yml is an Alertmanager's, without /api/v2"
+
+LASTS: Final = timedelta(minutes=3)
+"""So long a silence lasts that nobody renews."""
+
+_RENEWED_S: Final = 60.0
+
+_WAVE_S: Final = 20.0
+"""So long a wave waits for its silences at most."""
+
+_END_S: Final = 30.0
+_ATTEMPT_S: Final = 5.0
+_TOTAL_S: Final = 10.0
+_ATTEMPTS: Final = 2
+_PAUSE_S: Final = 1.0
+_FAILED: Final = "failed"
+_CREATOR: Final = "provisioner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,82 +106,6 @@ class LabelMatcher:
 
 AlertMatchers = tuple[LabelMatcher, ...]
 """Alerts that fit all of these."""
-
-
-def silenced_alerts(inventory: str, cut: HostCut, paths: Iterable[MediaPath]) -> tuple[AlertMatchers, ...]:
-    """The alerts that a change of a relay keeps silent, as few sets as there may be.
-
-    Args:
-        inventory: the inventory's id.
-        cut: what the change cuts; of a centre no alert speaks.
-        paths: those of the relay, by the desired state: a path that goes has an alert of its own as well.
-    """
-    pulled = [path for path in paths if not path.on_demand]
-    stopped = {path.name for path in pulled if cut.takes(path.facility, path.name)}
-    if cut.everything or (stopped and len(stopped) == len(pulled)):
-        return (_set(inventory, cut.host, _OF_A_HOST),)
-    sites = _whole(stopped, ((path.name, path.facility) for path in pulled)) | cut.facilities
-    within = [path for path in pulled if path.facility not in sites]
-    devices = _whole(stopped, ((path.name, name) for path in within for name in _devices(path)))
-    # Of a site some of whose paths have gone the others' names say all.
-    gone = cut.paths - {path.name for path in pulled}
-    names = {path.name for path in within if path.name in stopped} | {one for one in gone if _site(one) not in sites}
-    listed = ((_OF_A_SITE, "facility", sites), (_OF_A_DEVICE, "object", devices), ("path", "path", names))
-    return tuple(
-        (*_set(inventory, cut.host, scopes), LabelMatcher(label, pattern, is_pattern=True))
-        for scopes, label, values in listed
-        for pattern in _patterns(values)
-    )
-
-
-def _devices(path: MediaPath) -> Iterator[str]:
-    """What alerts call the device of a path: the camera, and the recorder that it hangs on."""
-    yield f"{path.facility}/{path.camera}"
-    if path.device != path.camera:
-        yield f"{path.facility}/{path.device}"
-
-
-def _site(path: str) -> str:
-    parts = path.split("/")
-    return parts[1] if len(parts) > 1 else ""
-
-
-def _whole(stopped: set[str], owned: Iterable[tuple[str, str]]) -> frozenset[str]:
-    """The owners all of whose paths stop."""
-    by_owner: Mapping[str, set[str]] = defaultdict(set)
-    for path, owner in owned:
-        by_owner[owner].add(path)
-    return frozenset(owner for owner, paths in by_owner.items() if paths <= stopped)
-
-
-def _set(inventory: str, host: str, scopes: str) -> AlertMatchers:
-    scope = LabelMatcher("scope", scopes, is_pattern="|" in scopes)
-    return LabelMatcher("inventory", inventory), LabelMatcher("host", host), scope
-
-
-def _patterns(values: Iterable[str]) -> Iterator[str]:
-    """Patterns that together take these values, and no other: names one beside the other, in bounded length."""
-    listed: list[str] = []
-    length = 0
-    for value in map(re.escape, sorted(values)):
-        if listed and length + len(value) + 1 > LONGEST_PATTERN:
-            yield "|".join(listed)
-            listed, length = [], 0
-        listed.append(value)
-        length += len(value) + 1
-    if listed:
-        yield "|".join(listed)
-
-
-_ADVICE: Final = Advice("receivers.yml", "the login in secrets/receivers.yml")
-_SILENCES: Final = "/api/v2/silences"
-_SILENCE: Final = "/api/v2/silence/"
-_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
-_MOMENT: Final = re.compile(r"[0-9TZ:.+-]{10,40}")
-_EARLIER: Final = timedelta(hours=1)
-_NOT_THERE: Final = 404
-_ENDED: Final = "expired"
-_NO_ANSWER: Final = "see that the address in receivers.yml is an Alertmanager's, without /api/v2"
 
 
 @dataclass(frozen=True)
@@ -228,124 +137,6 @@ class Silence:
 
     id: str
     matchers: AlertMatchers
-
-
-def make_silence(server: SilencedServer, matchers: AlertMatchers, text: SilenceText, until: datetime) -> Silence:
-    """Silence alerts from now on.
-
-    Args:
-        server: where.
-        matchers: which alerts.
-        text: what it says.
-        until: when it ends by itself.
-
-    Raises:
-        ReachError: the server was not reached, or did not take it.
-    """
-    # It begins when the server has it, whatever this machine's clock says: an Alertmanager takes no earlier moment.
-    begin = _moment(datetime.now(UTC) - _EARLIER)
-    return Silence(_put(server, matchers, text, (begin, _moment(until))), matchers)
-
-
-def renew_silence(server: SilencedServer, silence: Silence, text: SilenceText, until: datetime) -> Silence | None:
-    """Have a silence last longer; None where somebody has ended it there, which is left so.
-
-    Raises:
-        ReachError: the server was not reached, or did not take it.
-    """
-    state, begin = _state(server, silence.id)
-    if state == _ENDED:
-        return None
-    return Silence(_put(server, silence.matchers, text, (begin, _moment(until)), id=silence.id), silence.matchers)
-
-
-def end_silence(server: SilencedServer, name: str) -> None:
-    """End a silence now; one that is not there, or that has ended, is well.
-
-    Raises:
-        ReachError: the server was not reached, or did not take it.
-    """
-    if not _ID.fullmatch(name):
-        return
-    request = Request("DELETE", server.url.rstrip("/") + _SILENCE + name)
-    try:
-        _asked(replace(server, patience=replace(server.patience, attempts=1)), request, also=_NOT_THERE)
-    except ReachError:
-        # One that has ended is an error of the server's to Alertmanager.
-        if _state(server, name)[0] != _ENDED:
-            _asked(server, request, also=_NOT_THERE)
-
-
-def _state(server: SilencedServer, name: str) -> tuple[str, str]:
-    """A silence's state, and when it began; what is not there has ended."""
-    known = _asked(server, Request("GET", server.url.rstrip("/") + _SILENCE + name), also=_NOT_THERE)
-    if known.status == _NOT_THERE:
-        return _ENDED, ""
-    document = _document(known)
-    begin, status = document.get("startsAt"), document.get("status")
-    state = status.get("state") if isinstance(status, dict) else None
-    if not isinstance(begin, str) or not _MOMENT.fullmatch(begin) or not isinstance(state, str):
-        raise _misunderstood()
-    return state, begin
-
-
-def _put(server: SilencedServer, matchers: AlertMatchers, text: SilenceText, times: tuple[str, str], **own: str) -> str:
-    begin, end = times
-    body: Document = {
-        "matchers": [matcher.document for matcher in matchers],
-        "startsAt": begin,
-        "endsAt": end,
-        "createdBy": text.creator,
-        "comment": text.comment,
-        **own,
-    }
-    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    said = _document(_asked(server, Request("POST", server.url.rstrip("/") + _SILENCES, data))).get("silenceID")
-    if not isinstance(said, str) or not _ID.fullmatch(said):
-        raise _misunderstood()
-    return said
-
-
-def _asked(server: SilencedServer, request: Request, *, also: int = 0) -> HttpAnswer:
-    whole = Request(request.method, request.url, request.body, login=server.login)
-
-    def attempt(seconds: float) -> HttpAnswer:
-        answer = exchange(whole, seconds=seconds, advice=_ADVICE, authorities=server.patience.authorities)
-        return answer if answer.status == also else taken(answer, _ADVICE)
-
-    return try_often(attempt, server.patience).value
-
-
-def _document(answer: HttpAnswer) -> Document:
-    try:
-        document = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        raise _misunderstood() from None
-    if answer.is_cut or not isinstance(document, dict):
-        raise _misunderstood()
-    return document
-
-
-def _misunderstood() -> ReachError:
-    return ReachError("it answers what no Alertmanager does", _NO_ANSWER, lasting=True)
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-LASTS: Final = timedelta(minutes=3)
-"""So long a silence lasts that nobody renews."""
-_RENEWED_S: Final = 60.0
-_WAVE_S: Final = 20.0
-"""So long a wave waits for its silences at most."""
-_END_S: Final = 30.0
-_ATTEMPT_S: Final = 5.0
-_TOTAL_S: Final = 10.0
-_ATTEMPTS: Final = 2
-_PAUSE_S: Final = 1.0
-_FAILED: Final = "failed"
-_CREATOR: Final = "provisioner"
 
 
 @dataclass(frozen=True)
@@ -458,8 +249,6 @@ class Silencer:
                 self._take(host, server, made)
 
     def _make(self, server: SilencedServer, host: str, made: list[Silence], end: float) -> None:
-        from provisioner.operations.apply.silences import make_silence  # noqa: PLC0415 (it brings an HTTP library)
-
         for matchers in self._wanted.alerts[host]:
             if time.monotonic() > end:
                 raise ReachError(TOO_SLOW, "")
@@ -521,8 +310,6 @@ class Silencer:
             self._end(server, names)
 
     def _end(self, server: SilencedServer, names: Iterable[str]) -> None:
-        from provisioner.operations.apply.silences import end_silence  # noqa: PLC0415 (it brings an HTTP library)
-
         try:
             for name in names:
                 end_silence(server, name)
@@ -538,14 +325,217 @@ class Silencer:
                 self._warn(server.receiver, not_renewed(server.receiver, error.reason))
 
     def _renew_at(self, server: SilencedServer) -> None:
-        from provisioner.operations.apply.silences import renew_silence  # noqa: PLC0415 (it brings an HTTP library)
-
         with self._lock:
             kept = {key: list(of) for key, of in self._kept.items() if key[0] == server.receiver}
         for key, silences in kept.items():
             renewed = [renew_silence(server, one, self._text, datetime.now(UTC) + LASTS) for one in silences]
             with self._lock:
                 self._kept[key] = [one for one in renewed if one is not None]
+
+
+def changing(run: str, host: str) -> str:
+    """Why a path is in maintenance."""
+    return f"run {run} changes {host}"
+
+
+def not_silenced(receiver: str, reason: str) -> str:
+    """That an Alertmanager was not told of all that a run cuts."""
+    return f"alerts of paths that this run cuts are not all silenced at receiver {receiver}: {reason}"
+
+
+def none_silenced(reason: str) -> str:
+    """That no Alertmanager was told."""
+    return f"no alert of paths that this run cuts is silenced: {reason}"
+
+
+def not_renewed(receiver: str, reason: str) -> str:
+    """That silences may end before the run does."""
+    return f"silences at receiver {receiver} were not renewed: {reason}"
+
+
+def not_ended(receiver: str, reason: str) -> str:
+    """That silences outlast the run."""
+    return f"silences at receiver {receiver} end by themselves within 3 minutes, and not now: {reason}"
+
+
+def outlasting(reason: str) -> str:
+    """That all silences outlast the run."""
+    return f"silences of this run end by themselves within 3 minutes, and not now: {reason}"
+
+
+def silenced_alerts(inventory: str, cut: HostCut, paths: Iterable[MediaPath]) -> tuple[AlertMatchers, ...]:
+    """The alerts that a change of a relay keeps silent, as few sets as there may be.
+
+    Args:
+        inventory: the inventory's id.
+        cut: what the change cuts; of a centre no alert speaks.
+        paths: those of the relay, by the desired state: a path that goes has an alert of its own as well.
+    """
+    pulled = [path for path in paths if not path.on_demand]
+    stopped = {path.name for path in pulled if cut.takes(path.facility, path.name)}
+    if cut.everything or (stopped and len(stopped) == len(pulled)):
+        return (_matchers(inventory, cut.host, _OF_A_HOST),)
+    sites = _whole(stopped, ((path.name, path.facility) for path in pulled)) | cut.facilities
+    within = [path for path in pulled if path.facility not in sites]
+    devices = _whole(stopped, ((path.name, name) for path in within for name in _device_names(path)))
+    # Of a site some of whose paths have gone the others' names say all.
+    gone = cut.paths - {path.name for path in pulled}
+    names = {path.name for path in within if path.name in stopped} | {one for one in gone if _site(one) not in sites}
+    listed = ((_OF_A_SITE, "facility", sites), (_OF_A_DEVICE, "object", devices), ("path", "path", names))
+    return tuple(
+        (*_matchers(inventory, cut.host, scopes), LabelMatcher(label, pattern, is_pattern=True))
+        for scopes, label, values in listed
+        for pattern in _patterns(values)
+    )
+
+
+def _matchers(inventory: str, host: str, scopes: str) -> AlertMatchers:
+    scope = LabelMatcher("scope", scopes, is_pattern="|" in scopes)
+    return LabelMatcher("inventory", inventory), LabelMatcher("host", host), scope
+
+
+def _whole(stopped: set[str], owned: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """The owners all of whose paths stop."""
+    by_owner: Mapping[str, set[str]] = defaultdict(set)
+    for path, owner in owned:
+        by_owner[owner].add(path)
+    return frozenset(owner for owner, paths in by_owner.items() if paths <= stopped)
+
+
+def _device_names(path: MediaPath) -> Iterator[str]:
+    """What alerts call the device of a path: the camera, and the recorder that it hangs on."""
+    yield f"{path.facility}/{path.camera}"
+    if path.device != path.camera:
+        yield f"{path.facility}/{path.device}"
+
+
+def _site(path: str) -> str:
+    parts = path.split("/")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def _patterns(values: Iterable[str]) -> Iterator[str]:
+    """Patterns that together take these values, and no other: names one beside the other, in bounded length."""
+    listed: list[str] = []
+    length = 0
+    for value in map(re.escape, sorted(values)):
+        if listed and length + len(value) + 1 > LONGEST_PATTERN:
+            yield "|".join(listed)
+            listed, length = [], 0
+        listed.append(value)
+        length += len(value) + 1
+    if listed:
+        yield "|".join(listed)
+
+
+def make_silence(server: SilencedServer, matchers: AlertMatchers, text: SilenceText, until: datetime) -> Silence:
+    """Silence alerts from now on.
+
+    Args:
+        server: where.
+        matchers: which alerts.
+        text: what it says.
+        until: when it ends by itself.
+
+    Raises:
+        ReachError: the server was not reached, or did not take it.
+    """
+    # It begins when the server has it, whatever this machine's clock says: an Alertmanager takes no earlier moment.
+    begin = _moment(datetime.now(UTC) - _EARLIER)
+    return Silence(_put_silence(server, matchers, text, (begin, _moment(until))), matchers)
+
+
+def renew_silence(server: SilencedServer, silence: Silence, text: SilenceText, until: datetime) -> Silence | None:
+    """Have a silence last longer; None where somebody has ended it there, which is left so.
+
+    Raises:
+        ReachError: the server was not reached, or did not take it.
+    """
+    state, begin = _silence_state(server, silence.id)
+    if state == _ENDED:
+        return None
+    return Silence(
+        _put_silence(server, silence.matchers, text, (begin, _moment(until)), id=silence.id), silence.matchers
+    )
+
+
+def _put_silence(
+    server: SilencedServer, matchers: AlertMatchers, text: SilenceText, times: tuple[str, str], **own: str
+) -> str:
+    begin, end = times
+    body: Document = {
+        "matchers": [matcher.document for matcher in matchers],
+        "startsAt": begin,
+        "endsAt": end,
+        "createdBy": text.creator,
+        "comment": text.comment,
+        **own,
+    }
+    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    said = _answer_document(_sent_request(server, Request("POST", server.url.rstrip("/") + _SILENCES, data))).get(
+        "silenceID"
+    )
+    if not isinstance(said, str) or not _ID.fullmatch(said):
+        raise _misunderstood()
+    return said
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def end_silence(server: SilencedServer, name: str) -> None:
+    """End a silence now; one that is not there, or that has ended, is well.
+
+    Raises:
+        ReachError: the server was not reached, or did not take it.
+    """
+    if not _ID.fullmatch(name):
+        return
+    request = Request("DELETE", server.url.rstrip("/") + _SILENCE + name)
+    try:
+        _sent_request(replace(server, patience=replace(server.patience, attempts=1)), request, also=_NOT_THERE)
+    except ReachError:
+        # One that has ended is an error of the server's to Alertmanager.
+        if _silence_state(server, name)[0] != _ENDED:
+            _sent_request(server, request, also=_NOT_THERE)
+
+
+def _silence_state(server: SilencedServer, name: str) -> tuple[str, str]:
+    """A silence's state, and when it began; what is not there has ended."""
+    known = _sent_request(server, Request("GET", server.url.rstrip("/") + _SILENCE + name), also=_NOT_THERE)
+    if known.status == _NOT_THERE:
+        return _ENDED, ""
+    document = _answer_document(known)
+    begin, status = document.get("startsAt"), document.get("status")
+    state = status.get("state") if isinstance(status, dict) else None
+    if not isinstance(begin, str) or not _MOMENT.fullmatch(begin) or not isinstance(state, str):
+        raise _misunderstood()
+    return state, begin
+
+
+def _sent_request(server: SilencedServer, request: Request, *, also: int = 0) -> HttpAnswer:
+    whole = Request(request.method, request.url, request.body, login=server.login)
+
+    def attempt(seconds: float) -> HttpAnswer:
+        answer = exchange(whole, seconds=seconds, advice=_ADVICE, authorities=server.patience.authorities)
+        return answer if answer.status == also else taken(answer, _ADVICE)
+
+    return try_often(attempt, server.patience).value
+
+
+def _answer_document(answer: HttpAnswer) -> Document:
+    try:
+        document = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        raise _misunderstood() from None
+    if answer.is_cut or not isinstance(document, dict):
+        raise _misunderstood()
+    return document
+
+
+def _misunderstood() -> ReachError:
+    return ReachError("it answers what no Alertmanager does", _NO_ANSWER, lasting=True)
 
 
 def to_silence(
@@ -567,8 +557,6 @@ def to_silence(
         return ToSilence(warnings=(none_silenced(IN_DISORDER),))
     if not relays or not receivers:
         return NOTHING
-    from provisioner.operations.apply.silences import SilenceText  # noqa: PLC0415 (it brings an HTTP library)
-
     alerts = {spec.id: silenced_alerts(inventory, intent.cuts[spec.id], spec.paths) for spec in relays}
     servers, warnings = _servers(session, receivers, relays)
     text = SilenceText(_CREATOR, f"run {run.id} of inventory {inventory}: {run.operation.value}")
@@ -578,9 +566,6 @@ def to_silence(
 def _servers(
     session: Session, receivers: Iterable[Receiver], relays: Iterable[HostSpec]
 ) -> tuple[tuple[tuple[SilencedServer, frozenset[str]], ...], tuple[str, ...]]:
-    from provisioner.integrations.notify.delivery import server_login  # noqa: PLC0415 (it brings an HTTP library)
-    from provisioner.operations.apply.silences import SilencedServer  # noqa: PLC0415
-
     try:
         doors = ReceiverDoors(session.loaded, open_receivers(session.root, session.passwords))
     except ProvisionerError as error:

@@ -1,9 +1,7 @@
-"""A verification with what earlier ones left, and its own record in the history.
+"""A verification that uses earlier ones, and its own record.
 
-What a run showed of hosts and facilities, as the history keeps it. Pure.
-
-What a host holds is what was read from it, held against the desired state of this very inventory: what is as desired
-has the hash of the facility's signed content; of what differs only that something of it is there.
+A host holds what was read from it, compared with the desired state of this inventory. As desired: the hash of the
+facility's signed content. Different: only that something of it is there.
 """
 
 from __future__ import annotations
@@ -55,6 +53,39 @@ Contents = Mapping[str, Mapping[str, str]]
 """By relay: the hash of the signed content of each facility that it should carry, by the facility's id."""
 
 _UNLIKE = ""
+_OUTCOMES = {0: "up", 1: "not-up"}
+
+
+class NoteError(StateError):
+    """What goes with a recorded run could not be written: its Git note, or what the next one has to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What earlier verifications left of paths.
+
+    Attributes:
+        memories: by the path's name.
+        reason: why there is nothing of that; empty where it could be read.
+        unread: how many paths have a memory that this program did not write.
+    """
+
+    memories: Memories = field(default_factory=lambda: MappingProxyType({}))
+    reason: str = ""
+    unread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptances:
+    """What a person accepted.
+
+    Attributes:
+        run: the run in which it is recorded.
+        references: by path, all references that it has from then on.
+    """
+
+    run: str
+    references: Mapping[str, References]
 
 
 def contents_of(inventory: Inventory) -> Contents:
@@ -64,9 +95,6 @@ def contents_of(inventory: Inventory) -> Contents:
         content = signed_content(connection.facility, connection.plan)
         contents[connection.relay][connection.facility.id] = content
     return contents
-
-
-# --- hosts ----------------------------------------------------------------------------------------
 
 
 def holding(
@@ -151,9 +179,6 @@ def shown_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult
     )
 
 
-# --- facilities -----------------------------------------------------------------------------------
-
-
 def shown_of_facilities(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[FacilityCheck, ...]:
     """What a verification showed of the pulled paths of each facility that it checked at all."""
     verdicts = {(verdict.relay, verdict.path): verdict for verdict in result.paths}
@@ -182,50 +207,15 @@ def _checked(
             yield FacilityCheck(facility, content, spec.id, max(moments), len(pulled), checked, proved)
 
 
-def _is_proved(verdict: PathVerdict) -> bool:
-    """Whether a path was up up to the monitoring centre; what was not checked is not."""
-    up = verdict.without_window is Verdict.UP and verdict.level == HIGHEST.number
-    return up and verdict.checked_at is not None
-
-
 def _is_known(verdict: PathVerdict) -> bool:
     """Whether it is known how a path is; what is not up in a maintenance window is no outage of the facility."""
     return _is_proved(verdict) or verdict.verdict not in {Verdict.UNKNOWN, Verdict.MAINTENANCE}
 
 
-class NoteError(StateError):
-    """What goes with a recorded run could not be written: its Git note, or what the next one has to know."""
-
-
-_OUTCOMES = {0: "up", 1: "not-up"}
-
-
-@dataclass(frozen=True, slots=True)
-class Recalled:
-    """What earlier verifications left of paths.
-
-    Attributes:
-        memories: by the path's name.
-        reason: why there is nothing of that; empty where it could be read.
-        unread: how many paths have a memory that this program did not write.
-    """
-
-    memories: Memories = field(default_factory=lambda: MappingProxyType({}))
-    reason: str = ""
-    unread: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Acceptances:
-    """What a person accepted.
-
-    Attributes:
-        run: the run in which it is recorded.
-        references: by path, all references that it has from then on.
-    """
-
-    run: str
-    references: Mapping[str, References]
+def _is_proved(verdict: PathVerdict) -> bool:
+    """Whether a path was up up to the monitoring centre; what was not checked is not."""
+    up = verdict.without_window is Verdict.UP and verdict.level == HIGHEST.number
+    return up and verdict.checked_at is not None
 
 
 def recall(session: Session, paths: Collection[str]) -> Recalled:
@@ -274,10 +264,10 @@ def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> Verify
         result = verify_inventory(session, limit, replace(orders, keep=proofs.take))
     result = replace(result, looks=(*proofs.unwritten, *result.looks))
     reports = {path: report for path in names if (report := report_on(accepted.get(path, ())))}
-    return replace(result, references=reports, before=_before(session, result))
+    return replace(result, references=reports, before=_since_before(session, result))
 
 
-def _before(session: Session, result: VerifyResult) -> Mapping[str, PathSince]:
+def _since_before(session: Session, result: VerifyResult) -> Mapping[str, PathSince]:
     """Since when paths that are not up had been what they were; nothing where that cannot be read."""
     failing = {path.path for path in result.paths if path.without_window is not Verdict.UP}
     provinces = sorted({path.partition("/")[0] for path in failing})
@@ -331,12 +321,6 @@ def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> t
     reports = {path: report for path, of in kept.items() if (report := report_on(of))}
     shown = replace(result, accepted=accepted, references={**result.references, **reports})
     return shown, Acceptances(run, kept)
-
-
-def _narrowed(sample: str | None, level: int | None) -> tuple[str, ...]:
-    """What a run left out beside its limit: of that it says nothing, and takes nothing back."""
-    sampled = (f"sample={sample}",) if sample else ()
-    return sampled if level is None else (*sampled, f"level={level}")
 
 
 def expect_verification(session: Session, limit: tuple[str, ...], orders: Orders) -> None:
@@ -397,3 +381,9 @@ def record_verification(
     if warning := note_head(session.root, session.environment, place.inventory, session.commit, head):
         raise NoteError(f"this verification is recorded, and {warning}", object=run.id)
     return run.id
+
+
+def _narrowed(sample: str | None, level: int | None) -> tuple[str, ...]:
+    """What a run left out beside its limit: of that it says nothing, and takes nothing back."""
+    sampled = (f"sample={sample}",) if sample else ()
+    return sampled if level is None else (*sampled, f"level={level}")

@@ -1,1 +1,1 @@
-"""A relay emptied onto another."""
+"""A relay emptied onto another one."""

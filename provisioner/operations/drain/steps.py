@@ -1,6 +1,6 @@
-"""The steps of a drain that change something: files, the new relay, the old one; and the proof between them.
+"""The steps of a drain: files, new relay, old relay, proofs.
 
-Whether a site's pictures come over the new relay as they come over the old one. Pure.
+A site's pictures have to come over the new relay as they come over the old one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ _RANKS: Mapping[Verdict, int] = {Verdict.UP: 2, Verdict.DEGRADED: 1}
 _UP = _RANKS[Verdict.UP]
 _TUNNEL = next(level.number for level in LEVELS if level.check is tunnel_check)
 _SHARES = (0.1, 0.5, 1.0)
+
+Sessions = Callable[[], Session]
+"""A new session: what was read of the inventory before an edit does not count after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,6 @@ def waves_of_sites(paths: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
             waves.append(tuple(ordered[done:until]))
             done = until
     return tuple(waves)
-
-
-Sessions = Callable[[], Session]
-"""A new session: what was read of the inventory before an edit does not count after it."""
 
 
 def write_all(root: Path, edits: Iterable[FileEdit]) -> None:

@@ -1,1 +1,1 @@
-"""Edits of an inventory's files by command."""
+"""Edits of an inventory's files by commands."""

@@ -1,8 +1,7 @@
-"""A camera or a recorder in its facility's file, as a command adds, replaces, moves or removes it.
+"""Edits of a camera or recorder, and of its settings under change.
 
-As in `facilities`, an edit is held against all rules, and shown before anybody writes it.
-
-A setting under change in a facility's file: until when the former one is taken as well, and the end of that.
+As in `facilities`, an edit is held against all rules, and shown before it is written. While a setting is under change,
+the former one is accepted as well until a day.
 """
 
 from __future__ import annotations
@@ -23,6 +22,77 @@ from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit,
 
 _ACCEPT = "accept"
 _OF_PICTURES = ("codec", "width", "height", "fps", "least_kbps")
+_STREAM = re.compile(r"(?P<width>[0-9]{2,4})x(?P<height>[0-9]{2,4})(?:/(?P<codec>[a-z0-9]+))?(?:@(?P<fps>[0-9]{1,3}))?")
+_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOrder:
+    """What was contracted of a stream.
+
+    Attributes:
+        width, height: pixels.
+        codec: how it is encoded; h264 where nobody said.
+        fps: frames a second; None where nothing was agreed.
+        rtsp_path: path and query of its RTSP address; empty for the make's own.
+    """
+
+    width: int
+    height: int
+    codec: Codec | None = None
+    fps: int | None = None
+    rtsp_path: str = ""
+
+    @property
+    def values(self) -> dict[str, object]:
+        """As a facility's file has it."""
+        values: dict[str, object] = {"codec": self.codec.value} if self.codec else {}
+        values |= {"width": self.width, "height": self.height}
+        if self.fps is not None:
+            values["fps"] = self.fps
+        return values | ({"rtsp_path": self.rtsp_path} if self.rtsp_path else {})
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOrder:
+    """What is asked of a camera or a recorder; None and empty are what nobody said.
+
+    Attributes:
+        make, model, address, port: of the device.
+        serial: what it says by ONVIF that its serial number is.
+        recorder: the recorder whose channel a camera is.
+        channel, ip_channel: of the recorder, as its RTSP address counts them, or among its IP channels.
+        zone, location: what a camera looks at, and where it hangs.
+        streams: what was contracted of its streams.
+    """
+
+    make: Make | None = None
+    model: str = ""
+    address: str = ""
+    port: int | None = None
+    serial: str = ""
+    recorder: str = ""
+    channel: int | None = None
+    ip_channel: int | None = None
+    zone: Zone | None = None
+    location: str = ""
+    streams: Mapping[StreamName, StreamOrder] = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, object]:
+        """What was said, but for streams and serial number, as a facility's file has it."""
+        values: dict[str, object] = {
+            "zone": self.zone.value if self.zone else None,
+            "location": clean(self.location) or None,
+            "make": self.make.value if self.make else None,
+            "model": clean(self.model) or None,
+            "address": self.address or None,
+            "port": self.port,
+            "recorder": self.recorder or None,
+            "channel": self.channel,
+            "ip_channel": self.ip_channel,
+        }
+        return {key: value for key, value in values.items() if value is not None}
 
 
 def day_to_come(until: date, today: date) -> date:
@@ -109,43 +179,12 @@ def _places(opened: OpenFacility, device: str) -> list[KeyPath]:
     return places
 
 
-def _streams(device: Camera | Recorder) -> list[tuple[str, Stream]]:
-    return [] if isinstance(device, Recorder) else [(name.value, stream) for name, stream in device.streams.named]
-
-
 def _is_under_change(device: Camera | Recorder) -> bool:
     return device.accept is not None or any(stream.accept for _, stream in _streams(device))
 
 
-_STREAM = re.compile(r"(?P<width>[0-9]{2,4})x(?P<height>[0-9]{2,4})(?:/(?P<codec>[a-z0-9]+))?(?:@(?P<fps>[0-9]{1,3}))?")
-_SHOWN = 80
-
-
-@dataclass(frozen=True, slots=True)
-class StreamOrder:
-    """What was contracted of a stream.
-
-    Attributes:
-        width, height: pixels.
-        codec: how it is encoded; h264 where nobody said.
-        fps: frames a second; None where nothing was agreed.
-        rtsp_path: path and query of its RTSP address; empty for the make's own.
-    """
-
-    width: int
-    height: int
-    codec: Codec | None = None
-    fps: int | None = None
-    rtsp_path: str = ""
-
-    @property
-    def values(self) -> dict[str, object]:
-        """As a facility's file has it."""
-        values: dict[str, object] = {"codec": self.codec.value} if self.codec else {}
-        values |= {"width": self.width, "height": self.height}
-        if self.fps is not None:
-            values["fps"] = self.fps
-        return values | ({"rtsp_path": self.rtsp_path} if self.rtsp_path else {})
+def _streams(device: Camera | Recorder) -> list[tuple[str, Stream]]:
+    return [] if isinstance(device, Recorder) else [(name.value, stream) for name, stream in device.streams.named]
 
 
 def stream_of(text: str, rtsp_path: str = "") -> StreamOrder:
@@ -161,48 +200,6 @@ def stream_of(text: str, rtsp_path: str = "") -> StreamOrder:
         raise UsageError(f"{printable(text, _SHOWN)} is no stream", hint=hint)
     fps = int(match["fps"]) if match["fps"] else None
     return StreamOrder(int(match["width"]), int(match["height"]), Codec(codec) if codec else None, fps, rtsp_path)
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceOrder:
-    """What is asked of a camera or a recorder; None and empty are what nobody said.
-
-    Attributes:
-        make, model, address, port: of the device.
-        serial: what it says by ONVIF that its serial number is.
-        recorder: the recorder whose channel a camera is.
-        channel, ip_channel: of the recorder, as its RTSP address counts them, or among its IP channels.
-        zone, location: what a camera looks at, and where it hangs.
-        streams: what was contracted of its streams.
-    """
-
-    make: Make | None = None
-    model: str = ""
-    address: str = ""
-    port: int | None = None
-    serial: str = ""
-    recorder: str = ""
-    channel: int | None = None
-    ip_channel: int | None = None
-    zone: Zone | None = None
-    location: str = ""
-    streams: Mapping[StreamName, StreamOrder] = field(default_factory=dict)
-
-    @property
-    def values(self) -> dict[str, object]:
-        """What was said, but for streams and serial number, as a facility's file has it."""
-        values: dict[str, object] = {
-            "zone": self.zone.value if self.zone else None,
-            "location": clean(self.location) or None,
-            "make": self.make.value if self.make else None,
-            "model": clean(self.model) or None,
-            "address": self.address or None,
-            "port": self.port,
-            "recorder": self.recorder or None,
-            "channel": self.channel,
-            "ip_channel": self.ip_channel,
-        }
-        return {key: value for key, value in values.items() if value is not None}
 
 
 def camera_added(
@@ -282,23 +279,6 @@ def device_replaced(
     return opened.edited(text.with_values(changes))
 
 
-def _former(place: KeyPath, known: Camera | Recorder, order: DeviceOrder, until: date) -> dict[KeyPath, object]:
-    """The edit by which the streams of an order may come as they did until a day.
-
-    Raises:
-        UsageError: none of them would come otherwise, or one is under change already.
-    """
-    former: dict[KeyPath, object] = {}
-    for stream, wanted in order.streams.items():
-        old = getattr(known.streams, stream.value) if isinstance(known, Camera) else None
-        if old is not None:
-            former |= former_stream((*place, "streams", stream.value), old, wanted.values, until)
-    if not former:
-        hint = "an old codec, size or rate is taken: name --sub or --main; of a login: provisioner secrets set"
-        raise UsageError("nothing was named of which the old one is taken as well", hint=hint)
-    return former
-
-
 def _changes(place: KeyPath, known: Camera | Recorder, order: DeviceOrder) -> dict[KeyPath, object]:
     changes: dict[KeyPath, object] = {(*place, key): value for key, value in order.values.items()}
     for stream, wanted in order.streams.items():
@@ -314,6 +294,23 @@ def _changes(place: KeyPath, known: Camera | Recorder, order: DeviceOrder) -> di
             else {(*place, "onvif"): Flow(serial=order.serial)}
         )
     return changes
+
+
+def _former(place: KeyPath, known: Camera | Recorder, order: DeviceOrder, until: date) -> dict[KeyPath, object]:
+    """The edit by which the streams of an order may come as they did until a day.
+
+    Raises:
+        UsageError: none of them would come otherwise, or one is under change already.
+    """
+    former: dict[KeyPath, object] = {}
+    for stream, wanted in order.streams.items():
+        old = getattr(known.streams, stream.value) if isinstance(known, Camera) else None
+        if old is not None:
+            former |= former_stream((*place, "streams", stream.value), old, wanted.values, until)
+    if not former:
+        hint = "an old codec, size or rate is taken: name --sub or --main; of a login: provisioner secrets set"
+        raise UsageError("nothing was named of which the old one is taken as well", hint=hint)
+    return former
 
 
 def camera_moved(edits: Edits, facility: str, camera: str, order: DeviceOrder) -> FileEdit:

@@ -1,8 +1,7 @@
-"""A facility's file as a command begins, describes, closes or reopens it: the smallest edit, held against all rules.
+"""Edits of a facility: registration, survey, plan, closing, move, reopening.
 
-None of these writes anything: an edit is shown first, and written by whoever asked for it.
-
-Over which relay a facility is connected, as a command proposes, moves or settles it; as in `facilities`.
+Each is the smallest edit of the file, held against all rules. None is written here: an edit is shown first, and written
+by the caller.
 """
 
 from __future__ import annotations
@@ -38,7 +37,13 @@ from provisioner.inventory.signed import unsigned_by
 from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit, frame_of
 
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+NO_BACKUP = "none"
+"""What stands for no backup relay; no host may be called so."""
+
 _SHOWN = 80
+_LAN_BITS = 24
+_LAN_INTERFACE = "br-lan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,53 @@ class NewFacility:
     district: str = ""
     people: int | None = None
     same_name: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyOrder:
+    """What DIC, Health and the carrier found at a facility.
+
+    Attributes:
+        day: when they were there.
+        by: who was.
+        uplink: how it reaches the Internet.
+        upload_mbps: megabits a second towards it; None where nobody measured.
+        present, fit, missing: cameras that are there, that will do, that are to be added.
+        verdict: what it comes to.
+    """
+
+    day: date
+    by: Sequence[Party]
+    uplink: UplinkKind
+    upload_mbps: float | None
+    present: int
+    fit: int
+    missing: int
+    verdict: SurveyVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOrder:
+    """Over which relay a facility is to be connected, and what is behind its router; empty is what nobody said.
+
+    Attributes:
+        relay: the relay; the only one of the carriers that serve the province where it is left out.
+        lan: the network of the site's devices; the one /24 of their addresses where it is left out.
+        lan_interface: the router's interface in it.
+        system: what the router runs; Linux where it is left out.
+        backup_relay: another relay of the carrier that is to have the site as well; `none` takes it back.
+        access: how the relay reaches the devices; as the plan has it, and by mapped ports in a new one, where it is
+            left out.
+        relay_port: the UDP port of its relays that the router dials; 0 is their first one again.
+    """
+
+    relay: str = ""
+    lan: str = ""
+    lan_interface: str = ""
+    system: str = ""
+    backup_relay: str = ""
+    access: str = ""
+    relay_port: int | None = None
 
 
 def added(edits: Edits, new: NewFacility) -> FileEdit:
@@ -108,6 +160,12 @@ def added(edits: Edits, new: NewFacility) -> FileEdit:
     return edits.edit(loaded, name, None, text.with_values({(key,): value for key, value in values.items()}))
 
 
+def _next_id(loaded: Loaded, province: str) -> str:
+    """The next free id of a province; a retired one is none."""
+    owners = (owner.partition("/")[2] for owner in loaded.places.sources)
+    return next_facility(province, (*loaded.outlines, *_retired(loaded), *owners))
+
+
 def _refuse_known(loaded: Loaded, name: str) -> None:
     """Refuse an id that somebody has or had: it is part of paths, addresses and the history."""
     if not _ID.fullmatch(name):
@@ -125,19 +183,10 @@ def _retired(loaded: Loaded) -> set[str]:
     return {stone.object.split("/")[1] for stone in stones if stone.object.startswith("site/")}
 
 
-def _next_id(loaded: Loaded, province: str) -> str:
-    """The next free id of a province; a retired one is none."""
-    owners = (owner.partition("/")[2] for owner in loaded.places.sources)
-    return next_facility(province, (*loaded.outlines, *_retired(loaded), *owners))
-
-
 def _namesake(loaded: Loaded, new: NewFacility) -> str:
     wanted = fold(new.name)
     here = (name for name, outline in loaded.outlines.items() if outline.province == new.province)
     return next((name for name in here if fold(loaded.facility(name).name) == wanted), "")
-
-
-# --- what was found there ---------------------------------------------------------------------------
 
 
 def contact_confirmed(edits: Edits, facility: str, day: date) -> FileEdit:
@@ -149,29 +198,6 @@ def contact_confirmed(edits: Edits, facility: str, day: date) -> FileEdit:
     """
     opened = edits.open(facility)
     return opened.edited(opened.text.with_values({("contact_confirmed_on",): day.isoformat()}))
-
-
-@dataclass(frozen=True, slots=True)
-class SurveyOrder:
-    """What DIC, Health and the carrier found at a facility.
-
-    Attributes:
-        day: when they were there.
-        by: who was.
-        uplink: how it reaches the Internet.
-        upload_mbps: megabits a second towards it; None where nobody measured.
-        present, fit, missing: cameras that are there, that will do, that are to be added.
-        verdict: what it comes to.
-    """
-
-    day: date
-    by: Sequence[Party]
-    uplink: UplinkKind
-    upload_mbps: float | None
-    present: int
-    fit: int
-    missing: int
-    verdict: SurveyVerdict
 
 
 def surveyed(edits: Edits, facility: str, order: SurveyOrder) -> FileEdit:
@@ -201,9 +227,6 @@ def surveyed(edits: Edits, facility: str, order: SurveyOrder) -> FileEdit:
         counts = {"present": order.present, "fit": order.fit, "missing": order.missing}
         changed = text.with_values(places | {("survey", "cameras", key): count for key, count in counts.items()})
     return opened.edited(changed)
-
-
-# --- closing and opening ----------------------------------------------------------------------------
 
 
 def closed(edits: Edits, facility: str, day: date | None) -> FileEdit:
@@ -256,37 +279,6 @@ def reopened(edits: Edits, facility: str, operating: Operating, day: date | None
     return opened.edited(text)
 
 
-NO_BACKUP = "none"
-"""What stands for no backup relay; no host may be called so."""
-_SHOWN_facility_plan = 80
-_LAN_BITS = 24
-_LAN_INTERFACE = "br-lan"
-
-
-@dataclass(frozen=True, slots=True)
-class PlanOrder:
-    """Over which relay a facility is to be connected, and what is behind its router; empty is what nobody said.
-
-    Attributes:
-        relay: the relay; the only one of the carriers that serve the province where it is left out.
-        lan: the network of the site's devices; the one /24 of their addresses where it is left out.
-        lan_interface: the router's interface in it.
-        system: what the router runs; Linux where it is left out.
-        backup_relay: another relay of the carrier that is to have the site as well; `none` takes it back.
-        access: how the relay reaches the devices; as the plan has it, and by mapped ports in a new one, where it is
-            left out.
-        relay_port: the UDP port of its relays that the router dials; 0 is their first one again.
-    """
-
-    relay: str = ""
-    lan: str = ""
-    lan_interface: str = ""
-    system: str = ""
-    backup_relay: str = ""
-    access: str = ""
-    relay_port: int | None = None
-
-
 def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
     """A proposed plan in a facility's file, and its gateway where it has none: what all have signed is agreed with it.
 
@@ -320,6 +312,18 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
     return opened.edited(text)
 
 
+def _only_relay(loaded: Loaded, frame: Frame, facility: str) -> str:
+    view = rules.View(frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
+    today, designations = loaded.today, view.designations_of(loaded.outlines[facility])
+    carriers = {d.carrier for d in designations if is_between(today, d.since, d.until)}
+    relays = sorted(relay for relay, carrier in _carriers_by_relay(frame).items() if carrier in carriers)
+    if len(relays) == 1:
+        return relays[0]
+    served = f"{', '.join(sorted(carriers)) or 'no carrier'} may serve its province"
+    hint = f"name one with --relay: {', '.join(relays or sorted(_carriers_by_relay(frame))) or 'there is none yet'}"
+    raise UsageError(f"no one relay follows for {facility}: {served}", hint=hint, object=facility)
+
+
 def _with_gateway(text: FacilityText, site: Facility, order: PlanOrder) -> FacilityText:
     """A facility's file with what an order says of its router."""
     given: dict[str, object] = {"lan": order.lan, "lan_interface": order.lan_interface, "system": order.system}
@@ -330,36 +334,6 @@ def _with_gateway(text: FacilityText, site: Facility, order: PlanOrder) -> Facil
         return text.with_values({("gateway",): usual | said})
     text = text.with_values({("gateway", key): value for key, value in said.items()})
     return text.without(("gateway", "relay_port")) if order.relay_port == 0 else text
-
-
-def _access(access: str) -> dict[str, str]:
-    """An access mode as a plan has it, where it is not the usual one."""
-    return {"access": access} if access not in {"", Access.PULL_PORTMAP.value} else {}
-
-
-def _relays(frame: Frame) -> dict[str, str]:
-    """Each relay with its carrier."""
-    return {relay: carrier.id for relay, (carrier, _) in frame.relays.items()}
-
-
-def _carrier_of(frame: Frame, relay: str) -> str:
-    relays = _relays(frame)
-    if relay not in relays:
-        hint = did_you_mean(relay, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
-        raise UsageError(f"there is no relay {printable(relay, _SHOWN_facility_plan)}", hint=hint, object=relay)
-    return relays[relay]
-
-
-def _only_relay(loaded: Loaded, frame: Frame, facility: str) -> str:
-    view = rules.View(frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
-    today, designations = loaded.today, view.designations_of(loaded.outlines[facility])
-    carriers = {d.carrier for d in designations if is_between(today, d.since, d.until)}
-    relays = sorted(relay for relay, carrier in _relays(frame).items() if carrier in carriers)
-    if len(relays) == 1:
-        return relays[0]
-    served = f"{', '.join(sorted(carriers)) or 'no carrier'} may serve its province"
-    hint = f"name one with --relay: {', '.join(relays or sorted(_relays(frame))) or 'there is none yet'}"
-    raise UsageError(f"no one relay follows for {facility}: {served}", hint=hint, object=facility)
 
 
 def _lan_of(site: Facility) -> str:
@@ -415,6 +389,24 @@ def moved(edits: Edits, facility: str, relay: str, *, at_once: bool = False) -> 
     else:
         text = text.with_values({("successor", "carrier"): carrier, ("successor", "relay"): relay})
     return opened.edited(text)
+
+
+def _carrier_of(frame: Frame, relay: str) -> str:
+    relays = _carriers_by_relay(frame)
+    if relay not in relays:
+        hint = did_you_mean(relay, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
+        raise UsageError(f"there is no relay {printable(relay, _SHOWN)}", hint=hint, object=relay)
+    return relays[relay]
+
+
+def _carriers_by_relay(frame: Frame) -> dict[str, str]:
+    """Each relay with its carrier."""
+    return {relay: carrier.id for relay, (carrier, _) in frame.relays.items()}
+
+
+def _access(access: str) -> dict[str, str]:
+    """An access mode as a plan has it, where it is not the usual one."""
+    return {"access": access} if access not in {"", Access.PULL_PORTMAP.value} else {}
 
 
 def backup_beside(plan: ConnectionPlan, carrier: str, relay: str) -> dict[str, str]:

@@ -1,8 +1,7 @@
-"""An edit of one facility's file as a command proposes it: held against all rules before anything is written.
+"""Edits of files, held against all rules before they are written.
 
-Facilities and devices as they are named in an argument of a command, and the edit of a file of theirs.
-
-Which names an inventory has, by its files' names: quickly, whatever is wrong in them, and without a vault.
+Facilities and devices are found by the names that commands take. The names for completion come from the names of files:
+quickly, without the vault, and whatever is wrong in the files.
 """
 
 from __future__ import annotations
@@ -32,102 +31,10 @@ from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING,
 from provisioner.inventory.rules.view import without_consequences
 
 _SHOWN = 80
-
-
-def facility_named(loaded: Loaded, name: str) -> Facility:
-    """The facility of an id.
-
-    Raises:
-        InventoryError: its file, or the inventory's, cannot be understood.
-        UsageError: there is none.
-    """
-    if loaded.frame and name in loaded.outlines:
-        return loaded.facility(name)
-    if {f"facility/{name}", "inventory"} & {problem.object for problem in loaded.problems}:
-        hint = "run `provisioner validate` and correct what it lists"
-        raise InventoryError(f"facility {name} cannot be read", hint=hint)
-    hint = did_you_mean(name, loaded.outlines, "name the id in its file")
-    raise UsageError(f"there is no facility {printable(name, _SHOWN)}", hint=hint, object=name)
-
-
-def facility_file(root: Path, facility: Facility) -> Path:
-    """A facility's file."""
-    return root / "facilities" / facility.province / f"{facility.id}.yml"
-
-
-def edit_file(root: Path, path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> tuple[bytes, bytes]:
-    """Set values in a file of an inventory, and write it where that makes it another one: its text before and after.
-
-    Args:
-        root: the inventory's folder.
-        path: the file.
-        changes: new values by place, as `edited` takes them.
-        by_hand: what a person writes where the file cannot be edited.
-
-    Raises:
-        InventoryError: the file cannot be edited or written.
-    """
-    before, after = edited_file(path, changes, by_hand)
-    if after != before:
-        write_atomic(path, after.decode(), within=root)
-    return before, after
-
-
-def edited_file(path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> tuple[bytes, bytes]:
-    """A file's text as it is, and with values set; nothing is written. The arguments are those of `edit_file`.
-
-    Raises:
-        InventoryError: the file cannot be edited.
-    """
-    before = read_regular(path, most=MAX_BYTES)
-    try:
-        return before, edited(before, changes)
-    except EditError as error:
-        raise InventoryError(f"{path} cannot be edited: {error}", hint=by_hand) from error
-
-
-def place_of_device(site: Facility, device: str) -> tuple[KeyPath, Camera | Recorder]:
-    """Where a recorder or camera stands in its facility's file, and what it is.
-
-    Raises:
-        UsageError: there is none.
-    """
-    for index, recorder in enumerate(site.recorders):
-        if recorder.id == device:
-            return ("recorders", index), recorder
-    for index, camera in enumerate(site.cameras):
-        if camera.id == device:
-            return ("cameras", index), camera
-    ids = [*(recorder.id for recorder in site.recorders), *(camera.id for camera in site.cameras)]
-    hint = did_you_mean(device, ids, f"its devices are: {', '.join(ids) or 'none'}")
-    raise UsageError(f"facility {site.id} has no device {printable(device, _SHOWN)}", hint=hint, object=site.id)
-
-
-def device_named(loaded: Loaded, name: str) -> tuple[Facility, str]:
-    """The facility and the device of a name `FACILITY/DEVICE`: a recorder, or a camera with an address of its own.
-
-    Raises:
-        InventoryError: the facility's file, or the inventory's, cannot be understood.
-        UsageError: there is none, or it is a channel of a recorder, which has the login.
-    """
-    site, slash, device = name.partition("/")
-    if not slash:
-        hint = "name a facility and one of its devices: FACILITY/DEVICE"
-        raise UsageError(f"{printable(name, _SHOWN)} names no device", hint=hint, object=name)
-    facility = facility_named(loaded, site)
-    known = devices_of(facility)
-    if device in known:
-        return facility, device
-    for camera in facility.cameras:
-        if camera.id == device:
-            recorder = device_of(camera)
-            message = f"{site}/{device} is a channel of {recorder}, which has the login of all its channels"
-            raise UsageError(message, hint=f"name {site}/{recorder}", object=name)
-    hint = did_you_mean(device, known, f"its devices are: {', '.join(known) or 'none'}")
-    raise UsageError(f"facility {site} has no device {printable(device, _SHOWN)}", hint=hint, object=name)
-
-
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_ID_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+SIGN_OFFS = frozenset({"sign-off-stale", "sign-off-missing"})
+_OF_OTHER_COMMANDS = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, *SIGN_OFFS})
+_CONTEXT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,45 +45,6 @@ class Names:
     province: tuple[str, ...] = ()
     facility: tuple[str, ...] = ()
     host: tuple[str, ...] = ()
-
-
-def names_of(root: Path) -> Names:
-    """The names in an inventory's folder; of what cannot be read there are none."""
-    carriers: set[str] = set()
-    provinces: set[str] = set()
-    facilities: set[str] = set()
-    hosts: set[str] = set()
-    for file in object_files_of(root):
-        name = file.expected["id"]
-        if file.kind == "facility":
-            facilities.add(name)
-            provinces.add(file.expected["province"])
-        elif file.kind == "carrier":
-            carriers.add(name)
-            hosts.update(_relays(file.path))
-        else:
-            hosts.add(name)
-    return Names(*map(_sorted, (carriers, provinces, facilities, hosts)))
-
-
-def _sorted(names: set[str]) -> tuple[str, ...]:
-    return tuple(sorted(name for name in names if _NAME.fullmatch(name)))
-
-
-def _relays(path: Path) -> Iterator[str]:
-    try:
-        value = parse(read_regular(path, most=MAX_BYTES)).value
-    except OSError:
-        return
-    relays = value.get("relays") if isinstance(value, dict) else None
-    for relay in relays if isinstance(relays, list) else ():
-        if isinstance(relay, dict) and isinstance(relay.get("id"), str):
-            yield relay["id"]
-
-
-SIGN_OFFS = frozenset({"sign-off-stale", "sign-off-missing"})
-_OF_OTHER_COMMANDS = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, *SIGN_OFFS})
-_CONTEXT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,43 +151,6 @@ class FileEdit:
         write_atomic(self.path, self.after.decode(), within=root)
 
 
-def text_of_file(path: Path) -> FacilityText:
-    """A facility's file as it stands there.
-
-    Raises:
-        InventoryError: it cannot be read.
-    """
-    data = _bytes_of(path)
-    if data is None:
-        raise InventoryError(f"{path} cannot be read", hint="see that it is a file, and that you may read it")
-    return FacilityText(path, data)
-
-
-def _bytes_of(path: Path) -> bytes | None:
-    try:
-        return read_regular(path, most=MAX_BYTES)
-    except OSError:
-        return None
-
-
-def held_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: date) -> FileEdit:
-    """The same edit, with the warnings that it brings.
-
-    What is wrong already is no reason to refuse an edit that has nothing to do with it, and what other commands are
-    there for (addresses, keys, sign-offs) is none.
-
-    Raises:
-        InventoryError: the file would have an error that the inventory has not now; nothing is written.
-    """
-    problems = _Judged.of(loaded, root, [edit], today)
-    if problems.errors:
-        message = (
-            f"facility {edit.facility} would be invalid: {counted(len(problems.errors), 'problem')}; nothing is written"
-        )
-        raise InventoryError(message, problems=problems.errors, hint="correct what is asked for", object=edit.facility)
-    return problems.shown_with(edit, problems.new)
-
-
 @dataclass(frozen=True, slots=True)
 class EditsOfMany:
     """Edits of several facilities at once.
@@ -331,26 +162,6 @@ class EditsOfMany:
 
     edits: tuple[FileEdit, ...]
     refused: Mapping[str, tuple[Problem, ...]]
-
-
-def all_held_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> EditsOfMany:
-    """Edits that are made together: one that would bring an error of its own facility is left out, the others stay.
-
-    Raises:
-        InventoryError: together they bring an error that is of no one facility; nothing is written.
-    """
-    accepted, refused = list(edits), dict[str, tuple[Problem, ...]]()
-    while True:
-        problems = _Judged.of(loaded, root, accepted, today)
-        blamed = {edit.facility: own for edit in accepted if (own := problems.errors_of(edit))}
-        shared = tuple(p for p in problems.errors if not any(p in own for own in blamed.values()))
-        if shared:
-            message = f"the inventory would be invalid: {counted(len(shared), 'problem')}; nothing is written"
-            raise InventoryError(message, problems=shared, hint="correct what is asked for", object=shared[0].object)
-        if not blamed:
-            return EditsOfMany(tuple(problems.shown_with(edit, problems.of_one(edit)) for edit in accepted), refused)
-        refused |= blamed
-        accepted = [edit for edit in accepted if edit.facility not in blamed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,28 +190,6 @@ class _Judged:
         warnings = tuple(p for p in new if p.severity is Severity.WARNING and p.code not in SIGN_OFFS)
         stale = tuple(p for p in self.after if p.code in SIGN_OFFS and edit.facility in p.facilities and p.stops)
         return FileEdit(edit.facility, edit.path, edit.before, edit.after, warnings, stale)
-
-
-def _problems(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> Collection[Problem]:
-    """All problems of the inventory as it would be."""
-    own: list[Problem] = []
-    outlines, sources, broken = dict(loaded.outlines), dict(loaded.places.sources), set(loaded.broken)
-    is_understood = loaded.frame is not None
-    for edit in edits:
-        owner = f"facility/{edit.facility}"
-        file = File(root, edit.path.relative_to(root).as_posix(), owner, Facility)
-        site = site_of(file, edit.after, today)
-        own += (*site.faults, *site.problems)
-        if site.outline is None:
-            is_understood = False
-            continue
-        outlines[edit.facility] = site.outline
-        sources[owner] = SourceFile(file.shown, edit.after, PlacesIn)
-        broken.discard(owner)
-    if loaded.frame is None or not is_understood:
-        return own
-    view = rules.View(loaded.frame, dict(sorted(outlines.items())), Places(sources), today, frozenset(broken))
-    return (*own, *rules.check_across(view))
 
 
 @dataclass(frozen=True)
@@ -471,6 +260,190 @@ class OpenFacility:
         return FileEdit(self.site.id, self.text.path, self.text.data, self.text.data)
 
 
+def facility_named(loaded: Loaded, name: str) -> Facility:
+    """The facility of an id.
+
+    Raises:
+        InventoryError: its file, or the inventory's, cannot be understood.
+        UsageError: there is none.
+    """
+    if loaded.frame and name in loaded.outlines:
+        return loaded.facility(name)
+    if {f"facility/{name}", "inventory"} & {problem.object for problem in loaded.problems}:
+        hint = "run `provisioner validate` and correct what it lists"
+        raise InventoryError(f"facility {name} cannot be read", hint=hint)
+    hint = did_you_mean(name, loaded.outlines, "name the id in its file")
+    raise UsageError(f"there is no facility {printable(name, _SHOWN)}", hint=hint, object=name)
+
+
+def facility_file(root: Path, facility: Facility) -> Path:
+    """A facility's file."""
+    return root / "facilities" / facility.province / f"{facility.id}.yml"
+
+
+def edit_file(root: Path, path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> tuple[bytes, bytes]:
+    """Set values in a file of an inventory, and write it where that makes it another one: its text before and after.
+
+    Args:
+        root: the inventory's folder.
+        path: the file.
+        changes: new values by place, as `edited` takes them.
+        by_hand: what a person writes where the file cannot be edited.
+
+    Raises:
+        InventoryError: the file cannot be edited or written.
+    """
+    before, after = edited_file(path, changes, by_hand)
+    if after != before:
+        write_atomic(path, after.decode(), within=root)
+    return before, after
+
+
+def edited_file(path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> tuple[bytes, bytes]:
+    """A file's text as it is, and with values set; nothing is written. The arguments are those of `edit_file`.
+
+    Raises:
+        InventoryError: the file cannot be edited.
+    """
+    before = read_regular(path, most=MAX_BYTES)
+    try:
+        return before, edited(before, changes)
+    except EditError as error:
+        raise InventoryError(f"{path} cannot be edited: {error}", hint=by_hand) from error
+
+
+def place_of_device(site: Facility, device: str) -> tuple[KeyPath, Camera | Recorder]:
+    """Where a recorder or camera stands in its facility's file, and what it is.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for index, recorder in enumerate(site.recorders):
+        if recorder.id == device:
+            return ("recorders", index), recorder
+    for index, camera in enumerate(site.cameras):
+        if camera.id == device:
+            return ("cameras", index), camera
+    ids = [*(recorder.id for recorder in site.recorders), *(camera.id for camera in site.cameras)]
+    hint = did_you_mean(device, ids, f"its devices are: {', '.join(ids) or 'none'}")
+    raise UsageError(f"facility {site.id} has no device {printable(device, _SHOWN)}", hint=hint, object=site.id)
+
+
+def device_named(loaded: Loaded, name: str) -> tuple[Facility, str]:
+    """The facility and the device of a name `FACILITY/DEVICE`: a recorder, or a camera with an address of its own.
+
+    Raises:
+        InventoryError: the facility's file, or the inventory's, cannot be understood.
+        UsageError: there is none, or it is a channel of a recorder, which has the login.
+    """
+    site, slash, device = name.partition("/")
+    if not slash:
+        hint = "name a facility and one of its devices: FACILITY/DEVICE"
+        raise UsageError(f"{printable(name, _SHOWN)} names no device", hint=hint, object=name)
+    facility = facility_named(loaded, site)
+    known = devices_of(facility)
+    if device in known:
+        return facility, device
+    for camera in facility.cameras:
+        if camera.id == device:
+            recorder = device_of(camera)
+            message = f"{site}/{device} is a channel of {recorder}, which has the login of all its channels"
+            raise UsageError(message, hint=f"name {site}/{recorder}", object=name)
+    hint = did_you_mean(device, known, f"its devices are: {', '.join(known) or 'none'}")
+    raise UsageError(f"facility {site} has no device {printable(device, _SHOWN)}", hint=hint, object=name)
+
+
+def names_of(root: Path) -> Names:
+    """The names in an inventory's folder; of what cannot be read there are none."""
+    carriers: set[str] = set()
+    provinces: set[str] = set()
+    facilities: set[str] = set()
+    hosts: set[str] = set()
+    for file in object_files_of(root):
+        name = file.expected["id"]
+        if file.kind == "facility":
+            facilities.add(name)
+            provinces.add(file.expected["province"])
+        elif file.kind == "carrier":
+            carriers.add(name)
+            hosts.update(_relays_in(file.path))
+        else:
+            hosts.add(name)
+    return Names(*map(_sorted_names, (carriers, provinces, facilities, hosts)))
+
+
+def _relays_in(path: Path) -> Iterator[str]:
+    try:
+        value = parse(read_regular(path, most=MAX_BYTES)).value
+    except OSError:
+        return
+    relays = value.get("relays") if isinstance(value, dict) else None
+    for relay in relays if isinstance(relays, list) else ():
+        if isinstance(relay, dict) and isinstance(relay.get("id"), str):
+            yield relay["id"]
+
+
+def _sorted_names(names: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in names if _ID_NAME.fullmatch(name)))
+
+
+def text_of_file(path: Path) -> FacilityText:
+    """A facility's file as it stands there.
+
+    Raises:
+        InventoryError: it cannot be read.
+    """
+    data = _bytes_of(path)
+    if data is None:
+        raise InventoryError(f"{path} cannot be read", hint="see that it is a file, and that you may read it")
+    return FacilityText(path, data)
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return read_regular(path, most=MAX_BYTES)
+    except OSError:
+        return None
+
+
+def held_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: date) -> FileEdit:
+    """The same edit, with the warnings that it brings.
+
+    What is wrong already is no reason to refuse an edit that has nothing to do with it, and what other commands are
+    there for (addresses, keys, sign-offs) is none.
+
+    Raises:
+        InventoryError: the file would have an error that the inventory has not now; nothing is written.
+    """
+    problems = _Judged.of(loaded, root, [edit], today)
+    if problems.errors:
+        message = (
+            f"facility {edit.facility} would be invalid: {counted(len(problems.errors), 'problem')}; nothing is written"
+        )
+        raise InventoryError(message, problems=problems.errors, hint="correct what is asked for", object=edit.facility)
+    return problems.shown_with(edit, problems.new)
+
+
+def all_held_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> EditsOfMany:
+    """Edits that are made together: one that would bring an error of its own facility is left out, the others stay.
+
+    Raises:
+        InventoryError: together they bring an error that is of no one facility; nothing is written.
+    """
+    accepted, refused = list(edits), dict[str, tuple[Problem, ...]]()
+    while True:
+        problems = _Judged.of(loaded, root, accepted, today)
+        blamed = {edit.facility: own for edit in accepted if (own := problems.errors_of(edit))}
+        shared = tuple(p for p in problems.errors if not any(p in own for own in blamed.values()))
+        if shared:
+            message = f"the inventory would be invalid: {counted(len(shared), 'problem')}; nothing is written"
+            raise InventoryError(message, problems=shared, hint="correct what is asked for", object=shared[0].object)
+        if not blamed:
+            return EditsOfMany(tuple(problems.shown_with(edit, problems.of_one(edit)) for edit in accepted), refused)
+        refused |= blamed
+        accepted = [edit for edit in accepted if edit.facility not in blamed]
+
+
 def frame_of(loaded: Loaded) -> Frame:
     """The inventory but for its facilities.
 
@@ -481,3 +454,25 @@ def frame_of(loaded: Loaded) -> Frame:
         hint = "run `provisioner validate` and correct what it lists"
         raise InventoryError("inventory.yml or the lock cannot be understood", hint=hint)
     return loaded.frame
+
+
+def _problems(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> Collection[Problem]:
+    """All problems of the inventory as it would be."""
+    own: list[Problem] = []
+    outlines, sources, broken = dict(loaded.outlines), dict(loaded.places.sources), set(loaded.broken)
+    is_understood = loaded.frame is not None
+    for edit in edits:
+        owner = f"facility/{edit.facility}"
+        file = File(root, edit.path.relative_to(root).as_posix(), owner, Facility)
+        site = site_of(file, edit.after, today)
+        own += (*site.faults, *site.problems)
+        if site.outline is None:
+            is_understood = False
+            continue
+        outlines[edit.facility] = site.outline
+        sources[owner] = SourceFile(file.shown, edit.after, PlacesIn)
+        broken.discard(owner)
+    if loaded.frame is None or not is_understood:
+        return own
+    view = rules.View(loaded.frame, dict(sorted(outlines.items())), Places(sources), today, frozenset(broken))
+    return (*own, *rules.check_across(view))

@@ -1,8 +1,6 @@
-"""A new inventory: its files, the password of its vault, its repository; all of it or nothing.
+"""A new inventory: its files, its vault's password, its repository.
 
-The files of a new inventory: commented, and valid as far as they go. Pure.
-
-The answers of `init` out of a file: what its options would have said, each with its place.
+All of it is made, or none of it. The answers of a file stand for the options of `init`, each with its place.
 """
 
 from __future__ import annotations
@@ -39,6 +37,7 @@ from provisioner.inventory.model import Ssh
 from provisioner.operations.edit.validate import allocate
 
 RELEASE: Final = "1.20.1"
+
 RELEASE_SHA256: Final[Mapping[str, str]] = {
     "amd64": "81b143f55a5d23d4a8c028d52869c14ea4a59919900528698fcc97a747fd69c6",
     "arm64": "d1689f0bfefb1864e5ed3dcc8495eb2d7ec0a654f90bf3cd48980cb3bd08718a",
@@ -61,6 +60,76 @@ IGNORED: Final = """\
 /state/
 *.db
 """
+_INSTRUCTIONS: Final = """\
+# The orders that facilities are held against. `before` is strict, by Vietnam's clock: before 2021-05-10 means until
+# the last moment of 2021-05-09. For example:
+#   - ref: 1407/BTTTT-CVT
+#     issuer: Ministry of Information and Communications
+#     issued_on: 2021-05-06
+#     before: 2021-05-10
+#     scope: [ubnd_tinh]
+version: 1
+instructions: []
+"""
+_INTENTS: Final = """\
+# Who has to reach what, and who must not: a plan that breaks one of these is refused, and prove shows them all. What is
+# built in (sites apart, nothing open to the internet but WireGuard) holds without being written. For example:
+#   - id: health-watches
+#     allow: { from: [centre/health], to: [relays], services: [video] }
+#     reason: the watching duty of the Health department
+version: 1
+intents: []
+"""
+_MAINTENANCE: Final = """\
+# Announced work, whose outages raise no alarm. For example:
+#   - { from: 2021-06-01T22:00, until: 2021-06-02T02:00, reason: the line is moved, facilities: [kcl-bg-001] }
+version: 1
+windows: []
+"""
+EXAMPLE: Final = """\
+# The answers of `provisioner init DIR --from FILE`: each is the option of its name, and an option that is written on
+# the command line counts before it. No password belongs here: it is made, and lies where vault-password says.
+
+# The inventory's id, frozen from then on; the folder's name if left out.
+id: first
+# Carriers: an id, and what it is called. The first one has the relays that name none.
+carrier:
+  viettel: Viettel
+# The list of provinces that slugs are of, and who serves each province.
+scheme: gso-2025
+province:
+  bac-ninh: viettel
+# The document that designates the carriers, and since when; today if left out.
+source: Annex 1
+since: 2025-07-01
+# From where SSH to the hosts comes.
+management:
+  - 198.51.100.0/27
+# Who logs in on the hosts: a normal user with sudo.
+user: deploy
+# ID@ADDRESS or ID@ADDRESS:PORT; relays of other carriers as CARRIER/ID@ADDRESS.
+centre: centre-hn@203.0.113.31
+centre-name: Monitoring centre
+relay:
+  - relay-1@203.0.113.11
+# The SSH key that each host shows, or its fingerprint: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub, on the host.
+host-key:
+  centre-hn: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILLxxTLNWIvTOqfEHsYPptl1mrfK9Gmz7ymtR1zfHdv5
+  relay-1: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFmpfCFrQd8eV0TDJQR7IXpTvAkybmvA/FpUVmrfF2mI
+# Where the vault's password lies; beside your configuration file if left out.
+# vault-password: /etc/provisioner/vault/first
+# MediaMTX, if not the release that this program knows.
+# mediamtx-version: 1.20.1
+# mediamtx-source: release
+# mediamtx-sha256:
+#   amd64: 64 hexadecimal digits
+"""
+_MOST_ANSWER_BYTES: Final = 1024 * 1024
+_SHOWN: Final = 80
+_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_PASSWORD_BYTES = 32
+_ELSEWHERE = "name a folder that you can write to, on a disk with room"
+_MOST_PASSWORD_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,181 +186,6 @@ class Beginning:
     sha256: Mapping[str, str] = field(default_factory=lambda: dict(RELEASE_SHA256))
 
 
-def first_files(beginning: Beginning) -> dict[str, str]:
-    """Each file of the inventory, by its path in the inventory's folder."""
-    files = {
-        "inventory.yml": _settings(beginning),
-        "instructions.yml": _INSTRUCTIONS,
-        "designations.yml": _designations(beginning),
-        "maintenance.yml": _MAINTENANCE,
-        "intents.yml": _INTENTS,
-        f"centres/{beginning.centre.id}.yml": _centre(beginning),
-    }
-    return files | {f"carriers/{carrier}.yml": _carrier(beginning, carrier) for carrier in beginning.carriers}
-
-
-_INSTRUCTIONS: Final = """\
-# The orders that facilities are held against. `before` is strict, by Vietnam's clock: before 2021-05-10 means until
-# the last moment of 2021-05-09. For example:
-#   - ref: 1407/BTTTT-CVT
-#     issuer: Ministry of Information and Communications
-#     issued_on: 2021-05-06
-#     before: 2021-05-10
-#     scope: [ubnd_tinh]
-version: 1
-instructions: []
-"""
-_INTENTS: Final = """\
-# Who has to reach what, and who must not: a plan that breaks one of these is refused, and prove shows them all. What is
-# built in (sites apart, nothing open to the internet but WireGuard) holds without being written. For example:
-#   - id: health-watches
-#     allow: { from: [centre/health], to: [relays], services: [video] }
-#     reason: the watching duty of the Health department
-version: 1
-intents: []
-"""
-_MAINTENANCE: Final = """\
-# Announced work, whose outages raise no alarm. For example:
-#   - { from: 2021-06-01T22:00, until: 2021-06-02T02:00, reason: the line is moved, facilities: [kcl-bg-001] }
-version: 1
-windows: []
-"""
-
-
-def _settings(beginning: Beginning) -> str:
-    pools = "\n".join(f"    {carrier}: 10.{91 + number}.0.0/16" for number, carrier in enumerate(beginning.carriers))
-    sums = "\n".join(f"    {arch}: {digest}" for arch, digest in beginning.sha256.items())
-    return f"""\
-# What holds for the whole inventory.
-version: 1
-id: {beginning.id} # frozen: it is part of the history, of hosts' marks and of signatures
-province_scheme: {beginning.scheme} # the list that province slugs are of
-
-# Tunnel addresses come from here and nowhere else. Choose networks that no carrier uses: a relay sends a whole pool
-# into its tunnel. Once addresses are recorded, a pool cannot move. On a centre that another inventory shares, choose
-# none that it has, either.
-pools:
-  centres: 10.90.0.0/24
-  carriers:
-{pools}
-  first_site_port: 10554 # the first device of each site; the next one gets 10555
-
-# The relay program: pinned, and never installed with another checksum.
-mediamtx:
-  version: {beginning.version}
-  source: {scalar(beginning.artefact)}
-  sha256:
-{sums}
-# How much one plan may do before somebody has to allow it by name and number stands in `policy`; what is left out has
-# limits that are safe for a small fleet.
-"""
-
-
-def _designations(beginning: Beginning) -> str:
-    since, source = beginning.since.isoformat(), scalar(beginning.source)
-    rows = "\n".join(
-        f"  - {{ province: {province}, carrier: {carrier}, since: {since}, source: {source} }}"
-        for province, carrier in beginning.provinces.items()
-    )
-    return f"""\
-# Which carrier serves which province, since when, and which document says so. A facility whose province has no
-# designated carrier is an error, not a default.
-version: 1
-designations:
-{rows}
-"""
-
-
-def _carrier(beginning: Beginning, carrier: str) -> str:
-    relays = "\n".join(line for relay in beginning.relays if relay.carrier == carrier for line in _relay(relay))
-    return f"""\
-version: 1
-id: {carrier} # frozen: it is part of file names, the lock and secrets
-name: {scalar(beginning.carriers[carrier])}
-# From where SSH to the relays is allowed. Keep it narrow; every change is checked against locking these out.
-management_networks: [{", ".join(map(_plain, beginning.management_networks))}]
-# Networks of the carrier itself that a tunnel pool must not cover go into own_networks, e.g. [100.64.0.0/10].
-centres: [{beginning.centre.id}]
-relays:
-{relays}
-"""
-
-
-def _relay(relay: FirstHost) -> Iterator[str]:
-    yield f"  - id: {relay.id}"
-    yield f"    address: {_plain(relay.address)} # where SSH goes; `endpoint` beside it, where WireGuard goes elsewhere"
-    yield "    ssh:"
-    yield from (f"      {line}" for line in _ssh(relay))
-
-
-def _plain(address: str) -> str:
-    """An address or a network as it is written; of IPv6 in quotes, since a colon means something to YAML."""
-    return scalar(address) if ":" in address else address
-
-
-def _ssh(host: FirstHost) -> Iterator[str]:
-    yield f"user: {host.user} # a normal user with sudo"
-    if host.port != 22:  # noqa: PLR2004 (what is left out)
-        yield f"port: {host.port}"
-    yield f"host_key: {host.host_key}"
-
-
-def _centre(beginning: Beginning) -> str:
-    ssh = "\n".join(f"  {line}" for line in _ssh(beginning.centre))
-    return f"""\
-# A monitoring centre reads from every carrier that names it. SSH to it comes from the management networks of those
-# carriers, and from its own (management_networks).
-version: 1
-id: {beginning.centre.id}
-name: {scalar(beginning.centre_name)}
-address: {_plain(beginning.centre.address)}
-ssh:
-{ssh}
-"""
-
-
-EXAMPLE: Final = """\
-# The answers of `provisioner init DIR --from FILE`: each is the option of its name, and an option that is written on
-# the command line counts before it. No password belongs here: it is made, and lies where vault-password says.
-
-# The inventory's id, frozen from then on; the folder's name if left out.
-id: first
-# Carriers: an id, and what it is called. The first one has the relays that name none.
-carrier:
-  viettel: Viettel
-# The list of provinces that slugs are of, and who serves each province.
-scheme: gso-2025
-province:
-  bac-ninh: viettel
-# The document that designates the carriers, and since when; today if left out.
-source: Annex 1
-since: 2025-07-01
-# From where SSH to the hosts comes.
-management:
-  - 198.51.100.0/27
-# Who logs in on the hosts: a normal user with sudo.
-user: deploy
-# ID@ADDRESS or ID@ADDRESS:PORT; relays of other carriers as CARRIER/ID@ADDRESS.
-centre: centre-hn@203.0.113.31
-centre-name: Monitoring centre
-relay:
-  - relay-1@203.0.113.11
-# The SSH key that each host shows, or its fingerprint: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub, on the host.
-host-key:
-  centre-hn: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILLxxTLNWIvTOqfEHsYPptl1mrfK9Gmz7ymtR1zfHdv5
-  relay-1: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFmpfCFrQd8eV0TDJQR7IXpTvAkybmvA/FpUVmrfF2mI
-# Where the vault's password lies; beside your configuration file if left out.
-# vault-password: /etc/provisioner/vault/first
-# MediaMTX, if not the release that this program knows.
-# mediamtx-version: 1.20.1
-# mediamtx-source: release
-# mediamtx-sha256:
-#   amd64: 64 hexadecimal digits
-"""
-_LARGEST: Final = 1024 * 1024
-_SHOWN: Final = 80
-
-
 @dataclass(frozen=True, slots=True)
 class OptionAnswer:
     """What an option would have said.
@@ -303,42 +197,6 @@ class OptionAnswer:
 
     values: tuple[str, ...]
     places: tuple[str, ...]
-
-
-def read_answers(path: Path, known: Collection[str]) -> dict[str, OptionAnswer]:
-    """Read a file of answers: by the option that each stands for.
-
-    Args:
-        path: the file.
-        known: the options that there are, without their dashes.
-
-    Raises:
-        UsageError: it cannot be read, is no YAML, or says something that no option does; with file and line.
-    """
-    try:
-        data = read_regular(path, most=_LARGEST)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name a file of answers") from None
-    document = parse(data, marks=True)
-    if document.faults:
-        fault = document.faults[0]
-        raise UsageError(f"{path}:{fault.line}:{fault.column}: {fault.message}", hint=fault.hint)
-    if not isinstance(document.value, dict):
-        raise UsageError(f"{path}:1:1: no answers", hint="provisioner init --print-answers prints an example")
-    reader = _Reader(path, Marks(document.values, document.keys))
-    return {key: reader.answer(key, value, known) for key, value in document.value.items()}
-
-
-def place_of(answers: Mapping[str, OptionAnswer], message: str) -> str:
-    """The place of the answer that a message is about: the longest one that it repeats; empty where it repeats none."""
-    named = (
-        (len(part), place)
-        for answer in answers.values()
-        for value, place in zip(answer.values, answer.places, strict=True)
-        for part in {value, *value.replace("=", "@").replace("/", "@").split("@")}
-        if part and part in message
-    )
-    return max(named, default=(0, ""))[1]
 
 
 @dataclass(frozen=True)
@@ -375,13 +233,6 @@ class _Reader:
         return f"{self.path}:{mark.line}:{mark.column}"
 
 
-_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_SHOWN_begin = 80
-_PASSWORD_BYTES = 32
-_ELSEWHERE = "name a folder that you can write to, on a disk with room"
-_MOST_PASSWORD_BYTES = 1024 * 1024
-
-
 class KeyAskers:
     """Who asks new hosts which key they show: this machine, or the node of the carrier that a host is for alone.
 
@@ -407,9 +258,9 @@ class KeyAskers:
         try:
             asked = TargetHost(host.id, carriers, host_place(host.address.lower()), Ssh(user=host.user, port=host.port))
         except ValueError:
-            shown = printable(f"{host.user}@{endpoint_text(host.address, host.port)}", _SHOWN_begin)
+            shown = printable(f"{host.user}@{endpoint_text(host.address, host.port)}", _SHOWN)
             hint = "write an address or a host name in full, a port up to 65535, and a user of letters and digits"
-            raise UsageError(f"{printable(host.id, _SHOWN_begin)} cannot be called at {shown}", hint=hint) from None
+            raise UsageError(f"{printable(host.id, _SHOWN)} cannot be called at {shown}", hint=hint) from None
         answer = self._runner.call([show_key_call(asked)], timeout_s=SCAN_S)[asked.id]
         return ShownKey(key_shown(asked, answer))
 
@@ -456,6 +307,147 @@ class Begun:
     commit: str
 
 
+def first_files(beginning: Beginning) -> dict[str, str]:
+    """Each file of the inventory, by its path in the inventory's folder."""
+    files = {
+        "inventory.yml": _settings_file(beginning),
+        "instructions.yml": _INSTRUCTIONS,
+        "designations.yml": _designations_file(beginning),
+        "maintenance.yml": _MAINTENANCE,
+        "intents.yml": _INTENTS,
+        f"centres/{beginning.centre.id}.yml": _centre_file(beginning),
+    }
+    return files | {f"carriers/{carrier}.yml": _carrier_file(beginning, carrier) for carrier in beginning.carriers}
+
+
+def _settings_file(beginning: Beginning) -> str:
+    pools = "\n".join(f"    {carrier}: 10.{91 + number}.0.0/16" for number, carrier in enumerate(beginning.carriers))
+    sums = "\n".join(f"    {arch}: {digest}" for arch, digest in beginning.sha256.items())
+    return f"""\
+# What holds for the whole inventory.
+version: 1
+id: {beginning.id} # frozen: it is part of the history, of hosts' marks and of signatures
+province_scheme: {beginning.scheme} # the list that province slugs are of
+
+# Tunnel addresses come from here and nowhere else. Choose networks that no carrier uses: a relay sends a whole pool
+# into its tunnel. Once addresses are recorded, a pool cannot move. On a centre that another inventory shares, choose
+# none that it has, either.
+pools:
+  centres: 10.90.0.0/24
+  carriers:
+{pools}
+  first_site_port: 10554 # the first device of each site; the next one gets 10555
+
+# The relay program: pinned, and never installed with another checksum.
+mediamtx:
+  version: {beginning.version}
+  source: {scalar(beginning.artefact)}
+  sha256:
+{sums}
+# How much one plan may do before somebody has to allow it by name and number stands in `policy`; what is left out has
+# limits that are safe for a small fleet.
+"""
+
+
+def _designations_file(beginning: Beginning) -> str:
+    since, source = beginning.since.isoformat(), scalar(beginning.source)
+    rows = "\n".join(
+        f"  - {{ province: {province}, carrier: {carrier}, since: {since}, source: {source} }}"
+        for province, carrier in beginning.provinces.items()
+    )
+    return f"""\
+# Which carrier serves which province, since when, and which document says so. A facility whose province has no
+# designated carrier is an error, not a default.
+version: 1
+designations:
+{rows}
+"""
+
+
+def _centre_file(beginning: Beginning) -> str:
+    ssh = "\n".join(f"  {line}" for line in _ssh(beginning.centre))
+    return f"""\
+# A monitoring centre reads from every carrier that names it. SSH to it comes from the management networks of those
+# carriers, and from its own (management_networks).
+version: 1
+id: {beginning.centre.id}
+name: {scalar(beginning.centre_name)}
+address: {_plain(beginning.centre.address)}
+ssh:
+{ssh}
+"""
+
+
+def _carrier_file(beginning: Beginning, carrier: str) -> str:
+    relays = "\n".join(line for relay in beginning.relays if relay.carrier == carrier for line in _relay(relay))
+    return f"""\
+version: 1
+id: {carrier} # frozen: it is part of file names, the lock and secrets
+name: {scalar(beginning.carriers[carrier])}
+# From where SSH to the relays is allowed. Keep it narrow; every change is checked against locking these out.
+management_networks: [{", ".join(map(_plain, beginning.management_networks))}]
+# Networks of the carrier itself that a tunnel pool must not cover go into own_networks, e.g. [100.64.0.0/10].
+centres: [{beginning.centre.id}]
+relays:
+{relays}
+"""
+
+
+def _relay(relay: FirstHost) -> Iterator[str]:
+    yield f"  - id: {relay.id}"
+    yield f"    address: {_plain(relay.address)} # where SSH goes; `endpoint` beside it, where WireGuard goes elsewhere"
+    yield "    ssh:"
+    yield from (f"      {line}" for line in _ssh(relay))
+
+
+def _plain(address: str) -> str:
+    """An address or a network as it is written; of IPv6 in quotes, since a colon means something to YAML."""
+    return scalar(address) if ":" in address else address
+
+
+def _ssh(host: FirstHost) -> Iterator[str]:
+    yield f"user: {host.user} # a normal user with sudo"
+    if host.port != 22:  # noqa: PLR2004 (what is left out)
+        yield f"port: {host.port}"
+    yield f"host_key: {host.host_key}"
+
+
+def read_answers(path: Path, known: Collection[str]) -> dict[str, OptionAnswer]:
+    """Read a file of answers: by the option that each stands for.
+
+    Args:
+        path: the file.
+        known: the options that there are, without their dashes.
+
+    Raises:
+        UsageError: it cannot be read, is no YAML, or says something that no option does; with file and line.
+    """
+    try:
+        data = read_regular(path, most=_MOST_ANSWER_BYTES)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name a file of answers") from None
+    document = parse(data, marks=True)
+    if document.faults:
+        fault = document.faults[0]
+        raise UsageError(f"{path}:{fault.line}:{fault.column}: {fault.message}", hint=fault.hint)
+    if not isinstance(document.value, dict):
+        raise UsageError(f"{path}:1:1: no answers", hint="provisioner init --print-answers prints an example")
+    reader = _Reader(path, Marks(document.values, document.keys))
+    return {key: reader.answer(key, value, known) for key, value in document.value.items()}
+
+
+def place_of(answers: Mapping[str, OptionAnswer], message: str) -> str:
+    """The place of the answer that a message is about: the longest one that it repeats; empty where it repeats none."""
+    named = (
+        (len(part), place)
+        for answer in answers.values()
+        for value, place in zip(answer.values, answer.places, strict=True)
+        for part in {value, *value.replace("=", "@").replace("/", "@").split("@")}
+        if part and part in message
+    )
+    return max(named, default=(0, ""))[1]
+
+
 def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
     """Make a new inventory.
 
@@ -472,7 +464,7 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
     for name in (beginning.id, beginning.centre.id, *beginning.carriers, *(relay.id for relay in beginning.relays)):
         if not _ID.fullmatch(name):
             hint = "an id is of small letters, digits and single hyphens, e.g. viettel"
-            raise UsageError(f"{printable(name, _SHOWN_begin)} is no id", hint=hint)
+            raise UsageError(f"{printable(name, _SHOWN)} is no id", hint=hint)
     if "," in str(places.password) or not str(places.password).isprintable():
         hint = "name another file with --vault-password"
         raise UsageError("the password's file has a comma in its path, which divides passwords", hint=hint)
@@ -502,37 +494,6 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
         if isinstance(error, OSError):
             raise UsageError(f"{root} cannot be made: {error.strerror}", hint=_ELSEWHERE) from None
         raise
-
-
-def _with_what_lies_elsewhere(places: NewPlaces, written: tuple[str, ...], made: list[Path]) -> Begun:
-    """The password, the configuration, the repository; what is made is noted, to be taken away if a later one fails."""
-    root = places.root
-    is_new = not places.password.exists()
-    if is_new:
-        _write_new(places.password, random.token_urlsafe(_PASSWORD_BYTES) + "\n", made)
-    settings = _settings_begin(places)
-    writes = places.configuration is not None and not os.path.lexists(places.configuration)
-    if writes and places.configuration:
-        _write_new(places.configuration, "".join(f"{line}\n" for line in settings), made)
-    repository = checkout_of(root.parent) is None
-    if repository:
-        made.append(root / ".git")
-        begin_repository(root)
-    return Begun(
-        files=tuple(root / name for name in written),
-        password=places.password if is_new else None,
-        configuration=places.configuration if writes else None,
-        settings=() if writes else settings,
-        repository=repository,
-        commit=_first_commit(root, written) if repository else "",
-    )
-
-
-def _take_away(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _refuse_password(places: NewPlaces) -> None:
@@ -576,17 +537,28 @@ def _written(draft: Path, root: Path, beginning: Beginning, today: date) -> tupl
     return (*files, *([lock.relative_to(draft).as_posix()] if lock else []))
 
 
-def _settings_begin(places: NewPlaces) -> tuple[str, ...]:
-    """What the person's configuration file has to say."""
-    return (
-        f"inventory = {_quoted(str(places.root.resolve()))}",
-        f"vault_identities = [{_quoted(f'{SECRETS_ID}@{places.password.resolve()}')}]",
+def _with_what_lies_elsewhere(places: NewPlaces, written: tuple[str, ...], made: list[Path]) -> Begun:
+    """The password, the configuration, the repository; what is made is noted, to be taken away if a later one fails."""
+    root = places.root
+    is_new = not places.password.exists()
+    if is_new:
+        _write_new(places.password, random.token_urlsafe(_PASSWORD_BYTES) + "\n", made)
+    settings = _person_settings(places)
+    writes = places.configuration is not None and not os.path.lexists(places.configuration)
+    if writes and places.configuration:
+        _write_new(places.configuration, "".join(f"{line}\n" for line in settings), made)
+    repository = checkout_of(root.parent) is None
+    if repository:
+        made.append(root / ".git")
+        begin_repository(root)
+    return Begun(
+        files=tuple(root / name for name in written),
+        password=places.password if is_new else None,
+        configuration=places.configuration if writes else None,
+        settings=() if writes else settings,
+        repository=repository,
+        commit=_first_commit(root, written) if repository else "",
     )
-
-
-def _quoted(text: str) -> str:
-    """A text of a TOML file: what JSON writes is a basic string there."""
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _write_new(path: Path, text: str, made: list[Path]) -> None:
@@ -606,9 +578,29 @@ def _write_new(path: Path, text: str, made: list[Path]) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
 
 
+def _person_settings(places: NewPlaces) -> tuple[str, ...]:
+    """What the person's configuration file has to say."""
+    return (
+        f"inventory = {_quoted(str(places.root.resolve()))}",
+        f"vault_identities = [{_quoted(f'{SECRETS_ID}@{places.password.resolve()}')}]",
+    )
+
+
+def _quoted(text: str) -> str:
+    """A text of a TOML file: what JSON writes is a basic string there."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _first_commit(root: Path, written: tuple[str, ...]) -> str:
     try:
         checkout = committing(root)
     except UsageError:
         return ""
     return commit_files(checkout, {root / name: (root / name).read_bytes() for name in written}, "a new inventory")
+
+
+def _take_away(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,12 +1,7 @@
-"""A relay's own key as the lock and its carrier's file say it: begun, told, ended, taken back; as in `facilities`.
+"""Edits of public keys: relays, gateways, SSH hosts, and recovery.
 
-Changes of gateways' keys, as facilities' files say them: begun, known, ended, taken back; as in `facilities`.
-
-A gateway's public key, written into its facility's file.
-
-The SSH host key of one host, as the file of its carrier or centre names it.
-
-A new recovery key, whose public half is written into `inventory.yml`.
+A change of a key is begun, told, ended or taken back in the lock and in files; as in `facilities`, an edit is shown
+before it is written.
 """
 
 from __future__ import annotations
@@ -58,8 +53,91 @@ from provisioner.operations.edit.file_edit import (
     text_of_file,
 )
 
+_NEXT_KEY: Final = ("gateway", "next_key")
+_NAMED = 5
 _KEY: Final = TypeAdapter(PublicKey)
-_PLACE: Final = ("gateway", "next_key")
+_SHOWN_KEY: Final = 8
+_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKeyOrder:
+    """What is to become of the change of a relay's own key.
+
+    Attributes:
+        relay: the relay's id.
+        port: the UDP port at which it is to answer with the next key; 0 where none is named.
+        leaves: facilities that need not have moved.
+    """
+
+    relay: str
+    port: int = 0
+    leaves: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayKey:
+    """What became of a facility's file.
+
+    Attributes:
+        path: the file.
+        key: the gateway's public key, as the file has it now.
+        before: the key that it had; empty where there was none.
+        diff: the lines that are others now, as `diff -U0` has them; none where the file had the key.
+    """
+
+    path: Path
+    key: str
+    before: str = ""
+    diff: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedHost:
+    """A host, and where its key stands.
+
+    Attributes:
+        id: its id.
+        carriers: those that it serves.
+        address: where SSH goes.
+        ssh: how it is logged in to.
+        jump: through which host, where there is one.
+        file: its carrier's or centre's file.
+        place: where in it the key stands.
+    """
+
+    id: str
+    carriers: tuple[str, ...]
+    address: HostPlace
+    ssh: Ssh
+    jump: JumpHost | None
+    file: Path
+    place: KeyPath
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecoveryKey:
+    """A pair that was drawn, and the file as it will say its public half: nothing is written yet.
+
+    Attributes:
+        pair: the new pair.
+        path: `inventory.yml`.
+        before: the public half that stood there; empty where there was none.
+        text: the file's new text.
+    """
+
+    pair: RecoveryPair
+    path: Path
+    before: str
+    text: bytes = field(repr=False)
+
+    def write(self, root: Path) -> None:
+        """Write the file, once the private half was shown: a public half without it would be of no use.
+
+        Raises:
+            InventoryError: it cannot be written; the old one is untouched.
+        """
+        write_atomic(self.path, self.text.decode(), within=root)
 
 
 def key_changes_written(
@@ -86,9 +164,9 @@ def key_changes_written(
         text = text_of_file(facility_file(edits.root, site))
         following = site.gateway.next_key if site.gateway else None
         if name in begins and following is None:
-            after = text.with_values({_PLACE: {"since": since.isoformat()}})
+            after = text.with_values({_NEXT_KEY: {"since": since.isoformat()}})
         elif name in ends and following is not None and following.public_key:
-            after = text.without(_PLACE).with_values({("gateway", "public_key"): following.public_key})
+            after = text.without(_NEXT_KEY).with_values({("gateway", "public_key"): following.public_key})
         else:
             continue
         changed.append(FileEdit(name, text.path, text.data, after.data))
@@ -105,7 +183,7 @@ def key_changes_taken_back(edits: Edits, facilities: Iterable[str]) -> EditsOfMa
     changed = []
     for name in sorted(set(facilities)):
         text = text_of_file(facility_file(edits.root, loaded.facility(name)))
-        changed.append(FileEdit(name, text.path, text.data, text.without(_PLACE).data))
+        changed.append(FileEdit(name, text.path, text.data, text.without(_NEXT_KEY).data))
     return all_held_against_rules(loaded, edits.root, changed, edits.today)
 
 
@@ -131,31 +209,12 @@ def with_next_key(edits: Edits, facility: str, key: str) -> FileEdit:
     if gateway.public_key == key:
         hint = "the next one is what change-key.sh prints, not install.sh"
         raise UsageError(f"this is the key that {facility}'s gateway has now", hint=hint, object=facility)
-    return opened.edited(opened.text.with_values({(*_PLACE, "public_key"): key}))
+    return opened.edited(opened.text.with_values({(*_NEXT_KEY, "public_key"): key}))
 
 
 def is_changing(facility: Facility) -> bool:
     """Whether a change of its gateway's key is under way, by its file."""
     return facility.gateway is not None and facility.gateway.next_key is not None
-
-
-_SHOWN = 80
-_NAMED = 5
-
-
-@dataclass(frozen=True, slots=True)
-class OwnKeyOrder:
-    """What is to become of the change of a relay's own key.
-
-    Attributes:
-        relay: the relay's id.
-        port: the UDP port at which it is to answer with the next key; 0 where none is named.
-        leaves: facilities that need not have moved.
-    """
-
-    relay: str
-    port: int = 0
-    leaves: tuple[str, ...] = ()
 
 
 def relay_named(inventory: Inventory, name: str) -> Relay:
@@ -222,6 +281,11 @@ def _refuse_dialled(inventory: Inventory, relay: Relay, port: int) -> None:
         raise UsageError(message, hint=hint, object=relay.id)
 
 
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
 def refuse_changing(lock: Allocations, relay: str, what: str) -> None:
     """Refuse something that cannot be done while a relay changes its own key.
 
@@ -241,17 +305,9 @@ def refuse_changing(lock: Allocations, relay: str, what: str) -> None:
         raise PolicyError(message, hint=f"{words} --finish; or take it back: {words} --cancel", object=relay)
 
 
-def _named(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
-
-
-# --- the lock -------------------------------------------------------------------------------------
-
-
 def with_own_next_key(lock: Allocations, relay: str, following: NextRelayKey | None) -> Allocations:
     """The lock with the next key of a relay, or without one."""
-    return _with(lock, relay, lock.relays[relay].model_copy(update={"next_key": following}))
+    return _with_entry(lock, relay, lock.relays[relay].model_copy(update={"next_key": following}))
 
 
 def at_stage(lock: Allocations, relay: str, stage: OwnKeyStage) -> Allocations:
@@ -266,14 +322,11 @@ def with_key_taken(lock: Allocations, relay: str) -> Allocations:
     if known.next_key is None:
         return lock
     own = {"public_key": known.next_key.public_key, "sealed_key": known.next_key.sealed_key, "next_key": None}
-    return _with(lock, relay, known.model_copy(update=own))
+    return _with_entry(lock, relay, known.model_copy(update=own))
 
 
-def _with(lock: Allocations, relay: str, entry: RelayAllocation) -> Allocations:
+def _with_entry(lock: Allocations, relay: str, entry: RelayAllocation) -> Allocations:
     return lock.model_copy(update={"relays": {**lock.relays, relay: entry}})
-
-
-# --- the carrier's file ---------------------------------------------------------------------------
 
 
 def port_taken(root: Path, inventory: Inventory, relay: str, port: int) -> FileEdit:
@@ -299,27 +352,6 @@ def left_of(names: Iterable[str], leaves: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in free)
 
 
-_KEY_gateway_key: Final = TypeAdapter(PublicKey)
-_SHOWN_gateway_key: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayKey:
-    """What became of a facility's file.
-
-    Attributes:
-        path: the file.
-        key: the gateway's public key, as the file has it now.
-        before: the key that it had; empty where there was none.
-        diff: the lines that are others now, as `diff -U0` has them; none where the file had the key.
-    """
-
-    path: Path
-    key: str
-    before: str = ""
-    diff: tuple[str, ...] = ()
-
-
 def set_gateway_key(
     root: Path, facility: str, key: str, *, replaces: bool, today: date, environment: Mapping[str, str]
 ) -> GatewayKey:
@@ -338,7 +370,7 @@ def set_gateway_key(
         UsageError: that is no key, another peer has it, another one stands there, or the facility has no gateway.
     """
     try:
-        _KEY_gateway_key.validate_python(key)
+        _KEY.validate_python(key)
     except ValidationError:
         hint = "it is the last line that the package prints on the gateway: 44 characters that end in ="
         raise UsageError(
@@ -349,7 +381,7 @@ def set_gateway_key(
     if site.gateway is None:
         hint = "describe the router first: gateway: { lan: 192.168.1.0/24, lan_interface: br-lan }"
         raise UsageError(f"facility {facility} has no gateway", hint=hint, object=facility)
-    for other, known in _peers(loaded):
+    for other, known in _keys_of_peers(loaded):
         if known == key and other != facility:
             hint = "a key is one gateway's: install the site's own package there, and note what that prints"
             raise UsageError(f"{other} has this key", hint=hint, object=facility)
@@ -358,13 +390,13 @@ def set_gateway_key(
         hint = f"note what change-key.sh prints with --next, or end the change first: provisioner keys keep {facility}"
         raise UsageError(f"the key of {facility}'s gateway is being changed", hint=hint, object=facility)
     if before and before != key and not replaces:
-        message = f"facility {facility} has another key, {before[:_SHOWN_gateway_key]}…, and its tunnel would end"
+        message = f"facility {facility} has another key, {before[:_SHOWN_KEY]}…, and its tunnel would end"
         hint = "if its gateway was made anew add --replace"
         raise UsageError(message, hint=hint, object=facility)
-    return _written(root, facility_file(root, site), key, before)
+    return _write_gateway_key(root, facility_file(root, site), key, before)
 
 
-def _peers(loaded: Loaded) -> Iterator[tuple[str, str]]:
+def _keys_of_peers(loaded: Loaded) -> Iterator[tuple[str, str]]:
     """Each peer with its public key: hosts, and the gateways of facilities."""
     if loaded.frame is not None:
         lock = loaded.frame.allocations
@@ -374,39 +406,13 @@ def _peers(loaded: Loaded) -> Iterator[tuple[str, str]]:
     yield from ((name, outline.next_key) for name, outline in loaded.outlines.items() if outline.next_key)
 
 
-def _written(root: Path, path: Path, key: str, before: str) -> GatewayKey:
+def _write_gateway_key(root: Path, path: Path, key: str, before: str) -> GatewayKey:
     by_hand = f"write it by hand: gateway: {{ public_key: {key} }}"
     texts = edit_file(root, path, {("gateway", "public_key"): key}, by_hand)
     was, now = (text.decode("utf-8-sig").splitlines() for text in texts)
     lines = unified_diff(was, now, n=0, lineterm="")
     diff = tuple(line for line in lines if not line.startswith(("---", "+++", "@@")))
     return GatewayKey(path, key, before, diff)
-
-
-_SHOWN_host_key = 80
-
-
-@dataclass(frozen=True, slots=True)
-class KeyedHost:
-    """A host, and where its key stands.
-
-    Attributes:
-        id: its id.
-        carriers: those that it serves.
-        address: where SSH goes.
-        ssh: how it is logged in to.
-        jump: through which host, where there is one.
-        file: its carrier's or centre's file.
-        place: where in it the key stands.
-    """
-
-    id: str
-    carriers: tuple[str, ...]
-    address: HostPlace
-    ssh: Ssh
-    jump: JumpHost | None
-    file: Path
-    place: KeyPath
 
 
 def keyed_host(edits: Edits, host: str) -> KeyedHost:
@@ -421,7 +427,7 @@ def keyed_host(edits: Edits, host: str) -> KeyedHost:
     if known is None:
         hosts = sorted({*frame.relays, *frame.centres})
         hint = did_you_mean(host, hosts, f"hosts are: {', '.join(hosts) or 'none'}")
-        raise UsageError(f"{printable(host, _SHOWN_host_key)} is no host of this inventory", hint=hint, object=host)
+        raise UsageError(f"{printable(host, _SHOWN)} is no host of this inventory", hint=hint, object=host)
     if known.ssh.host_key is None and known.ssh.host_ca is not None:
         hint = "nothing has to be compared: whoever signs the carrier's host keys signs this one, and ssh looks at that"
         raise InventoryError(f"{host} is known by host_ca, and not by a key of its own", hint=hint, object=host)
@@ -455,34 +461,6 @@ def with_host_key(known: KeyedHost, host_key: str) -> FileEdit:
     return FileEdit(known.id, known.file, text.data, text.with_values({known.place: host_key}).data)
 
 
-_SHOWN_recovery = 8
-
-
-@dataclass(frozen=True, slots=True)
-class NewRecoveryKey:
-    """A pair that was drawn, and the file as it will say its public half: nothing is written yet.
-
-    Attributes:
-        pair: the new pair.
-        path: `inventory.yml`.
-        before: the public half that stood there; empty where there was none.
-        text: the file's new text.
-    """
-
-    pair: RecoveryPair
-    path: Path
-    before: str
-    text: bytes = field(repr=False)
-
-    def write(self, root: Path) -> None:
-        """Write the file, once the private half was shown: a public half without it would be of no use.
-
-        Raises:
-            InventoryError: it cannot be written; the old one is untouched.
-        """
-        write_atomic(self.path, self.text.decode(), within=root)
-
-
 def draw_recovery_key(
     root: Path, passwords: VaultPasswords, *, replaces: bool, today: date, environment: Mapping[str, str]
 ) -> NewRecoveryKey:
@@ -508,7 +486,7 @@ def draw_recovery_key(
     settings = loaded.frame.settings
     before = settings.recovery.public_key if settings.recovery else ""
     if before and not replaces:
-        message = f"inventory.yml has a recovery key, {before[:_SHOWN_recovery]}…"
+        message = f"inventory.yml has a recovery key, {before[:_SHOWN_KEY]}…"
         hint = "if its private half is lost or was seen, add --replace; to try it: provisioner keys recovery --check"
         raise UsageError(message, hint=hint, object="recovery")
     digest_key = read_secrets(root, passwords).secrets.digest_key
@@ -517,13 +495,13 @@ def draw_recovery_key(
         hint = "run provisioner keys init first; where carriers have passwords of their own, add that of `secrets`"
         raise SecretsError(message, hint=hint, object="recovery")
     pair = new_pair()
-    changes = _changes(settings, pair, vouched(digest_key, settings.id, pair.public_key))
+    changes = _recovery_changes(settings, pair, vouched(digest_key, settings.id, pair.public_key))
     path = root / "inventory.yml"
     by_hand = "write the file as a mapping, a key a line, and run this again"
     return NewRecoveryKey(pair, path, before, edited_file(path, changes, by_hand)[1])
 
 
-def _changes(settings: Settings, pair: RecoveryPair, seal: str) -> dict[KeyPath, object]:
+def _recovery_changes(settings: Settings, pair: RecoveryPair, seal: str) -> dict[KeyPath, object]:
     values = {"public_key": pair.public_key, "vouched": seal}
     if settings.recovery is None:
         return {("recovery",): values}

@@ -1,6 +1,6 @@
-"""A relay that is emptied onto another one of its carrier, as the inventory's files say it; as in `facilities`.
+"""Edits for a drain: a relay emptied onto another, or kept.
 
-A relay that was being emptied and goes on after all, as the inventory's files say it: the word, and successors.
+Both relays are of the same carrier; as in `facilities`, an edit is shown before it is written.
 """
 
 from __future__ import annotations
@@ -63,6 +63,25 @@ class DrainEdits:
     edits: tuple[FileEdit, ...]
     stays: Mapping[str, str]
     faulty: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRelay:
+    """What becomes of files when a relay is not to be emptied any more.
+
+    Attributes:
+        relay: the relay that goes on.
+        to: the relay that it was being emptied onto; empty where it was not.
+        edits: the files that change, those of facilities first: until the last one the drain can be taken up again.
+        sites: the facilities that lose their successor over the other relay.
+        stays: by facility, why its file stays as it is.
+    """
+
+    relay: str
+    to: str
+    edits: tuple[FileEdit, ...]
+    sites: tuple[str, ...]
+    stays: Mapping[str, str]
 
 
 def refuse_pair(frame: Frame, order: DrainOrder) -> Carrier:
@@ -137,25 +156,6 @@ def drain_begun(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -> 
     return DrainEdits(tuple(edit for edit in files if edit.changed), dict(sorted(stays.items())), faulty)
 
 
-def drain_finished(edits: Edits, facilities: Collection[str]) -> EditsOfMany:
-    """What lets the first relay go: the successor of each of these facilities becomes its plan.
-
-    Raises:
-        InventoryError: a file cannot be edited, or together they break a rule; nothing is written.
-    """
-    loaded = edits.load()
-    changed = []
-    for name in sorted(facilities):
-        text = text_of_file(facility_file(edits.root, loaded.facility(name)))
-        after = text.without(("plan",)).with_key(("successor",), "plan")
-        changed.append(FileEdit(name, text.path, text.data, after.data))
-    return _judged(edits, loaded, changed)
-
-
-def _judged(edits: Edits, loaded: Loaded, changed: Collection[FileEdit]) -> EditsOfMany:
-    return all_held_against_rules(loaded, edits.root, [one for one in changed if one.changed], edits.today)
-
-
 def _moving(frame: Frame, site: Facility, root: Path, order: DrainOrder) -> FileEdit:
     text = text_of_file(facility_file(root, site))
     after = _with_successor(frame, site, text, order) if site.carried_plans else _elsewhere(frame, site, text, order)
@@ -210,27 +210,23 @@ def _mark(root: Path, carrier: Carrier, order: DrainOrder) -> FileEdit:
     return FileEdit(order.relay, text.path, text.data, after.data)
 
 
-_SHOWN_relay_keep = 80
-_FAULTY_relay_keep = "its file has errors: correct what provisioner validate lists"
+def drain_finished(edits: Edits, facilities: Collection[str]) -> EditsOfMany:
+    """What lets the first relay go: the successor of each of these facilities becomes its plan.
 
-
-@dataclass(frozen=True, slots=True)
-class KeptRelay:
-    """What becomes of files when a relay is not to be emptied any more.
-
-    Attributes:
-        relay: the relay that goes on.
-        to: the relay that it was being emptied onto; empty where it was not.
-        edits: the files that change, those of facilities first: until the last one the drain can be taken up again.
-        sites: the facilities that lose their successor over the other relay.
-        stays: by facility, why its file stays as it is.
+    Raises:
+        InventoryError: a file cannot be edited, or together they break a rule; nothing is written.
     """
+    loaded = edits.load()
+    changed = []
+    for name in sorted(facilities):
+        text = text_of_file(facility_file(edits.root, loaded.facility(name)))
+        after = text.without(("plan",)).with_key(("successor",), "plan")
+        changed.append(FileEdit(name, text.path, text.data, after.data))
+    return _judged(edits, loaded, changed)
 
-    relay: str
-    to: str
-    edits: tuple[FileEdit, ...]
-    sites: tuple[str, ...]
-    stays: Mapping[str, str]
+
+def _judged(edits: Edits, loaded: Loaded, changed: Collection[FileEdit]) -> EditsOfMany:
+    return all_held_against_rules(loaded, edits.root, [one for one in changed if one.changed], edits.today)
 
 
 def drain_taken_back(edits: Edits, relay: str) -> KeptRelay:
@@ -248,7 +244,7 @@ def drain_taken_back(edits: Edits, relay: str) -> KeptRelay:
     relays = frame_of(loaded).relays
     if relay not in relays:
         hint = did_you_mean(relay, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
-        raise UsageError(f"there is no relay {printable(relay, _SHOWN_relay_keep)}", hint=hint, object=relay)
+        raise UsageError(f"there is no relay {printable(relay, _SHOWN)}", hint=hint, object=relay)
     carrier, known = relays[relay]
     if known.drain_to is None:
         return KeptRelay(relay, "", (), (), {})
@@ -259,7 +255,7 @@ def drain_taken_back(edits: Edits, relay: str) -> KeptRelay:
             text = text_of_file(facility_file(edits.root, loaded.facility(name)))
             changed.append(FileEdit(name, text.path, text.data, text.without(("successor",)).data))
     judged = all_held_against_rules(loaded, edits.root, changed, edits.today)
-    stays = dict.fromkeys(_faulty(edits, loaded, known.drain_to), _FAULTY_relay_keep)
+    stays = dict.fromkeys(_faulty(edits, loaded, known.drain_to), _FAULTY)
     stays |= {name: problems[0].message.partition(": ")[2] for name, problems in judged.refused.items()}
     index = next(index for index, one in enumerate(carrier.relays) if one.id == relay)
     file = text_of_file(edits.root / "carriers" / f"{carrier.id}.yml")

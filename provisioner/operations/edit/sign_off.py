@@ -1,6 +1,6 @@
-"""A plan's sign-off: what a party signs, and how its agreement is written into the facility's file.
+"""Sign-offs of a plan: the signed statement, the signature, the file.
 
-The one door to `ssh-keygen`, which signs by a key in a file, in an agent or in a token; no key is read here.
+`ssh-keygen` signs, by a key in a file, in an agent or in a token: no key is read here.
 """
 
 from __future__ import annotations
@@ -31,6 +31,14 @@ from provisioner.operations.edit.file_edit import edit_file, facility_file, faci
 
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
 """An environment that names no place for a cache."""
+
+_PASSED: Final = ("HOME", "SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "TERM", "LANG")
+"""What it may know of the environment: where the agent is and how to ask for a passphrase; no password of ours."""
+
+_TIMEOUT_S: Final = 300
+"""A person types a passphrase meanwhile, or touches a token."""
+
+_MOST_SIGNATURE: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +191,9 @@ def sign_off(
     path = facility_file(root, case.facility)
     signers = {s.by.value for s in case.plan.sign_offs if s.content == case.content} | set(agreement.parties)
     missing = tuple(party.value for party in Party if party.value not in signers)
-    changes: dict[KeyPath, object] = {**_changes(agreement.plan, case.plan, [_written(item) for item in sign_offs])}
+    changes: dict[KeyPath, object] = {
+        **_sign_off_changes(agreement.plan, case.plan, [_written(item) for item in sign_offs])
+    }
     # What all three have signed is agreed, where there is something to connect.
     agreed = not missing and not case.plan.agreed and case.facility.has_gateway and bool(case.facility.cameras)
     if agreed:
@@ -205,6 +215,41 @@ def _case(root: Path, agreement: Agreement, today: date, environment: Mapping[st
     return _Case(loaded.frame, facility, plan, signed_content(facility, plan))
 
 
+def _signed(case: _Case, sign_off: SignOff, signature: bytes) -> tuple[SignOff, str]:
+    """The sign-off with its signature, which has to count as it will in `validate`; and the key's fingerprint."""
+    here = case.frame.settings.id
+    try:
+        signed = sign_off.model_copy(update={"signature": Signature(inventory=here, sshsig=unarmoured(signature))})
+    except SignatureFormError as error:
+        raise InventoryError(f"the signature {error}", hint="name the .sig file that it wrote") from error
+    proof = proof_of(case.facility, case.plan, signed, case.content)
+    if proof.worth is not Worth.SIGNED:
+        hint = "sign what --statement prints with the same --on and --source, byte for byte, and change nothing since"
+        raise InventoryError(f"the signature {proof.fault}", hint=hint)
+    if refusal := KeyRing(case.frame).refusal(case.facility, case.plan.carrier, proof):
+        raise InventoryError(refusal[1], hint=refusal[2])
+    return signed, proof.key
+
+
+def _only(case: _Case, agreement: Agreement) -> SignOff:
+    """The sign-off of the one party that signs: each signs by itself."""
+    if len(agreement.parties) != 1:
+        raise UsageError("one party signs at a time", hint="name one --by, and call it again for the others")
+    return case.sign_off(agreement.parties[0], agreement)
+
+
+def _sign_off_changes(
+    key: str, plan: ConnectionPlan, sign_offs: Sequence[Flow]
+) -> dict[KeyPath, Flow | Sequence[Flow]]:
+    """Where each sign-off goes: the place of the party's older one, or the end of the list."""
+    if not plan.sign_offs:
+        return {(key, "sign_offs"): sign_offs}
+    places = {sign_off.by.value: index for index, sign_off in enumerate(plan.sign_offs)}
+    for sign_off in sign_offs:
+        places.setdefault(str(sign_off["by"]), len(places))
+    return {(key, "sign_offs", places[str(sign_off["by"])]): sign_off for sign_off in sign_offs}
+
+
 def claimed_by_all(frame: Frame, facility: Facility, plan: ConnectionPlan, day: date, source: str) -> list[Flow]:
     """All three parties' sign-offs of a plan that is about to be written, as they stand in its file.
 
@@ -222,6 +267,10 @@ def claimed_by_all(frame: Frame, facility: Facility, plan: ConnectionPlan, day: 
     case = _Case(frame, facility, plan, signed_content(facility, plan))
     agreement = Agreement(facility.id, "", tuple(party.value for party in Party), day, source)
     return [_written(case.sign_off(party, agreement)) for party in agreement.parties]
+
+
+def _written(sign_off: SignOff) -> Flow:
+    return Flow(sign_off.model_dump(mode="json", exclude_none=True))
 
 
 def refuse_claims(frame: Frame, source: str) -> None:
@@ -247,56 +296,6 @@ def _refuse_private(source: str) -> None:
         raise UsageError("--source holds a phone number, an e-mail address or a login (not repeated here)", hint=hint)
 
 
-# --- signatures -----------------------------------------------------------------------------------
-
-
-def _only(case: _Case, agreement: Agreement) -> SignOff:
-    """The sign-off of the one party that signs: each signs by itself."""
-    if len(agreement.parties) != 1:
-        raise UsageError("one party signs at a time", hint="name one --by, and call it again for the others")
-    return case.sign_off(agreement.parties[0], agreement)
-
-
-def _signed(case: _Case, sign_off: SignOff, signature: bytes) -> tuple[SignOff, str]:
-    """The sign-off with its signature, which has to count as it will in `validate`; and the key's fingerprint."""
-    here = case.frame.settings.id
-    try:
-        signed = sign_off.model_copy(update={"signature": Signature(inventory=here, sshsig=unarmoured(signature))})
-    except SignatureFormError as error:
-        raise InventoryError(f"the signature {error}", hint="name the .sig file that it wrote") from error
-    proof = proof_of(case.facility, case.plan, signed, case.content)
-    if proof.worth is not Worth.SIGNED:
-        hint = "sign what --statement prints with the same --on and --source, byte for byte, and change nothing since"
-        raise InventoryError(f"the signature {proof.fault}", hint=hint)
-    if refusal := KeyRing(case.frame).refusal(case.facility, case.plan.carrier, proof):
-        raise InventoryError(refusal[1], hint=refusal[2])
-    return signed, proof.key
-
-
-# --- writing --------------------------------------------------------------------------------------
-
-
-def _written(sign_off: SignOff) -> Flow:
-    return Flow(sign_off.model_dump(mode="json", exclude_none=True))
-
-
-def _changes(key: str, plan: ConnectionPlan, sign_offs: Sequence[Flow]) -> dict[KeyPath, Flow | Sequence[Flow]]:
-    """Where each sign-off goes: the place of the party's older one, or the end of the list."""
-    if not plan.sign_offs:
-        return {(key, "sign_offs"): sign_offs}
-    places = {sign_off.by.value: index for index, sign_off in enumerate(plan.sign_offs)}
-    for sign_off in sign_offs:
-        places.setdefault(str(sign_off["by"]), len(places))
-    return {(key, "sign_offs", places[str(sign_off["by"])]): sign_off for sign_off in sign_offs}
-
-
-_PASSED: Final = ("HOME", "SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "TERM", "LANG")
-"""What it may know of the environment: where the agent is and how to ask for a passphrase; no password of ours."""
-_TIMEOUT_S: Final = 300
-"""A person types a passphrase meanwhile, or touches a token."""
-_MOST_BYTES: Final = 1 << 16
-
-
 def made_signature(message: bytes, key: Path, namespace: str, env: Mapping[str, str]) -> bytes:
     """Let a key sign, and give the file that `ssh-keygen -Y sign` would have written.
 
@@ -314,7 +313,7 @@ def made_signature(message: bytes, key: Path, namespace: str, env: Mapping[str, 
     argv = ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(key.absolute())]
     passed = {name: env[name] for name in _PASSED if name in env} | small_environment(env)
     try:
-        done = run_quietly(argv, passed, stdin=message, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES)
+        done = run_quietly(argv, passed, stdin=message, timeout_s=_TIMEOUT_S, most_bytes=_MOST_SIGNATURE)
     except (OSError, StillRunningError, OutputTooLongError):
         hint = "install openssh-client, or sign elsewhere: see --statement"
         raise UsageError("ssh-keygen cannot be run, or does not end", hint=hint) from None

@@ -1,6 +1,6 @@
-"""Every problem of an inventory, of its files, across them and of its secrets, and what it declares.
+"""All problems of an inventory, and addresses allocated to new objects.
 
-Tunnel addresses, ports and prefixes of what is new, recorded in the lock.
+Problems are of files, across files, and of secrets. Allocations go into the lock: tunnel addresses, ports and prefixes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from provisioner.inventory.loader.frozen import valid_part
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.model import Allocations, Tombstone
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.logins import login_sites
 from provisioner.inventory.signed import Worth
 from provisioner.operations.edit.file_edit import SIGN_OFFS
 
@@ -30,6 +31,9 @@ COUNTED = ("provinces", "carriers", "relays", "facilities", "cameras", "paths")
 
 SECRETS_NOT_CHECKED = "secrets-not-checked"
 _PASSWORDS = ("ANSIBLE_VAULT_IDENTITY_LIST", "ANSIBLE_VAULT_PASSWORD_FILE")
+
+_TOLERATED = frozenset({ALLOCATION_MISSING, HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, *SIGN_OFFS})
+"""What comes after an address: keys, and the agreement to a plan, which need not wait for each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,31 @@ class Validation:
         return len(self.problems) - self.errors
 
 
+class AllocatedItem(NamedTuple):
+    """One entry of the lock: an object with its tunnel address or prefix, a device with its port or its address."""
+
+    object: str
+    address: str = ""
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What was recorded.
+
+    Attributes:
+        path: the lock's file; None where it was not written, as nothing is new.
+        assigned: what is in use now and was not.
+        retired: what is gone and will not be given out again.
+        held: facilities with errors of their own: what is recorded of them stayed as it is.
+    """
+
+    path: Path | None
+    assigned: tuple[AllocatedItem, ...]
+    retired: tuple[AllocatedItem, ...]
+    held: tuple[HeldFacility, ...] = ()
+
+
 def validate(root: Path, environment: Mapping[str, str], *, today: date, cached: bool = True) -> Validation:
     """Load an inventory and check it; without a vault password all but the secrets.
 
@@ -75,7 +104,28 @@ def validate(root: Path, environment: Mapping[str, str], *, today: date, cached:
     loaded = load(root, today=today, cache=cache)
     problems = problems_of(root, loaded, environment, cache)
     has_signers = bool(loaded.frame and loaded.frame.signers)
-    return Validation(problems, _counts(loaded), _sign_offs(loaded), has_signers)
+    return Validation(problems, _declared(loaded), _sign_offs(loaded), has_signers)
+
+
+def _declared(loaded: Loaded) -> dict[str, int]:
+    if loaded.frame is None:
+        return dict.fromkeys(COUNTED, 0)
+    facilities = loaded.outlines.values()
+    one_a_province = {(facility.province, facility.province_scheme): facility for facility in facilities}.values()
+    return {
+        "provinces": len({loaded.frame.province_counted(facility) for facility in one_a_province}),
+        "carriers": len(loaded.frame.carriers),
+        "relays": len(loaded.frame.relays),
+        "facilities": len(facilities),
+        "cameras": sum(facility.cameras for facility in facilities),
+        "paths": sum(facility.paths for facility in facilities if facility.rendered),
+    }
+
+
+def _sign_offs(loaded: Loaded) -> dict[str, int]:
+    plans = (plan for facility in loaded.outlines.values() for plan in (facility.plan, facility.successor))
+    worths = Counter(proof.worth for plan in plans if plan and plan.agreed for proof in plan.proofs)
+    return {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]}
 
 
 def problems_of(root: Path, loaded: Loaded, environment: Mapping[str, str], cache: Cache | None) -> tuple[Problem, ...]:
@@ -102,9 +152,7 @@ def _problems_of_secrets(
     # Without passwords the libraries behind the vault are not needed, and they take their time.
     from provisioner.base.vault import VaultPasswords  # noqa: PLC0415
     from provisioner.base.vault_password import outside_of  # noqa: PLC0415
-    from provisioner.inventory.loader import secrets  # noqa: PLC0415
-    from provisioner.inventory.loader.receivers import check_receivers, open_receivers  # noqa: PLC0415
-    from provisioner.inventory.rules.logins import login_sites  # noqa: PLC0415
+    from provisioner.inventory.loader import receivers, secrets  # noqa: PLC0415
 
     passwords = outside_of(VaultPasswords.from_environment(environment).for_secrets(), root)
     if not passwords:
@@ -113,7 +161,9 @@ def _problems_of_secrets(
         return ()
     sites = login_sites(loaded.outlines.values())
     names = secrets.read_names(root, passwords, loaded.frame, sites, cache)
-    of_receivers = check_receivers(loaded.frame.receivers, open_receivers(root, passwords), loaded.places)
+    of_receivers = receivers.check_receivers(
+        loaded.frame.receivers, receivers.open_receivers(root, passwords), loaded.places
+    )
     of_hosts = secrets.check_sites(
         root, names, loaded.frame, sites, lambda name: loaded.facility(name).cameras, unread=loaded.broken
     )
@@ -124,56 +174,6 @@ def _not_checked() -> Problem:
     hint = "set ANSIBLE_VAULT_PASSWORD_FILE or ANSIBLE_VAULT_IDENTITY_LIST to check them as well"
     message = "secrets not checked: no vault password is set"
     return Problem("", 0, 0, SECRETS_NOT_CHECKED, message, hint, "secrets", Severity.WARNING)
-
-
-def _sign_offs(loaded: Loaded) -> dict[str, int]:
-    plans = (plan for facility in loaded.outlines.values() for plan in (facility.plan, facility.successor))
-    worths = Counter(proof.worth for plan in plans if plan and plan.agreed for proof in plan.proofs)
-    return {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]}
-
-
-def _counts(loaded: Loaded) -> dict[str, int]:
-    if loaded.frame is None:
-        return dict.fromkeys(COUNTED, 0)
-    facilities = loaded.outlines.values()
-    one_a_province = {(facility.province, facility.province_scheme): facility for facility in facilities}.values()
-    return {
-        "provinces": len({loaded.frame.province_counted(facility) for facility in one_a_province}),
-        "carriers": len(loaded.frame.carriers),
-        "relays": len(loaded.frame.relays),
-        "facilities": len(facilities),
-        "cameras": sum(facility.cameras for facility in facilities),
-        "paths": sum(facility.paths for facility in facilities if facility.rendered),
-    }
-
-
-_TOLERATED = frozenset({ALLOCATION_MISSING, HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, *SIGN_OFFS})
-"""What comes after an address: keys, and the agreement to a plan, which need not wait for each other."""
-
-
-class AllocatedItem(NamedTuple):
-    """One entry of the lock: an object with its tunnel address or prefix, a device with its port or its address."""
-
-    object: str
-    address: str = ""
-    port: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """What was recorded.
-
-    Attributes:
-        path: the lock's file; None where it was not written, as nothing is new.
-        assigned: what is in use now and was not.
-        retired: what is gone and will not be given out again.
-        held: facilities with errors of their own: what is recorded of them stayed as it is.
-    """
-
-    path: Path | None
-    assigned: tuple[AllocatedItem, ...]
-    retired: tuple[AllocatedItem, ...]
-    held: tuple[HeldFacility, ...] = ()
 
 
 def allocate(root: Path, environment: Mapping[str, str], *, today: date) -> Allocation:
@@ -190,10 +190,15 @@ def allocate(root: Path, environment: Mapping[str, str], *, today: date) -> Allo
     part = valid_part(load(root, today=today, cache=cache_of(root, environment)), root, tolerate=_TOLERATED)
     old, new = part.inventory.allocations, allocations_for(part.inventory, part.names)
     path = write_lock(root, new) if new != old else None
-    return Allocation(path, tuple(_assigned(old, new)), tuple(_retired(old, new)), tuple(part.held.values()))
+    return Allocation(path, tuple(_new_items(old, new)), tuple(_retired_items(old, new)), tuple(part.held.values()))
 
 
-def _entries(lock: Allocations) -> Iterator[AllocatedItem]:
+def _new_items(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:
+    known = set(_locked_items(old))
+    return (item for item in _locked_items(new) if item not in known)
+
+
+def _locked_items(lock: Allocations) -> Iterator[AllocatedItem]:
     """Everything that a lock holds in use."""
     for kind, hosts in (("relay", lock.relays), ("centre", lock.centres), ("site", lock.sites)):
         for name, host in hosts.items():
@@ -211,12 +216,7 @@ def _entries(lock: Allocations) -> Iterator[AllocatedItem]:
             yield AllocatedItem(f"site/{name}/{device}/onvif", port=port)
 
 
-def _assigned(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:
-    known = set(_entries(old))
-    return (item for item in _entries(new) if item not in known)
-
-
-def _retired(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:
+def _retired_items(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:
     known = set(old.tombstones)
     for stone in new.tombstones:
         if stone not in known:

@@ -1,1 +1,1 @@
-"""One host prepared, replaced, given up."""
+"""One host prepared, replaced, given up, or certified."""

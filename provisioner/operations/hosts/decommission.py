@@ -1,10 +1,8 @@
-"""A host that nothing uses any more: everything of ours taken off it, so that it says itself that nothing is there.
+"""Hosts that change owner or go out of service, and their record.
 
-What was done to hosts by name, as the history has it: one entry once it is done, and no journal.
-
-Nothing of it waits for anything, so that there is nothing to be taken up again; and what cannot be recorded stays done.
-
-Hosts that change their owner: what is recorded before one is taken over, and the mark of one that is let go.
+A host that is taken out of service loses everything of ours, and says itself that nothing is left. Such actions have
+one entry in the history once they are done, and no journal: nothing waits, so nothing is taken up again, and an action
+that cannot be recorded is not undone.
 """
 
 from __future__ import annotations
@@ -35,63 +33,16 @@ from provisioner.operations.pipeline.session import CalledHost, Session, called_
 from provisioner.operations.pipeline.stages import new_run_id, refuse_foreign
 from provisioner.plan.guards.policy import TRUST, named
 from provisioner.record.entries import Ending, Operation, Run, of_hosts
-from provisioner.record.heads import note_head
 from provisioner.record.place import state_place_of, who
 from provisioner.record.seal import record_keys
 
 if TYPE_CHECKING:
     from provisioner_host.wire import ReleaseRequest, RemoveRequest
 
-
 UNRECORDED_HINT = "see that the history can be written to (PROVISIONER_STATE); nothing has to be done again"
-
-
-def record_done(
-    session: Session, operation: Operation, hosts: Iterable[str], document: Document, digest_key: Secret | None
-) -> str:
-    """Record what was just done to hosts; a sentence on why that could not be, empty where it could.
-
-    Args:
-        session: the inventory's.
-        operation: what it was.
-        hosts: whom it was done to.
-        document: the command's own; no secret is in it.
-        digest_key: the vault's, by which entries are sealed; None where that file stayed shut.
-    """
-    return record_run(session, operation, of_hosts(hosts), document, digest_key)
-
-
-def record_run(
-    session: Session, operation: Operation, limit: tuple[str, ...], document: Document, digest_key: Secret | None
-) -> str:
-    """Record what was just done, whatever it is of, as `record_done` does; `limit` are the texts that say of what."""
-    # The database's library takes as long to import as most of what is recorded here takes.
-    from provisioner.record.store import open_history  # noqa: PLC0415
-
-    now = datetime.now(UTC)
-    run = Run(
-        id=new_run_id(),
-        operation=operation,
-        started=now,
-        commit=session.commit,
-        digest=session.digest,
-        who=who(session.environment),
-        tool=__version__,
-        limit=limit,
-    )
-    inventory = load_settings(session.root).id
-    try:
-        keys = record_keys(digest_key, session.environment, inventory)
-        place = replace(state_place_of(session.environment, inventory), keys=keys)
-        with closing(open_history(place)) as history:
-            head = history.end(run, Ending(now, "done", document))
-    except StateError as error:
-        return f"this is done, and not recorded: {error.message}"
-    warning = note_head(session.root, session.environment, inventory, session.commit, head)
-    return f"this is recorded, and {warning}" if warning else ""
-
-
 RELEASE_TIMEOUT_S = 60.0
+REMOVE_TIMEOUT_S = 120.0
+_MOST_NOTES = 10
 
 
 @dataclass(frozen=True)
@@ -115,6 +66,81 @@ class Adoption:
     def is_recorded(self) -> bool:
         """Whether the lock says it already."""
         return self.lock == self.recorded
+
+
+@dataclass(frozen=True)
+class Decommission:
+    """What taking a host out of service would do.
+
+    Attributes:
+        called: the host as it is called.
+        is_bare: whether it says itself that nothing of anybody's is on it: there is nothing to be done.
+        is_unproved: whether it proves nothing: its mark is this inventory's, and the rest was cut off in the middle.
+        facts: what was read of it; None where it was asked nothing.
+        peers: public keys of peers through which nobody is served, as this inventory knows them.
+    """
+
+    called: CalledHost
+    is_bare: bool
+    is_unproved: bool
+    facts: HostFacts | None
+    peers: frozenset[str]
+
+    @property
+    def host(self) -> str:
+        """The host's id."""
+        return self.called.spec.id
+
+    @property
+    def file(self) -> str:
+        """The file of the inventory in which the host's block stands."""
+        spec = self.called.spec
+        return f"carriers/{spec.carriers[0]}.yml" if spec.carriers else f"centres/{spec.id}.yml"
+
+
+def record_done(
+    session: Session, operation: Operation, hosts: Iterable[str], document: Document, digest_key: Secret | None
+) -> str:
+    """Record what was just done to hosts; a sentence on why that could not be, empty where it could.
+
+    Args:
+        session: the inventory's.
+        operation: what it was.
+        hosts: whom it was done to.
+        document: the command's own; no secret is in it.
+        digest_key: the vault's, by which entries are sealed; None where that file stayed shut.
+    """
+    return record_run(session, operation, of_hosts(hosts), document, digest_key)
+
+
+def record_run(
+    session: Session, operation: Operation, limit: tuple[str, ...], document: Document, digest_key: Secret | None
+) -> str:
+    """Record what was just done, whatever it is of, as `record_done` does; `limit` are the texts that say of what."""
+    # The database's library takes as long to import as most of what is recorded here takes.
+    from provisioner.record import heads, store  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    run = Run(
+        id=new_run_id(),
+        operation=operation,
+        started=now,
+        commit=session.commit,
+        digest=session.digest,
+        who=who(session.environment),
+        tool=__version__,
+        limit=limit,
+    )
+    inventory = load_settings(session.root).id
+    try:
+        keys = record_keys(digest_key, session.environment, inventory)
+        place = replace(state_place_of(session.environment, inventory), keys=keys)
+        with closing(store.open_history(place)) as history:
+            head = history.end(run, Ending(now, "done", document))
+    except StateError as error:
+        return f"this is done, and not recorded: {error.message}"
+    warning = heads.note_head(session.root, session.environment, inventory, session.commit, head)
+    return f"this is recorded, and {warning}" if warning else ""
 
 
 def see_owner(session: Session, host: str) -> Adoption:
@@ -210,40 +236,6 @@ def release_host(session: Session, host: str, who: str, document: Document) -> s
         refuse_foreign({host: error})
         raise error
     return record_done(session, Operation.RELEASE, [host], document, called.secrets.digest_key)
-
-
-REMOVE_TIMEOUT_S = 120.0
-_MOST_NOTES = 10
-
-
-@dataclass(frozen=True)
-class Decommission:
-    """What taking a host out of service would do.
-
-    Attributes:
-        called: the host as it is called.
-        is_bare: whether it says itself that nothing of anybody's is on it: there is nothing to be done.
-        is_unproved: whether it proves nothing: its mark is this inventory's, and the rest was cut off in the middle.
-        facts: what was read of it; None where it was asked nothing.
-        peers: public keys of peers through which nobody is served, as this inventory knows them.
-    """
-
-    called: CalledHost
-    is_bare: bool
-    is_unproved: bool
-    facts: HostFacts | None
-    peers: frozenset[str]
-
-    @property
-    def host(self) -> str:
-        """The host's id."""
-        return self.called.spec.id
-
-    @property
-    def file(self) -> str:
-        """The file of the inventory in which the host's block stands."""
-        spec = self.called.spec
-        return f"carriers/{spec.carriers[0]}.yml" if spec.carriers else f"centres/{spec.id}.yml"
 
 
 def see_decommission(session: Session, host: str, *, allow: Mapping[str, int]) -> Decommission:
@@ -349,7 +341,7 @@ def decommission(session: Session, seen: Decommission, *, trusted: int) -> tuple
         error = unanswered(spec, answer)
         refuse_foreign({spec.id: error})
         raise error
-    notes = parsed(spec.id, answer.document, _notes)
+    notes = parsed(spec.id, answer.document, _notes_in)
     _, errors = observe([spec], {spec.id: ()}, session.runner)
     notes = (*notes, *_last_look(spec, errors.get(spec.id)))
     document: Document = {
@@ -360,6 +352,11 @@ def decommission(session: Session, seen: Decommission, *, trusted: int) -> tuple
     }
     left = record_done(session, Operation.DECOMMISSION, [spec.id], document, seen.called.secrets.digest_key)
     return (*notes, left) if left else notes
+
+
+def _notes_in(answer: Fields) -> tuple[str, ...]:
+    answer.flag("removed")
+    return answer.sentences("notes", _MOST_NOTES)
 
 
 def _last_look(spec: HostSpec, left: HostError | None) -> tuple[str, ...]:
@@ -374,8 +371,3 @@ def _last_look(spec: HostSpec, left: HostError | None) -> tuple[str, ...]:
         return ("it could not be asked once more: its user may do no more than call the program that is gone",)
     hint = f"run the same command again; if it stays so, look at {spec.names.etc} and {spec.names.state} there"
     raise HostError(f"{spec.id} does not say that nothing of ours is on it any more", hint=hint, object=spec.id)
-
-
-def _notes(answer: Fields) -> tuple[str, ...]:
-    answer.flag("removed")
-    return answer.sentences("notes", _MOST_NOTES)

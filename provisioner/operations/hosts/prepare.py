@@ -1,6 +1,7 @@
-"""A bare host made ready: looked at by a shell script, what it lacks done there, and looked at again.
+"""A bare host made ready, and the SSH host key it shows.
 
-The SSH host key that a host of an inventory shows: asked for from where the host is reached, without logging in.
+A shell script looks at the host, does what is missing, and looks again. The host key is asked for from the place that
+reaches the host, without a login.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ from provisioner.hosts.runner import FOREIGN_HINTS, CallOutcome, HostAnswer, Hos
 from provisioner.inventory.model import Inventory
 from provisioner.operations.edit.keys import KeyedHost
 from provisioner.operations.pipeline.session import CalledHost, Session, approached_host
+from provisioner.operations.pipeline.stages import key_askers
 
 LOOK_TIMEOUT_S = 60.0
 MAKE_TIMEOUT_S = 1800.0
 _LOOK, _MAKE = "approach", "prepare"
-
 _ENDED: Mapping[str, tuple[str, str]] = {
     "lock": ("somebody prepares it at this moment", "run the same command again once that is over"),
     "room": ("it could not keep a file in /tmp", "make room there, and run the same command again"),
@@ -141,6 +142,52 @@ def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str
     return Prepared(called, way, seen, wanted, plan)
 
 
+def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]) -> SeenBare:
+    """What a host says of itself, and what is seen of its own user.
+
+    Raises:
+        HostError: it could not be read.
+        PolicyError: it is somebody else's.
+    """
+    answer = _call(session, way, looking(spec.ssh.user, keys, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
+    is_shut = answer.outcome is CallOutcome.FAILED and way.ssh.user == spec.ssh.user
+    # Whose own user may call our program and nothing else says by that program what it lacks.
+    if is_shut and (facts := _facts(session, spec)) is not None:
+        return SeenBare(by_its_program(facts, spec.ssh.user, spec.names), logs_in=True, proves=True, is_by_program=True)
+    bare = _bare_in(way, answer)
+    _refuse_foreign(spec, bare)
+    return SeenBare(bare, _logs_in(session, spec, way, bare), proves=bare.has_identity and bool(_facts(session, spec)))
+
+
+def _logs_in(session: Session, spec: HostSpec, way: HostSpec, bare: BareHost) -> bool:
+    """Whether the inventory's own user is logged in by this machine's key."""
+    if way.ssh.user == spec.ssh.user:
+        return True
+    if bare.account is None:
+        return False
+    try:
+        return _login_proof(session, spec).login == spec.ssh.user
+    except HostError:
+        return False
+
+
+def _wanted(session: Session, called: CalledHost, keys: tuple[str, ...], bare: BareHost, *, are_named: bool) -> Wanted:
+    inventory, spec = called.inventory, called.spec
+    is_relay = spec.id in inventory.relays
+    fault = _source_fault(session, inventory, arch_of(bare)) if is_relay else ""
+    networks = inventory.ssh_sources(spec.id)
+    return Wanted(
+        spec.ssh.user, spec.ssh.port, keys, are_named, is_relay, networks, source_fault=fault, names=spec.names
+    )
+
+
+def _source_fault(session: Session, inventory: Inventory, arch: str) -> str:
+    from provisioner.hosts.artefact import refusal_here  # noqa: PLC0415 (what downloads takes time to import)
+
+    error = refusal_here(inventory.settings.mediamtx, arch, session.environment)
+    return f"{error.message}; {error.hint}" if error else ""
+
+
 def prepare_host(session: Session, before: Prepared) -> Prepared:
     """Do what is to be done on a host, see that it is done, and that its own user can be logged in from here.
 
@@ -171,31 +218,6 @@ def prepare_host(session: Session, before: Prepared) -> Prepared:
     return replace(after, is_proved=True)
 
 
-def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]) -> SeenBare:
-    """What a host says of itself, and what is seen of its own user.
-
-    Raises:
-        HostError: it could not be read.
-        PolicyError: it is somebody else's.
-    """
-    answer = _call(session, way, looking(spec.ssh.user, keys, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
-    is_shut = answer.outcome is CallOutcome.FAILED and way.ssh.user == spec.ssh.user
-    # Whose own user may call our program and nothing else says by that program what it lacks.
-    if is_shut and (facts := _facts(session, spec)) is not None:
-        return SeenBare(by_its_program(facts, spec.ssh.user, spec.names), logs_in=True, proves=True, is_by_program=True)
-    bare = _bare_in(way, answer)
-    _refuse_foreign(spec, bare)
-    return SeenBare(bare, _logs_in(session, spec, way, bare), proves=bare.has_identity and bool(_facts(session, spec)))
-
-
-# --- calls ------------------------------------------------------------------------------------------
-
-
-def _call(session: Session, spec: HostSpec, script: ShellScript, operation: str, timeout_s: float) -> HostAnswer:
-    call = HostCall(spec, {"operation": operation}, script=script)
-    return session.runner.call([call], timeout_s=timeout_s)[spec.id]
-
-
 def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> BareHost:
     """What a host said of itself.
 
@@ -221,70 +243,6 @@ def _unanswered(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> HostEr
     return HostError(f"{place} could not be looked at: {answer.error}", hint=hint, object=spec.id)
 
 
-def _login_proof(session: Session, spec: HostSpec) -> LoginProof:
-    """As whom the inventory's own user is logged in.
-
-    Raises:
-        HostError: it is not.
-    """
-    answer = _call(session, spec, proving(spec.ssh.user, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
-    if answer.outcome is CallOutcome.ANSWERED:
-        return parsed(spec.id, answer.document, login_proof_in)
-    hint = answer.hint or "see what its SSH server's log says of that login"
-    message = f"{spec.id}: all is done there, and {spec.ssh.user} is not logged in: {answer.error}"
-    raise HostError(message, hint=hint, object=spec.id)
-
-
-def _logs_in(session: Session, spec: HostSpec, way: HostSpec, bare: BareHost) -> bool:
-    """Whether the inventory's own user is logged in by this machine's key."""
-    if way.ssh.user == spec.ssh.user:
-        return True
-    if bare.account is None:
-        return False
-    try:
-        return _login_proof(session, spec).login == spec.ssh.user
-    except HostError:
-        return False
-
-
-def _facts(session: Session, spec: HostSpec) -> HostFacts | None:
-    """What a host says that proves that it is this inventory's, by its own user's login; None where it does not."""
-    facts, _ = observe([spec], {spec.id: ()}, session.runner)
-    return facts.get(spec.id)
-
-
-# --- what is wanted, what is refused ----------------------------------------------------------------
-
-
-def _wanted(session: Session, called: CalledHost, keys: tuple[str, ...], bare: BareHost, *, are_named: bool) -> Wanted:
-    inventory, spec = called.inventory, called.spec
-    is_relay = spec.id in inventory.relays
-    fault = _source_fault(session, inventory, arch_of(bare)) if is_relay else ""
-    networks = inventory.ssh_sources(spec.id)
-    return Wanted(
-        spec.ssh.user, spec.ssh.port, keys, are_named, is_relay, networks, source_fault=fault, names=spec.names
-    )
-
-
-def _source_fault(session: Session, inventory: Inventory, arch: str) -> str:
-    from provisioner.hosts.artefact import refusal_here  # noqa: PLC0415 (what downloads takes time to import)
-
-    error = refusal_here(inventory.settings.mediamtx, arch, session.environment)
-    return f"{error.message}; {error.hint}" if error else ""
-
-
-def _refuse_foreign(spec: HostSpec, bare: BareHost) -> None:
-    """Leave a host of another inventory as it is.
-
-    Raises:
-        PolicyError: it is one.
-    """
-    owner = bare.owner
-    if owner is not None and not is_open(spec, owner):
-        hint = FOREIGN_HINTS[owner.shape] or f"ask them first; to take it over: provisioner hosts adopt {spec.id}"
-        raise PolicyError(f"{spec.id} belongs to {owner.words}", hint=hint, object=spec.id)
-
-
 def _refuse_unfinished(spec: HostSpec, bare: BareHost) -> None:
     """See that all that was begun was done.
 
@@ -302,6 +260,43 @@ def _refuse_unfinished(spec: HostSpec, bare: BareHost) -> None:
         raise HostError(f"{spec.id}: {what}{said}", hint=f"{hint}; {again}", object=spec.id)
 
 
+def _refuse_foreign(spec: HostSpec, bare: BareHost) -> None:
+    """Leave a host of another inventory as it is.
+
+    Raises:
+        PolicyError: it is one.
+    """
+    owner = bare.owner
+    if owner is not None and not is_open(spec, owner):
+        hint = FOREIGN_HINTS[owner.shape] or f"ask them first; to take it over: provisioner hosts adopt {spec.id}"
+        raise PolicyError(f"{spec.id} belongs to {owner.words}", hint=hint, object=spec.id)
+
+
+def _login_proof(session: Session, spec: HostSpec) -> LoginProof:
+    """As whom the inventory's own user is logged in.
+
+    Raises:
+        HostError: it is not.
+    """
+    answer = _call(session, spec, proving(spec.ssh.user, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
+    if answer.outcome is CallOutcome.ANSWERED:
+        return parsed(spec.id, answer.document, login_proof_in)
+    hint = answer.hint or "see what its SSH server's log says of that login"
+    message = f"{spec.id}: all is done there, and {spec.ssh.user} is not logged in: {answer.error}"
+    raise HostError(message, hint=hint, object=spec.id)
+
+
+def _call(session: Session, spec: HostSpec, script: ShellScript, operation: str, timeout_s: float) -> HostAnswer:
+    call = HostCall(spec, {"operation": operation}, script=script)
+    return session.runner.call([call], timeout_s=timeout_s)[spec.id]
+
+
+def _facts(session: Session, spec: HostSpec) -> HostFacts | None:
+    """What a host says that proves that it is this inventory's, by its own user's login; None where it does not."""
+    facts, _ = observe([spec], {spec.id: ()}, session.runner)
+    return facts.get(spec.id)
+
+
 def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> ShownKey:
     """What a host shows; nothing proves that it is the host's own but a person who compares it.
 
@@ -314,8 +309,6 @@ def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> 
         HostError: it shows none, or is not reached.
         UsageError: the file of nodes cannot be used.
     """
-    from provisioner.operations.pipeline.stages import key_askers  # noqa: PLC0415 (a key may be named, and it loads all of a session)
-
     asked = TargetHost(host.id, host.carriers, host.address, host.ssh, host.jump)
     answer = key_askers(environment, root).call([show_key_call(asked)], timeout_s=SCAN_S)[asked.id]
     return ShownKey(key_shown(asked, answer))

@@ -1,8 +1,7 @@
-"""New hardware in the place of a dead relay whose key nobody has: a new key, and for each site a new package.
+"""New hardware for a dead relay: key restored, or a new one.
 
-Hardware that stands in for a dead relay: what it says of itself, and what hangs on it.
-
-New hardware in a dead relay's place: the tunnel's key out of its sealed box, so that its sites know it again.
+With the recovery key the tunnel's key comes out of its sealed box, and sites know the relay again. Without it the relay
+makes a new key, and each site needs a new package.
 """
 
 from __future__ import annotations
@@ -27,6 +26,94 @@ from provisioner.inventory.new_secrets import recorded
 from provisioner.operations.pipeline.session import CalledHost, Session, called_host
 from provisioner.operations.pipeline.stages import refuse_foreign
 from provisioner.plan.guards.policy import TRUST
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """What a replacement would do, as far as it can be seen before.
+
+    Attributes:
+        called: the relay as it is called.
+        former: the public key that the lock has; empty where it has none any more.
+        is_new: whether it proves nothing, as new hardware does.
+        is_alive: whether it runs with that key: there is nothing to replace.
+        sites: the facilities whose gateways know the former key, and need a new package.
+        paths: the paths that are pulled at it, and are cut until their site's package is installed.
+        centres: the centres that read from it, and learn the new key with the next apply.
+    """
+
+    called: CalledHost
+    former: str
+    is_new: bool
+    is_alive: bool
+    sites: tuple[str, ...]
+    paths: tuple[str, ...]
+    centres: tuple[str, ...]
+
+    @property
+    def relay(self) -> str:
+        """The relay's id."""
+        return self.called.spec.id
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """What a replacement did.
+
+    Attributes:
+        public_key: of the tunnel's new key.
+        written: the lock, where something in it is another one.
+        sealed: whether the relay sealed the new key to the recovery key.
+    """
+
+    public_key: str
+    written: Path | None
+    sealed: bool
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What a restoration would do, as far as it can be seen before.
+
+    Attributes:
+        called: the relay as it is called.
+        public_key: of the tunnel's key that it gets back.
+        is_new: whether it proves nothing, as new hardware does.
+        is_alive: whether it runs with that key already: there is nothing to restore.
+        sites: the facilities whose gateways know the key, and go on without a visit.
+        paths: the paths that are pulled at it, and are cut until the next apply.
+        moved: how the address that gateways send to becomes another one, as a centre saw it; empty where it does not.
+        seen_by: the centre that knows where gateways send to; empty where none could be asked.
+        goes_by: the name by which gateways find the relay; empty where they have an address.
+    """
+
+    called: CalledHost
+    public_key: str
+    is_new: bool
+    is_alive: bool
+    sites: tuple[str, ...]
+    paths: tuple[str, ...]
+    moved: str
+    seen_by: str
+    goes_by: str = ""
+
+    @property
+    def relay(self) -> str:
+        """The relay's id."""
+        return self.called.spec.id
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restoration did.
+
+    Attributes:
+        written: the lock, where something in it is another one.
+    """
+
+    written: Path | None
 
 
 def called_relay(session: Session, relay: str, otherwise: str) -> CalledHost:
@@ -113,52 +200,6 @@ def endpoint_moved(
     return "", ""
 
 
-_SHOWN = 8
-
-
-@dataclass(frozen=True)
-class Replacement:
-    """What a replacement would do, as far as it can be seen before.
-
-    Attributes:
-        called: the relay as it is called.
-        former: the public key that the lock has; empty where it has none any more.
-        is_new: whether it proves nothing, as new hardware does.
-        is_alive: whether it runs with that key: there is nothing to replace.
-        sites: the facilities whose gateways know the former key, and need a new package.
-        paths: the paths that are pulled at it, and are cut until their site's package is installed.
-        centres: the centres that read from it, and learn the new key with the next apply.
-    """
-
-    called: CalledHost
-    former: str
-    is_new: bool
-    is_alive: bool
-    sites: tuple[str, ...]
-    paths: tuple[str, ...]
-    centres: tuple[str, ...]
-
-    @property
-    def relay(self) -> str:
-        """The relay's id."""
-        return self.called.spec.id
-
-
-@dataclass(frozen=True)
-class Replaced:
-    """What a replacement did.
-
-    Attributes:
-        public_key: of the tunnel's new key.
-        written: the lock, where something in it is another one.
-        sealed: whether the relay sealed the new key to the recovery key.
-    """
-
-    public_key: str
-    written: Path | None
-    sealed: bool
-
-
 def see_replacement(
     session: Session, relay: str, *, allow: Mapping[str, int], is_recovery_lost: bool = False
 ) -> Replacement:
@@ -243,52 +284,6 @@ def replace_relay(session: Session, replacement: Replacement, *, trusted: int, w
     return Replaced(keys.public_key, path, lock.relays[spec.id].sealed_key is not None)
 
 
-_SHOWN_restore = 8
-
-
-@dataclass(frozen=True)
-class Restoration:
-    """What a restoration would do, as far as it can be seen before.
-
-    Attributes:
-        called: the relay as it is called.
-        public_key: of the tunnel's key that it gets back.
-        is_new: whether it proves nothing, as new hardware does.
-        is_alive: whether it runs with that key already: there is nothing to restore.
-        sites: the facilities whose gateways know the key, and go on without a visit.
-        paths: the paths that are pulled at it, and are cut until the next apply.
-        moved: how the address that gateways send to becomes another one, as a centre saw it; empty where it does not.
-        seen_by: the centre that knows where gateways send to; empty where none could be asked.
-        goes_by: the name by which gateways find the relay; empty where they have an address.
-    """
-
-    called: CalledHost
-    public_key: str
-    is_new: bool
-    is_alive: bool
-    sites: tuple[str, ...]
-    paths: tuple[str, ...]
-    moved: str
-    seen_by: str
-    goes_by: str = ""
-
-    @property
-    def relay(self) -> str:
-        """The relay's id."""
-        return self.called.spec.id
-
-
-@dataclass(frozen=True)
-class Restored:
-    """What a restoration did.
-
-    Attributes:
-        written: the lock, where something in it is another one.
-    """
-
-    written: Path | None
-
-
 def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -> Restoration:
     """Look at the new hardware, and at what hangs on it; nothing is changed.
 
@@ -315,7 +310,7 @@ def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -
     host, is_new = relay_facts(session, called.spec, facts, errors, trusted=allow.get(TRUST, 0) > 0)
     live = host.tunnel.public_key if host and host.tunnel else ""
     if live and live != sealed.public_key:
-        message = f"{relay} runs with a tunnel key of its own, {live[:_SHOWN_restore]}…: it stands in for nobody"
+        message = f"{relay} runs with a tunnel key of its own, {live[:_SHOWN]}…: it stands in for nobody"
         hint = "if it is to have the former key, take everything of ours off it first: provisioner hosts decommission"
         raise PolicyError(message, hint=hint, object=relay)
     sites, paths = carried(inventory, relay)

@@ -1,8 +1,6 @@
-"""How far changes of gateways' keys are: by the files, by the vault, and by what relays hold.
+"""Changes of gateways' keys: their stage, their ages, their pre-shared keys.
 
-What is written down of keys, and what is known of their ages by it.
-
-What changes of gateways' keys write into the vault: pre-shared keys drawn, taken over, and let go.
+The stage follows from files, the vault and the relays. Pre-shared keys are drawn, taken over and removed in the vault.
 """
 
 from __future__ import annotations
@@ -31,107 +29,9 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.record.entries import Operation, of_facilities
 from provisioner.record.lifecycle.evidence import KeyAge, key_ages
-from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.place import StatePlace, history_at, state_place_of
 
-
-def record_rotated(session: Session, facilities: Collection[str]) -> str:
-    """Record that gateways have new keys alone: why that could not be, empty where it could."""
-    said = {
-        "schema": "provisioner/keys-rotated",
-        "version": 1,
-        "drawn": dict.fromkeys(sorted(facilities), ""),
-    }
-    return record_run(session, Operation.ROTATE, of_facilities(facilities), said, session.secrets.digest_key)
-
-
-def known_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
-    """How old every key is, by Git and by the history, and after how many days the next one is due.
-
-    No host is asked, and no vault opened.
-
-    Raises:
-        InventoryError: the inventory cannot be read.
-        StateError: there is a history, and it cannot be read.
-    """
-    inventory = session.part({GATEWAY_KEY_MISSING, HOST_KEYS_MISSING}).inventory
-    psks, to_push = _drawn(state_place_of(session.environment, inventory.settings.id))
-    return key_ages(inventory, keys_since(session.root), psks, to_push), inventory.settings.policy.key_days
-
-
-def _drawn(place: StatePlace) -> tuple[dict[str, datetime], dict[str, datetime]]:
-    if place.file and not place.file.exists():
-        return {}, {}
-    # The database's library takes as long to import as all the rest.
-    from provisioner.record.store import find_history  # noqa: PLC0415
-
-    history = find_history(place)
-    if history is None:
-        return {}, {}
-    with closing(history):
-        return dict(history.psks_drawn()), dict(history.publish_keys_drawn())
-
-
-_Edit = Callable[[CarrierSecrets, Inventory, Collection[str]], CarrierSecrets]
-
-
-def draw_psks(session: Session) -> tuple[Path, ...]:
-    """Draw the pre-shared key of each next key that has none, by the files as they are: what was written.
-
-    Raises:
-        SecretsError: the vault cannot be opened.
-        InventoryError: what concerns all is invalid.
-    """
-    inventory = session.readable.inventory
-    changing = [one for one in inventory.facilities.values() if one.gateway and one.gateway.next_key]
-    return _written(session, changing, with_next_psks)
-
-
-def tidy_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
-    """Let the former pre-shared keys of gateways go whose change of keys is over: what was written.
-
-    Raises:
-        SecretsError, InventoryError: as `draw_psks`.
-    """
-    inventory = session.readable.inventory
-    return _written(session, [inventory.facilities[name] for name in sorted(facilities)], tidied)
-
-
-def drop_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
-    """Let the next pre-shared keys of gateways go that keep their present ones: what was written.
-
-    Raises:
-        SecretsError, InventoryError: as `draw_psks`.
-    """
-    inventory = session.readable.inventory
-    return _written(session, [inventory.facilities[name] for name in sorted(facilities)], _without)
-
-
-def _without(known: CarrierSecrets, inventory: Inventory, facilities: Collection[str]) -> CarrierSecrets:
-    known = tidied(known, inventory, facilities)
-    following = {name: psk for name, psk in known.next_psks.items() if name not in facilities}
-    return known.model_copy(update={"next_psks": following})
-
-
-def _written(session: Session, facilities: Collection[Facility], edit: _Edit) -> tuple[Path, ...]:
-    names: dict[str, set[str]] = defaultdict(set)
-    for facility in facilities:
-        for plan in facility.carried_plans:
-            names[plan.carrier].add(facility.id)
-    if not names:
-        return ()
-    tolerate = {SECRETS_MISSING, LOGIN_MISSING}
-    part, secrets = valid_secrets(session.root, session.passwords, session.readable, tolerate=tolerate)
-    written = []
-    for carrier, of in sorted(names.items()):
-        known = secrets.carriers.get(carrier)
-        if known is None:  # nothing of it was opened
-            continue
-        after = edit(known, part.inventory, of)
-        if after != known and write_carrier_secrets(session.root, carrier, after, session.passwords):
-            written.append(session.root / f"secrets/carriers/{carrier}.yml")
-    return tuple(written)
-
-
+_SecretsEdit = Callable[[CarrierSecrets, Inventory, Collection[str]], CarrierSecrets]
 _SHOWN = 80
 
 
@@ -175,6 +75,96 @@ class KeyLook:
         return tuple(sorted(name for name, stage in self.stages.items() if stage in stages))
 
 
+def record_rotated(session: Session, facilities: Collection[str]) -> str:
+    """Record that gateways have new keys alone: why that could not be, empty where it could."""
+    said = {
+        "schema": "provisioner/keys-rotated",
+        "version": 1,
+        "drawn": dict.fromkeys(sorted(facilities), ""),
+    }
+    return record_run(session, Operation.ROTATE, of_facilities(facilities), said, session.secrets.digest_key)
+
+
+def known_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
+    """How old every key is, by Git and by the history, and after how many days the next one is due.
+
+    No host is asked, and no vault opened.
+
+    Raises:
+        InventoryError: the inventory cannot be read.
+        StateError: there is a history, and it cannot be read.
+    """
+    inventory = session.part({GATEWAY_KEY_MISSING, HOST_KEYS_MISSING}).inventory
+    psks, to_push = _drawn_moments(state_place_of(session.environment, inventory.settings.id))
+    return key_ages(inventory, keys_since(session.root), psks, to_push), inventory.settings.policy.key_days
+
+
+def _drawn_moments(place: StatePlace) -> tuple[dict[str, datetime], dict[str, datetime]]:
+    history = history_at(place)
+    if history is None:
+        return {}, {}
+    with closing(history):
+        return dict(history.psks_drawn()), dict(history.publish_keys_drawn())
+
+
+def draw_psks(session: Session) -> tuple[Path, ...]:
+    """Draw the pre-shared key of each next key that has none, by the files as they are: what was written.
+
+    Raises:
+        SecretsError: the vault cannot be opened.
+        InventoryError: what concerns all is invalid.
+    """
+    inventory = session.readable.inventory
+    changing = [one for one in inventory.facilities.values() if one.gateway and one.gateway.next_key]
+    return _write_secrets(session, changing, with_next_psks)
+
+
+def tidy_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
+    """Let the former pre-shared keys of gateways go whose change of keys is over: what was written.
+
+    Raises:
+        SecretsError, InventoryError: as `draw_psks`.
+    """
+    inventory = session.readable.inventory
+    return _write_secrets(session, [inventory.facilities[name] for name in sorted(facilities)], tidied)
+
+
+def drop_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
+    """Let the next pre-shared keys of gateways go that keep their present ones: what was written.
+
+    Raises:
+        SecretsError, InventoryError: as `draw_psks`.
+    """
+    inventory = session.readable.inventory
+    return _write_secrets(session, [inventory.facilities[name] for name in sorted(facilities)], _without_next)
+
+
+def _write_secrets(session: Session, facilities: Collection[Facility], edit: _SecretsEdit) -> tuple[Path, ...]:
+    names: dict[str, set[str]] = defaultdict(set)
+    for facility in facilities:
+        for plan in facility.carried_plans:
+            names[plan.carrier].add(facility.id)
+    if not names:
+        return ()
+    tolerate = {SECRETS_MISSING, LOGIN_MISSING}
+    part, secrets = valid_secrets(session.root, session.passwords, session.readable, tolerate=tolerate)
+    written = []
+    for carrier, of in sorted(names.items()):
+        known = secrets.carriers.get(carrier)
+        if known is None:  # nothing of it was opened
+            continue
+        after = edit(known, part.inventory, of)
+        if after != known and write_carrier_secrets(session.root, carrier, after, session.passwords):
+            written.append(session.root / f"secrets/carriers/{carrier}.yml")
+    return tuple(written)
+
+
+def _without_next(known: CarrierSecrets, inventory: Inventory, facilities: Collection[str]) -> CarrierSecrets:
+    known = tidied(known, inventory, facilities)
+    following = {name: psk for name, psk in known.next_psks.items() if name not in facilities}
+    return known.model_copy(update={"next_psks": following})
+
+
 def chosen_sites(inventory: Inventory, facilities: Collection[str], carriers: Collection[str]) -> tuple[str, ...]:
     """The facilities that are meant: the named ones, and those that relays of named carriers carry.
 
@@ -207,11 +197,6 @@ def under_way(inventory: Inventory, secrets: Secrets) -> frozenset[str]:
     )
 
 
-def _tunnelled(facility: Facility) -> tuple[Connection, ...]:
-    """Its connections over a tunnel: only those have keys."""
-    return tuple(connection for connection in facility.connections if connection.plan.access.has_tunnel)
-
-
 def look_at_keys(session: Session, sites: Collection[str], *, allow: Mapping[str, int]) -> KeyLook:
     """Look at the relays of some sites, and at what files and vault say; nothing is changed.
 
@@ -236,9 +221,9 @@ def look_at_keys(session: Session, sites: Collection[str], *, allow: Mapping[str
     return KeyLook(stages, relays, planned, left_out)
 
 
-def settled_facts(planned: Planned | None) -> Mapping[str, HostFacts]:
-    """What relays hold that wait for no word of a controller: what another one has now may be gone in a minute."""
-    return {host: facts for host, facts in planned.facts.items() if facts.armed is None} if planned else {}
+def _tunnelled(facility: Facility) -> tuple[Connection, ...]:
+    """Its connections over a tunnel: only those have keys."""
+    return tuple(connection for connection in facility.connections if connection.plan.access.has_tunnel)
 
 
 def _not_settled(relays: Iterable[str], planned: Planned | None) -> Iterator[str]:
@@ -248,6 +233,11 @@ def _not_settled(relays: Iterable[str], planned: Planned | None) -> Iterator[str
         yield f"{', '.join(unread)} could not be read"
     if armed := [relay for relay in relays if relay in known and known[relay].armed is not None]:
         yield f"{', '.join(armed)} may go back to what was there before: a change waits for the word of its controller"
+
+
+def settled_facts(planned: Planned | None) -> Mapping[str, HostFacts]:
+    """What relays hold that wait for no word of a controller: what another one has now may be gone in a minute."""
+    return {host: facts for host, facts in planned.facts.items() if facts.armed is None} if planned else {}
 
 
 def stage_of(facility: Facility, secrets: Secrets, relays: Iterable[HostFacts | None]) -> KeyStage:

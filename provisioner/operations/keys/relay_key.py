@@ -1,10 +1,8 @@
-"""The course of a change of a relay's own key: begun, told to packages and centres, ended, or taken back.
+"""The change of a relay's own key: begun, told, ended, or cancelled.
 
-What has to be done is read off the lock and the relay each time, so that the same command takes it up wherever it was
-ended. Nobody is told a key with which the relay does not answer: packages and centres have the next one only once the
-relay was applied with both, and the present one again before the relay forgets the next one.
-
-How far the change of a relay's own key is: by the lock, and by where the relay hears its peers.
+The next step follows from the lock and the relay each time, so that the same command resumes it wherever it ended. No
+one is told a key with which the relay does not answer: packages and centres get the next key only after the relay was
+applied with both, and the present one again before the relay forgets the next one.
 """
 
 from __future__ import annotations
@@ -45,6 +43,14 @@ from provisioner.plan.guards.policy import TRUST
 from provisioner.record.entries import Operation
 from provisioner.record.place import who, who_text
 
+_DONE: Final = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
+
+_LOOKS: Final = 5
+"""How often centres are looked for once they were told another key: they greet within the second."""
+
+_LOOKS_AT_ARMED: Final = 90
+"""How often a host is looked at whose last change waits for a word: a second apart, and a switch has a minute."""
+
 
 @dataclass(frozen=True)
 class OwnKeyLook:
@@ -75,49 +81,6 @@ class OwnKeyLook:
     def centres_waiting(self) -> tuple[str, ...]:
         """The centres among those that have not moved."""
         return tuple(name.partition("/")[2] for name in self.waiting if not name.startswith(SITE))
-
-
-def look_at_own_key(session: Session, relay: str, *, allow: Mapping[str, int]) -> tuple[OwnKeyLook, Planned]:
-    """Look at a relay that changes its own key, with the plan of it as the files are now; nothing is changed.
-
-    Raises:
-        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
-        HostError: the relay could not be read.
-        PolicyError: it is somebody else's.
-    """
-    planned = make_plan(session, Limit({"host": frozenset({relay})}), allow=allow)
-    planned.refuse_foreign()
-    if relay in planned.unreadable:
-        raise planned.unreadable[relay]
-    return _seen(session, relay, planned.facts[relay]), planned
-
-
-def _seen(session: Session, relay: str, facts: HostFacts) -> OwnKeyLook:
-    following = session.inventory.allocations.relays[relay].next_key
-    second = facts.tunnel.following if facts.tunnel else None
-    own = facts.tunnel.public_key if facts.tunnel else ""
-    peers = {peer.public_key: peer.name for peer in session.state.hosts[relay].tunnel.peers if peer.allowed_ips}
-    # What is held stays on the relay, and its gateway has to move as well.
-    peers |= {key: name for key, name in facts.held.peers.items() if name.startswith(SITE)}
-    if following is not None and own == following.public_key:  # the relay has ended it, and the lock not yet
-        return OwnKeyLook(relay, following, answers=True, moved=dict.fromkeys(peers.values(), 0), waiting=())
-    answers = second is not None and following is not None and second.public_key == following.public_key
-    moved = second.moved if second is not None else {}
-    return OwnKeyLook(
-        relay,
-        following,
-        answers=answers,
-        moved={peers[key]: at for key, at in sorted(moved.items()) if key in peers},
-        waiting=tuple(name for key, name in peers.items() if key not in moved),
-        remains=second is not None and following is None,
-    )
-
-
-_DONE: Final = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
-_LOOKS: Final = 5
-"""How often centres are looked for once they were told another key: they greet within the second."""
-_LOOKS_AT_ARMED: Final = 90
-"""How often a host is looked at whose last change waits for a word: a second apart, and a switch has a minute."""
 
 
 class OwnKeyAttendant(Protocol):
@@ -166,6 +129,42 @@ class OwnKeyOutcome:
     written: list[Path] = field(default_factory=list)
     interrupted: bool = False
     is_unfinished: bool = False
+
+
+def look_at_own_key(session: Session, relay: str, *, allow: Mapping[str, int]) -> tuple[OwnKeyLook, Planned]:
+    """Look at a relay that changes its own key, with the plan of it as the files are now; nothing is changed.
+
+    Raises:
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
+        HostError: the relay could not be read.
+        PolicyError: it is somebody else's.
+    """
+    planned = make_plan(session, Limit({"host": frozenset({relay})}), allow=allow)
+    planned.refuse_foreign()
+    if relay in planned.unreadable:
+        raise planned.unreadable[relay]
+    return _look_from(session, relay, planned.facts[relay]), planned
+
+
+def _look_from(session: Session, relay: str, facts: HostFacts) -> OwnKeyLook:
+    following = session.inventory.allocations.relays[relay].next_key
+    second = facts.tunnel.following if facts.tunnel else None
+    own = facts.tunnel.public_key if facts.tunnel else ""
+    peers = {peer.public_key: peer.name for peer in session.state.hosts[relay].tunnel.peers if peer.allowed_ips}
+    # What is held stays on the relay, and its gateway has to move as well.
+    peers |= {key: name for key, name in facts.held.peers.items() if name.startswith(SITE)}
+    if following is not None and own == following.public_key:  # the relay has ended it, and the lock not yet
+        return OwnKeyLook(relay, following, answers=True, moved=dict.fromkeys(peers.values(), 0), waiting=())
+    answers = second is not None and following is not None and second.public_key == following.public_key
+    moved = second.moved if second is not None else {}
+    return OwnKeyLook(
+        relay,
+        following,
+        answers=answers,
+        moved={peers[key]: at for key, at in sorted(moved.items()) if key in peers},
+        waiting=tuple(name for key, name in peers.items() if key not in moved),
+        remains=second is not None and following is None,
+    )
 
 
 def begin_own_key(
@@ -463,14 +462,14 @@ def _unarmed_plan(plan: Callable[[], Planned], by: OwnKeyAttendant) -> Planned:
     raise _waiting(planned)
 
 
-def _armed(planned: Planned) -> list[str]:
-    return sorted(host for host, facts in planned.facts.items() if facts.armed is not None)
-
-
 def _waiting(planned: Planned) -> LockedError:
     host = _armed(planned)[0]
     message = f"a change of {host} waits for the word of its controller, and what it has now may be gone in a minute"
     return LockedError(message, hint="run the same command again once that is over", object=host)
+
+
+def _armed(planned: Planned) -> list[str]:
+    return sorted(host for host, facts in planned.facts.items() if facts.armed is not None)
 
 
 def _refuse_other_cuts(planned: Planned, relay: str) -> None:

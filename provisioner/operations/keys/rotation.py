@@ -1,9 +1,7 @@
-"""The course of a change of gateways' keys: what follows what, and where it waits for people.
+"""The change of gateways' keys: its steps, and its waits for people.
 
-What has to be done is read off files, vault and relays each time, so that the same command takes it up wherever it
-was ended. One site that cannot go on stops no other, and one relay no other one.
-
-The steps of a change of keys that change relays: what keeps their plan from being applied.
+The next step follows from files, vault and relays each time, so that the same command resumes it wherever it ended. One
+site that cannot go on stops no other, and one relay no other one.
 """
 
 from __future__ import annotations
@@ -40,33 +38,6 @@ from provisioner.plan.guards.policy import TRUST, named
 
 Sessions = Callable[[], Session]
 """A new session: what was read of the inventory before an edit does not count after it."""
-
-
-def refusal_of(planned: Planned, relay: str, *, spare: Callable[[Change], bool] = lambda _: False) -> None:
-    """Refuse to apply a host as a step of a change of keys.
-
-    Args:
-        planned: a plan of it.
-        relay: the host.
-        spare: which changes may cut somebody.
-
-    Raises:
-        HostError: it cannot be read.
-        PolicyError: it is somebody else's, its plan is refused, or it would cut somebody: a change of keys cuts nobody.
-    """
-    planned.refuse_foreign()
-    if relay in planned.unreadable:
-        error = planned.unreadable[relay]
-        raise HostError(error.message, hint=error.hint, object=relay)
-    if planned.plan.refused:
-        first = planned.plan.refused[0]
-        raise PolicyError(first.message, hint=first.hint, object=first.host or relay)
-    cutting = [c for c in planned.plan.pending if c.impact.rank >= Impact.PATH.rank and not spare(c)]
-    if cutting:
-        names = sorted({f"{c.resource.value} {c.name}" for c in cutting})
-        message = f"other changes of it would cut readers: {named(names)}; look at them, and apply them first"
-        raise PolicyError(message, hint=f"provisioner plan --limit host={relay} --details", object=relay)
-
 
 _DONE = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
 _NEXT_KEY = f"key of {NEXT}"
@@ -151,6 +122,32 @@ class KeyAttendant(Protocol):
     def has_enough(self) -> bool:
         """Whether somebody asked to stop."""
         ...
+
+
+def refusal_of(planned: Planned, relay: str, *, spare: Callable[[Change], bool] = lambda _: False) -> None:
+    """Refuse to apply a host as a step of a change of keys.
+
+    Args:
+        planned: a plan of it.
+        relay: the host.
+        spare: which changes may cut somebody.
+
+    Raises:
+        HostError: it cannot be read.
+        PolicyError: it is somebody else's, its plan is refused, or it would cut somebody: a change of keys cuts nobody.
+    """
+    planned.refuse_foreign()
+    if relay in planned.unreadable:
+        error = planned.unreadable[relay]
+        raise HostError(error.message, hint=error.hint, object=relay)
+    if planned.plan.refused:
+        first = planned.plan.refused[0]
+        raise PolicyError(first.message, hint=first.hint, object=first.host or relay)
+    cutting = [c for c in planned.plan.pending if c.impact.rank >= Impact.PATH.rank and not spare(c)]
+    if cutting:
+        names = sorted({f"{c.resource.value} {c.name}" for c in cutting})
+        message = f"other changes of it would cut readers: {named(names)}; look at them, and apply them first"
+        raise PolicyError(message, hint=f"provisioner plan --limit host={relay} --details", object=relay)
 
 
 def rotate_keys(

@@ -1,1 +1,1 @@
-"""The night: verify, record, report, tell."""
+"""The nightly run: verify, record, compare, report, notify."""

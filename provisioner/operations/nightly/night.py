@@ -1,8 +1,7 @@
-"""A night as it comes about: its steps, what each came to, and which of them says the worst.
+"""A night: its steps and their outcomes, and the last one's file.
 
-When the last night was, and the last complete one: a small file beside the record, for whatever watches nights.
-
-Metrics and timers read it without the vault: it holds moments, ids and words of ours, and no verdict of any path.
+The file is beside the record. Metrics and timers read it without the vault: it contains moments, ids and our own words,
+and no verdict of a path.
 """
 
 from __future__ import annotations
@@ -29,6 +28,9 @@ from provisioner.verify.path_history import Orders
 from provisioner.verify.result import Verdict, VerifyResult
 
 _FRAMES: Final = 3
+NIGHT_FILE: Final = "night.json"
+_MOST_BYTES: Final = 64 * 1024
+_SCHEMA: Final = "provisioner/night"
 
 
 class NightStep(StrEnum):
@@ -91,25 +93,6 @@ class StepResult:
             return tuple(f"{self.step}: {sentence}" for sentence in self.outcome.sentences)
         hint = f"; {self.error.hint}" if self.error.hint else ""
         return (f"{self.step}: {self.error.message}{hint}", *(f"{self.step}: {s}" for s in self.outcome.sentences))
-
-
-def tried(work: Callable[[], StepOutcome]) -> tuple[StepOutcome, ProvisionerError | None]:
-    """What a step comes to; whatever it raises is its own failure, and no other step's."""
-    try:
-        return work(), None
-    except ProvisionerError as error:
-        return StepOutcome(error.exit_code, state=StepState.FAILED), error
-    except Exception as error:  # noqa: BLE001 (a defect in one step loses nothing of another one)
-        defect = _defect(error)
-        return StepOutcome(defect.exit_code, state=StepState.FAILED), defect
-
-
-def _defect(error: Exception) -> ProvisionerError:
-    """A defect of ours in a sentence: where it is, and none of the exception's own words, which may quote a value."""
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-    where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
-    hint = "this is a defect of provisioner: report it with this line, which names no inventory value"
-    return ProvisionerError(f"internal error ({type(error).__name__} at {where})", hint=hint)
 
 
 @dataclass(frozen=True)
@@ -194,6 +177,25 @@ class NightRun:
         return (*(line for step in by_rank for line in step.lines), *(f"note: {note}" for note in self.notes))
 
 
+def tried(work: Callable[[], StepOutcome]) -> tuple[StepOutcome, ProvisionerError | None]:
+    """What a step comes to; whatever it raises is its own failure, and no other step's."""
+    try:
+        return work(), None
+    except ProvisionerError as error:
+        return StepOutcome(error.exit_code, state=StepState.FAILED), error
+    except Exception as error:  # noqa: BLE001 (a defect in one step loses nothing of another one)
+        defect = _defect(error)
+        return StepOutcome(defect.exit_code, state=StepState.FAILED), defect
+
+
+def _defect(error: Exception) -> ProvisionerError:
+    """A defect of ours in a sentence: where it is, and none of the exception's own words, which may quote a value."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+    hint = "this is a defect of provisioner: report it with this line, which names no inventory value"
+    return ProvisionerError(f"internal error ({type(error).__name__} at {where})", hint=hint)
+
+
 def night_document(night: NightRun, *, everything: bool = True) -> Document:
     """The `nightly` document.
 
@@ -234,14 +236,9 @@ def _notice_line(sending: Sending) -> str:
     return f"{sending.receiver.id} ({sending.receiver.kind}, {sending.receiver.role}): {sending.outcome}{tail}"
 
 
-FILE: Final = "night.json"
-_MOST_BYTES: Final = 64 * 1024
-_SCHEMA: Final = "provisioner/night"
-
-
 def night_file(environment: Mapping[str, str], inventory: str) -> Path:
     """Where it is; where machines share a database, each has its own."""
-    return state_folder(environment) / inventory / FILE
+    return state_folder(environment) / inventory / NIGHT_FILE
 
 
 def keep_night(environment: Mapping[str, str], night: NightRun) -> None:

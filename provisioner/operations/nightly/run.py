@@ -41,6 +41,7 @@ from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.plan import DRIFT_SCHEMA, plan_document, plan_ending
 from provisioner.record.leases import LeaseHolder, night_lease
 from provisioner.record.place import state_place_of, who, who_text
+from provisioner.report.verify_html import html_page
 from provisioner.report.verify_text import verify_ending
 from provisioner.verify.document import verify_document
 from provisioner.verify.result import VerifyResult, exit_code
@@ -228,8 +229,6 @@ def _report_verification(night: NightRun) -> StepOutcome:
     if night.orders.report is None or night.is_reported:
         return _SKIPPED
     if night.result is not None and night.document is not None:
-        from provisioner.report.verify_html import html_page  # noqa: PLC0415 (without --report nobody needs it)
-
         folder = _folder(night.orders.report)
         _write(folder / "verify.json", night.document)
         _write_text(folder / _PAGE, html_page(night.result, night.orders.say))

@@ -1,1 +1,1 @@
-"""One command's work: load, check, desire, plan."""
+"""One command's work: load, check, desire, plan, verify."""

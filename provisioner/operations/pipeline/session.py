@@ -1,8 +1,7 @@
-"""One command's work on one inventory: what was loaded is loaded once.
+"""One command's work on one inventory: loaded once, used everywhere.
 
-What calls hosts can be told which before a command has imported the rest of what it needs, so this imports little.
-
-A host as it is called before there is a desired state: with no more than its address, its keys and its owner.
+Hosts can be called before a command has imported the rest of its code, so this module imports little. A host can also
+be called before there is a desired state: by its address, its keys and its owner alone.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
 
 from provisioner.base.errors import HostError, UsageError
 from provisioner.base.frozen import HeldFacility
@@ -25,6 +23,7 @@ from provisioner.base.text import did_you_mean
 from provisioner.base.vault import VaultPasswords
 from provisioner.base.vault_password import outside_of
 from provisioner.desired.limit import Limit, chosen_hosts, key_hosts, names_of_held, shut_by
+from provisioner.desired.render.host import RenderedFile, render_host
 from provisioner.desired.render.templates import Templates, load_templates
 from provisioner.desired.required import run_key
 from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
@@ -32,6 +31,8 @@ from provisioner.desired.state import desired_state
 from provisioner.desired.trust import known_by
 from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.ansible.early_start import BegunAnsible
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import (
     AttendedRunner,
     CallsWatcher,
@@ -50,14 +51,11 @@ from provisioner.inventory.model import Inventory, Secrets
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
 from provisioner.nodes import NODES, routed_by
+from provisioner.plan import Basis, seal_key
+from provisioner.plan.diff import with_live_logins
 from provisioner.verify.paths import select
 
-if TYPE_CHECKING:
-    from provisioner.desired.render.host import RenderedFile
-    from provisioner.hosts.facts import HostFacts
-    from provisioner.plan import Basis
-
-    Observed = tuple[dict[str, HostFacts], dict[str, HostError]]
+Observed = tuple[dict[str, HostFacts], dict[str, HostError]]
 
 
 @dataclass(frozen=True)
@@ -176,8 +174,6 @@ class Session:
     @cached_property
     def files(self) -> dict[str, tuple[RenderedFile, ...]]:
         """Every host's rendered files."""
-        from provisioner.desired.render.host import render_host  # noqa: PLC0415 (what calls hosts is told them before)
-
         hosts, templates = self.state.hosts, self.templates
         rendered = {}
         with without_collector(), at_stage(Stage.RENDER, len(hosts)) as advanced:
@@ -191,9 +187,6 @@ class Session:
 
         What hosts should hold, and their files, are from then on what that comes to; the same facts come to the same.
         """
-        from provisioner.desired.render.host import render_host  # noqa: PLC0415 (the same)
-        from provisioner.plan.diff import with_live_logins  # noqa: PLC0415 (the same)
-
         hosts = self.state.hosts
         for host, spec in with_live_logins(hosts.values(), facts).items():
             hosts[host], self.files[host] = spec, render_host(spec, self.templates)
@@ -219,36 +212,12 @@ class Session:
 
     def basis(self, live: Mapping[str, str]) -> Basis:
         """What a plan of this session rests on."""
-        from provisioner.plan import Basis  # noqa: PLC0415 (what calls hosts is told them before)
-
         return Basis(self.digest, self.templates.digest, dict(live), held=tuple(self.held))
 
     @property
     def seal_key(self) -> Secret:
         """The key of saved plans' seals."""
-        from provisioner.plan import seal_key  # noqa: PLC0415 (the same)
-
         return seal_key(run_key(self.secrets))
-
-
-def expect_calls(session: Session, specs: Sequence[HostSpec]) -> None:
-    """Have what carries calls start for hosts, and those prove themselves meanwhile; nothing else is sent to them."""
-    runner = session.runner
-    if isinstance(runner, ExpectingRunner):
-        runner.expect(specs)
-        if isinstance(runner, ProvingRunner):
-            runner.prove(specs)
-
-
-def expect_hosts(session: Session, limit: Limit) -> None:
-    """Have calls to the hosts of some paths begin, as far as can be before it is known what they are asked.
-
-    Raises:
-        InventoryError, SecretsError, UsageError: as `verify_inventory`.
-    """
-    if isinstance(session.runner, ExpectingRunner):
-        targets = select(session.state, session.read_limit(limit))
-        expect_calls(session, list({s.id: s for target in targets for s in (target.relay, *target.centres)}.values()))
 
 
 class Observing:
@@ -260,8 +229,6 @@ class Observing:
     """
 
     def __init__(self, session: Session, hosts: tuple[HostSpec, ...]) -> None:
-        from provisioner.hosts.observe import observe  # noqa: PLC0415 (what calls hosts is told them before)
-
         self.hosts = hosts
         self._read: Observed | None = None
         self._error: BaseException | None = None
@@ -290,28 +257,6 @@ class Observing:
         return self._read
 
 
-def begin_observing(session: Session, limit: Limit) -> Observing | None:
-    """Begin to read the hosts that a plan of this session is made for.
-
-    None where they are not read ahead: a revision says which of them may be called, or what calls them starts at once.
-
-    Raises:
-        InventoryError, SecretsError, RenderError: there is nothing to compare with.
-        UsageError: the limit takes no host.
-    """
-    if session.known_in or not isinstance(session.runner, ExpectingRunner):
-        return None
-    hosts = chosen_hosts(session.state, session.read_limit(limit))
-    session.runner.expect(hosts)
-    return Observing(session, hosts)
-
-
-def end_calls(session: Session) -> None:
-    """Have what carries calls end beside what is still done; no call of this session comes after."""
-    if isinstance(session.runner, ClosableRunner):
-        Thread(target=session.runner.close, name="end of calls").start()
-
-
 @dataclass(frozen=True)
 class CalledHost:
     """A host of an inventory.
@@ -334,6 +279,48 @@ class CalledHost:
         return f"{self.spec.place}, host key {known_by(self.spec.ssh)}"
 
 
+def expect_calls(session: Session, specs: Sequence[HostSpec]) -> None:
+    """Have what carries calls start for hosts, and those prove themselves meanwhile; nothing else is sent to them."""
+    runner = session.runner
+    if isinstance(runner, ExpectingRunner):
+        runner.expect(specs)
+        if isinstance(runner, ProvingRunner):
+            runner.prove(specs)
+
+
+def expect_hosts(session: Session, limit: Limit) -> None:
+    """Have calls to the hosts of some paths begin, as far as can be before it is known what they are asked.
+
+    Raises:
+        InventoryError, SecretsError, UsageError: as `verify_inventory`.
+    """
+    if isinstance(session.runner, ExpectingRunner):
+        targets = select(session.state, session.read_limit(limit))
+        expect_calls(session, list({s.id: s for target in targets for s in (target.relay, *target.centres)}.values()))
+
+
+def begin_observing(session: Session, limit: Limit) -> Observing | None:
+    """Begin to read the hosts that a plan of this session is made for.
+
+    None where they are not read ahead: a revision says which of them may be called, or what calls them starts at once.
+
+    Raises:
+        InventoryError, SecretsError, RenderError: there is nothing to compare with.
+        UsageError: the limit takes no host.
+    """
+    if session.known_in or not isinstance(session.runner, ExpectingRunner):
+        return None
+    hosts = chosen_hosts(session.state, session.read_limit(limit))
+    session.runner.expect(hosts)
+    return Observing(session, hosts)
+
+
+def end_calls(session: Session) -> None:
+    """Have what carries calls end beside what is still done; no call of this session comes after."""
+    if isinstance(session.runner, ClosableRunner):
+        Thread(target=session.runner.close, name="end of calls").start()
+
+
 def called_host(session: Session, host: str) -> CalledHost:
     """The host of an id.
 
@@ -341,7 +328,7 @@ def called_host(session: Session, host: str) -> CalledHost:
         UsageError: the inventory has no such host.
         InventoryError, SecretsError: the inventory is invalid, or there is no key yet by which hosts know it.
     """
-    return _called(*_opened(session), host)
+    return _called_host(*_readable_part(session), host)
 
 
 def approached_host(session: Session, host: str) -> CalledHost:
@@ -351,19 +338,19 @@ def approached_host(session: Session, host: str) -> CalledHost:
         UsageError: the inventory has no such host.
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
     """
-    part, secrets = _opened(session)
+    part, secrets = _readable_part(session)
     if secrets.digest_key is None and not (secrets.shut or secrets.carriers):
         secrets = secrets.model_copy(update={"digest_key": Secret(random.token_urlsafe(32))})
-    return _called(part, secrets, host)
+    return _called_host(part, secrets, host)
 
 
-def _opened(session: Session) -> tuple[ValidPart, Secrets]:
+def _readable_part(session: Session) -> tuple[ValidPart, Secrets]:
     unread = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING})
     lacking = {SECRETS_MISSING, HOST_KEY_MISPLACED, LOGIN_MISSING}
     return valid_secrets(session.root, session.passwords, unread, tolerate=lacking)
 
 
-def _called(part: ValidPart, secrets: Secrets, host: str) -> CalledHost:
+def _called_host(part: ValidPart, secrets: Secrets, host: str) -> CalledHost:
     hosts = {spec.id: spec for spec in key_hosts(part.inventory, secrets)}
     if host not in hosts:
         raise UsageError(

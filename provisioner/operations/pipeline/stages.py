@@ -43,6 +43,7 @@ from provisioner.inventory.model import (
     Secrets,
 )
 from provisioner.inventory.new_secrets import certified, completed, recorded
+from provisioner.inventory.policy_rules.judge import judge
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
 from provisioner.nodes import routed_by
@@ -144,8 +145,6 @@ def judged_by_rego(
     broken = [one for one in session.loaded.problems if one.is_of_rego and one.stops_plans]
     if not (inventory.rego or broken):
         return plan
-    from provisioner.inventory.policy_rules.judge import judge  # noqa: PLC0415 (most inventories have no such rules)
-
     if len(changing := plan.pending) > MOST_CHANGES:
         return replace(plan, refused=(*plan.refused, too_large(len(changing))))
     judgement = judge(inventory.rego, session.root, seen_by_rego(plan, inventory, hosts, now))

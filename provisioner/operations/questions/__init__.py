@@ -1,1 +1,1 @@
-"""What commands ask and change nothing."""
+"""Answers from inventory and record. Read-only, but for packages and retention."""

@@ -28,6 +28,7 @@ from provisioner.record.availability.measured import (
     together,
 )
 from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.verdicts import read_extent, read_span
 
 # From so much on, other processes help: to start them takes as long as to read some hundred rows.
 _MANY_ROWS: Final = 2_000
@@ -203,8 +204,6 @@ class _Reader:
         return [_joined([known.get(piece) or self._read(piece) for piece in of_span]) for of_span in pieces]
 
     def _pieces(self, span: Span) -> list[_Piece]:
-        from provisioner.record.verdicts import read_extent  # noqa: PLC0415 (the database's library takes time)
-
         if provinces := self._limit.wanted.get("province"):
             return [_Piece(span, f"{name}/") for name in sorted({*provinces, *self._limit.parts})]
         extent = read_extent(self._place, span, self._longest)
@@ -220,8 +219,6 @@ class _Reader:
             return None
 
     def _read(self, piece: _Piece) -> _Kept:
-        from provisioner.record.verdicts import read_span  # noqa: PLC0415 (the database's library takes time)
-
         looks = read_span(self._place, piece.prefix, piece.span, self._longest, piece.newest)
         tables = looks.tables.values()
         takes = self._takes if self._limit.wanted.keys() - {"province"} else None

@@ -1,11 +1,9 @@
-"""Two revisions compared where they differ: of a country's edit few hosts have anything to show.
+"""Two revisions of an inventory compared, without hosts and without the vault.
 
-What did not move is known by Git's names of contents, and is neither built, rendered nor compared. That is done only
-where it comes to the same as comparing everything: both revisions are without errors, and between them nothing moved
-but facilities, their entries in the lock, orders, designations and encrypted files. Of anything else, or where
-something is odd, `compare_part` says so by None, and everything is compared.
-
-Two revisions of an inventory compared, without hosts and without the vault.
+A country's edit changes few hosts. So contents that did not move, by their names in Git, are neither built, rendered
+nor compared, if that comes to the same as comparing everything: both revisions are without errors, and only facilities,
+their entries in the lock, orders, designations and encrypted files differ. Otherwise `compare_part` returns None, and
+everything is compared.
 """
 
 from __future__ import annotations
@@ -57,6 +55,97 @@ _FACILITIES = "facilities/"
 _FRAME_FILES = frozenset({LOCK_NAME, "instructions.yml", "designations.yml"})
 
 
+@dataclass(frozen=True)
+class _Revision:
+    """A revision, as far as it is looked at.
+
+    Attributes:
+        frame: the inventory without its facilities.
+        outlines: all facilities in outline.
+        contents: the digests of what its files say, by path.
+        facility: builds one.
+    """
+
+    frame: Frame
+    outlines: Mapping[str, Outline]
+    contents: Mapping[str, str]
+    facility: object
+
+    def build(self, name: str) -> Facility:
+        """One of its facilities."""
+        return self.facility(name)  # type: ignore[no-any-return, operator]
+
+    def reduced_to(self, names: Collection[str]) -> Inventory:
+        """The inventory with some of its facilities alone."""
+        facilities = {name: self.build(name) for name in sorted(names) if name in self.outlines}
+        return Inventory.model_construct(**dict(self.frame), facilities=facilities)
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What an edit may move.
+
+    Attributes:
+        old: the older revision, and `new` the new one.
+        facilities: those that differ, or whose entries in the lock do, or that have older names.
+    """
+
+    old: _Revision
+    new: _Revision
+    facilities: frozenset[str]
+
+    @cached_property
+    def relays(self) -> frozenset[str]:
+        """The relays that carry those, before or after."""
+        listed = (r.outlines[name] for r in (self.old, self.new) for name in self.facilities if name in r.outlines)
+        return frozenset(relay for outline in listed for relay in outline.relays)
+
+    @cached_property
+    def built(self) -> frozenset[str]:
+        """The facilities that have to be built: those, and all that their relays carry."""
+        beside = (
+            name
+            for revision in (self.old, self.new)
+            for name, outline in revision.outlines.items()
+            if any(relay in self.relays for relay in outline.relays)
+        )
+        return self.facilities.union(beside)
+
+    @property
+    def served_elsewhere(self) -> int:
+        """How many paths the others have."""
+        others = (outline for name, outline in self.new.outlines.items() if name not in self.built)
+        return sum(outline.paths for outline in others if outline.rendered)
+
+
+@dataclass(frozen=True)
+class _Hosts:
+    """The hosts of a revision that are rendered."""
+
+    state: DesiredState
+    files: dict[str, tuple[RenderedFile, ...]]
+
+    @classmethod
+    def of(cls, inventory: Inventory, hosts: Collection[str], templates: Templates) -> _Hosts:
+        state = desired_state(inventory, placeholders(inventory))
+        return cls(state, {host: render_host(spec, templates) for host, spec in state.hosts.items() if host in hosts})
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    """An inventory's hosts and files, with secrets that say nothing."""
+
+    state: DesiredState
+    files: dict[str, tuple[RenderedFile, ...]]
+
+    @classmethod
+    def of(
+        cls, inventory: Inventory, templates: Templates, held: Mapping[str, HeldFacility] = NOTHING_HELD
+    ) -> _Rendered:
+        state = desired_state(inventory, placeholders(inventory), held)
+        return cls(state, {host: render_host(spec, templates) for host, spec in state.hosts.items()})
+
+
 def compare_part(session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime) -> Plan | None:
     """What `compare` comes to, of the hosts that may differ; None where everything has to be compared.
 
@@ -86,15 +175,7 @@ def compare_part(session: Session, name: str, limit: Limit, *, allow: Mapping[st
         old = _older(folder, new, moved, tree, session)
         if old is None:
             return None
-        return _compared(session, (old, new), (tree, objects), limit, (dict(allow), now))
-
-
-def _has_errors(problems: Iterable[Problem]) -> bool:
-    return any(problem.severity is Severity.ERROR for problem in problems)
-
-
-def _is_simple(path: str) -> bool:
-    return path.startswith((_SECRETS, _FACILITIES)) or path in _FRAME_FILES
+        return _compared_hosts(session, (old, new), (tree, objects), limit, (dict(allow), now))
 
 
 def _objects_of(root: Path, loaded: Loaded, like: str) -> dict[str, str] | None:
@@ -102,7 +183,7 @@ def _objects_of(root: Path, loaded: Loaded, like: str) -> dict[str, str] | None:
     objects = {}
     for relative, digest in loaded.digests.items():
         try:
-            data = _bytes(root, relative)
+            data = _bytes_at(root, relative)
         except OSError:
             return None
         if hashlib.sha256(data).hexdigest() != digest:
@@ -111,38 +192,8 @@ def _objects_of(root: Path, loaded: Loaded, like: str) -> dict[str, str] | None:
     return objects
 
 
-def _bytes(root: Path, relative: str) -> bytes:
-    most = MAX_ENCRYPTED_BYTES if relative.startswith(_SECRETS) else MAX_LOCK_BYTES
-    return read_regular(root / relative, most=most)
-
-
-# --- the older revision ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Revision:
-    """A revision, as far as it is looked at.
-
-    Attributes:
-        frame: the inventory without its facilities.
-        outlines: all facilities in outline.
-        contents: the digests of what its files say, by path.
-        facility: builds one.
-    """
-
-    frame: Frame
-    outlines: Mapping[str, Outline]
-    contents: Mapping[str, str]
-    facility: object
-
-    def build(self, name: str) -> Facility:
-        """One of its facilities."""
-        return self.facility(name)  # type: ignore[no-any-return, operator]
-
-    def reduced_to(self, names: Collection[str]) -> Inventory:
-        """The inventory with some of its facilities alone."""
-        facilities = {name: self.build(name) for name in sorted(names) if name in self.outlines}
-        return Inventory.model_construct(**dict(self.frame), facilities=facilities)
+def _is_simple(path: str) -> bool:
+    return path.startswith((_SECRETS, _FACILITIES)) or path in _FRAME_FILES
 
 
 def _older(folder: Path, new: _Revision, moved: Collection[str], tree: Tree, session: Session) -> _Revision | None:
@@ -190,6 +241,10 @@ def _older_frame(frame: Frame, files: Iterable[File], moved: Collection[str], tr
     return Frame.model_construct(**(dict(frame) | changes))
 
 
+def _has_errors(problems: Iterable[Problem]) -> bool:
+    return any(problem.severity is Severity.ERROR for problem in problems)
+
+
 def _older_outlines(
     outlines: Mapping[str, Outline], sites: Iterable[Site], moved: Collection[str]
 ) -> dict[str, Outline] | None:
@@ -205,80 +260,17 @@ def _older_outlines(
 def _content(file: File, site: Site | None) -> str:
     if site is not None:
         return site.content
-    data = _bytes(file.root, file.relative)
+    data = _bytes_at(file.root, file.relative)
     digest = hashlib.sha256(data).hexdigest()
     return content_of(read(file, data).text, digest) if file.model else digest
 
 
-# --- the hosts that may differ --------------------------------------------------------------------
+def _bytes_at(root: Path, relative: str) -> bytes:
+    most = MAX_ENCRYPTED_BYTES if relative.startswith(_SECRETS) else MAX_LOCK_BYTES
+    return read_regular(root / relative, most=most)
 
 
-@dataclass(frozen=True)
-class _Scope:
-    """What an edit may move.
-
-    Attributes:
-        old: the older revision, and `new` the new one.
-        facilities: those that differ, or whose entries in the lock do, or that have older names.
-    """
-
-    old: _Revision
-    new: _Revision
-    facilities: frozenset[str]
-
-    @cached_property
-    def relays(self) -> frozenset[str]:
-        """The relays that carry those, before or after."""
-        listed = (r.outlines[name] for r in (self.old, self.new) for name in self.facilities if name in r.outlines)
-        return frozenset(relay for outline in listed for relay in outline.relays)
-
-    @cached_property
-    def built(self) -> frozenset[str]:
-        """The facilities that have to be built: those, and all that their relays carry."""
-        beside = (
-            name
-            for revision in (self.old, self.new)
-            for name, outline in revision.outlines.items()
-            if any(relay in self.relays for relay in outline.relays)
-        )
-        return self.facilities.union(beside)
-
-    @property
-    def served_elsewhere(self) -> int:
-        """How many paths the others have."""
-        others = (outline for name, outline in self.new.outlines.items() if name not in self.built)
-        return sum(outline.paths for outline in others if outline.rendered)
-
-
-def _scope(old: _Revision, new: _Revision, moved: Iterable[str]) -> _Scope | None:
-    was, is_now = old.frame.allocations, new.frame.allocations
-    if (was.relays, was.centres, was.protected) != (is_now.relays, is_now.centres, is_now.protected):
-        return None
-    if any(centre.hub for revision in (old, new) for centre in revision.frame.centres.values()):
-        # A hub has something of every facility.
-        return None
-    names = {path.rpartition("/")[2].removesuffix(".yml") for path in moved if path.startswith(_FACILITIES)}
-    if was is not is_now:
-        names |= {n for n in was.sites.keys() | is_now.sites.keys() if was.sites.get(n) != is_now.sites.get(n)}
-    # Paths with older names are served under those, too: they are counted where they are built.
-    names |= {move.new.split("/")[1] for move in new.frame.settings.moved if "/" in move.new}
-    return _Scope(old, new, frozenset(names))
-
-
-@dataclass(frozen=True)
-class _Hosts:
-    """The hosts of a revision that are rendered."""
-
-    state: DesiredState
-    files: dict[str, tuple[RenderedFile, ...]]
-
-    @classmethod
-    def of(cls, inventory: Inventory, hosts: Collection[str], templates: Templates) -> _Hosts:
-        state = desired_state(inventory, placeholders(inventory))
-        return cls(state, {host: render_host(spec, templates) for host, spec in state.hosts.items() if host in hosts})
-
-
-def _compared(
+def _compared_hosts(
     session: Session,
     revisions: tuple[_Revision, _Revision],
     recorded: tuple[Tree, Mapping[str, str]],
@@ -309,11 +301,26 @@ def _compared(
     still = {spec.id for spec in hosts if spec.id not in differing}
     plan = replace(
         plan,
-        notes=tuple(not_known(_encrypted(tree.objects), _encrypted(objects), ())),
+        notes=tuple(not_known(_named_contents(tree.objects), _named_contents(objects), ())),
         against=Against(tree.name, tree.commit, digest_of(old.contents)),
         noops_elsewhere=_noops(new, still, {c: count or 0 for c, count in bare.items()}),
     )
     return judged_by_rego(session, plan, after, {spec.id: spec for spec in hosts}, now)
+
+
+def _scope(old: _Revision, new: _Revision, moved: Iterable[str]) -> _Scope | None:
+    was, is_now = old.frame.allocations, new.frame.allocations
+    if (was.relays, was.centres, was.protected) != (is_now.relays, is_now.centres, is_now.protected):
+        return None
+    if any(centre.hub for revision in (old, new) for centre in revision.frame.centres.values()):
+        # A hub has something of every facility.
+        return None
+    names = {path.rpartition("/")[2].removesuffix(".yml") for path in moved if path.startswith(_FACILITIES)}
+    if was is not is_now:
+        names |= {n for n in was.sites.keys() | is_now.sites.keys() if was.sites.get(n) != is_now.sites.get(n)}
+    # Paths with older names are served under those, too: they are counted where they are built.
+    names |= {move.new.split("/")[1] for move in new.frame.settings.moved if "/" in move.new}
+    return _Scope(old, new, frozenset(names))
 
 
 def _one_a_carrier(frame: Frame, without: Collection[str]) -> dict[str, str]:
@@ -330,6 +337,11 @@ def _bare_noops(spec: HostSpec, hosts: _Hosts, facts: Mapping[str, object]) -> i
     return len(changes) - len(spec.paths) - sites
 
 
+def _named_contents(objects: Mapping[str, str]) -> dict[str, bytes]:
+    """What stands for the encrypted files' bytes where they are merely compared."""
+    return {path: name.encode() for path, name in objects.items() if path.startswith(_SECRETS)}
+
+
 def _noops(revision: _Revision, hosts: Collection[str], bare: Mapping[str, int]) -> int:
     """The no-ops of relays on which nothing differs: what each has, and a peer and the paths of each site."""
     listed = (plan for outline in revision.outlines.values() for plan in _carried_by(outline, hosts))
@@ -339,11 +351,6 @@ def _noops(revision: _Revision, hosts: Collection[str], bare: Mapping[str, int])
 
 def _carried_by(outline: Outline, hosts: Collection[str]) -> Iterable[int]:
     return (outline.paths + 1 for relay in outline.relays if relay in hosts)
-
-
-def _encrypted(objects: Mapping[str, str]) -> dict[str, bytes]:
-    """What stands for the encrypted files' bytes where they are merely compared."""
-    return {path: name.encode() for path, name in objects.items() if path.startswith(_SECRETS)}
 
 
 def compare(
@@ -384,7 +391,7 @@ def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[s
         before = _rendered_all_the_same(loaded, old_part, session.templates, name)
         after = _Rendered.of(part.inventory, session.templates, part.held)
         left = sorted(before.state.hosts.keys() - after.state.hosts.keys())
-        notes = (*not_known(_encrypted_compare(old.root), _encrypted_compare(session.root), left), *unknown)
+        notes = (*not_known(_encrypted_files(old.root), _encrypted_files(session.root), left), *unknown)
         limit = limit.of(part.inventory, was, also=names_of_held(part.held.values()))
         hosts = chosen_hosts(after.state, limit)
         facts = facts_of_revision(before.state, before.files, after.files)
@@ -433,21 +440,6 @@ def _invalid(name: str, loaded: Loaded) -> InventoryError:
     return InventoryError(f"the inventory of {name} is invalid", problems=errors, hint=hint)
 
 
-@dataclass(frozen=True)
-class _Rendered:
-    """An inventory's hosts and files, with secrets that say nothing."""
-
-    state: DesiredState
-    files: dict[str, tuple[RenderedFile, ...]]
-
-    @classmethod
-    def of(
-        cls, inventory: Inventory, templates: Templates, held: Mapping[str, HeldFacility] = NOTHING_HELD
-    ) -> _Rendered:
-        state = desired_state(inventory, placeholders(inventory), held)
-        return cls(state, {host: render_host(spec, templates) for host, spec in state.hosts.items()})
-
-
-def _encrypted_compare(root: Path) -> dict[str, bytes]:
+def _encrypted_files(root: Path) -> dict[str, bytes]:
     """An inventory's encrypted files as they are."""
     return {file.relative: encrypted_bytes(file) for file in secret_files_of(root)}

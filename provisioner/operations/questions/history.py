@@ -1,6 +1,7 @@
-"""The runs of the past: each with its steps, and the proof that no entry of them was changed, cut off or made up.
+"""Recorded runs, proofs of the record, and retention.
 
-What the history keeps for how long, by the inventory's policy, and the run in which what is older leaves.
+Each run has its steps. The check proves that no entry was changed, cut off or made up. Retention follows the
+inventory's policy, and a run records what left.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from provisioner.record.retention import HeldClass, held_classes, prune
 from provisioner.record.seal import Head, public_key, record_keys
 from provisioner.record.store import History, find_history
 from provisioner.record.tables import DamagedRecordError
+
+_RETENTION_HINT = "write policy.retention in inventory.yml: document_days, verdict_days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,117 +184,6 @@ class PastRuns:
                 yield f"the journal of run {name} was changed"
 
 
-@contextmanager
-def past_runs(session: Session) -> Iterator[PastRuns]:
-    """The runs of a session's inventory, as long as its history is open.
-
-    Raises:
-        UsageError: none was ever recorded.
-        StateError: there is a history, and it cannot be read.
-    """
-    place = _place(session)
-    with _opened(place) as runs:
-        if runs is None:
-            raise _nothing(place)
-        yield runs
-
-
-@contextmanager
-def _opened(place: StatePlace) -> Iterator[PastRuns | None]:
-    history = find_history(place)
-    if history is None:
-        yield None
-        return
-    log = EventLog(place, create=False)
-    try:
-        yield PastRuns(history, log)
-    finally:
-        log.close()
-        history.close()
-
-
-def _place(session: Session) -> StatePlace:
-    return state_place_of(session.environment, session.inventory.settings.id)
-
-
-def _nothing(place: StatePlace) -> UsageError:
-    hint = f"looked in {place.shown}; PROVISIONER_STATE names another"
-    return UsageError("no run was ever recorded here", hint=hint)
-
-
-def run_names(root: Path, environment: Mapping[str, str], number: int) -> tuple[str, ...]:
-    """The ids of the newest runs that are recorded of an inventory, at most so many, the newest first.
-
-    Raises:
-        InventoryError: its settings cannot be understood.
-        StateError: there is a history, and it cannot be read.
-    """
-    place = state_place_of(environment, load_settings(root).id)
-    history = find_history(place)
-    if history is None:
-        return ()
-    with closing(history):
-        return tuple(one.run.id for one in history.past(number).runs)
-
-
-# --- the whole record against all that others hold of it --------------------------------------------
-
-
-def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
-    """Hold the record against its own hashes and seals, and against what this machine, Git notes and hosts hold of it.
-
-    Raises:
-        UsageError: none was ever recorded here, and nobody who was asked holds an entry.
-        StateError: there is a history, and it cannot be read.
-        SecretsError: hosts are to be asked, and the vault is closed.
-    """
-    place, closed = _with_keys(session, options)
-    holders = _Holders(session, place)
-    if options.hosts:
-        holders.ask_hosts()
-    with _opened(place) as runs:
-        if runs is None and not holders.held and not holders.confirmed:
-            raise _nothing(place)
-        chain = runs.chain() if runs else ChainReport(0, genesis(place.inventory), ())
-        entries, names = runs.entries() if runs else ({}, frozenset[str]())
-    record = HeldRecord(place.inventory, entries, place.keys, options.lost)
-    of_others = map(_fault_of, record.lacking(holders.held))
-    of_runs = (
-        HistoryFault(0, message, host, holders.confirmed[host], UNKNOWN_RUN_HINT)
-        for host, message in unknown_runs(holders.confirmed, names)
-    )
-    own = (HistoryFault(fault.number, fault.message) for fault in chain.faults)
-    return HistoryCheck(
-        chain.length,
-        chain.head,
-        (*own, *of_others, *of_runs),
-        tuple(HistoryFault(remark.number, remark.message) for remark in chain.remarks),
-        chain.seals,
-        closed,
-        holders.notes,
-        holders.asked,
-        holders.unanswered,
-    )
-
-
-def _fault_of(fault: HeadFault) -> HistoryFault:
-    head = fault.held.head
-    return HistoryFault(head.number, fault.message, fault.held.host, head.run, fault.hint)
-
-
-def _with_keys(session: Session, options: CheckOptions) -> tuple[StatePlace, str]:
-    """The place with what its entries are held against, and why seals cannot be; hosts are asked with an open vault."""
-    place, closed, digest_key = _place(session), "", None
-    try:
-        digest_key = session.secrets.digest_key
-    except (SecretsError, InventoryError) as error:
-        if options.hosts:
-            raise
-        closed = error.message
-    keys = record_keys(digest_key, session.environment, place.inventory)
-    return replace(place, keys=replace(keys, public=(*keys.public, *map(public_key, options.public)))), closed
-
-
 class _Holders:
     """Who holds entries of the record: this machine, Git notes, and hosts where they are asked."""
 
@@ -326,18 +218,119 @@ class _Holders:
 
     def _take(self, facts: HostFacts) -> None:
         if facts.recorded is not None:
-            self.held += _held(facts.host, "manifest", [facts.recorded])
+            self.held += _held_heads(facts.host, "manifest", [facts.recorded])
         elif facts.confirmed:
             # An older version wrote the manifest, or somebody else did: of the entry it says nothing.
             self.confirmed[facts.host] = facts.confirmed
-        self.held += _held(facts.host, "receipt", (one for one in facts.receipts if one != facts.recorded))
+        self.held += _held_heads(facts.host, "receipt", (one for one in facts.receipts if one != facts.recorded))
 
 
-def _held(host: str, where: str, entries: Iterable[HeldEntry]) -> Iterator[HeldHead]:
-    return (HeldHead(f"{host} ({where})", Head(one.run, one.number, one.hash, one.seal), host) for one in entries)
+@contextmanager
+def past_runs(session: Session) -> Iterator[PastRuns]:
+    """The runs of a session's inventory, as long as its history is open.
+
+    Raises:
+        UsageError: none was ever recorded.
+        StateError: there is a history, and it cannot be read.
+    """
+    place = _place(session)
+    with _opened(place) as runs:
+        if runs is None:
+            raise _no_record(place)
+        yield runs
 
 
-_HINT = "write policy.retention in inventory.yml: document_days, verdict_days"
+def run_names(root: Path, environment: Mapping[str, str], number: int) -> tuple[str, ...]:
+    """The ids of the newest runs that are recorded of an inventory, at most so many, the newest first.
+
+    Raises:
+        InventoryError: its settings cannot be understood.
+        StateError: there is a history, and it cannot be read.
+    """
+    place = state_place_of(environment, load_settings(root).id)
+    history = find_history(place)
+    if history is None:
+        return ()
+    with closing(history):
+        return tuple(one.run.id for one in history.past(number).runs)
+
+
+def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
+    """Hold the record against its own hashes and seals, and against what this machine, Git notes and hosts hold of it.
+
+    Raises:
+        UsageError: none was ever recorded here, and nobody who was asked holds an entry.
+        StateError: there is a history, and it cannot be read.
+        SecretsError: hosts are to be asked, and the vault is closed.
+    """
+    place, closed = _with_keys(session, options)
+    holders = _Holders(session, place)
+    if options.hosts:
+        holders.ask_hosts()
+    with _opened(place) as runs:
+        if runs is None and not holders.held and not holders.confirmed:
+            raise _no_record(place)
+        chain = runs.chain() if runs else ChainReport(0, genesis(place.inventory), ())
+        entries, names = runs.entries() if runs else ({}, frozenset[str]())
+    record = HeldRecord(place.inventory, entries, place.keys, options.lost)
+    of_others = map(_fault_of, record.lacking(holders.held))
+    of_runs = (
+        HistoryFault(0, message, host, holders.confirmed[host], UNKNOWN_RUN_HINT)
+        for host, message in unknown_runs(holders.confirmed, names)
+    )
+    own = (HistoryFault(fault.number, fault.message) for fault in chain.faults)
+    return HistoryCheck(
+        chain.length,
+        chain.head,
+        (*own, *of_others, *of_runs),
+        tuple(HistoryFault(remark.number, remark.message) for remark in chain.remarks),
+        chain.seals,
+        closed,
+        holders.notes,
+        holders.asked,
+        holders.unanswered,
+    )
+
+
+def _with_keys(session: Session, options: CheckOptions) -> tuple[StatePlace, str]:
+    """The place with what its entries are held against, and why seals cannot be; hosts are asked with an open vault."""
+    place, closed, digest_key = _place(session), "", None
+    try:
+        digest_key = session.secrets.digest_key
+    except (SecretsError, InventoryError) as error:
+        if options.hosts:
+            raise
+        closed = error.message
+    keys = record_keys(digest_key, session.environment, place.inventory)
+    return replace(place, keys=replace(keys, public=(*keys.public, *map(public_key, options.public)))), closed
+
+
+def _place(session: Session) -> StatePlace:
+    return state_place_of(session.environment, session.inventory.settings.id)
+
+
+@contextmanager
+def _opened(place: StatePlace) -> Iterator[PastRuns | None]:
+    history = find_history(place)
+    if history is None:
+        yield None
+        return
+    log = EventLog(place, create=False)
+    try:
+        yield PastRuns(history, log)
+    finally:
+        log.close()
+        history.close()
+
+
+def _no_record(place: StatePlace) -> UsageError:
+    hint = f"looked in {place.shown}; PROVISIONER_STATE names another"
+    return UsageError("no run was ever recorded here", hint=hint)
+
+
+def _fault_of(fault: HeadFault) -> HistoryFault:
+    head = fault.held.head
+    return HistoryFault(head.number, fault.message, fault.held.host, head.run, fault.hint)
 
 
 def cut_at(retention: Retention, now: datetime) -> Cut:
@@ -369,7 +362,7 @@ def let_leave(session: Session, now: datetime) -> tuple[HeldClass, ...]:
     """
     retention = session.inventory.settings.policy.retention
     if retention == Retention():
-        raise UsageError("the policy lets nothing leave", hint=_HINT)
+        raise UsageError("the policy lets nothing leave", hint=_RETENTION_HINT)
     at = now.astimezone(UTC)
     run = Run(
         id=new_run_id(),
@@ -381,3 +374,7 @@ def let_leave(session: Session, now: datetime) -> tuple[HeldClass, ...]:
         tool=__version__,
     )
     return prune(state_place(session), run, at, cut_at(retention, at))
+
+
+def _held_heads(host: str, where: str, entries: Iterable[HeldEntry]) -> Iterator[HeldHead]:
+    return (HeldHead(f"{host} ({where})", Head(one.run, one.number, one.hash, one.seal), host) for one in entries)

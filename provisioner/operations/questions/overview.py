@@ -23,10 +23,11 @@ from provisioner.inventory.model.free_texts import with_texts
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.lock import is_sealed
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS, shown
+from provisioner.record.availability.verdict_table import UP
 from provisioner.record.entries import Operation
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
-from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.place import StatePlace, history_at, state_place_of
 
 if TYPE_CHECKING:
     from provisioner.record.availability.since import PathSince
@@ -139,7 +140,6 @@ class Overview:
         if self.place.file and not self.place.file.exists():
             return {}
         # The database's library takes time.
-        from provisioner.record.availability.verdict_table import UP  # noqa: PLC0415
         from provisioner.record.verdicts import read_since  # noqa: PLC0415
 
         failing: dict[str, dict[str, PathSince]] = {facility.id: {} for facility in facilities}
@@ -207,10 +207,7 @@ def document_of(whole: Overview, run: str) -> Mapping[str, object] | None:
     Raises:
         StateError: the history cannot be read.
     """
-    # The database's library takes as long to import as all the rest.
-    from provisioner.record.store import find_history  # noqa: PLC0415
-
-    history = find_history(whole.place)
+    history = history_at(whole.place)
     if history is None:
         return None
     with closing(history):
@@ -226,12 +223,7 @@ def _public(inventory: Inventory, problems: Sequence[Problem]) -> Inventory:
 
 def _evidence(place: StatePlace) -> tuple[Evidence, tuple[str, ...]]:
     """All that was shown, and the newest runs that have not ended."""
-    if place.file and not place.file.exists():
-        return NO_EVIDENCE, ()
-    # The database's library takes as long to import as all the rest.
-    from provisioner.record.store import find_history  # noqa: PLC0415
-
-    history = find_history(place)
+    history = history_at(place)
     if history is None:
         return NO_EVIDENCE, ()
     with closing(history):

@@ -30,7 +30,7 @@ from provisioner.record.lifecycle.site_packages import (
     WantedPackage,
     package_standing,
 )
-from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.place import StatePlace, history_at, state_place_of
 
 _SHUT = "the vault's own file stayed shut, by whose key the record is sealed"
 NOT_RECORDED_HINT = "status goes on to say what was recorded before; make it once more when the history can be written"
@@ -154,12 +154,7 @@ def read_packages(place: StatePlace) -> Mapping[str, PackageRecord]:
     Raises:
         StateError: there is a history, and it cannot be read.
     """
-    if place.file and not place.file.exists():
-        return {}
-    # The database's library takes as long to import as all the rest.
-    from provisioner.record.store import find_history  # noqa: PLC0415
-
-    history = find_history(place)
+    history = history_at(place)
     if history is None:
         return {}
     with closing(history):
@@ -265,9 +260,7 @@ def _known(session: Session) -> tuple[Mapping[str, PackageRecord], Evidence]:
     records = read_packages(place)
     if not records:
         return records, NO_EVIDENCE
-    from provisioner.record.store import find_history  # noqa: PLC0415 (the database's library takes time)
-
-    history = find_history(place)
+    history = history_at(place)
     if history is None:
         return records, NO_EVIDENCE
     with closing(history):

@@ -1,4 +1,4 @@
-"""Enact a plan: waves of hosts, one transaction a host, each confirmed over a newer connection. An effect stage."""
+"""A plan carried out: waves of hosts, one confirmed transaction a host. An effect stage."""
 
 from provisioner.operations.rollout.dispatcher import Journal, JournalStep, MemoryJournal, StartedHost
 from provisioner.operations.rollout.gate import GateRules

@@ -1,8 +1,6 @@
-"""What was seen of a host around its change, look after look. Pure.
+"""A host's answers around its change, and what they show. Pure.
 
-What a host answers to the calls of a change, as typed values. Pure.
-
-The one parser of the documents that the on-host program writes (`wire.ChangeAnswer`). What it does not know is no
+This is the only parser of the documents that the on-host program writes (`wire.ChangeAnswer`). An unknown outcome is no
 outcome: a word that is new here says nothing about the host.
 """
 
@@ -25,8 +23,23 @@ from provisioner.verify.judge import GATE_LEVELS
 from provisioner.verify.paths import PathToCheck
 
 _WORD_SHOWN = 40
+
 # More than any transaction of ours has, or a person reads; a run keeps them of every answer.
 _MOST_STEPS, _MOST_NOTES = 100, 100
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+# A stream of which no byte came for so long stands still; the slowest cameras send a picture a second.
+_STILL_S = 2.0
+
+# The look at the switch itself is no measure of that: it comes half a second after the last one before.
+_AT_SWITCH_S = -0.5
+
+# MediaMTX says of a stream that stands still that it is lost after 10 s.
+_SAID_S = 12.0
+
+# What a switch cuts is lost within seconds: at once, or when what was on its way has come and nothing follows.
+MOMENT_S = 6.0
 
 
 class ChangeState(StrEnum):
@@ -168,117 +181,6 @@ class ChangeReport:
     removed: tuple[str, ...] = ()
 
 
-def parse_report(host: str, document: object) -> ChangeReport:
-    """A host's answer to a call of a change.
-
-    Raises:
-        HostError: it cannot be read, or says what is not known here.
-    """
-    return parsed(host, document, lambda answer: _answer(host, answer))
-
-
-def _answer(host: str, answer: Fields) -> ChangeReport:
-    state = _word(answer, "outcome", ChangeState)
-    # What else an answer brings is read only where it counts.
-    has_facts = state in {ChangeState.APPLIED, ChangeState.STALE} and answer.has("facts")
-    holder = answer.below_or_none("holder") if state is ChangeState.LOCKED else None
-    return ChangeReport(
-        state=state,
-        cause=answer.sentence("cause", ""),
-        receipt=answer.sentence("receipt", ""),
-        refusal=_word(answer, "refusal", CheckRefusal) if answer.has("refusal") else None,
-        holder=holder.text("run") if holder else "",
-        steps=tuple(map(_step, _each(answer, "steps")[:_MOST_STEPS])),
-        notes=answer.sentences("notes", _MOST_NOTES),
-        facts=facts_in(host, answer.below("facts")) if has_facts else None,
-        before=_look(answer.below_or_none("before")),
-        after=_look(answer.below_or_none("after")),
-        switched=answer.measure("switched") if answer.has("switched") else None,
-        affected=_texts(answer, "affected"),
-        removed=_texts(answer, "removed"),
-    )
-
-
-_Word = TypeVar("_Word", bound=StrEnum)
-
-
-def _word(answer: Fields, name: str, words: type[_Word]) -> _Word:
-    text = answer.text(name)
-    try:
-        return words(text)
-    except ValueError:
-        raise UnreadableError(f"its {name} “{printable(text, _WORD_SHOWN)}” is not known") from None
-
-
-def _texts(answer: Fields, name: str) -> tuple[str, ...]:
-    return answer.texts(name) if answer.has(name) else ()
-
-
-def _each(answer: Fields, name: str) -> tuple[Fields, ...]:
-    return tuple(answer.each(name)) if answer.has(name) else ()
-
-
-def _step(step: Fields) -> StepTime:
-    seconds = step.measure("seconds")
-    if seconds < 0:
-        raise UnreadableError(f"{step.place}.seconds is no time")
-    return StepTime(step.sentence("name"), seconds)
-
-
-def _look(look: Fields | None) -> Look:
-    if look is None:
-        return Look()
-    sessions, relay, first = (look.below_or_none(name) for name in ("sessions", "relay", "first"))
-    return Look(
-        sessions=_sessions(sessions) if sessions and sessions.values else None,
-        relay=relay_evidence(relay) if relay else None,
-        waited_s=look.measure("waited_s") if look.has("waited_s") else 0.0,
-        first=_sessions(first) if first and first.values else None,
-    )
-
-
-def _sessions(sessions: Fields) -> Sessions:
-    paths, rules = sessions.below_or_none("paths"), sessions.below_or_none("rules")
-    return Sessions(
-        started=sessions.text_or_none("started"),
-        paths={name: _path(paths.below(name)) for name in paths.names()} if paths else None,
-        peers={key: _peer(peer) for key, peer in sessions.named("peers")},
-        at=sessions.measure("at") if sessions.has("at") else 0.0,
-        over_s=sessions.measure("over_s") if sessions.has("over_s") else 0.0,
-        rules=_rules(rules) if rules else None,
-        changed=frozenset(_texts(sessions, "changed")),
-        quarantined=frozenset(_texts(sessions, "quarantined")),
-    )
-
-
-def _rules(rules: Fields) -> LiveRules:
-    return LiveRules(frozenset(rules.texts("cameras")), rules.text("rest"), rules.text("doors"), rules.text("around"))
-
-
-def _path(path: Fields) -> PathSession:
-    return PathSession(
-        path.flag("available"),
-        path.text("since"),
-        path.amount("bytes"),
-        path.flag("flowed"),
-        frozenset(path.texts("readers")),
-    )
-
-
-def _peer(peer: Fields) -> PeerSession:
-    return PeerSession(peer.amount("handshake"), peer.amount("received"), tuple(sorted(peer.texts("allowed_ips"))))
-
-
-# A stream of which no byte came for so long stands still; the slowest cameras send a picture a second.
-_STILL_S = 2.0
-# The look at the switch itself is no measure of that: it comes half a second after the last one before.
-_AT_SWITCH_S = -0.5
-# MediaMTX says of a stream that stands still that it is lost after 10 s.
-_SAID_S = 12.0
-# What a switch cuts is lost within seconds: at once, or when what was on its way has come and nothing follows.
-MOMENT_S = 6.0
-
-
 @dataclass(frozen=True, slots=True)
 class PathsSeen:
     """One look at a host.
@@ -296,32 +198,6 @@ class PathsSeen:
     sessions: Sessions | None = None
     ports: Mapping[str, str] = field(default_factory=dict)
     said: Mapping[str, str] = field(default_factory=dict)
-
-
-def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSeen:
-    """What a look at a host shows; a path counts as up from level 5, a decoded key frame on the relay.
-
-    Nobody asks here where a picture comes from: a change may move it, and one camera that redirects must not hold up
-    all changes of its relay.
-    """
-    if look.relay is None:
-        return PathsSeen(sessions=look.sessions)
-    evidence = HostEvidence(spec.id, CallOutcome.ANSWERED, relay=look.relay)
-    up, why_not = set(), {}
-    for path in paths:
-        if path.name not in look.relay.samples:
-            continue
-        target = PathToCheck(spec, path, ())
-        case = Case(target, look.relay, {spec.id: evidence}, {}, frozenset(), None, asks_origin=False)
-        checks = [level.check(case) for level in GATE_LEVELS]
-        failed = next((c.finding for c in checks if not c.passed and c.finding), None)
-        if failed is None:
-            up.add(path.name)
-        else:
-            why_not[path.name] = f"{failed.cause.value}: {failed.detail}" if failed.detail else failed.cause.value
-    ports = {device_value(address, port): outcome for (address, port), outcome in look.relay.devices.items()}
-    said = {name: words[0] for name, words in look.relay.errors.items() if words}
-    return PathsSeen(frozenset(up), why_not, look.sessions, ports, said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,6 +326,130 @@ class Watch:
             dropped=self.dropped if self.signs or self.absent else frozenset(lost),
             heard=_heard(self.heard, now, asked_s),
         )
+
+
+def parse_report(host: str, document: object) -> ChangeReport:
+    """A host's answer to a call of a change.
+
+    Raises:
+        HostError: it cannot be read, or says what is not known here.
+    """
+    return parsed(host, document, lambda answer: _parsed_answer(host, answer))
+
+
+def _parsed_answer(host: str, answer: Fields) -> ChangeReport:
+    state = _word(answer, "outcome", ChangeState)
+    # What else an answer brings is read only where it counts.
+    has_facts = state in {ChangeState.APPLIED, ChangeState.STALE} and answer.has("facts")
+    holder = answer.below_or_none("holder") if state is ChangeState.LOCKED else None
+    return ChangeReport(
+        state=state,
+        cause=answer.sentence("cause", ""),
+        receipt=answer.sentence("receipt", ""),
+        refusal=_word(answer, "refusal", CheckRefusal) if answer.has("refusal") else None,
+        holder=holder.text("run") if holder else "",
+        steps=tuple(map(_parsed_step, _each(answer, "steps")[:_MOST_STEPS])),
+        notes=answer.sentences("notes", _MOST_NOTES),
+        facts=facts_in(host, answer.below("facts")) if has_facts else None,
+        before=_parsed_look(answer.below_or_none("before")),
+        after=_parsed_look(answer.below_or_none("after")),
+        switched=answer.measure("switched") if answer.has("switched") else None,
+        affected=_texts(answer, "affected"),
+        removed=_texts(answer, "removed"),
+    )
+
+
+def _word(answer: Fields, name: str, words: type[_Word]) -> _Word:
+    text = answer.text(name)
+    try:
+        return words(text)
+    except ValueError:
+        raise UnreadableError(f"its {name} “{printable(text, _WORD_SHOWN)}” is not known") from None
+
+
+def _parsed_step(step: Fields) -> StepTime:
+    seconds = step.measure("seconds")
+    if seconds < 0:
+        raise UnreadableError(f"{step.place}.seconds is no time")
+    return StepTime(step.sentence("name"), seconds)
+
+
+def _each(answer: Fields, name: str) -> tuple[Fields, ...]:
+    return tuple(answer.each(name)) if answer.has(name) else ()
+
+
+def _parsed_look(look: Fields | None) -> Look:
+    if look is None:
+        return Look()
+    sessions, relay, first = (look.below_or_none(name) for name in ("sessions", "relay", "first"))
+    return Look(
+        sessions=_parsed_sessions(sessions) if sessions and sessions.values else None,
+        relay=relay_evidence(relay) if relay else None,
+        waited_s=look.measure("waited_s") if look.has("waited_s") else 0.0,
+        first=_parsed_sessions(first) if first and first.values else None,
+    )
+
+
+def _parsed_sessions(sessions: Fields) -> Sessions:
+    paths, rules = sessions.below_or_none("paths"), sessions.below_or_none("rules")
+    return Sessions(
+        started=sessions.text_or_none("started"),
+        paths={name: _parsed_path(paths.below(name)) for name in paths.names()} if paths else None,
+        peers={key: _parsed_peer(peer) for key, peer in sessions.named("peers")},
+        at=sessions.measure("at") if sessions.has("at") else 0.0,
+        over_s=sessions.measure("over_s") if sessions.has("over_s") else 0.0,
+        rules=_parsed_rules(rules) if rules else None,
+        changed=frozenset(_texts(sessions, "changed")),
+        quarantined=frozenset(_texts(sessions, "quarantined")),
+    )
+
+
+def _parsed_path(path: Fields) -> PathSession:
+    return PathSession(
+        path.flag("available"),
+        path.text("since"),
+        path.amount("bytes"),
+        path.flag("flowed"),
+        frozenset(path.texts("readers")),
+    )
+
+
+def _parsed_peer(peer: Fields) -> PeerSession:
+    return PeerSession(peer.amount("handshake"), peer.amount("received"), tuple(sorted(peer.texts("allowed_ips"))))
+
+
+def _parsed_rules(rules: Fields) -> LiveRules:
+    return LiveRules(frozenset(rules.texts("cameras")), rules.text("rest"), rules.text("doors"), rules.text("around"))
+
+
+def _texts(answer: Fields, name: str) -> tuple[str, ...]:
+    return answer.texts(name) if answer.has(name) else ()
+
+
+def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSeen:
+    """What a look at a host shows; a path counts as up from level 5, a decoded key frame on the relay.
+
+    Nobody asks here where a picture comes from: a change may move it, and one camera that redirects must not hold up
+    all changes of its relay.
+    """
+    if look.relay is None:
+        return PathsSeen(sessions=look.sessions)
+    evidence = HostEvidence(spec.id, CallOutcome.ANSWERED, relay=look.relay)
+    up, why_not = set(), {}
+    for path in paths:
+        if path.name not in look.relay.samples:
+            continue
+        target = PathToCheck(spec, path, ())
+        case = Case(target, look.relay, {spec.id: evidence}, {}, frozenset(), None, asks_origin=False)
+        checks = [level.check(case) for level in GATE_LEVELS]
+        failed = next((c.finding for c in checks if not c.passed and c.finding), None)
+        if failed is None:
+            up.add(path.name)
+        else:
+            why_not[path.name] = f"{failed.cause.value}: {failed.detail}" if failed.detail else failed.cause.value
+    ports = {device_value(address, port): outcome for (address, port), outcome in look.relay.devices.items()}
+    said = {name: words[0] for name, words in look.relay.errors.items() if words}
+    return PathsSeen(frozenset(up), why_not, look.sessions, ports, said)
 
 
 def _steady(before: Sessions | None, served: Served) -> dict[str, PathSession]:

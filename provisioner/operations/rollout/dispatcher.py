@@ -1,12 +1,9 @@
-"""The calls of many hosts carried at once, each answer there as soon as it comes. An effect stage.
+"""Many hosts' calls at once, and a rollout's journal. An effect stage.
 
-Calls that become due together travel together: one Ansible run carries many. A slow host keeps nobody
-waiting where the runner has answers one by one (`StreamingRunner`), nor do several that never answer: the others have
-to be heard before the switch that they renew goes off.
-
-What a rollout writes down before and after each of its steps: enough to go on after its own death.
-
-Here is the interface, and one in memory; `runs.journal` has the one that is kept, in the history's event log.
+Calls that become due together travel together: one Ansible run carries many. Neither a slow host nor several silent
+ones keep the others waiting if the runner gives answers one by one (`StreamingRunner`): they have to be heard before
+their switch expires. A journal has a line before and after each step, enough to go on after the controller's death; the
+kept one is `operations.apply.journal`.
 """
 
 from __future__ import annotations
@@ -20,6 +17,17 @@ from typing import Protocol
 
 from provisioner.base.errors import ProvisionerError
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
+
+# Answers that come within so many seconds of each other have their next calls travel together.
+_TOGETHER_S = 0.05
+
+_RUNS_AT_ONCE = 4
+
+# A run that takes longer than all of its good hosts would is left with those that are slow, and takes nobody's place.
+# Nor does one whose hosts wait because they were asked to.
+_SLOW_S = 10.0
+
+_TICK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +79,6 @@ class MemoryJournal:
     def write(self, step: JournalStep) -> None:
         """Write one step down."""
         self.steps.append(step)
-
-
-# Answers that come within so many seconds of each other have their next calls travel together.
-_TOGETHER_S = 0.05
-_RUNS_AT_ONCE = 4
-# A run that takes longer than all of its good hosts would is left with those that are slow, and takes nobody's place.
-# Nor does one whose hosts wait because they were asked to.
-_SLOW_S = 10.0
-_TICK_S = 0.2
 
 
 @dataclass(order=True)

@@ -1,6 +1,6 @@
-"""How a run ends for who reads the last lines alone: the worst first, with what to do next. Pure.
+"""Outcomes of hosts, and the last lines of a run. Pure.
 
-What became of hosts: outcomes, the exit code, and the document of an apply. Pure.
+The last lines come worst first, each with the next step.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from provisioner.operations.rollout.answers import StepTime
 from provisioner.plan.change import Change
 from provisioner.plan.document import held_ending
 from provisioner.plan.guards.policy import named
+
+_REMAINING = 5
 
 
 class HostOutcome(StrEnum):
@@ -83,78 +85,6 @@ class HostResult:
         return self.outcome not in {HostOutcome.APPLIED, HostOutcome.UNCHANGED} and not held_back
 
 
-def outcome_of(results: Sequence[HostResult]) -> str:
-    """The outcome of the whole: `applied`, `rolled-back`, `partial` or `nothing-to-do`.
-
-    `rolled-back` says of every host that it is as it was; one of which that is not known makes the whole `partial`.
-    """
-    done = {result.outcome for result in results} - {HostOutcome.UNCHANGED}
-    if not done:
-        return "nothing-to-do"
-    if done == {HostOutcome.APPLIED}:
-        return "applied"
-    return "rolled-back" if done <= {HostOutcome.ROLLED_BACK, HostOutcome.NOT_STARTED} else "partial"
-
-
-def exit_code(results: Sequence[HostResult], *others: int) -> int:
-    """The exit code for all hosts and for what else went wrong: the worst cause decides (docs/design.md, part 8).
-
-    Hosts that were held back, or returned, because another one failed add nothing to that one's code.
-    """
-    return worst_of(0, *others, *(_code(result) for result in results))
-
-
-def _code(result: HostResult) -> int:
-    if result.went_back_for_others:
-        return 0
-    if result.refusal is not None:
-        refused = {
-            NotStartedBecause.STALE: 8,
-            NotStartedBecause.LOCKED: 9,
-            NotStartedBecause.LOCK_OUT: 6,
-            NotStartedBecause.HOST: 5,
-            NotStartedBecause.FOREIGN: 6,
-            NotStartedBecause.NODE: 6,
-            NotStartedBecause.HELD_BACK: 0,
-        }
-        return refused.get(result.refusal, 7)
-    return {
-        HostOutcome.ROLLBACK_FAILED: 11,
-        HostOutcome.ROLLED_BACK: 7,
-        HostOutcome.NOT_STARTED: 7,
-        HostOutcome.UNREACHABLE: 5,
-    }.get(result.outcome, 0)
-
-
-def apply_document(plan_digest: str, results: Sequence[HostResult]) -> dict[str, object]:
-    """The JSON document of an apply."""
-    return {
-        "schema": "provisioner/apply",
-        "version": 1,
-        "plan": plan_digest,
-        "outcome": outcome_of(results),
-        "hosts": [host_document(result) for result in results],
-    }
-
-
-def host_document(result: HostResult) -> dict[str, object]:
-    """One host's part of the document."""
-    return {
-        "host": result.host,
-        "outcome": result.outcome.value,
-        "receipt": result.receipt,
-        "seconds": result.seconds,
-        "cause": result.cause,
-        "steps": [{"name": step.name, "seconds": step.seconds} for step in result.steps],
-        "wave": result.wave,
-        "notes": list(result.notes),
-        "not_up": list(result.not_up),
-    }
-
-
-_REMAINING = 5
-
-
 class EndClass(StrEnum):
     """What is said of a host at the end, from the worst to the best."""
 
@@ -191,7 +121,6 @@ _OUTCOMES = {
     HostOutcome.APPLIED: EndClass.APPLIED,
     HostOutcome.UNCHANGED: EndClass.UNCHANGED,
 }
-
 _AN_APPLY: Mapping[EndClass, Callable[[str, str], str]] = {
     EndClass.BROKEN: lambda hosts, names: (
         f"a person is needed now: {hosts} could not return to last-good: {names}; the switch there keeps trying"
@@ -241,13 +170,6 @@ _A_ROLLBACK = {
 }
 
 
-def end_class(result: HostResult) -> EndClass:
-    """What a host's result is at the end."""
-    if result.went_back_for_others:
-        return EndClass.TAKEN_BACK
-    return _REFUSALS[result.refusal] if result.refusal is not None else _OUTCOMES[result.outcome]
-
-
 @dataclass(frozen=True, slots=True)
 class RunEnd:
     """What the last lines of a run are made of.
@@ -271,6 +193,82 @@ class RunEnd:
     going_back: bool = False
 
 
+def outcome_of(results: Sequence[HostResult]) -> str:
+    """The outcome of the whole: `applied`, `rolled-back`, `partial` or `nothing-to-do`.
+
+    `rolled-back` says of every host that it is as it was; one of which that is not known makes the whole `partial`.
+    """
+    done = {result.outcome for result in results} - {HostOutcome.UNCHANGED}
+    if not done:
+        return "nothing-to-do"
+    if done == {HostOutcome.APPLIED}:
+        return "applied"
+    return "rolled-back" if done <= {HostOutcome.ROLLED_BACK, HostOutcome.NOT_STARTED} else "partial"
+
+
+def exit_code(results: Sequence[HostResult], *others: int) -> int:
+    """The exit code for all hosts and for what else went wrong: the worst cause decides (docs/design.md, part 8).
+
+    Hosts that were held back, or returned, because another one failed add nothing to that one's code.
+    """
+    return worst_of(0, *others, *(_host_code(result) for result in results))
+
+
+def _host_code(result: HostResult) -> int:
+    if result.went_back_for_others:
+        return 0
+    if result.refusal is not None:
+        refused = {
+            NotStartedBecause.STALE: 8,
+            NotStartedBecause.LOCKED: 9,
+            NotStartedBecause.LOCK_OUT: 6,
+            NotStartedBecause.HOST: 5,
+            NotStartedBecause.FOREIGN: 6,
+            NotStartedBecause.NODE: 6,
+            NotStartedBecause.HELD_BACK: 0,
+        }
+        return refused.get(result.refusal, 7)
+    return {
+        HostOutcome.ROLLBACK_FAILED: 11,
+        HostOutcome.ROLLED_BACK: 7,
+        HostOutcome.NOT_STARTED: 7,
+        HostOutcome.UNREACHABLE: 5,
+    }.get(result.outcome, 0)
+
+
+def apply_document(plan_digest: str, results: Sequence[HostResult]) -> dict[str, object]:
+    """The JSON document of an apply."""
+    return {
+        "schema": "provisioner/apply",
+        "version": 1,
+        "plan": plan_digest,
+        "outcome": outcome_of(results),
+        "hosts": [host_document(result) for result in results],
+    }
+
+
+def host_document(result: HostResult) -> dict[str, object]:
+    """One host's part of the document."""
+    return {
+        "host": result.host,
+        "outcome": result.outcome.value,
+        "receipt": result.receipt,
+        "seconds": result.seconds,
+        "cause": result.cause,
+        "steps": [{"name": step.name, "seconds": step.seconds} for step in result.steps],
+        "wave": result.wave,
+        "notes": list(result.notes),
+        "not_up": list(result.not_up),
+    }
+
+
+def end_class(result: HostResult) -> EndClass:
+    """What a host's result is at the end."""
+    if result.went_back_for_others:
+        return EndClass.TAKEN_BACK
+    return _REFUSALS[result.refusal] if result.refusal is not None else _OUTCOMES[result.outcome]
+
+
 def run_ending(end: RunEnd) -> tuple[str, ...]:
     """The sentences at a run's end, the worst first."""
     by_class: dict[EndClass, list[str]] = {kind: [] for kind in EndClass}
@@ -278,8 +276,8 @@ def run_ending(end: RunEnd) -> tuple[str, ...]:
         by_class[end_class(result)].append(result.host)
     words = _A_ROLLBACK if end.going_back else _AN_APPLY
     order = sorted(words, key=_rollback_rank if end.going_back else list(EndClass).index)
-    failed = [words[kind](_hosts(by_class[kind]), named(by_class[kind])) for kind in order if by_class[kind]]
-    return (*_first_of(failed, end, by_class), *_good(end, by_class))
+    failed = [words[kind](_counted_hosts(by_class[kind]), named(by_class[kind])) for kind in order if by_class[kind]]
+    return (*_first_of(failed, end, by_class), *_good_lines(end, by_class))
 
 
 def _rollback_rank(kind: EndClass) -> int:
@@ -287,6 +285,10 @@ def _rollback_rank(kind: EndClass) -> int:
     needs_a_person = (EndClass.BROKEN, EndClass.RETURNED, EndClass.REFUSED, EndClass.LOCK_OUT)
     ranks = list(EndClass)
     return needs_a_person.index(kind) if kind in needs_a_person else len(ranks) + ranks.index(kind)
+
+
+def _counted_hosts(hosts: Iterable[str]) -> str:
+    return counted(len(list(hosts)), "host")
 
 
 def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[str]:
@@ -324,13 +326,13 @@ def _dark(end: RunEnd) -> Iterator[str]:
         yield f"no picture of {counted(len(paths), 'path')} of the plan: {named(paths)}; provisioner verify says why"
 
 
-def _good(end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[str]:
+def _good_lines(end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[str]:
     applied, unchanged = by_class[EndClass.APPLIED], by_class[EndClass.UNCHANGED]
     hosts = len(end.results) + len(end.left_out)
     if applied and end.going_back:
         yield f"{counted(len(applied), 'host')} returned, run {end.run}; the inventory still says what was undone"
     elif applied:
-        fresh = _fresh(end, len(applied) + len(unchanged), hosts)
+        fresh = _fresh_lines(end, len(applied) + len(unchanged), hosts)
         yield f"{counted(len(applied), 'host')} applied, run {end.run}{fresh}"
     elif unchanged and len(unchanged) == hosts:
         yield "nothing to do for all others" if end.held else "nothing to do"
@@ -338,7 +340,7 @@ def _good(end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[s
         yield f"nothing to do on {len(unchanged)} of {counted(hosts, 'host')}"
 
 
-def _fresh(end: RunEnd, good: int, hosts: int) -> str:
+def _fresh_lines(end: RunEnd, good: int, hosts: int) -> str:
     """What a fresh plan finds, as far as it looked: an empty one is of all hosts, each of them read."""
     if end.remaining:
         return ""
@@ -348,7 +350,3 @@ def _fresh(end: RunEnd, good: int, hosts: int) -> str:
     if good < hosts:
         return f"; a fresh plan finds nothing more on {good} of {counted(hosts, 'host')}"
     return "; a fresh plan is empty but for what is held" if end.held else "; a fresh plan is empty"
-
-
-def _hosts(hosts: Iterable[str]) -> str:
-    return counted(len(list(hosts)), "host")

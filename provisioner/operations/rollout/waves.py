@@ -1,6 +1,6 @@
-"""The course of a rollout's waves: which begins when, and when its hosts may be confirmed. An effect stage.
+"""A rollout in waves: order, begin, confirmation. An effect stage.
 
-The rules (docs/apply.md):
+One canary a carrier comes first, then 10 %, 50 %, the rest. The rules (docs/apply.md):
 
 - Waves are confirmed in their order: no host is while one of an earlier wave is on its way.
 - A wave begins once the one before is through. Where nobody notices the plan, or a return from it, it begins already
@@ -8,11 +8,7 @@ The rules (docs/apply.md):
 - Where more hosts fail than may, no further wave begins, and hosts of later waves than theirs return to last-good:
   they wait for their confirmation, which does not come before those of earlier waves have had theirs.
 
-In which order hosts change: one canary a carrier, then 10 %, 50 %, the rest. Pure.
-
-A rollout: a plan's hosts brought through their changes, the journal beside it. An effect stage.
-
-The receipt on the host is the result of record; what a host did not confirm returns to last-good by itself.
+The receipt on the host is the result of record: a host that did not confirm returns to last-good by itself.
 """
 
 from __future__ import annotations
@@ -32,6 +28,18 @@ from provisioner.operations.rollout.result import HostOutcome, HostResult, NotSt
 
 _SHARES = tuple(zip(LATER, (0.1, 0.5, 1.0), strict=True))
 
+WAVES_AT_ONCE = 2
+"""So many waves are not confirmed at once: what a program stumbles over late meets no more hosts than these."""
+
+# So many hosts are on their way at once; an interrupt starts none of those that wait.
+_AT_ONCE = 50
+
+# A host that waits for others has its switch renewed that often: a third of the time after which it would return.
+_RENEWED_SHARE = 1 / 3
+
+_NAMED = 3
+_INTERRUPTED = "not started: the rollout was interrupted"
+
 
 @dataclass(frozen=True, slots=True)
 class Wave:
@@ -39,45 +47,6 @@ class Wave:
 
     name: str
     hosts: tuple[str, ...]
-
-
-def waves_of(specs: Iterable[HostSpec]) -> tuple[Wave, ...]:
-    """The waves of the hosts that change; the shares count all hosts that are done by then.
-
-    The canary of a carrier is its relay with the fewest paths. Carriers take turns, and monitoring centres
-    come last: they belong to several carriers.
-    """
-    specs = list(specs)
-    ordered = _in_turns([s for s in specs if s.relay is not None])
-    carriers = len({spec.carriers[0] for spec in ordered})
-    hosts = [spec.id for spec in ordered] + sorted(spec.id for spec in specs if spec.relay is None)
-    waves, done = [], carriers
-    if carriers:
-        waves.append(Wave(CANARY, tuple(hosts[:carriers])))
-    for name, share in _SHARES:
-        until = max(done, math.ceil(share * len(hosts)))
-        if until > done:
-            waves.append(Wave(name, tuple(hosts[done:until])))
-        done = until
-    return tuple(waves)
-
-
-def _in_turns(relays: Sequence[HostSpec]) -> list[HostSpec]:
-    by_carrier: dict[str, list[HostSpec]] = defaultdict(list)
-    for spec in sorted(relays, key=lambda s: (len(s.paths), s.id)):
-        by_carrier[spec.carriers[0]].append(spec)
-    ranked = [(turn, carrier, spec) for carrier, of in by_carrier.items() for turn, spec in enumerate(of)]
-    return [spec for _, _, spec in sorted(ranked, key=lambda r: r[:2])]
-
-
-WAVES_AT_ONCE = 2
-"""So many waves are not confirmed at once: what a program stumbles over late meets no more hosts than these."""
-# So many hosts are on their way at once; an interrupt starts none of those that wait.
-_AT_ONCE = 50
-# A host that waits for others has its switch renewed that often: a third of the time after which it would return.
-_RENEWED_SHARE = 1 / 3
-_NAMED = 3
-_INTERRUPTED = "not started: the rollout was interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,14 +332,6 @@ class WavesCourse:
         return len(failed) > self._options.max_failed
 
 
-def _counted(failed: Sequence[str]) -> str:
-    return f"{len(failed)} failed ({', '.join(failed[:_NAMED])})"
-
-
-def _never() -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """What became of all hosts, and whether and why it ended before its end.
@@ -382,6 +343,39 @@ class Rollout:
     results: tuple[HostResult, ...]
     ended: str
     cause: str = ""
+
+
+def waves_of(specs: Iterable[HostSpec]) -> tuple[Wave, ...]:
+    """The waves of the hosts that change; the shares count all hosts that are done by then.
+
+    The canary of a carrier is its relay with the fewest paths. Carriers take turns, and monitoring centres
+    come last: they belong to several carriers.
+    """
+    specs = list(specs)
+    ordered = _in_turns([s for s in specs if s.relay is not None])
+    carriers = len({spec.carriers[0] for spec in ordered})
+    hosts = [spec.id for spec in ordered] + sorted(spec.id for spec in specs if spec.relay is None)
+    waves, done = [], carriers
+    if carriers:
+        waves.append(Wave(CANARY, tuple(hosts[:carriers])))
+    for name, share in _SHARES:
+        until = max(done, math.ceil(share * len(hosts)))
+        if until > done:
+            waves.append(Wave(name, tuple(hosts[done:until])))
+        done = until
+    return tuple(waves)
+
+
+def _in_turns(relays: Sequence[HostSpec]) -> list[HostSpec]:
+    by_carrier: dict[str, list[HostSpec]] = defaultdict(list)
+    for spec in sorted(relays, key=lambda s: (len(s.paths), s.id)):
+        by_carrier[spec.carriers[0]].append(spec)
+    ranked = [(turn, carrier, spec) for carrier, of in by_carrier.items() for turn, spec in enumerate(of)]
+    return [spec for _, _, spec in sorted(ranked, key=lambda r: r[:2])]
+
+
+def _never() -> bool:
+    return False
 
 
 def apply(
@@ -439,3 +433,7 @@ def roll_out(
     }
     results = course.results | held_back
     return Rollout(tuple(results[job.spec.id] for job in jobs), ended, cause)
+
+
+def _counted(failed: Sequence[str]) -> str:
+    return f"{len(failed)} failed ({', '.join(failed[:_NAMED])})"

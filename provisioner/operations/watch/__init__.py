@@ -1,1 +1,1 @@
-"""Paths watched by day."""
+"""The watch of paths between nights."""

@@ -1,9 +1,8 @@
-"""A watch: every relay is asked again and again whether its paths flow, until somebody ends it.
+"""A watch: relays asked again and again whether their paths flow.
 
-It changes no host, takes no lease and writes nothing down: what it knows is in memory, served as metrics. A relay is
-asked one thing at a time, over one connection that stays open; relays that do not answer keep nobody else waiting.
-
-The calls of a watch: a look that costs a relay next to nothing, and a visit that asks why something stands still.
+It changes no host, takes no lease and writes nothing down: its knowledge is in memory, served as metrics. A relay is
+asked one thing at a time, over one connection that stays open, and a silent relay keeps no other one waiting. A look
+costs a relay next to nothing; a visit asks why something stands still.
 """
 
 from __future__ import annotations
@@ -47,8 +46,21 @@ from provisioner.verify.watch_states import LEVEL, FlowLook, PathStates, WatchVi
 
 LOOK_TIMEOUT_S = 20.0
 """A relay that has not answered for so long is silent; a dead connection is noticed after 15 s."""
+
 _VISIT = ProbeLimits(deadline_s=40.0, sample_s=4.0)
 _VISIT_TIMEOUT_S = 60.0
+
+MOST_TOGETHER: Final = 50
+"""What carries calls keeps connections open for so many hosts at once (`hosts.ansible.play.MAX_WORKERS`)."""
+
+_AT_ONCE: Final = 32
+_MOMENT_S: Final = 0.25
+_NEWS_S: Final = 1.0
+
+# Of a country of which a third stands still it takes most of a second to say what is one thing.
+_NEWS_SHARE: Final = 10
+
+_MOST_FAILURES: Final = 3
 
 
 @dataclass
@@ -121,33 +133,6 @@ class Watched:
         drift = {relay.id: changes_of(live, files, evidence.facts)}
         return judge(pulled, {relay.id: evidence}, drift, at, asked=LEVEL)
 
-
-def _answers(runner: HostRunner, calls: Sequence[HostCall], timeout_s: float) -> Iterable[HostAnswer]:
-    if isinstance(runner, StreamingRunner):
-        return runner.stream(calls, timeout_s=timeout_s)
-    return runner.call(calls, timeout_s=timeout_s).values()
-
-
-def watched(session: Session, limit: Limit, runner: HostRunner) -> Watched:
-    """What there is to watch of an inventory.
-
-    Raises:
-        InventoryError, SecretsError: there is nothing to go by.
-        UsageError: no path is chosen.
-    """
-    targets = select(session.state, session.read_limit(limit))
-    pulled = tuple(target for target in targets if not target.path.on_demand)
-    return Watched(session, runner, pulled, windows_of(session))
-
-
-MOST_TOGETHER: Final = 50
-"""What carries calls keeps connections open for so many hosts at once (`hosts.ansible.play.MAX_WORKERS`)."""
-_AT_ONCE: Final = 32
-_MOMENT_S: Final = 0.25
-_NEWS_S: Final = 1.0
-# Of a country of which a third stands still it takes most of a second to say what is one thing.
-_NEWS_SHARE: Final = 10
-_MOST_FAILURES: Final = 3
 
 Reload = Callable[[Watched], Watched | None]
 """The inventory as it is now; None where it is the same."""
@@ -366,3 +351,21 @@ class PathWatch:
         if begun or ended or warnings:
             tell(News(datetime.now(UTC), begun, ended, tuple(warnings)))
         return now
+
+
+def watched(session: Session, limit: Limit, runner: HostRunner) -> Watched:
+    """What there is to watch of an inventory.
+
+    Raises:
+        InventoryError, SecretsError: there is nothing to go by.
+        UsageError: no path is chosen.
+    """
+    targets = select(session.state, session.read_limit(limit))
+    pulled = tuple(target for target in targets if not target.path.on_demand)
+    return Watched(session, runner, pulled, windows_of(session))
+
+
+def _answers(runner: HostRunner, calls: Sequence[HostCall], timeout_s: float) -> Iterable[HostAnswer]:
+    if isinstance(runner, StreamingRunner):
+        return runner.stream(calls, timeout_s=timeout_s)
+    return runner.call(calls, timeout_s=timeout_s).values()

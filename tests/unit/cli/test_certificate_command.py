@@ -56,7 +56,7 @@ def test_renew_draws_another_key_and_no_file_has_it_in_the_clear(encrypted: Term
 
 
 def test_a_ca_signs_what_is_asked_for_and_nothing_else_is_taken(encrypted: Terminal, tmp_path: Path) -> None:
-    import provisioner.operations.hosts.certificates as single  # noqa: PLC0415
+    from provisioner.operations.hosts import certificates  # noqa: PLC0415
     from tests.unit.base.test_certificate import NOW  # noqa: PLC0415
 
     _, request, _ = encrypted("certificate", "request", RELAY)
@@ -64,7 +64,7 @@ def test_a_ca_signs_what_is_asked_for_and_nothing_else_is_taken(encrypted: Termi
     file = tmp_path / "signed.pem"
     file.write_bytes(Authority().signed(request))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(single, "datetime", type("Then", (), {"now": staticmethod(lambda _zone: NOW)}))
+        patch.setattr(certificates, "datetime", type("Then", (), {"now": staticmethod(lambda _zone: NOW)}))
         code, out, err = encrypted("certificate", "set", RELAY, str(file))
         assert code == 0, out + err
         (row,) = listed(encrypted)

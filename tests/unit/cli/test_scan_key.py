@@ -15,7 +15,6 @@ import click
 import pytest
 
 from provisioner.base.ssh_signature import fingerprint_of
-from provisioner.cli import hosts as hosts_scan_key
 from provisioner.cli.main import run as command
 from tests.example_terminal import EXAMPLE
 from tests.nodes.test_host_keys import Shown, key_of
@@ -121,7 +120,7 @@ def test_a_person_compares_it_with_the_one_that_was_known(
         asked.append(text)
         return agrees
 
-    monkeypatch.setattr(hosts_scan_key, "is_attended", lambda _: True)
+    monkeypatch.setattr("provisioner.cli.hosts.is_attended", lambda _: True)
     monkeypatch.setattr(click, "confirm", answered)
     hosts.shown.says(ip_address(ADDRESS), f"x {NEW}\n")
     before = hosts.files

@@ -15,8 +15,7 @@ import pytest
 
 from provisioner.base.http import Patience
 from provisioner.base.vault import encrypt
-from provisioner.operations.apply import journal as record
-from provisioner.operations.apply import silences as keeper
+from provisioner.operations.apply import journal, silences
 from provisioner.operations.apply.journal import changes_since
 from provisioner.operations.apply.silences import LabelMatcher, SilencedServer, Silencer, SilenceText, ToSilence
 from provisioner.operations.pipeline.session import Session
@@ -195,7 +194,7 @@ def test_who_was_killed_leaves_a_silence_that_ends_soon_by_itself(
     assert place.hides(GONE)
     now = datetime.now(UTC)
     assert place.memory.active(now)
-    assert not place.memory.active(now + keeper.LASTS)
+    assert not place.memory.active(now + silences.LASTS)
 
 
 def test_who_goes_on_takes_the_silences_up_and_leaves_none(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,8 +240,8 @@ def test_an_alertmanager_that_is_away_holds_no_apply_up_and_is_told_of(place: Pl
 def test_an_alertmanager_that_drips_costs_a_wave_some_seconds_and_no_host_its_confirmation(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "_ATTEMPT_S", 0.3)
-    monkeypatch.setattr(keeper, "_TOTAL_S", 0.6)
+    monkeypatch.setattr(silences, "_ATTEMPT_S", 0.3)
+    monkeypatch.setattr(silences, "_TOTAL_S", 0.6)
     with web_sink(drip) as sink:
         receivers(place.controller, sink.url())
         printed = place.controller.run("--output", "json", *ALL)
@@ -262,7 +261,7 @@ def test_an_alertmanager_that_takes_them_and_is_gone_at_the_end_is_told_of(place
     (warning,) = printed.document["warnings"]
     assert "end by themselves within 3 minutes" in warning
     assert place.memory.active()
-    assert not place.memory.active(datetime.now(UTC) + keeper.LASTS)
+    assert not place.memory.active(datetime.now(UTC) + silences.LASTS)
     assert (RELAY, "silence", "ended") not in place.steps()
 
 
@@ -320,7 +319,7 @@ def test_what_is_cut_is_in_maintenance_while_its_host_changes_and_no_longer(plac
 def test_a_killed_run_keeps_a_window_for_minutes_and_none_after(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     killed(place, monkeypatch)
     assert RELAY in place.windows()
-    monkeypatch.setattr(record, "SILENT", timedelta(0))
+    monkeypatch.setattr(journal, "SILENT", timedelta(0))
     assert not place.windows()
 
 

@@ -17,8 +17,7 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.integrations.alerting.metric_catalogue import exposition
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.watch import run as visits
-from provisioner.operations.watch import run as watch_module
+from provisioner.operations.watch import run as watch_run
 from provisioner.operations.watch.run import News, Pace, PathWatch, Watched, watched
 from provisioner.plan.change import HostCut
 from provisioner.verify import path_history, watch_states
@@ -86,8 +85,8 @@ def short_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (path_history, watch_states):
         monkeypatch.setattr(module, "APART", timedelta(seconds=2))
     monkeypatch.setattr(watch_states, "_SILENT_PAUSE", timedelta(seconds=0.3))
-    monkeypatch.setattr(watch_module, "_NEWS_S", 0.1)
-    monkeypatch.setattr(watch_module, "_MOMENT_S", 0.02)
+    monkeypatch.setattr(watch_run, "_NEWS_S", 0.1)
+    monkeypatch.setattr(watch_run, "_MOMENT_S", 0.02)
 
 
 @pytest.fixture
@@ -141,7 +140,7 @@ def test_what_a_change_of_a_host_cuts_raises_nothing_meanwhile_and_is_told_of_wh
     windows = [Window(now, now + timedelta(minutes=5), "run r changes relay-viettel-1", cut=cut)]
     # What a centre loses meanwhile flows into its relay all the same.
     windows.append(replace(windows[0], cut=HostCut("centre-hcm", everything=True)))
-    monkeypatch.setattr(visits, "changes_since", lambda _session, _since: tuple(windows))
+    monkeypatch.setattr(watch_run, "changes_since", lambda _session, _since: tuple(windows))
     hosts.silent.add(STILL)
     thread = run_beside(watching)
     try:

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from provisioner.base.errors import StateError
 from provisioner.base.roles import ReaderRole, ReaderScope
-from provisioner.web import source as feeds
 from provisioner.web.board import Board
 from provisioner.web.readers import ENGINEER, Reader
-from provisioner.web.source import Feed
+from provisioner.web.source import REREAD, Feed
 from tests.boards import GivenSource, board
 from tests.unit.web.clients import Outline, local
 
@@ -54,7 +53,7 @@ def test_files_that_change_without_a_run_are_read_after_a_while() -> None:
     source = CountedSource()
     feed = Feed(source)
     feed.load()
-    feed._loaded_s -= feeds.REREAD.total_seconds()  # noqa: SLF001 (a quarter of an hour has passed)
+    feed._loaded_s -= REREAD.total_seconds()  # noqa: SLF001 (a quarter of an hour has passed)
     assert not feed.refresh()
     assert source.loads == 2
 
