@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import click
@@ -35,7 +36,8 @@ from provisioner.operations.pipeline.session import Session, expect_hosts
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.operations.questions.metrics import metrics_of, write_metrics
 from provisioner.report.night_units import NightUnits
-from provisioner.report.verify_text import text_report
+from provisioner.report.verify_html import html_page
+from provisioner.report.verify_text import text_report, verify_ending
 from provisioner.verify.path_history import Orders
 from provisioner.verify.picture_mode import Looks
 from provisioner.verify.result import Verdict, VerifyResult
@@ -128,7 +130,10 @@ def nightly(
         return _print_unit(session, unit, time, user, metrics)
     outlive_readers()
     expect_hosts(session, parse_limits(limits))
+    say = invocation.say
     orders = NightOrders(
+        ending=verify_ending,
+        page=partial(html_page, say=say),
         limits=limits,
         limit=parse_limits(limits),
         verification=Orders(
@@ -138,7 +143,6 @@ def nightly(
         report=report,
         tells=not is_silent,
         metrics=_metrics_into(metrics, invocation.env) if metrics else None,
-        say=(say := invocation.say),
     )
     night = run_night(session, orders, _Terminal(invocation))
     if invocation.json:

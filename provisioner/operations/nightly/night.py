@@ -17,7 +17,6 @@ from typing import Final, NamedTuple
 
 from provisioner.base.errors import ProvisionerError, StateError, rank_of, worst_of
 from provisioner.base.files import make_own_folder, read_regular, refuse_link, replace_file
-from provisioner.base.language import ENGLISH, Translator
 from provisioner.base.text import Document, local_iso
 from provisioner.desired.limit import Limit
 from provisioner.operations.nightly.notices import Sending
@@ -100,6 +99,8 @@ class NightOrders:
     """How a night goes.
 
     Attributes:
+        ending: the last lines of a verification.
+        page: the page of a verification, in HTML.
         limits: the `KIND=NAME` texts that choose paths and hosts.
         limit: what they come to.
         verification: how far the verification goes.
@@ -107,9 +108,10 @@ class NightOrders:
         report: the folder into which pages and documents are written; None writes none.
         tells: whether receivers are told.
         metrics: writes the file of metrics of an inventory, by its id; None where none is asked for.
-        say: whoever says what stands in pages.
     """
 
+    ending: Callable[[VerifyResult], tuple[str, ...]]
+    page: Callable[[VerifyResult], str]
     limits: tuple[str, ...] = ()
     limit: Limit = field(default_factory=Limit)
     verification: Orders = field(default_factory=Orders)
@@ -117,7 +119,6 @@ class NightOrders:
     report: Path | None = None
     tells: bool = True
     metrics: Callable[[str], None] | None = None
-    say: Translator = ENGLISH
 
     @property
     def is_whole(self) -> bool:

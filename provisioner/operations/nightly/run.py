@@ -41,8 +41,6 @@ from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.plan import DRIFT_SCHEMA, plan_document, plan_ending
 from provisioner.record.leases import LeaseHolder, night_lease
 from provisioner.record.place import state_place_of, who, who_text
-from provisioner.report.verify_html import html_page
-from provisioner.report.verify_text import verify_ending
 from provisioner.verify.document import verify_document
 from provisioner.verify.result import VerifyResult, exit_code
 
@@ -132,7 +130,7 @@ def _verify(session: Session, night: NightRun, watcher: NightWatcher) -> StepOut
     night.result, night.document = result, verify_document(result)
     watcher.verified(result)
     code = exit_code(result, night.orders.fail_on)
-    return StepOutcome(worst_of(code, _HELD) if result.held else code, verify_ending(result))
+    return StepOutcome(worst_of(code, _HELD) if result.held else code, night.orders.ending(result))
 
 
 def _record(session: Session, night: NightRun) -> StepOutcome:
@@ -231,7 +229,7 @@ def _report_verification(night: NightRun) -> StepOutcome:
     if night.result is not None and night.document is not None:
         folder = _folder(night.orders.report)
         _write(folder / "verify.json", night.document)
-        _write_text(folder / _PAGE, html_page(night.result, night.orders.say))
+        _write_text(folder / _PAGE, night.orders.page(night.result))
         night.is_reported = True
     return StepOutcome()
 
