@@ -251,3 +251,11 @@ def local_time(moment: datetime) -> str:
 def local_iso(moment: datetime) -> str:
     """A moment as documents have it: in Vietnam's time, with its zone."""
     return aware(moment).astimezone(VIETNAM).isoformat(timespec="seconds")
+
+
+def percent(share: float | None) -> str:
+    """A share as people read it; it is never rounded up to all of it."""
+    if share is None:
+        return "-"
+    shown = f"{share * 100:.2f}"
+    return f"{'99.99' if shown == '100.00' and share < 1 else shown} %"

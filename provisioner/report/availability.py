@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from provisioner.base.text import Document, are, counted, local_iso, local_time, printable
+from provisioner.base.text import Document, are, counted, local_iso, local_time, percent, printable
 from provisioner.record.availability.measured import Kept, Measured, ShareRow, Span
 from provisioner.report.tables import text_table
 
 _NAMED = 3
 _UNKNOWN = "-"
-
-
-def percent(share: float | None) -> str:
-    """A share as people read it; it is never rounded up to all of it."""
-    if share is None:
-        return _UNKNOWN
-    shown = f"{share * 100:.2f}"
-    return f"{'99.99' if shown == '100.00' and share < 1 else shown} %"
 
 
 def agreed_percent(level: float | None) -> str:

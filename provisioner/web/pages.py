@@ -15,11 +15,10 @@ import jinja2
 from markupsafe import Markup
 
 from provisioner.base.language import Language, Translator
-from provisioner.base.text import VIETNAM, printable
+from provisioner.base.text import VIETNAM, percent, printable
 from provisioner.inventory.geography import ProvinceError, by_slug
 from provisioner.record.availability.measured import Measured, Span, total_of
 from provisioner.record.lifecycle.pictures import STALE
-from provisioner.report.availability import percent
 from provisioner.verify.judge import LEVELS
 from provisioner.web.board import WORST_FIRST, Board, FacilityRow, GroupRow, SeenPath
 from provisioner.web.filters import (

@@ -22,8 +22,8 @@ from provisioner.base.language.messages import filled
 from provisioner.base.text import VIETNAM
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import FacilityKind, ManagingBody, Operating, Zone
+from provisioner.record.labels import LABELS
 from provisioner.record.lifecycle.state import FacilityState
-from provisioner.report.labels import LABELS
 from provisioner.verify.result import Cause, Layer, Verdict
 
 CATALOGUE: Final = Path(__file__).with_name("vi.po")

@@ -15,6 +15,7 @@ from typing import Final
 
 from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Party, SignOff, Survey
 from provisioner.inventory.signed import signed_content
+from provisioner.record.labels import day_label, label, up_label
 from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Proof, Shown
 from provisioner.record.lifecycle.pictures import Freshness
 from provisioner.record.lifecycle.status import FacilityStatus
@@ -37,7 +38,6 @@ from provisioner.report.documents.official import (
 from provisioner.report.documents.plan_sheet import PlanNames, PlanSheet
 from provisioner.report.exports.report import FacilityList
 from provisioner.report.facilities import device_words
-from provisioner.report.labels import day_label, label, up_label
 from provisioner.report.status import FacilityProof, freshness_label, proof_of_facility
 
 _CAMERA_COLUMNS: Final = (

@@ -13,8 +13,8 @@ from provisioner.base.language import ENGLISH, Language, Translator, translator
 from provisioner.base.text import printable
 from provisioner.inventory.model import Access, Camera, ConnectionPlan, Facility, Party, Recorder, Stream, Zone
 from provisioner.inventory.signed import signed_content
+from provisioner.record.labels import label
 from provisioner.report.documents.official import place_in_words
-from provisioner.report.labels import label
 from provisioner.report.verify_html import page_template
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import BlockReason, ManagingBody, Operating
+from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.documents.minutes import DocumentBasis
 from provisioner.report.documents.official import (
@@ -23,7 +24,6 @@ from provisioner.report.documents.official import (
     moment_in_words,
 )
 from provisioner.report.exports.report import FacilityList
-from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
 from provisioner.report.progress import Group, ProgressReport, progress
 
 MOST_LISTED: Final = 2000

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from provisioner.base.text import Document
 from provisioner.inventory.model import BlockReason, Facility, ManagingBody
+from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, opening_label, up_label
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.exports.report import FacilityList, Report
 from provisioner.report.facilities import facility_document, since_document
-from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, opening_label, up_label
 from provisioner.report.progress import Group, ProgressReport, counted_as, progress
 from provisioner.report.status import short, warning_lines
 from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table

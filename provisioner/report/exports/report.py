@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from provisioner.base.text import Document, counted, local_iso, local_time, printable
+from provisioner.base.text import Document, counted, local_iso, local_time, percent, printable
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.geography import Province
 from provisioner.inventory.model import Facility
 from provisioner.record.availability.measured import ShareRow
+from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, Shown
 from provisioner.record.lifecycle.status import FacilityStatus
-from provisioner.report.availability import agreed_percent, availability_ending, percent, share_document, span_line
-from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
+from provisioner.report.availability import agreed_percent, availability_ending, share_document, span_line
 from provisioner.report.progress import CarrierIncidents, CarrierScore, CarrierShares, Scorecard, scorecard
 from provisioner.report.status import FacilityProof, ProvedFacilities, proved_facilities, short
 from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 
 from provisioner.base.text import Document, counted
 from provisioner.inventory.model import Camera, Facility, Operating, Survey, SurveyVerdict
+from provisioner.record.labels import TOTAL_LABEL, day_label, label
 from provisioner.report.exports.report import FacilityList, Report
 from provisioner.report.facilities import device_words
-from provisioner.report.labels import TOTAL_LABEL, day_label, label
 from provisioner.report.progress import Cover, SurveyGroup, Surveys, ZoneCover, ZoneGroup, Zones, surveys, zones
 from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
 
@@ -57,6 +57,13 @@ _DEVICE_COLUMNS = (
     ("Vị trí", 30),
     ("Thiết bị", 34),
 )
+COVER_LABELS = {
+    Cover.COVERED: "Có camera",
+    Cover.PLANNED: "Thiếu khi khảo sát, nay đã bố trí",
+    Cover.GAP: "Thiếu camera",
+    Cover.NO_CAMERA: "Không có camera, khảo sát không ghi là thiếu",
+    Cover.UNKNOWN: "Chưa khảo sát",
+}
 _ZONE_COLUMNS = (
     ("STT", 6),
     ("Mã cơ sở", 16),
@@ -320,7 +327,7 @@ def _zones_lines(report: Zones) -> Iterator[str]:
 
 
 def _zones_pages(report: Zones, listing: FacilityList) -> tuple[Page, ...]:
-    columns = (("Khu vực", 32), ("Tổng số cơ sở", 10), *((label(cover), 18) for cover in Cover))
+    columns = (("Khu vực", 32), ("Tổng số cơ sở", 10), *((COVER_LABELS[cover], 18) for cover in Cover))
     lacking = [
         (number, one.facility.id, one.facility.name, listing.province_of(one.facility).name, *_labels(one))
         for number, one in enumerate(report.lacking, start=1)
@@ -342,7 +349,7 @@ ZONES = Report(
 
 
 def _labels(one: ZoneCover) -> tuple[str, str]:
-    return label(one.zone), label(one.cover)
+    return label(one.zone), COVER_LABELS[one.cover]
 
 
 def _zone_group_row(group: ZoneGroup) -> SheetRow:

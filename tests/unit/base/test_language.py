@@ -15,8 +15,8 @@ import pytest
 from provisioner.base.language import ENGLISH, Language, UnknownLanguageError, language_of, translator
 from provisioner.base.language.messages import catalogue_file, places_of
 from provisioner.inventory.model import BlockReason
+from provisioner.record.labels import LABELS
 from provisioner.record.lifecycle.state import FacilityState
-from provisioner.report.labels import LABELS
 from provisioner.verify.result import Cause, Verdict
 from tests.catalogue import ELSEWHERE, PACKAGE, catalogue, msgids, renewed, words
 

@@ -27,11 +27,12 @@ from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
 from provisioner.operations.apply.verification import Contents, contents_of
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation
+from provisioner.record.labels import LABELS, label
 from provisioner.record.lifecycle.state import FacilityState
 from provisioner.record.place import state_place_of
 from provisioner.record.store import History, open_history
 from provisioner.report.exports import REPORTS
-from provisioner.report.labels import LABELS, label
+from provisioner.report.exports.surveys import COVER_LABELS
 from provisioner.report.progress import CountedAs, Cover
 from tests import histories
 from tests.unit.cli.test_documents import holds
@@ -433,7 +434,8 @@ def test_no_export_opens_contacts(story: Story, tmp_path: Path, capsys: pytest.C
 
 
 def test_every_value_that_a_report_may_show_has_a_vietnamese_word() -> None:
-    for values, words in LABELS.items():
+    covers = {Cover: {cover.value: word for cover, word in COVER_LABELS.items()}}
+    for values, words in (LABELS | covers).items():
         assert {value.value for value in values} == set(words)
         assert len(set(words.values())) == len(words)
     assert FacilityState in LABELS

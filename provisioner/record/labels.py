@@ -28,7 +28,6 @@ from provisioner.record.availability.measured import Kept
 from provisioner.record.lifecycle.pictures import Pictures
 from provisioner.record.lifecycle.state import FacilityState, Since
 from provisioner.record.lifecycle.status import OpeningRisk, OpeningWarning
-from provisioner.report.progress import Cover
 
 TOTAL_LABEL = "Tổng cộng"
 NO_PLAN_LABEL = "Chưa có phương án"
@@ -111,11 +110,6 @@ _WORDS: tuple[tuple[StrEnum, str], ...] = (
     (BlockOwner.CARRIER, "Doanh nghiệp viễn thông"),
     (BlockOwner.PROVINCE, "UBND tỉnh"),
     (BlockOwner.MINISTRY, "Bộ TT&TT"),
-    (Cover.COVERED, "Có camera"),
-    (Cover.PLANNED, "Thiếu khi khảo sát, nay đã bố trí"),
-    (Cover.GAP, "Thiếu camera"),
-    (Cover.NO_CAMERA, "Không có camera, khảo sát không ghi là thiếu"),
-    (Cover.UNKNOWN, "Chưa khảo sát"),
     (Zone.HANH_LANG, "Hành lang"),
     (Zone.SANH_TANG, "Sảnh tầng"),
     (Zone.SAN, "Sân"),
