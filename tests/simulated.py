@@ -41,8 +41,7 @@ from provisioner_host.relay import quarantine as host_quarantine
 from provisioner_host.relay import relay as host_relay
 from provisioner_host.state import frozen as host_held
 from provisioner_host.state import keys as host_escrow
-from provisioner_host.state import leases as host_epoch
-from provisioner_host.state import revocable_texts
+from provisioner_host.state import leases, revocable_texts
 from provisioner_host.tunnel import key_change as host_key_change
 from provisioner_host.tunnel import tunnel as host_tunnel
 from provisioner_host.wire import HostEpoch, Tombstones
@@ -415,7 +414,7 @@ def _not_begun(host: SimulatedHost, call: HostCall) -> dict[str, Any] | None:
     run, number = str(request["run"]), request.get("epoch")
     if (past := host.receipts.get(run)) is not None:
         return {"outcome": "refused", "cause": f"run {run} is over on this host: {past[0]}"}
-    if overtaken := host_epoch.refusal(host.epoch, run, number):
+    if overtaken := leases.epoch_refusal(host.epoch, run, number):
         return {"outcome": "stale", "cause": overtaken}
     if host.armed is not None:
         holder = {"run": host.armed["run"], "who": "somebody", "since": "", "due": 60.0}

@@ -274,5 +274,5 @@ def test_the_log_gives_each_paths_last_errors_without_credentials() -> None:
         '{"timestamp":"t","level":"ERR","message":"[path a/b/c/sub] [RTSP source] dial rtsp://u:p@h/x: refused"}',
         '{"timestamp":"t","level":"ERR","message":"[path other] [RTSP source] EOF"}',
     ]
-    found = source_log.parse(os.linesep.join(lines), {"a/b/c/sub"}, {})
+    found = source_log.errors_in(os.linesep.join(lines), {"a/b/c/sub"}, {})
     assert found == {"a/b/c/sub": ["dial rtsp://***@h/x: refused", "TCP timeout"]}

@@ -165,7 +165,7 @@ def site(
     password.write_text(API_PASSWORD)
     monkeypatch.setattr(host_relay, "API_PASSWORD", password)
     monkeypatch.setattr(host_relay, "API_PORT", made.relay.api_port)
-    monkeypatch.setattr(sessions, "_log", lambda _: made.relay.log())
+    monkeypatch.setattr(host_relay, "log", lambda _: made.relay.log())
     return made
 
 

@@ -30,7 +30,7 @@ from provisioner.hosts.runner import HostCall
 from provisioner_host.look import device_probe, probe, reach, readers
 from provisioner_host.machine import units
 from provisioner_host.machine.shell import Failed
-from provisioner_host.observe import host as observe
+from provisioner_host.observe import host as observed_host
 from provisioner_host.relay import relay, source_log
 from tests.country.ground import Ground, HeldHost, hosts_in
 from tests.country.relay_api import PASSWORD, SentPath, SentPaths
@@ -94,7 +94,7 @@ class Hosts:
         self._become(held, self.ports[host], files)
         with tempfile.TemporaryDirectory() as folder:
             if request["operation"] == "observe":
-                return dict(observe.observe(request, Path(folder)))  # type: ignore[arg-type]  # as the host's program
+                return dict(observed_host.observe(request, Path(folder)))  # type: ignore[arg-type]  # as the host's program
             return dict(probe.probe(request, Path(folder)))  # type: ignore[arg-type]  # the same
 
     def _become(self, held: HeldHost, port: int, files: Mapping[str, bytes]) -> None:
@@ -106,7 +106,7 @@ class Hosts:
             (relay, "API_PORT", port),
             (relay, "API_PASSWORD", self.password),
             (probe, "PROBE_PASSWORD", self.password),
-            (observe, "observe", lambda request, _folder: facts_of(held.host, _call(request, files))),
+            (observed_host, "observe", lambda request, _folder: facts_of(held.host, _call(request, files))),
             (reach, "live_tunnel", lambda _key: _tunnel(held, cut, begun)),
             (reach, "connect_all", lambda devices, _timeout, _mark=0: [_connected(d, gone) for d in sorted(devices)]),
             (source_log, "connections", lambda: _connections(held, dark, begun)),

@@ -77,7 +77,7 @@ def test_a_camera_that_repeats_its_login_says_it_to_nobody(path: str, password: 
         json.dumps({"level": "ERR", "message": f"[path a/b/c/sub] [RTSP source] {text}"}, ensure_ascii=False)
         for text in said
     ]
-    (errors,) = source_log.parse("\n".join(lines), {"a/b/c/sub"}, {"a/b/c/sub": url}).values()
+    (errors,) = source_log.errors_in("\n".join(lines), {"a/b/c/sub"}, {"a/b/c/sub": url}).values()
     assert len(errors) == 3
     for error in errors:
         assert "Zq9" not in error
@@ -92,7 +92,7 @@ def test_what_mediamtx_makes_of_a_cameras_words_is_not_repeated() -> None:
     line = "[path a/b/c/sub] [RTSP source] bad status code: 404 (no p@ss/w%!{(MISSING)x here)"
     said = json.dumps({"level": "ERR", "message": line})
     usual = json.dumps({"level": "ERR", "message": "[path a/b/c/sub] [RTSP source] bad status code: 404 (Not Found)"})
-    errors = source_log.parse(f"{usual}\n{said}", {"a/b/c/sub"}, {"a/b/c/sub": url})
+    errors = source_log.errors_in(f"{usual}\n{said}", {"a/b/c/sub"}, {"a/b/c/sub": url})
     assert errors == {"a/b/c/sub": ["bad status code: 404 (***)", "bad status code: 404 (Not Found)"]}
 
 

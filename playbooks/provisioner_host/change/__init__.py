@@ -1,1 +1,1 @@
-"""The transaction. Imports all folders."""
+"""Changes of this host: one transaction each. Imports all folders."""

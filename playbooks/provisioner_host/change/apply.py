@@ -1,11 +1,13 @@
-"""Back to the state before a run: a transaction like any other, with a kept generation as what is wanted.
+"""Apply and rollback: a host changed, and armed for its confirmation.
 
-The transaction: look, check everything aside, save last-good, arm, switch, read back; else return.
+Both are one transaction: look, check everything aside, save last-good, arm, switch, read back; else return. A rollback
+wants a kept generation, an apply the content of its request.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from provisioner_host.machine.shell import Failed
 from provisioner_host.observe.host import observe
 from provisioner_host.relay import quarantine, relay
 from provisioner_host.state import dead_man, frozen, keys, last_good, leases
-from provisioner_host.state import removed as tombstones
+from provisioner_host.state.removed import free_of_revoked
 from provisioner_host.tunnel import second_tunnel, tunnel
 
 if TYPE_CHECKING:
@@ -40,9 +42,23 @@ def apply(request: ApplyRequest, folder: Path) -> ChangeAnswer:
     `rollback-failed`; `before` is how paths, readers and peers were before the switch.
     """
     change = ApplyTransaction(request, folder)
+    return _alone(change, lambda: _apply(change))
+
+
+def rollback(request: RollbackRequest, folder: Path) -> ChangeAnswer:
+    """Return to the state before the run that the request names as `target`; leave it armed for confirmation.
+
+    The answer is that of an apply; `affected` names the paths that differ between the two states.
+    """
+    change = Transaction(request, folder)
+    return _alone(change, lambda: _roll_back(change, request))
+
+
+def _alone(change: Transaction, work: Callable[[], ChangeAnswer]) -> ChangeAnswer:
+    """Do a run's work while no other run changes this host."""
     try:
         with leases.lock(change.run_id):
-            return begin(change) or _locked(change)
+            return begin(change) or work()
     except leases.Locked as error:
         return change.answer("locked", str(error), holder=leases.holder())
     except (Failed, OSError) as error:
@@ -50,7 +66,7 @@ def apply(request: ApplyRequest, folder: Path) -> ChangeAnswer:
         return change.answer("refused", words_of(error))
 
 
-def _locked(change: ApplyTransaction) -> ChangeAnswer:
+def _apply(change: ApplyTransaction) -> ChangeAnswer:
     arms_early = False
     try:
         change.step("prepare", keys.prepare)
@@ -140,30 +156,14 @@ def _health(change: ApplyTransaction) -> last_good.LiveState:
     return health(request["units"], request["peers"], request["sentinel"], rules=rules)
 
 
-def rollback(request: RollbackRequest, folder: Path) -> ChangeAnswer:
-    """Return to the state before the run that the request names as `target`; leave it armed for confirmation.
-
-    The answer is that of an apply; `affected` names the paths that differ between the two states.
-    """
-    change = Transaction(request, folder)
-    try:
-        with leases.lock(change.run_id):
-            return begin(change) or _locked_rollback(change, request)
-    except leases.Locked as error:
-        return change.answer("locked", str(error), holder=leases.holder())
-    except (Failed, OSError) as error:
-        leases.release(change.run_id)
-        return change.answer("refused", words_of(error))
-
-
-def _locked_rollback(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
+def _roll_back(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
     target = _target(request["target"])
     if target is None:
         return change.refused(Failed(f"this host keeps no state of before {request['target'] or 'any run'}"))
     generation = paths.GENERATIONS / target
     try:
         state = last_good.state_of(generation)
-        free = lambda: tombstones.free_of_revoked(generation, request["wanted"], request["digest_key"])  # noqa: E731
+        free = lambda: free_of_revoked(generation, request["wanted"], request["digest_key"])  # noqa: E731
         change.notes += change.step("leave out what is revoked", free)
         if facilities := request["held"]:
             saved = {str(f["path"]): generation / f["content"] for f in state["files"]}
@@ -172,7 +172,7 @@ def _locked_rollback(change: Transaction, request: RollbackRequest) -> ChangeAns
         affected, removed = _affected(generation, state)
         asked = _differing(request["gate"], set(affected) - set(removed))
         before = change.step("paths before", lambda: gate.look(asked))
-        change.step("save last-good", lambda: last_good.save(_owned_rollback(state)))
+        change.step("save last-good", lambda: last_good.save(_owned_or_saved(state)))
         _check_aside(change, request["lockout"], generation, state)
         before = change.step("paths at the switch", lambda: gate.latest(before))
     except Failed as error:
@@ -201,7 +201,7 @@ def _target(wanted: str) -> str | None:
     return wanted if wanted in kept else None
 
 
-def _owned_rollback(state: dict[str, Any]) -> list[str]:
+def _owned_or_saved(state: dict[str, Any]) -> list[str]:
     listed = (files.read_json(paths.MANIFEST) or {}).get("files", ())
     return sorted({*listed, *state["absent"], *(f["path"] for f in state["files"])})
 

@@ -12,20 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner_host.firewall import firewall
 from provisioner_host.look import reach
-from provisioner_host.machine import files, units
+from provisioner_host.machine import units
 from provisioner_host.machine.files import canonical
 from provisioner_host.machine.paths import (
     LAST_GOOD,
     MEDIAMTX_FILE,
     PROBE_TABLE,
     SENTINEL_PREFIX,
-    STREAMS,
     TABLE,
     UNIT_MEDIAMTX,
 )
 from provisioner_host.machine.shell import Failed, run, scrub
 from provisioner_host.relay import quarantine, relay, source_log
-from provisioner_host.relay.streams import stream_of
+from provisioner_host.relay.streams import noted_streams, stream_of
 from provisioner_host.state import last_good
 from provisioner_host.tunnel import tunnel
 
@@ -49,8 +48,6 @@ _LOG_S = 60
 # It tries every 5 s, and 10 s is the longest that one try takes.
 _PORT_S = 4.0
 _TRIES_S = 20
-# What was observed longer ago says nothing of a stream that has stopped since.
-_MOMENT_S = 4.0
 # A look that is asked for early begins when it should; the switch was renewed for longer than this.
 _LONGEST_WAIT_S = 5.0
 # Most cameras send a picture in this time; of those that have not is sampled again, ever later.
@@ -175,14 +172,6 @@ class LookBefore:
         return latest({"sessions": self.sessions, "relay": self._relay})
 
 
-def _noted_streams(now: float) -> tuple[float, dict[str, list[Any]]] | None:
-    """How streams were a moment ago, and when that was; None where nothing was kept then."""
-    kept = files.read_json(STREAMS)
-    if not isinstance(kept, dict) or not isinstance(kept.get("at"), float) or not isinstance(kept.get("paths"), dict):
-        return None
-    return (kept["at"], kept["paths"]) if 0 < now - kept["at"] <= _MOMENT_S else None
-
-
 def latest(before: LookAnswer) -> LookAnswer:
     """The look before a switch, with the sessions as they are at the last moment: which paths flowed meanwhile."""
     earlier = before["sessions"]
@@ -192,7 +181,7 @@ def latest(before: LookAnswer) -> LookAnswer:
         return before
     since = earlier["at"]
     then: dict[str, list[Any]] = {n: [p["since"], p["bytes"]] for n, p in (earlier["paths"] or {}).items()}
-    if (noted := _noted_streams(at)) is not None and noted[0] < since:
+    if (noted := noted_streams(at)) is not None and noted[0] < since:
         since, then = noted[0], {**then, **noted[1]}
     for name, path in paths.items():
         was = then.get(name)

@@ -71,7 +71,7 @@ def install(artefact: Path, program: ProgramToInstall) -> None:
     programs = manifest.get("programs", {}) | {str(target): hashlib.sha256(content).hexdigest()}
     files.write_json(paths.MANIFEST, manifest | {"programs": programs})
     files.write(target, content, mode=0o755)
-    units.restore((target,))
+    units.relabel((target,))
 
 
 class _Bounded(io.RawIOBase):

@@ -1,8 +1,6 @@
-"""The switch itself: files, rules, tunnel, relay. systemd is asked for as little as can be.
+"""The switch: files, rules, tunnel and relay, then read back.
 
-A daemon-reload costs more than all the rest of a small change.
-
-Reading back what was switched: units, rules, tunnel, relay.
+systemd is asked for as little as can be: a daemon-reload costs more than all the rest of a small change.
 """
 
 from __future__ import annotations
@@ -24,6 +22,10 @@ from provisioner_host.tunnel import second_tunnel, tunnel
 
 if TYPE_CHECKING:
     from provisioner_host.wire import FactsAnswer
+
+
+# Cameras all dial at once after a reload (measured on 1.20.1): so many new ones at a time.
+STAGGER = 50
 
 
 def health(names: list[str], peers: Collection[str], sentinel: str | None, *, rules: bool) -> last_good.LiveState:
@@ -91,10 +93,6 @@ def _content(path: Path) -> bytes:
     return quarantine.whole_content(path.read_bytes())
 
 
-# Cameras all dial at once after a reload (measured on 1.20.1): so many new ones at a time.
-STAGGER = 50
-
-
 def arm(change: ApplyTransaction) -> None:
     """Put what carries a return in place, then arm the switch."""
     # The code that returns is the code that saved: it comes before the switch, whatever else differs.
@@ -102,7 +100,7 @@ def arm(change: ApplyTransaction) -> None:
     for path in last_good.CARRIERS:
         if change.differs(path):
             change.put(path)
-            units.restore((path,))
+            units.relabel((path,))
     if reload:
         units.systemctl("daemon-reload")
     dead_man.arm(change.run_id, change.confirm_s, change.who)
@@ -203,7 +201,7 @@ def _put_files(change: ApplyTransaction, facts: FactsAnswer) -> None:
     for unit in change.request["units"]:
         for drop_in in _drop_ins(facts, unit):
             units.remove_overriding(drop_in)
-    units.restore(map(Path, change.wanted))
+    units.relabel(map(Path, change.wanted))
 
 
 # --- the relay ------------------------------------------------------------------------------------

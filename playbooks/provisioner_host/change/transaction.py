@@ -187,7 +187,7 @@ def begin(change: Transaction) -> ChangeAnswer | None:
         # A bundle is sealed for ever: what was done once is not done again for who kept it.
         return change.answer("refused", f"run {change.run_id} is over on this host: {past['outcome']}")
     number = change.request.get("epoch")
-    if overtaken := leases.refusal(leases.held(), change.run_id, number):
+    if overtaken := leases.epoch_refusal(leases.last_epoch(), change.run_id, number):
         receipt = change.receipt("stale", overtaken) if past is None else ""
         return change.answer("stale", overtaken, receipt=receipt)
     armed = dead_man.armed()

@@ -1,14 +1,11 @@
-"""A closer look at devices whose paths do not flow, and at relays that a centre cannot read: what is in the way.
+"""A closer look at devices and relays that give no picture.
 
-Devices are asked, gateways are asked, and what this host itself drops is traced, all at the same time, so that it
-takes no longer than the connections that have to be tried again anyway. Evidence only: the controller judges.
-
-Where an answer of a device sends whoever asked it for its picture: shown, and never followed. Pure.
-
-What devices say to whoever asks them for their picture: asked without a login, bounded, and never followed.
+Devices are asked, gateways are asked, and what this host itself drops is traced, all at the same time, so that it takes
+no longer than the connections that have to be tried again anyway. Evidence only: the controller judges.
 
 A connection that is taken says that somebody listens, and no more: a camera may hang behind it, another program may
-have the port. What the first words mean is judged on the controller.
+have the port. So devices are asked for their picture, without a login and bounded. A redirect is shown, and never
+followed.
 """
 
 from __future__ import annotations
@@ -24,6 +21,7 @@ from urllib.parse import urlsplit
 
 from provisioner_host.firewall import drops
 from provisioner_host.look import reach
+from provisioner_host.look.reach import DeviceAddress
 from provisioner_host.machine.paths import PROBE_TABLE, TABLE
 from provisioner_host.machine.shell import Failed, run
 from provisioner_host.machine.stream_logins import without_login
@@ -42,15 +40,30 @@ if TYPE_CHECKING:
     )
 
 
-_STATUS = re.compile(rb"^RTSP/1\.\d 30[1-5]\b")
+_REDIRECT = re.compile(rb"^RTSP/1\.\d 30[1-5]\b")
 _LOCATION = re.compile(rb"^location[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
 _STRANGE_LETTER = re.compile(r"[^A-Za-z0-9.:\[\]_-]")
 _SHOWN = 80
 
+_AT_ONCE = 32
+_PATIENCE_S = 3.0
+_MOST_BYTES = 8192
+_MOST_MEDIA = 8
+_STATUS = re.compile(rb"^RTSP/1\.\d (\d{3})\b")
+_WEB = re.compile(rb"^(?:HTTP/1\.\d \d{3}\b|<!doctype|<html)", re.IGNORECASE)
+_ENCRYPTED = re.compile(rb"^[\x15\x16]\x03[\x00-\x04]")
+_LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,5})\b", re.IGNORECASE | re.MULTILINE)
+_MEDIA = re.compile(rb"^m=(video|audio|application|text)\b", re.MULTILINE)
+_TARGET = re.compile(r"/[!-~]{0,500}")
+
+_MOST_ASKED = 500
+_GATEWAYS_S = 4.0
+_MOST_CHAINS = 100
+
 
 def place_in(answer: bytes) -> str:
     """The host and port that an answer redirects to, empty where it does not; a login in it is left out."""
-    location = _LOCATION.search(answer.partition(b"\r\n\r\n")[0]) if _STATUS.match(answer) else None
+    location = _LOCATION.search(answer.partition(b"\r\n\r\n")[0]) if _REDIRECT.match(answer) else None
     if location is None:
         return ""
     try:
@@ -59,20 +72,6 @@ def place_in(answer: bytes) -> str:
         authority = ""
     host = authority.rpartition("@")[2]
     return _STRANGE_LETTER.sub("?", host)[:_SHOWN] or "no address"
-
-
-DeviceAddress = tuple[str, int]
-
-_AT_ONCE = 32
-_PATIENCE_S = 3.0
-_MOST_BYTES = 8192
-_MOST_MEDIA = 8
-_STATUS_answers = re.compile(rb"^RTSP/1\.\d (\d{3})\b")
-_WEB = re.compile(rb"^(?:HTTP/1\.\d \d{3}\b|<!doctype|<html)", re.IGNORECASE)
-_ENCRYPTED = re.compile(rb"^[\x15\x16]\x03[\x00-\x04]")
-_LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,5})\b", re.IGNORECASE | re.MULTILINE)
-_MEDIA = re.compile(rb"^m=(video|audio|application|text)\b", re.MULTILINE)
-_TARGET = re.compile(r"/[!-~]{0,500}")
 
 
 def asked(targets: Mapping[DeviceAddress, str], until: float) -> dict[DeviceAddress, SaidAnswer]:
@@ -136,7 +135,7 @@ def parse(answer: bytes, hung_up: bool) -> SaidAnswer:  # noqa: FBT001 (what `_a
     said: SaidAnswer = {"kind": "other", "status": None, "media": []}
     if not answer.strip():
         said["kind"] = "closed" if hung_up else "nothing"
-    elif status := _STATUS_answers.match(answer):
+    elif status := _STATUS.match(answer):
         body = answer.partition(b"\r\n\r\n")[2]
         media = [kind.decode() for kind in _MEDIA.findall(body)[:_MOST_MEDIA]]
         said = {"kind": "rtsp", "status": int(status[1]), "media": media}
@@ -147,13 +146,6 @@ def parse(answer: bytes, hung_up: bool) -> SaidAnswer:  # noqa: FBT001 (what `_a
     if place := place_in(answer):
         said["redirect"] = place
     return said
-
-
-DeviceAddressCloser = tuple[str, int]
-
-_MOST_ASKED = 500
-_GATEWAYS_S = 4.0
-_MOST_CHAINS = 100
 
 
 def at_devices(
@@ -175,9 +167,9 @@ def at_devices(
     places = {(p["address"], p["port"]) for p in dark.values()}
     if not places or time.monotonic() >= until:
         return {"drops": None, "gateways": []}
-    asked = _targets(devices, dark)
+    targets = _targets(devices, dark)
     with ThreadPoolExecutor(3) as asking, drops.traced(places, tunnel["listen_port"]) as trace:
-        said = asking.submit(_device_probe_asked, asked, until)
+        said = asking.submit(asked, targets, until)
         gateway_until = min(until, time.monotonic() + _GATEWAYS_S)
         addresses = {address for address, _ in places}
         pinged = asking.submit(endpoints.answers, addresses, tunnel["mtu"], gateway_until, drops.MARK)
@@ -190,12 +182,12 @@ def at_devices(
     return {"drops": trace.drops, "gateways": ways}
 
 
-def _targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathToProbe]) -> dict[DeviceAddressCloser, str]:
+def _targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathToProbe]) -> dict[DeviceAddress, str]:
     """What each device that took a connection is asked for: the first of its dark paths, without a login."""
     answering = {(d["address"], d["port"]) for d in devices if d["outcome"] == "ok"}
     wanted = {name: p for name, p in sorted(dark.items()) if (p["address"], p["port"]) in answering}
     sources = relay.sources(set(wanted)) if wanted else {}
-    targets: dict[DeviceAddressCloser, str] = {}
+    targets: dict[DeviceAddress, str] = {}
     for name, path in wanted.items():
         if len(targets) < _MOST_ASKED:
             target = target_of(without_login(sources.get(name, "")))
@@ -204,7 +196,7 @@ def _targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathToProbe
 
 
 def at_relays(
-    places: Iterable[DeviceAddressCloser], tunnel: TunnelAnswer, connect_s: float, until: float
+    places: Iterable[DeviceAddress], tunnel: TunnelAnswer, connect_s: float, until: float
 ) -> tuple[list[WayAnswer], CloserAnswer]:
     """How a centre reaches the relays that it cannot read: connections, packets of both sizes, and what it drops."""
     wanted = sorted(set(places))
@@ -238,6 +230,3 @@ def _base_chain(chain: dict[str, str]) -> BaseChainAnswer:
         "hook": chain["hook"],
         "policy": chain.get("policy", ""),
     }
-
-
-_device_probe_asked = asked

@@ -1,9 +1,9 @@
-"""What can be measured of a picture and of a stream's packets: numbers only, and no judgement. Pure.
+"""Measures of a picture and of a stream's packets: numbers only. Pure.
 
 A picture is luma, a byte a pixel, twice: averaged to 160x90, and 640x360 of its own pixels, whose values nothing has
 mixed. From neither number can anybody see what was in front of the camera: the finest is a grid of 32x16 edges.
 
-What a confined reader may say of a look at a picture: each part of its kind and within bounds. Pure.
+A confined reader may have been taken over: of its answer each part is held against its kind and its bounds.
 """
 
 from __future__ import annotations
@@ -53,6 +53,24 @@ _NEAR, _FAR = 1, 8
 _ROWS_APART = 8
 # Of a scene with few edges two pixels in a thousand still are of one.
 _STEEPEST = 0.998
+
+# Of H.264 and of H.265: where a unit is of the picture, and not what the camera says of it (its clock, for one).
+_SAID_H264 = frozenset({6, 9, 12})
+_SAID_H265 = frozenset({35, 38, 39, 40})
+
+_GRID = re.compile(rf"[0-9a-f]{{{GRID_WIDTH * GRID_HEIGHT}}}")
+_STRENGTHS = re.compile(rf"[0-9a-f]{{{COARSE_WIDTH * COARSE_HEIGHT}}}")
+_DIGEST = re.compile(r"[0-9a-f]{16}")
+_MOST, _LONGEST_S, _STEEPEST_SLOPE = 10**9, 10**6, 2_000
+
+
+class Packet:
+    """A packet of a stream: when it is shown, how large it is; of a key packet what it is known by."""
+
+    __slots__ = ("key", "seconds", "size")
+
+    def __init__(self, seconds: float, size: int, key: str = "") -> None:
+        self.seconds, self.size, self.key = seconds, size, key
 
 
 # --- pictures -------------------------------------------------------------------------------------
@@ -223,15 +241,6 @@ def _sharpness(exact: bytes) -> float:
 # --- packets --------------------------------------------------------------------------------------
 
 
-class Packet:
-    """A packet of a stream: when it is shown, how large it is; of a key packet what it is known by."""
-
-    __slots__ = ("key", "seconds", "size")
-
-    def __init__(self, seconds: float, size: int, key: str = "") -> None:
-        self.seconds, self.size, self.key = seconds, size, key
-
-
 def packets_of(packets: Sequence[Packet], arrived_s: float) -> PacketsAnswer:
     """The measures of packets in the order in which they came.
 
@@ -273,11 +282,6 @@ def owed_from(first_s: float, packets: Sequence[Packet], *, every: bool) -> int:
     return sum(packet.seconds >= first_s - _ONE_MOMENT_S for packet in packets if every or packet.key)
 
 
-# Of H.264 and of H.265: where a unit is of the picture, and not what the camera says of it (its clock, for one).
-_SAID_H264 = frozenset({6, 9, 12})
-_SAID_H265 = frozenset({35, 38, 39, 40})
-
-
 def key_of(data: bytes, codec: str) -> str:
     """What a key packet is known by: a digest of all that is picture in it."""
     units = [unit for unit in data.split(b"\x00\x00\x01")[1:] if unit]
@@ -288,12 +292,6 @@ def key_of(data: bytes, codec: str) -> str:
     else:
         kept = []
     return digest_of(b"\x00\x00\x01".join(unit.rstrip(b"\x00") for unit in kept) if kept else data)
-
-
-_GRID = re.compile(rf"[0-9a-f]{{{GRID_WIDTH * GRID_HEIGHT}}}")
-_STRENGTHS = re.compile(rf"[0-9a-f]{{{COARSE_WIDTH * COARSE_HEIGHT}}}")
-_DIGEST = re.compile(r"[0-9a-f]{16}")
-_MOST, _LONGEST_S, _STEEPEST_picture_answer = 10**9, 10**6, 2_000
 
 
 def checked_picture(answer: object) -> PictureAnswer:
@@ -345,10 +343,10 @@ def _scene(said: Mapping[str, object]) -> SceneAnswer:
         "three_levels": number(said["three_levels"], 0, 1),
         "levels": _whole(said["levels"], 256),
         "flat_cells": number(said["flat_cells"], 0, 1),
-        "gradient_p50": number(said["gradient_p50"], 0, _STEEPEST_picture_answer),
-        "gradient_p90": number(said["gradient_p90"], 0, _STEEPEST_picture_answer),
-        "gradient_p99": number(said["gradient_p99"], 0, _STEEPEST_picture_answer),
-        "steepest": number(said["steepest"], 0, _STEEPEST_picture_answer),
+        "gradient_p50": number(said["gradient_p50"], 0, _STEEPEST_SLOPE),
+        "gradient_p90": number(said["gradient_p90"], 0, _STEEPEST_SLOPE),
+        "gradient_p99": number(said["gradient_p99"], 0, _STEEPEST_SLOPE),
+        "steepest": number(said["steepest"], 0, _STEEPEST_SLOPE),
         "sharpness": number(said["sharpness"], 0, 255),
         "grid": _text(said["grid"], _GRID),
         "strengths": _text(said["strengths"], _STRENGTHS),

@@ -1,8 +1,9 @@
-"""Evidence about every camera path, gathered in one visit. What it means is judged on the controller.
+"""Evidence about camera paths: a whole visit, or their flow alone.
 
-Whether paths flow: two samples of MediaMTX's API and its unit's state, and nothing else. It changes nothing.
+The controller judges what it means.
 
-A watch asks this every few seconds, so it takes no lease, opens no connection to a camera, and reads no file.
+A watch asks every few seconds whether paths flow: two samples of MediaMTX's API and its unit's state, and nothing else.
+So that takes no lease, opens no connection to a camera, reads no file, and changes nothing.
 """
 
 from __future__ import annotations
@@ -26,15 +27,13 @@ from provisioner_host.onvif import onvif
 from provisioner_host.relay import pinned_tls, relay, sessions, source_log
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import FlowLookAnswer, FlowLookRequest, PathToRead, SampleAnswer
-
-
-if TYPE_CHECKING:
     from provisioner_host.wire import (
         CentreEvidenceAnswer,
         CentreToProbe,
         DeviceEvidenceAnswer,
         FactsAnswer,
+        FlowLookAnswer,
+        FlowLookRequest,
         LimitsRequest,
         LookToTake,
         ObserveRequest,
@@ -54,10 +53,13 @@ if TYPE_CHECKING:
 
     Samples = tuple[dict[str, SampleAnswer], dict[str, SampleAnswer]]
 
+
 _LOG_S = 90
 # So long after the first sample a path that flows has grown, and a slow one; where centres look meanwhile, who see
 # more of it, half of that is enough of one that has.
 _LEAST_S, _BESIDE_LOOKS_S = 2.0, 1.0
+# In a watch, which looks again at once, so long is enough for nearly every path.
+_WATCHED_LEAST_S = 1.0
 _Result = TypeVar("_Result")
 _PROBE_USER = "probe"
 # In MediaMTX's file where nobody may read without encryption, its own probe neither.
@@ -538,12 +540,6 @@ def _reads_of_centre(
     return reads
 
 
-def _may_be_starting(read: ReadAnswer) -> bool:
-    """Whether a read that failed ended soon, for want of a stream, or in the midst of one that was cut off."""
-    cut_off = read.get("status") is None and not read.get("timed_out")
-    return (cut_off or read.get("status") in _ABSENT) and read.get("seconds", 0.0) < _RETRY_S
-
-
 def _read_again(
     reads: dict[readers.Turn, ReadAnswer],
     logins: Mapping[str, Login],
@@ -563,8 +559,10 @@ def _read_again(
     reads.update({turn: read for turn, read in later.items() if "not_run" not in read})
 
 
-# So long after the first sample nearly every path has grown; what has not gets the time that the request has for it.
-_LEAST_S_flow = 1.0
+def _may_be_starting(read: ReadAnswer) -> bool:
+    """Whether a read that failed ended soon, for want of a stream, or in the midst of one that was cut off."""
+    cut_off = read.get("status") is None and not read.get("timed_out")
+    return (cut_off or read.get("status") in _ABSENT) and read.get("seconds", 0.0) < _RETRY_S
 
 
 def flow(request: FlowLookRequest, _folder: Path) -> FlowLookAnswer:
@@ -575,13 +573,13 @@ def flow(request: FlowLookRequest, _folder: Path) -> FlowLookAnswer:
     begun = time.monotonic()
     first, error = sample(paths)
     flows: dict[str, bool] = {}
-    for seconds in () if error else (min(_LEAST_S_flow, request["sample_s"]), request["sample_s"]):
+    for seconds in () if error else (min(_WATCHED_LEAST_S, request["sample_s"]), request["sample_s"]):
         time.sleep(max(0.0, begun + seconds - time.monotonic()))
         later, error = sample(paths)
         flows = {name: _flows(first.get(name), state) for name, state in later.items()}
         if error or (len(flows) == len(paths) and all(flows.values())):
             break
-    return {"unit": _unit_flow(), "api_error": error, "flows": flows, "seconds": round(time.monotonic() - begun, 2)}
+    return {"unit": _unit(), "api_error": error, "flows": flows, "seconds": round(time.monotonic() - begun, 2)}
 
 
 def _flows(before: SampleAnswer | None, now: SampleAnswer) -> bool:
@@ -589,10 +587,3 @@ def _flows(before: SampleAnswer | None, now: SampleAnswer) -> bool:
     if before is None or not (now["available"] and now["online"]):
         return False
     return now["inbound_bytes"] > before["inbound_bytes"] or 0 < now["inbound_bytes"] < before["inbound_bytes"]
-
-
-def _unit_flow() -> str:
-    try:
-        return units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"]
-    except (Failed, KeyError):
-        return "unknown"

@@ -1,8 +1,8 @@
-"""Files on the host: keyed digests, atomic writes, JSON.
+"""Files on the host: digests, atomic writes, JSON, full disks.
 
-What a disk that is full, out of inodes or read-only says: which folder, how much is free, what to do.
+An error of a full disk names the folder, the free space and the next step.
 
-What a host found out since its boot, kept on tmpfs under what it was found out from: no stale answer comes of it.
+What a host found out since its boot is kept on tmpfs, under what it was found out from: no stale answer comes of it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,13 @@ _NEEDED = (*_OURS, Path("/tmp"), Path("/var/log"))  # noqa: S108 (asked how full
 _KIB = 1024
 _LEAST = 64 * _KIB
 """Less than this is no room: a state, a receipt or a manifest would not fit."""
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+NOT_A_FILE = "not-a-file"
+_BLOCK = 1 << 18
+
+_KEPT = 20
 
 
 def words_of(error: Exception) -> str:
@@ -101,12 +108,6 @@ def _existing(folder: Path) -> Path:
 
 def _amount(size: int) -> str:
     return f"{size} bytes" if size < _KIB else f"{size // _KIB} KiB"
-
-
-_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-NOT_A_FILE = "not-a-file"
-_BLOCK = 1 << 18
 
 
 def keyed_digest(key: str, content: bytes) -> str:
@@ -203,9 +204,6 @@ def folder(path: Path, mode: int, group: str = "root") -> None:
     path.mkdir(parents=True, exist_ok=True)
     os.chown(path, 0, grp.getgrnam(group).gr_gid)
     path.chmod(mode)
-
-
-_KEPT = 20
 
 
 def identity(path: Path) -> list[int]:

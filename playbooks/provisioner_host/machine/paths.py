@@ -1,9 +1,8 @@
-"""Where things lie on a host, and what they are called. The names are a contract: docs/design.md, part 4.
+"""Paths and names on a host: a contract (docs/design.md, part 4).
 
-Which of several inventories on a shared centre this program is of: all that is called by it follows from here.
-
-On a host that one inventory has for itself there is no side. A program of a side is this one with another line here
-and in `bundle.py`; the controller makes it (`provisioner/desired/render/templates.py`).
+All that is called by `SIDE` follows from here: which of several inventories on a shared centre this program is of. On a
+host that one inventory has for itself there is no side. A program of a side is this one with another line here and in
+`bundle.py`; the controller makes it (`provisioner/desired/render/templates.py`).
 """
 
 from __future__ import annotations

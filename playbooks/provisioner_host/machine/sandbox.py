@@ -89,7 +89,7 @@ def confined(
 def not_started(said: str) -> str:
     """Why a confined program was never started, from what systemd-run said; empty where it was."""
     line = next((line.strip() for line in said.splitlines() if line.startswith(_NOT_STARTED)), "")
-    if line and units.state() == "enforcing":
+    if line and units.selinux() == "enforcing":
         return f"{line}; SELinux decides on this host: ausearch -m avc -ts recent says what it refused"
     return line
 

@@ -1,6 +1,4 @@
-"""systemd units of ours: their state and what is done with them.
-
-SELinux: whether it is at work, and that our files have the labels that its policy has for their places.
+"""systemd units of ours, and the SELinux labels of our files.
 
 A file that is made in a folder gets the folder's label. One that is linked or moved in from another folder keeps that
 of where it was made, and a unit that systemd may not read is one that does not start.
@@ -26,8 +24,15 @@ if TYPE_CHECKING:
 _ENFORCE = Path("/sys/fs/selinux/enforce")
 _RESTORECON = "restorecon"
 
+_SHOWN = "Id,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,DropInPaths,MainPID"
+# What systemd takes before /etc/systemd/system: a unit's whole file there overrides ours.
+_BEFORE_OURS = ("/etc/systemd/system.control/", "/run/systemd/")
+_OUR_NAMES = f"{OURS}-"
+# MediaMTX ends itself in a fraction of it; systemd would wait for one that hangs a minute and a half.
+_ENDS_ITSELF_S = 10.0
 
-def state() -> SelinuxState:
+
+def selinux() -> SelinuxState:
     """Whether SELinux decides on this host, only notes what it would refuse, or is off."""
     try:
         return "enforcing" if _ENFORCE.read_text(encoding="ascii").strip() == "1" else "permissive"
@@ -35,13 +40,13 @@ def state() -> SelinuxState:
         return "off"
 
 
-def restore(places: Iterable[Path]) -> None:
+def relabel(places: Iterable[Path]) -> None:
     """Set labels of files, and of all below folders, to those of their places; where SELinux is off nothing is done.
 
     Raises:
         Failed: labels cannot be given, and SELinux decides by them.
     """
-    now = state()
+    now = selinux()
     there = [str(place) for place in places if place.exists()]
     if now == "off" or not there:
         return
@@ -50,14 +55,6 @@ def restore(places: Iterable[Path]) -> None:
             raise Failed(f"SELinux decides on this host, and {_RESTORECON} is missing: install policycoreutils")
         return
     run([_RESTORECON, "-R", *there], check=now == "enforcing")
-
-
-_SHOWN = "Id,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,DropInPaths,MainPID"
-# What systemd takes before /etc/systemd/system: a unit's whole file there overrides ours.
-_BEFORE_OURS = ("/etc/systemd/system.control/", "/run/systemd/")
-_OUR_NAMES = f"{OURS}-"
-# MediaMTX ends itself in a fraction of it; systemd would wait for one that hangs a minute and a half.
-_ENDS_ITSELF_S = 10.0
 
 
 def states(names: Iterable[str]) -> dict[str, UnitAnswer]:

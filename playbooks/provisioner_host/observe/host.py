@@ -52,7 +52,7 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
         "armed": dead_man.armed(),
         "generations": last_good.generations(),
         "owner": keys.mark(),
-        "epoch": leases.number(),
+        "epoch": leases.epoch_number(),
         "keys": {p.name: p.exists() for p in (paths.WG_KEY, paths.API_PASSWORD, paths.PROBE_PASSWORD, paths.IDENTITY)},
         "firewall": {"present": False, "differences": []},
         "trust": files.read_json(paths.TRUST_FILE),

@@ -1,6 +1,6 @@
-"""What machine this is: its system, its architecture, what it lacks, and who else guards it.
+"""This machine: its system, its lacks, and what is around ours.
 
-What of this machine a change would meet: its way out, and who has the ports that ours need.
+Around ours are firewalls of others, the way out, and whoever has the ports that ours need.
 """
 
 from __future__ import annotations
@@ -42,6 +42,27 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # What rules of others are known by: a table of firewalld's own, a chain of ufw's.
 _OF_OTHERS = {"firewalld": ("table", "firewalld"), "ufw": ("chain", "ufw-user-input")}
 
+_MOST_PORTS = 20
+# States of sockets in the kernel's lists: one that waits for connections, and one of UDP that takes what comes.
+_LISTENING = {"tcp": "0A", "udp": "07"}
+_ANY, _ANY_6 = "00000000", "0" * 32
+# As the kernel writes it, byte for byte from the last one.
+_LOOPBACK, _LOOPBACK_6 = "0100007F", f"{'0' * 24}01000000"
+_FIELDS = 8
+
+
+class Socket(NamedTuple):
+    """A socket that waits for others.
+
+    Attributes:
+        address: as the kernel writes it.
+        user: the number of the user whose it is.
+    """
+
+    address: str
+    port: int
+    user: int
+
 
 def machine() -> MachineAnswer:
     """What this machine is."""
@@ -52,7 +73,7 @@ def machine() -> MachineAnswer:
         "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
         "os": _system(),
         "ssh_peer": lockout.connection_peer(),
-        "selinux": units.state(),
+        "selinux": units.selinux(),
     }
 
 
@@ -133,28 +154,6 @@ def firewalls_in(listed: str) -> list[str]:
     except (ValueError, KeyError, TypeError):
         return []
     return sorted(name for name, mark in _OF_OTHERS.items() if mark in names)
-
-
-_MOST_PORTS = 20
-# States of sockets in the kernel's lists: one that waits for connections, and one of UDP that takes what comes.
-_LISTENING = {"tcp": "0A", "udp": "07"}
-_ANY, _ANY_6 = "00000000", "0" * 32
-# As the kernel writes it, byte for byte from the last one.
-_LOOPBACK, _LOOPBACK_6 = "0100007F", f"{'0' * 24}01000000"
-_FIELDS = 8
-
-
-class Socket(NamedTuple):
-    """A socket that waits for others.
-
-    Attributes:
-        address: as the kernel writes it.
-        user: the number of the user whose it is.
-    """
-
-    address: str
-    port: int
-    user: int
 
 
 def way_out() -> WayOutAnswer | None:

@@ -1,10 +1,9 @@
-"""What a device is asked about itself by ONVIF, and what its answers say. Pure.
+"""The ONVIF messages: requests, one exchange by HTTP, and answers.
 
 ONVIF is SOAP over HTTP (Core Specification; the services `device` and `media`, version 1.0). Five requests are all that
-is needed, so that they are written out, and answers are taken apart element by element: no DTD, no entity, nothing
-fetched, and everything bounded. What comes of an answer are short printable words and whole numbers.
-
-One request to a device by HTTP, and its answer: bounded in bytes and in time, whatever the device does.
+is needed, so that they are written out. An exchange is bounded in bytes and in time, whatever the device does. Answers
+are taken apart element by element: no DTD, no entity, nothing fetched, and everything bounded. What comes of an answer
+are short printable words and whole numbers.
 """
 
 from __future__ import annotations
@@ -28,6 +27,29 @@ _LONGEST_HEAD = 16 * 1024
 _LONGEST_SIZE = 128
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r?\n|$)")
 
+DEVICE_PATH = "/onvif/device_service"
+MEDIA_PATH = "/onvif/Media"
+LONGEST_WORD = 100
+MOST_PROFILES = 512
+
+_DEVICE, _MEDIA = "http://www.onvif.org/ver10/device/wsdl", "http://www.onvif.org/ver10/media/wsdl"
+TIME = f'<GetSystemDateAndTime xmlns="{_DEVICE}"/>'
+INFORMATION = f'<GetDeviceInformation xmlns="{_DEVICE}"/>'
+CAPABILITIES = f'<GetCapabilities xmlns="{_DEVICE}"><Category>Media</Category></GetCapabilities>'
+PROFILES = f'<GetProfiles xmlns="{_MEDIA}"/>'
+
+_SECURITY = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+_UTILITY = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
+_TOKEN = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordDigest"  # noqa: S105
+_NONCE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary"
+
+_DEEPEST, _MOST_ELEMENTS, _LONGEST_TEXT = 32, 20_000, 400
+_EARLIEST_YEAR, _LATEST_YEAR = 1970, 2200
+_LARGEST = 65_535
+_REFUSED = re.compile(r"not\s*authori[sz]ed|failed\s*authentication|unauthori[sz]ed|invalid\s*security", re.IGNORECASE)
+# No `@`, no `..`, nothing that an HTTP request line takes for its end: what a device names is a path on itself.
+_PLACE = re.compile(r"https?://[^/?#\s]{1,255}(/[A-Za-z0-9._~/-]{1,200}(?:\?[A-Za-z0-9._~=&-]{1,100})?)")
+
 
 class Silent(Exception):  # noqa: N818 (it reads as what is so)
     """A device did not answer: why, in our own words."""
@@ -43,6 +65,46 @@ class Reply(NamedTuple):
     status: int
     body: bytes
     challenge: Challenge | None = None
+
+
+class Unreadable(Exception):  # noqa: N818 (it reads as what is so)
+    """An answer is no SOAP, or another one than was asked for."""
+
+
+class RefusedLogin(Exception):  # noqa: N818 (it reads as what is so)
+    """An answer says that whoever asks has to log in, or that the login is not taken."""
+
+
+class Element(NamedTuple):
+    """An element of an answer: the local names from the envelope down to it, its attributes, and its text."""
+
+    place: tuple[str, ...]
+    attributes: dict[str, str]
+    text: str
+
+
+class MediaProfile(NamedTuple):
+    """A media profile; `width` and `height` are 0 where it has no picture, or does not say."""
+
+    token: str
+    name: str
+    width: int
+    height: int
+
+
+class Nameplate(NamedTuple):
+    """What a device says of itself; empty where it says nothing of it."""
+
+    model: str
+    serial: str
+    firmware: str
+
+
+class DeviceTime(NamedTuple):
+    """A device's clock, in seconds since 1970: UTC, and what it shows people; None where it does not say."""
+
+    utc: int | None
+    shown: int | None
 
 
 def post(place: tuple[str, int], path: str, body: bytes, until: float, authorization: str = "") -> Reply:
@@ -168,70 +230,6 @@ def _unchunked(body: bytes) -> bytes:
         parts.append(body[at : at + length])
         at += length + 2
     return b"".join(parts)
-
-
-DEVICE_PATH = "/onvif/device_service"
-MEDIA_PATH = "/onvif/Media"
-LONGEST_WORD = 100
-MOST_PROFILES = 512
-
-_DEVICE, _MEDIA = "http://www.onvif.org/ver10/device/wsdl", "http://www.onvif.org/ver10/media/wsdl"
-TIME = f'<GetSystemDateAndTime xmlns="{_DEVICE}"/>'
-INFORMATION = f'<GetDeviceInformation xmlns="{_DEVICE}"/>'
-CAPABILITIES = f'<GetCapabilities xmlns="{_DEVICE}"><Category>Media</Category></GetCapabilities>'
-PROFILES = f'<GetProfiles xmlns="{_MEDIA}"/>'
-
-_SECURITY = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
-_UTILITY = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
-_TOKEN = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordDigest"  # noqa: S105
-_NONCE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary"
-
-_DEEPEST, _MOST_ELEMENTS, _LONGEST_TEXT = 32, 20_000, 400
-_EARLIEST_YEAR, _LATEST_YEAR = 1970, 2200
-_LARGEST = 65_535
-_REFUSED = re.compile(r"not\s*authori[sz]ed|failed\s*authentication|unauthori[sz]ed|invalid\s*security", re.IGNORECASE)
-# No `@`, no `..`, nothing that an HTTP request line takes for its end: what a device names is a path on itself.
-_PLACE = re.compile(r"https?://[^/?#\s]{1,255}(/[A-Za-z0-9._~/-]{1,200}(?:\?[A-Za-z0-9._~=&-]{1,100})?)")
-
-
-class Unreadable(Exception):  # noqa: N818 (it reads as what is so)
-    """An answer is no SOAP, or another one than was asked for."""
-
-
-class RefusedLogin(Exception):  # noqa: N818 (it reads as what is so)
-    """An answer says that whoever asks has to log in, or that the login is not taken."""
-
-
-class Element(NamedTuple):
-    """An element of an answer: the local names from the envelope down to it, its attributes, and its text."""
-
-    place: tuple[str, ...]
-    attributes: dict[str, str]
-    text: str
-
-
-class MediaProfile(NamedTuple):
-    """A media profile; `width` and `height` are 0 where it has no picture, or does not say."""
-
-    token: str
-    name: str
-    width: int
-    height: int
-
-
-class Nameplate(NamedTuple):
-    """What a device says of itself; empty where it says nothing of it."""
-
-    model: str
-    serial: str
-    firmware: str
-
-
-class DeviceTime(NamedTuple):
-    """A device's clock, in seconds since 1970: UTC, and what it shows people; None where it does not say."""
-
-    utc: int | None
-    shown: int | None
 
 
 # --- requests -------------------------------------------------------------------------------------

@@ -1,10 +1,9 @@
-"""Paths whose camera refuses its login: each stays in MediaMTX's file as a comment, and nobody asks the camera again.
+"""Quarantine of paths whose camera refuses its login.
 
-The file itself is the record: a path is in it or out of it in one write, whatever happens to this host. The line that
-is out keeps its place and says since when. Plans compare the whole file, as it would be without the marks. A login is
-one device's: both streams of a camera and all channels of a recorder go out together, but for those that flow.
-
-How often a device has refused its login, out of MediaMTX's log. Pure.
+Each path stays in MediaMTX's file as a comment, so that the camera is not asked again. The file itself is the record: a
+path is in it or out of it in one write, whatever happens to this host. The line that is out keeps its place and says
+since when. Plans compare the whole file, as it would be without the marks. A login is one device's: both streams of a
+camera and all channels of a recorder go out together, but for those that flow. Refusals are counted by MediaMTX's log.
 """
 
 from __future__ import annotations
@@ -35,6 +34,16 @@ _RTSP = "554"
 Refused = Mapping[str, str]
 """Logins that their devices refuse, each with since when."""
 
+MOST_REFUSALS = 2
+"""So many in a row, and the device is asked no more: the third try is on its way before MediaMTX has read its file."""
+
+# The path's name is MediaMTX's own and comes first: whatever a camera says comes after it, and is matched from its
+# beginning, so that no camera speaks for another one or of another answer.
+_REFUSED = re.compile(r"\[path (\S+)\] \[RTSP source\] bad status code: 40[13](?: |$)")
+_TAKEN = re.compile(r"\[path (\S+)\] stream is available\b")
+_MARKS = ("bad status code: 40", "stream is available")
+_LONGEST = 4096
+
 
 class PathLine(NamedTuple):
     """A path's line in MediaMTX's file.
@@ -50,6 +59,13 @@ class PathLine(NamedTuple):
     login: str
     since: str
     on_demand: bool
+
+
+class Heard(NamedTuple):
+    """What a line says of a path: its device refused the login, or took it."""
+
+    path: str
+    refused: bool
 
 
 def lines_in(text: str) -> Iterator[PathLine]:
@@ -218,24 +234,6 @@ def live_sentinel(expected: str) -> str:
     """The sentinel that MediaMTX shows where its file, as a whole, has this one."""
     live = live_file()
     return sentinel_in(live) if expected and sentinel_in(whole(live)) == expected else expected
-
-
-MOST_REFUSALS = 2
-"""So many in a row, and the device is asked no more: the third try is on its way before MediaMTX has read its file."""
-
-# The path's name is MediaMTX's own and comes first: whatever a camera says comes after it, and is matched from its
-# beginning, so that no camera speaks for another one or of another answer.
-_REFUSED = re.compile(r"\[path (\S+)\] \[RTSP source\] bad status code: 40[13](?: |$)")
-_TAKEN = re.compile(r"\[path (\S+)\] stream is available\b")
-_MARKS = ("bad status code: 40", "stream is available")
-_LONGEST = 4096
-
-
-class Heard(NamedTuple):
-    """What a line says of a path: its device refused the login, or took it."""
-
-    path: str
-    refused: bool
 
 
 def heard_in(line: str) -> Heard | None:

@@ -18,7 +18,7 @@ from provisioner_host.machine import sandbox
 from provisioner_host.machine.files import canonical, keyed_digest
 from provisioner_host.machine.namespace import Scratch, scratch
 from provisioner_host.machine.paths import API_PASSWORD, API_PORT, MEDIAMTX_FILE, SENTINEL_PREFIX, UNIT_MEDIAMTX
-from provisioner_host.machine.shell import PATH, Failed, scrub
+from provisioner_host.machine.shell import PATH, Failed, run, scrub
 from provisioner_host.machine.stream_logins import without_login
 from provisioner_host.relay.quarantine import whole
 
@@ -299,6 +299,16 @@ def gap_left(file: Path | None = None) -> float:
 def wait_for_gap(file: Path | None = None) -> None:
     """Wait until the relay will see the next write of its file, or of its certificate."""
     time.sleep(gap_left(file))
+
+
+def log(since_s: float) -> str:
+    """What MediaMTX wrote to its log within so many seconds, an entry a line; empty where it cannot be read."""
+    unit = UNIT_MEDIAMTX.removesuffix(".service")
+    try:
+        said = run(["journalctl", "-u", unit, "-o", "cat", "--no-pager", "-q", f"--since=-{since_s:.0f}s"], check=False)
+    except (Failed, UnicodeDecodeError):
+        return ""
+    return said.stdout
 
 
 # --- trying a file --------------------------------------------------------------------------------

@@ -1,11 +1,10 @@
-"""Sessions at the relay that nobody may hold any more: MediaMTX itself ends none when its users change (1.20.1).
+"""Sessions at the relay: revoked ones ended, and who pushes (MediaMTX 1.20.1).
 
-Whose a session is, is the name that its reader typed: MediaMTX let it in under that name once, and asks no more.
-
-Sites that push to this relay: whose sessions there are, and from where somebody was refused (MediaMTX 1.20.1).
+MediaMTX itself ends no session when its users change. A session is its user's by the name that its reader typed:
+MediaMTX let it in under that name once, and asks no more.
 
 MediaMTX says of a refused publisher no path and no user, only that a session which one address had opened was not let
-in: so what is known of him is the address.
+in: so only the address is known.
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host.machine.paths import UNIT_MEDIAMTX
-from provisioner_host.machine.shell import Failed, run
+from provisioner_host.machine.shell import Failed
 from provisioner_host.relay import relay
 
 if TYPE_CHECKING:
@@ -37,6 +35,10 @@ _ESTABLISHED = "01"
 
 Users = Mapping[str, list[dict[str, Any]]]
 """Entries of `authInternalUsers` by name; MediaMTX takes the first that fits."""
+
+_OPENED = re.compile(r"\[RTSPS\] \[session ([0-9a-f]{8})\] created by (\S+):\d{1,5}")
+_REFUSED = re.compile(r"\[RTSPS\] \[session ([0-9a-f]{8})\] failed to authenticate: ")
+_MOST = 1000
 
 
 def users_in(content: str) -> Users | None:
@@ -145,8 +147,12 @@ def _user(session: dict[str, Any]) -> str:
 
 
 def _address(session: dict[str, Any]) -> str:
-    address = str(session.get("remoteAddr", "")).rpartition(":")[0].strip("[]")
-    return address.removeprefix("::ffff:")
+    return _written(str(session.get("remoteAddr", "")))
+
+
+def _written(place: str) -> str:
+    """The address of `ADDRESS:PORT`; one of IPv4 in IPv6's form is that of IPv4."""
+    return place.rpartition(":")[0].strip("[]").removeprefix("::ffff:")
 
 
 def _sessions(number: int) -> str:
@@ -187,33 +193,19 @@ def _peer(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-_OPENED = re.compile(r"\[RTSPS\] \[session ([0-9a-f]{8})\] created by (\S+):\d{1,5}")
-_REFUSED = re.compile(r"\[RTSPS\] \[session ([0-9a-f]{8})\] failed to authenticate: ")
-_MOST = 1000
-
-
 def seen(since_s: float) -> PublishingAnswer:
     """Who pushes now, and the addresses from which a login was refused within so many seconds."""
-    return {"sessions": _sessions_publishers(), "refused": refused_in(_log(since_s))}
+    return {"sessions": _pushing(), "refused": refused_in(relay.log(since_s))}
 
 
-def _sessions_publishers() -> list[PusherAnswer] | None:
+def _pushing() -> list[PusherAnswer] | None:
     try:
         listed = relay.reader_sessions()
     except (Failed, OSError):
         return None
     pushing = (one for one in listed if one.get("state") == "publish")
-    known = ((str(one.get("path", "")), _address_publishers(str(one.get("remoteAddr", "")))) for one in pushing)
+    known = ((str(one.get("path", "")), _known(str(one.get("remoteAddr", "")))) for one in pushing)
     return [{"path": path, "address": address} for path, address in known if address]
-
-
-def _log(since_s: float) -> str:
-    unit = UNIT_MEDIAMTX.removesuffix(".service")
-    try:
-        said = run(["journalctl", "-u", unit, "-o", "cat", "--no-pager", "-q", f"--since=-{since_s:.0f}s"], check=False)
-    except (Failed, UnicodeDecodeError):
-        return ""
-    return said.stdout
 
 
 def refused_in(text: str) -> dict[str, int]:
@@ -225,7 +217,7 @@ def refused_in(text: str) -> dict[str, int]:
             continue
         message = _message(line)
         if match := _OPENED.fullmatch(message):
-            opened[match[1]] = _address_publishers(f"{match[2]}:0")
+            opened[match[1]] = _known(f"{match[2]}:0")
         elif (match := _REFUSED.match(message)) and opened.get(match[1]):
             refused[opened[match[1]]] += 1
     return dict(sorted(refused.most_common(_MOST)))
@@ -239,10 +231,9 @@ def _message(line: str) -> str:
     return str(entry.get("message", "")) if isinstance(entry, dict) else ""
 
 
-def _address_publishers(place: str) -> str:
+def _known(place: str) -> str:
     """The address of `ADDRESS:PORT`; empty where it is none."""
-    text = place.rpartition(":")[0].strip("[]").removeprefix("::ffff:")
     try:
-        return str(ipaddress.ip_address(text))
+        return str(ipaddress.ip_address(_written(place)))
     except ValueError:
         return ""

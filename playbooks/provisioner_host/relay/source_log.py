@@ -1,8 +1,8 @@
-"""Why a source is down: MediaMTX 1.20 says it in its log only, 1.21 in its Control API as well.
+"""The sources of MediaMTX: why they are down, and their connections.
 
-Where MediaMTX really is connected: it follows a camera's redirect, and its API does not say from where a path comes.
-
-By the kernel's own table of connections, as `ss` prints it. What it means is judged on the controller.
+MediaMTX 1.20 says the cause in its log only, 1.21 in its Control API as well. It follows a camera's redirect, and its
+API does not say from where a path comes: that says the kernel's own table of connections, as `ss` prints it. The
+controller judges what it means.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from provisioner_host.machine.paths import API_PORT, READER_PORTS, TABLE, UNIT_MEDIAMTX, USER
+from provisioner_host.machine.paths import API_PORT, READER_PORTS, TABLE, USER
 from provisioner_host.machine.shell import Failed, run, scrub
 from provisioner_host.machine.stream_logins import forgotten
 from provisioner_host.relay import relay
@@ -38,6 +38,26 @@ _MOMENT_S = 40.0
 _KEPT = 3
 _SHOWN = 300
 
+_SERVED = READER_PORTS | {API_PORT}
+_LINE = re.compile(r"^\d+\s+\d+\s+(?P<local>\S+):(?P<port>\d+)\s+(?P<peer>\S+):(?P<peer_port>\d+)\s(?P<rest>.*)$")
+_UID = re.compile(r"\buid:(\d+)\b")
+_RECEIVED = re.compile(r"\bbytes_received:(\d+)\b")
+# More than any answer before a picture, and less than any picture in a second.
+_PICTURE_BYTES = 8_000
+_NAMED = 10_000
+
+
+class SourceLink(NamedTuple):
+    """A connection that MediaMTX opened, by its two ends."""
+
+    local_port: int
+    address: str
+    port: int
+
+
+Connections = dict[SourceLink, int]
+"""Connections with the bytes that came over each so far."""
+
 
 def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:
     """The last different errors of each path's source, the newest first, without credentials."""
@@ -46,14 +66,9 @@ def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:
 
 def last_words(paths: Iterable[str], since_s: float) -> tuple[dict[str, list[str]], dict[str, int]]:
     """The last different errors of each path's source, and how often each stopped sending while it was connected."""
-    unit = UNIT_MEDIAMTX.removesuffix(".service")
-    try:
-        said = run(["journalctl", "-u", unit, "-o", "cat", "--no-pager", "-q", f"--since=-{since_s:.0f}s"], check=False)
-    except (Failed, UnicodeDecodeError):
-        return {}, {}
-    named = set(paths)
-    sources = relay.sources(named) if "RTSP source" in said.stdout else {}
-    return parse(said.stdout, named, sources), stalls(said.stdout, named, time.time())
+    said, named = relay.log(since_s), set(paths)
+    sources = relay.sources(named) if "RTSP source" in said else {}
+    return errors_in(said, named, sources), stalls(said, named, time.time())
 
 
 def stalls(text: str, paths: set[str], now: float) -> dict[str, int]:
@@ -97,7 +112,7 @@ def errors_of_api(paths: Iterable[str], version: str) -> dict[str, list[str]]:
     return errors
 
 
-def parse(text: str, paths: set[str], sources: Mapping[str, str]) -> dict[str, list[str]]:
+def errors_in(text: str, paths: set[str], sources: Mapping[str, str]) -> dict[str, list[str]]:
     """The errors out of the log's lines, one JSON document a line, without what the paths' sources say of logins.
 
     What is older than a path's last stream is of a failure that is over.
@@ -133,27 +148,6 @@ def _entry(line: str, level: str) -> dict[str, Any]:
     return entry if isinstance(entry, dict) and entry.get("level") == level else {}
 
 
-_SERVED = READER_PORTS | {API_PORT}
-_LINE = re.compile(r"^\d+\s+\d+\s+(?P<local>\S+):(?P<port>\d+)\s+(?P<peer>\S+):(?P<peer_port>\d+)\s(?P<rest>.*)$")
-_UID = re.compile(r"\buid:(\d+)\b")
-_RECEIVED = re.compile(r"\bbytes_received:(\d+)\b")
-# More than any answer before a picture, and less than any picture in a second.
-_PICTURE_BYTES = 8_000
-_NAMED = 10_000
-
-
-class SourceLink(NamedTuple):
-    """A connection that MediaMTX opened, by its two ends."""
-
-    local_port: int
-    address: str
-    port: int
-
-
-Connections = dict[SourceLink, int]
-"""Connections with the bytes that came over each so far."""
-
-
 def connections() -> Connections | None:
     """Every connection that MediaMTX opened and that stands; None where that cannot be said."""
     return _listed([])
@@ -171,10 +165,10 @@ def _listed(chosen: list[str]) -> Connections | None:
         said = run(["ss", "--no-header", "-tneiO", "state", "established", *chosen]).stdout
     except (KeyError, Failed, UnicodeDecodeError):
         return None
-    return parse_source_peers(said, uid)
+    return connections_in(said, uid)
 
 
-def parse_source_peers(said: str, uid: int) -> Connections:
+def connections_in(said: str, uid: int) -> Connections:
     """The connections of a user that are no answers to somebody else's, out of what `ss` prints."""
     opened: Connections = {}
     for line in said.splitlines():

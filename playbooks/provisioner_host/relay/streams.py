@@ -11,6 +11,9 @@ from provisioner_host.machine import files
 from provisioner_host.machine.files import canonical
 from provisioner_host.machine.paths import RUN, STREAMS
 
+# What was observed longer ago says nothing of a stream that has stopped since.
+_MOMENT_S = 4.0
+
 
 def note_streams(listed: list[dict[str, Any]]) -> None:
     """Keep how streams are now, as the host is observed for a plan: a change that follows at once knows which flow."""
@@ -21,6 +24,14 @@ def note_streams(listed: list[dict[str, Any]]) -> None:
         beside = STREAMS.with_name(f".{STREAMS.name}.{os.getpid()}")
         beside.write_bytes(canonical(kept))
         beside.replace(STREAMS)
+
+
+def noted_streams(now: float) -> tuple[float, dict[str, list[Any]]] | None:
+    """How streams were a moment ago, and when that was; None where nothing was kept then."""
+    kept = files.read_json(STREAMS)
+    if not isinstance(kept, dict) or not isinstance(kept.get("at"), float) or not isinstance(kept.get("paths"), dict):
+        return None
+    return (kept["at"], kept["paths"]) if 0 < now - kept["at"] <= _MOMENT_S else None
 
 
 def stream_of(item: dict[str, Any]) -> tuple[str, int]:

@@ -1,1 +1,1 @@
-"""What is kept on this host: leases, saved states, keys, owner. Imports `relay`, `tunnel`, `firewall`."""
+"""State on this host: leases, saved states, keys, owner. Imports `relay`, `tunnel`, `firewall`."""

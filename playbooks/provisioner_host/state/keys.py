@@ -1,14 +1,14 @@
-"""Keys and passwords that are born on the host, root only, and stay there.
+"""Keys of this host, its owner's mark, and sealed boxes.
 
-Whose this host is: the mark of the inventory that manages it, which every other inventory reads and respects.
+Keys and passwords are born here, are root's alone, and stay here. Each inventory reads and respects the mark of the one
+that manages this host.
 
-A sealed box for the tunnel's private key, so that new hardware can have it: made here, opened by the recovery key.
-
+A sealed box holds the tunnel's private key, so that new hardware can have it: made here, opened by the recovery key.
 X25519 (RFC 7748), HKDF-SHA-256 (RFC 5869) and HMAC-SHA-256, in Python's standard library, as hosts have nothing else.
 The box is of a key pair that is drawn for it and forgotten. What HKDF gives is used once: 32 bytes are the pad of the
 32 bytes that are sealed, 32 are the key of the HMAC over all of it, what it belongs to included. The private key of the
 tunnel is never a scalar here: what this arithmetic, which is not of constant time, could tell by its duration is of the
-drawn key alone. The controller opens it by `base/sealed_key.py`.
+drawn key alone. The controller opens it by `base/recovery_key.py`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,14 @@ if TYPE_CHECKING:
 _LOCK_S = 20.0
 _WORD, _PERSON = 64, 120
 _MOST_BESIDE = 20
+
+_SHOWN = 8
+
+_PRIME = 2**255 - 19
+_A24 = 121665
+_SIZE = 32
+BASE_POINT = (9).to_bytes(_SIZE, "little")
+LABEL = b"provisioner:sealed-key:1"
 
 
 def mark() -> dict[str, Any] | None:
@@ -107,9 +115,6 @@ def _write(owner: OwnerToMark, run: str, who: str, *, released: bool = False) ->
     files.write_json(paths.OWNER, document | ({"released": True} if released else {}))
 
 
-_SHOWN = 8
-
-
 def prepare() -> None:
     """Make the users and the folders of ours.
 
@@ -124,7 +129,7 @@ def prepare() -> None:
     files.folder(paths.LIB, 0o755)
     files.folder(paths.STATE, 0o700)
     files.folder(paths.RECEIPTS, 0o700)
-    units.restore((paths.ETC, paths.LIB, paths.STATE))
+    units.relabel((paths.ETC, paths.LIB, paths.STATE))
 
 
 def leave(folder: Path) -> None:
@@ -159,7 +164,7 @@ def make(request: KeysRequest, folder: Path) -> KeysAnswer:
     leave(folder)
     claim_first(request.get("owner"), who=request.get("who", ""))
     files.write(paths.HOST_PROGRAM, (folder / "files/program").read_bytes(), mode=0o755)
-    units.restore((paths.HOST_PROGRAM,))
+    units.relabel((paths.HOST_PROGRAM,))
     if brought or not paths.WG_KEY.exists():
         files.write(paths.WG_KEY, (brought or run(["wg", "genkey"]).stdout).encode(), mode=0o600)
     private_key = paths.WG_KEY.read_text()
@@ -219,13 +224,6 @@ def _hash_of(path: Path) -> str:
         files.write(path, secrets.token_urlsafe(32).encode() + b"\n", mode=0o600)
     digest = hashlib.sha256(path.read_text().strip().encode()).digest()
     return "sha256:" + base64.b64encode(digest).decode()
-
-
-_PRIME = 2**255 - 19
-_A24 = 121665
-_SIZE = 32
-BASE_POINT = (9).to_bytes(_SIZE, "little")
-LABEL = b"provisioner:sealed-key:1"
 
 
 def seal(private_key: str, public_key: str, order: SealOrder) -> SealedKeyAnswer:

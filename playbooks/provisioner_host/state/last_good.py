@@ -139,7 +139,7 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
     attempt(lambda: changed.extend(restore_files(folder, wrong)))
     attempt(second_tunnel.give_back)
     attempt(lambda: relay_changed.append(_restore_relay_file(folder, state)))
-    attempt(lambda: units.restore(Path(saved["path"]) for saved in state["files"]))
+    attempt(lambda: units.relabel(Path(saved["path"]) for saved in state["files"]))
     if live:
         attempt(lambda: _firewall_back(present=state["firewall"]))
         attempt(lambda: _tunnel_back(before))

@@ -1,12 +1,10 @@
-"""The lease: who is changing this host, from the first look to the last word, and for how long that holds.
+"""Leases and epochs: which run may change this host now.
 
-The lock is held while an operation runs; the lease bridges the time between two operations of one run. It
-lies on tmpfs and counts boot time: a jump of the clock moves it not, a reboot ends it, and so does its time
-when the controller died.
+The lock is held while an operation runs; the lease bridges the time between two operations of one run. It lies on tmpfs
+and counts boot time: a jump of the clock moves it not, a reboot ends it, and so does its time when the controller died.
 
-The epoch of this host: each run that begins to change it brings a number, higher than all that were brought before.
-
-Who was taken over from, while his controller hung or his message lay about, has a lower one, and changes nothing here.
+Each run that begins to change this host brings a number, its epoch, higher than all that were brought before. A run
+that was taken over from, while its controller hung or its message lay about, has a lower one, and changes nothing here.
 """
 
 from __future__ import annotations
@@ -115,20 +113,20 @@ def moment() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def held() -> HostEpoch | None:
-    """The last one that was taken; None where there is none, or a damaged one."""
+def last_epoch() -> HostEpoch | None:
+    """The last epoch that was taken; None where there is none, or a damaged one."""
     epoch = files.read_json(paths.EPOCH)
     known = isinstance(epoch, dict) and isinstance(epoch.get("number"), int) and isinstance(epoch.get("run"), str)
     return cast("HostEpoch", epoch) if known else None
 
 
-def number() -> int:
-    """Its number; 0 where there is none."""
-    last = held()
+def epoch_number() -> int:
+    """The number of the last epoch; 0 where there is none."""
+    last = last_epoch()
     return last["number"] if last is not None else 0
 
 
-def refusal(last: HostEpoch | None, run: str, number: int | None) -> str:
+def epoch_refusal(last: HostEpoch | None, run: str, number: int | None) -> str:
     """Why a run may not begin here any more; empty where it may. One that brings no number is of an older controller.
 
     Args:

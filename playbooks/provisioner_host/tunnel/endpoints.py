@@ -1,15 +1,13 @@
-"""Whether gateways at the other end of a tunnel answer: small packets, packets as large as the tunnel's, and refusals.
-
-By ICMP, which both ends let through. A gateway whose package refuses ports that it does not map refuses a question
-that nobody answers as well (a time stamp): so it is known what its silence about a port means. What it means is judged
-on the controller.
-
-Where gateways were seen last: what goes and comes back is called from here at once.
+"""The other ends of a tunnel: their endpoints, and their answers.
 
 A peer that is taken out and put in anew has no endpoint, and its gateway goes on with a session that nobody has any
 more: it makes a new one only when that is two minutes old. So a peer's endpoint is kept when it goes, and given back
 when it comes: then the first packet to one of its cameras makes a handshake. A gateway that is elsewhere by then is not
 reached by that, and comes by itself as before.
+
+Gateways are asked by ICMP, which both ends let through: small packets, and packets as large as the tunnel's. A gateway
+whose package refuses ports that it does not map refuses a question that nobody answers as well (a time stamp): so it is
+known what its silence about a port means. The controller judges what it means.
 """
 
 from __future__ import annotations
@@ -34,6 +32,18 @@ _KEY, _PLACE = "PublicKey = ", "Endpoint = "
 # On tmpfs; what is older leads nowhere: gateways behind carriers' address translation move.
 _KEPT_S = 7 * 86400
 _MOST = 4096
+
+_ECHO_REPLY, _UNREACHABLE, _ECHO, _TIMESTAMP = 0, 3, 8, 13
+_HEADERS = 28
+_SMALL = 56
+_TIMESTAMP_BYTES = 12
+# A lost packet is not an answer that is not given; a gateway's kernel gives a refusal a second to one asker.
+_TRIES = 4
+_PAUSE_S = 0.8
+_AT_ONCE = 200
+_NEVER_FRAGMENT = (socket.IPPROTO_IP, 10, 3)  # IP_MTU_DISCOVER, IP_PMTUDISC_PROBE
+_MARK = (socket.SOL_SOCKET, 36)  # SO_MARK
+_SMALL_WORD, _FULL_WORD, _REFUSED_WORD = 1, 2, 3
 
 
 def remember(present: Mapping[str, str], staying: frozenset[str], now: float | None = None) -> dict[str, str]:
@@ -108,19 +118,6 @@ def _read() -> dict[str, tuple[str, float]]:
         for key, one in entries
         if isinstance(one[0], str) and isinstance(one[1], (int, float)) and not set(one[0]) & set(" \t\n")
     }
-
-
-_ECHO_REPLY, _UNREACHABLE, _ECHO, _TIMESTAMP = 0, 3, 8, 13
-_HEADERS = 28
-_SMALL = 56
-_TIMESTAMP_BYTES = 12
-# A lost packet is not an answer that is not given; a gateway's kernel gives a refusal a second to one asker.
-_TRIES = 4
-_PAUSE_S = 0.8
-_AT_ONCE = 200
-_NEVER_FRAGMENT = (socket.IPPROTO_IP, 10, 3)  # IP_MTU_DISCOVER, IP_PMTUDISC_PROBE
-_MARK = (socket.SOL_SOCKET, 36)  # SO_MARK
-_SMALL_WORD, _FULL_WORD, _REFUSED_WORD = 1, 2, 3
 
 
 def answers(addresses: Iterable[str], mtu: int, until: float, mark: int = 0) -> list[GatewayEvidenceAnswer]:

@@ -122,7 +122,7 @@ def test_what_flowed_just_before_a_switch_is_told_and_that_it_was_seen_for_how_l
 def test_what_flowed_since_the_host_was_observed_a_moment_ago_is_told(
     host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, observed_at: float, over_s: float, *, flows: bool
 ) -> None:
-    monkeypatch.setattr(gate, "STREAMS", tmp_path / "streams.json")
+    monkeypatch.setattr(streams, "STREAMS", tmp_path / "streams.json")
     monkeypatch.setattr(streams, "STREAMS", tmp_path / "streams.json")
     monkeypatch.setattr(files, "folder", lambda *_: None)
     clock = iter([observed_at, 101.5, 102.0, 102.2])
@@ -141,7 +141,7 @@ def test_what_flowed_since_the_host_was_observed_a_moment_ago_is_told(
 def test_what_was_kept_of_streams_and_cannot_be_read_says_nothing(
     host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(gate, "STREAMS", tmp_path / "streams.json")
+    monkeypatch.setattr(streams, "STREAMS", tmp_path / "streams.json")
     clock = iter([101.5, 102.0])
     monkeypatch.setattr(time, "time", lambda: next(clock))
     (tmp_path / "streams.json").write_text('{"at": 101.0, "paths": [')

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner_host.firewall import drops as dropped
+from provisioner_host.firewall import drops
 from provisioner_host.look import device_probe, reach
 from provisioner_host.machine.namespace import Scratch, scratch
 from provisioner_host.machine.shell import Failed
@@ -146,8 +146,8 @@ IN = 'iif "wg-prov" ip saddr 100.64.0.5 ip daddr 100.64.0.1 ip protocol tcp tcp 
     ],
 )
 def test_a_trace_names_the_chain_that_drops_and_no_other(lines: list[str], named: str) -> None:
-    drops = dropped.parse([f"trace id a47c6d64 {line}" for line in lines], OWN, 51820)
-    assert [f"{d['table']} {d['chain']}" for d in drops] == ([named] if named else [])
+    seen = drops.parse([f"trace id a47c6d64 {line}" for line in lines], OWN, 51820)
+    assert [f"{d['table']} {d['chain']}" for d in seen] == ([named] if named else [])
 
 
 def test_whose_packet_was_dropped_is_known_by_its_far_end() -> None:
@@ -156,7 +156,7 @@ def test_whose_packet_was_dropped_is_known_by_its_far_end() -> None:
         *(f"trace id a1 inet provisioner_probe back packet: {IN}", "trace id a1 ip f in rule drop (verdict drop)"),
         *(f"trace id a2 inet provisioner_probe out packet: {own}", "trace id a2 ip f out rule drop (verdict drop)"),
     ]
-    first, second = dropped.parse(lines * 2, OWN, 51820)
+    first, second = drops.parse(lines * 2, OWN, 51820)
     assert (first["incoming"], first["tunnel"], first["address"], first["port"]) == (True, False, "100.64.0.5", 10554)
     assert (second["incoming"], second["tunnel"], second["address"]) == (False, True, "198.51.100.7")
 
@@ -168,7 +168,7 @@ _WORDS = st.sampled_from(
 
 @given(st.lists(st.lists(st.one_of(_WORDS, st.text()), max_size=9).map(" ".join), max_size=20))
 def test_whatever_a_trace_says_is_a_few_drops_or_none(lines: list[str]) -> None:
-    for drop in dropped.parse(lines, OWN, 51820):
+    for drop in drops.parse(lines, OWN, 51820):
         assert (drop["family"], drop["table"]) != ("inet", "provisioner_probe")
         assert drop["address"]
 
@@ -273,10 +273,10 @@ table inet corp {{
 )
 def test_a_foreign_table_that_drops_is_named_and_the_probes_own_is_gone(hook: str, rule: str, outcome: str) -> None:
     def look() -> tuple[str, list[str] | None]:
-        with dropped.traced([(SITE, 10999)], 0) as trace:
-            (tried,) = reach.connect_all([(SITE, 10999)], 1.5, dropped.MARK)
-        drops = None if trace.drops is None else [f"{d['table']}/{d['chain']} {d['address']}" for d in trace.drops]
-        return tried["outcome"], drops
+        with drops.traced([(SITE, 10999)], 0) as trace:
+            (tried,) = reach.connect_all([(SITE, 10999)], 1.5, drops.MARK)
+        seen = None if trace.drops is None else [f"{d['table']}/{d['chain']} {d['address']}" for d in trace.drops]
+        return tried["outcome"], seen
 
     with _two_hosts("accept") as (relay, _):
         relay.run(["nft", "-f", "-"], stdin=CORP.format(hook=hook, rule=rule))
@@ -288,7 +288,7 @@ def test_a_foreign_table_that_drops_is_named_and_the_probes_own_is_gone(hook: st
 
 def test_a_look_that_fails_takes_its_table_away_all_the_same() -> None:
     def look() -> None:
-        with dropped.traced([(SITE, 10999)], 51820):
+        with drops.traced([(SITE, 10999)], 51820):
             raise RuntimeError
 
     with _two_hosts("accept") as (relay, _):
@@ -339,7 +339,7 @@ _CAME = '{"level": "INF", "message": "[path hn/a] stream is available and online
     ],
 )
 def test_an_error_from_before_the_last_stream_is_no_reason_now(lines: list[str], errors: list[str] | None) -> None:
-    assert source_log.parse("\n".join(lines), {"hn/a"}, {}).get("hn/a") == errors
+    assert source_log.errors_in("\n".join(lines), {"hn/a"}, {}).get("hn/a") == errors
 
 
 class _Api:

@@ -47,7 +47,7 @@ def test_whoever_may_begin_none_may_that_is_older_and_none_of_the_same_number(
 ) -> None:
     last: Any = None
     for run, number in beginnings:
-        refused = leases.refusal(last, run, number)
+        refused = leases.epoch_refusal(last, run, number)
         may = last is None or number > last["number"] or (number == last["number"] and run == last["run"])
         assert bool(refused) is not may
         if may:
@@ -56,7 +56,7 @@ def test_whoever_may_begin_none_may_that_is_older_and_none_of_the_same_number(
 
 def test_a_run_that_begins_is_remembered_and_an_older_one_is_refused_with_a_receipt(host: Path) -> None:
     assert transaction.begin(change(host, "run-2", 7)) is None
-    held = leases.held()
+    held = leases.last_epoch()
     assert held is not None
     assert (held["number"], held["run"]) == (7, "run-2")
     leases.release("run-2")
@@ -67,7 +67,7 @@ def test_a_run_that_begins_is_remembered_and_an_older_one_is_refused_with_a_rece
     receipt = last_good.receipt_of("run-1")
     assert receipt is not None
     assert (receipt["outcome"], receipt["cause"]) == ("stale", answer["cause"])
-    assert leases.number() == 7
+    assert leases.epoch_number() == 7
     assert leases.holder() is None, "who may not begin holds nothing"
 
 
@@ -84,13 +84,13 @@ def test_a_controller_of_before_brings_none_and_leaves_what_is_there(host: Path)
     assert transaction.begin(change(host, "run-1", 3)) is None
     leases.release("run-1")
     assert transaction.begin(change(host, "run-2", None)) is None
-    assert leases.number() == 3
+    assert leases.epoch_number() == 3
 
 
 @RELAY
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"number": "7", "run": "x"}', '{"number": 7}'])
 def test_what_is_damaged_holds_nobody_back(host: Path, content: str) -> None:
     paths.EPOCH.write_text(content, encoding="utf-8")
-    assert leases.number() == 0
+    assert leases.epoch_number() == 0
     assert transaction.begin(change(host, "run-1", 1)) is None
-    assert leases.number() == 1
+    assert leases.epoch_number() == 1

@@ -73,19 +73,19 @@ def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_whether_selinux_decides_is_read_off_the_kernel(labels: Path, written: str | None, state: str) -> None:
     if written is not None:
         (labels / "enforce").write_text(written)
-    assert units.state() == state
+    assert units.selinux() == state
 
 
 def test_labels_are_given_to_what_is_there_in_one_call(labels: Path) -> None:
     (labels / "enforce").write_text("1")
     (labels / "unit").touch()
-    units.restore([labels / "unit", labels / "gone"])
+    units.relabel([labels / "unit", labels / "gone"])
     assert (labels / "asked").read_text() == f"-R {labels}/unit\n"
 
 
 def test_where_selinux_is_off_nobody_is_asked(labels: Path) -> None:
     (labels / "unit").touch()
-    units.restore([labels / "unit"])
+    units.relabel([labels / "unit"])
     assert not (labels / "asked").exists()
 
 
@@ -98,15 +98,15 @@ def test_labels_that_cannot_be_given_hold_a_change_up_where_selinux_decides(
     (labels / "code").write_text("255")
     if refused:
         with pytest.raises(Failed, match="restorecon"):
-            units.restore([labels / "unit"])
+            units.relabel([labels / "unit"])
     else:
-        units.restore([labels / "unit"])
+        units.relabel([labels / "unit"])
     (labels / "bin/restorecon").unlink()
     if refused:
         with pytest.raises(Failed, match="install policycoreutils"):
-            units.restore([labels / "unit"])
+            units.relabel([labels / "unit"])
     else:
-        units.restore([labels / "unit"])
+        units.relabel([labels / "unit"])
 
 
 # As systemd 257 said it on a Debian 13 whose SELinux let no pipe through the bus.

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner_host.relay import source_log
-from provisioner_host.relay.source_log import SourceLink, evidence, halted_since
-from provisioner_host.relay.source_log import parse_source_peers as parse
+from provisioner_host.relay.source_log import SourceLink, connections_in, evidence, halted_since
 from tests.hostile import CAMERA
 
 UID = 997
@@ -30,7 +29,7 @@ nonsense
 
 
 def test_connections_that_mediamtx_opened_count_and_no_others() -> None:
-    assert parse(PRINTED, UID) == {
+    assert connections_in(PRINTED, UID) == {
         SourceLink(39192, "10.91.0.4", 10554): 123456,
         SourceLink(50003, "::1", 9997): 0,
         SourceLink(50004, "192.0.2.7", 554): 10,
@@ -40,7 +39,7 @@ def test_connections_that_mediamtx_opened_count_and_no_others() -> None:
 @CAMERA
 @given(st.text())
 def test_whatever_is_printed_is_no_error(said: str) -> None:
-    parse(said, UID)
+    connections_in(said, UID)
 
 
 def test_a_connection_brings_a_picture_if_it_is_the_same_and_brings_more_than_words(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provisioner_host.look import deliveries, probe, reach, readers
-from provisioner_host.observe import host as observe
+from provisioner_host.observe import host as observed_host
 from provisioner_host.relay import relay, source_log
 from provisioner_host.wire import ProbeRequest, SampleAnswer
 
@@ -47,7 +47,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     received = iter(range(1000, 10**6, 500))
     monkeypatch.setattr(probe, "_LEAST_S", 0.2)
     monkeypatch.setattr(probe, "sample", lambda paths: ({n: sample_of(next(received)) for n in paths}, ""))
-    monkeypatch.setattr(observe, "observe", lambda *_a: {"facts": "of a host"})
+    monkeypatch.setattr(observed_host, "observe", lambda *_a: {"facts": "of a host"})
     monkeypatch.setattr(probe, "reads_of_relay", lambda *_a: READS)
     monkeypatch.setattr(reach, "live_tunnel", lambda _key: tunnel)
     monkeypatch.setattr(reach, "connect_all", lambda *_a: [])
@@ -72,7 +72,7 @@ def test_facts_reads_and_ports_do_not_wait_for_each_other(monkeypatch: pytest.Mo
 
         return work
 
-    monkeypatch.setattr(observe, "observe", meets({"facts": "of a host"}))
+    monkeypatch.setattr(observed_host, "observe", meets({"facts": "of a host"}))
     monkeypatch.setattr(probe, "reads_of_relay", meets(READS))
     monkeypatch.setattr(reach, "connect_all", meets([]))
     answer = probe.probe(request(), Path())
@@ -99,7 +99,7 @@ def test_failing_facts_leave_the_paths_evidence(monkeypatch: pytest.MonkeyPatch)
     def refuses(*_a: object) -> None:
         raise OSError("rtsp://admin:secret@10.0.0.1/ is no file")
 
-    monkeypatch.setattr(observe, "observe", refuses)
+    monkeypatch.setattr(observed_host, "observe", refuses)
     answer = probe.probe(request(), Path())
     assert answer["facts"] is None
     assert "secret" not in answer["facts_error"]
