@@ -1,6 +1,6 @@
 """Who attacks: the marker of every test in which somebody means harm, and the count of them by attacker.
 
-`docs/threats.md` names each of these tests; `scripts/hostile` counts their cases.
+`docs/internals/threats.md` names each of these tests; `scripts/hostile` counts their cases.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rules and tests of `docs/policy.md`, as they stand in the page."""
+"""The rules and tests of `docs/operate/policy.md`, as they stand in the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from provisioner.inventory.policy_rules.file import RegoFile
 
-PAGE: Final = Path(__file__).parents[1] / "docs/policy.md"
+PAGE: Final = Path(__file__).parents[1] / "docs/operate/policy.md"
 _BLOCK: Final = re.compile(r"^```rego\n(package provisioner\.(\w+)\n.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

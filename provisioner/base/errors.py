@@ -1,6 +1,6 @@
 """Errors with their exit codes, and problems with their places. Pure.
 
-Each branch of the tree has its own exit code (docs/design.md, part 8).
+Each branch of the tree has its own exit code (docs/reference/commands.md).
 
 An exception means "could not do it"; a result means "did it, the answer is no". Every error carries
 one sentence that names the object and the place, and a hint that says what to do next.

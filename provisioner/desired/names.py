@@ -1,8 +1,8 @@
 """Names on hosts, and the names of a rollout's waves. Pure.
 
-Names on a host are as ever, or on a shared centre by whose side they are of. They are a contract: docs/design.md,
-part 4. The host's own program has the same ones (`paths.py` there). This imports nothing, as commands name waves before
-they begin.
+Names on a host are as ever, or on a shared centre by whose side they are of. They are a contract
+(docs/internals/host-program.md). The host's own program has the same ones (`paths.py` there). This imports nothing, as
+commands name waves before they begin.
 """
 
 from __future__ import annotations

@@ -315,7 +315,7 @@ class HostFacts:
 
 
 class ElementSet(StrEnum):
-    """The sets of our table (docs/design.md, part 4).
+    """The sets of our table (docs/internals/host-program.md).
 
     `cameras` and `onvif` hold devices (`address . port`): where a relay may pull from, and what its probe may ask about
     itself. `management`, `management_v6`, `routed` and `publishers` hold networks, `centres` and `relays` addresses

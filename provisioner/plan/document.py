@@ -1,4 +1,4 @@
-"""A plan as its JSON document (docs/plan.md) and its last lines. Pure.
+"""A plan as its JSON document (docs/daily/plan.md) and its last lines. Pure.
 
 No secret is in it. The last lines begin with the worst, each with the next step.
 """

@@ -1,6 +1,6 @@
 """Every code that a problem can have, with what it means and how it is mended; codes never change their meaning.
 
-`docs/problems.md` and the rules in SARIF files are made of this table, and a test holds it against the
+`docs/reference/problems.md` and the rules in SARIF files are made of this table, and a test holds it against the
 code. Codes of single cells of contacts (`phone-…`, `email-…`) have their sentences in `contacts.messages`.
 Imports nothing of ours.
 """

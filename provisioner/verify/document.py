@@ -1,4 +1,4 @@
-"""The JSON document of a verification (docs/design.md, part 8). Pure."""
+"""The JSON document of a verification (docs/reference/json.md). Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Verdicts from one look's evidence; unchecked is `unknown`, never `up`. Pure.
 
-The rules (docs/design.md, part 7):
+The rules (docs/internals/verify.md):
 
 - Every level is judged by itself: passed, failed, or not checked. `level` is the highest one passed with
   all applicable lower ones passed.
@@ -72,7 +72,7 @@ class Level:
     Attributes:
         number: its number in documents; never changes its meaning.
         name: its statement in short, as documents and pages have it.
-        statement: what is true of a path that passed it, in the words of docs/design.md.
+        statement: what is true of a path that passed it, in the words of docs/daily/watching.md.
         check: judges it by itself, from the evidence about one path.
         subject: what it is about.
         at_the_gate: whether the path gate of an apply judges by it as well, from one look at the relay.

@@ -1,6 +1,6 @@
 """Checks of a host, its tunnels, cameras' ports and lossy lines. Pure.
 
-The meaning of a silence rests on facts of WireGuard and of our gateways (docs/design.md, part 7). A gateway refuses
+The meaning of a silence rests on facts of WireGuard and of our gateways (docs/internals/verify.md). A gateway refuses
 tunnel input to unmapped ports (an older one drops it), answers "no route" for a camera that is not on its LAN and "no
 network" if the LAN is gone, and passes a camera's own refusal on. A live peer that gets packets and has none to send
 answers within 10 s.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _EVERYTHING = Limit()
 
-# The names are a contract: docs/design.md, part 4.
+# The names are a contract: docs/internals/host-program.md.
 _RELAY_FILE = "/etc/provisioner/mediamtx.yml"
 
 

@@ -1,4 +1,4 @@
-"""The result of a verification (docs/design.md, part 7). Pure.
+"""The result of a verification (docs/internals/verify.md). Pure.
 
 Parts of a visit overlap, so that their times add up to more than the whole.
 """

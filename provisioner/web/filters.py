@@ -1,7 +1,7 @@
 """What a reader chose: filters, lists, links, and actions for causes. Pure.
 
 Links are relative, so that pages work on a server and as files. An incident is put together from the paths that the
-reader sees. The sentences of actions are those of docs/watching.md.
+reader sees. The sentences of actions are those of docs/daily/watching.md.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class Bundle:
         shutil.copy(HERE / "bundle/install", folder)
         for file in (HERE / "Containerfile", self.source / "LICENSE", self.source / "CHANGELOG.md", self.bill):
             shutil.copy(file, folder)
-        shutil.copy(self.source / "docs/install.md", folder / "INSTALL.md")
+        shutil.copy(self.source / "docs/start/install.md", folder / "INSTALL.md")
         everywhere = fitting_all([wheels for one, wheels in self.wheels.items() if one.libc == OLDEST_LIBC])
         for one, wheels in self.wheels.items():
             own = one.tag if one.libc == OLDEST_LIBC else f"{one.tag}-glibc{one.libc}"

@@ -255,7 +255,7 @@ what a person does next:
   1. sign the sums:   gpg --detach-sign --armor {place}/SHA256SUMS
   2. sign the tag:    git tag --verify {tag}, or where it has no signature: git tag --sign --force {tag} {tag}^{{}}
   3. publish:         git push origin {tag}; upload the whole folder, SHA256SUMS.asc too
-  4. try it:          install one of each as docs/install.md says, with the sums checked"""
+  4. try it:          install one of each as docs/start/install.md says, with the sums checked"""
 
 
 if __name__ == "__main__":

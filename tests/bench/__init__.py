@@ -1,1 +1,1 @@
-"""Measurements, not tests: what large inventories and applies cost on this machine (docs/bench.md)."""
+"""Measurements, not tests: what large inventories and applies cost on this machine (docs/internals/bench.md)."""

@@ -1,6 +1,6 @@
 """The first hour, on hosts on which nothing of ours is: from an empty folder to a picture at the centre.
 
-The commands are those of docs/first-inventory.md, typed at a terminal, each as the one before it told.
+The commands are those of docs/start/first-inventory.md, typed at a terminal, each as the one before it told.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def test_from_an_empty_folder_to_the_first_picture(bare: tuple[Lab, Path], engin
 
 
 def a_days_work(lab: Lab, desk: Desk) -> None:
-    """A camera's password changes, as docs/daily-work.md has it: on the device, in the vault, on the relay."""
+    """A camera's password changes, as docs/daily/daily-work.md has it: on the device, in the vault, on the relay."""
     begun, before = time.monotonic(), len(desk.typed)
     changed = "another-canary-password"
     lab.camera(CAMERA.id).change_password(changed)

@@ -191,7 +191,7 @@ def test_the_image_is_at_work(loaded: str, shared: Path, deployment: Deployment)
 
 
 class NodeInImage(NodeOfTheLab):
-    """The node out of the image, as docs/nodes.md has it: shut in, as a user who is not root, with a volume."""
+    """The node out of the image, as docs/operate/nodes.md has it: shut in, as a user who is not root, with a volume."""
 
     def __init__(self, place: NodePlace, tag: str) -> None:
         super().__init__(place)
@@ -322,7 +322,7 @@ def test_the_debian_package_and_its_agent_are_at_work(
 
 
 def configure(call: Shell, shared: Path) -> None:
-    """Lay the agent's files as docs/agent.md says."""
+    """Lay the agent's files as docs/operate/agent.md says."""
     text = 'inventory = "lab"\nremote = "/srv/inventory.git"\nsigners = "allowed-signers"\nremote_every = 5\n'
     (shared / "agent.toml").write_text(text, encoding="utf-8")
     (shared / "allowed-signers").write_text(f"merger {public_line('merger', 'ed25519')}\n", encoding="utf-8")

@@ -202,7 +202,7 @@ def after(now: Situation, step: AgentStep) -> Situation:
 
 
 def test_each_refusal_and_each_wait_has_its_cause() -> None:
-    """The table of docs/agent.md, by example."""
+    """The table of docs/operate/agent.md, by example."""
     one = {"relay-a": HostDrift(frozenset({Impact.PATH}))}
     free = Objection("freeze", "until Monday", "freeze=1")
     raised = Objection("viewers", "21 viewers would be cut", "viewers=21")

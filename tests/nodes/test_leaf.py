@@ -1,4 +1,4 @@
-"""A broker in a carrier's own network that dials out to the one of the controller, as docs/scale.md has the two files.
+"""A broker in a carrier's own network that dials out to the controller's (docs/operate/scale.md has both files).
 
 Its owner may do with it what he likes: what gets through is what his certificate allows at the other one.
 """
@@ -27,7 +27,7 @@ from tests.nodes.broker import PACE, BrokerServer
 from tests.nodes.carrying import CountingHosts, call_of, host_of, node_at_work
 from tests.nodes.test_hostile_broker import PUBLISHED, SUBSCRIBED, WAIT_S
 
-PAGE: Final = Path(__file__).parents[2] / "docs/scale.md"
+PAGE: Final = Path(__file__).parents[2] / "docs/operate/scale.md"
 _PORT: Final = 7422
 _OF_HUB, _OF_LEAF = "/etc/provisioner-broker/", "/etc/provisioner-broker/hub/"
 

@@ -14,7 +14,7 @@ from tests.pictures.rates import Figures, figures, judge_all, page, together
 
 
 def main() -> int:
-    """Print the tables of docs/picture.md."""
+    """Print the tables of docs/reference/picture.md."""
     parser = argparse.ArgumentParser(prog="scripts/picture-rates", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="another one gives other cameras and nights (1)")
     parser.add_argument("--cameras", type=int, default=24, metavar="N", help="how many cameras (24)")

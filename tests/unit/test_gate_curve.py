@@ -23,7 +23,7 @@ def test_a_sample_of_the_curve_keeps_the_promise() -> None:
 
 def test_the_page_has_the_table_that_the_script_prints() -> None:
     printed = table(Cell(size, rate, 1, 1, 1, 1) for size in SIZES for rate in RATES)
-    page = text_of("docs/apply.md").splitlines()
+    page = text_of("docs/daily/apply.md").splitlines()
     begin = page.index(printed[0])
     rows = page[begin : begin + len(printed)]
     shape = [re.sub(_CELL, "", row) for row in printed]

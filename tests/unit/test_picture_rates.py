@@ -91,7 +91,7 @@ def test_the_same_seed_sends_the_same_bytes_and_another_one_others() -> None:
 
 
 def test_the_page_has_the_tables_that_are_stored(stored: Any) -> None:
-    lines = text_of("docs/picture.md").splitlines()
+    lines = text_of("docs/reference/picture.md").splitlines()
     printed = page(stored)
     begin = lines.index(printed[0])
     assert lines[begin : begin + len(printed)] == printed

@@ -14,7 +14,7 @@ from tests.lab.seeded.page import page
 from tests.lab.seeded.table import last_lines, wrongs
 from tests.unit.docs.pages import ROOT, text_of
 
-PAGE = ROOT / "docs/verdicts.md"
+PAGE = ROOT / "docs/reference/verdicts.md"
 _FAULT = Fault(
     "a fault",
     "camera kcl-bg-001/cam-01",
@@ -70,7 +70,7 @@ def test_the_page_has_what_is_stored(request: pytest.FixtureRequest) -> None:
     written = page(read(stored("real")), read(stored("standin")))
     if request.config.getoption("--update-golden"):
         PAGE.write_text(written, encoding="utf-8")
-    assert text_of("docs/verdicts.md") == written, "run pytest --update-golden and read the diff"
+    assert text_of("docs/reference/verdicts.md") == written, "run pytest --update-golden and read the diff"
 
 
 def test_what_is_stored_is_read_back() -> None:

@@ -1,4 +1,4 @@
-"""Paths and names on a host: a contract (docs/design.md, part 4).
+"""Paths and names on a host: a contract (docs/internals/host-program.md).
 
 All that is called by `SIDE` follows from here: which of several inventories on a shared centre this program is of. On a
 host that one inventory has for itself there is no side. A program of a side is this one with another line here and in

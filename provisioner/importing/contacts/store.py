@@ -1,4 +1,4 @@
-"""The files `contacts/<province>.yml`, always encrypted on a disk (docs/contacts.md).
+"""The files `contacts/<province>.yml`, always encrypted on a disk (docs/daily/contacts.md).
 
 A province's contacts open with its own password, and no other province's.
 """

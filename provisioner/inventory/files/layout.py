@@ -1,6 +1,6 @@
 """Files of an inventory's folder, and places of values in one.
 
-The files are those of docs/design.md, part 3. A problem names one place, and most places are near a file's head:
+The files are those of docs/start/first-inventory.md. A problem names one place, and most places are near a file's head:
 reading stops there. Only if many places of one file are wanted, the file is read as a whole, once.
 """
 

@@ -1,7 +1,7 @@
 """The encrypted half of an inventory: logins, and keys of `keys init`.
 
 A problem here has a place, and never a value or an unknown key: either may be a mistyped password
-(docs/design.md, part 3).
+(docs/internals/inventory.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The inventory as typed, frozen values (docs/design.md, part 3).
+"""The inventory as typed, frozen values (docs/internals/inventory.md).
 
 Unknown keys are errors; numbers are never taken from texts nor texts from numbers. What one file can
 prove about itself is checked here; what needs two objects is in `rules`.

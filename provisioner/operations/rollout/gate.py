@@ -1,6 +1,6 @@
 """The path gate: whether a host is as good after its change as it was before. Pure.
 
-The rules (docs/apply.md):
+The rules (docs/daily/apply.md):
 
 - What the plan names is read before and after: a path that gave a decoded key frame before has to give one after, and
   at the end of the watch still. One that gave none before decides nothing, unless it is required by name.

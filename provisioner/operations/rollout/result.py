@@ -207,7 +207,7 @@ def outcome_of(results: Sequence[HostResult]) -> str:
 
 
 def exit_code(results: Sequence[HostResult], *others: int) -> int:
-    """The exit code for all hosts and for what else went wrong: the worst cause decides (docs/design.md, part 8).
+    """The exit code for all hosts and for what else went wrong: the worst cause decides (docs/reference/commands.md).
 
     Hosts that were held back, or returned, because another one failed add nothing to that one's code.
     """

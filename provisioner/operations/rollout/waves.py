@@ -1,6 +1,6 @@
 """A rollout in waves: order, begin, confirmation. An effect stage.
 
-One canary a carrier comes first, then 10 %, 50 %, the rest. The rules (docs/apply.md):
+One canary a carrier comes first, then 10 %, 50 %, the rest. The rules (docs/daily/apply.md):
 
 - Waves are confirmed in their order: no host is while one of an earlier wave is on its way.
 - A wave begins once the one before is through. Where nobody notices the plan, or a return from it, it begins already

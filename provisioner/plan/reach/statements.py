@@ -149,7 +149,7 @@ BUILT_IN: Final = (
     _deny("api-is-root-s", ["relays"], ["relays"], [Service.API], [Program.RELAY, Program.PROBE]),
     _deny("nobody-scans-sites", ["relays"], ["sites"], [Service.OTHER]),
 )
-"""What holds whatever an inventory says: no plan may break it. Docs: docs/reachability.md."""
+"""What holds whatever an inventory says: no plan may break it. Docs: docs/operate/reachability.md."""
 
 
 class Origin(StrEnum):

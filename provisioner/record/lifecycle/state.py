@@ -21,7 +21,7 @@ Since = datetime | date | None
 
 
 class FacilityState(StrEnum):
-    """Where a facility stands, from registration to closing (docs/lifecycle.md)."""
+    """Where a facility stands, from registration to closing (docs/daily/lifecycle.md)."""
 
     REGISTERED = "registered"
     CONTACT_CONFIRMED = "contact_confirmed"

@@ -1,4 +1,4 @@
-"""A record that is saved while it is in use and brought back, by the commands of docs/record.md."""
+"""A record that is saved while it is in use and brought back, by the commands of docs/operate/record.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from provisioner.record.place import VARIABLE, StatePlace
 from tests.postgresql import PostgresServer, server_programs
 from tests.recorded import RecordingController, recording_controller
 
-PAGE = Path(__file__).parents[3] / "docs/record.md"
+PAGE = Path(__file__).parents[3] / "docs/operate/record.md"
 APPLY = ("apply", "--yes", "--allow", "trust=9")
 RELAY = "relay-viettel-1"
 

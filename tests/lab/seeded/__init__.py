@@ -1,1 +1,1 @@
-"""Faults that are seeded in the lab, and what `verify` says of each: the table of docs/verdicts.md."""
+"""Faults that are seeded in the lab, and what `verify` says of each: the table of docs/reference/verdicts.md."""

@@ -1,4 +1,4 @@
-"""Seed faults in a lab and print the table of docs/verdicts.md: `scripts/seeded`."""
+"""Seed faults in a lab and print the table of docs/reference/verdicts.md: `scripts/seeded`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def chosen(engine: str, only: list[str]) -> tuple[Fault, ...]:
     """The faults that are to be seeded."""
     names = {fault.name for fault in FAULTS}
     if unknown := sorted(set(only) - names):
-        sys.exit(f"no such fault: {', '.join(unknown)}; the first column of docs/verdicts.md names them")
+        sys.exit(f"no such fault: {', '.join(unknown)}; the first column of docs/reference/verdicts.md names them")
     possible = [fault for fault in FAULTS if engine == "real" or not fault.real_only]
     return tuple(fault for fault in possible if not only or fault.name in only)
 

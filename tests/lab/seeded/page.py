@@ -1,4 +1,4 @@
-"""The page docs/verdicts.md, made from what is stored."""
+"""The page docs/reference/verdicts.md, made from what is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of docs/verdicts.md, what is wrong in it, and its last lines. Pure."""
+"""The table of docs/reference/verdicts.md, what is wrong in it, and its last lines. Pure."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from provisioner.record.lifecycle.state import FacilityState
 from provisioner.verify.result import Cause, Verdict
 from tests.catalogue import ELSEWHERE, PACKAGE, catalogue, msgids, renewed, words
 
-PAGE = Path(__file__).parents[3] / "docs/language.md"
+PAGE = Path(__file__).parents[3] / "docs/reference/language.md"
 VI = translator(Language.VI)
 # Verbs that agree with a number: Vietnamese has none of that.
 _VERBS = ("are", "were")

@@ -323,7 +323,7 @@ def test_an_inventory_that_is_none_is_told(tmp_path: Path, nights: Nights) -> No
 
 
 def test_the_page_shows_what_is_printed(nights: Nights) -> None:
-    (fence,) = [one for one in fences(text_of("docs/availability.md")) if one.language == "console"]
+    (fence,) = [one for one in fences(text_of("docs/daily/availability.md")) if one.language == "console"]
     nights.agree("{ percent: 99.0, carriers: { viettel: 99.5 } }")
     command, *printed = fence.lines
     code, out, _ = nights(*command.removeprefix("$ provisioner availability ").split())

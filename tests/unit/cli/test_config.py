@@ -182,7 +182,7 @@ def test_what_is_set_and_where_is_shown(home: Home, tmp_path: Path, capsys: pyte
 
 
 def test_the_page_has_every_setting_and_its_file_is_one(home: Home) -> None:
-    written = section(text_of("docs/reference.md"), "Configuration file")
+    written = section(text_of("docs/reference/commands.md"), "Configuration file")
     rows = re.findall(r"^\| `(\w+)`[^|]*\| `(\w+)` \|$", written, re.MULTILINE)
     assert rows == [(name, setting.variable) for name, setting in SETTINGS.items()]
     [file] = [fence for fence in fences(written) if fence.language == "toml"]

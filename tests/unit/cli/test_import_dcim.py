@@ -450,7 +450,7 @@ def test_a_mapping_that_is_not_in_order_is_told_of_by_place_and_nobody_is_asked(
 
 
 def test_the_mapping_of_the_page_is_in_order(tmp_path: Path) -> None:
-    (block,) = (fence for fence in fences(text_of("docs/import.md")) if fence.language == "yaml")
+    (block,) = (fence for fence in fences(text_of("docs/daily/import.md")) if fence.language == "yaml")
     file = tmp_path / "mapping.yml"
     file.write_text("\n".join(block.lines), encoding="utf-8")
     mapping = read_mapping(file)

@@ -12,7 +12,7 @@ from provisioner.cli.main import run
 from provisioner.cli.schemas import DOCUMENTS, document_schema
 from provisioner.inventory.explanation.schema import KINDS, schema_of
 
-EDITORS = (Path(__file__).parents[3] / "docs/editors.md").read_text(encoding="utf-8")
+EDITORS = (Path(__file__).parents[3] / "docs/start/editors.md").read_text(encoding="utf-8")
 
 
 def test_a_kind_is_printed_as_json_whatever_the_output(capsys: pytest.CaptureFixture[str]) -> None:

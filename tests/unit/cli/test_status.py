@@ -38,7 +38,7 @@ from tests import histories
 from tests.unit.cli.test_documents import holds
 
 ROOT = Path(__file__).parents[3]
-PAGE = ROOT / "docs/lifecycle.md"
+PAGE = ROOT / "docs/daily/lifecycle.md"
 EXAMPLE = Path("inventories/example")
 RELAYS = {"relay-viettel-1": ("kcl-bg-001", "kcl-bg-002", "kcl-hd-001"), "relay-vnpt-1": ("kcl-qn-001",)}
 HANDED_OVER = RELAYS | {"relay-vnpt-1": ("kcl-hd-001", "kcl-qn-001")}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from provisioner.verify.result import Cause
 
-_PAGE = Path(__file__).parents[3] / "docs/watching.md"
+_PAGE = Path(__file__).parents[3] / "docs/daily/watching.md"
 _ROW = re.compile(r"^\| ([a-z, ]+) \| ([^|]{10,}) \| ([^|]{3,}) \|$", re.MULTILINE)
 
 

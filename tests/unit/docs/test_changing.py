@@ -11,7 +11,7 @@ from provisioner.importing.forms import choices
 from provisioner.inventory.model import Limits, Make
 from tests.unit.docs.pages import section, text_of
 
-PAGE = text_of("docs/changing.md")
+PAGE = text_of("docs/internals/changing.md")
 RECIPES = [title for title in re.findall(r"^## (.+)$", PAGE, re.MULTILINE) if title != "In which folder"]
 PLANS = ("compare", "drift", "plan")
 """The documents that name limits of the policy."""

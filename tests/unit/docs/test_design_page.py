@@ -12,7 +12,7 @@ from provisioner.cli.schemas import DOCUMENTS
 from provisioner.cli.support.commands import COMMANDS
 from tests.unit.docs.pages import ROOT, fences, section, text_of
 
-PAGE = text_of("docs/design.md")
+PAGE = text_of("docs/internals/design.md")
 SETTINGS: Mapping[str, Any] = tomllib.loads(text_of("pyproject.toml"))
 WIDTH = 120
 # Texts of the form of a document's name that are none; each with what it is.

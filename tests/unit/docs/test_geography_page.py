@@ -8,7 +8,7 @@ from pathlib import Path
 from provisioner.base.vietnamese import legacy_encoding
 from provisioner.inventory.geography import by_code, collisions
 
-PAGE = (Path(__file__).parents[3] / "docs" / "geography.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/reference/geography.md").read_text(encoding="utf-8")
 
 
 def test_the_table_of_codes_with_two_names_is_whole() -> None:

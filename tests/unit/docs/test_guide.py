@@ -31,25 +31,25 @@ EXAMPLE = "inventories/example"
 WATCHED = "bac-giang/kcl-bg-001/cam-03/sub"
 GUIDE = (
     "README.md",
-    "docs/first-inventory.md",
-    "docs/daily-work.md",
-    "docs/facilities.md",
-    "docs/pipelines.md",
-    "docs/watching.md",
-    "docs/reference.md",
-    "docs/hosts.md",
+    "docs/start/first-inventory.md",
+    "docs/daily/daily-work.md",
+    "docs/daily/facilities.md",
+    "docs/operate/pipelines.md",
+    "docs/daily/watching.md",
+    "docs/reference/commands.md",
+    "docs/operate/hosts.md",
 )
 """The pages that together tell how the program is used."""
 RUN_HERE = (
-    *("docs/contacts.md", "docs/documents.md", "docs/geography.md", "docs/import.md", "docs/language.md"),
-    "docs/reachability.md",
-    "docs/readers.md",
+    *("docs/daily/contacts.md", "docs/daily/documents.md", "docs/daily/import.md"),
+    *("docs/operate/reachability.md", "docs/operate/readers.md"),
+    *("docs/reference/geography.md", "docs/reference/language.md"),
     *(page for page in GUIDE if "hosts" not in page),
 )
 """Pages with console blocks. Each begins anew: a fresh checkout whose example runs on the hosts."""
 RUN_ELSEWHERE = {
-    "docs/availability.md": "tests/unit/cli/test_availability.py",
-    "docs/lifecycle.md": "tests/unit/cli/test_status.py",
+    "docs/daily/availability.md": "tests/unit/cli/test_availability.py",
+    "docs/daily/lifecycle.md": "tests/unit/cli/test_status.py",
 }
 """Pages whose blocks need another beginning, and the test that makes it and runs them."""
 NOW = datetime(2021, 6, 13, 8, tzinfo=VIETNAM)
@@ -57,7 +57,7 @@ NOW = datetime(2021, 6, 13, 8, tzinfo=VIETNAM)
 KEPT_REPORT = "provisioner verify"
 """The command whose block is a report that other tests keep: simulated hosts give no evidence of pictures."""
 GUIDE_TEXT = "\n".join(map(text_of, GUIDE))
-REFERENCE = text_of("docs/reference.md")
+REFERENCE = text_of("docs/reference/commands.md")
 # What differs from run to run, and so does not have to be what a page shows.
 _VARYING = {
     r"\bsha256:[0-9a-f]{64}\b": "sha256:…",
@@ -238,14 +238,16 @@ def test_impacts_are_all_explained() -> None:
 
 def test_every_file_of_the_example_is_listed() -> None:
     listed = re.findall(
-        r"^- `([\w<>./-]+\.yml)`:", section(text_of("docs/first-inventory.md"), "The files"), re.MULTILINE
+        r"^- `([\w<>./-]+\.yml)`:", section(text_of("docs/start/first-inventory.md"), "The files"), re.MULTILINE
     )
     example = ROOT / EXAMPLE
     paths = {path for name in listed for path in example.glob(re.sub(r"<\w+>", "*", name))}
     assert sorted(paths) == sorted(example.rglob("*.yml"))
 
 
-@pytest.mark.parametrize(("page", "title"), [("docs/watching.md", "Every path"), ("docs/design.md", "7. Verification")])
+@pytest.mark.parametrize(
+    ("page", "title"), [("docs/daily/watching.md", "Every path"), ("docs/internals/design.md", "7. Verification")]
+)
 def test_the_levels_of_a_page_are_those_that_are_checked(page: str, title: str) -> None:
     moment = datetime(2021, 6, 1, tzinfo=UTC)
     checked = verify_document(VerifyResult("e", moment, moment, (), ()))["level_names"]
@@ -253,5 +255,5 @@ def test_the_levels_of_a_page_are_those_that_are_checked(page: str, title: str) 
 
 
 def test_the_limits_of_the_page_are_those_of_the_policy() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| .* \| (\d+) \|$", section(text_of("docs/plan.md"), "Policy"), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (\d+) \|$", section(text_of("docs/daily/plan.md"), "Policy"), re.MULTILINE)
     assert rows == [(name, str(number)) for name, number in Limits().model_dump().items()]

@@ -52,11 +52,11 @@ def test_every_command_and_every_option_has_its_place() -> None:
 
 
 def test_the_front_page_says_what_the_reference_says_of_codes_and_variables() -> None:
-    reference = text_of("docs/reference.md").replace("`", "")
+    reference = text_of("docs/reference/commands.md").replace("`", "")
     assert dict(re.findall(r"^\| (\d+) \| (.*) \|$", reference, re.MULTILINE)) == {
         str(code): meaning for code, meaning in MEANINGS.items()
     }
-    environment = text_of("docs/reference.md").partition("\n## Environment\n")[2].partition("\n## ")[0]
+    environment = text_of("docs/reference/commands.md").partition("\n## Environment\n")[2].partition("\n## ")[0]
     listed = {
         name for item in re.findall(r"^- (.*?):", environment, re.MULTILINE) for name in re.findall("`([^`]+)`", item)
     }

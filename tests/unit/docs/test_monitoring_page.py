@@ -11,7 +11,7 @@ from provisioner.integrations.alerting.metric_catalogue import AGENT, MOST_INCID
 from provisioner.integrations.alerting.rules import NIGHT_LATE_S, rules_file
 from tests.unit.docs.pages import section, text_of
 
-PAGE = text_of("docs/monitoring.md")
+PAGE = text_of("docs/operate/monitoring.md")
 
 
 def rows(title: str) -> list[list[str]]:

@@ -22,7 +22,7 @@ from provisioner.operations.nightly.notices import switchboard
 from provisioner.operations.pipeline.session import Session
 from tests.unit.docs.pages import ROOT, fences, section, text_of
 
-PAGE = text_of("docs/nightly.md")
+PAGE = text_of("docs/operate/nightly.md")
 
 
 def blocks(language: str) -> list[str]:
@@ -63,7 +63,7 @@ def test_the_receivers_of_the_example_have_every_role_and_call_example_hosts_alo
 def test_the_recipe_takes_what_is_sent_and_nothing_else() -> None:
     names: dict[str, Any] = {}
     (source,) = blocks("python")
-    exec(compile(source, "docs/nightly.md", "exec"), names)  # noqa: S102 (our own page)
+    exec(compile(source, "docs/operate/nightly.md", "exec"), names)  # noqa: S102 (our own page)
     is_genuine = cast("Callable[[str, str, str, bytes], bool]", names["is_genuine"])
     headers: Mapping[str, str] = signed_headers(b"{}", Secret("k" * 32), datetime(2021, 5, 20, tzinfo=UTC), "d")
     timestamp, signature = headers[TIMESTAMP], headers[SIGNATURE]

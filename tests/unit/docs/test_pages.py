@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import posixpath
 import re
 import urllib.parse
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from tests.unit.docs.pages import ROOT, all_pages, fences, text_of
 
 WIDTH = 120
 PAGES = all_pages()
+FOLDERS = ("start", "daily", "reference", "operate", "internals")
+"""The folders of the documentation, in the order in which one needs them."""
 LANGUAGES = {"", "console", "json", "mermaid", "python", "rego", "toml", "yaml"}
 # Names that begin like a path of the repository and are something else; each with what it is.
 NO_PATHS = {
@@ -53,11 +56,26 @@ def test_no_picture_has_a_sign_that_ends_its_statement(page: str) -> None:
     assert [line for fence in pictures for line in fence.lines if ";" in line or "#" in line] == []
 
 
-def test_the_readme_is_short_and_leads_to_every_page() -> None:
+def test_the_readme_is_short_and_leads_to_the_folders() -> None:
     assert len(text_of("README.md").splitlines()) <= 200
-    targets = {target.partition("#")[0] for target in _links("README.md")}
-    guides = {page for page in PAGES if page.startswith("docs/")}
-    assert guides | {"CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"} <= targets
+    indexes = {f"docs/{folder}/index.md" for folder in FOLDERS}
+    assert indexes | {"CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"} <= _targets("README.md")
+
+
+def test_every_page_of_the_documentation_is_in_a_folder() -> None:
+    assert {page for page in PAGES if page.startswith("docs/")} == {
+        page for folder in FOLDERS for page in _pages_of(folder)
+    }
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_an_index_has_a_line_for_each_page_of_its_folder(folder: str) -> None:
+    lines = re.findall(r"^- \[[^]]+\]\(([\w-]+\.md)\): .+$", text_of(f"docs/{folder}/index.md"), re.MULTILINE)
+    assert sorted([*lines, "index.md"]) == sorted(page.rpartition("/")[2] for page in _pages_of(folder))
+
+
+def _pages_of(folder: str) -> list[str]:
+    return [page for page in PAGES if page.startswith(f"docs/{folder}/")]
 
 
 # --- links ----------------------------------------------------------------------------------------
@@ -73,6 +91,11 @@ def _links(page: str) -> list[str]:
     tokens = list(_tokens(page))
     targets = [str(token.attrs["href"]) for token in tokens if token.type == "link_open"]
     return targets + [str(token.attrs["src"]) for token in tokens if token.type == "image"]
+
+
+def _targets(page: str) -> set[str]:
+    """Return the pages of the repository that a page links to."""
+    return {posixpath.normpath(posixpath.join(posixpath.dirname(page), one.partition("#")[0])) for one in _links(page)}
 
 
 @cache
@@ -142,4 +165,4 @@ def test_the_paths_that_are_looked_for_are_many() -> None:
     """A pattern that matches nothing would find nothing wrong."""
     paths = {word for page in PAGES for word in _words(page) if _is_a_path(word)}
     assert len(paths) > 40
-    assert {"scripts/demo", "docs/design.md", "inventories/example"} & paths
+    assert {"scripts/demo", "docs/internals/design.md", "inventories/example"} & paths

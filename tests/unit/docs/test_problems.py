@@ -1,4 +1,4 @@
-"""docs/problems.md has a line on every code, and the catalogue behind it is what the code uses."""
+"""docs/reference/problems.md has a line on every code, and the catalogue behind it is what the code uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from provisioner.importing.contacts.fields import FIELD_SENTENCES
 from provisioner.report.problem_catalogue import CATALOGUE, SECTIONS
 
 ROOT = Path(__file__).parents[3]
-PAGE = ROOT / "docs/problems.md"
+PAGE = ROOT / "docs/reference/problems.md"
 GUARDS = tuple(f"provisioner/plan/guards/{name}.py" for name in ("reachability", "policy_rules"))
 PLACES = ("provisioner/inventory", "provisioner/importing/contacts", "provisioner/operations/edit/validate.py", *GUARDS)
 NO_PLACE = ROOT / "provisioner/inventory/geography"

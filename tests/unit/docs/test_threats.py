@@ -12,7 +12,7 @@ import pytest
 from tests.hostile import ATTACKERS, written
 from tests.unit.docs.pages import ROOT, section, text_of
 
-PAGE = text_of("docs/threats.md")
+PAGE = text_of("docs/internals/threats.md")
 ENOUGH = 60
 _COUNTED = """
 import json

@@ -50,7 +50,7 @@ def webhook(url: str) -> Outgoing:
 
 
 def test_a_webhook_gets_a_body_that_its_key_proves() -> None:
-    """The recipe of docs/nightly.md, as a receiver would write it."""
+    """The recipe of docs/operate/nightly.md, as a receiver would write it."""
     with web_sink() as sink:
         assert deliver(webhook(sink.url()), QUICK).attempts == 1
     (taken,) = sink.taken

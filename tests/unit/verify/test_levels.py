@@ -1,4 +1,4 @@
-"""The table of levels: what docs/design.md lists, and that a new level is a row and its check."""
+"""The table of levels: what docs/internals/design.md lists, and that a new level is a row and its check."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from provisioner.verify.stream import read_check, relay_check
 from .test_verify_laws import applicable, worlds
 from .world import answers, judged, printed
 
-DESIGN = (Path(__file__).parents[3] / "docs" / "design.md").read_text(encoding="utf-8")
+DESIGN = (Path(__file__).parents[3] / "docs/internals/design.md").read_text(encoding="utf-8")
 PART_7 = DESIGN.partition("## 7. ")[2].partition("## 8. ")[0]
 STATEMENTS = {int(number): text for number, text in re.findall(r"^\| (\d) \| (.+) \|$", PART_7, re.MULTILINE)}
 
