@@ -143,6 +143,9 @@ class Deb:
         for page in sorted(manual.glob("provisioner*.1")):
             write_gzip(root / f"usr/share/man/man1/{page.name}.gz", page.read_bytes())
         shutil.rmtree(manual.parent)
+        html = root / HOME.lstrip("/") / "share/doc/provisioner/html"
+        shutil.copytree(html, root / "usr/share/doc/provisioner/html")
+        shutil.rmtree(html.parents[1])
         for library in (root / HOME.lstrip("/")).rglob("*.so*"):
             library.chmod(0o644)
         for shell, path in _COMPLETIONS.items():

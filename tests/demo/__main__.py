@@ -19,7 +19,7 @@ from tests.nodes.broker import server_program
 from .carriers import LACKING, CarriersStory
 from .errors import DemoError
 from .screen import Screen, line
-from .story import OUT, Story, what_next
+from .story import OUT, Story, what_next, where_the_site_is
 
 _INTERRUPTED: Final = 130
 
@@ -111,6 +111,7 @@ def _demo_of_carriers(screen: Screen) -> None:
         story.tell()
         line()
         line(f"engine: {engine.name}")
+        line(where_the_site_is())
         line(f"demo: all as it should be, {screen.seconds:.0f} s in total")
     finally:
         _ignore_signals()
@@ -131,6 +132,7 @@ def _tell_end(screen: Screen, engine: Engine, story: Story) -> None:
     line(f"verdicts as a page: {OUT / 'verify.html'}")
     line(f"with the camera unplugged: {OUT / 'unplugged.html'}")
     line(story.where_pages_are())
+    line(where_the_site_is())
     if story.left_out:
         line(f"left out: {story.left_out}")
     shown = "all that was shown is" if story.left_out else "all"

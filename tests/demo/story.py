@@ -313,6 +313,12 @@ def _shown_path(name: str) -> str:
     return os.path.relpath(OUT / name)
 
 
+def where_the_site_is() -> str:
+    """Say where the documentation's pages are, or which command builds them."""
+    page = ROOT / "out/docs/index.html"
+    return f"documentation: {page if page.is_file() else 'scripts/docs builds it as pages with a search'}"
+
+
 def what_next(deployment: Deployment, lab: Lab, pages: PageServer | None) -> list[str]:
     """The lines that say what to do with a lab that was kept, and with its pages."""
     python = ROOT / ".venv/bin/python"

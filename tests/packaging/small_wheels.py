@@ -59,6 +59,7 @@ def program(folder: Path) -> Path:
             "provisioner/__init__.py": MAIN,
             f"{home}.dist-info/entry_points.txt": "[console_scripts]\nprovisioner = provisioner:main\n",
             f"{home}.data/data/share/man/man1/provisioner.1": ".TH PROVISIONER 1\n.SH NAME\nprovisioner \\- x\n",
+            f"{home}.data/data/share/doc/provisioner/html/index.html": "<!doctype html>\n",
         },
         about="License-Expression: Apache-2.0\nSummary: A program.\nRequires-Dist: needed\n"
         'Requires-Dist: elsewhere; sys_platform == "win32"\n',

@@ -73,6 +73,7 @@ def test_it_installs_what_fits_this_python_and_says_where(unpacked: Path) -> Non
     assert "without rules" not in done.stdout
     assert not names & {"pip", "installer", "setuptools"}
     assert (prefix / VERSION / "share/man/man1/provisioner.1").is_file()
+    assert (prefix / VERSION / "share/doc/provisioner/html/index.html").is_file()
     assert (prefix / VERSION / "share/doc/provisioner/SHA256SUMS").is_file()
 
 

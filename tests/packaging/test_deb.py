@@ -92,10 +92,12 @@ def test_it_brings_pages_completion_units_and_its_licence(package: Path) -> None
         "usr/lib/systemd/system/provisioner-nightly@.timer",
         "usr/lib/sysusers.d/provisioner.conf",
         "usr/share/doc/provisioner/copyright",
+        "usr/share/doc/provisioner/html/index.html",
         "usr/share/doc/provisioner/changelog.gz",
         "usr/share/doc/provisioner/changelog.Debian.gz",
     }
     assert {file.split("/")[0] for file in files} == {"usr"}
+    assert not [file for file in files if file.startswith("usr/lib/provisioner/share")]
     assert not [file for file in files if "__pycache__" in file]
 
 

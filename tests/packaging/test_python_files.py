@@ -17,6 +17,7 @@ from installer import install
 from installer.destinations import SchemeDictionaryDestination
 from installer.sources import WheelFile
 
+from scripts.packaging.html_pages import pages_of
 from scripts.packaging.python_files import build_python_files
 from scripts.packaging.tree import digest
 from tests.packaging.journey import EXAMPLE, ROOT, SCRIPT, assert_came_far
@@ -92,6 +93,8 @@ def test_the_wheel_carries_playbooks_templates_and_nothing_of_the_tests(wheel: P
     assert {str(path) for path in package if "__pycache__" not in path.parts} <= set(names)
     pages = {Path(name).name for name in names if ".data/data/share/man/man1/" in name}
     assert pages == {path.name for path in (ROOT / "docs/man").iterdir()}
+    html = {name.partition("/share/doc/provisioner/html/")[2] for name in names} - {""}
+    assert html >= {page.replace("README.md", "index.md").replace(".md", ".html") for page in pages_of(ROOT)}
     assert not [name for name in names if name.startswith(("tests", "inventories", "scripts")) or "__pycache__" in name]
 
 
@@ -136,3 +139,4 @@ def test_a_new_user_comes_as_far_as_a_plan_with_the_wheel_alone(bare: Path, tmp_
     assert done.returncode == 0, done.stdout + done.stderr
     assert_came_far(done.stdout)
     assert (bare / "share/man/man1/provisioner.1").is_file()
+    assert (bare / "share/doc/provisioner/html/index.html").is_file()

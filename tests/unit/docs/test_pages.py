@@ -23,6 +23,7 @@ FOLDERS = ("start", "daily", "reference", "operate", "internals")
 LANGUAGES = {"", "console", "json", "mermaid", "python", "rego", "toml", "yaml"}
 # Names that begin like a path of the repository and are something else; each with what it is.
 NO_PATHS = {
+    "out/docs": "written by scripts/docs",
     "inventories/lab/secrets": "made in each lab's own copy",
     "out/demo/verify.html": "written by the demo",
     "out/monitoring": "written by whoever follows the page; the demo makes the folder above it",
