@@ -1,4 +1,4 @@
-"""The page on the design is what the code is: folders, layers, commands, exit codes, documents, dependencies."""
+"""The map of the design is what the code is: folders, layers; so are the pages of documents and dependencies."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from provisioner.base import errors
 from provisioner.cli.schemas import DOCUMENTS
-from provisioner.cli.support.commands import COMMANDS
 from tests.unit.docs.pages import ROOT, fences, section, text_of
 
 PAGE = text_of("docs/internals/design.md")
 SETTINGS: Mapping[str, Any] = tomllib.loads(text_of("pyproject.toml"))
-WIDTH = 120
+DOCUMENTS_PAGE = text_of("docs/reference/json.md")
+DEPENDENCIES = text_of("docs/internals/dependencies.md")
+LONGEST = 200
+HOST = {"provisioner_host": "playbooks/provisioner_host"}
+"""The folder of a root package that is no folder of the top level."""
 # Texts of the form of a document's name that are none; each with what it is.
 NO_DOCUMENTS = {"mediamtx": "a folder of the cache", "plan-seal": "what a seal's key is made for"}
 
@@ -44,9 +46,9 @@ def spans(text: str) -> list[str]:
     return re.findall(r"`([^`]+)`", text)
 
 
-def paragraph(beginning: str) -> str:
-    """The paragraph of the page that begins with some words, without them."""
-    (text,) = re.findall(rf"^{re.escape(beginning)}.*?(?=\n\n|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+def paragraph(page: str, beginning: str) -> str:
+    """The paragraph of a page that begins with some words, without them."""
+    (text,) = re.findall(rf"^{re.escape(beginning)}.*?(?=\n\n|\Z)", page, re.MULTILINE | re.DOTALL)
     return str(text).removeprefix(beginning)
 
 
@@ -68,7 +70,7 @@ def _layered() -> dict[str, set[str]]:
     """By folder, the names that its contract of layers has."""
     contracts = SETTINGS["tool"]["importlinter"]["contracts"]
     containers = {name.replace(".", "/") for c in contracts if c["type"] == "layers" for name in c["containers"]}
-    return {container: set().union(*layers_of(container)) for container in containers}
+    return {HOST.get(container, container): set().union(*layers_of(container)) for container in containers}
 
 
 def _folders(container: str, names: set[str]) -> Iterator[str]:
@@ -82,27 +84,11 @@ def test_the_layers_are_those_of_the_contract() -> None:
     assert [set(spans(line)) for line in lines] == layers_of("provisioner")
 
 
-def test_the_commands_are_those_of_the_program() -> None:
-    assert spans(paragraph("Commands: ")) == sorted(COMMANDS)
-
-
-def test_the_exit_codes_are_those_of_the_program() -> None:
-    kinds = (kind for kind in vars(errors).values() if isinstance(kind, type))
-    raised = {kind.exit_code for kind in kinds if issubclass(kind, errors.ProvisionerError)}
-    listed = [int(code) for code in re.findall(r"^\| (\d+) \|", section(PAGE, _title(8)), re.MULTILINE)]
-    assert listed == sorted(raised | {0, 1, 10, 70, 130})
-
-
-def _title(number: int) -> str:
-    (title,) = re.findall(rf"^## ({number}\. .+)$", PAGE, re.MULTILINE)
-    return str(title)
-
-
 def test_the_documents_with_a_schema_and_without_one_are_those_of_the_program() -> None:
     sources = (path.read_text(encoding="utf-8") for path in (ROOT / "provisioner").rglob("*.py"))
     named = {name for text in sources for name in re.findall(r'"provisioner/([a-z-]+)"', text)} - set(NO_DOCUMENTS)
-    with_schema = spans(paragraph("Documents with a schema (`provisioner schema NAME` prints it): "))
-    without = spans(paragraph("Documents without one: ").partition(". ")[0])
+    with_schema = spans(paragraph(DOCUMENTS_PAGE, "Documents with a schema (`provisioner schema NAME` prints it): "))
+    without = spans(paragraph(DOCUMENTS_PAGE, "Documents without one: ").partition(". ")[0])
     assert with_schema == list(DOCUMENTS)
     assert without == sorted(named - set(DOCUMENTS))
 
@@ -110,9 +96,9 @@ def test_the_documents_with_a_schema_and_without_one_are_those_of_the_program() 
 def test_the_dependencies_are_those_of_the_package() -> None:
     project = SETTINGS["project"]
     optional = project["optional-dependencies"]
-    listed = re.findall(r"^- `([\w-]+)`:", section(PAGE, _title(10)), re.MULTILINE)
+    listed = re.findall(r"^- `([\w-]+)`:", section(DEPENDENCIES, "Of the package"), re.MULTILINE)
     assert sorted(listed) == sorted(map(_name, [*project["dependencies"], *optional["postgresql"], *optional["rego"]]))
-    assert spans(paragraph("For development: ")) == list(map(_name, optional["dev"]))
+    assert spans(paragraph(DEPENDENCIES, "The extra `dev`: ")) == list(map(_name, optional["dev"]))
 
 
 def _name(requirement: str) -> str:
@@ -138,5 +124,5 @@ def test_every_dependency_is_used_by_the_package() -> None:
         assert module is None or re.search(rf"^\s*(?:import|from) {module}\b", sources, re.MULTILINE), name
 
 
-def test_no_line_is_longer_than_the_width() -> None:
-    assert [line for line in PAGE.splitlines() if len(line) > WIDTH] == []
+def test_the_map_fits_a_few_screens() -> None:
+    assert len(PAGE.splitlines()) <= LONGEST

@@ -1,4 +1,4 @@
-"""The table of levels: what docs/internals/design.md lists, and that a new level is a row and its check."""
+"""The table of levels: docs/daily/watching.md lists it, and a new level is a row and its check."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Collection, Sequence
 from itertools import pairwise, takewhile
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,13 +17,13 @@ from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.judge import GATE_LEVELS, LEVELS, Level, Subject
 from provisioner.verify.result import Cause, Layer, Verdict
 from provisioner.verify.stream import read_check, relay_check
+from tests.unit.docs.pages import section, text_of
 
 from .test_verify_laws import applicable, worlds
 from .world import answers, judged, printed
 
-DESIGN = (Path(__file__).parents[3] / "docs/internals/design.md").read_text(encoding="utf-8")
-PART_7 = DESIGN.partition("## 7. ")[2].partition("## 8. ")[0]
-STATEMENTS = {int(number): text for number, text in re.findall(r"^\| (\d) \| (.+) \|$", PART_7, re.MULTILINE)}
+SECTION = section(text_of("docs/daily/watching.md"), "Every path")
+STATEMENTS = {int(number): text for number, text in re.findall(r"^\| (\d) \| (.+) \|$", SECTION, re.MULTILINE)}
 
 
 def test_numbers_ascend_and_names_are_unique() -> None:
@@ -32,7 +31,7 @@ def test_numbers_ascend_and_names_are_unique() -> None:
     assert len({level.name for level in LEVELS}) == len(LEVELS)
 
 
-def test_every_level_of_the_design_is_a_row_with_its_statement() -> None:
+def test_every_level_of_the_page_is_a_row_with_its_statement() -> None:
     assert {level.number: level.statement for level in LEVELS} == STATEMENTS
 
 
