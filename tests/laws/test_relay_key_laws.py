@@ -122,26 +122,6 @@ def test_a_peer_is_where_it_was_heard_last_and_at_one_of_the_two(first: dict[str
         assert (key in moved) == (is_now > 0 and is_now >= was)
 
 
-@given(heard, heard, networks)
-def test_who_was_heard_by_neither_tunnel_is_left_where_he_is(
-    first: dict[str, int], second: dict[str, int], live: set[str]
-) -> None:
-    there = second_tunnel.there_of(MEMBERS, first, second, frozenset(live))
-    for one in MEMBERS:
-        was, is_now = first.get(one.public_key, 0), second.get(one.public_key, 0)
-        led = set(one.networks) <= live
-        assert (one.public_key in there) == ((is_now > 0 and is_now >= was) or (was == is_now == 0 and led))
-
-
-@given(st.sets(st.sampled_from(KEYS)))
-def test_nobody_is_called_whom_a_call_cannot_reach(spare: set[str]) -> None:
-    conf = "".join(f"[Peer]\nPublicKey = {key}\nPersistentKeepalive = off\n\n" for key in KEYS)
-    peers = second_tunnel.calling(conf, frozenset(spare)).split("[Peer]\n")[1:]
-    assert [("= 25" in peer, key in spare) for key, peer in zip(KEYS, peers, strict=True)] == [
-        (key not in spare, key in spare) for key in KEYS
-    ]
-
-
 @given(st.sets(st.sampled_from(KEYS)), networks)
 def test_after_the_steps_those_who_are_there_and_nobody_else_have_routes_there(there: set[str], live: set[str]) -> None:
     commands, names = second_tunnel.steps(MEMBERS, frozenset(there), frozenset(live), "10.91.0.1")

@@ -95,17 +95,12 @@ def live() -> dict[str, str]:
     return interface.places(paths.TUNNEL)
 
 
-def keep(places: Mapping[str, str], *, over: bool = True) -> None:
-    """Keep where peers are that are about to be called anew.
-
-    Args:
-        places: endpoints by public key.
-        over: whether they count more than what is kept already.
-    """
+def keep(places: Mapping[str, str]) -> None:
+    """Keep where peers are that are about to be called anew: endpoints by public key."""
     now = time.time()
     new = {key: (place, now) for key, place in places.items() if place}
     if new:
-        _write((_read() | new) if over else (new | _read()))
+        _write(_read() | new)
 
 
 def _read() -> dict[str, tuple[str, float]]:

@@ -195,40 +195,26 @@ def make(link: Mapping[str, Any], *, in_unit: bool = False) -> None:
         interface.exactly(paths.SECOND_TUNNEL, {**link, "routes": []})
 
 
-def up(
-    conf: str,
-    following: FollowingKey,
-    link: Mapping[str, Any],
-    known: Mapping[str, str],
-    *,
-    there: frozenset[str] = frozenset(),
-    in_unit: bool = False,
-) -> None:
-    """Bring the second tunnel up, or bring a running one to what is installed; nobody is cut.
+def up(conf: str, following: FollowingKey, link: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    """Bring the second tunnel, which is made already, to what is installed; nobody is cut.
 
     Args:
         conf: the first tunnel's file, with the next key in it.
         following: the next key.
-        link: what is wanted of the first interface; the second one has the same address and size of packets.
-        known: where peers were seen last, by public key. Whoever is known is called when the tunnel is made anew, as
-            after a return: he may be one who moved, with a session that nobody has any more.
-        there: the peers that are known to be at it already, by public key: they are reached there at once.
-        in_unit: whether the tunnel's unit calls this: a program in user space lives on in it.
+        link: the first interface's link; the second one has the same address and size of packets.
+        known: the last places of peers, by public key. A tunnel that was made anew calls all of them, as after a
+            return: a peer that moved has a session that this host lost.
 
     Raises:
         Failed: a program refused, or the key is another one.
     """
     if public_key_of(paths.WG_KEY_NEXT) != following.public_key:
         raise Failed("the next key of this relay is not the one that the inventory has: run keys rotate --relay again")
-    make(link, in_unit=in_unit)
     is_new = interface.public_key(paths.SECOND_TUNNEL) != following.public_key
     lines = [f"{_PORT}{following.port}" if line.startswith(_PORT) else line for line in conf.splitlines()]
     text = endpoints.with_endpoints("\n".join(lines) + "\n", known, {} if is_new else places())
     if is_new:
         interface.sync(paths.SECOND_TUNNEL, calling(text))
-    if there:
-        commands, _ = steps(members_in(conf), there, frozenset(), interface.address_of(link))
-        interface.batch(commands)
     # Its own routes are of those who are there.
     interface.exactly(paths.SECOND_TUNNEL, {**link, "routes": interface.routes(paths.SECOND_TUNNEL)})
     interface.sync(paths.SECOND_TUNNEL, text)
@@ -254,21 +240,12 @@ def refuse_unlike(peers: frozenset[str]) -> None:
         raise Failed(f"the peers of {paths.SECOND_TUNNEL} differ: {min(differing)}")
 
 
-def calling(conf: str, spare: frozenset[str] = frozenset()) -> str:
-    """A tunnel's file by which every peer whose place is known is called at once. Pure.
+def calling(conf: str) -> str:
+    """Return a tunnel's file that calls every peer whose place is known. Pure.
 
     A keepalive that is set sends one, and with no session a greeting. The one of the file ends it.
-
-    Args:
-        conf: the file.
-        spare: the peers that are not called, by public key.
     """
-    key, lines = "", []
-    for line in conf.splitlines():
-        if line.startswith(_KEY):
-            key = line[len(_KEY) :]
-        lines.append(_CALLS if line == _CALLS_NOBODY and key not in spare else line)
-    return "\n".join(lines) + "\n"
+    return conf.replace(_CALLS_NOBODY, _CALLS)
 
 
 def is_up() -> bool:
@@ -362,24 +339,6 @@ def _seen_at(peer: PeerAnswer, second: PeerAnswer) -> PeerAnswer:
     }
 
 
-def there_of(
-    members: tuple[Member, ...], first: Mapping[str, int], second: Mapping[str, int], live: frozenset[str]
-) -> frozenset[str]:
-    """The peers that are to be reached at the second tunnel, by public key. Pure.
-
-    Those are there who were heard there later. Whoever was heard at neither is left where he is: a tunnel that has just
-    taken its key has heard nobody yet.
-
-    Args:
-        members: the peers with their networks.
-        first: the last handshake of each peer at the first tunnel, in seconds since 1970.
-        second: that at the second one.
-        live: the networks that have a route at the second one now.
-    """
-    unheard = (one for one in members if not first.get(one.public_key) and not second.get(one.public_key))
-    return moved_of(first, second) | {one.public_key for one in unheard if live.issuperset(one.networks)}
-
-
 def steps(
     members: tuple[Member, ...], there: frozenset[str], live: frozenset[str], source: str
 ) -> tuple[list[str], list[str]]:
@@ -413,7 +372,7 @@ def move() -> list[str]:
         return []
     members = members_in(paths.WG_FILE.read_text())
     live = frozenset(interface.routes(paths.SECOND_TUNNEL))
-    there = there_of(members, interface.handshakes(paths.TUNNEL), interface.handshakes(paths.SECOND_TUNNEL), live)
+    there = moved_of(interface.handshakes(paths.TUNNEL), interface.handshakes(paths.SECOND_TUNNEL))
     commands, names = steps(members, there, live, interface.address_of(json.loads(paths.TUNNEL_FILE.read_text())))
     if commands:
         interface.batch(commands)

@@ -87,10 +87,8 @@ def exists() -> bool:
 def up(*, in_unit: bool = False) -> None:
     """Bring the installed tunnel up, or bring a running one to what is installed; nobody is cut.
 
-    While a relay changes its own key the second tunnel goes with it. Where the first one takes another key it calls all
-    its gateways, with which no session of the former key is left: they would wait up to 15 s before they greet anew.
-    Where it gives a key back that only follows from now on, those who were heard with that are at the second tunnel:
-    that is made before, so that nothing lies between their last packet at the one and their call from the other.
+    While a relay changes its own key the second tunnel goes with it. An interface that takes another key begins anew
+    and calls all its gateways: no session of the former key is left, and they would wait up to 15 s before they greet.
 
     Args:
         in_unit: whether the tunnel's unit calls this: what WireGuard runs in user space lives on in it.
@@ -105,34 +103,28 @@ def up(*, in_unit: bool = False) -> None:
     former = interface.public_key(paths.TUNNEL) if exists() else ""
     if not exists():
         interface.make(paths.TUNNEL)
-    if following is None:
-        # It has the port that the first one may take now, and knows where its gateways are.
-        endpoints.keep(second_tunnel.places())
-        second_tunnel.down()
+    if following is not None:
+        # Its program takes longest, and the first tunnel still serves.
+        second_tunnel.make(link, in_unit=in_unit)
     present = endpoints.live()
     is_another_key = bool(former) and former != second_tunnel.public_key_of(paths.WG_KEY)
-    there: frozenset[str] = frozenset()
     if is_another_key:
-        endpoints.keep({key: place for key, place in present.items() if place}, over=following is not None)
+        endpoints.keep(present)
         present = {}
-        if following is not None and former == following.public_key:
-            there = frozenset(key for key, at in key_change.handshakes().items() if at)
-            second_tunnel.make(link, in_unit=in_unit)
+    if following is None:
+        # It has the port that the first one may take now, and the later places of those that are there.
+        endpoints.keep(second_tunnel.places())
+        second_tunnel.down()
     # A gateway that speaks with its next key already keeps its addresses.
     conf = key_change.settled(text, key_change.handshakes())
     known = endpoints.remember(present, staying)
     conf = with_port(endpoints.with_endpoints(conf, known, present), _own_port())
     if is_another_key:
-        interface.begin_anew(paths.TUNNEL, second_tunnel.calling(conf, there))
-    else:
-        interface.sync(paths.TUNNEL, conf)
-        interface.exactly(paths.TUNNEL, link)
+        interface.begin_anew(paths.TUNNEL, second_tunnel.calling(conf))
+    interface.sync(paths.TUNNEL, conf)
+    interface.exactly(paths.TUNNEL, link)
     if following is not None:
-        second = spliced(paths.WG_FILE, paths.PSK_FILE, paths.WG_KEY_NEXT)
-        second_tunnel.up(second, following, link, known, there=there, in_unit=in_unit)
-    if is_another_key:
-        interface.exactly(paths.TUNNEL, link)
-        interface.sync(paths.TUNNEL, conf)
+        second_tunnel.up(spliced(paths.WG_FILE, paths.PSK_FILE, paths.WG_KEY_NEXT), following, link, known)
 
 
 def with_port(conf: str, port: int) -> str:
