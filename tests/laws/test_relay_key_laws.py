@@ -14,8 +14,8 @@ from provisioner.desired.state import desired_state
 from provisioner.inventory.model import Inventory, NextRelayKey, OwnKeyStage
 from provisioner.operations.edit.keys import at_stage, with_key_taken, with_own_next_key
 from provisioner.plan.reach.packets import parse_ruleset
-from provisioner_host.tunnel import second_tunnel
-from provisioner_host.tunnel.second_tunnel import Member
+from provisioner_host.tunnel import interface, second_tunnel
+from provisioner_host.tunnel.interface import FilePeer
 from tests import fleets, inventories
 
 RELAY, SITE, PORT = "relay-viettel-1", "kcl-bg-001", 51999
@@ -109,7 +109,7 @@ def test_the_change_leads_from_one_valid_lock_to_another_and_back() -> None:
 # --- where each peer is ---------------------------------------------------------------------------
 
 KEYS = [inventories.public_key(f"peer {number}") for number in range(4)]
-MEMBERS = tuple(Member(f"site/{n}", key, (f"10.91.{n}.1/32", f"10.99.{n}.0/24")) for n, key in enumerate(KEYS))
+MEMBERS = tuple(FilePeer(f"site/{n}", key, (f"10.91.{n}.1/32", f"10.99.{n}.0/24")) for n, key in enumerate(KEYS))
 heard = st.dictionaries(st.sampled_from(KEYS), st.integers(0, 4))
 networks = st.sets(st.sampled_from([network for one in MEMBERS for network in one.networks] + ["10.7.7.0/24"]))
 
@@ -138,7 +138,7 @@ def test_after_the_steps_those_who_are_there_and_nobody_else_have_routes_there(t
 
 def test_the_members_of_a_file_are_its_peers_with_networks() -> None:
     conf = files_of(changing(OwnKeyStage.MOVING))[RELAY][WG_FILE]
-    members = second_tunnel.members_in(conf)
+    members = [one for one in interface.peers_in(conf) if one.networks]
     assert {one.name.partition("/")[0] for one in members} == {"centre", "site"}
     assert all(one.networks and one.public_key for one in members)
     assert second_tunnel.calling(conf).count("PersistentKeepalive = 25") == conf.count("PersistentKeepalive = off")

@@ -25,7 +25,7 @@ from provisioner_host.onvif import onvif
 from provisioner_host.relay import quarantine, relay
 from provisioner_host.relay.quarantine import Refusals
 from provisioner_host.state import leases
-from provisioner_host.tunnel import key_change, second_tunnel
+from provisioner_host.tunnel import tunnel
 
 # What was refused before this unit was started counts for so long, and not from before the last write of the file.
 _PAST_S = 600.0
@@ -44,8 +44,7 @@ def watch() -> None:
     """
     program = _program()
     # Gateways and this relay may change keys: somebody has to be there always; beside this, as the log may rest.
-    Thread(target=_move_addresses, daemon=True).start()
-    Thread(target=_move_routes, daemon=True).start()
+    Thread(target=_follow_gateways, daemon=True).start()
     with _followed() as log:
         watcher = Watcher()
         for lines in _batches(log, watcher):
@@ -57,16 +56,10 @@ def watch() -> None:
     os.execv(paths.HOST_PROGRAM, [str(paths.HOST_PROGRAM), "quarantine"])  # noqa: S606 (our own program, no words)
 
 
-def _move_addresses() -> None:
-    for moved in key_change.moves():
-        for site in moved:
-            _say(f"site {site} changes its gateway's key: its addresses are with the peer that spoke last")
-
-
-def _move_routes() -> None:
-    for names in second_tunnel.moves():
-        for name in names:
-            _say(f"{name}: this relay changes its own key, and it is reached where it spoke last")
+def _follow_gateways() -> None:
+    for moved in tunnel.moves():
+        for line in moved:
+            _say(line)
 
 
 def _program() -> list[int]:

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host.machine import paths
 from provisioner_host.machine.shell import run
@@ -16,6 +16,30 @@ if TYPE_CHECKING:
     from provisioner_host.wire import LinkAnswer
 
 _INTERFACES = Path("/sys/class/net")
+_KEY, _ALLOWED = "PublicKey = ", "AllowedIPs = "
+
+
+class FilePeer(NamedTuple):
+    """A peer of a tunnel's file, with the networks behind it; a gateway's next key has none."""
+
+    name: str
+    public_key: str
+    networks: tuple[str, ...] = ()
+
+
+def peers_in(text: str) -> tuple[FilePeer, ...]:
+    """Read the peers of a tunnel's file. Pure."""
+    name = ""
+    peers: list[FilePeer] = []
+    for line in text.splitlines():
+        if line.startswith("# "):
+            name = line[2:]
+        elif line.startswith(_KEY):
+            peers.append(FilePeer(name, line[len(_KEY) :]))
+        elif line.startswith(_ALLOWED) and peers:
+            networks = tuple(line[len(_ALLOWED) :].replace(" ", "").split(","))
+            peers[-1] = peers[-1]._replace(networks=networks)
+    return tuple(peers)
 
 
 def exists(name: str) -> bool:
@@ -101,6 +125,13 @@ def public_key(name: str) -> str:
     done = run(["wg", "show", name, "public-key"], check=False)
     key = done.stdout.strip() if done.returncode == 0 else ""
     return "" if key == "(none)" else key
+
+
+def port(name: str) -> int:
+    """The port at which an interface takes packets; 0 where it has none, or is not up."""
+    done = run(["wg", "show", name, "listen-port"], check=False)
+    text = done.stdout.strip()
+    return int(text) if done.returncode == 0 and text.isdigit() else 0
 
 
 def dump(name: str) -> list[str] | None:

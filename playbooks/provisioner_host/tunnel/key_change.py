@@ -9,21 +9,15 @@ goes back to its former key.
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from provisioner_host.machine import paths
-from provisioner_host.machine.files import identity
-from provisioner_host.machine.shell import Failed, run
+from provisioner_host.machine.shell import run
 from provisioner_host.tunnel import interface
 
 _SITE, _NEXT = "site/", "next/"
 _KEY, _ALLOWED = "PublicKey = ", "AllowedIPs = "
-# How often is looked while a key is changed: no picture is missed for longer than this and a new handshake take.
-_LOOK_S = 0.5
-_IDLE_S = 2.0
 
 
 class KeyPair(NamedTuple):
@@ -37,30 +31,32 @@ class KeyPair(NamedTuple):
 
 def pairs_in(conf: str) -> tuple[KeyPair, ...]:
     """The sites of a tunnel's file that have two peers."""
-    keys, allowed, name = {}, {}, ""
-    for line in conf.splitlines():
-        if line.startswith("# "):
-            name = line[2:]
-        elif line.startswith(_KEY):
-            keys[name] = line[len(_KEY) :]
-        elif line.startswith(_ALLOWED):
-            allowed[name] = line[len(_ALLOWED) :]
-    sites = [name[len(_NEXT) :] for name in keys if name.startswith(_NEXT)]
-    both = ((site, keys.get(_SITE + site), allowed.get(_SITE + site)) for site in sites)
+    peers = {peer.name: peer for peer in interface.peers_in(conf)}
+    sites = (name[len(_NEXT) :] for name, peer in peers.items() if name.startswith(_NEXT) and not peer.networks)
+    both = ((site, peers.get(_SITE + site), peers[_NEXT + site]) for site in sites)
     return tuple(
-        KeyPair(site, key, keys[_NEXT + site], addresses)
-        for site, key, addresses in both
-        if key and addresses and _NEXT + site not in allowed
+        KeyPair(site, present.public_key, following.public_key, ", ".join(present.networks))
+        for site, present, following in both
+        if present and present.networks
     )
 
 
-def holder_of(pair: KeyPair, handshakes: Mapping[str, int]) -> str:
-    """The key of the peer that is the gateway: whose handshake is the later one. Pure.
+def is_next(following: int, present: int) -> bool:
+    """Whether a gateway goes by the next key: its handshake is the later one. Pure.
 
     Handshakes are told to the second. Of two in one second the next key's counts: nobody changes back at once.
+
+    Args:
+        following: the last handshake with the next key, in seconds since 1970; 0 if there was none.
+        present: that with the present key.
     """
-    following = handshakes.get(pair.following, 0)
-    return pair.following if following and following >= handshakes.get(pair.present, 0) else pair.present
+    return following > 0 and following >= present
+
+
+def holder_of(pair: KeyPair, handshakes: Mapping[str, int]) -> str:
+    """The key of the peer that is the gateway. Pure."""
+    has_next = is_next(handshakes.get(pair.following, 0), handshakes.get(pair.present, 0))
+    return pair.following if has_next else pair.present
 
 
 def settled(conf: str, handshakes: Mapping[str, int]) -> str:
@@ -122,24 +118,3 @@ def live_pairs() -> tuple[KeyPair, ...]:
     with contextlib.suppress(OSError):
         return pairs_in(paths.WG_FILE.read_text())
     return ()
-
-
-def moves() -> Iterator[tuple[str, ...]]:
-    """Look for ever, often while a key is changed, and give the sites whose addresses were moved at each look."""
-    read: list[int] = []
-    changing = False
-    while True:
-        if (now := _identity(paths.WG_FILE)) != read:
-            read, changing = now, bool(live_pairs())
-        moved: tuple[str, ...] = ()
-        if changing:
-            with contextlib.suppress(Failed, OSError, ValueError):  # the next look is soon
-                moved = move()
-        yield moved
-        time.sleep(_LOOK_S if changing else _IDLE_S)
-
-
-def _identity(path: Path) -> list[int]:
-    with contextlib.suppress(OSError):
-        return identity(path)
-    return []

@@ -11,25 +11,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host.machine import files, paths
 from provisioner_host.machine.paths import SIDE
 from provisioner_host.machine.shell import Failed, run
-from provisioner_host.tunnel import endpoints, interface
+from provisioner_host.tunnel import endpoints, interface, key_change
 
 if TYPE_CHECKING:
     from provisioner_host.wire import PeerAnswer, SecondTunnelAnswer
 
-_KEY, _ALLOWED, _PORT = "PublicKey = ", "AllowedIPs = ", "ListenPort = "
+_PORT = "ListenPort = "
 _CALLS_NOBODY, _CALLS = "PersistentKeepalive = off", "PersistentKeepalive = 25"
 _UNIT = "provisioner-wg-next"
-# How often is looked, which is one name in a folder as long as there is one tunnel: while there are two no picture is
-# missed for longer than this and a handshake take.
-_LOOK_S = 0.5
 
 
 class FollowingKey(NamedTuple):
@@ -37,14 +33,6 @@ class FollowingKey(NamedTuple):
 
     public_key: str
     port: int
-
-
-class Member(NamedTuple):
-    """A peer of the tunnel's file, with the networks that are behind it."""
-
-    name: str
-    public_key: str
-    networks: tuple[str, ...]
 
 
 # --- what is installed ----------------------------------------------------------------------------
@@ -67,19 +55,6 @@ def of_file(path: Path) -> FollowingKey | None:
     with contextlib.suppress(KeyError, TypeError, ValueError):
         return wanted(link) if isinstance(link, dict) else None
     return None
-
-
-def members_in(conf: str) -> tuple[Member, ...]:
-    """The peers of a tunnel's file that have networks."""
-    name, key, members = "", "", []
-    for line in conf.splitlines():
-        if line.startswith("# "):
-            name = line[2:]
-        elif line.startswith(_KEY):
-            key = line[len(_KEY) :]
-        elif line.startswith(_ALLOWED):
-            members.append(Member(name, key, tuple(line[len(_ALLOWED) :].replace(" ", "").split(","))))
-    return tuple(members)
 
 
 def public_key_of(path: Path) -> str:
@@ -269,12 +244,6 @@ def places() -> dict[str, str]:
     return {key: place for key, place in known.items() if key in there and place}
 
 
-def listens_on() -> int | None:
-    """The port at which the second tunnel takes packets; None where there is none."""
-    lines = dumped()
-    return int(lines[0].split("\t")[2]) if lines else None
-
-
 def dumped() -> list[str] | None:
     """What `wg` says of the second tunnel; None where there is none."""
     return interface.dump(paths.SECOND_TUNNEL) if is_up() else None
@@ -286,13 +255,11 @@ def dumped() -> list[str] | None:
 def moved_of(first: Mapping[str, int], second: Mapping[str, int]) -> frozenset[str]:
     """The peers that are at the second tunnel, by public key: whose later handshake was there. Pure.
 
-    Handshakes are told to the second. Of two in one second the next key's counts: nobody changes back at once.
-
     Args:
         first: the last handshake of each peer at the first tunnel, in seconds since 1970.
         second: that at the second one.
     """
-    return frozenset(key for key, at in second.items() if at and at >= first.get(key, 0))
+    return frozenset(key for key, at in second.items() if key_change.is_next(at, first.get(key, 0)))
 
 
 def described(own_line: str, beside: Mapping[str, PeerAnswer], peers: Mapping[str, PeerAnswer]) -> SecondTunnelAnswer:
@@ -305,16 +272,19 @@ def described(own_line: str, beside: Mapping[str, PeerAnswer], peers: Mapping[st
     """
     _, public_key, port, _ = own_line.split("\t")
     link = interface.live_link(paths.SECOND_TUNNEL)
-    first, second = ({key: one["handshake"] for key, one in of.items()} for of in (peers, beside))
-    moved = moved_of(first, second)
     return {
         "public_key": public_key,
         "listen_port": int(port),
         "addresses": link["addresses"],
         "mtu": link["mtu"],
         "alike": _configured(beside) == _configured(peers),
-        "moved": {key: second[key] for key in sorted(moved)},
+        "moved": {key: beside[key]["handshake"] for key in sorted(_moved(peers, beside))},
     }
+
+
+def _moved(peers: Mapping[str, PeerAnswer], beside: Mapping[str, PeerAnswer]) -> frozenset[str]:
+    first, second = ({key: one["handshake"] for key, one in of.items()} for of in (peers, beside))
+    return moved_of(first, second)
 
 
 def _configured(peers: Mapping[str, PeerAnswer]) -> dict[str, tuple[object, ...]]:
@@ -323,9 +293,7 @@ def _configured(peers: Mapping[str, PeerAnswer]) -> dict[str, tuple[object, ...]
 
 def later_of(peers: Mapping[str, PeerAnswer], beside: Mapping[str, PeerAnswer]) -> dict[str, PeerAnswer]:
     """The first tunnel's peers, each with what is seen of it where it is. Pure."""
-    moved = moved_of(
-        {key: one["handshake"] for key, one in peers.items()}, {key: one["handshake"] for key, one in beside.items()}
-    )
+    moved = _moved(peers, beside)
     return {key: _seen_at(one, beside[key]) if key in moved else one for key, one in peers.items()}
 
 
@@ -340,7 +308,7 @@ def _seen_at(peer: PeerAnswer, second: PeerAnswer) -> PeerAnswer:
 
 
 def steps(
-    members: tuple[Member, ...], there: frozenset[str], live: frozenset[str], source: str
+    members: tuple[interface.FilePeer, ...], there: frozenset[str], live: frozenset[str], source: str
 ) -> tuple[list[str], list[str]]:
     """What `ip` has to do so that those at the second tunnel, and nobody else, have routes there. Pure.
 
@@ -370,21 +338,10 @@ def move() -> list[str]:
     """
     if not is_up():
         return []
-    members = members_in(paths.WG_FILE.read_text())
+    members = interface.peers_in(paths.WG_FILE.read_text())
     live = frozenset(interface.routes(paths.SECOND_TUNNEL))
     there = moved_of(interface.handshakes(paths.TUNNEL), interface.handshakes(paths.SECOND_TUNNEL))
     commands, names = steps(members, there, live, interface.address_of(json.loads(paths.TUNNEL_FILE.read_text())))
     if commands:
         interface.batch(commands)
     return names
-
-
-def moves() -> Iterator[list[str]]:
-    """Look for ever, and give who moved at each look."""
-    while True:
-        names: list[str] = []
-        if is_up():
-            with contextlib.suppress(Failed, OSError, ValueError, KeyError):  # the next look is soon
-                names = move()
-        yield names
-        time.sleep(_LOOK_S)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner_host.machine import paths
-from provisioner_host.machine.files import keyed_digest
+from provisioner_host.machine.files import identity, keyed_digest
 from provisioner_host.machine.namespace import scratch
 from provisioner_host.machine.paths import SIDE
 from provisioner_host.machine.shell import Failed, run
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _READ = "Unable to modify interface"
 _PORT = "ListenPort = "
 _MOST_ROUTES = 20
+# How often is looked where gateways are: no picture is missed for longer than this and a new handshake take.
+_LOOK_S = 0.5
 
 
 def spliced(conf: Path, psk_file: Path, own: Path | None = None) -> str:
@@ -53,7 +57,7 @@ def spliced(conf: Path, psk_file: Path, own: Path | None = None) -> str:
 
 def peers_in(conf: str) -> list[str]:
     """The public keys of a rendered file's peers."""
-    return [line.removeprefix("PublicKey = ") for line in conf.splitlines() if line.startswith("PublicKey = ")]
+    return [peer.public_key for peer in interface.peers_in(conf)]
 
 
 def check(conf: Path, psk_file: Path) -> None:
@@ -118,13 +122,44 @@ def up(*, in_unit: bool = False) -> None:
     # A gateway that speaks with its next key already keeps its addresses.
     conf = key_change.settled(text, key_change.handshakes())
     known = endpoints.remember(present, staying)
-    conf = with_port(endpoints.with_endpoints(conf, known, present), _own_port())
+    conf = with_port(endpoints.with_endpoints(conf, known, present), interface.port(paths.TUNNEL))
     if is_another_key:
         interface.begin_anew(paths.TUNNEL, second_tunnel.calling(conf))
     interface.sync(paths.TUNNEL, conf)
     interface.exactly(paths.TUNNEL, link)
     if following is not None:
         second_tunnel.up(spliced(paths.WG_FILE, paths.PSK_FILE, paths.WG_KEY_NEXT), following, link, known)
+
+
+def moves() -> Iterator[list[str]]:
+    """Lead to each gateway where it spoke last, for ever: a line of each that moved since the last look."""
+    read: list[int] = []
+    changing = False
+    while True:
+        if (now := _identity(paths.WG_FILE)) != read:
+            read, changing = now, bool(key_change.live_pairs())
+        moved: list[str] = []
+        for look in (_moved_sites, _moved_peers) if changing else (_moved_peers,):
+            with contextlib.suppress(Failed, OSError, ValueError, KeyError):  # the next look is soon
+                moved += look()
+        yield moved
+        time.sleep(_LOOK_S)
+
+
+def _moved_sites() -> list[str]:
+    words = "changes its gateway's key: its addresses are with the peer that spoke last"
+    return [f"site {site} {words}" for site in key_change.move()]
+
+
+def _moved_peers() -> list[str]:
+    words = "this relay changes its own key, and it is reached where it spoke last"
+    return [f"{name}: {words}" for name in second_tunnel.move()]
+
+
+def _identity(path: Path) -> list[int]:
+    with contextlib.suppress(OSError):
+        return identity(path)
+    return []
 
 
 def with_port(conf: str, port: int) -> str:
@@ -136,12 +171,6 @@ def with_port(conf: str, port: int) -> str:
     if not port or any(line.startswith(_PORT) for line in conf.splitlines()):
         return conf
     return conf.replace("[Interface]\n", f"[Interface]\n{_PORT}{port}\n", 1)
-
-
-def _own_port() -> int:
-    done = run(["wg", "show", paths.TUNNEL, "listen-port"], check=False)
-    text = done.stdout.strip()
-    return int(text) if done.returncode == 0 and text.isdigit() else 0
 
 
 def down() -> None:
@@ -157,7 +186,8 @@ def live_link() -> LinkAnswer:
 
 def listened_ports() -> frozenset[int]:
     """The ports on which the live tunnels take packets."""
-    return frozenset(port for port in (_own_port(), second_tunnel.listens_on()) if port)
+    names = [paths.TUNNEL, *([paths.SECOND_TUNNEL] if second_tunnel.is_up() else [])]
+    return frozenset(port for port in map(interface.port, names) if port)
 
 
 def routes_elsewhere(networks: Sequence[str]) -> list[RouteAnswer]:

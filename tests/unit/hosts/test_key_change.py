@@ -106,25 +106,26 @@ def test_a_peer_that_has_addresses_of_its_own_is_no_next_key() -> None:
     assert key_change.pairs_in(CONF.replace("# site/kcl-bg-001", "# centre/kcl-bg-001")) == ()
 
 
-def test_it_looks_often_while_a_key_is_changed_and_a_look_that_fails_ends_nothing(
-    wg: Wg, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_looks_often_and_a_look_that_fails_ends_nothing(wg: Wg, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("provisioner_host.tunnel.key_change.time.sleep", slept.append)
+    monkeypatch.setattr("provisioner_host.tunnel.tunnel.time.sleep", slept.append)
     wg.handshakes[FOLLOWING] = 101
-    looks = key_change.moves()
-    assert list(itertools.islice(looks, 2)) == [("kcl-bg-001",), ()]
+    looks = tunnel.moves()
+    moved = "site kcl-bg-001 changes its gateway's key: its addresses are with the peer that spoke last"
+    assert list(itertools.islice(looks, 2)) == [[moved], []]
 
     def refuse(*_: object, **__: object) -> subprocess.CompletedProcess[str]:
         raise Failed("wg: no")
 
     monkeypatch.setattr(interface, "run", refuse)
-    assert next(looks) == ()
-    monkeypatch.setattr(key_change, "run", wg.run)
+    assert next(looks) == []
+    monkeypatch.setattr(interface, "run", wg.run)
+    wg.handshakes[PRESENT] = 130
+    assert next(looks) == [moved], "the look after it is as if nothing had been"
+    wg.handshakes[FOLLOWING] = 160
     paths.WG_FILE.write_text(CONF.partition("# next/")[0])
-    assert next(looks) == ()
-    next(looks)
-    assert slept == [0.5, 0.5, 0.5, 2.0]
+    assert next(looks) == [], "a file without a change is not looked at for one"
+    assert slept == [0.5] * 4
 
 
 def test_which_of_the_two_has_the_addresses_is_no_configuration() -> None:

@@ -262,6 +262,18 @@ def test_who_speaks_there_is_reached_there_and_goes_back_with_whoever_goes_back(
     assert tunnel.configuration(tunnel.live("key")) == before, "where a gateway is, is no configuration"
 
 
+def test_the_watch_moves_whoever_speaks_there_and_says_so(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioner_host.tunnel.tunnel.time.sleep", lambda _: None)
+    looks = tunnel.moves()
+    assert next(looks) == []
+    begin(machine)
+    heard(machine, "wg-prov-next", SITE, 101)
+    words = "this relay changes its own key, and it is reached where it spoke last"
+    assert next(looks) == [f"site/kcl-bg-001: {words}"]
+    assert machine.interfaces["wg-prov-next"].routes == {"10.91.0.2/32", "10.99.1.0/24"}
+    assert next(looks) == []
+
+
 def test_at_the_end_the_first_tunnel_takes_key_port_and_places_and_calls_everybody(machine: Machine) -> None:
     begin(machine)
     machine.interfaces["wg-prov-next"].seen[SITE] = 101
