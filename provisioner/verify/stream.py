@@ -259,10 +259,19 @@ def _unread_check(case: Case, read: Read) -> Check:
         return source_failure(case, Cause.SILENT, "no picture came while a reader waited")
     if stops(case):
         return source_failure(case, Cause.SILENT, _STOPPED)
-    if losing := site_line_check(case):
-        return losing
+    if found := _other_codec_check(case, read) or site_line_check(case):
+        return found
     detail = f"no key frame: {words.of_read(None, read.error)}"
     return failed(Layer.PICTURE, case.target.path.name, Cause.UNKNOWN, detail)
+
+
+def _other_codec_check(case: Case, read: Read) -> Check | None:
+    """The failure of a stream in a codec that no reader decodes; `None` if a reader failed for another reason."""
+    path, came = case.target.path, words.other_codec(read.error)
+    if not came:
+        return None
+    agreed = f"{path.codec} {path.width}x{path.height}"
+    return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, f"{came} instead of {agreed}")
 
 
 def _not_read(host: str, read: Read | None) -> Check:
@@ -329,7 +338,7 @@ def _one_centre(case: Case, centre: HostSpec) -> Check:
     if read is None or not read.run:
         return _not_read(centre.id, read)
     if read.frame is None:
-        return _unread_at(case, centre, host.centre, read)
+        return _other_codec_check(case, read) or _unread_at(case, centre, host.centre, read)
     picture = _picture_check(case, read.frame)
     return delivered_check(case, centre, read) if picture.passed else picture
 

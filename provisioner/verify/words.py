@@ -33,7 +33,7 @@ _STATUS = {
     501: "the stream offers nothing to be read",
     503: "the relay is overloaded",
 }
-# ffmpeg's words of a read. The first that fits counts.
+# The reader's and the decoder's words of a read. The first that fits counts.
 _READS = _table(
     (
         (r"no answer within (?P<s>[\d.]+) s", "no key frame came within {s} s"),
@@ -47,9 +47,16 @@ _READS = _table(
             r"matches no streams|not contain any stream|not find codec|not determine format|no frame: nothing comes",
             "no picture that could be decoded came",
         ),
+        (r"\bhas no video\b", "no picture that could be decoded came"),
         (r"no decoder|decoder .* not found|unknown decoder|unsupported codec", "there is no decoder for its picture"),
-        (r"out of memory|cannot allocate|picture size \S+ is invalid", "its picture is larger than any camera's"),
-        (r"invalid data found|error (?:while )?decoding|conversion failed|non-existing pps", "no picture was decoded"),
+        (
+            r"out of memory|cannot allocate|picture size \S+ is invalid|larger than any camera",
+            "its picture is larger than any camera's",
+        ),
+        (
+            r"invalid data found|error (?:while )?decoding|conversion failed|non-existing pps|none by rtsp|have no end",
+            "no picture was decoded",
+        ),
     )
 )
 # MediaMTX's words of why a source is down (measured on 1.20.1).
@@ -103,6 +110,12 @@ def of_read(status: int | None, error: str) -> str:
     if status is not None:
         return of_status(status)
     return _first(_READS, error) or "the reader ended without a picture"
+
+
+def other_codec(error: str) -> str:
+    """The codec of a stream that is read by nobody here; empty if a reader failed for another reason."""
+    found = re.search(r"no decoder for its video: ([\w-]{1,20})\Z", error)
+    return found[1] if found else ""
 
 
 def of_source(line: str) -> str:
