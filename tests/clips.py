@@ -12,9 +12,10 @@ from typing import Final
 from provisioner.base.host_answer import fields_of
 from provisioner.verify.picture_measures import Picture, picture_in
 from provisioner_host import wire
-from provisioner_host.look import rtsp_reader
 from provisioner_host.look.picture_look import PictureLook
 from provisioner_host.look.picture_measures import checked_picture
+from tests.films import film_in
+from tests.looks import look_at_film
 
 RATE: Final = 10
 SECONDS: Final = 4.2
@@ -140,13 +141,11 @@ QUICK: Final[wire.LookToTake] = {"seconds": 60, "most_s": 60, "keys": 0, "every"
 """A look at all of a clip: a file ends by itself."""
 
 
-def look_at(path: Path, look: wire.LookToTake = QUICK, options: str = "") -> Picture:
-    """A look at a file, as a host takes it and as the controller reads it."""
-    said = rtsp_reader.read_script(
-        f"ffconcat version 1.0\nfile 'file:{path}'\n{options}", 60, look=PictureLook(look), protocols="file"
-    )
-    assert said.get("picture"), said
-    return picture_in(fields_of(checked_picture(said["picture"])))
+def look_at(path: Path, look: wire.LookToTake = QUICK) -> Picture:
+    """A look at a file, as a host takes it of a stream and as the controller reads it."""
+    picture = look_at_film(film_in(path), PictureLook(look))
+    assert picture, path
+    return picture_in(fields_of(checked_picture(picture)))
 
 
 def has_ffmpeg() -> bool:

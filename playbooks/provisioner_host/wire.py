@@ -161,8 +161,6 @@ class LookToTake(TypedDict):
         every: whether every picture counts, or key frames alone.
         skips: whether the decoder gets key frames alone, as of a stream of which all costs too much; left out where it
             gets all.
-        swift: whether one program may look at it with many others, which proves that all is well and nothing else;
-            left out where it is read by itself.
         early: what has to hold for such a look to end before its time; left out where none does.
     """
 
@@ -171,7 +169,6 @@ class LookToTake(TypedDict):
     keys: int
     every: bool
     skips: NotRequired[bool]
-    swift: NotRequired[bool]
     early: NotRequired[EarlyEndToTake]
 
 

@@ -365,11 +365,12 @@ def picture_check(case: Case) -> Check:
 def early_doubt(picture: Picture, damaged: int) -> str:
     """Why a look that ended before its time does not do; empty where it does, or went on for its whole time.
 
-    What its reader cannot see, the relay's own count, has to be without a fault, too: it is looked at whole then.
+    The relay's own count, and what the decoder complained of at the end, have to be without a fault, too.
     """
-    if picture.looked_s >= QUICK_S or not damaged:
+    parts = damaged + picture.complaints
+    if picture.looked_s >= QUICK_S or not parts:
         return ""
-    return f"in the {picture.looked_s:.1f} s of its look {counted(damaged, 'picture')} came with parts missing"
+    return f"in the {picture.looked_s:.1f} s of its look {counted(parts, 'picture')} came with parts missing"
 
 
 def _goes_before(shortfall: Shortfall, judgement: Judgement, case: Case) -> bool:

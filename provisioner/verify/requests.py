@@ -296,15 +296,12 @@ def _relay_to_read(centre: HostSpec, wanted: list[PathToCheck], limits: ProbeLim
 
 
 def _at_centre(wanted: Sequence[PathToCheck], limits: ProbeLimits) -> dict[str, wire.LookToTake]:
-    """A centre counts what arrives: of pictures it needs no more than a key frame, where the relay looks at them.
-
-    Where it alone looks, to prove that all is well, one program looks at many streams.
-    """
+    """A centre counts what arrives: of pictures it needs no more than a key frame, where the relay looks at them."""
     looks: dict[str, wire.LookToTake] = {}
     for path in (one.path for one in wanted if one.path.name in limits.looks):
         looks[path.name] = {**limits.looks[path.name], "every": False}
     for one in (one for one in wanted if limits.is_once(one)):
-        alone: wire.LookToTake = {**limits.looks[one.path.name], "swift": True}
+        alone: wire.LookToTake = {**limits.looks[one.path.name]}
         if limits.early:
             alone["early"] = {"fps": one.path.fps, "least_kbps": one.path.least_kbps}
         looks[one.path.name] = alone

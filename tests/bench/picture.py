@@ -14,23 +14,32 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from provisioner.base.host_answer import fields_of
 from provisioner.verify.picture_check import Agreed, judged
 from provisioner.verify.picture_measures import picture_in
 from provisioner.verify.requests import FULL_KEYS, FULL_S, LONGEST_S, QUICK_S
-from provisioner_host.look import rtsp_reader
 from provisioner_host.look.picture_look import PictureLook
+from provisioner_host.look.rtsp_talk import Login
 from provisioner_host.wire import LookToTake, ReadAnswer
 from tests.bench.figures import Figure, Part, Ratio
+from tests.film_server import FilmServer
+from tests.films import Film, film_in
+from tests.looks import look_at_films, read
 
 T = TypeVar("T")
 _TIMEOUT_S: Final = 60
+_RTSP_PORT: Final = 554
+# A key picture is shown when so many have come.
+_KEY_SHOWN: Final = 2
+# So many streams of a site one ffmpeg decodes.
+_TOGETHER: Final = 8
 _ENCODED: Final = "-preset veryfast -b:v {rate} -maxrate {rate} -bufsize {rate}"
 
 
@@ -83,12 +92,12 @@ def _look(*, full: bool, every: bool) -> LookToTake:
 
 
 def _print_judgement(stream: str, look: LookToTake, agreed: Agreed) -> int:
-    read, cost = _measured(lambda: _read(stream, look))
-    if not read.get("picture"):
-        _say(read.get("error") or read.get("not_run") or "its picture could not be measured")
+    read_, cost = _measured(lambda: _read(stream, look))
+    if not read_.get("picture"):
+        _say(read_.get("error") or read_.get("not_run") or "its picture could not be measured")
         return 1
-    _say(f"{read['codec']} {read['width']}x{read['height']}, {cost:.2f} s of a processor")
-    picture = picture_in(fields_of(read["picture"]))
+    _say(f"{read_['codec']} {read_['width']}x{read_['height']}, {cost:.2f} s of a processor")
+    picture = picture_in(fields_of(read_["picture"]))
     for name, value in asdict(picture).items():
         for inner, measure in value.items() if isinstance(value, dict) else ((name, value),):
             _say(f"  {inner:14} {measure}")
@@ -98,13 +107,15 @@ def _print_judgement(stream: str, look: LookToTake, agreed: Agreed) -> int:
     return int(judgement.fault is not None)
 
 
-def _read(stream: str, look: LookToTake | None) -> ReadAnswer:
-    network = stream.startswith("rtsp://")
-    where = stream if network else f"'file:{Path(stream).resolve()}'"
-    options = "option rtsp_transport tcp\noption allowed_media_types video\n" if network else ""
-    script = f"ffconcat version 1.0\nfile {where}\n{options}"
-    protocols = "rtsp,rtp,tcp" if network else "file"
-    return rtsp_reader.read_script(script, _TIMEOUT_S, look=PictureLook(look) if look else None, protocols=protocols)
+def _read(stream: str, look: LookToTake) -> ReadAnswer:
+    """Look at an address, or at a file as if a camera sent it."""
+    if stream.startswith("rtsp://"):
+        place = urlsplit(stream)
+        user, password = unquote(place.username or ""), unquote(place.password or "")
+        login = Login(place.hostname or "", place.port or _RTSP_PORT, user, password)
+        return read(login, unquote(place.path).lstrip("/"), _TIMEOUT_S, PictureLook(look))
+    with FilmServer({"film": film_in(Path(stream))}, ends=True) as server:
+        return read(Login("127.0.0.1", server.port, "", ""), "film", _TIMEOUT_S, PictureLook(look))
 
 
 # --- costs ----------------------------------------------------------------------------------------
@@ -120,21 +131,29 @@ def measure(runs: int, progress: Callable[[str], None]) -> Part:
             for name, full in (("quick", False), ("full", True)):
                 progress(f"picture: {clip.name}, {name} look")
                 file = _made(Path(folder), clip, FULL_S if full else QUICK_S)
-                look = partial(_read, str(file), _look(full=full, every=clip.every))
-                looked = _figure(clip, f"levels 5 and 6, {name} look, CPU", look, runs)
+                film, wanted = film_in(file), _look(full=full, every=clip.every)
+                looked = _figure(clip, f"levels 5 and 6, {name} look, CPU", partial(_take, film, wanted), runs)
+                if not full:
+                    many = f"the same, {_TOGETHER} of a site, CPU a path"
+                    figures.append(_figure(clip, many, partial(_take, film, wanted, _TOGETHER), runs, _TOGETHER))
                 decoded = _figure(clip, f"the same seconds decoded in full ({name}), CPU", partial(_decode, file), runs)
                 figures += [looked, decoded]
                 ratios.append(Ratio(f"{clip.name}: {name} look to decoding", looked, decoded))
     notes = (
         f"what was aimed at: {MOST_CPU_S} s for levels 5 and 6 together, a path (a quick look at its sub stream)",
         f"a quick look reads {QUICK_S:g} s, a full one {FULL_S:g} s or more; the clips are read as fast as they can be",
-        "what is read and decoded is ffmpeg's, one process a path; the measures are taken by Python's standard library",
+        "packets are put together by Python, and decoded by ffmpeg: one for a path, or for eight of a site",
     )
     return Part("picture: seconds of one processor a path", tuple(figures), tuple(ratios), notes)
 
 
-def _figure(clip: Clip, name: str, work: Callable[[], object], runs: int) -> Figure:
-    return Figure(clip.name, name, "s", tuple(_measured(work)[1] for _ in range(runs)))
+def _figure(clip: Clip, name: str, work: Callable[[], object], runs: int, paths: int = 1) -> Figure:
+    return Figure(clip.name, name, "s", tuple(_measured(work)[1] / paths for _ in range(runs)))
+
+
+def _take(film: Film, look: LookToTake, paths: int = 1) -> None:
+    """Take the looks at so many streams of a site that show a film."""
+    look_at_films([film] * paths, PictureLook(look))
 
 
 def _print_costs(runs: int) -> int:
@@ -150,8 +169,11 @@ def _print_costs(runs: int) -> int:
 
 def _costs(short: Path, long: Path, runs: int) -> list[float]:
     looks = [_look(full=full, every=every) for full in (False, True) for every in (True, False)]
-    ways: list[Callable[[], object]] = [lambda: _read(str(short), None)]
-    ways += [partial(_read, str(file), look) for look, file in zip(looks, (short, short, long, long), strict=True)]
+    short_film, long_film = film_in(short), film_in(long)
+    key = replace(short_film, pictures=short_film.pictures[:_KEY_SHOWN])
+    ways: list[Callable[[], object]] = [partial(_take, key, looks[0])]
+    films = (short_film, short_film, long_film, long_film)
+    ways += [partial(_take, film, look) for look, film in zip(looks, films, strict=True)]
     return [_best(way, runs) for way in (*ways, lambda: _decode(long))]
 
 

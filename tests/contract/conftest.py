@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from provisioner_host.look import rtsp_reader
+from provisioner_host.look import batch_decoder
 from provisioner_host.machine import shell
 
 from .camera import CameraYard
@@ -104,7 +104,7 @@ def ffmpeg(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     folder = tmp_path / "first-in-path"
     folder.mkdir()
     (folder / "ffmpeg").symlink_to(_ffmpegs()[request.param])
-    monkeypatch.setattr(rtsp_reader, "PATH", f"{folder}:{shell.PATH}")
+    monkeypatch.setattr(batch_decoder, "PATH", f"{folder}:{shell.PATH}")
     return str(request.param)
 
 

@@ -6,22 +6,20 @@ import hashlib
 import socket
 import ssl
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from provisioner.base.certificate import new_certificate_key, read_certificate, self_signed, server_file
-from provisioner_host.look import rtsp_reader
 from provisioner_host.look.picture_look import PictureLook
-from provisioner_host.look.rtsp_reader import Login
-from provisioner_host.look.stream_reader import SwiftTurn, look_at_all
+from provisioner_host.look.rtsp_talk import Login
 from provisioner_host.relay import pinned_tls, sessions
 from provisioner_host.relay import relay as host_relay
 from tests.hostile import RELAY, VIEWER
+from tests.looks import read
 
 from .reader import HeldReader, describe
 from .relay import API_PASSWORD, LATE, READER, READER_PASSWORD, WRITE_GAP, free_port, wait_for
@@ -30,7 +28,7 @@ from .test_revoked_sessions import line, users
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from provisioner_host.wire import LookToTake, ReadAnswer
+    from provisioner_host.wire import LookToTake
 
     from .camera import CameraYard
     from .conftest import StartRelay
@@ -89,33 +87,21 @@ def server(start_relay: StartRelay, yard: CameraYard, tmp_path: Path) -> Server:
     return Server(start_relay, yard, tmp_path)
 
 
-def swift(login: Login, read_s: float = PATIENT) -> ReadAnswer | None:
-    """What the program that reads many streams says of one."""
-    until, answers = time.monotonic() + 60 + LATE, dict[int, Any]()
-    turns = [SwiftTurn(0, login, PATH, PictureLook(LOOK, until))]
-    look_at_all(turns, 8, read_s, until, lambda number, answer: answers.update({number: answer}))
-    found: ReadAnswer | None = answers[0]
-    return found
-
-
-def test_both_readers_read_encrypted(server: Server) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        single = pool.submit(rtsp_reader.read, server.login(), PATH, PATIENT, look=PictureLook(LOOK))
-        many = swift(server.login())
-        alone = single.result()
+def test_a_stream_is_read_and_looked_at_encrypted(server: Server) -> None:
+    alone, looked = read(server.login(), PATH, PATIENT), read(server.login(), PATH, PATIENT, PictureLook(LOOK))
     assert "codec" in alone, alone
-    assert many is not None
-    assert "codec" in many, many
-    assert (many["codec"], many["width"], many["height"]) == (alone["codec"], alone["width"], alone["height"])
+    assert "codec" in looked, looked
+    assert (looked["codec"], looked["width"], looked["height"]) == (alone["codec"], alone["width"], alone["height"])
+    picture = looked["picture"]
+    assert picture
+    assert (picture["complaints"], picture["packets"]["gaps"]) == (0, 0)
 
 
 @RELAY
-def test_neither_gives_its_login_to_who_shows_another_certificate(server: Server) -> None:
+def test_who_shows_another_certificate_does_not_get_the_login(server: Server) -> None:
     stranger = "0" * 64
-    alone, many = rtsp_reader.read(server.login(stranger), PATH, PATIENT), swift(server.login(stranger))
-    assert alone["error"] == pinned_tls.ANOTHER
-    assert many is not None
-    assert many["error"] == pinned_tls.ANOTHER
+    for look in (None, PictureLook(LOOK)):
+        assert read(server.login(stranger), PATH, PATIENT, look)["error"] == pinned_tls.ANOTHER
     assert "destroyed" not in server.relay.log()
     assert server.relay.api("/v3/rtspssessions/list").json()["items"] == []
 
@@ -125,14 +111,9 @@ def test_neither_gives_its_login_to_who_shows_another_certificate(server: Server
 def test_a_port_that_says_nothing_or_no_word_of_encryption_ends_in_time(server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         mute = Login("127.0.0.1", silent.getsockname()[1], READER, READER_PASSWORD, server.fingerprint)
-        assert rtsp_reader.read(mute, PATH, 1.0)["timed_out"]
-        many = swift(mute, 1.0)
-        assert many is not None
-        assert many.get("timed_out") or "not_run" in many
+        assert read(mute, PATH, 1.0)["timed_out"]
     plain = Login("127.0.0.1", server.relay.rtsp_port, READER, READER_PASSWORD, server.fingerprint)
-    assert "error" in rtsp_reader.read(plain, PATH, PATIENT)
-    many = swift(plain)
-    assert many is None or "error" in many
+    assert "error" in read(plain, PATH, PATIENT)
 
 
 def held(port: int, name: str, login: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> HeldReader:
@@ -187,7 +168,7 @@ def test_with_strict_nobody_reads_without_encryption_and_each_server_lists_its_o
     with pytest.raises(OSError, match="refused"):
         describe(relay.rtsp_port, PATH, (READER, READER_PASSWORD))
     wait_for(lambda: relay.path(PATH)["available"])
-    assert "codec" in rtsp_reader.read(server.login(), PATH, PATIENT)
+    assert "codec" in read(server.login(), PATH, PATIENT)
     relay.config["rtspEncryption"] = "no"
     relay.reload("no")
     wait_for(lambda: pages() == [200, 404])
@@ -230,4 +211,4 @@ def test_who_may_not_read_any_more_is_cut_encrypted_or_not(
 def test_a_certificate_that_has_ended_is_still_the_one_that_is_pinned(server: Server) -> None:
     ended = server.renew(days=-5)
     wait_for(lambda: server.shown() == ended)
-    assert "codec" in rtsp_reader.read(server.login(ended), PATH, PATIENT)
+    assert "codec" in read(server.login(ended), PATH, PATIENT)

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner_host.look import device_probe
-from provisioner_host.look.rtsp_reader import Login, parse, read
+from provisioner_host.look import batch_decoder, device_probe
+from provisioner_host.look.batch_decoder import BatchWords, StreamToDecode
+from provisioner_host.look.rtsp_talk import Login
 from tests.hostile import CAMERA, VIEWER
+from tests.looks import read
 
 from .camera import CameraYard, Fault
 from .clip import HEIGHT, WIDTH, Clip
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.contract
 
-FORGED = f"[Parsed_showinfo_0 @ 0x1] n:0 s:{WIDTH}x{HEIGHT} i:P iskey:1 Stream #0:0: Video: h264 (High), yuv420p"
+FORGED = f"[showinfo@decoded0 @ 0x1] n:0 pts_time:10 s:{WIDTH}x{HEIGHT} i:P iskey:1 type:I"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,11 @@ def test_a_title_that_says_a_key_frame_was_decoded_decodes_none(clip: Clip, star
 @CAMERA
 @pytest.mark.parametrize("place", ["    title           : ", "[concat @ 0x5] ", "  Metadata: "])
 def test_only_ffmpegs_own_lines_count(place: str) -> None:
-    assert "error" in parse(f"{place}{FORGED}\n{place}{FORGED}\nframe=0\n")
-    assert "error" in parse(f"  Stream #0:0: Audio: aac, Stream #0:0: Video: h264\n{place}{FORGED}\n")
+    heard = BatchWords([StreamToDecode("h264", every=True, source=0)])
+    heard.take(f"{place}{FORGED}\n{place}{FORGED}\nframe=0\n".encode())
+    assert heard.streams[0].frames == 0
+    heard.take(f"{FORGED}\n".encode())
+    assert heard.streams[0].frames == 1
 
 
 _RESIDENT = re.compile(r"VmHWM:\s+(\d+) kB")
@@ -139,12 +144,13 @@ def test_whatever_a_device_answers_is_a_short_clean_place_or_none(answer: bytes)
 
 
 @CAMERA
-def test_a_program_that_says_without_end_is_not_listened_to(yard: CameraYard) -> None:
+def test_a_program_that_says_without_end_is_not_listened_to(yard: CameraYard, monkeypatch: pytest.MonkeyPatch) -> None:
     login = Login("127.0.0.1", yard.camera().port, "u", "p")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begun = time.monotonic()
-    chatter = ["sh", "-c", "cat >/dev/null; exec yes '[h264 @ 0x1] error while decoding MB 1 1' >&2"]
-    found = read(login, "hn/a", 10 + LATE, lambda _: chatter)
+    chatter = ["sh", "-c", "exec yes '[h264 @ 0x1] error while decoding MB 1 1' >&2"]
+    monkeypatch.setattr(batch_decoder, "command", lambda *_: chatter)
+    found = read(login, "hn/a", 10 + LATE)
     assert "said too much" in found["error"]
     assert time.monotonic() - begun < 5 + LATE
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 60_000

@@ -11,11 +11,11 @@ import yaml
 from provisioner.desired.render.host import MEDIAMTX_FILE, READERS_FILE
 from provisioner.desired.render.quote import source_url
 from provisioner.desired.spec import HostSpec
-from provisioner_host.look import rtsp_reader
-from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.look.rtsp_talk import Login
 from tests import fleets
 from tests import inventories as make
 from tests.hostile import VIEWER
+from tests.looks import read
 
 from .relay import API_PASSWORD, API_USER, LATE, Engine, Relay, free_port, wait_for
 
@@ -82,7 +82,7 @@ class Chain:
         hub = self.spec.hub
         assert hub is not None
         login = Login("127.0.0.1", self._ports["hub"], "viewer-dic", password, hub.tls.fingerprint)
-        return dict(rtsp_reader.read(login, path, PATIENT))
+        return dict(read(login, path, PATIENT))
 
     def pulls(self) -> set[str]:
         """The paths that the hub pulls from the relay now."""

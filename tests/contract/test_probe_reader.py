@@ -9,16 +9,16 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from provisioner_host.look import reach, rtsp_reader
+from provisioner_host.look import batch_decoder, reach
 from provisioner_host.look.picture_look import PictureLook
-from provisioner_host.look.rtsp_reader import Login, parse, read
+from provisioner_host.look.rtsp_talk import Login
 from provisioner_host.relay import source_log
-from provisioner_host.wire import LookToTake, ReadAnswer
+from provisioner_host.wire import LookToTake
 from tests.hostile import CAMERA
+from tests.looks import read
 
 from .camera import CameraYard, FakeCamera, Fault, Scheme
 from .clip import FRAMES_PER_SECOND, HEIGHT, OUT_OF_ORDER, WIDTH, Clip, encode
@@ -28,8 +28,6 @@ pytestmark = pytest.mark.usefixtures("ffmpeg")
 
 # Seconds for what answers at once on a machine with nothing else to do.
 PATIENT = 15 + LATE
-# Letters that an address must not hold as they are, and those that could end an ffconcat line.
-PASSWORD = "p@ss/w#rd:?% '\\\n-mật"
 
 
 class _Bare(Clip):
@@ -129,23 +127,6 @@ def test_a_stream_whose_size_comes_late_is_looked_at_all_the_same(clip: Clip) ->
     assert found["picture"]
 
 
-def test_where_packets_cannot_be_copied_the_key_frame_is_decoded_alone(
-    yard: CameraYard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    true_read = rtsp_reader.read_script
-
-    def without_size(
-        script: str, timeout_s: float, wrap: Any, look: PictureLook | None = None, *more: Any
-    ) -> ReadAnswer:
-        if look is None:
-            return true_read(script, timeout_s, wrap, look, *more)
-        return {"error": "[framecrc @ 0x1] dimensions not set", "status": None, "timed_out": False}
-
-    monkeypatch.setattr(rtsp_reader, "read_script", without_size)
-    found = read(_login(yard.camera(), "x"), "a/b/c/sub", PATIENT, look=PictureLook(QUICK))
-    assert (found["codec"], found["picture"]) == ("h264", None)
-
-
 def test_a_camera_that_gives_no_picture_is_told_as_without_a_look(yard: CameraYard) -> None:
     found = read(_login(yard.camera(fault=Fault.SILENT), "x"), "a/b/c/sub", 2, look=PictureLook(QUICK))
     assert found["timed_out"]
@@ -163,30 +144,21 @@ def test_what_is_no_stream_is_looked_at_no_longer_than_it_is_read(yard: CameraYa
     assert "codec" not in found
 
 
-def test_no_password_can_end_its_line_or_break_the_address() -> None:
-    script = Login("127.0.0.1", 8554, "centre-ioc", PASSWORD).script("a/b/c/sub", PATIENT)
-    lines = script.splitlines()
-    assert lines[0] == "ffconcat version 1.0"
-    assert re.fullmatch(r"file rtsp://centre-ioc:[A-Za-z0-9%._~-]+@127\.0\.0\.1:8554/a/b/c/sub", lines[1])
-    assert all(line.startswith("option ") for line in lines[2:])
-
-
 def test_the_password_is_never_in_an_argument(yard: CameraYard) -> None:
-    camera = yard.camera(user="probe", password="c4nary-secret", fault=Fault.SILENT)
-    reading = threading.Thread(target=read, args=(_login(camera), "a/b/c/sub", 8))
+    camera = yard.camera(user="probe", password="c4nary-secret")
+    look = PictureLook({**QUICK, "seconds": 6, "most_s": 6})
+    reading = threading.Thread(target=read, args=(_login(camera), "a/b/c/sub", PATIENT, look))
     reading.start()
-    seen = []
-    until = time.monotonic() + 7
-    while time.monotonic() < until and not camera.plays:
-        time.sleep(0.05)
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = process.read_bytes()
-        except OSError:
-            continue
-        seen.append(words)
+    seen: list[bytes] = []
+    while reading.is_alive():
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                seen.append(process.read_bytes())
+            except OSError:
+                continue
+        time.sleep(0.2)
     reading.join()
-    assert any(b"concat" in words for words in seen)
+    assert any(b"ffmpeg" in words and b"pipe:" in words for words in seen)
     assert not [words for words in seen if b"c4nary-secret" in words]
 
 
@@ -218,25 +190,11 @@ def test_nobody_at_the_port_is_an_error_without_status(yard: CameraYard) -> None
     assert found["status"] is None
 
 
-def test_a_program_that_was_not_started_read_nothing(yard: CameraYard) -> None:
-    found = read(
-        _login(yard.camera(), "x"), "a/b/c/sub", PATIENT, lambda argv: ["nice", "-n", "0", "no-such-program", *argv]
-    )
-    assert "not_run" in found
-
-
-@pytest.mark.parametrize(
-    ("said", "codec"),
-    [
-        ("  Stream #0:0: Video: hevc (Main), yuv420p(tv), 640x360, 10 tbr, 90k tbn", "hevc"),
-        ("  Stream #0:0[0x100]: Audio: aac, 8000 Hz\n  Stream #0:1(und): Video: h264 (High), yuv420p, 640x360", "h264"),
-    ],
-)
-def test_the_decoded_frame_counts_not_the_description(said: str, codec: str) -> None:
-    frame = "[Parsed_showinfo_0 @ 0x1] n:   0 pts: 1 fmt:yuv420p sar:1/1 s:352x288 i:P iskey:1 type:I"
-    assert parse(f"{said}\n{frame}\n") == {"codec": codec, "width": 352, "height": 288}
-    assert "error" in parse(said)
-    assert "error" in parse(f"{said}\n{frame.replace('iskey:1', 'iskey:0')}\n")
+def test_a_program_that_was_not_started_read_nothing(yard: CameraYard, monkeypatch: pytest.MonkeyPatch) -> None:
+    for argv in (["nice", "-n", "0", "no-such-program"], ["no-such-program"]):
+        monkeypatch.setattr(batch_decoder, "command", lambda *_, argv=argv: argv)
+        found = read(_login(yard.camera(), "x"), "a/b/c/sub", PATIENT)
+        assert "no-such-program" in found["not_run"]
 
 
 def test_connections_are_classed(yard: CameraYard) -> None:

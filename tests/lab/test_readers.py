@@ -10,9 +10,9 @@ import pytest
 
 from provisioner.cli.support.context import today
 from provisioner.operations.pipeline.session import Session
-from provisioner_host.look import rtsp_reader
-from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.look.rtsp_talk import Login
 from tests.hostile import VIEWER
+from tests.looks import read
 
 from .deployment import Deployment
 from .held_readers import HeldReaders
@@ -135,8 +135,8 @@ def test_a_hub_offers_the_paths_of_all_carriers_on_demand_to_viewers_of_its_own(
     assert {path.relay for path in hub.paths} == {relay.name for relay in RELAYS}
     password = session.secrets.hubs[CENTRE.name].viewers["dic-bac-giang"].reveal()
     login = Login(address, 8322, "viewer-dic-bac-giang", password, hub.tls.fingerprint)
-    assert "codec" in (own := rtsp_reader.read(login, OWN, 30)), own
-    assert rtsp_reader.read(login, OTHER, 30)["status"] == 401
+    assert "codec" in (own := read(login, OWN, 30)), own
+    assert read(login, OTHER, 30)["status"] == 401
     # Nobody reads any more: so the hub pulls nothing, after the ten seconds that it waits.
     time.sleep(stretched(12))
     held = deployment.lab.exec(
@@ -147,6 +147,6 @@ def test_a_hub_offers_the_paths_of_all_carriers_on_demand_to_viewers_of_its_own(
     file.write_text(file.read_text(encoding="utf-8").replace(str(network), "192.0.2.0/27"), encoding="utf-8")
     everything = deployment.document("apply", "--yes", *ALLOWED)
     assert everything["outcome"] == "applied", everything
-    shut = rtsp_reader.read(login, OWN, 8)
+    shut = read(login, OWN, 8)
     assert "codec" not in shut
     assert shut["timed_out"], shut

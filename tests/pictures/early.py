@@ -1,26 +1,21 @@
-"""The same film by the reader of many streams, by a clock of its own: what it says if it ends the look early."""
+"""The same film by a clock of its own: the measures of a look that ends early."""
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
-from provisioner_host.look import batch_decoder
-from provisioner_host.look.batch_decoder import DecodedAnswer, StreamToDecode
+from provisioner_host.look.batch_decoder import DecodedAnswer
 from provisioner_host.look.early_end import Decoded
 from provisioner_host.look.media_units import Unfit
 from provisioner_host.look.picture_look import PictureLook
 from provisioner_host.look.rtsp_talk import VideoTrack
 from provisioner_host.look.stream_reader import LookedStream
-from provisioner_host.machine.shell import Failed
 from provisioner_host.wire import LookToTake
+from tests.looks import decoded
 from tests.pictures.sending import Sent
 
 _QUICK_S = 3.0
-_DECODED_S = 60.0
 # More than any two key pictures of one sensor differ.
 _UNLIKE = 255.0
 
@@ -44,33 +39,20 @@ def early_look(stream: Sent, sets: Sequence[bytes], fps: int) -> dict[str, Any] 
                 looked.shown(Decoded([_UNLIKE] * (looked.keys - 1), None))
             if not looked.is_answered(at):
                 continue
-            decoded, differences = _decoded(b"".join(blocks))
+            answer, differences = _decoded(b"".join(blocks))
             shown = len(differences)
             looked.shown(Decoded(differences, None))
-            if decoded is None:
+            if answer is None:
                 return None
             if looked.is_answered(at):
-                return looked.answer(decoded, at)  # type: ignore[return-value]
+                return looked.answer(answer, at)  # type: ignore[return-value]
     except Unfit:
         pass
     return None
 
 
 def _decoded(data: bytes) -> tuple[DecodedAnswer | None, Sequence[float]]:
-    """What a decoder makes of a part of a stream: None where it complains."""
-    source, sink = os.pipe()
-
-    def write() -> None:
-        with open(sink, "wb") as stream:  # noqa: PTH123 (a pipe has no path)
-            stream.write(data)
-
-    writing = threading.Thread(target=write)
-    writing.start()
-    try:
-        streams = [StreamToDecode("h264", every=True, source=source)]
-        (decoded,) = batch_decoder.decode(streams, time.monotonic() + _DECODED_S)
-    except Failed:
-        return None, ()
-    finally:
-        writing.join()
-    return decoded, decoded.differences if decoded else ()
+    """What a decoder makes of a part of a stream: `None` if it complains."""
+    batch = decoded([data], ["h264"])
+    (answer,) = batch.answers
+    return (answer, answer.differences) if answer and batch.is_clean else (None, ())

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from provisioner_host.look.picture_look import PictureLook
-from provisioner_host.look.rtsp_reader import Login, read
+from provisioner_host.look.rtsp_talk import Login
+from tests.looks import read
 from tests.pictures.cameras import Camera
 from tests.pictures.early import early_look
 from tests.pictures.film import Shot, Unit, film

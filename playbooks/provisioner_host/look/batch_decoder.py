@@ -1,7 +1,8 @@
-"""Several streams decoded by one ffmpeg, each of its own pipe: what it shows of each, or that it is not certain.
+"""Several streams decoded by one ffmpeg, each from a pipe of its own: the pictures and complaints of each.
 
-To start ffmpeg costs more than to decode some seconds of a camera's stream. It is run by a process of its own, which
-takes the measures, so that several batches are measured at once and none can take another one down.
+To start ffmpeg costs more than to decode some seconds of a camera's stream. A process of its own runs it and takes the
+measures, so that several batches are measured at once and none can take another one down. ffmpeg does not say which
+stream it complains of: after a complaint each stream of a batch is decoded once more, alone.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
 MOST_STREAMS = 8
 """So many streams one ffmpeg gets at most."""
 
-_NAMES = {"h264": b"H264", "hevc": b"HEVC"}
+_NAMES = {"h264": b"H264", "hevc": b"HEVC", "mjpeg": b"MJPG", "mpeg4": b"FMP4"}
 # All moments are counted from here, so that pictures that are shown before the first key picture are after none.
 _BEGIN_S = 10
 _MOST_PIXELS = 7680 * 4320
-# A minute of eight streams, with what showinfo says of each picture.
-_MOST_SAID = 32_000_000
+# Of each stream: a minute of it, with what showinfo says of each picture.
+_MOST_SAID = 4_000_000
 _MOST_ANSWER = 1_000_000
 _ENDING_S = 2.0
 _LAST_FD = 512
@@ -47,6 +48,10 @@ _RATE = re.compile(
     r"^\[(?:showinfo@)?(decoded|chosen)(\d) @ 0x[0-9a-f]+\] config in [^\n]*\bframe_rate: (\d{1,9})/(\d{1,9})\s*$"
 )
 _TROUBLE = re.compile(r"^(?:Error|Cannot|Conversion failed|[^\n\[]{0,200}: corrupt input)")
+_REPEATED = re.compile(r"^ {4}Last message repeated (\d{1,9}) times")
+# What `nice` ends with if it cannot start a program.
+_NOT_STARTED = {126, 127}
+_MOST_WHY = 300
 
 
 class StreamToDecode(NamedTuple):
@@ -56,22 +61,25 @@ class StreamToDecode(NamedTuple):
         codec: as ffmpeg calls it.
         every: whether every picture is among what comes, or key pictures alone.
         source: the pipe's end that is read.
-        early: whether it is told of its key pictures as they are decoded.
+        early: whether its key pictures are told as they are decoded, and not the first one alone.
+        measured: whether its last picture is measured.
     """
 
     codec: str
     every: bool
     source: int
     early: bool = False
+    measured: bool = True
 
 
 class DecodedAnswer(NamedTuple):
-    """What was decoded of a stream.
+    """The pictures of a stream that were decoded.
 
     Attributes:
-        frames: how many pictures, `key_frames` of them.
+        frames: how many, `key_frames` of them.
         first_s: when the first is shown, by the moments that went in.
-        declared_fps: the rate that the stream itself declares; None where it declares none.
+        declared_fps: the rate that the stream itself declares; `None` if it declares none.
+        complaints: of a stream that is decoded alone, how often the decoder complained since the first picture.
     """
 
     codec: str
@@ -84,6 +92,22 @@ class DecodedAnswer(NamedTuple):
     scene: SceneAnswer | None
     differences: list[float]
     digests: list[str]
+    complaints: int = 0
+
+
+class DecodedBatch(NamedTuple):
+    """A batch's answers; `None` for a stream of which no picture was decoded.
+
+    Attributes:
+        is_clean: ffmpeg complained of nothing: of which stream it does, it does not say.
+        why: what went wrong with ffmpeg itself.
+        is_started: whether ffmpeg could be started.
+    """
+
+    answers: list[DecodedAnswer | None]
+    is_clean: bool = True
+    why: str = ""
+    is_started: bool = True
 
 
 def head_of(codec: str) -> bytes:
@@ -109,7 +133,7 @@ def command(streams: Sequence[StreamToDecode], sinks: Sequence[tuple[int, int]])
     raw = ["-fps_mode", "passthrough", "-threads", "1", "-flush_packets", "1", "-f", "rawvideo"]
     for number, (stream, pipes) in enumerate(zip(streams, sinks)):
         read += ["-f", "ivf", "-c:v", stream.codec, *cheap, *small, "-i", f"pipe:{stream.source}"]
-        graphs += ["-filter_complex", picture_look.filters(number, every=stream.every, named=True)]
+        graphs += ["-filter_complex", picture_look.filters(number, every=stream.every)]
         for kind, pipe in zip(("small", "exact"), pipes):
             written += ["-map", f"[{kind}{number}]", *raw, f"pipe:{pipe}"]
     return [*quiet, *read, "-filter_complex_threads", "1", *graphs, *written]
@@ -120,9 +144,11 @@ class BatchWords:
 
     def __init__(self, streams: Sequence[StreamToDecode]) -> None:
         self.streams = [StreamWords(one) for one in streams]
-        self.is_clean = True
-        """Whether it complained of nothing: of which stream it does, it does not say."""
-        self._rest, self._bytes = b"", 0
+        self.is_clean, self.complaints = True, 0
+        """Whether it complained of nothing; how often it did since it showed the first stream's first picture."""
+        self.last = ""
+        """Its last line that is none of its filters'."""
+        self._rest, self._bytes, self._was_complaint = b"", 0, False
 
     def take(self, chunk: bytes) -> None:
         """Take some of its words.
@@ -131,7 +157,7 @@ class BatchWords:
             Failed: these are more than anybody would say.
         """
         self._bytes += len(chunk)
-        if self._bytes > _MOST_SAID:
+        if self._bytes > _MOST_SAID * len(self.streams):
             raise Failed("ffmpeg said too much: the stream is damaged, or means harm")
         *lines, rest = (self._rest + chunk).split(b"\n")
         self._rest = rest[-MOST_LINE:]
@@ -142,8 +168,13 @@ class BatchWords:
         if said := _SHOWN.match(line) or _RATE.match(line):
             if int(said[2]) < len(self.streams):
                 self.streams[int(said[2])].said(said)
-        elif picture_look.complaint_of(line) or _TROUBLE.match(line):
-            self.is_clean = False
+            return
+        repeated, is_complaint = _REPEATED.match(line), bool(picture_look.complaint_of(line))
+        number = int(repeated[1]) if repeated and self._was_complaint else int(is_complaint)
+        self.is_clean = self.is_clean and not number and not _TROUBLE.match(line)
+        # Before the first picture is the middle of something.
+        self.complaints += number if self.streams[0].frames else 0
+        self._was_complaint, self.last = is_complaint, line or self.last
 
 
 class StreamWords:
@@ -183,32 +214,28 @@ def _tell_nobody(_number: int, _decoded: Decoded) -> None:
 
 def decode(
     streams: Sequence[StreamToDecode], until: float, tell: Callable[[int, Decoded], None] = _tell_nobody
-) -> list[DecodedAnswer | None]:
-    """Decode streams until their pipes end: None of each that is not certain.
+) -> DecodedBatch:
+    """Decode streams until their pipes end.
 
     Args:
-        streams: they; the ends of pipes are closed here.
+        streams: their pipes' ends are closed here.
         until: when to wait no longer, on the monotonic clock.
-        tell: is told the number of a stream whose look may end early, and what was decoded of it, with each key
-            picture from the second one on.
-
-    Raises:
-        Failed: ffmpeg did not end as it should have, or complained: which of the streams it was, it does not say.
+        tell: gets a stream's number and what was decoded of it: with its first picture, and if its look may end early
+            with each key picture from the second one on.
     """
-    words, pictures = BatchWords(streams), [MeasuredPictures() for _ in streams]
-    early = [
-        _EarlyStream(number, words.streams[number], pictures[number], tell)
-        for number, stream in enumerate(streams)
-        if stream.early
-    ]
+    words, pictures, why = BatchWords(streams), [MeasuredPictures() for _ in streams], ""
+    told = [_ToldStream(number, words, pictures[number], tell, early=one.early) for number, one in enumerate(streams)]
     pipes = [(os.pipe(), os.pipe()) for _ in streams]
     writing = [(small[1], exact[1]) for small, exact in pipes]
     kept = [one.source for one in streams] + [fd for both in writing for fd in both]
     nothing, environment = subprocess.DEVNULL, {"PATH": PATH, "LC_ALL": "C.UTF-8"}
     argv = command(streams, writing)
-    process = subprocess.Popen(
-        argv, env=environment, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, pass_fds=kept
-    )
+    try:
+        process = subprocess.Popen(
+            argv, env=environment, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, pass_fds=kept
+        )
+    except OSError as error:
+        return DecodedBatch([None] * len(streams), is_clean=False, why=f"{argv[0]}: {error.strerror}", is_started=False)
     with process:
         try:
             for fd in kept:
@@ -219,23 +246,35 @@ def decode(
                 for (small, exact), measured in zip(pipes, pictures):
                     waiting.register(small[0], selectors.EVENT_READ, measured.small)
                     waiting.register(exact[0], selectors.EVENT_READ, measured.exact)
-                _take_all(waiting, until, early)
+                _take_all(waiting, until, told)
             code = process.wait(_ENDING_S)
+        except Failed as error:
+            code, why = 1, str(error)
+        except subprocess.TimeoutExpired:
+            code = 1
         finally:
             process.kill()
-    if code or not words.is_clean:
-        raise Failed("ffmpeg complained")
-    return [_answer(*one) for one in zip(streams, words.streams, pictures)]
+    answers = [_answer(*one, words.complaints) for one in zip(streams, words.streams, pictures)]
+    if code in _NOT_STARTED and not any(answers):
+        return DecodedBatch(answers, is_clean=False, why=words.last[-_MOST_WHY:], is_started=False)
+    return DecodedBatch(answers, words.is_clean and not code, why)
 
 
-class _EarlyStream:
-    """A stream of which is told what is decoded, so that its look may end early."""
+class _ToldStream:
+    """A stream of which is told what is decoded, so that its look knows that it goes on, or may end early."""
 
     def __init__(
-        self, number: int, words: StreamWords, pictures: MeasuredPictures, tell: Callable[[int, Decoded], None]
+        self,
+        number: int,
+        words: BatchWords,
+        pictures: MeasuredPictures,
+        tell: Callable[[int, Decoded], None],
+        *,
+        early: bool,
     ) -> None:
-        self._number, self._words, self._pictures, self._tell = number, words, pictures, tell
-        self._told = 0
+        self._number, self._batch, self._words = number, words, words.streams[number]
+        self._pictures, self._tell, self._early = pictures, tell, early
+        self._told = -1
         self._is_unmeasured = False
 
     @property
@@ -244,11 +283,13 @@ class _EarlyStream:
         return self._is_unmeasured and self._pictures.is_whole
 
     def heed(self) -> None:
-        """Tell of key pictures that were decoded since."""
-        if self._pictures.compared(self._words.chosen) > self._told:
-            differences = self._pictures.differences(self._words.chosen)
-            self._told, self._is_unmeasured = len(differences), True
-            self._tell(self._number, Decoded(differences, self._words.declared_fps))
+        """Tell of pictures that were decoded since."""
+        words = self._words
+        compared = self._pictures.compared(words.chosen) if self._early else 0
+        if words.frames and compared > self._told:
+            differences = self._pictures.differences(words.chosen) if self._early else []
+            self._told, self._is_unmeasured = len(differences), bool(differences)
+            self._tell(self._number, Decoded(differences, words.declared_fps, words.first_s, self._batch.is_clean))
 
     def measure(self) -> None:
         """Measure what it shows now: as a rule that is its last picture, and nobody waits for it at the end."""
@@ -256,12 +297,12 @@ class _EarlyStream:
         self._is_unmeasured = False
 
 
-def _take_all(waiting: selectors.BaseSelector, until: float, early: Sequence[_EarlyStream]) -> None:
+def _take_all(waiting: selectors.BaseSelector, until: float, told: Sequence[_ToldStream]) -> None:
     while waiting.get_map():
         left = until - time.monotonic()
         if left <= 0:
             raise Failed(f"ffmpeg: no answer within {_ENDING_S:g} s")
-        unmeasured = next((one for one in early if one.waits), None)
+        unmeasured = next((one for one in told if one.waits), None)
         ready = waiting.select(0 if unmeasured else left)
         if unmeasured and not ready:
             unmeasured.measure()
@@ -271,13 +312,14 @@ def _take_all(waiting: selectors.BaseSelector, until: float, early: Sequence[_Ea
                 take(chunk)
             else:
                 waiting.unregister(key.fileobj)
-        for one in early:
+        for one in told:
             one.heed()
 
 
-def _answer(stream: StreamToDecode, words: StreamWords, pictures: MeasuredPictures) -> DecodedAnswer | None:
-    scene = pictures.scene()
-    if scene is None or not words.frames:
+def _answer(
+    stream: StreamToDecode, words: StreamWords, pictures: MeasuredPictures, complaints: int
+) -> DecodedAnswer | None:
+    if not words.frames:
         return None
     return DecodedAnswer(
         stream.codec,
@@ -286,9 +328,10 @@ def _answer(stream: StreamToDecode, words: StreamWords, pictures: MeasuredPictur
         words.key_frames,
         words.first_s,
         words.declared_fps,
-        scene,
+        pictures.scene() if stream.measured else None,
         pictures.differences(words.chosen),
         pictures.digests(words.chosen),
+        complaints,
     )
 
 
@@ -315,7 +358,7 @@ def begin(streams: Sequence[StreamToDecode], until: float) -> Batch:
 
 
 def _work(streams: Sequence[StreamToDecode], until: float, answers: int) -> None:
-    """The process: whatever happens it ends here, and says nothing where it is not certain."""
+    """The process: whatever happens it ends here."""
     try:
         # Ends of others' pipes and connections, which would not end with them.
         kept = {0, 1, 2, answers, *(one.source for one in streams)}
@@ -329,25 +372,28 @@ def _work(streams: Sequence[StreamToDecode], until: float, answers: int) -> None
             while line:
                 line = line[os.write(answers, line) :]
 
-        say(decode(streams, until, lambda number, decoded: say({"of": number, **decoded._asdict()})))
+        decoded = decode(streams, until, lambda number, decoded: say({"of": number, **decoded._asdict()}))
+        say(decoded._asdict())
     finally:
         os._exit(0)
 
 
 def decoded_in(said: bytes, number: int) -> tuple[int, Decoded] | None:
-    """The stream of which a process tells in a line what was decoded so far, and that; None where it does not."""
+    """The stream of which a process tells in a line what was decoded so far, and that; `None` for any other line."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
         line = json.loads(said)
         fps, differences = line["declared_fps"], [float(one) for one in line["differences"]]
         if line["of"] in range(number):
-            return line["of"], Decoded(differences, None if fps is None else float(fps))
+            rate = None if fps is None else float(fps)
+            return line["of"], Decoded(differences, rate, float(line["first_s"]), line["is_clean"] is True)
     return None
 
 
-def answers_in(said: bytes, number: int) -> list[DecodedAnswer | None]:
-    """What a process answered of so many streams in its last line; None of each where that is no answer."""
-    with contextlib.suppress(ValueError, TypeError):
-        answers = json.loads(said.rstrip(b"\n").rpartition(b"\n")[2])
-        if isinstance(answers, list) and len(answers) == number:
-            return [None if one is None else DecodedAnswer(*one) for one in answers]
-    return [None] * number
+def batch_in(said: bytes, number: int) -> DecodedBatch:
+    """A process's last line, for so many streams; no answers and not clean if it is none."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        line = json.loads(said.rstrip(b"\n").rpartition(b"\n")[2])
+        answers = [None if one is None else DecodedAnswer(*one) for one in line["answers"]]
+        if len(answers) == number:
+            return DecodedBatch(answers, line["is_clean"] is True, str(line["why"]), line["is_started"] is True)
+    return DecodedBatch([None] * number, is_clean=False)

@@ -6,7 +6,6 @@ A reader that is held back in the midst of its look would see pictures come late
 from __future__ import annotations
 
 import resource
-import threading
 import time
 from collections.abc import Callable
 
@@ -14,7 +13,6 @@ from collections.abc import Callable
 AT_ONCE_S = 10.0
 # What a reader takes, as long as none has ended.
 _FIRST_GUESS_S = 0.3
-_PAUSE_S = 0.05
 
 
 def taken_s() -> float:
@@ -41,28 +39,21 @@ class CpuBudget:
         self._cores, self._taken, self._clock = cores, taken, clock
         self._begun, self._before = clock(), taken()
         self._going, self._ended = 0, 0
-        self._lock, self._turns = threading.Lock(), threading.Lock()
 
-    def begin(self, until: float) -> None:
-        """Wait until one more reader may begin, in the order in which they ask; no longer than until then."""
-        with self._turns:
-            while self._clock() < until and not self._may_begin():
-                time.sleep(_PAUSE_S)
-            with self._lock:
-                self._going += 1
-
-    def end(self) -> None:
-        """One of them has ended."""
-        with self._lock:
-            self._going -= 1
-            self._ended += 1
-
-    def _may_begin(self) -> bool:
-        """Whether what was taken, with what those that go on will take, leaves room for one more."""
+    @property
+    def has_room(self) -> bool:
+        """Whether what was taken, with what those that go on will take, leaves room for one more reader."""
         if self._cores is None:
             return True
-        with self._lock:
-            going, ended = self._going, self._ended
         taken = self._taken() - self._before
-        each = taken / ended if ended else _FIRST_GUESS_S
-        return taken + (going + 1) * each <= AT_ONCE_S + self._cores * (self._clock() - self._begun)
+        each = taken / self._ended if self._ended else _FIRST_GUESS_S
+        return taken + (self._going + 1) * each <= AT_ONCE_S + self._cores * (self._clock() - self._begun)
+
+    def begin(self) -> None:
+        """Count a reader that begins."""
+        self._going += 1
+
+    def end(self) -> None:
+        """Count one that has ended."""
+        self._going -= 1
+        self._ended += 1

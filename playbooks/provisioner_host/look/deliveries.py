@@ -20,7 +20,7 @@ from provisioner_host.machine.shell import Failed, run
 from provisioner_host.relay import relay
 
 if TYPE_CHECKING:
-    from provisioner_host.look.rtsp_reader import Login
+    from provisioner_host.look.rtsp_talk import Login
     from provisioner_host.wire import ArrivalAnswer, DeliveryAnswer, FlowAnswer, PathToRead, RelayDeliveriesAnswer
 
 _PATHS = "/v3/paths/list?itemsPerPage=1000000"

@@ -45,10 +45,14 @@ class Decoded(NamedTuple):
     Attributes:
         differences: of each key picture from the one before.
         declared_fps: the rate that the stream itself declares; None where it declares none.
+        first_s: when its first picture is shown.
+        is_clean: whether the decoder complained of nothing.
     """
 
     differences: Sequence[float]
     declared_fps: float | None
+    first_s: float = 0.0
+    is_clean: bool = True
 
 
 def moved(one: Arrived, seconds: float) -> Arrived:
@@ -70,7 +74,7 @@ def is_answered(
     """
     packets = [one.packet for one in looked]
     keys = [place for place, packet in enumerate(packets) if packet.key]
-    if len(packets) < _FEWEST or packets[-1].seconds - packets[0].seconds < _LEAST_S:
+    if not decoded.is_clean or len(packets) < _FEWEST or packets[-1].seconds - packets[0].seconds < _LEAST_S:
         return False
     return (
         _are_different([packets[place].key for place in keys], decoded.differences)

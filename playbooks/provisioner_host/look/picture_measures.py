@@ -46,6 +46,7 @@ _WINDOW, _NOISE, _STRONGEST = 25, 0.7, 4.0
 _STEPS = 7.5
 # A clock of packets counts 90,000 ticks: what is nearer than a millisecond is one moment.
 _ONE_MOMENT_S = 0.001
+_FAR_BACK_S = 10.0
 # A step that is so much longer than the usual one had a picture in it.
 _GAP = 1.75
 # Apart for the sharpness: the nearest pixels, and as far as a blurred edge goes.
@@ -268,10 +269,14 @@ def packets_of(packets: Sequence[Packet], arrived_s: float) -> PacketsAnswer:
 
 
 def _backward(packets: Sequence[Packet]) -> int:
-    """How many packets are shown before the key packet before the last one: no encoder reorders as far as that."""
-    number, floors = 0, [-inf, -inf]
+    """How many packets are shown before the key packet before the last one, or long before the packet before them.
+
+    No encoder reorders as far as that.
+    """
+    number, floors, last = 0, [-inf, -inf], -inf
     for packet in packets:
-        number += packet.seconds < floors[0] - _ONE_MOMENT_S
+        number += packet.seconds < max(floors[0] - _ONE_MOMENT_S, last - _FAR_BACK_S)
+        last = packet.seconds
         if packet.key:
             floors = [floors[1], packet.seconds]
     return number

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from provisioner_host.look import awaited_reads, deliveries, device_probe, reach, readers
-from provisioner_host.look.rtsp_reader import SHORTEST_READ_S, Login
+from provisioner_host.look.rtsp_talk import SHORTEST_READ_S, Login
 from provisioner_host.machine import confined, files, units
 from provisioner_host.machine.paths import PROBE_PASSWORD, READERS_FILE, RTSP_PORT, RTSPS_PORT, UNIT_MEDIAMTX
 from provisioner_host.machine.shell import Failed, scrub

@@ -1,7 +1,7 @@
-"""Reads of many streams at once, each by an ffmpeg of its own, all of them confined in one unit.
+"""Reads of many streams at once, by one program that is confined in a unit.
 
-What decodes a camera's stream may be taken over by it. So this module is two programs: `read_all` is root's, and
-hands out logins over standard input; `serve` runs confined, and answers a line a read. What comes back is hostile.
+A camera's stream may take over what decodes it. So this module is two programs: `read_all` is root's, and hands out
+logins over standard input; `serve` runs confined, and answers a line a read. These answers are hostile.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import contextlib
 import ctypes
 import json
 import math
-import os
 import re
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -24,16 +22,16 @@ from provisioner_host.look import (
     cpu_budget,
     early_end,
     media_units,
+    older_codecs,
     picture_look,
     picture_measures,
-    rtsp_reader,
     rtsp_talk,
     stream_reader,
 )
 from provisioner_host.look.picture_look import PictureLook
 from provisioner_host.look.picture_measures import checked_picture, number
-from provisioner_host.look.rtsp_reader import SHORTEST_READ_S, Login
-from provisioner_host.look.stream_reader import SwiftTurn
+from provisioner_host.look.rtsp_talk import Login
+from provisioner_host.look.stream_reader import ReadLimits, StreamTurn
 from provisioner_host.machine import confined, shell, stream_logins
 from provisioner_host.onvif import digest
 from provisioner_host.relay import pinned_tls
@@ -50,15 +48,15 @@ _SHIPPED = (
     picture_measures,
     picture_look,
     pinned_tls,
-    rtsp_reader,
     digest,
     media_units,
+    older_codecs,
     rtsp_talk,
     early_end,
     batch_decoder,
     stream_reader,
 )
-# Each ffmpeg that decodes one key frame of a large picture, and what runs beside it.
+# An ffmpeg that decodes a large picture, and what measures beside it, for each stream.
 _READER_MIB, _SPARE_MIB = 192, 128
 _TASKS_A_READER, _SPARE_TASKS = 24, 32
 # Each process's own, so that they hold where the kernel has no cgroup v2.
@@ -228,107 +226,15 @@ def serve(request: ReadersRequest) -> None:
     # Nobody of the same user looks into this process, which holds the logins.
     ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
     logins = {name: Login(*parts) for name, parts in request["logins"].items()}
-    alone, budget = threading.Lock(), cpu_budget.CpuBudget(request["cores"])
+    until, turns = request["until"], list[StreamTurn]()
+    for turn, (name, path) in enumerate(request["turns"]):
+        wanted = request["looks"].get(str(turn))
+        turns.append(StreamTurn(turn, logins[name], path, PictureLook(wanted, until) if wanted else None))
 
-    def say(line: bytes) -> None:
-        with alone:
-            sys.stdout.buffer.write(line)
-            sys.stdout.flush()
+    def tell(turn: int, read: ReadAnswer) -> None:
+        sys.stdout.buffer.write(json.dumps([turn, read]).encode() + b"\n")
+        sys.stdout.flush()
 
-    def one(turn: int) -> None:
-        name, path = request["turns"][turn]
-        budget.begin(request["until"])
-        try:
-            read = _read(logins[name], path, request, request["looks"].get(str(turn)))
-        finally:
-            budget.end()
-        say(json.dumps([turn, read]).encode() + b"\n")
-
-    def each(turns: Sequence[int], readers: int) -> None:
-        if not turns:
-            return
-        # Where one program looks at all streams nobody waits for this import.
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
-
-        with ThreadPoolExecutor(max_workers=readers) as pool:
-            for _ in pool.map(one, turns):
-                pass
-
-    every = range(len(request["turns"]))
-    swift = [turn for turn in every if _is_swift(request["looks"].get(str(turn)))]
-    others = [turn for turn in every if turn not in set(swift)]
-    # Each kind has its share of the readers; what the swift one leaves is read when both are through.
-    share = request["readers"] if not others else max(1, request["readers"] * len(swift) // len(every))
-    apart = _SwiftPart(request, logins, swift, share) if swift else None
-    hearing = threading.Thread(target=apart.hear, args=(say,)) if apart else None
-    if hearing:
-        hearing.start()
-    each(others, max(1, request["readers"] - share if swift else request["readers"]))
-    if apart and hearing:
-        hearing.join()
-        each(sorted(apart.left), request["readers"])
-
-
-def _is_swift(wanted: LookToTake | None) -> bool:
-    """Whether a look is one that one program takes of many streams: every picture, or key pictures alone."""
-    return wanted is not None and wanted.get("swift", False) and (wanted["every"] or wanted.get("skips", False))
-
-
-class _SwiftPart:
-    """The process that looks at many streams: whatever becomes of it, what it did not tell of is read all the same.
-
-    It is begun before any thread is.
-    """
-
-    def __init__(self, request: ReadersRequest, logins: Mapping[str, Login], turns: Sequence[int], share: int) -> None:
-        self.left = set(turns)
-        """The turns of which it told nothing."""
-        self._reading, writing = os.pipe()
-        self._process = os.fork()
-        if self._process == 0:
-            try:
-                os.close(self._reading)
-                _look_swiftly(request, logins, turns, share, writing)
-            finally:
-                os._exit(0)
-        os.close(writing)
-
-    def hear(self, say: Callable[[bytes], None]) -> None:
-        """Pass on what it tells until it ends."""
-        with open(self._reading, "rb") as lines:  # noqa: PTH123 (a pipe has no path)
-            for line in lines:
-                with contextlib.suppress(ValueError, TypeError):
-                    turn, read = json.loads(line)
-                    if read is not None:
-                        self.left.discard(turn)
-                        say(line)
-        os.waitpid(self._process, 0)
-
-
-def _look_swiftly(
-    request: ReadersRequest, logins: Mapping[str, Login], turns: Sequence[int], share: int, writing: int
-) -> None:
-    """The process: a line a stream of which it is certain."""
-    until, chosen = request["until"], list[SwiftTurn]()
-    for turn in turns:
-        name, path = request["turns"][turn]
-        chosen.append(SwiftTurn(turn, logins[name], path, PictureLook(request["looks"][str(turn)], until)))
-
-    def tell(turn: int, read: ReadAnswer | None) -> None:
-        line = json.dumps([turn, read]).encode() + b"\n"
-        while line:
-            line = line[os.write(writing, line) :]
-
-    stream_reader.look_at_all(chosen, share, request["read_s"], until, tell)
-
-
-def _read(login: Login, path: str, request: ReadersRequest, wanted: LookToTake | None) -> ReadAnswer:
-    left = request["until"] - time.monotonic()
-    if left < SHORTEST_READ_S:
-        return {"not_run": "no time was left"}
-    timeout_s = min(request["read_s"], left)
-    look = PictureLook(wanted, request["until"]) if wanted else None
-    result = rtsp_reader.read(login, path, timeout_s, look=look)
-    if result.get("timed_out") and timeout_s < request["read_s"]:
-        return {"not_run": "the time ran out"}
-    return result
+    budget = cpu_budget.CpuBudget(request["cores"])
+    limits = ReadLimits(request["readers"], request["read_s"], until, budget)
+    stream_reader.read_streams(turns, limits, tell)

@@ -1,13 +1,14 @@
 """A reader's talk with an RTSP server over one connection, without the connection: bytes in, bytes and packets out.
 
-It reads the first video of what is described, over the connection itself, and nothing else (RFC 2326). What comes is
-hostile: an answer is bounded, and whatever is not as it has to be ends the talk. Pure.
+It reads the first video of a description, over the connection itself, and nothing else (RFC 2326). Answers are hostile:
+each is bounded, and one that is not RTSP ends the talk. Pure.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -15,21 +16,55 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from provisioner_host.look.media_units import CLOCK, CODECS, START_CODE, Unfit
+from provisioner_host.machine.shell import scrub
 from provisioner_host.onvif.digest import Challenge, challenge_in, digest
+
+SHORTEST_READ_S = 5
+"""A read that is cut this short says nothing about the camera."""
 
 _MOST_HEAD, _MOST_BODY = 16_384, 65_536
 _MOST_SETS = 16_384
-_OK, _UNAUTHORIZED, _REFUSED = 200, 401, 400
+_OK, _UNAUTHORIZED = 200, 401
+# A login is proved again only if the server calls its own challenge stale; so often in a talk.
+_MOST_PROOFS = 4
+_STALE = re.compile(r"\bstale\s*=\s*\"?true\b", re.IGNORECASE)
 _DOLLAR, _FRAME_HEAD = 0x24, 4
 _ANSWER = re.compile(rb"RTSP/1\.0 (\d{3})(?: [^\r\n]{0,200})?\r?\n")
 _MEDIA = re.compile(r"^m=(\w+) [^\n]{0,60}? (\d{1,3})[^\n]*$", re.MULTILINE)
 _FORMAT = re.compile(r"^a=rtpmap:(\d{1,3}) +([\w-]{1,20})/(\d{1,9})", re.MULTILINE)
 _CONTROL = re.compile(r"^a=control:([!-~]{1,2000})\s*$", re.MULTILINE)
 _PARAMETERS = re.compile(r"^a=fmtp:\d{1,3} +([^\r\n]{1,12000})", re.MULTILINE)
-_SETS = {"h264": ("sprop-parameter-sets",), "hevc": ("sprop-vps", "sprop-sps", "sprop-pps")}
+_SETS = {"h264": ("sprop-parameter-sets",), "hevc": ("sprop-vps", "sprop-sps", "sprop-pps"), "mjpeg": (), "mpeg4": ()}
+# A description need not name these (RFC 3551).
+_STATIC = {26: ("JPEG", CLOCK), 31: ("H261", CLOCK), 32: ("MPV", CLOCK), 34: ("H263", CLOCK)}
 _CHANNELS = re.compile(r"interleaved=(\d{1,3})")
 _SESSION = re.compile(r"[A-Za-z0-9$._+-]{1,200}")
 _PLACE = re.compile(r"rtsps?://[!-~]{1,2000}")
+
+
+class Login(NamedTuple):
+    """Address and user of a read; `fingerprint` is of the relay's certificate, empty if the talk is not encrypted."""
+
+    address: str
+    port: int
+    user: str
+    password: str
+    fingerprint: str = ""
+
+    def __repr__(self) -> str:
+        """Return the login without its password."""
+        return f"Login({self.user!r}, {self.address!r}, {self.port})"
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of its addresses."""
+        return "rtsps" if self.fingerprint else "rtsp"
+
+    def scrubbed(self, text: str) -> str:
+        """Take the password out of another program's words, in every form that it was given."""
+        for form in {self.password, quote(self.password, safe="")} - {""}:
+            text = text.replace(form, "***")
+        return scrub(text)
 
 
 class Refused(Exception):  # noqa: N818 (it reads as what is so)
@@ -70,6 +105,7 @@ class Talk:
         self._address = f"{scheme}://{place}/{quote(path)}"
         self._login, self._challenge, self._answers = login, "", 0
         self._digest: Challenge | None = None
+        self._proofs, self._fields = 0, dict[str, str]()
         self._base = self._asked = self._address
         self._method = self._session = ""
         self._number, self._channel = 0, 0
@@ -119,8 +155,8 @@ class Talk:
     # --- questions --------------------------------------------------------------------------------
 
     def _ask(self, method: str, address: str, fields: Mapping[str, str] | None = None) -> bytes:
-        self._number, self._method, self._asked = self._number + 1, method, address
-        lines = {"CSeq": str(self._number), "User-Agent": "provisioner", **(fields or {})}
+        self._number, self._method, self._asked, self._fields = self._number + 1, method, address, dict(fields or {})
+        lines = {"CSeq": str(self._number), "User-Agent": "provisioner", **self._fields}
         if self._session:
             lines["Session"] = self._session
         if self._challenge:
@@ -165,14 +201,14 @@ class Talk:
 
     def _next(self, status: int, fields: Mapping[str, str], body: str) -> bytes:
         """The question that follows an answer; empty where there is none."""
+        challenge = fields.get("www-authenticate", "")
+        if status == _UNAUTHORIZED and (not self._playing or _STALE.search(challenge)):
+            return self._prove(challenge)
         if self._playing:
             # To what keeps the session alive, or ends it.
             return b""
-        if status == _UNAUTHORIZED and not self._challenge:
-            return self._prove(fields.get("www-authenticate", ""))
         if status != _OK:
-            if status < _REFUSED:
-                raise Unfit("it sends its readers elsewhere")
+            # A redirect, too: a login goes to the relay that it is for, and nowhere else.
             raise Refused(self._method, status)
         steps: dict[str, Callable[[Mapping[str, str], str], bytes]] = {
             "DESCRIBE": self._described,
@@ -184,11 +220,19 @@ class Talk:
         return b""
 
     def _prove(self, challenge: str) -> bytes:
-        self._digest = challenge_in(challenge)
-        if self._digest is None and "basic" not in challenge.lower():
+        """Ask the same again with a login.
+
+        Raises:
+            Refused: that login was refused, or cannot be proved in the wanted way.
+        """
+        found = challenge_in(challenge)
+        known = found is not None or "basic" in challenge.lower()
+        again = not self._challenge or (found is not None and _STALE.search(challenge) is not None)
+        self._proofs += 1
+        if not (known and again) or self._proofs > _MOST_PROOFS:
             raise Refused(self._method, _UNAUTHORIZED)
-        self._challenge = challenge
-        return self.begin()
+        self._digest, self._challenge, self._answers = found, challenge, 0
+        return self._ask(self._method, self._asked, self._fields)
 
     def _described(self, fields: Mapping[str, str], body: str) -> bytes:
         base = fields.get("content-base", "") or fields.get("content-location", "")
@@ -227,14 +271,14 @@ def track_in(description: str, base: str) -> VideoTrack:
         if media[1] == "video":
             end = medias[number + 1].start() if number + 1 < len(medias) else len(description)
             return _track(int(media[2]), description[media.end() : end], base)
-    raise Unfit("it has no video")
+    raise Unfit("its description has no video")
 
 
 def _track(payload_type: int, lines: str, base: str) -> VideoTrack:
     formats = {int(one[1]): (one[2].upper(), int(one[3])) for one in _FORMAT.finditer(lines)}
-    name, clock = formats.get(payload_type, ("", 0))
+    name, clock = formats.get(payload_type, _STATIC.get(payload_type, ("", 0)))
     if name not in CODECS or clock != CLOCK:
-        raise Unfit("its video is of another codec")
+        raise Unfit(f"no decoder for its video: {name}")
     said = _PARAMETERS.search(lines)
     parameters = dict(_parameters(said[1] if said else ""))
     if parameters.get("sprop-max-don-diff", "0") != "0":
@@ -252,14 +296,15 @@ def _parameters(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _sets(name: str, parameters: Mapping[str, str]) -> bytes:
-    coded = [one for key in _SETS[CODECS[name]] for one in parameters.get(key, "").split(",") if one]
-    try:
-        sets = b"".join(START_CODE + base64.b64decode(one, validate=True) for one in coded)
-    except (binascii.Error, ValueError):
-        raise Unfit("its description has parameter sets that are none") from None
-    if len(sets) > _MOST_SETS:
-        raise Unfit("its description has parameter sets that are none")
-    return sets
+    """The parameter sets of a description; those that are not base64 are left out, as the stream may bring its own."""
+    sets = b""
+    if CODECS[name] == "mpeg4":
+        with contextlib.suppress(ValueError):
+            sets = bytes.fromhex(parameters.get("config", ""))
+    for coded in (one for key in _SETS[CODECS[name]] for one in parameters.get(key, "").split(",") if one):
+        with contextlib.suppress(binascii.Error, ValueError):
+            sets += START_CODE + base64.b64decode(coded, validate=True)
+    return sets if len(sets) <= _MOST_SETS else b""
 
 
 def _joined(base: str, control: str) -> str:

@@ -1,10 +1,9 @@
-"""Looks at many streams by one program: it pulls all of them over RTSP itself, and decodes those of a site together.
+"""Reads of many streams by one program: it pulls them over RTSP itself, and ffmpeg decodes those of a site together.
 
-It can prove that a stream is well, and nothing else. Whatever is not as it has to be, in a packet, in how pictures
-follow each other or in what the decoder says, it leaves to `rtsp_reader`, whose look says what is wrong. Of a stream
-that does not come at all it says why.
+A read ends with the first key picture that is decoded; a look goes on from there and measures. Quick looks of a site
+share one ffmpeg; longer ones, and those whose decoder complained, have one of their own.
 
-A stream that is looked at, as its packets come: what of it is to be decoded, and what was measured. Pure.
+`LookedStream` is the pure part: packets in, blocks for a decoder and measures out.
 """
 
 from __future__ import annotations
@@ -21,69 +20,137 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from provisioner_host.look import batch_decoder, early_end, picture_measures
-from provisioner_host.look.batch_decoder import DecodedAnswer, StreamToDecode
+from provisioner_host.look.batch_decoder import DecodedAnswer, DecodedBatch, StreamToDecode
+from provisioner_host.look.cpu_budget import CpuBudget
 from provisioner_host.look.early_end import Arrived, Decoded
 from provisioner_host.look.media_units import CLOCK, CodedPicture, Depacketizer, Unfit
+from provisioner_host.look.older_codecs import JpegPictures, Mpeg4Pictures
 from provisioner_host.look.picture_look import MOST_PACKETS, PictureLook
 from provisioner_host.look.picture_measures import Packet
-from provisioner_host.look.rtsp_reader import SHORTEST_READ_S, Login
-from provisioner_host.look.rtsp_talk import Refused, Talk, VideoTrack
+from provisioner_host.look.rtsp_talk import SHORTEST_READ_S, Login, Refused, Talk, VideoTrack
 from provisioner_host.relay import pinned_tls
 
 if TYPE_CHECKING:
     import ssl
 
-    from provisioner_host.wire import PictureAnswer, ReadAnswer
+    from provisioner_host.wire import LookToTake, PictureAnswer, ReadAnswer
+
+# So many pictures show whether they come out of order.
+_ORDER_SHOWS = 5
 
 
 class LookedStream:
     """A stream from the first packet on; the look begins with its first key picture."""
 
     def __init__(self, track: VideoTrack, look: PictureLook) -> None:
-        self._track, self._look, self._every = track, look, look.every
-        self._depacketizer = Depacketizer(track.codec, track.payload_type)
+        self._track, self._look = track, look
+        self._depacketizer = _pictures_of(track)
         self._before: list[Arrived] = []
         self._pictures: list[Arrived] = []
-        self._begin_ticks, self._latest = 0, 0
-        self._decoded = Decoded((), None)
+        self._held: list[tuple[CodedPicture, int]] | None = [] if look.skips else None
+        self._begin_ticks = 0
+        self._decoded: Decoded | None = None
         self.keys = 0
         """How many key pictures have come."""
 
+    @property
+    def every(self) -> bool:
+        """Whether every picture counts, or key pictures alone."""
+        return self._look.every
+
+    @property
+    def skips(self) -> bool:
+        """Whether the decoder gets key pictures alone: it may hold them back until the end."""
+        return self._look.skips
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is known which pictures are decoded."""
+        return bool(self._pictures) and self._held is None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a picture was decoded."""
+        return self._decoded is not None
+
     def packet(self, packet: bytes, now: float) -> list[bytes]:
-        """Take a packet that came now: what is to be decoded of the pictures that are whole with it.
+        """Take a packet and return what is to be decoded of the pictures that are complete with it.
+
+        Args:
+            packet: of RTP.
+            now: when it came.
 
         Raises:
-            Unfit: it is not as it has to be.
+            Unfit: a picture has no end, or there are too many.
         """
         blocks: list[bytes] = []
         for one in self._depacketizer.packet(packet):
-            if one.key or self._pictures:
+            if not one.is_begun:
+                blocks += self._rest(one)
+            elif one.key or self._pictures:
                 blocks += self._picture(one, now)
             elif self._look.early is not None and len(self._before) < MOST_PACKETS:
                 self._before.append(Arrived(Packet(one.ticks / CLOCK, len(one.data)), now))
         return blocks
 
     def _picture(self, one: CodedPicture, now: float) -> list[bytes]:
-        data, blocks = one.data, list[bytes]()
+        blocks: list[bytes] = []
         if not self._pictures:
-            self._begin_ticks = self._latest = one.ticks
+            self._begin_ticks = one.ticks
             self._before = [early_end.moved(before, -one.ticks / CLOCK) for before in self._before]
-            if not one.sets:
-                data = self._track.sets + data
-            blocks.append(batch_decoder.head_of(self._track.codec))
-        elif one.ticks < self._latest and not self._every:
-            # Pictures come out of order: a decoder of key pictures alone would see less than the other reader's.
-            raise Unfit("its pictures come out of order")
-        self._latest = max(self._latest, one.ticks)
+            # What was described first, then what came: the newer set of a number holds.
+            sets = self._track.sets + self._depacketizer.sets
+            blocks += [batch_decoder.head_of(self._track.codec)]
+        else:
+            sets = b""
         self.keys += one.key
         ticks = one.ticks - self._begin_ticks
         key = picture_measures.key_of(one.data, self._track.codec) if one.key else ""
         self._pictures.append(Arrived(Packet(ticks / CLOCK, len(one.data), key), now))
         if len(self._pictures) > MOST_PACKETS:
-            raise Unfit("it sends more pictures than any camera")
-        if self._every or one.key:
-            blocks += [batch_decoder.picture_head(ticks, len(data)), data]
+            raise Unfit("said too much: it sends more pictures than any camera")
+        if sets:
+            one = one._replace(data=sets + one.data)
+        if self._held is None:
+            return blocks + self._to_decode(one, ticks)
+        self._held.append((one, ticks))
         return blocks
+
+    def _rest(self, one: CodedPicture) -> list[bytes]:
+        """What came of a picture whose beginning was lost: the decoder complains of it."""
+        if not self._pictures:
+            return []
+        self._pictures[-1].packet.size += len(one.data)
+        if self._held is not None:
+            return []
+        return self._to_decode(one._replace(key=False), one.ticks - self._begin_ticks)
+
+    @property
+    def shows_order(self) -> bool:
+        """Whether enough pictures came to know whether they come out of order."""
+        return self._held is not None and len(self._held) >= _ORDER_SHOWS
+
+    @property
+    def is_out_of_order(self) -> bool:
+        """Whether a picture that came is shown before one that came earlier."""
+        moments = [ticks for _, ticks in self._held or ()]
+        return moments != sorted(moments)
+
+    def release(self, *, every: bool) -> list[bytes]:
+        """Return the pictures that were held back, those that are decoded.
+
+        Args:
+            every: whether all pictures are, though the look asks for key pictures alone.
+        """
+        held, self._held = self._held or [], None
+        if every:
+            self._look = self._look.of_all()
+        return [block for one, ticks in held for block in self._to_decode(one, ticks)]
+
+    def _to_decode(self, one: CodedPicture, ticks: int) -> list[bytes]:
+        if self._look.skips and not one.key:
+            return []
+        return [batch_decoder.picture_head(ticks, len(one.data)), one.data]
 
     def shown(self, decoded: Decoded) -> None:
         """Take what was decoded so far."""
@@ -92,25 +159,22 @@ class LookedStream:
     def is_answered(self, now: float) -> bool:
         """Whether all that the look asks is answered, and well, so that it may end before its time."""
         early = self._look.early
-        if early is None or not self._decoded.differences:
+        if early is None or self._decoded is None or not self._decoded.differences or self._depacketizer.missed:
             return False
         return early_end.is_answered(early, self._before, self._pictures, self._decoded, now)
 
-    def answer(self, one: DecodedAnswer, looked_s: float) -> PictureAnswer | None:
-        """The measures, out of what was decoded in the end; None where that is not all there was."""
+    def answer(self, one: DecodedAnswer, looked_s: float) -> PictureAnswer:
+        """The measures, from what was decoded in the end."""
         packets: Sequence[Packet] = [picture.packet for picture in self._pictures]
-        owed = picture_measures.owed_from(one.first_s, packets, every=self._every)
-        if (one.frames, one.key_frames) != (owed, self.keys):
-            return None
         return {
-            "every": self._every,
+            "every": self.every,
             "looked_s": round(looked_s, 2),
             "packets": picture_measures.packets_of(packets, self._pictures[-1].at - self._pictures[0].at),
             "frames": one.frames,
-            "owed": owed,
+            "owed": picture_measures.owed_from(one.first_s, packets, every=self.every),
             "key_frames": one.key_frames,
-            "complaints": 0,
-            "missed": 0,
+            "complaints": one.complaints,
+            "missed": self._depacketizer.missed,
             "declared_fps": one.declared_fps,
             "scene": one.scene,
             "differences": one.differences,
@@ -118,10 +182,21 @@ class LookedStream:
         }
 
 
-# The other reader counts from its first decoded picture, when more have come: a loop as long as a look shows in both.
+def _pictures_of(track: VideoTrack) -> Depacketizer | JpegPictures | Mpeg4Pictures:
+    if track.codec == "mjpeg":
+        return JpegPictures(track.payload_type)
+    if track.codec == "mpeg4":
+        return Mpeg4Pictures(track.payload_type)
+    return Depacketizer(track.codec, track.payload_type)
+
+
+_KEY_PICTURE: LookToTake = {"seconds": 0.0, "most_s": 0.0, "keys": 0, "every": True}
+# Decoders show a picture when the next one has come: a loop as long as a look shows in its first and its last.
 _LONGER_S = 0.3
-# Streams of a site wait so long for each other's key pictures, to be decoded together.
-_TOGETHER_S = 1.5
+# Streams of a site wait so long for each other's key pictures, to be decoded together; a longer look waits for nobody.
+_TOGETHER_S, _MOST_TOGETHER_S = 1.5, 5.0
+# So long after its first key picture has come a read waits for it to be shown, among others of its site.
+_SHOWN_S = 2.5
 # So long after a look its pictures are decoded on the busiest host.
 _DECODED_S = 15.0
 _LEAVING_S = 0.5
@@ -129,22 +204,34 @@ _LEAVING_S = 0.5
 _ALIVE_S = 25.0
 _EVERY_S = 0.05
 _BLOCK = 1 << 18
-# What waits to be decoded: of a stream that sends more than a decoder takes, and of all of them.
-_MOST_WAITING, _MOST_WAITING_OF_ALL = 16_000_000, 128_000_000
+# What waits to be decoded: no more is taken from a stream than its decoder takes.
+_MOST_WAITING = 16_000_000
+# What is kept of all streams, to be decoded once more.
+_MOST_KEPT = 256_000_000
 _MOST_ANSWER = 1_000_000
 # A connection that is encrypted says by an error of its own that there is nothing whole yet.
 _NOT_YET = (BlockingIOError, InterruptedError)
 
-Tell = Callable[[int, "ReadAnswer | None"], None]
+Tell = Callable[[int, "ReadAnswer"], None]
 
 
-class SwiftTurn(NamedTuple):
-    """A stream that is looked at: its number, where and as whom it is read, and how it is looked at."""
+class StreamTurn(NamedTuple):
+    """A stream that is read.
+
+    Attributes:
+        number: its turn's.
+        look: how it is looked at; `None` for a read that ends with its key picture.
+    """
 
     number: int
     login: Login
     path: str
-    look: PictureLook
+    look: PictureLook | None
+
+    @property
+    def longest_s(self) -> float:
+        """How long its look takes at most."""
+        return self.look.most_s if self.look else 0.0
 
     @property
     def site(self) -> tuple[str, str, float]:
@@ -152,62 +239,66 @@ class SwiftTurn(NamedTuple):
         return (
             f"{self.login.address}:{self.login.port}",
             self.path.rpartition("/")[0].rpartition("/")[0],
-            self.look.most_s,
+            self.longest_s,
         )
 
 
-def look_at_all(turns: Sequence[SwiftTurn], at_once: int, read_s: float, until: float, tell: Tell) -> None:
-    """Look at streams, and tell of each what came of it; None where another reader has to look at it.
+class ReadLimits(NamedTuple):
+    """How much reads may take.
 
-    Args:
-        turns: they, in the order in which they are begun.
+    Attributes:
         at_once: so many at the same time.
         read_s: how long each may take until its key picture.
         until: the end, on the monotonic clock.
-        tell: is called once for each.
+        budget: how much of the processors they may take.
     """
+
+    at_once: int
+    read_s: float
+    until: float
+    budget: CpuBudget
+
+
+def read_streams(turns: Sequence[StreamTurn], limits: ReadLimits, tell: Tell) -> None:
+    """Read streams in their order, and tell of each once what came of it."""
     with selectors.DefaultSelector() as ready:
-        round_ = _Looks(ready, at_once, read_s, until, tell)
-        round_.waiting.extend(turns)
-        while round_.goes_on:
+        reads = _Reads(ready, limits, tell)
+        reads.waiting.extend(turns)
+        while reads.goes_on:
             for key, _ in ready.select(_EVERY_S):
                 act: Callable[[], None] = key.data
                 act()
-            round_.advance(time.monotonic())
+            reads.advance(time.monotonic())
 
 
-class _Looks:
-    """All looks of one program."""
+class _Reads:
+    """All reads of one program."""
 
-    def __init__(self, ready: selectors.BaseSelector, at_once: int, read_s: float, until: float, tell: Tell) -> None:
-        self.ready, self.read_s, self.until, self.tell = ready, read_s, until, tell
-        self._at_once = at_once
-        self.waiting: deque[SwiftTurn] = deque()
-        self._open: list[_Look] = []
-        self._leaving: list[_Look] = []
-        self._gathered: dict[tuple[str, str, float], list[_Look]] = defaultdict(list)
+    def __init__(self, ready: selectors.BaseSelector, limits: ReadLimits, tell: Tell) -> None:
+        self._at_once, self.read_s, self.until, self.budget = limits
+        self.ready, self.tell = ready, tell
+        self.waiting: deque[StreamTurn] = deque()
+        self._open: list[_Read] = []
+        self._leaving: list[_Read] = []
+        self._gathered: dict[tuple[str, str, float], list[_Read]] = defaultdict(list)
         self._batches: list[_RunningBatch] = []
+        self.kept_bytes = 0
+        """What is kept of all streams, to be decoded once more."""
 
     @property
     def goes_on(self) -> bool:
         """Whether anything is left to be done."""
         return bool(self.waiting or self._open or self._leaving or self._gathered or self._batches)
 
-    @property
-    def waiting_bytes(self) -> int:
-        """What waits to be decoded."""
-        return sum(one.pipe.waiting for one in self._open)
-
     def advance(self, now: float) -> None:
-        """Do what is due: begin looks, end them, decode."""
-        while self.waiting and len(self._open) < self._at_once:
+        """Do what is due: begin reads, end them, decode."""
+        while self.waiting and len(self._open) < self._at_once and self._may_begin(now):
             turn = self.waiting.popleft()
             if self.until - now < SHORTEST_READ_S:
                 self.tell(turn.number, {"not_run": "no time was left"})
                 continue
-            one = _Look(turn, self)
-            self._open.append(one)
-            one.guarded(one.connect)
+            self.budget.begin()
+            self._begin(_Read(turn, self))
         for one in list(self._open):
             one.guarded(one.advance, now)
         # Who is sure looks on while others are not, as long as nobody waits for the place.
@@ -217,56 +308,77 @@ class _Looks:
                 one.guarded(one.end, now)
         self._open, ended = [one for one in self._open if not one.is_over], [one for one in self._open if one.is_over]
         self._leaving = [one for one in self._leaving + ended if not one.is_closed(now)]
-        for site, looks in list(self._gathered.items()):
-            if self._is_due(site, looks, now):
-                self._decode(looks)
+        for site, reads in list(self._gathered.items()):
+            if self._is_due(site, reads, now):
                 del self._gathered[site]
+                self.decode(reads)
         for batch in list(self._batches):
             if batch.advance(now):
                 self._batches.remove(batch)
 
-    def gather(self, look: _Look) -> None:
-        """Have a stream whose key picture came decoded with others of its site."""
-        looks = self._gathered[look.turn.site]
-        looks.append(look)
-        if len(looks) >= batch_decoder.MOST_STREAMS:
-            self._decode(self._gathered.pop(look.turn.site))
+    def _begin(self, one: _Read) -> None:
+        self._open.append(one)
+        one.guarded(one.connect)
 
-    def _is_due(self, site: tuple[str, str, float], looks: Sequence[_Look], now: float) -> bool:
+    def begin_again(self, turn: StreamTurn, begun: float) -> None:
+        """Read a stream once more, of which nothing could be decoded since it was begun."""
+        self._begin(_Read(turn, self, begun))
+
+    def _may_begin(self, now: float) -> bool:
+        return self.budget.has_room or self.until - now < SHORTEST_READ_S
+
+    def gather(self, read: _Read) -> None:
+        """Have a stream whose key picture came decoded, with others of its site if its look is short."""
+        if read.turn.longest_s > _MOST_TOGETHER_S or read.is_second:
+            self.decode([read])
+            return
+        reads = self._gathered[read.turn.site]
+        reads.append(read)
+        if len(reads) >= batch_decoder.MOST_STREAMS:
+            self.decode(self._gathered.pop(read.turn.site))
+
+    def _is_due(self, site: tuple[str, str, float], reads: Sequence[_Read], now: float) -> bool:
         still = any(one.since is None and one.turn.site == site for one in self._open)
-        return not still or any(now - (one.since or now) > _TOGETHER_S for one in looks)
+        return not still or any(now - (one.since or now) > _TOGETHER_S for one in reads)
 
-    def _decode(self, looks: Sequence[_Look]) -> None:
-        able = [one for one in looks if not one.is_left]
+    def decode(self, reads: Sequence[_Read]) -> None:
+        """Decode streams by one process, those of which nothing was told."""
+        able = [one for one in reads if not one.is_told]
         if not able:
             return
         try:
             self._batches.append(_RunningBatch(able, self))
-        except OSError:
+        except OSError as error:
             # No process or no pipe is left for it.
             for one in able:
-                one.leave_it()
+                one.not_run(error.strerror or str(error))
 
 
-class _Look:
-    """A look at one stream."""
+class _Read:
+    """A read of one stream."""
 
-    def __init__(self, turn: SwiftTurn, looks: _Looks) -> None:
-        self.turn, self._looks = turn, looks
-        self._begun = time.monotonic()
-        left = looks.until - self._begun
-        self._patient_s = min(looks.read_s, left)
+    def __init__(self, turn: StreamTurn, reads: _Reads, begun: float | None = None) -> None:
+        self.turn, self._reads = turn, reads
+        self.is_second = begun is not None
+        """Whether it was read before, and nothing of it could be decoded."""
+        self._begun = time.monotonic() if begun is None else begun
+        self._patient_s = min(reads.read_s, reads.until - self._begun)
+        self._look = turn.look or PictureLook(_KEY_PICTURE, reads.until)
         address = turn.login.address
         place = f"[{address}]:{turn.login.port}" if ":" in address else f"{address}:{turn.login.port}"
         self._talk = Talk(place, (turn.login.user, turn.login.password), turn.path, turn.login.scheme)
         self._socket: socket.socket | ssl.SSLSocket | None = None
         self._stream: LookedStream | None = None
-        self._spoke = self._left_at = self._begun
-        self.pipe = _Pipe(looks)
+        self._spoke = self._left_at = time.monotonic()
+        self._is_gathered = self._is_paused = False
+        self._why = ""
+        self.pipe = _Pipe(reads)
         self.since: float | None = None
         """When its first key picture came."""
-        self.looked_s = 0.0
-        self.is_over = self.is_left = self._is_told = False
+        self._looked_s = 0.0
+        self.is_over = self.is_told = False
+        self.is_alone = False
+        """Whether it has a decoder of its own."""
 
     # --- the connection ---------------------------------------------------------------------------
 
@@ -276,14 +388,10 @@ class _Look:
             act(*arguments)
         except Refused as refused:
             self._fail(str(refused), refused.status)
-        except OSError as error:
-            # Once it plays, the other reader says how it ended.
-            if self._stream is None:
-                self._fail(error.strerror or str(error), None)
-            else:
-                self.leave_it()
-        except Exception:  # noqa: BLE001 (what one stream does must not stop the others)
-            self.leave_it()
+        except (Unfit, OSError) as error:
+            self._break_off(getattr(error, "strerror", None) or str(error))
+        except Exception as error:  # noqa: BLE001 (what one stream does must not stop the others)
+            self.not_run(f"the reader failed: {type(error).__name__}")
 
     def connect(self) -> None:
         """Begin the talk."""
@@ -293,16 +401,16 @@ class _Look:
         code = self._socket.connect_ex((self.turn.login.address, self.turn.login.port))
         if code not in {0, errno.EINPROGRESS}:
             raise OSError(code, os.strerror(code))
-        self._looks.ready.register(self._socket, selectors.EVENT_WRITE, lambda: self.guarded(self._connected))
+        self._reads.ready.register(self._socket, selectors.EVENT_WRITE, lambda: self.guarded(self._connected))
 
     def _connected(self) -> None:
         assert self._socket is not None  # noqa: S101 (for the type checker)
         if code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, os.strerror(code))
         if self.turn.login.fingerprint:
-            self._looks.ready.unregister(self._socket)
+            self._reads.ready.unregister(self._socket)
             self._socket = pinned_tls.wrapped(self._socket)
-            self._looks.ready.register(self._socket, selectors.EVENT_WRITE, lambda: self.guarded(self._shake_hands))
+            self._reads.ready.register(self._socket, selectors.EVENT_WRITE, lambda: self.guarded(self._shake_hands))
             self._shake_hands()
         else:
             self._begin()
@@ -329,7 +437,7 @@ class _Look:
 
     def _await(self, events: int, act: Callable[[], None]) -> None:
         assert self._socket is not None  # noqa: S101 (for the type checker)
-        self._looks.ready.modify(self._socket, events, lambda: self.guarded(act))
+        self._reads.ready.modify(self._socket, events, lambda: self.guarded(act))
 
     def _say(self, words: bytes) -> None:
         """Send a question: it is short, and who does not take it is none that we read."""
@@ -339,17 +447,20 @@ class _Look:
                 raise OSError(0, "the relay takes no questions")
 
     def _hear(self) -> None:
-        assert self._socket is not None  # noqa: S101 (for the type checker)
-        data = self._received()
-        if data is None:
-            return
-        if not data:
-            raise OSError(0, "End of file")
-        now = time.monotonic()
-        for question, packet in self._talk.take(data):
-            self._say(question)
-            if packet:
-                self._packet(packet, now)
+        # An encrypted connection may hold more than the kernel knows of.
+        for _ in range(_BLOCK >> 14):
+            data = self._received()
+            if data is None:
+                return
+            if not data:
+                raise OSError(0, "End of file")
+            now = time.monotonic()
+            for question, packet in self._talk.take(data):
+                self._say(question)
+                if packet and not self.is_over:
+                    self._packet(packet, now)
+            if not self.turn.login.fingerprint or self.is_over or self._is_paused:
+                return
 
     def _received(self) -> bytes | None:
         """What has come; None where nothing whole has."""
@@ -380,7 +491,7 @@ class _Look:
     def _close(self) -> None:
         if self._socket is not None:
             with contextlib.suppress(KeyError, ValueError):
-                self._looks.ready.unregister(self._socket)
+                self._reads.ready.unregister(self._socket)
             self._socket.close()
             self._socket = None
 
@@ -390,27 +501,51 @@ class _Look:
         if self._stream is None:
             track = self._talk.track
             assert track is not None  # noqa: S101 (for the type checker)
-            self._stream = LookedStream(track, self.turn.look)
+            self._stream = LookedStream(track, self._look)
         blocks = self._stream.packet(packet, now)
+        if self._stream.shows_order:
+            blocks += self._stream.release(every=self._stream.is_out_of_order)
         if self.since is None and self._stream.keys:
             self.since = now
-            self._looks.gather(self)
+        self._gather()
         self.pipe.write(*blocks)
+        if self.pipe.is_full:
+            self._pause()
+
+    def _gather(self) -> None:
+        if self._stream is not None and self._stream.is_ready and not self._is_gathered:
+            self._is_gathered = True
+            self._reads.gather(self)
+
+    def _pause(self) -> None:
+        """Take no more than is decoded: the relay holds back the rest."""
+        if self._socket is not None and not self._is_paused:
+            self._is_paused = True
+            self._reads.ready.unregister(self._socket)
 
     def advance(self, now: float) -> None:
         """End the look if it is long enough, or the patience if nothing came."""
         if self.is_over:
             return
+        if self._is_paused and not self.pipe.is_full and self._socket is not None:
+            self._is_paused = False
+            self._reads.ready.register(self._socket, selectors.EVENT_READ, lambda: self.guarded(self._hear))
         if self.since is None or self._stream is None:
             if now - self._begun > self._patient_s:
                 self._fail(f"no answer within {self._patient_s:g} s", None, timed_out=True)
-            return
-        look = self.turn.look
-        enough = look.seconds if self._stream.keys >= look.keys else look.most_s
-        if now >= min(self.since + enough + _LONGER_S, look.until):
+        elif now >= self._due(self.since, self._stream):
             self.end(now)
         elif now - self._spoke > _ALIVE_S:
             self._say(self._talk.stay())
+
+    def _due(self, since: float, stream: LookedStream) -> float:
+        """When the look is long enough; that of a read, when its key picture is shown."""
+        if self.is_second and not stream.is_shown:
+            return min(self._begun + self._patient_s, self._look.until)
+        if self.turn.look is None:
+            return since if stream.is_shown else since + _SHOWN_S
+        enough = self._look.seconds if stream.keys >= self._look.keys else self._look.most_s
+        return min(since + enough + _LONGER_S, self._look.until)
 
     def is_answered(self, now: float) -> bool:
         """Whether it may end before its time."""
@@ -418,87 +553,172 @@ class _Look:
 
     def end(self, now: float) -> None:
         """End the look."""
-        self.looked_s = now - (self.since or now)
+        if self._stream is not None and self._stream.keys and not self._stream.is_ready:
+            self.pipe.write(*self._stream.release(every=self._stream.is_out_of_order))
+        self._gather()
+        self._looked_s = now - (self.since or now)
         self._end()
+
+    def _break_off(self, why: str) -> None:
+        """End a look in the midst of it; before its first key picture it has failed."""
+        if self._stream is None or self.since is None:
+            self._fail(why, None)
+        elif not self.is_over:
+            self._why = why
+            self.end(time.monotonic())
 
     def _end(self) -> None:
         self.is_over, self._left_at = True, time.monotonic()
         self.pipe.end()
         if self._socket is not None:
             with contextlib.suppress(OSError, KeyError, ValueError):
-                self._looks.ready.unregister(self._socket)
+                if not self._is_paused:
+                    self._reads.ready.unregister(self._socket)
+            with contextlib.suppress(OSError, ValueError):
                 self._socket.send(self._talk.leave())
                 self._socket.shutdown(socket.SHUT_WR)
 
     # --- what comes of it -------------------------------------------------------------------------
 
     def _fail(self, error: str, status: int | None, *, timed_out: bool = False) -> None:
-        if timed_out and self._patient_s < self._looks.read_s:
-            self._tell({"not_run": "the time ran out"})
+        if timed_out and self._patient_s < self._reads.read_s:
+            self.not_run("the time ran out")
         else:
-            error = self.turn.login.scrubbed(error)
-            self._tell({"error": error, "status": status, "timed_out": timed_out})
-        self.is_left = True
-        self._end()
+            self._tell({"error": self.turn.login.scrubbed(error), "status": status, "timed_out": timed_out})
 
-    def leave_it(self) -> None:
-        """Leave the stream to the other reader."""
-        self.is_left = True
+    def not_run(self, why: str) -> None:
+        """Tell that it could not be read here, which says nothing of the stream."""
+        self._tell({"not_run": self.turn.login.scrubbed(why)})
+
+    def _tell(self, answer: ReadAnswer) -> None:
         if not self.is_over:
             self._end()
-        self._tell(None)
-
-    def _tell(self, answer: ReadAnswer | None) -> None:
-        if not self._is_told:
-            self._is_told = True
-            if answer is not None:
+        self.pipe.forget()
+        if not self.is_told:
+            self.is_told = True
+            self._reads.budget.end()
+            if "not_run" not in answer:
                 answer["seconds"] = round(time.monotonic() - self._begun, 2)
-            self._looks.tell(self.turn.number, answer)
+            self._reads.tell(self.turn.number, answer)
 
     def to_decode(self, source: int) -> StreamToDecode:
         """The stream, of which pictures are to be decoded from a pipe."""
         assert self._talk.track is not None  # noqa: S101 (for the type checker)
-        return StreamToDecode(self._talk.track.codec, self.turn.look.every, source, self.turn.look.early is not None)
+        assert self._stream is not None  # noqa: S101 (for the type checker)
+        early = self._look.early is not None
+        return StreamToDecode(self._talk.track.codec, self._stream.every, source, early, self.turn.look is not None)
 
     def shown(self, decoded: Decoded) -> None:
         """Take what was decoded so far."""
-        if self._stream is not None:
-            self._stream.shown(decoded)
+        if self._stream is None or self.since is None:
+            return
+        if not self._stream.is_shown:
+            # Of key pictures that came before nothing could be shown: the look begins with this one.
+            self.since += max(0.0, min(decoded.first_s, time.monotonic() - self.since))
+        self._stream.shown(decoded)
 
-    def decoded(self, one: DecodedAnswer | None) -> None:
-        """Take what was decoded: the answer, if that is all there was."""
-        if one is None or self._stream is None or self.is_left or not self.is_over:
-            self.leave_it()
+    def decoded(self, one: DecodedAnswer | None, batch: DecodedBatch, alone: bool) -> None:  # noqa: FBT001 (whose words it has)
+        """Take what was decoded in the end; with others, it counts if their decoder complained of nothing."""
+        if self.is_told or (self.is_alone and not alone):
             return
-        if (picture := self._stream.answer(one, self.looked_s)) is None:
-            self.leave_it()
+        if not batch.is_started:
+            self.not_run(batch.why)
+        elif not alone and not batch.is_clean:
+            self._decode_again()
+        elif batch.why:
+            self._fail(batch.why, None)
+        elif one is None or self._stream is None:
+            self._show_none()
+        else:
+            if not self.is_over:
+                self.end(time.monotonic())
+            answer: ReadAnswer = {"codec": one.codec, "width": one.width, "height": one.height}
+            if self.turn.look is not None:
+                answer["picture"] = self._stream.answer(one, self._looked_s)
+            self._tell(answer)
+
+    def _decode_again(self) -> None:
+        """Decode it by itself: of whom the decoder complained, it did not say."""
+        if not self.pipe.is_kept:
+            self.not_run("out of memory: its pictures were not kept")
             return
-        self._tell({"codec": one.codec, "width": one.width, "height": one.height, "picture": picture})
+        self.is_alone = True
+        self.pipe.begin_anew()
+        self._reads.decode([self])
+
+    def _show_none(self) -> None:
+        """Read it once more if no picture could be decoded, until one is, as long as the patience lasts."""
+        left = self._begun + self._patient_s - time.monotonic()
+        if self._why or self.is_second or left <= 0:
+            why = self._why or f"no answer within {self._patient_s:g} s"
+            self._fail(why, None, timed_out=not self._why)
+        else:
+            if not self.is_over:
+                self._end()
+            self.is_told = True
+            self.pipe.forget()
+            self._reads.begin_again(self.turn, self._begun)
 
 
 class _Pipe:
-    """What a stream's pictures wait in until they are decoded."""
+    """The pictures of a stream that wait to be decoded, and those that may have to be decoded once more."""
 
-    def __init__(self, looks: _Looks) -> None:
-        self._looks = looks
+    def __init__(self, reads: _Reads) -> None:
+        self._reads = reads
         self._blocks: deque[bytes] = deque()
+        self._kept: list[bytes] = []
         self._fd: int | None = None
         self._is_over = self._is_heard = False
-        self.waiting = 0
+        self._waiting = self._bytes = 0
+        self.is_kept = True
+        """Whether all of it is there to be decoded once more."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more waits than a decoder takes soon."""
+        return self._waiting > _MOST_WAITING
 
     def open(self) -> int:
-        """Begin to write: the end that is read."""
+        """Begin to write, and return the end that is read."""
         source, self._fd = os.pipe()
         os.set_blocking(self._fd, False)
         self._write()
         return source
 
+    def begin_anew(self) -> None:
+        """Write all of it once more, to the pipe that is opened next."""
+        self._hang_up()
+        self._blocks = deque(self._kept)
+        self._waiting = self._bytes
+
+    def forget(self) -> None:
+        """Write no more, and keep nothing."""
+        self._hang_up()
+        self._blocks.clear()
+        self.keep_no_more()
+
+    def _hang_up(self) -> None:
+        if self._fd is not None:
+            self._listen(wanted=False)
+            os.close(self._fd)
+            self._fd = None
+
+    def keep_no_more(self) -> None:
+        """Keep nothing to be decoded once more."""
+        self._reads.kept_bytes -= self._bytes
+        self._kept, self._bytes, self.is_kept = [], 0, False
+
     def write(self, *blocks: bytes) -> None:
         """Write, as soon as somebody reads."""
+        size = sum(map(len, blocks))
         self._blocks.extend(blocks)
-        self.waiting += sum(map(len, blocks))
-        if self.waiting > _MOST_WAITING or self._looks.waiting_bytes > _MOST_WAITING_OF_ALL:
-            raise Unfit("it sends more than is decoded")
+        self._waiting += size
+        if self.is_kept:
+            self._kept.extend(blocks)
+            self._bytes += size
+            self._reads.kept_bytes += size
+            if self._reads.kept_bytes > _MOST_KEPT:
+                self.keep_no_more()
         self._write()
 
     def end(self) -> None:
@@ -513,7 +733,7 @@ class _Pipe:
             while self._blocks:
                 block = self._blocks[0]
                 number = os.write(self._fd, block)
-                self.waiting -= number
+                self._waiting -= number
                 self._blocks.popleft()
                 if number < len(block):
                     self._blocks.appendleft(block[number:])
@@ -522,31 +742,36 @@ class _Pipe:
         except OSError:
             # Whoever read is gone, which shows in what is answered.
             self._blocks.clear()
-            self.waiting, self._is_over = 0, True
-        self._listen(bool(self._blocks))
+            self._waiting = 0
+            self._hang_up()
+            return
+        self._listen(wanted=bool(self._blocks))
         if self._is_over and not self._blocks:
-            os.close(self._fd)
-            self._fd = None
+            self._hang_up()
 
-    def _listen(self, wanted: bool) -> None:  # noqa: FBT001 (what it says)
+    def _listen(self, *, wanted: bool) -> None:
         if wanted and not self._is_heard:
-            self._looks.ready.register(self._fd or 0, selectors.EVENT_WRITE, self._write)
+            self._reads.ready.register(self._fd or 0, selectors.EVENT_WRITE, self._write)
         elif self._is_heard and not wanted:
-            self._looks.ready.unregister(self._fd or 0)
+            self._reads.ready.unregister(self._fd or 0)
         self._is_heard = wanted
 
 
 class _RunningBatch:
     """Streams that are decoded by one process."""
 
-    def __init__(self, members: Sequence[_Look], looks: _Looks) -> None:
-        self._members, self._looks = members, looks
-        longest = max(one.turn.look.most_s for one in members)
-        self._until = min(time.monotonic() + longest + _DECODED_S, max(looks.until, time.monotonic() + _DECODED_S))
+    def __init__(self, members: Sequence[_Read], reads: _Reads) -> None:
+        self._members, self._reads = members, reads
+        longest = max(one.turn.longest_s for one in members) + reads.read_s
+        self._until = min(time.monotonic() + longest, max(reads.until, time.monotonic())) + _DECODED_S
         streams = [one.to_decode(one.pipe.open()) for one in members]
+        if len(members) == 1:
+            # Whatever its decoder complains of is of this stream.
+            members[0].is_alone = True
+            members[0].pipe.keep_no_more()
         self._batch = batch_decoder.begin(streams, self._until)
         self._said, self._is_over, self._heard = bytearray(), False, 0
-        looks.ready.register(self._batch.answers, selectors.EVENT_READ, self._hear)
+        reads.ready.register(self._batch.answers, selectors.EVENT_READ, self._hear)
 
     def _hear(self) -> None:
         chunk = os.read(self._batch.answers, _BLOCK)
@@ -562,13 +787,13 @@ class _RunningBatch:
         """Whether it is over: then its answers are told."""
         if not self._is_over and now < self._until + 1:
             return False
-        self._looks.ready.unregister(self._batch.answers)
+        self._reads.ready.unregister(self._batch.answers)
         os.close(self._batch.answers)
         with contextlib.suppress(OSError):
             os.kill(self._batch.process, signal.SIGKILL)
         with contextlib.suppress(OSError):
             os.waitpid(self._batch.process, 0)
-        answers = batch_decoder.answers_in(bytes(self._said), len(self._members))
-        for one, answer in zip(self._members, answers):
-            one.guarded(one.decoded, answer)
+        batch = batch_decoder.batch_in(bytes(self._said), len(self._members))
+        for one, answer in zip(self._members, batch.answers):
+            one.guarded(one.decoded, answer, batch, len(self._members) == 1)
         return True

@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner_host.look import batch_decoder
-from provisioner_host.look.batch_decoder import BatchWords, StreamToDecode, answers_in, head_of, picture_head
+from provisioner_host.look.batch_decoder import (
+    BatchWords,
+    DecodedBatch,
+    StreamToDecode,
+    batch_in,
+    head_of,
+    picture_head,
+)
 from provisioner_host.machine.shell import Failed
 from tests.films import START_CODE, Film, encode
 from tests.hostile import CAMERA
@@ -68,7 +75,7 @@ def test_a_rate_of_as_many_pictures_as_ticks_is_none() -> None:
         b"Conversion failed!\n",
     ],
 )
-def test_after_any_complaint_nothing_is_certain(line: bytes) -> None:
+def test_after_any_complaint_a_batch_is_not_clean(line: bytes) -> None:
     assert not words(shown("decoded0", 10, key=True), line).is_clean
 
 
@@ -76,11 +83,31 @@ def test_what_is_no_damage_is_no_complaint() -> None:
     assert words(b"[h264 @ 0x5] Increasing reorder buffer to 2\n").is_clean
 
 
+def test_complaints_count_from_the_first_key_frame_on_with_those_that_ffmpeg_repeats() -> None:
+    bad, again = b"[h264 @ 0x55] error while decoding MB 12 5, bytestream -7\n", b"    Last message repeated 4 times\n"
+    frames = shown("decoded0", 10, key=True), shown("decoded0", 10.1, key=False)
+    assert words(bad, again, frames[0], bad, again, frames[1]).complaints == 5
+    assert words(*frames, again).complaints == 0
+    assert words(bad, again).complaints == 0
+
+
+def test_frames_before_the_first_key_frame_are_the_middle_of_something() -> None:
+    before = [shown("decoded0", 10 + number, key=False) for number in range(3)]
+    assert words(*before).streams[0].frames == 0
+    heard = words(*before, shown("decoded0", 14, key=True), shown("decoded0", 15, key=False)).streams[0]
+    assert (heard.frames, heard.key_frames, heard.first_s) == (2, 1, 4)
+
+
+def test_frames_are_counted_beyond_the_width_of_their_number() -> None:
+    many = b"".join(shown("decoded0", 10, key=n == 0).replace(b"n:   3", b"n:%4d" % n) for n in range(1200))
+    assert words(many).streams[0].frames == 1200
+
+
 @CAMERA
 def test_words_without_end_end_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_decoder, "_MOST_SAID", 10_000)
     heard = BatchWords(STREAMS)
-    for _ in range(10):
+    for _ in range(20):
         heard.take(b"x" * 1000)
     with pytest.raises(Failed):
         heard.take(b"x")
@@ -99,9 +126,12 @@ def test_whatever_is_said_breaks_nothing(said: list[bytes]) -> None:
 
 @CAMERA
 @given(st.binary(max_size=300))
-def test_an_answer_that_is_none_is_certain_of_nothing(said: bytes) -> None:
-    assert answers_in(said, 3) == [None] * 3
-    assert answers_in(json.dumps([None, [1, 2], None]).encode(), 3) == [None] * 3
+def test_an_answer_that_is_none_is_not_clean_and_has_no_picture(said: bytes) -> None:
+    nothing = DecodedBatch([None] * 3, is_clean=False)
+    assert batch_in(said, 3) == nothing
+    wrong: list[object] = [[None, [1, 2], None], [None] * 4, {}, None]
+    for answers in wrong:
+        assert batch_in(json.dumps({**nothing._asdict(), "answers": answers}).encode(), 3) == nothing
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +139,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
     return encode(tmp_path_factory.mktemp("film"), "h264", ("-t", "2", "-g", "5", "-bf", "0"))
 
 
-def decoded(*streams: bytes, codec: str = "h264") -> list[Any]:
+def decoded(*streams: bytes, codec: str = "h264") -> DecodedBatch:
     """What a process of its own says of streams that lie in pipes."""
     sources = []
     for data in streams:
@@ -124,7 +154,7 @@ def decoded(*streams: bytes, codec: str = "h264") -> list[Any]:
         said += chunk
     os.close(batch.answers)
     os.waitpid(batch.process, 0)
-    return answers_in(said, len(streams))
+    return batch_in(said, len(streams))
 
 
 def coded(film: Film, number: int, begin: int = 0) -> bytes:
@@ -146,11 +176,13 @@ def test_a_key_picture_is_told_while_its_stream_goes_on_and_whatever_others_are_
     for (_, writing), number in zip(pipes, (6, 1, 6), strict=True):
         os.write(writing, coded(film, number))
     said = b""
-    while b"\n" not in said:
+    # Of each its first picture is told, of the first its second key picture, too.
+    while said.count(b"\n") < 4:
         said += os.read(batch.answers, 65536)
-    told = batch_decoder.decoded_in(said, 3)
-    assert told is not None
-    assert (told[0], len(told[1].differences), told[1].declared_fps) == (0, 1, 10)
+    told = [one for line in said.splitlines() if (one := batch_decoder.decoded_in(line, 3))]
+    assert sorted((number, len(one.differences)) for number, one in told) == [(0, 0), (0, 1), (1, 0), (2, 0)]
+    assert {one.declared_fps for _, one in told} == {10}
+    assert {(one.first_s, one.is_clean) for _, one in told} == {(0, True)}
     for (_, writing), number in zip(pipes, (6, 1, 6), strict=True):
         os.write(writing, coded(film, 12, number))
         os.close(writing)
@@ -159,9 +191,9 @@ def test_a_key_picture_is_told_while_its_stream_goes_on_and_whatever_others_are_
     os.close(batch.answers)
     os.waitpid(batch.process, 0)
     lines = [one for line in said.splitlines() if (one := batch_decoder.decoded_in(line, 3))]
-    assert {number for number, _ in lines} == {0, 1}
+    assert {number for number, one in lines if one.differences} == {0, 1}
     # What is said in the end is what it was told of.
-    whole = answers_in(said, 3)
+    whole = batch_in(said, 3).answers
     assert [one and one.frames for one in whole] == [12, 12, 12]
     for number in (0, 1):
         last = [decoded for of, decoded in lines if of == number][-1]
@@ -179,7 +211,11 @@ def test_a_line_that_tells_nothing_is_none(said: bytes) -> None:
 
 
 def test_streams_are_decoded_each_by_itself(film: Film) -> None:
-    one, other = decoded(coded(film, 12), coded(film, 7))
+    batch = decoded(coded(film, 12), coded(film, 7))
+    one, other = batch.answers
+    assert one
+    assert other
+    assert (batch.is_clean, batch.why, batch.is_started) == (True, "", True)
     assert (one.frames, one.key_frames, one.first_s, one.declared_fps) == (12, 3, 0, 10)
     assert (other.frames, other.key_frames) == (7, 2)
     assert (one.codec, one.width, one.height) == ("h264", 320, 240)
@@ -189,12 +225,45 @@ def test_streams_are_decoded_each_by_itself(film: Film) -> None:
 
 @CAMERA
 @pytest.mark.parametrize("harm", [b"", b"\x00" * 4000, b"DKIF" + b"\xff" * 4000])
-def test_a_stream_that_is_none_leaves_its_batch_uncertain_and_ends(film: Film, harm: bytes) -> None:
+def test_a_stream_that_is_none_leaves_its_batch_not_clean_and_ends(film: Film, harm: bytes) -> None:
     begun = time.monotonic()
-    assert decoded(coded(film, 7), harm) == [None, None]
+    batch = decoded(coded(film, 7), harm)
+    assert not batch.is_clean
+    assert batch.answers[1] is None
+    assert decoded(harm).answers == [None]
     assert time.monotonic() - begun < 30
 
 
-def test_without_ffmpeg_nothing_is_certain(film: Film, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_ffmpeg_it_is_told_that_it_was_not_started(
+    film: Film, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(batch_decoder, "PATH", str(tmp_path))
-    assert decoded(coded(film, 7)) == [None]
+    batch = decoded(coded(film, 7))
+    assert (batch.answers, batch.is_started) == ([None], False)
+    assert "ffmpeg" in batch.why or "nice" in batch.why
+
+
+def test_a_stream_with_damage_is_decoded_by_itself_with_its_complaints(film: Film) -> None:
+    spoilt = replace(
+        film,
+        pictures=tuple(
+            replace(one, units=tuple(unit[:8] + unit[60:] if unit[0] & 31 == 1 else unit for unit in one.units))
+            for one in film.pictures
+        ),
+    )
+    batch = decoded(coded(spoilt, 12))
+    assert not batch.is_clean
+    assert batch.answers[0]
+    assert (batch.answers[0].frames, batch.answers[0].key_frames) == (12, 3)
+    assert batch.answers[0].complaints >= 2
+
+
+def test_what_is_not_measured_is_decoded_all_the_same(film: Film) -> None:
+    source, sink = os.pipe()
+    os.set_blocking(sink, False)
+    os.write(sink, coded(film, 3))
+    os.close(sink)
+    stream = StreamToDecode("h264", every=True, source=source, measured=False)
+    (answer,) = batch_decoder.decode([stream], time.monotonic() + 30).answers
+    assert answer
+    assert (answer.frames, answer.scene) == (3, None)

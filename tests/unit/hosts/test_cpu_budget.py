@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
-import sys
+import selectors
 import time
-from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -16,10 +13,11 @@ from hypothesis import strategies as st
 
 from provisioner.verify.paths import select
 from provisioner.verify.requests import ProbeLimits, probe_calls
-from provisioner_host.look import cpu_budget, probe, readers
+from provisioner_host.look import cpu_budget, probe, readers, stream_reader
 from provisioner_host.look.cpu_budget import AT_ONCE_S, CpuBudget
 from provisioner_host.look.readers import ReadTimes
-from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.look.rtsp_talk import Login
+from provisioner_host.look.stream_reader import ReadLimits, StreamTurn
 from provisioner_host.wire import LimitsRequest, ReadAnswer
 from tests.unit.verify.world import CENTRE, RELAY, observe_requests, state
 
@@ -29,12 +27,11 @@ NEVER = 10.0**9
 class Processors:
     """A host whose time passes as a test says, with readers that take what they take when they end."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, cores: float | None) -> None:
+    def __init__(self, cores: float | None) -> None:
         self.now, self.taken = 0.0, 0.0
         self.going: list[tuple[float, float]] = []
         self.begun: list[float] = []
         self.budget = CpuBudget(cores, lambda: self.taken, lambda: self.now)
-        monkeypatch.setattr(time, "sleep", self.pass_by)
 
     def pass_by(self, seconds: float) -> None:
         """Let time pass: readers whose time is over end, and what they took is counted."""
@@ -46,7 +43,9 @@ class Processors:
 
     def read(self, takes_s: float, lasts_s: float, until: float = NEVER) -> None:
         """Begin a reader, as soon as it may."""
-        self.budget.begin(until)
+        while self.now < until and not self.budget.has_room:
+            self.pass_by(0.05)
+        self.budget.begin()
         self.begun.append(self.now)
         self.going.append((self.now + lasts_s, takes_s))
 
@@ -59,18 +58,17 @@ class Processors:
 def test_what_readers_take_stays_within_the_budget_but_for_those_that_go_on(
     cores: float, reads: list[tuple[float, float]]
 ) -> None:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        host = Processors(monkeypatch, cores)
-        for takes_s, lasts_s in reads:
-            host.read(takes_s, lasts_s)
-            most = AT_ONCE_S + cores * host.now
-            assert host.taken <= most
-            # Of those that go on nobody knows yet what they take: no more than one that is as dear as any.
-            assert host.taken + sum(takes for _, takes in host.going) <= most + 0.6 * len(host.going)
+    host = Processors(cores)
+    for takes_s, lasts_s in reads:
+        host.read(takes_s, lasts_s)
+        most = AT_ONCE_S + cores * host.now
+        assert host.taken <= most
+        # Of those that go on nobody knows yet what they take: no more than one that is as dear as any.
+        assert host.taken + sum(takes for _, takes in host.going) <= most + 0.6 * len(host.going)
 
 
-def test_a_few_paths_wait_for_nothing_and_hundreds_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Processors(monkeypatch, 1.0)
+def test_a_few_paths_wait_for_nothing_and_hundreds_are_spread() -> None:
+    host = Processors(1.0)
     for _ in range(24):
         host.read(0.25, 3.0)
     assert set(host.begun) == {0.0}
@@ -80,15 +78,15 @@ def test_a_few_paths_wait_for_nothing_and_hundreds_are_spread(monkeypatch: pytes
     assert host.now == pytest.approx(424 * 0.25 - AT_ONCE_S, rel=0.1)
 
 
-def test_without_a_bound_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Processors(monkeypatch, None)
+def test_without_a_bound_nobody_waits() -> None:
+    host = Processors(None)
     for _ in range(500):
         host.read(1.0, 3.0)
     assert host.now == 0.0
 
 
-def test_when_the_time_is_over_nobody_waits_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Processors(monkeypatch, 0.01)
+def test_when_the_time_is_over_nobody_waits_any_more() -> None:
+    host = Processors(0.01)
     for _ in range(300):
         host.read(1.0, 1.0, until=60.0)
     assert host.now == pytest.approx(60.0, abs=0.2)
@@ -101,40 +99,38 @@ def test_real_processors_are_counted_with_the_children_that_ended() -> None:
     assert cpu_budget.taken_s() - before >= 0.04
 
 
-class Counting:
-    """A budget that only counts who begins and ends."""
+def test_the_confined_part_begins_readers_by_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[ReadLimits] = []
 
-    made: ClassVar[list[Counting]] = []
+    def read_streams(_turns: object, wanted: ReadLimits, _tell: object) -> None:
+        limits.append(wanted)
 
-    def __init__(self, cores: float | None) -> None:
-        self.cores, self.steps = cores, list[str]()
-        self.made.append(self)
-
-    def begin(self, _until: float) -> None:
-        self.steps.append("begin")
-
-    def end(self) -> None:
-        self.steps.append("end")
-
-
-def test_the_confined_part_begins_each_reader_by_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Counting, "made", [])
-    monkeypatch.setattr(cpu_budget, "CpuBudget", Counting)
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO()))
-
-    def read(_login: object, path: str, *_rest: object) -> ReadAnswer:
-        if path == "broken":
-            raise RuntimeError
-        return {"not_run": path}
-
-    monkeypatch.setattr(readers, "_read", read)
+    monkeypatch.setattr(stream_reader, "read_streams", read_streams)
     logins = {"probe": Login("127.0.0.1", 9, "probe", "x")}
-    for path in ("well", "broken"):
-        times = ReadTimes(1, 5.0, NEVER, 1.5)
-        request = json.loads(readers._request(logins, [("probe", path)], times, {}))  # noqa: SLF001 (what goes in)
-        with contextlib.suppress(RuntimeError):
-            readers.serve(request)
-    assert [(one.cores, one.steps) for one in Counting.made] == [(1.5, ["begin", "end"])] * 2
+    for cores in (1.5, None):
+        times = ReadTimes(1, 5.0, NEVER, cores)
+        readers.serve(json.loads(readers._request(logins, [("probe", "a")], times, {})))  # noqa: SLF001 (what goes in)
+    assert [(one.at_once, one.read_s, one.until) for one in limits] == [(1, 5.0, NEVER)] * 2
+    for _ in range(500):
+        for one in limits:
+            one.budget.begin()
+    assert [one.budget.has_room for one in limits] == [False, True]
+
+
+@pytest.mark.parametrize("answer", [{"not_run": "the time ran out"}, {"codec": "h264", "width": 64, "height": 48}])
+def test_a_reader_that_has_told_makes_room_whatever_it_told(answer: ReadAnswer) -> None:
+    budget = CpuBudget(0.01, lambda: 0.0, lambda: 0.0)
+    said: list[ReadAnswer] = []
+    with selectors.DefaultSelector() as ready:
+        reads = stream_reader._Reads(ready, ReadLimits(1, 5.0, NEVER, budget), lambda _, one: said.append(one))  # noqa: SLF001
+        while budget.has_room:
+            budget.begin()
+        turn = StreamTurn(0, Login("127.0.0.1", 9, "probe", "x"), "a", None)
+        one = stream_reader._Read(turn, reads)  # noqa: SLF001 (as it is begun)
+        for _ in range(2):
+            one._tell(answer)  # noqa: SLF001
+    assert said == [answer]
+    assert budget.has_room
 
 
 @pytest.mark.parametrize(("share", "cores"), [(0.5, 0.5 * (os.cpu_count() or 1)), (None, None)])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from provisioner_host.look import deliveries
 from provisioner_host.look.deliveries import CountedLink, parse
-from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.look.rtsp_talk import Login
 from provisioner_host.relay import relay
 from provisioner_host.wire import PathToRead
 from tests.hostile import CAMERA

@@ -14,7 +14,7 @@ from provisioner_host.relay import pinned_tls, relay
 from tests.unit.base.test_certificate import ADDRESS, NOW
 
 if TYPE_CHECKING:
-    from provisioner_host.look.rtsp_reader import Login
+    from provisioner_host.look.rtsp_talk import Login
     from provisioner_host.wire import RelayToRead
 
 RELAY: RelayToRead = {

@@ -16,7 +16,7 @@ from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import site_spec
 from provisioner_host.look import readers
 from provisioner_host.look.readers import ReadTimes
-from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.look.rtsp_talk import Login
 from provisioner_host.machine import files as host_files
 from provisioner_host.machine import paths, sandbox, shell
 from provisioner_host.machine.shell import Failed

@@ -14,7 +14,7 @@ import pytest
 import provisioner_host
 from provisioner.hosts.condition import Condition, other_firewalls
 from provisioner_host.look import readers
-from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.look.rtsp_talk import Login
 from provisioner_host.machine import sandbox, units
 from provisioner_host.machine.shell import Failed
 from provisioner_host.observe import machine

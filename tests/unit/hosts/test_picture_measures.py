@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner_host.look import picture_measures as measures
-from provisioner_host.look.picture_look import PacketWatch, PictureLook, complaint_of
+from provisioner_host.look.batch_decoder import DecodedAnswer
+from provisioner_host.look.media_units import Unfit
+from provisioner_host.look.picture_look import MeasuredPictures, PictureLook, complaint_of
 from provisioner_host.look.picture_measures import EXACT_HEIGHT, EXACT_WIDTH, HEIGHT, WIDTH, Packet, checked_picture
-from provisioner_host.machine.shell import Failed
+from provisioner_host.look.rtsp_talk import VideoTrack
+from provisioner_host.look.stream_reader import LookedStream
 from provisioner_host.wire import LookToTake
+from tests.films import packed
 from tests.hostile import CAMERA
 from tests.unit.verify.world import packets, picture, scene
 
@@ -132,6 +135,13 @@ def test_packets_of_one_moment_and_of_an_earlier_one_are_counted() -> None:
     assert measures.packets_of(back, 7)["backward"] > 0
 
 
+def test_times_that_jump_ahead_and_back_are_counted_though_key_packets_are_rare() -> None:
+    jumping = [n / 10 + 100 * (n % 2) for n in range(30)]
+    assert measures.packets_of(stream(jumping, every=100), 3)["backward"] == 14
+    ahead = [n / 10 + 100 * (n > 9) for n in range(30)]
+    assert measures.packets_of(stream(ahead, every=100), 3)["backward"] == 0
+
+
 @given(st.permutations(list(range(4))))
 @settings(max_examples=20, deadline=None)
 def test_pictures_that_come_before_their_turn_are_as_good(order: list[int]) -> None:
@@ -153,24 +163,6 @@ def test_a_key_packet_is_known_by_what_is_picture_in_it() -> None:
 
 # --- what ffmpeg says -----------------------------------------------------------------------------
 
-FRAME = b"[Parsed_showinfo_0 @ 0x1] n:   0 pts: 1 pts_time:%d fmt:yuv420p sar:1/1 s:640x360 i:P iskey:%d type:I\n"
-
-
-def watched(said: bytes, lines: bytes = b"", data: bytes = b"") -> Any:
-    """What a watch makes of ffmpeg's words and pipes."""
-    watch = PacketWatch(PictureLook(QUICK))
-    watch.said(said)
-    watch.sinks[0](lines)
-    watch.sinks[1](data)
-    return watch.answer()
-
-
-def test_complaints_count_from_the_first_key_frame_on_with_those_that_ffmpeg_repeats() -> None:
-    bad = b"[h264 @ 0x55] error while decoding MB 12 5, bytestream -7\n"
-    again = b"    Last message repeated 4 times\n"
-    assert watched(bad + again + FRAME % (0, 1) + bad + again + FRAME % (1, 0))["complaints"] == 5
-    assert watched(FRAME % (0, 1) + FRAME % (1, 0) + again)["complaints"] == 0
-
 
 @pytest.mark.parametrize(
     "line", ["[h264 @ 0x1] SEI type 764 size 2208 truncated at 1984", "[hevc @ 0x1] VPS 0 does not exist", "frame=1"]
@@ -179,74 +171,38 @@ def test_what_healthy_streams_make_a_decoder_say_is_no_complaint(line: str) -> N
     assert complaint_of(line) == ""
 
 
-def test_frames_before_the_first_key_frame_are_the_middle_of_something() -> None:
-    assert watched(FRAME % (0, 0) * 3) is None
-    measured = watched(FRAME % (0, 0) + FRAME % (1, 1) + FRAME % (2, 0))
-    assert (measured["frames"], measured["key_frames"]) == (2, 1)
-
-
-def test_frames_are_counted_beyond_the_width_of_their_number() -> None:
-    many = b"".join((FRAME % (n, n == 0)).replace(b"n:   0", b"n:%4d" % n) for n in range(1200))
-    assert watched(many)["frames"] == 1200
-
-
-def test_packets_and_their_lines_wait_for_each_other() -> None:
-    head = b"#codec_id 0: h264\n#tb 0: 1/10\n"
-    lines = head + b"0, 0, 0, 1, 3, 0x00000001, F=0x0\n0, 1, 1, 1, 4, 0x00000002\n0, 2, 2, 1, 2, 0x00000003, F=0x0\n"
-    measured = watched(FRAME % (0, 1), lines, b"abcdefgh")
-    # The first is the middle of something; of the last not all has come.
-    assert (measured["packets"]["count"], measured["packets"]["bytes"], measured["packets"]["key_count"]) == (1, 4, 1)
-    assert watched(FRAME % (0, 1), lines, b"abcdefghi")["packets"]["count"] == 2
-
-
-def test_a_packet_whose_moment_is_not_known_is_left_out_and_the_others_are_measured() -> None:
-    head = b"#codec_id 0: hevc\n#tb 0: 1/90000\n"
-    unknown = b"0, -9223372036854772808, -9223372036854772808, 9000, 3, 0x00000001\n"
-    known = b"0, 9000, 9000, 9000, 3, 0x00000002\n0, 18000, 18000, 9000, 3, 0x00000003, F=0x0\n"
-    measured = watched(FRAME % (0, 1), head + unknown + known, b"abcdefghi")
-    assert (measured["packets"]["count"], measured["packets"]["span_s"]) == (2, 0.1)
-    decoded = b"0, 0, -9223372036854775808, 9000, 3, 0x00000001\n"
-    measured = watched(FRAME % (0, 1), head + decoded + known, b"abcdefghi")
-    assert (measured["packets"]["count"], measured["packets"]["span_s"], measured["packets"]["key_count"]) == (
-        3,
-        0.2,
-        2,
-    )
-
-
 @CAMERA
-@given(st.lists(st.integers(-(10**19) + 1, 10**19 - 1), min_size=1, max_size=4))
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=8))
 def test_whatever_moments_packets_bear_the_measures_are_taken(moments: list[int]) -> None:
-    lines = b"".join(b"0, 0, %d, 1, 1, 0x00000001\n" % moment for moment in moments)
-    measured = watched(FRAME % (0, 1), b"#tb 0: 1/90000\n" + lines, b"x" * len(moments))
+    looked = LookedStream(VideoTrack("h264", 96, "", b""), PictureLook(QUICK))
+    for number, moment in enumerate(moments):
+        for packet in packed([b"\x65\x88a"], moment, number):
+            looked.packet(packet, float(number))
+    decoded = DecodedAnswer("h264", 64, 48, 1, 1, 0.0, None, None, [], [])
+    measured = looked.answer(decoded, 3.0)
     assert checked_picture(measured) == measured
 
 
 @CAMERA
-def test_a_stream_without_end_fills_no_memory() -> None:
-    lines, data = PacketWatch(PictureLook(QUICK)).sinks[:2]
-
-    def without_end(sink: Any, chunk: bytes) -> None:
-        for _ in range(1000):
-            sink(chunk)
-
-    with pytest.raises(Failed):
-        without_end(data, b"x" * 65536)
-    with pytest.raises(Failed):
-        without_end(lines, b"0, 1, 1, 1, 0, 0x00000002\n" * 1000)
+def test_a_stream_of_more_pictures_than_any_cameras_fills_no_memory() -> None:
+    looked = LookedStream(VideoTrack("h264", 96, "", b""), PictureLook(QUICK))
+    packets = (packed([b"\x65\x88a"], number, number)[0] for number in range(20_000))
+    with pytest.raises(Unfit, match="said too much"):
+        sum(len(looked.packet(packet, 0.0)) for packet in packets)
 
 
 @CAMERA
-@given(st.binary(max_size=400))
-@settings(max_examples=200, deadline=None)
-def test_whatever_comes_out_of_a_decoder_breaks_nothing(some: bytes) -> None:
-    watch = PacketWatch(PictureLook(QUICK))
-    watch.said(FRAME % (0, 1) + some)
-    for sink in watch.sinks:
-        sink(some)
-    watch.sinks[0](b"#tb 0: 1/0\n0, 1, 1, 1, 999999999, 0x00000002" + some + b"\n")
-    measured = watch.answer()
-    assert checked_picture(measured) == measured
+@given(st.lists(st.binary(max_size=40_000), max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_whatever_comes_out_of_a_decoder_breaks_nothing(some: list[bytes]) -> None:
+    pictures = MeasuredPictures()
+    for chunk in some:
+        pictures.small(chunk)
+        pictures.exact(chunk)
+    chosen = [True] * 99
+    assert len(pictures.differences(chosen)) <= measures.MOST_PICTURES
+    assert len(pictures.digests(chosen)) <= measures.MOST_PICTURES + 1
+    pictures.scene()
 
 
 # --- what root takes ------------------------------------------------------------------------------

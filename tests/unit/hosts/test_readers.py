@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from provisioner_host.look import readers
 from provisioner_host.look.readers import ReadTimes
-from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.look.rtsp_talk import Login
 from provisioner_host.machine import confined, paths, sandbox
 from provisioner_host.wire import ReadAnswer
 from tests.hostile import CAMERA, LOCAL_USER

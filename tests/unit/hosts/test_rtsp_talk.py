@@ -78,7 +78,7 @@ def test_a_password_goes_over_only_when_it_is_asked_for_and_in_the_manner_that_i
     assert SECRET not in question
 
 
-@pytest.mark.parametrize("status", [401, 404, 454, 503])
+@pytest.mark.parametrize("status", [302, 401, 404, 454, 503])
 def test_a_status_that_is_no_success_ends_the_talk(status: int) -> None:
     one = talk()
     one.begin()
@@ -149,16 +149,77 @@ def test_no_answer_makes_another_line_of_a_question(text: str) -> None:
     "description",
     [
         "v=0\r\nm=audio 0 RTP/AVP 0\r\n",
-        VIDEO.replace("H264", "JPEG"),
+        VIDEO.replace("H264", "VP8"),
         VIDEO.replace("90000", "8000"),
         VIDEO.replace("packetization-mode=1", "sprop-max-don-diff=2"),
-        VIDEO.replace(base64.b64encode(SPS).decode(), "%%%"),
         "",
     ],
 )
-def test_what_is_no_video_that_is_read_here_is_left_to_the_other_reader(description: str) -> None:
+def test_what_is_no_video_that_is_read_here_ends_the_talk(description: str) -> None:
     with pytest.raises(Unfit):
         track_in(description, BASE)
+
+
+def test_parameter_sets_that_are_none_are_left_out_as_the_stream_may_bring_its_own() -> None:
+    track = track_in(VIDEO.replace(base64.b64encode(SPS).decode(), "%%%"), BASE)
+    assert track.sets == b"\x00\x00\x00\x01" + PPS
+    assert track_in(VIDEO.replace(base64.b64encode(SPS).decode(), "A" * 40_000), BASE).sets == b""
+
+
+@pytest.mark.parametrize("more", ["", "a=rtpmap:26 JPEG/90000\r\n"])
+def test_jpeg_needs_no_name_in_a_description(more: str) -> None:
+    track = track_in(f"v=0\r\nm=video 0 RTP/AVP 26\r\n{more}a=control:trackID=3\r\n", BASE)
+    assert (track.codec, track.payload_type, track.control, track.sets) == ("mjpeg", 26, f"{BASE}/trackID=3", b"")
+
+
+@pytest.mark.parametrize(("config", "sets"), [("000001B001", b"\x00\x00\x01\xb0\x01"), ("zz", b""), ("", b"")])
+def test_a_description_has_the_heads_of_mpeg4(config: str, sets: bytes) -> None:
+    text = f"v=0\nm=video 0 RTP/AVP 96\na=rtpmap:96 MP4V-ES/90000\na=fmtp:96 profile-level-id=1;config={config}\n"
+    assert track_in(text, BASE)[::3] == ("mpeg4", sets)
+
+
+def test_a_login_is_proved_again_where_its_challenge_is_stale_and_nowhere_else() -> None:
+    one, described = talk(), answer(body=VIDEO)
+    one.begin()
+    (question,) = asked(one, answer(401, WWW_Authenticate='Digest realm="r", nonce="n1"'))
+    assert 'nonce="n1"' in question
+    (setup,) = asked(one, described)
+    assert setup.startswith("SETUP")
+    (again,) = asked(one, answer(401, WWW_Authenticate='Digest realm="r", nonce="n2", stale="TRUE"'))
+    assert again.startswith("SETUP")
+    assert 'nonce="n2"' in again
+    assert "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n" in again
+    with pytest.raises(Refused):
+        asked(one, answer(401, WWW_Authenticate='Digest realm="r", nonce="n3"'))
+
+
+@RELAY
+def test_a_server_that_calls_every_challenge_stale_is_not_answered_without_end() -> None:
+    one, questions = talk(), list[str]()
+    one.begin()
+    answers = [answer(401, WWW_Authenticate=f'Digest realm="r", nonce="{n}", stale=true') for n in range(100)]
+    with pytest.raises(Refused):
+        questions.extend(question for said in answers for question in asked(one, said))
+    assert one.begin().count(b"CSeq: 6") == 1
+
+
+def test_a_sign_of_life_that_is_refused_for_a_stale_challenge_is_given_again_and_ends_nothing() -> None:
+    one = playing()
+    assert asked(one, answer(401, WWW_Authenticate='Digest realm="r", nonce="n"')) == []
+    one.stay()
+    (again,) = asked(one, answer(401, WWW_Authenticate='Digest realm="r", nonce="n", stale=true'))
+    assert again.startswith("GET_PARAMETER")
+
+
+@RELAY
+@pytest.mark.parametrize("challenge", ['Basic realm="x"', 'Digest realm="r", nonce="n"'])
+def test_no_password_can_end_its_line(challenge: str) -> None:
+    # Letters that an address must not hold as they are, and those that could end a line.
+    one = Talk("127.0.0.1:8554", ("centre-ioc", "p@ss/w#rd:?% '\\\r\n-mật"), "a/b/c/sub")
+    one.begin()
+    (question,) = asked(one, answer(401, WWW_Authenticate=challenge))
+    names = [line.partition(":")[0] for line in question.split("\r\n")]
+    assert names == ["DESCRIBE rtsp", "CSeq", "User-Agent", "Accept", "Authorization", "", ""]
 
 
 def test_parameter_sets_of_h265_are_in_their_order() -> None:

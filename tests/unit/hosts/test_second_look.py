@@ -8,7 +8,7 @@ from typing import Any, Self
 import pytest
 
 from provisioner_host.look import probe
-from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.look.rtsp_talk import Login
 from provisioner_host.relay import source_log
 from provisioner_host.wire import PathToProbe, ReadAnswer, SampleAnswer
 

@@ -129,7 +129,6 @@ def test_healthy_paths_are_read_at_the_centre_alone() -> None:
     assert sorted(looks) == sorted(NAMES)
     # The small ones with every picture, as a relay would.
     assert looks[ONE]["every"] is True
-    assert all(look["swift"] for look in looks.values())
     # A quick look may end early, by what was agreed of the stream.
     agreed = {path.name: {"fps": path.fps, "least_kbps": path.least_kbps} for path in PATHS}
     assert {name: look["early"] for name, look in looks.items()} == agreed
@@ -144,17 +143,18 @@ def test_looks_that_the_night_takes_go_on_for_their_whole_time(looks: Looks) -> 
     hosts = Hosts()
     run(hosts, looks=looks)
     taken = hosts.calls[0][CENTRE].request["centre"]["relays"][0]["looks"]
-    assert all(look["swift"] for look in taken.values())
     assert not any("early" in look for look in taken.values())
 
 
-@pytest.mark.parametrize(("looked_s", "damaged", "visits"), [(1.1, 1, 2), (1.1, 0, 1), (3.3, 1, 1)])
-def test_damage_that_a_relay_counts_has_a_look_that_ended_early_taken_whole(
-    looked_s: float, damaged: int, visits: int
+@pytest.mark.parametrize(
+    ("looked_s", "damaged", "complaints", "visits"), [(1.1, 1, 0, 2), (1.1, 0, 1, 2), (1.1, 0, 0, 1), (3.3, 1, 0, 1)]
+)
+def test_damage_that_a_relay_counts_or_a_decoder_sees_has_a_look_that_ended_early_taken_whole(
+    looked_s: float, damaged: int, complaints: int, visits: int
 ) -> None:
     def breaks(relay: dict[str, Any], centre: dict[str, Any]) -> None:
         relay[ONE]["samples"][1]["damaged"] = damaged
-        centre[ONE]["picture"] = picture(looked_s=looked_s)
+        centre[ONE]["picture"] = picture(looked_s=looked_s, complaints=complaints)
 
     hosts = Hosts(breaks)
     result = run(hosts)
@@ -199,8 +199,8 @@ def test_what_one_read_does_not_prove_is_read_on_the_relay_too_with_its_site(
     assert all("look" in path and "read_by" not in path for path in hosts.asked())
     asked = hosts.calls[1][CENTRE].request["centre"]["relays"][0]
     assert asked["paths"] == [ONE]
-    # Of a fault the reader of one stream alone says what it is.
-    assert not any("swift" in look for look in asked["looks"].values())
+    # Of a fault the relay's look says what it is, for its whole time.
+    assert not any(look["every"] or "early" in look for look in asked["looks"].values())
     assert (of(result).verdict, of(result).cause) == (verdict, cause)
     assert passed <= set(of(result).passed)
     assert {path.verdict for path in result.paths if path.path != ONE} == {Verdict.UP}
@@ -296,7 +296,7 @@ def test_the_site_of_what_failed_before_is_read_twice_at_once() -> None:
     assert len(hosts.calls) == 1
     assert {path["name"] for path in hosts.asked() if "read_by" not in path} == {ONE}
     looks = hosts.calls[0][CENTRE].request["centre"]["relays"][0]["looks"]
-    assert {name for name, look in looks.items() if "swift" not in look} == {ONE}
+    assert {name for name, look in looks.items() if "early" not in look} == {ONE}
     assert of(result).cause is Cause.BLACK_PICTURE
 
 

@@ -1,0 +1,537 @@
+"""The reader of streams against films: it measures what was sent, and says what is wrong with the rest."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from provisioner_host.look import batch_decoder, readers, stream_reader
+from provisioner_host.look.cpu_budget import CpuBudget
+from provisioner_host.look.picture_look import PictureLook
+from provisioner_host.look.readers import ReadTimes
+from provisioner_host.look.rtsp_talk import Login
+from provisioner_host.look.stream_reader import ReadLimits, StreamTurn, read_streams
+from provisioner_host.machine import sandbox
+from provisioner_host.wire import LookToTake, PictureAnswer, ReadAnswer
+from tests.film_server import FilmServer
+from tests.films import CLOCK, Film, FilmPicture, encode, is_set
+from tests.hostile import CAMERA, RELAY
+from tests.looks import read, read_all
+
+from .relay import LATE, READER, READER_PASSWORD, wait_for
+
+if TYPE_CHECKING:
+    from .conftest import StartRelay
+
+# A film of less than that is seen to its end.
+QUICK: LookToTake = {"seconds": 3, "most_s": 3, "keys": 0, "every": True}
+LARGE: LookToTake = {**QUICK, "every": False, "skips": True}
+PATH = "hn/f/cam-01/sub"
+_X264 = ("-preset", "veryfast", "-t", "2.6")
+_X265 = ("-preset", "ultrafast", "-t", "2.6", "-x265-params")
+FILMS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "key frames each second": ("h264", (*_X264, "-g", "10", "-bf", "0"), "testsrc=size=320x240:rate=10"),
+    "one key frame": ("h264", (*_X264, "-g", "120", "-bf", "0", "-sc_threshold", "0"), "testsrc2=size=640x360:rate=15"),
+    "out of order": ("h264", (*_X264, "-g", "10", "-bf", "2"), "testsrc2=size=320x240:rate=10"),
+    "slices": ("h264", (*_X264, "-g", "10", "-bf", "0", "-x264-params", "slices=4"), "testsrc2=size=640x360:rate=15"),
+    "tiny": ("h264", (*_X264, "-g", "8", "-bf", "0"), "testsrc=size=64x48:rate=8"),
+    "h265": ("hevc", (*_X265, "log-level=none:keyint=10:bframes=0:no-open-gop=1"), "testsrc=size=320x240:rate=10"),
+    "h265 out of order": ("hevc", (*_X265, "log-level=none:keyint=10:bframes=2"), "testsrc2=size=320x240:rate=10"),
+    "no rate": (
+        "hevc",
+        (*_X265, "log-level=none:keyint=10:bframes=0:vui-timing-info=0"),
+        "testsrc=size=320x240:rate=10",
+    ),
+}
+
+
+OLDER: dict[str, tuple[str, ...]] = {
+    "mjpeg": ("-t", "2.6", "-pix_fmt", "yuvj420p", "-q:v", "4", "-huffman", "default"),
+    "mpeg4": ("-t", "2.6", "-g", "10", "-bf", "0"),
+}
+
+
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Film]:
+    """Films by their names, each encoded once."""
+    kept: dict[str, Film] = {}
+
+    def of(name: str) -> Film:
+        if name not in kept:
+            codec, how, scene = FILMS[name]
+            kept[name] = encode(tmp_path_factory.mktemp("film"), codec, how, scene=scene)
+        return kept[name]
+
+    return of
+
+
+def looked_at(
+    server: FilmServer, paths: list[str], look: LookToTake | None = QUICK, *, read_s: float = 15 + LATE
+) -> dict[str, ReadAnswer]:
+    """What the reader says of paths."""
+    login, until = Login("127.0.0.1", server.port, "x", "y"), time.monotonic() + 60 + LATE
+    wanted = PictureLook(look, until) if look else None
+    turns = [StreamTurn(number, login, path, wanted) for number, path in enumerate(paths)]
+    return dict(zip(paths, read_all(turns, read_s, until), strict=True))
+
+
+def one(film: Film, look: LookToTake | None = QUICK, **server: Any) -> ReadAnswer:
+    """What the reader says of a film that is shown to it from its beginning."""
+    with FilmServer({PATH: film}, **server) as camera:
+        return looked_at(camera, [PATH], look)[PATH]
+
+
+def picture_of(read: ReadAnswer | None) -> PictureAnswer:
+    assert read
+    assert "picture" in read, read
+    picture = read["picture"]
+    assert picture
+    return picture
+
+
+def keys_of(film: Film) -> list[int]:
+    """The places of a film's key pictures."""
+    return [at for at, one in enumerate(film.pictures) if any(is_set(unit, film.codec) for unit in one.units)]
+
+
+def assert_measured(read: ReadAnswer, film: Film, name: str, *, every: bool = True, kept_back: int = 0) -> None:
+    """A look measures what a film has, from its first picture to its last."""
+    codec, how, scene = FILMS[name]
+    picture, keys = picture_of(read), keys_of(film)
+    size = "x".join(str(read[side]) for side in ("width", "height"))
+    assert (read["codec"], size) == (codec, scene.partition("size=")[2].partition(":")[0])
+    packets, moments = picture["packets"], sorted(one.ticks for one in film.pictures)
+    assert (packets["count"], packets["key_count"]) == (len(film.pictures), len(keys))
+    assert (packets["gaps"], packets["equal"], packets["backward"]) == (0, 0, 0)
+    assert packets["span_s"] == pytest.approx((moments[-1] - moments[0]) / CLOCK, abs=0.001)
+    assert packets["step_s"] == pytest.approx(film.step / CLOCK, abs=0.001)
+    units = [unit for one in film.pictures for unit in one.units]
+    assert packets["bytes"] == sum(len(unit) + 4 for unit in units)
+    assert len(set(packets["keys"])) == len(keys)
+    assert (picture["complaints"], picture["missed"]) == (0, 0)
+    assert picture["owed"] == (len(film.pictures) if every else len(keys))
+    assert picture["owed"] - picture["frames"] <= kept_back
+    assert picture["key_frames"] == len(keys)
+    rate = None if "timing-info=0" in str(how) else float(scene.partition("rate=")[2])
+    assert picture["declared_fps"] == rate
+    assert len(picture["differences"]) + 1 == len(picture["digests"]) == len(keys)
+    assert picture["scene"]
+    assert picture["looked_s"] == pytest.approx(3.3, abs=0.4)
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_a_look_measures_what_was_sent(name: str, filmed: Callable[[str], Film]) -> None:
+    assert_measured(one(filmed(name)), filmed(name), name)
+
+
+@pytest.mark.parametrize("name", ["key frames each second", "out of order", "h265"])
+@pytest.mark.parametrize("joined", [False, True])
+def test_the_same_is_measured_where_the_description_alone_has_the_parameter_sets(
+    name: str, filmed: Callable[[str], Film], *, joined: bool
+) -> None:
+    film = filmed(name)
+    bare, whole = picture_of(one(film.out_of_band(), joined=joined)), picture_of(one(film))
+    assert bare["frames"] == whole["frames"]
+    assert (bare["scene"], bare["digests"]) == (whole["scene"], whole["digests"])
+    assert bare["complaints"] == 0
+
+
+@pytest.mark.parametrize("name", ["key frames each second", "slices", "h265"])
+def test_of_large_pictures_key_pictures_alone_are_decoded(name: str, filmed: Callable[[str], Film]) -> None:
+    large, whole = one(filmed(name), LARGE), picture_of(one(filmed(name)))
+    assert_measured(large, filmed(name), name, every=False)
+    picture = picture_of(large)
+    assert picture["frames"] == picture["key_frames"]
+    assert (picture["digests"], picture["differences"]) == (whole["digests"], whole["differences"])
+
+
+@pytest.mark.parametrize("name", ["out of order", "h265 out of order"])
+def test_of_large_pictures_that_come_out_of_order_all_are_decoded(name: str, filmed: Callable[[str], Film]) -> None:
+    picture = picture_of(one(filmed(name), LARGE))
+    assert picture["every"]
+    assert picture["frames"] == picture["owed"] == len(filmed(name).pictures)
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_a_read_ends_with_its_first_key_picture(name: str, filmed: Callable[[str], Film]) -> None:
+    read = one(filmed(name), None)
+    assert read.get("codec") == FILMS[name][0], read
+    assert "picture" not in read
+    assert read["seconds"] < 3 + LATE
+
+
+def test_what_is_said_beside_pictures_changes_no_measure(filmed: Callable[[str], Film]) -> None:
+    film, said = filmed("key frames each second"), b"\x06\x05\xff\xff\x10" + bytes(range(1, 251)) * 3 + b"\x80"
+    pictures = tuple(
+        replace(one, units=(*one.units[:-1], said + bytes([number + 1]) * 9, one.units[-1]))
+        for number, one in enumerate(film.pictures)
+    )
+    with_words, without = picture_of(one(replace(film, pictures=pictures))), picture_of(one(film))
+    assert with_words["packets"]["keys"] == without["packets"]["keys"]
+    assert (with_words["frames"], with_words["digests"]) == (without["frames"], without["digests"])
+
+
+def test_many_streams_of_sites_are_measured_as_each_by_itself(filmed: Callable[[str], Film]) -> None:
+    films = {f"p/f-{n % 2}/cam-{n}/sub": filmed(name) for n, name in enumerate(list(FILMS) * 2)}
+    with FilmServer(films) as server:
+        begun = time.monotonic()
+        many = looked_at(server, list(films))
+        assert time.monotonic() - begun < 8 + LATE
+    for (path, film), name in zip(films.items(), list(FILMS) * 2, strict=True):
+        assert_measured(many[path], film, name)
+
+
+@pytest.mark.parametrize("codec", OLDER)
+def test_pictures_of_older_codecs_are_decoded(codec: str, tmp_path: Path) -> None:
+    """What a camera sends that was never set up: the picture differs, and a look says in what."""
+    film = encode(tmp_path, codec, OLDER[codec])
+    for look in (None, QUICK):
+        read = one(film, look)
+        assert (read.get("codec"), read.get("width"), read.get("height")) == (codec, 320, 240), read
+    picture = picture_of(read)
+    assert picture["frames"] == picture["owed"] == len(film.pictures)
+    assert picture["key_frames"] == picture["packets"]["key_count"] == len(keys_of(film))
+    assert (picture["complaints"], picture["packets"]["gaps"]) == (0, 0)
+
+
+# --- what ends early ------------------------------------------------------------------------------
+
+EARLY: LookToTake = {**QUICK, "early": {"fps": 10, "least_kbps": None}}
+LONG = ("-preset", "veryfast", "-t", "6", "-g", "10", "-bf", "0")
+
+
+@pytest.fixture(scope="module")
+def long_film(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    return encode(tmp_path_factory.mktemp("film"), "h264", LONG, scene="testsrc=size=320x240:rate=10")
+
+
+def repeating(film: Film) -> Film:
+    """The first second of a film, again and again."""
+    pictures = tuple(replace(film.pictures[n % 10], ticks=n * film.step) for n in range(len(film.pictures)))
+    return replace(film, pictures=pictures)
+
+
+def looked(read: ReadAnswer) -> float:
+    return picture_of(read)["looked_s"]
+
+
+def test_looks_at_healthy_streams_end_with_the_second_key_picture(long_film: Film) -> None:
+    paths = [f"p/f-{number % 2}/cam-{number}/sub" for number in range(6)]
+    with FilmServer(dict.fromkeys(paths, long_film)) as server:
+        many = looked_at(server, paths, EARLY)
+    for answer in many.values():
+        picture = picture_of(answer)
+        assert 0.9 < picture["looked_s"] < 2 + LATE
+        assert (len(picture["differences"]), picture["packets"]["key_count"]) == (1, 2)
+        assert picture["scene"]
+        assert (picture["complaints"], picture["packets"]["gaps"], picture["packets"]["equal"]) == (0, 0, 0)
+
+
+def test_what_is_in_doubt_is_looked_at_whole_and_the_others_meanwhile(long_film: Film) -> None:
+    with FilmServer({"p/f/cam-1/sub": long_film, "p/g/cam-2/sub": repeating(long_film)}) as server:
+        both_ = looked_at(server, ["p/f/cam-1/sub", "p/g/cam-2/sub"], EARLY)
+        slow = looked_at(server, ["p/f/cam-1/sub"], {**QUICK, "early": {"fps": 25, "least_kbps": None}})
+    assert min(map(looked, (*both_.values(), *slow.values()))) >= 3.2
+    # The measures are of the whole look: a picture that repeats shows in each of its key pictures.
+    again = picture_of(both_["p/g/cam-2/sub"])
+    assert again["differences"] == [0.0] * 3
+    assert len(again["packets"]["keys"]) == 4
+    assert len(set(again["packets"]["keys"])) == 1
+
+
+def test_who_is_sure_makes_room_for_who_waits(long_film: Film) -> None:
+    films = {"p/f/cam-1/sub": repeating(long_film), "p/g/cam-2/sub": long_film, "p/h/cam-3/sub": long_film}
+    with FilmServer(films) as server:
+        login, until = Login("127.0.0.1", server.port, "x", "y"), time.monotonic() + 60 + LATE
+        turns = [StreamTurn(n, login, path, PictureLook(EARLY, until)) for n, path in enumerate(films)]
+        answers = read_all(turns, 15 + LATE, until, at_once=2)
+    assert looked(answers[0]) >= 3.2
+    assert looked(answers[1]) < 2.5 + LATE
+
+
+# --- what is wrong ----------------------------------------------------------------------------------
+
+
+def _without(lost: int) -> Callable[[int, bytes], bytes | None]:
+    return lambda number, packet: None if number == lost else packet
+
+
+def _damaged(number: int, packet: bytes) -> bytes | None:
+    """Every slice but key pictures' with other bytes."""
+    kind = packet[12] & 31
+    return packet[:20] + bytes(number * 7 + at * 31 & 255 for at in range(len(packet) - 20)) if kind == 1 else packet
+
+
+@CAMERA
+@pytest.mark.parametrize(
+    ("change", "shows"),
+    [
+        (_without(20), lambda picture: picture["complaints"] + picture["packets"]["gaps"]),
+        (_damaged, lambda picture: picture["complaints"]),
+        (
+            lambda number, packet: packet[:4] + b"\x00\x00\x00\x00" + packet[8:] if number % 3 else packet,
+            lambda picture: picture["packets"]["backward"] + picture["packets"]["equal"],
+        ),
+        (
+            lambda number, packet: packet[:1] + b"\x00" + packet[2:] if number == 9 else packet,
+            lambda picture: picture["packets"]["gaps"],
+        ),
+        (
+            lambda number, packet: b"x" * (number % 40) if number > 9 else packet,
+            lambda picture: picture["looked_s"] - picture["packets"]["span_s"] > 1,
+        ),
+        (
+            lambda number, packet: packet[:2] + (number + 9000 * (number > 12)).to_bytes(2, "big") + packet[4:],
+            lambda picture: picture["missed"],
+        ),
+    ],
+    ids=[
+        "a packet is lost",
+        "slices are damaged",
+        "times jump",
+        "another kind of packet",
+        "no packets",
+        "another order",
+    ],
+)
+def test_a_stream_that_is_not_whole_shows_it_and_its_neighbours_do_not(
+    change: Callable[[int, bytes], bytes | None],
+    shows: Callable[[PictureAnswer], float],
+    filmed: Callable[[str], Film],
+) -> None:
+    film, good = filmed("key frames each second"), [f"p/f-2/cam-{n}/sub" for n in range(3)]
+    with FilmServer({PATH: film}, change=change) as bad, FilmServer(dict.fromkeys(good, film)) as server:
+        login, other = Login("127.0.0.1", bad.port, "x", "y"), Login("127.0.0.1", server.port, "x", "y")
+        until = time.monotonic() + 60 + LATE
+        turns = [StreamTurn(0, login, PATH, PictureLook(QUICK, until))]
+        turns += [StreamTurn(n, other, path, PictureLook(QUICK, until)) for n, path in enumerate(good, 1)]
+        answers = read_all(turns, 20, until)
+    assert shows(picture_of(answers[0]))
+    for answer in answers[1:]:
+        assert_measured(answer, film, "key frames each second")
+
+
+@CAMERA
+def test_a_complaint_is_of_the_stream_that_it_is_of_though_one_decoder_had_all(filmed: Callable[[str], Film]) -> None:
+    film, paths = filmed("key frames each second"), [f"p/f-2/cam-{n}/sub" for n in range(4)]
+    spoilt = replace(
+        film,
+        pictures=tuple(
+            replace(picture, units=tuple(unit if unit[0] & 31 != 1 else unit[:8] + unit[40:] for unit in picture.units))
+            for picture in film.pictures
+        ),
+    )
+    with FilmServer({path: spoilt if number == 2 else film for number, path in enumerate(paths)}) as server:
+        looked = looked_at(server, paths)
+    complaints = [picture_of(looked[path])["complaints"] for path in paths]
+    assert complaints[2] >= 2
+    assert complaints[:2] + complaints[3:] == [0, 0, 0]
+
+
+def test_stuck_times_are_measured_as_they_are(filmed: Callable[[str], Film]) -> None:
+    film = filmed("key frames each second")
+    stuck = replace(film, pictures=tuple(FilmPicture(0, one.units) for one in film.pictures))
+    assert picture_of(one(stuck))["packets"]["equal"] >= 10
+
+
+def test_where_no_process_is_left_for_it_nothing_is_said_of_any_stream(
+    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuses)
+    paths = [f"hn/f/cam-{n}/sub" for n in range(9)]
+    with FilmServer(dict.fromkeys(paths, filmed("key frames each second"))) as server:
+        answers = looked_at(server, paths)
+    # The password is a letter of it.
+    assert {answer["not_run"] for answer in answers.values()} == {"Resource temporaril*** unavailable"}
+
+
+def test_what_was_kept_no_more_is_not_decoded_again_and_nothing_is_said_of_it(
+    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_reader, "_MOST_KEPT", 20_000)
+    film, paths = filmed("key frames each second"), [f"p/f-2/cam-{n}/sub" for n in range(2)]
+    with FilmServer(dict.fromkeys(paths, film), change=_damaged) as server:
+        answers = looked_at(server, paths)
+    assert any("its pictures were not kept" in answer.get("not_run", "") for answer in answers.values())
+
+
+def test_a_decoder_that_dies_takes_no_other_stream_along(
+    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_command = batch_decoder.command
+
+    def killed(streams: Any, sinks: Any) -> list[str]:
+        argv = true_command(streams, sinks)
+        return ["sh", "-c", "kill -9 $$"] if len(streams) > 1 else argv
+
+    monkeypatch.setattr(batch_decoder, "command", killed)
+    paths = [f"hn/f/cam-{n}/sub" for n in range(3)]
+    with FilmServer(dict.fromkeys(paths, filmed("key frames each second"))) as server:
+        answers = looked_at(server, paths)
+    for answer in answers.values():
+        assert_measured(answer, filmed("key frames each second"), "key frames each second")
+
+
+def test_a_stream_that_ends_is_looked_at_as_far_as_it_came(filmed: Callable[[str], Film]) -> None:
+    film = filmed("key frames each second")
+    picture = picture_of(one(replace(film, pictures=film.pictures[:15]), ends=True))
+    assert picture["packets"]["count"] == picture["frames"] == 15
+    assert picture["looked_s"] == pytest.approx(1.5, abs=0.5)
+
+
+def test_a_key_picture_that_cannot_be_decoded_is_waited_over(filmed: Callable[[str], Film]) -> None:
+    film = filmed("key frames each second")
+    # Without its parameter sets nothing can be decoded until the second key picture brings its own.
+    first = tuple(unit for unit in film.pictures[0].units if not is_set(unit, film.codec))
+    late = replace(film, pictures=(replace(film.pictures[0], units=first), *film.pictures[1:]))
+    read = one(late, None)
+    assert read.get("codec") == "h264", read
+    picture = picture_of(one(late))
+    assert picture["packets"]["key_count"] == 3
+    assert picture["key_frames"] == 2
+    assert picture["complaints"] == 0
+
+
+@pytest.mark.parametrize("look", [None, QUICK], ids=["read", "look"])
+def test_where_nothing_can_be_decoded_it_is_told_as_if_nothing_came(
+    look: LookToTake | None, filmed: Callable[[str], Film]
+) -> None:
+    film = filmed("key frames each second")
+    bare = replace(film.out_of_band(), text=film.sdp())  # type: ignore[call-arg]
+    with FilmServer({PATH: bare}) as server:
+        read = looked_at(server, [PATH], look, read_s=5)[PATH]
+    assert (read["status"], read["timed_out"]) == (None, True), read
+    assert "no answer within 5 s" in read["error"]
+
+
+def test_what_is_refused_or_does_not_come_is_told(filmed: Callable[[str], Film]) -> None:
+    film = filmed("key frames each second")
+    silent = replace(film, pictures=tuple(one for one in film.pictures[1:9]))
+    with FilmServer({PATH: silent}) as server:
+        answers = looked_at(server, [PATH, "p/f/nobody/sub"], read_s=2)
+    refused, missing = answers["p/f/nobody/sub"], answers[PATH]
+    assert refused["status"] == 404
+    assert (missing["status"], missing["timed_out"]) == (None, True)
+    assert "no answer within 2 s" in missing["error"]
+    with FilmServer({PATH: silent}) as server:
+        gone = server
+    nobody = looked_at(gone, [PATH])[PATH]
+    assert "refused" in nobody["error"]
+
+
+@CAMERA
+@RELAY
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"DESCRIBE": b"\x00" * 70_000},
+        {"DESCRIBE": b"RTSP/1.0 200 OK\r\n" + b"X: y\r\n" * 30_000},
+        {"DESCRIBE": b"RTSP/1.0 200 OK\r\nContent-Length: 2000000000\r\n\r\nv=0\r\n"},
+        {"DESCRIBE": b"RTSP/1.0 302 Found\r\nLocation: rtsp://192.0.2.1/\r\n\r\n"},
+        {"DESCRIBE": b'RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: Digest realm="x", nonce="y", stale=true\r\n\r\n'},
+        {"DESCRIBE": b"RTSP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nv=0\n"},
+        {"SETUP": b"RTSP/1.0 200 OK\r\nSession: \x1b[2J\r\n\r\n"},
+        {"PLAY": b"$\x00\xff\xff" + b"x" * 65_535 + b"$\x00\x00\x00RTSP/1.0 200 OK\r\n\r\n"},
+        {"PLAY": b"PLAY rtsp://x RTSP/1.0\r\n\r\n"},
+    ],
+)
+def test_whatever_a_relay_answers_ends_its_own_look_alone(
+    answers: dict[str, bytes], filmed: Callable[[str], Film]
+) -> None:
+    film = filmed("key frames each second")
+    with FilmServer({PATH: film}, answers=answers) as bad, FilmServer({PATH: film}) as good:
+        until = time.monotonic() + 60 + LATE
+        logins = [Login("127.0.0.1", one.port, "x", "y") for one in (bad, good)]
+        turns = [StreamTurn(n, login, PATH, PictureLook(QUICK, until)) for n, login in enumerate(logins)]
+        said = read_all(turns, 3, until)
+    # Who plays all the same is looked at.
+    assert ("error" in said[0]) is ("PLAY" not in answers or b"$" not in answers["PLAY"])
+    assert "picture" in said[1]
+
+
+# --- through a relay ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["key frames each second", "out of order", "h265"])
+def test_a_relay_hands_on_the_pictures_of_its_camera(
+    name: str, filmed: Callable[[str], Film], start_relay: StartRelay
+) -> None:
+    film = filmed(name)
+    with FilmServer({PATH: film}, again=True) as camera:
+        relay = start_relay({PATH: {"source": f"rtsp://127.0.0.1:{camera.port}/{PATH}"}})
+        wait_for(lambda: relay.path(PATH)["available"])
+        login = Login("127.0.0.1", relay.rtsp_port, READER, READER_PASSWORD)
+        through = read(login, PATH, 15 + LATE, PictureLook(QUICK))
+        alone = looked_at(camera, [PATH])[PATH]
+    assert (through["codec"], through["width"], through["height"]) == (alone["codec"], alone["width"], alone["height"])
+    one, other = picture_of(through), picture_of(alone)
+    assert one["packets"]["step_s"] == pytest.approx(other["packets"]["step_s"], abs=0.001)
+    assert one["packets"]["key_count"] >= 3
+    assert (one["complaints"], one["missed"]) == (0, 0)
+    # What is remembered of one look is known again in the next one.
+    assert set(one["packets"]["keys"]) & set(other["packets"]["keys"])
+    assert set(one["digests"]) & set(other["digests"])
+    assert one["declared_fps"] == other["declared_fps"]
+
+
+def test_a_relay_that_refuses_the_login_says_so(start_relay: StartRelay) -> None:
+    relay = start_relay({PATH: {"source": "publisher"}})
+    login = Login("127.0.0.1", relay.rtsp_port, READER, "wr0ng-secret")
+    refused = read(login, PATH, 15 + LATE, PictureLook(QUICK))
+    assert refused["status"] == 401
+    assert "wr0ng-secret" not in str(refused)
+
+
+# --- in one visit ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unconfined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The confined part, run as whoever runs the tests."""
+    plainly: Callable[..., list[str]] = lambda argv, *_: list(argv)  # noqa: E731
+    monkeypatch.setattr(sandbox, "confined", plainly)
+    monkeypatch.setattr(sandbox, "refusal", str)
+
+
+@pytest.mark.usefixtures("unconfined")
+def test_a_visit_reads_what_is_well_and_what_is_not(filmed: Callable[[str], Film]) -> None:
+    film = filmed("key frames each second")
+    with FilmServer({"p/f/good/sub": film}) as good, FilmServer({PATH: film}, change=_damaged) as bad:
+        logins = {"good": Login("127.0.0.1", good.port, "x", "y"), "bad": Login("127.0.0.1", bad.port, "x", "y")}
+        turns = [("good", "p/f/good/sub"), ("bad", PATH), ("good", "p/f/good/sub")]
+        answers: dict[int, ReadAnswer] = {}
+        times = ReadTimes(8, 15 + LATE, time.monotonic() + 60 + LATE)
+        done = lambda number, read: answers.update({number: read})  # noqa: E731
+        readers.read_all(logins, turns, times, done, {0: QUICK, 1: QUICK})
+    assert [answers[n].get("codec") for n in range(3)] == ["h264"] * 3, answers
+    assert picture_of(answers[0])["complaints"] == 0
+    assert picture_of(answers[1])["complaints"] >= 2
+    assert "picture" not in answers[2]
+    # Each is asked for once.
+    assert [asked.partition(" ")[0] for asked in bad.asked].count("DESCRIBE") == 1
+
+
+def test_fewer_begin_where_the_processors_are_taken(filmed: Callable[[str], Film]) -> None:
+    class Taken(CpuBudget):
+        """A budget for one reader at a time."""
+
+        @property
+        def has_room(self) -> bool:
+            return self._going == 0
+
+    paths = [f"p/f-{n}/cam/sub" for n in range(3)]
+    with FilmServer(dict.fromkeys(paths, filmed("tiny"))) as server:
+        login, until = Login("127.0.0.1", server.port, "x", "y"), time.monotonic() + 60 + LATE
+        turns, said = [StreamTurn(n, login, path, None) for n, path in enumerate(paths)], list[tuple[int, ReadAnswer]]()
+        limits = ReadLimits(8, 15 + LATE, until, Taken(1.0))
+        read_streams(turns, limits, lambda number, answer: said.append((number, answer)))
+    assert [number for number, answer in said if "codec" in answer] == [0, 1, 2]
