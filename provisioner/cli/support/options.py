@@ -44,7 +44,7 @@ _SHORTEST_DEADLINE_S: Final = 15
 _LONGEST_DEADLINE_S: Final = 86_400
 
 LEVELS: Final = 7
-"""As many as `verify.levels` has, whose import would keep hosts from being told."""
+"""As many as `verify.judge` has, whose import would keep hosts from being told."""
 
 
 class MomentWord(click.ParamType[datetime]):

@@ -69,7 +69,7 @@ def carry_out(
 ) -> Applied:
     """Roll out with the journal beside it, and record what became of it.
 
-    What the changes cut is kept silent meanwhile (`runs.meanwhile.silencer`).
+    What the changes cut is kept silent meanwhile (`operations.apply.silences`).
 
     Args:
         session: the session.

@@ -87,7 +87,7 @@ class RunLog:
         self._history.begin(self.run, hosts, digest(canonical(plain)), first)
 
     def epochs(self, seen: Mapping[str, int]) -> dict[str, int]:
-        """Take the run's epochs of hosts, by what was seen on each (`history.epochs`).
+        """Take the run's epochs of hosts, by what was seen on each (`record.leases`).
 
         Raises:
             StateError: they cannot be recorded; then nothing may be changed.

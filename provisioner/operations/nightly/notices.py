@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from provisioner.base.errors import RECEIVERS, NoticeError, Problem, ProvisionerError, Severity, StateError, UsageError
+from provisioner.base.errors import RECEIVERS, NoticeError, ProvisionerError, Severity, StateError, UsageError
 from provisioner.base.http import Patience, ReachError
 from provisioner.base.roles import ReaderScope
 from provisioner.base.text import Document, did_you_mean
@@ -170,11 +170,7 @@ def _refuse_broken(session: Session) -> None:
     if RECEIVERS in session.loaded.broken or any(p.code == "receiver-duplicate" for p in problems):
         message = "nobody was told: receivers.yml has errors"
         hint = "correct the places listed; then tell them: provisioner notify"
-        raise NoticeError(message, problems=tuple(_sorted(problems)), hint=hint)
-
-
-def _sorted(problems: Iterable[Problem]) -> list[Problem]:
-    return sorted(problems)
+        raise NoticeError(message, problems=tuple(sorted(problems)), hint=hint)
 
 
 def sight_of(session: Session, document: Document, run: str, drifted: Iterable[str] | None = None) -> NightSight:

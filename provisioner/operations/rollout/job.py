@@ -58,8 +58,8 @@ class Job:
         rollback: the run whose change is undone, or None where the rendered files are applied. Empty is the
             newest run that the host keeps a state of.
         carrier: the other relays of this relay's carrier: what the host loses to them is not revoked.
-        warrant: the plan and who approved it, for a carrier whose own people have to (`plan.kept.warrant`).
-        epoch: the run's number among all that change the host (`history.epochs`); None where nothing is recorded.
+        warrant: the plan and who approved it, for a carrier whose own people have to (`plan.saved.file`).
+        epoch: the run's number among all that change the host (`record.leases`); None where nothing is recorded.
     """
 
     spec: HostSpec
