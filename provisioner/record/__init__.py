@@ -1,1 +1,22 @@
 """The record: entries, verdicts, availability, path states. Imports `inventory`, `base`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provisioner.record.place import StatePlace
+    from provisioner.record.store import History
+
+
+def history_at(place: StatePlace) -> History | None:
+    """The history of a place; None if no run was ever recorded there.
+
+    Raises:
+        StateError: there is one, and it cannot be opened.
+    """
+    if place.file and not place.file.exists():
+        return None
+    from provisioner.record.store import find_history  # noqa: PLC0415 (the database's library takes time)
+
+    return find_history(place)

@@ -12,13 +12,9 @@ import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from provisioner.base.service import JOB_NAMES, job_system
 from provisioner.record.seal import NO_KEYS, RecordKeys
-
-if TYPE_CHECKING:
-    from provisioner.record.store import History
 
 VARIABLE = "PROVISIONER_STATE"
 FILE = "state.db"
@@ -66,19 +62,6 @@ def state_place_of(environment: Mapping[str, str], inventory: str) -> StatePlace
     if "://" in named:
         return StatePlace(inventory, None, named, remembered=folder / _HEAD)
     return StatePlace(inventory, folder / FILE, remembered=folder / _HEAD)
-
-
-def history_at(place: StatePlace) -> History | None:
-    """The history of a place; None if no run was ever recorded there.
-
-    Raises:
-        StateError: there is one, and it cannot be opened.
-    """
-    if place.file and not place.file.exists():
-        return None
-    from provisioner.record.store import find_history  # noqa: PLC0415 (the database's library takes time)
-
-    return find_history(place)
 
 
 def who(environment: Mapping[str, str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from provisioner.base.host_answer import parsed
 from provisioner.base.ssh_signature import ShownKey
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.trust import known_by
+from provisioner.hosts.artefact import refusal_here
 from provisioner.hosts.bare_host import (
     BareHost,
     LoginProof,
@@ -182,8 +183,6 @@ def _wanted(session: Session, called: CalledHost, keys: tuple[str, ...], bare: B
 
 
 def _source_fault(session: Session, inventory: Inventory, arch: str) -> str:
-    from provisioner.hosts.artefact import refusal_here  # noqa: PLC0415 (what downloads takes time to import)
-
     error = refusal_here(inventory.settings.mediamtx, arch, session.environment)
     return f"{error.message}; {error.hint}" if error else ""
 

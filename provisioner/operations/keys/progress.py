@@ -27,9 +27,10 @@ from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
 from provisioner.operations.hosts.decommission import record_run
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
+from provisioner.record import history_at
 from provisioner.record.entries import Operation, of_facilities
 from provisioner.record.lifecycle.evidence import KeyAge, key_ages
-from provisioner.record.place import StatePlace, history_at, state_place_of
+from provisioner.record.place import StatePlace, state_place_of
 
 _SecretsEdit = Callable[[CarrierSecrets, Inventory, Collection[str]], CarrierSecrets]
 _SHOWN = 80

@@ -32,6 +32,7 @@ from provisioner.desired.trust import known_by
 from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.ansible.early_start import BegunAnsible
 from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.introduced import introduced_hosts
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import (
     AttendedRunner,
@@ -196,8 +197,6 @@ class Session:
         """The hosts that no plan calls, each with the error that it has instead."""
         if not self.known_in:
             return {}
-        from provisioner.hosts.introduced import introduced_hosts  # noqa: PLC0415 (most commands trust the inventory)
-
         return introduced_hosts(self.inventory, self.root, self.known_in, self.today)
 
     @cached_property

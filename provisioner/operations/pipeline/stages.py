@@ -24,6 +24,7 @@ from provisioner.desired.render.site import SitePackage, Validity, render_closed
 from provisioner.desired.render.templates import Templates
 from provisioner.desired.sites import closed_sites, had_tunnel, site_spec
 from provisioner.desired.spec import HostSpec, LeftOutHost
+from provisioner.hosts.artefact import refusal_here
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.identity import HostKeyScans
 from provisioner.hosts.keys import HostKeys, make_host_keys
@@ -39,7 +40,6 @@ from provisioner.inventory.model import (
     GatewaySystem,
     Inventory,
     InventorySecrets,
-    MediamtxArtefact,
     Secrets,
 )
 from provisioner.inventory.new_secrets import certified, completed, recorded
@@ -267,14 +267,8 @@ def _judged(session: Session, looked: _Looked, allowed: dict[str, int], now: dat
     basis = replace(session.basis({}), allow=allowed)
     with without_collector():
         plan = build_plan(observed, basis, limit, now, session.commit)
-    lacking = lacking_programs(plan.pending, hosts, facts, partial(_refusal_here, environment=session.environment))
+    lacking = lacking_programs(plan.pending, hosts, facts, partial(refusal_here, environment=session.environment))
     return Planned(replace(plan, lacking=lacking), hosts, facts, errors)
-
-
-def _refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> HostError | None:
-    from provisioner.hosts.artefact import refusal_here  # noqa: PLC0415 (what downloads takes time to import)
-
-    return refusal_here(artefact, arch, environment)
 
 
 def _lifting(spec: HostSpec, lift: Collection[str]) -> HostSpec:

@@ -23,11 +23,12 @@ from provisioner.inventory.model.free_texts import with_texts
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.lock import is_sealed
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS, shown
+from provisioner.record import history_at
 from provisioner.record.availability.verdict_table import UP
 from provisioner.record.entries import Operation
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
-from provisioner.record.place import StatePlace, history_at, state_place_of
+from provisioner.record.place import StatePlace, state_place_of
 
 if TYPE_CHECKING:
     from provisioner.record.availability.since import PathSince

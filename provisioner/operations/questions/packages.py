@@ -19,6 +19,7 @@ from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
 from provisioner.operations.hosts.decommission import record_run
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import SitePackages
+from provisioner.record import history_at
 from provisioner.record.entries import Operation, of_facilities
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
 from provisioner.record.lifecycle.site_packages import (
@@ -30,7 +31,7 @@ from provisioner.record.lifecycle.site_packages import (
     WantedPackage,
     package_standing,
 )
-from provisioner.record.place import StatePlace, history_at, state_place_of
+from provisioner.record.place import StatePlace, state_place_of
 
 _SHUT = "the vault's own file stayed shut, by whose key the record is sealed"
 NOT_RECORDED_HINT = "status goes on to say what was recorded before; make it once more when the history can be written"
