@@ -107,9 +107,10 @@ def rollback(
 
     Example: provisioner -i DIR rollback relay-viettel-1
     """
+    from provisioner.cli import apply_run  # noqa: PLC0415
+
     session = session_of(invocation)
     with stoppable() as stop:
-        from provisioner.cli import apply_run  # noqa: PLC0415
-
         options = apply_run.run_options_of(chosen, invocation.env, stop)
-        return apply_run.roll_back_asked(invocation, session, targets, options, yes=yes)
+        planned, applied = apply_run.roll_back_asked(invocation, session, targets, options, yes=yes)
+    return apply_run.show_rolled_back(invocation, planned, applied)

@@ -40,6 +40,7 @@ __all__ = [
     "roll_back_asked",
     "run_options_of",
     "show_applied",
+    "show_rolled_back",
 ]
 
 _ROLLBACK_WORDS = {HostOutcome.APPLIED: marked("returned"), HostOutcome.ROLLED_BACK: marked("stayed")}
@@ -75,13 +76,11 @@ def apply_made(
 
 def roll_back_asked(
     invocation: Invocation, session: Session, targets: tuple[str, ...], options: RunOptions, *, yes: bool
-) -> int:
-    """Say which hosts return to which state, ask, and return them: the exit code."""
+) -> tuple[RollbackPlan, Applied]:
+    """Say which hosts return to which state, ask, and return them."""
     planned = plan_rollback(session, targets)
     _ask_for_rollback(invocation, planned, yes=yes)
-    applied = roll_back(session, planned, options)
-    _show_rollback(invocation, planned, applied)
-    return code_with_held(code_of(applied, _rollback_exit_code(applied.results)), applied.held)
+    return planned, roll_back(session, planned, options)
 
 
 def _ask_for_rollback(invocation: Invocation, planned: RollbackPlan, *, yes: bool) -> None:
@@ -96,6 +95,12 @@ def _ask_for_rollback(invocation: Invocation, planned: RollbackPlan, *, yes: boo
         return
     refuse_unattended(invocation, "whether to go back")
     ask("Go back?")
+
+
+def show_rolled_back(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> int:
+    """Print what became of hosts, or its document: the exit code."""
+    _show_rollback(invocation, planned, applied)
+    return code_with_held(code_of(applied, _rollback_exit_code(applied.results)), applied.held)
 
 
 def _show_rollback(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> None:
