@@ -3,8 +3,7 @@
 An end is known to the broker by the name in its certificate, `CN=controller` or `CN=node-<carrier>`. An operator with
 an own authority lets that one sign the same names. A node may take its own units, acknowledge them, and write its own
 reports; it reads and makes nothing else. In NATS the answer to a request goes to a subject of the asker, so each end
-may listen below its own subject only. `node upgrade` compares the status lines of two versions: their beginnings stay
-as they are.
+may listen below its own subject only.
 """
 
 from __future__ import annotations
@@ -50,8 +49,6 @@ _SOON_DAYS: Final = 30
 
 _STORE: Final = "/var/lib/nats/provisioner"
 CONFIGURATION: Final = "nats-server.conf"
-_REACHES: Final = "reaches the broker "
-_REACHES_NOT: Final = "does not reach the broker "
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,22 +336,15 @@ def _issued_by(
 
 
 def standing_line(url: str, *, reaches: bool) -> str:
-    """The line.
+    """Return the line that `systemctl status` shows of a node.
 
     Args:
         url: the broker's, as the node's file has it.
         reaches: whether it is reached.
     """
-    return f"{_REACHES if reaches else _REACHES_NOT}{place_of(url)}"
+    return f"{'reaches' if reaches else 'does not reach'} the broker {place_of(url)}"
 
 
 def place_of(url: str) -> str:
     """A broker's host and port."""
     return url.partition("://")[2]
-
-
-def reaches_broker(line: str) -> bool | None:
-    """Whether a node reaches its broker, by its line; None where it does not say: it dials, or is an earlier one."""
-    if line.startswith(_REACHES):
-        return True
-    return False if line.startswith(_REACHES_NOT) else None

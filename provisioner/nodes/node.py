@@ -561,18 +561,12 @@ def apart(own: str, other: str) -> str:
         other: the other end's.
     """
     ours, theirs = _minor(own), _minor(other)
-    if not fits(own, other):
+    if ours is None or theirs is None or ours[0] != theirs[0] or abs(ours[1] - theirs[1]) > 1:
         older = "the node" if ours is not None and theirs is not None and ours < theirs else "the controller"
         return (
             f"the controller has provisioner {printable(other, 40)} and the node {own}: install a newer one at {older}"
         )
     return ""
-
-
-def fits(one: str, other: str) -> bool:
-    """Whether two versions are at most one minor apart."""
-    ours, theirs = _minor(one), _minor(other)
-    return ours is not None and theirs is not None and ours[0] == theirs[0] and abs(ours[1] - theirs[1]) <= 1
 
 
 def _minor(version: str) -> tuple[int, int] | None:

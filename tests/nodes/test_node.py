@@ -18,6 +18,7 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, ShellScript
 from provisioner.inventory.model import JumpHost, Ssh
 from provisioner.nodes import controller as controller_module
 from provisioner.nodes import node as node_module
+from provisioner.nodes.broker import standing_line
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.envelope import new_exchange_key
 from provisioner.nodes.node import KeptArtefacts, NodeRules, apart
@@ -235,6 +236,12 @@ def test_a_call_that_is_refused_hides_no_other(tmp_path: Path) -> None:
 def test_one_minor_apart_works_and_more_names_who_is_older(own: str, other: str, older: str) -> None:
     said = apart(own, other)
     assert said.endswith(f"install a newer one at {older}") if older else not said
+
+
+def test_a_nodes_line_says_whether_it_reaches_its_broker() -> None:
+    url = "tls://broker.example.com:4222"
+    assert standing_line(url, reaches=True) == "reaches the broker broker.example.com:4222"
+    assert standing_line(url, reaches=False) == "does not reach the broker broker.example.com:4222"
 
 
 def test_a_controller_two_minors_newer_is_refused_by_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
