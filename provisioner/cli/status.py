@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.errors import InventoryError
 from provisioner.base.language import marked
 from provisioner.base.processes import without_collector
-from provisioner.base.text import Document, counted
+from provisioner.base.text import counted
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.options import MomentWord, from_option, limit_option, span_of, until_option, warn_of_damage
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.session import overview_of
-from provisioner.cli.support.terminal import ListedWord, Place
+from provisioner.cli.support.terminal import ListedWord
 from provisioner.cli.support.texts import HOSTS_KEEP, code_with_held, held_documents, print_held
 from provisioner.desired.limit import parse_limits
 from provisioner.operations.questions.overview import Overview
@@ -29,14 +27,13 @@ from provisioner.record.availability.measured import GroupedBy, missed
 from provisioner.record.lifecycle.reasons import Grounds, reasons
 from provisioner.record.lifecycle.status import FacilityStatus, drain_standings
 from provisioner.report.availability import availability_document, availability_lines
-from provisioner.report.facilities import change_lines, facility_document, package_lines, packages_document
+from provisioner.report.facilities import change_lines, package_lines, packages_document
 from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
 
 if TYPE_CHECKING:
     from provisioner.operations.questions.availability import AvailabilityReport
     from provisioner.record.availability.since import PathSince
 
-_FILE = Place(path_type=Path)
 _USUAL_ROWS = 40
 _MISSED = 1
 
@@ -45,10 +42,6 @@ _MISSED = 1
 @click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
 @click.option("--why", is_flag=True, help="Tell in sentences why each stands there, and what comes next.")
 @limit_option
-@click.option(
-    "--to", "mapping", type=_FILE, metavar="MAPPING.yml", help="Tell the NetBox or Nautobot that a mapping names."
-)
-@click.option("--token-file", type=_FILE, metavar="FILE", help="With --to: the file with the server's token.")
 @click.pass_obj
 def status(
     invocation: Invocation,
@@ -56,38 +49,23 @@ def status(
     limits: tuple[str, ...],
     *,
     why: bool,
-    mapping: Path | None,
-    token_file: Path | None,
 ) -> int:
     """Show where facilities stand, and how they stand against their deadlines.
 
     States are derived: from the facility's file up to the agreed plan, then from what apply and verify
     recorded. Asks no host. An inventory with errors is shown as far as it can be read; it ends with 3 if
-    a facility cannot be. With --to it is written into custom fields of a NetBox's sites as well, and ends with
-    14 where that server was not told.
+    a facility cannot be.
 
     Example: provisioner -i DIR status --why kcl-bg-001
     """
-    if (mapping is None) != (token_file is None):
-        raise UsageError("--to and --token-file go together", hint="put the token alone into a file of your own")
-    invocation.refuse_proposed(mapping, token_file)
-    tell = None if mapping is None else _telling(invocation, mapping, token_file)
     with without_collector():
-        return _status(invocation, facilities, limits, tell, why=why)
-
-
-def _telling(invocation: Invocation, mapping: Path, token_file: Path | None) -> Callable[[Sequence[Document]], None]:
-    """What tells a server where facilities stand."""
-    from provisioner.cli.dcim import dcim_client, tell_status  # noqa: PLC0415 (it brings importing, and contacts with it)
-
-    return partial(tell_status, invocation, dcim_client(invocation, mapping, token_file))
+        return _status(invocation, facilities, limits, why=why)
 
 
 def _status(
     invocation: Invocation,
     facilities: tuple[str, ...],
     limits: tuple[str, ...],
-    tell: Callable[[Sequence[Document]], None] | None,
     *,
     why: bool,
 ) -> int:
@@ -116,8 +94,6 @@ def _status(
         lines = status_lines(chosen, whole.evidence, whole.now, invocation.say)
         seen_to = (*drain_lines(drains, invocation.say), *change_lines(list(changing), invocation.say))
         _print([*lines, *seen_to, *package_lines(packages, invocation.say)])
-    if tell is not None:
-        tell([facility_document(one) for one in chosen])
     return code_with_held(InventoryError.exit_code if whole.unreadable else 0, held)
 
 

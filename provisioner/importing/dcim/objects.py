@@ -36,19 +36,6 @@ ServerUrl = Annotated[
     str, StringConstraints(pattern=r"^https?://[\x21-\x7e]+$", max_length=500), AfterValidator(checked_url)
 ]
 FilterName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
-ToldField = Literal[
-    "state",
-    "since",
-    "connected_at",
-    "cameras",
-    "cameras_up",
-    "up_now",
-    "looked_at",
-    "last_proved",
-    "down_since",
-    "timeliness",
-]
-"""What may be told of a facility: fields of the `status` document, none of them of a person."""
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 _ADDRESSES: Final = frozenset({"address"})
 _HUGE: Final = 2**53
@@ -102,15 +89,6 @@ class ObjectMapping(_MappingPart):
         }
 
 
-class StatusMapping(_MappingPart):
-    """What the server is told of facilities, and where."""
-
-    facility_id: DottedPath
-    """Where the id of our facility stands in a site of theirs."""
-    fields: dict[FilterName, ToldField] = Field(min_length=1)
-    """By the name of their custom field, which of our fields it is."""
-
-
 class DcimMapping(_MappingPart):
     """The mapping file."""
 
@@ -122,8 +100,6 @@ class DcimMapping(_MappingPart):
     """Sites of NetBox, locations of Nautobot: our facilities."""
     devices: ObjectMapping | None = None
     """Devices: our cameras and recorders."""
-    status: StatusMapping | None = None
-    """What `status --to` writes; nothing, where it is left out."""
 
     @model_validator(mode="after")
     def _known_columns(self) -> Self:
@@ -223,7 +199,7 @@ def table_of(
 
 
 def _cell(one: DcimObject, place: FieldPlace, key: str, empty: Cell) -> Cell:
-    value: object = place.value if place.path is None else value_at(one.fields, place.path)
+    value: object = place.value if place.path is None else _value_at(one.fields, place.path)
     if isinstance(value, str):
         value = place.values.get(value, value)
         if key in _ADDRESSES:
@@ -240,7 +216,7 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, int | float) and abs(value) < _HUGE  # what is no number is not less
 
 
-def value_at(fields: object, path: str) -> object:
+def _value_at(fields: object, path: str) -> object:
     """What stands at a path of an object; None where there is nothing."""
     for part in path.split("."):
         if not isinstance(fields, dict):

@@ -23,7 +23,6 @@ from provisioner.importing.forms.columns import FormKind
 from provisioner.importing.grid import FileRefusedError
 from provisioner.inventory.loader.load import check, load
 from tests.hostile import MERGE_REQUEST
-from tests.recorded import Printed, RecordingController, recording_controller
 from tests.sinks import closed_port
 from tests.unit.cli.test_import import NEW, SITE, Desk
 from tests.unit.docs.pages import fences, text_of
@@ -44,10 +43,8 @@ class Dcim:
     lists: dict[str, list[Any]]
     url: str = ""
     asked: list[tuple[str, dict[str, list[str]], str]] = field(default_factory=list)
-    told: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
     answer: Callable[[int], bytes] | None = None
     number: int = 200
-    taken: int = 200
 
     def page(self, path: str, query: dict[str, list[str]]) -> bytes:
         """One page of a list, as both APIs have it."""
@@ -74,21 +71,6 @@ def served(lists: dict[str, list[Any]]) -> Iterator[Dcim]:
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
-
-        def do_PATCH(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-            dcim.told.append((self.path, body))
-            if dcim.taken == 200:
-                for change in body:
-                    self._site(change["id"])["custom_fields"].update(change["custom_fields"])
-            self.send_response(dcim.taken)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def _site(self, name: object) -> dict[str, Any]:
-            site: dict[str, Any]
-            (site,) = (one for one in dcim.lists[self.path.removeprefix("/api/").strip("/")] if one["id"] == name)
-            return site
 
         def log_message(self, *_words: object) -> None:
             """Say nothing."""
@@ -299,63 +281,6 @@ def test_long_lists_come_page_by_page_and_each_object_once() -> None:
         assert [query["offset"] for _, query, _ in dcim.asked] == [["0"], ["100"], ["200"]]
     assert len(objects) == 250
     assert {path for path, _, _ in dcim.asked} == {"/api/dcim/sites/"}, "no address of an answer is called"
-
-
-# --- what a server is told ------------------------------------------------------------------------
-
-FIELDS = {"provisioner_state": "state", "provisioner_cameras": "cameras", "provisioner_up": "up_now"}
-
-
-def told(controller: RecordingController, url: str, *words: str, **changes: Any) -> Printed:
-    """Run `status --to`."""
-    status = {"facility_id": "slug", "fields": FIELDS}
-    plain = {"version": 1, "kind": "netbox", "url": url, "sites": {"columns": {"name": "name"}}, "status": status}
-    mapping, token = controller.folder / "mapping.yml", controller.folder / "token"
-    mapping.write_text(json.dumps(plain | changes), encoding="utf-8")
-    token.write_text(TOKEN, encoding="utf-8")
-    return controller.run("status", "--to", str(mapping), "--token-file", str(token), *words)
-
-
-def test_sites_are_told_where_they_stand_and_only_what_is_another(tmp_path: Path) -> None:
-    controller = recording_controller(tmp_path)
-    names = ("kcl-bg-001", "kcl-bg-002", "kcl-hd-002", "kcl-hd-002", "elsewhere")
-    sites = [netbox_site(n, name, name, keep="as it is") for n, name in enumerate(names, start=1)]
-    with served({"dcim/sites": sites}) as dcim:
-        printed = told(controller, dcim.url)
-        assert printed.code == 0, printed
-        assert "2 told, 0 as they were" in printed.err
-        assert "has no site for kcl-bg-003" in printed.err
-        assert "has several sites for kcl-hd-002" in printed.err
-        ((path, body),) = dcim.told
-        assert path == "/api/dcim/sites/"
-        assert [change["id"] for change in body] == [1, 2]
-        assert body[0]["custom_fields"].keys() == FIELDS.keys()
-        assert sites[0]["custom_fields"]["provisioner_state"] == "plan_agreed"
-        assert sites[0]["custom_fields"]["keep"] == "as it is"
-        assert "0 told, 2 as they were" in told(controller, dcim.url).err
-        assert "0 told, 1 as they were" in told(controller, dcim.url, "kcl-bg-001").err
-        assert len(dcim.told) == 1
-        assert TOKEN not in printed.out + printed.err
-
-
-def test_a_server_that_takes_nothing_is_told_of_and_the_status_is_shown(tmp_path: Path) -> None:
-    controller = recording_controller(tmp_path)
-    with served({"dcim/sites": [netbox_site(1, "kcl-bg-001", "x")]}) as dcim:
-        dcim.taken = 400
-        printed = told(controller, dcim.url)
-    assert printed.code == 14
-    assert "was not told: it answers 400; 0 of 1 site told" in printed.err
-    assert "kcl-bg-001" in printed.out
-
-
-def test_status_is_told_by_a_mapping_that_says_what(tmp_path: Path) -> None:
-    controller = recording_controller(tmp_path)
-    url = f"http://127.0.0.1:{closed_port()}"
-    assert told(controller, url, status=None).code == 2
-    printed = told(controller, url, status={"facility_id": "slug", "fields": {"x": "representative"}})
-    assert (printed.code, "mapping.yml:1:" in printed.err) == (3, True)
-    assert told(controller, url).code == 14
-    assert controller.run("status", "--to", "mapping.yml").code == 2
 
 
 # --- servers that are no good ---------------------------------------------------------------------
