@@ -1,6 +1,6 @@
 """Silences as Alertmanager has them: which alert one hides, and a server in memory that holds them.
 
-What is here of Alertmanager (0.25) is held against its own program by `tests/unit/notify/test_silences.py`.
+What is here of Alertmanager (0.25) is held against its own program by `integrations/notify/test_silences.py`.
 """
 
 from __future__ import annotations

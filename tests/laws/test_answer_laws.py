@@ -20,7 +20,7 @@ from provisioner.verify.evidence import parse_evidence
 from tests import fleets, inventories
 from tests.odd import ODDITIES, OddHosts, Oddity, odd_document
 from tests.simulated import SimulatedHosts
-from tests.unit.apply.world import Controller, state
+from tests.unit.operations.rollout.world import Controller, state
 from tests.unit.verify.world import CENTRE, RELAY, documents
 
 DESIRED = state({"kcl-bg-001": 2})

@@ -13,7 +13,7 @@ from provisioner.operations.rollout import GateRules, HostOutcome, waves_of
 from provisioner_host.state.revocable_texts import HeldTexts, holdings
 from tests.hostile import LOCAL_USER
 from tests.simulated import SimulatedHosts, go_back, texts_in
-from tests.unit.apply.world import Controller, at_call, state
+from tests.unit.operations.rollout.world import Controller, at_call, state
 
 FEW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 names = st.sampled_from([f"kcl-bg-{n:03}" for n in range(1, 5)])

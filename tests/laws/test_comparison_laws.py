@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from provisioner.hosts.facts import HostFacts, PathFacts, RelayFacts
 from provisioner.plan.diff.comparison import Comparison, Fleet
-from tests.unit.apply.world import state
+from tests.unit.operations.rollout.world import state
 
 addresses = st.integers(0, 255).map(lambda last: str(IPv4Address(f"100.64.0.{last}")))
 networks = st.tuples(addresses, st.integers(24, 32)).map(lambda n: str(IPv4Network(f"{n[0]}/{n[1]}", strict=False)))

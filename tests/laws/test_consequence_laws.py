@@ -15,7 +15,7 @@ from provisioner.inventory.loader.load import check, load
 from provisioner.inventory.rules.view import ANYWHERE, IN_ONE_FILE, without_consequences
 from provisioner.operations.edit.validate import validate
 from provisioner.report.problem_catalogue import CATALOGUE
-from tests.unit.contacts import book as people
+from tests.unit.importing.contacts import book as people
 
 INVENTORIES = Path(__file__).parents[2] / "inventories"
 DAY = date(2021, 6, 20)

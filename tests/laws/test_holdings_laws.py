@@ -15,7 +15,7 @@ from provisioner.plan.diff import changes_of
 from provisioner.record.entries import Operation
 from tests import fleets, inventories
 from tests.simulated import SimulatedHosts
-from tests.unit.apply.world import Controller
+from tests.unit.operations.rollout.world import Controller
 
 FEW = settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 AT = datetime(2021, 5, 9, tzinfo=UTC)

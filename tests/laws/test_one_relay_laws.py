@@ -20,7 +20,7 @@ from provisioner.operations.apply import execution
 from provisioner.operations.rollout import job
 from tests.hostile import RELAY
 from tests.odd_bytes import DEEP, MANY, MUTATIONS, ByteHosts, Mutation, sent
-from tests.unit.apply.world import Clock
+from tests.unit.operations.rollout.world import Clock
 from tests.watched import WatchedHosts
 
 ROOT = Path(__file__).parents[2]

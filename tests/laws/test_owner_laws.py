@@ -14,7 +14,7 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.identity import claims_of, is_open, judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, ForeignHostError, HostAnswer, UnprovedHostError, unanswered
 from tests.lab import direct
-from tests.unit.apply.world import state
+from tests.unit.operations.rollout.world import state
 
 SPEC = state({}).hosts["centre"]
 

@@ -22,7 +22,7 @@ from provisioner.hosts.ansible.play import own_key
 from provisioner.hosts.ansible.ssh_config import ALONE, KNOWN_HOSTS, LINKS, OwnKey, ssh_files
 from provisioner.inventory.model import JumpHost, Ssh
 from tests.hostile import MERGE_REQUEST
-from tests.unit.apply.world import state
+from tests.unit.operations.rollout.world import state
 
 SOME = settings(max_examples=30, deadline=None)
 BASE = state({}).hosts["centre"]

@@ -24,7 +24,7 @@ from provisioner.operations.rollout import (
 )
 from tests import fleets, inventories
 from tests.simulated import SimulatedHosts, go_back
-from tests.unit.apply.world import Controller, at_call
+from tests.unit.operations.rollout.world import Controller, at_call
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MOST = 9

@@ -18,7 +18,7 @@ from tests.example_terminal import ExampleTerminal, applied
 from tests.hostile import LOCAL_USER
 from tests.pseudo_terminal import PseudoTerminal
 from tests.unit.cli.test_contacts import Program, program
-from tests.unit.contacts import book
+from tests.unit.importing.contacts import book
 
 __all__ = ["program"]  # the fixture
 

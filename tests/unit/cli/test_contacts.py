@@ -18,7 +18,7 @@ from provisioner.base.vault import VaultPasswords
 from provisioner.cli.main import run
 from provisioner.importing.contacts.store import read_contacts
 from tests import inventories
-from tests.unit.contacts import book
+from tests.unit.importing.contacts import book
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
 ME = pwd.getpwuid(os.getuid()).pw_name

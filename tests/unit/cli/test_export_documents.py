@@ -17,7 +17,7 @@ from provisioner.report.documents import MINUTES, REPORT_LETTERS
 from tests import histories
 from tests.unit.cli.test_documents import holds
 from tests.unit.cli.test_status import Story, at, document, past, story
-from tests.unit.contacts import book
+from tests.unit.importing.contacts import book
 
 __all__ = ["past", "story"]  # the fixtures
 

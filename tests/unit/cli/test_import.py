@@ -21,8 +21,8 @@ from provisioner.importing.contacts.store import read_contacts
 from provisioner.inventory.loader.load import check, load
 from tests import inventories as make
 from tests.unit.cli.test_documents import holds
-from tests.unit.contacts import book as people
 from tests.unit.importing import sheets as made
+from tests.unit.importing.contacts import book as people
 from tests.unit.importing.sheets import Rows, book
 
 SITE = "facilities/bac-giang/kcl-bg-001.yml"

@@ -11,8 +11,8 @@ from openpyxl import load_workbook
 
 from provisioner.cli.main import run
 from tests import inventories as make
-from tests.unit.contacts import book as people
 from tests.unit.importing import sheets as made
+from tests.unit.importing.contacts import book as people
 
 OLD, NEW = "gso-2021", "gso-2025"
 

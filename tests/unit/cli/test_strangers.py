@@ -8,8 +8,8 @@ import pytest
 
 from provisioner.base.secret import content_key, identity_key
 from tests.hostile import MERGE_REQUEST
-from tests.unit.apply.world import state
 from tests.unit.cli.test_plan import RELAY, Terminal, call  # noqa: F401 (the fixture)
+from tests.unit.operations.rollout.world import state
 
 _WIDER = "management_networks: [198.51.100.0/27, 192.0.2.7/32]"
 

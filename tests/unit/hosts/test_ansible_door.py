@@ -22,7 +22,7 @@ from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.ansible.early_start import BegunAnsible
 from provisioner.hosts.runner import CallOutcome, HostCall
 from tests import fleets
-from tests.unit.apply.world import state
+from tests.unit.operations.rollout.world import state
 
 CANARY = "canary-secret-of-a-bundle"
 # A host that never answers: somebody listens there and says nothing, so that the call hangs until it is killed.
@@ -33,7 +33,7 @@ from ipaddress import IPv4Address
 from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.runner import HostCall
 from tests import fleets
-from tests.unit.apply.world import state
+from tests.unit.operations.rollout.world import state
 spec = state({}).hosts["centre"]
 ssh = spec.ssh.model_copy(update={"port": int(sys.argv[3])})
 spec = replace(spec, address=IPv4Address(sys.argv[2]), ssh=ssh)

@@ -21,8 +21,8 @@ from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from tests import fleets
 from tests.hostile import RELAY
-from tests.unit.apply.world import state
 from tests.unit.hosts import false_ssh
+from tests.unit.operations.rollout.world import state
 
 MARK = b"PROVISIONER-ANSWER "
 GOOD = {"live_digest": "as it is"}

@@ -19,7 +19,7 @@ from provisioner.verify.result import Verdict
 from tests import fleets, inventories
 from tests.hostile import CENTRE, RELAY
 from tests.odd import OddHosts
-from tests.unit.apply.world import Controller, state
+from tests.unit.operations.rollout.world import Controller, state
 from tests.unit.verify import world
 
 DESIRED = state({"kcl-bg-001": 2})

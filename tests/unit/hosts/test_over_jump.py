@@ -16,7 +16,7 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import JumpHost
 from tests import fleets
 from tests.hostile import RELAY
-from tests.unit.apply.world import state
+from tests.unit.operations.rollout.world import state
 
 SPEC = state({}).hosts["centre"]
 JUMP = JumpHost(address=IPv4Address("192.0.2.9"), ssh=SPEC.ssh)

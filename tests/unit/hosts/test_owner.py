@@ -24,8 +24,8 @@ from provisioner_host.machine.shell import Failed
 from provisioner_host.state import dead_man, keys, leases
 from tests import fleets
 from tests.hostile import RELAY
-from tests.unit.apply.world import state
 from tests.unit.hosts.test_proof import STRANGER
+from tests.unit.operations.rollout.world import state
 
 SPEC = state({}).hosts["centre"]
 CANARY = "canary-secret-of-a-bundle"

@@ -33,7 +33,7 @@ from provisioner_host import bundle
 from tests import fleets, inventories
 from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY
 from tests.lab.patience import stretched
-from tests.unit.apply.world import state
+from tests.unit.operations.rollout.world import state
 
 SPEC = state({}).hosts["centre"]
 CANARY = "canary-secret-of-a-bundle"

@@ -13,7 +13,7 @@ import pytest
 from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.runner import CallOutcome, HostCall, ShellScript
 from tests import fleets
-from tests.unit.apply.world import state
+from tests.unit.operations.rollout.world import state
 
 SPEC = state({}).hosts["centre"]
 CANARY = "canary-of-a-host-that-is-asked-nothing-else"

@@ -24,7 +24,7 @@ from provisioner.operations.rollout.gate import WATCH_S, Decision, GateVerdict, 
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.verify.evidence import LiveTunnel, Read, RelayEvidence, Sample, Sources
 from tests.hostile import CAMERA
-from tests.unit.apply.world import state
+from tests.unit.operations.rollout.world import state
 
 RULES = GateRules(patience_s=60, settle_s=20)
 HOST = "relay-viettel-1"

@@ -21,7 +21,7 @@ from provisioner.operations.rollout import (
 )
 from tests import fleets
 from tests.odd import OddHosts, nested
-from tests.unit.apply.world import Controller, state
+from tests.unit.operations.rollout.world import Controller, state
 
 RELAY, CENTRE = "relay-viettel-1", "centre"
 DESIRED = state({"kcl-bg-001": 2})

@@ -20,7 +20,7 @@ from provisioner_host.relay import quarantine, relay
 from provisioner_host.relay.relay import describe
 from provisioner_host.state import last_good, leases
 from tests import fleets
-from tests.unit.apply.world import state
+from tests.unit.operations.rollout.world import state
 
 HOST = "relay-viettel-1"
 SINCE = "2021-05-09T03:00:00Z"

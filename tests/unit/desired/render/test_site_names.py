@@ -14,7 +14,7 @@ from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import site_spec
 from tests import fleets, inventories
 from tests.hostile import GATEWAY
-from tests.unit.render.test_take_down import Gateway
+from tests.unit.desired.render.test_take_down import Gateway
 
 # It knows one name, keeps what it is told, and says when which peer was heard.
 WG = """

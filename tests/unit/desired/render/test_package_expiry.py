@@ -18,7 +18,7 @@ from provisioner.desired.render.site import MOST_DAYS, render_closed_site, rende
 from provisioner.desired.sites import site_spec
 from provisioner.inventory.model import GatewaySystem
 from tests import fleets, inventories
-from tests.unit.render.test_routers import SITE, Router
+from tests.unit.desired.render.test_routers import SITE, Router
 
 VALID = fleets.VALID
 DURING = start_of(VALID.until) + timedelta(hours=23, minutes=59, seconds=59)

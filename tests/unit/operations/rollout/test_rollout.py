@@ -28,7 +28,7 @@ from provisioner.operations.rollout.dispatcher import StartedHost
 from provisioner.operations.rollout.gate import WATCH_S
 from provisioner.operations.rollout.host_change import HostChange
 from tests.simulated import SWITCHED, SimulatedHosts
-from tests.unit.apply.world import Controller, state
+from tests.unit.operations.rollout.world import Controller, state
 
 SITES = {"kcl-bg-001": 2}
 RELAY, CENTRE = "relay-viettel-1", "centre"

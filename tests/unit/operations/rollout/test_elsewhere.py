@@ -13,7 +13,7 @@ from provisioner.operations.rollout import Job, RolloutOptions, relays_beside
 from provisioner.operations.rollout.job import first_call
 from tests import fleets
 from tests.hostile import CENTRE, GATEWAY
-from tests.unit.apply.world import Controller, state
+from tests.unit.operations.rollout.world import Controller, state
 
 HOST, OTHER = "relay-viettel-1", "relay-viettel-2"
 BOTH, ONE = {"kcl-bg-001": 1, "kcl-bg-002": 2}, {"kcl-bg-001": 1}

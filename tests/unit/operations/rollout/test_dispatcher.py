@@ -12,7 +12,7 @@ import pytest
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.operations.rollout.dispatcher import Dispatcher
 from tests.hostile import RELAY
-from tests.unit.apply.world import state
+from tests.unit.operations.rollout.world import state
 
 SPEC = state({}).hosts["centre"]
 

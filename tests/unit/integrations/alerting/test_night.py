@@ -32,7 +32,7 @@ from provisioner.verify.result import Cause, Layer, Verdict
 from tests.alarms import checked
 from tests.hostile import VIEWER
 
-REPORTS = Path(__file__).parents[2] / "golden/report"
+REPORTS = Path(__file__).parents[3] / "golden/report"
 NIGHT_AT = datetime(2021, 5, 12, 1, tzinfo=UTC)
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -21,7 +21,7 @@ from tests.simulated import SimulatedHosts
 
 from . import book
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 EXAMPLE = ROOT / "inventories" / "example"
 PROVINCES = ("bac-giang", "hai-duong", "quang-nam")
 ALLOWED = {"contacts", "import"}

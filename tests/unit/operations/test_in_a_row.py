@@ -14,7 +14,7 @@ from provisioner.operations.apply import execution
 from provisioner.record.place import state_place_of
 from provisioner.record.verdicts import read_since
 from tests.unit.cli.test_documents import holds
-from tests.unit.runs.test_verification import Controller
+from tests.unit.operations.test_verification import Controller
 from tests.watched import WatchedHosts
 
 PATH = "bac-giang/kcl-bg-001/cam-02/sub"

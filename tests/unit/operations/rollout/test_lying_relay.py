@@ -20,7 +20,7 @@ from provisioner.operations.rollout import (
 )
 from tests.hostile import RELAY
 from tests.odd import OddHosts
-from tests.unit.apply.world import Controller, state
+from tests.unit.operations.rollout.world import Controller, state
 
 ODD, OTHER = "relay-viettel-1", "centre"
 DESIRED = state({"kcl-bg-001": 2})
