@@ -288,7 +288,7 @@ def test_what_a_killed_process_had_to_read_is_read_here(nights: Nights, monkeypa
             os._exit(9)
         return read(*arguments)
 
-    monkeypatch.setattr(verdicts, "read_span", dies)
+    monkeypatch.setattr(availability, "read_span", dies)
     assert nights("--by", "camera", *WEEK) == expected
 
 
@@ -303,7 +303,7 @@ def test_a_run_that_is_recorded_meanwhile_is_in_no_part_of_it(nights: Nights, mo
         return extent
 
     with monkeypatch.context() as patch:
-        patch.setattr(verdicts, "read_extent", late)
+        patch.setattr(availability, "read_extent", late)
         assert nights("--by", "province", *WEEK) == expected
     assert nights("--by", "province", *WEEK) != expected
 
