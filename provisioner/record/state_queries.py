@@ -219,39 +219,20 @@ def read_looks(
     Raises:
         StateError: there is a history, and it cannot be read.
     """
+    looks = ReadLooks()
     database = open_database(place, create=False)
     if database is None:
-        return ReadLooks()
+        return looks
     with closing(database), database.reading() as connection:
         if not has_table(connection, verdicts):
-            return ReadLooks()
+            return looks
         query = _rows(place.inventory, prefix, begin, until)
         if newest is not None:
             query = query.where(verdicts.c.number <= newest)
-        return _looks(connection, place, query, prefix, with_causes=with_causes)
-
-
-def province_looks(
-    connection: Connection, place: StatePlace, province: str, begin: datetime, until: datetime
-) -> ReadLooks:
-    """The looks at a province's paths in a time, both of whose ends are in it, and not why; within a transaction."""
-    prefix = f"{province}/"
-    return _looks(connection, place, _rows(place.inventory, prefix, begin, until), prefix, with_causes=False)
-
-
-def _looks(
-    connection: Connection,
-    place: StatePlace,
-    query: Select[*tuple[object, ...]],
-    prefix: str,
-    *,
-    with_causes: bool,
-) -> ReadLooks:
-    looks = ReadLooks()
-    reader = _Reader(connection, place, looks, with_causes=with_causes)
-    for row in connection.execute(query):
-        reader.take(*row)
-    reader.finish(prefix)
+        reader = _Reader(connection, place, looks, with_causes=with_causes)
+        for row in connection.execute(query):
+            reader.take(*row)
+        reader.finish(prefix)
     return looks
 
 
@@ -293,7 +274,7 @@ class _Reader:
             raise TypeError("texts were expected")
         if not (isinstance(at, int) and isinstance(number, int)):
             raise TypeError("whole numbers were expected")
-        marks, causes = row_bytes(marks), row_bytes(causes)
+        marks, causes = _row_bytes(marks), _row_bytes(causes)
         if self._place.keys.secret is not None:
             packed = PackedProvince(province, name, marks, causes)
             self._prove(seal, seal_message(self._place.inventory, packed, run, number, at))
@@ -333,7 +314,7 @@ def _unread(at: int, listing: Listing) -> Sweep:
     return Sweep(at, "", listing, bytes([mark_of(UNREAD)]) * width, b"\1" * width, ("", UNREAD.cause))
 
 
-def row_bytes(value: object) -> bytes:
+def _row_bytes(value: object) -> bytes:
     """What a column of bytes has.
 
     Raises:

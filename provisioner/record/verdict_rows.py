@@ -7,7 +7,6 @@ hash and its packed text, so that the whole text is never in memory.
 from __future__ import annotations
 
 import hashlib
-import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -28,8 +27,7 @@ from provisioner.record.place import StatePlace
 from provisioner.record.seal import RecordKeys, SealVerdict
 from provisioner.record.tables import DAMAGE, microseconds, path_lists, stored, unpacked, verdicts
 
-LONGEST_PLANE: Final = 2**24
-PROVINCE: Final = re.compile(r"[a-z0-9-]{1,63}")
+_LONGEST_PLANE: Final = 2**24
 _WORDS: Final = 256
 _BETWEEN: Final = "\t"
 _NO_HASH: Final = "no hash"
@@ -200,7 +198,7 @@ def plane_of(packed: bytes, length: int) -> bytes:
     Raises:
         ValueError, zlib.error: it is none of that length.
     """
-    plane = inflated(packed, length)
+    plane = _inflated(packed, length)
     if len(plane) != length:
         raise ValueError("a plane has a byte for each path")
     return plane
@@ -212,7 +210,7 @@ def causes_of(packed: bytes, length: int) -> tuple[bytes, tuple[str, ...]]:
     Raises:
         ValueError, TypeError, zlib.error: it is none of that length.
     """
-    head, _, plane = inflated(packed, length + LONGEST_PLANE).partition(b"\n")
+    head, _, plane = _inflated(packed, length + _LONGEST_PLANE).partition(b"\n")
     words, places = _words_of(head)
     if len(plane) != length or plane.translate(None, places):
         raise ValueError("a plane has a byte for each path")
@@ -228,7 +226,7 @@ def _words_of(head: bytes) -> tuple[tuple[str, ...], bytes]:
     return tuple(words), bytes(range(len(words)))
 
 
-def inflated(packed: bytes, most: int) -> bytes:
+def _inflated(packed: bytes, most: int) -> bytes:
     """Packed bytes, which are no more than so many.
 
     Raises:

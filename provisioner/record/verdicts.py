@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Final
 
 from sqlalchemy import func, select
 
@@ -19,7 +21,8 @@ from provisioner.record.place import StatePlace
 from provisioner.record.state_queries import ReadLooks, read_looks
 from provisioner.record.store import open_history
 from provisioner.record.tables import stored, verdicts
-from provisioner.record.verdict_rows import PROVINCE
+
+_PROVINCE: Final = re.compile(r"[a-z0-9-]{1,63}")
 
 
 def record_verdicts(
@@ -119,7 +122,7 @@ def read_extent(place: StatePlace, span: Span, longest: timedelta = LONGEST_STAN
         rows = connection.execute(query.where(*mine)).all() if has_table(connection, verdicts) else []
     extent = Extent()
     for name, count, _, newest in sorted(rows, key=lambda row: -int(row[2] or 0)):
-        if not (isinstance(name, str) and PROVINCE.fullmatch(name) and isinstance(newest, int)):
+        if not (isinstance(name, str) and _PROVINCE.fullmatch(name) and isinstance(newest, int)):
             return None
         extent = Extent(extent.rows + count, (*extent.provinces, name), max(extent.newest, newest))
     return extent

@@ -236,7 +236,7 @@ NO_PATHS: Final = GroupTimes()
 _ORDER: Final = {Kept.MISSED: 0, Kept.UNMEASURED: 1, Kept.MET: 2, Kept.NOT_AGREED: 2}
 
 
-def micro(moment: datetime) -> int:
+def _micro(moment: datetime) -> int:
     """A moment in whole microseconds since 1970."""
     return (moment - _EPOCH) // _MICROSECOND
 
@@ -263,7 +263,7 @@ def measured(table: LookTable, span: Span, longest: timedelta = LONGEST_STANDING
         longest: how long a look stands for at most.
     """
     width = len(table.paths)
-    marks = table.marks[: width * table.until(micro(span.until))]
+    marks = table.marks[: width * table.until(_micro(span.until))]
     first: dict[bytes, int] = {}
     # Of a short span most columns are alike: each is measured once, by the first path that has it.
     alike = [first.setdefault(marks[place::width], place) for place in range(width)]
@@ -284,7 +284,7 @@ def summed(
         places: the places of the paths that count.
         groups: the group of each of them, from 0 on without a gap.
     """
-    begin, until, most = micro(span.begin), micro(span.until), longest // _MICROSECOND
+    begin, until, most = _micro(span.begin), _micro(span.until), longest // _MICROSECOND
     width, sweeps = len(table.paths), table.until(until)
     kinds = table.marks[: width * sweeps].translate(_KIND_OF)
     sums = _Sums(max(groups, default=-1) + 1, until - begin)

@@ -184,9 +184,6 @@ class LookTable:
         return bisect_left(self.moments, at + 1)
 
 
-EMPTY: Final = LookTable((), (), (), b"", b"")
-
-
 def mark_of(kept: KeptVerdict) -> int:
     """The mark of a look.
 
@@ -213,7 +210,7 @@ def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = T
     """The looks at the paths of one province that begin with a prefix, in whatever order the sweeps come."""
     ordered = sorted(sweeps, key=lambda sweep: (sweep.at, sweep.order))
     if not ordered:
-        return EMPTY
+        return LookTable((), (), (), b"", b"")
     listings = {id(sweep.listing): sweep.listing for sweep in reversed(ordered)}
     cuts = {name: listing.within(prefix) for name, listing in listings.items()}
     paths, carriers = _latest(listings, cuts)
