@@ -85,8 +85,7 @@ RESTATED = (
 """Where the sentences arise that people read in what `status`, `validate`, `verify` and `plan` print."""
 
 RESTATED_PARTS = {
-    "base/certificate.py": ("words_of_end",),
-    "base/text.py": ("checked_url",),
+    "base/text.py": ("checked_url", "words_of_end"),
     "hosts/artefact.py": ("_place", "_local", "_checked", "_other_checksum", "_cache", "_download"),
     "inventory/geography/lookup.py": ("unit_today",),
     "inventory/loader/load.py": ("valid_inventory", "_FilesPass", "_refuse_without_settings"),

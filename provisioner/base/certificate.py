@@ -2,26 +2,30 @@
 
 A key is one line of text, PKCS 8 in base64. A certificate is DER in base64, as in the lock. A server reads one file
 with both, so that no moment has a key without its certificate.
+
+The library takes a twentieth of a second to import: a module that most commands import defers this one.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from provisioner.base.secret import Secret
-from provisioner.base.text import counted
-
-if TYPE_CHECKING:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-
 
 EARLIER: Final = timedelta(hours=1)
 """So long before it was made a certificate counts already: clocks differ."""
@@ -56,9 +60,6 @@ class ReaderCertificate:
 
 def new_certificate_key() -> Secret:
     """A private key that was just drawn: ECDSA on P-256."""
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-
     der = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -71,9 +72,6 @@ def self_signed(key: Secret, host: str, address: IPv4Address, now: datetime, day
     Raises:
         ValueError: that is no such key.
     """
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-
     private, name = _private(key), common_name(host)
     certificate = (
         certificate_begun(name, name, private, now, days)
@@ -88,8 +86,6 @@ def certificate_begun(
     name: x509.Name, issuer: x509.Name, private: EllipticCurvePrivateKey, now: datetime, days: int
 ) -> x509.CertificateBuilder:
     """A certificate as far as all have it: whose it is, by whom, of which key, and for so many days from now on."""
-    from cryptography import x509  # noqa: PLC0415
-
     return (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -107,9 +103,6 @@ def signing_request(key: Secret, host: str, address: IPv4Address) -> str:
     Raises:
         ValueError: that is no such key.
     """
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-
     request = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(common_name(host))
@@ -125,9 +118,6 @@ def read_certificate(text: str) -> ReaderCertificate:
     Raises:
         ValueError: that is no certificate.
     """
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
-
     try:
         loaded = x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
         key = _key_digest(loaded.public_key())
@@ -158,10 +148,6 @@ def chain_in(pem: bytes) -> tuple[str, ...]:
     Raises:
         ValueError: it holds none, too many, a private key, or one that does not sign the one before it.
     """
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-
     if len(pem) > _MOST_PEM:
         raise ValueError("the file is larger than any chain of certificates")
     if b"PRIVATE KEY" in pem:
@@ -192,8 +178,6 @@ def _pem(kind: str, text: str) -> str:
 
 
 def _private(key: Secret) -> EllipticCurvePrivateKey:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import load_der_private_key  # noqa: PLC0415
 
     try:
         loaded = load_der_private_key(base64.b64decode(key.reveal(), validate=True), None)
@@ -205,9 +189,6 @@ def _private(key: Secret) -> EllipticCurvePrivateKey:
 
 
 def _key_digest(public: object) -> str:
-    import hashlib  # noqa: PLC0415
-
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
 
     to_bytes = getattr(public, "public_bytes", None)
     if to_bytes is None:
@@ -218,26 +199,13 @@ def _key_digest(public: object) -> str:
 
 def common_name(text: str) -> x509.Name:
     """A name of one part, as certificates have it."""
-    from cryptography import x509  # noqa: PLC0415
-
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
 def _addresses(certificate: x509.Certificate) -> tuple[str, ...]:
-    from cryptography import x509  # noqa: PLC0415
 
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
     return tuple(str(address) for address in names.get_values_for_type(x509.IPAddress))
-
-
-def words_of_end(until: datetime, warn_days: int, now: datetime) -> str:
-    """That a certificate ends soon, e.g. `ends in 3 days, on 2026-11-30`, or has ended; empty while it is far off."""
-    left = (until - now) // timedelta(days=1)
-    if left > warn_days:
-        return ""
-    if until <= now:
-        return f"has ended on {until:%Y-%m-%d}"
-    return f"ends in {counted(left, 'day')}, on {until:%Y-%m-%d}"

@@ -70,24 +70,23 @@ class Helpers:
     def __init__(self, count: int, work: Callable[[int], object] | None = None) -> None:
         # Who has little to do does without these, and without the time that they take.
         import multiprocessing  # noqa: PLC0415
-        from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+        from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor  # noqa: PLC0415
 
         fork = multiprocessing.get_context("fork")
+        self._broken = BrokenProcessPool
         self._pool = ProcessPoolExecutor(count, mp_context=fork, initializer=_begin, initargs=(work,))
 
     def submit(self, function: Callable[..., R], *arguments: object) -> Callable[[], R | None]:
         """Hand a piece of work over: a function that waits for what it comes to; None where a process was killed."""
-        from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
-
         try:
             begun = self._pool.submit(function, *arguments)
-        except BrokenProcessPool:
+        except self._broken:
             return lambda: None
 
         def result() -> R | None:
             try:
                 return begun.result()
-            except BrokenProcessPool:
+            except self._broken:
                 return None
 
         return result

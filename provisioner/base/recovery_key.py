@@ -19,6 +19,12 @@ import re
 import secrets as random
 from dataclasses import dataclass, field
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from provisioner.base.errors import UsageError
 from provisioner.base.secret import Secret
 from provisioner.base.text import counted
@@ -52,8 +58,6 @@ def new_pair() -> RecoveryPair:
 
 def pair_of(private: bytes) -> RecoveryPair:
     """The pair of a private half, 32 bytes."""
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey  # noqa: PLC0415 (it takes time)
-
     public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
     return RecoveryPair(base64.b64encode(public).decode(), Secret(base64.b64encode(private).decode()))
 
@@ -139,12 +143,6 @@ def open_box(box: str, recovery: RecoveryPair, *, inventory: str, host: str, pub
     Raises:
         BoxError: the box is not of these, or what is in it is another key.
     """
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 (these take time to import)
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey  # noqa: PLC0415
-    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-    from cryptography.hazmat.primitives.hmac import HMAC  # noqa: PLC0415
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
-
     data = base64.b64decode(box)
     sender, hidden, proof = data[:_KEY_BYTES], data[_KEY_BYTES : 2 * _KEY_BYTES], data[2 * _KEY_BYTES :]
     own = X25519PrivateKey.from_private_bytes(base64.b64decode(recovery.private_key.reveal()))

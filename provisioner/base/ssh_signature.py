@@ -21,9 +21,9 @@ ED25519: Final = "ssh-ed25519"
 RSA: Final = "ssh-rsa"
 SK_ED25519: Final = "sk-ssh-ed25519@openssh.com"
 SK_ECDSA: Final = "sk-ecdsa-sha2-nistp256@openssh.com"
-_CURVES: Final = {f"ecdsa-sha2-{curve}": curve for curve in ("nistp256", "nistp384", "nistp521")}
+CURVES: Final = {f"ecdsa-sha2-{curve}": curve for curve in ("nistp256", "nistp384", "nistp521")}
 _POINT_BYTES: Final = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
-KINDS: Final = (ED25519, *_CURVES, RSA, SK_ED25519, SK_ECDSA)
+KINDS: Final = (ED25519, *CURVES, RSA, SK_ED25519, SK_ECDSA)
 """The first word of public keys that are known."""
 
 MAX_BYTES: Final = 8192
@@ -216,8 +216,8 @@ def _key_of_kind(kind: str, reader: WireReader, blob: bytes) -> SshPublicKey:
     if kind in {ED25519, SK_ED25519}:
         number = _sized(reader.text(), _ED25519_KEY)
         return SshPublicKey(kind, blob, (number,), _application(reader) if kind == SK_ED25519 else b"")
-    if kind in _CURVES or kind == SK_ECDSA:
-        curve = _CURVES.get(kind, "nistp256")
+    if kind in CURVES or kind == SK_ECDSA:
+        curve = CURVES.get(kind, "nistp256")
         if reader.text() != curve.encode():
             raise WireError("its curve is not the one of its kind")
         point = _sized(reader.text(), _POINT_BYTES[curve])
@@ -293,40 +293,10 @@ def is_made_by_its_key(signature: SshSignature, message: bytes) -> bool:
             return False
         application = hashlib.sha256(signature.key.application).digest()
         signed = application + signature.flags + hashlib.sha256(signed).digest()
-    return _verifies(signature, signed)
-
-
-def _verifies(signature: SshSignature, signed: bytes) -> bool:
     # Most runs see no signature, and the library takes its time to load.
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+    from provisioner.base.signing import verifies  # noqa: PLC0415
 
-    try:
-        _verify(signature, signed)
-    except (InvalidSignature, ValueError):  # ValueError: a point that is not on its curve
-        return False
-    return True
-
-
-def _verify(signature: SshSignature, signed: bytes) -> None:
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils  # noqa: PLC0415
-
-    key, made = signature.key, signature.numbers
-    if key.kind in {ED25519, SK_ED25519}:
-        ed25519.Ed25519PublicKey.from_public_bytes(key.numbers[0]).verify(made[0], signed)
-    elif key.kind == RSA:
-        exponent, modulus = (int.from_bytes(number, "big") for number in key.numbers)
-        digest = hashes.SHA512() if signature.scheme == "rsa-sha2-512" else hashes.SHA256()
-        rsa.RSAPublicNumbers(exponent, modulus).public_key().verify(made[0], signed, padding.PKCS1v15(), digest)
-    else:
-        curves: dict[str, tuple[ec.EllipticCurve, hashes.HashAlgorithm]] = {
-            "nistp256": (ec.SECP256R1(), hashes.SHA256()),
-            "nistp384": (ec.SECP384R1(), hashes.SHA384()),
-            "nistp521": (ec.SECP521R1(), hashes.SHA512()),
-        }
-        curve, algorithm = curves[_CURVES.get(key.kind, "nistp256")]
-        der = utils.encode_dss_signature(*(int.from_bytes(number, "big") for number in made))
-        ec.EllipticCurvePublicKey.from_encoded_point(curve, key.numbers[0]).verify(der, signed, ec.ECDSA(algorithm))
+    return verifies(signature, signed)
 
 
 # --- fingerprints ----------------------------------------------------------------------------------

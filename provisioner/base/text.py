@@ -259,3 +259,13 @@ def percent(share: float | None) -> str:
         return "-"
     shown = f"{share * 100:.2f}"
     return f"{'99.99' if shown == '100.00' and share < 1 else shown} %"
+
+
+def words_of_end(until: datetime, warn_days: int, now: datetime) -> str:
+    """That a certificate ends soon, e.g. `ends in 3 days, on 2026-11-30`, or has ended; empty while it is far off."""
+    left = (until - now) // timedelta(days=1)
+    if left > warn_days:
+        return ""
+    if until <= now:
+        return f"has ended on {until:%Y-%m-%d}"
+    return f"ends in {counted(left, 'day')}, on {until:%Y-%m-%d}"

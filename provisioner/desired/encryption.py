@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from provisioner.base.certificate import ReaderCertificate, read_certificate, server_file
 from provisioner.base.errors import InventoryError
 from provisioner.base.secret import Secret
 from provisioner.desired.required import recorded
 from provisioner.desired.spec import ReaderEncryption
 from provisioner.inventory.model import ReaderTls
+
+if TYPE_CHECKING:
+    from provisioner.base.certificate import ReaderCertificate
 
 
 def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | None, host: str) -> ReaderEncryption:
@@ -24,6 +27,8 @@ def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | Non
     Raises:
         InventoryError: no certificate is recorded, or what is recorded is none.
     """
+    from provisioner.base.certificate import server_file  # noqa: PLC0415 (few hosts have certificates)
+
     shown = shown_certificate(certificates, host)
     server = server_file(key, certificates or ())
     return ReaderEncryption(tls.encryption == "strict", server, shown.fingerprint, shown.until, tls.warn_days)
@@ -35,6 +40,8 @@ def shown_certificate(certificates: Sequence[str] | None, host: str) -> ReaderCe
     Raises:
         InventoryError: none is recorded, or what is recorded is none.
     """
+    from provisioner.base.certificate import read_certificate  # noqa: PLC0415
+
     chain = recorded(certificates or None, "its certificate", host, "keys init")
     try:
         return read_certificate(chain[0])

@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 
-from provisioner.base.certificate import words_of_end
 from provisioner.base.host_answer import Fields, UnreadableError
+from provisioner.base.text import words_of_end
 from provisioner.desired.spec import ReaderEncryption
 
 _MOST_OFF_S = 30.0

@@ -7,7 +7,6 @@ import secrets as random
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
-from provisioner.base.certificate import key_of, new_certificate_key, read_certificate, self_signed
 from provisioner.base.secret import Secret, host_digest_key
 from provisioner.inventory.model import (
     Allocations,
@@ -75,7 +74,7 @@ def completed(
                 relay.id: {c: known.centre_psks.get(relay.id, {}).get(c) or _psk() for c in sorted(carrier.centres)}
                 for relay in carrier.relays
             },
-            certificate_keys={r: known.certificate_keys.get(r) or new_certificate_key() for r in sorted(shown)},
+            certificate_keys={r: known.certificate_keys.get(r) or _certificate_key() for r in sorted(shown)},
             next_certificate_keys={r: key for r, key in known.next_certificate_keys.items() if r in shown},
             viewers={v.id: known.viewers.get(v.id) or _random() for v in inventory.viewers_of(carrier)},
             host_keys=_host_keys(inventory.hosts_of_one(carrier), known, digest_key if carrier.id in apart else None),
@@ -102,7 +101,7 @@ def _of_hubs(inventory: Inventory, secrets: Secrets) -> dict[str, HubSecrets]:
             known = secrets.hubs.get(centre.id) or HubSecrets()
             hubs[centre.id] = HubSecrets(
                 viewers={v.id: known.viewers.get(v.id) or _random() for v in centre.viewers},
-                certificate_key=known.certificate_key or new_certificate_key(),
+                certificate_key=known.certificate_key or _certificate_key(),
             )
     return hubs
 
@@ -184,6 +183,8 @@ def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocati
 
     One that is there and fits stays, whoever signed it; where the key stayed shut nothing is said.
     """
+    from provisioner.base.certificate import self_signed  # noqa: PLC0415 (it takes time)
+
     lock = inventory.allocations
     relays = dict(lock.relays)
     for carrier in inventory.carriers.values():
@@ -204,10 +205,18 @@ def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocati
 
 
 def _fits(entry: RelayAllocation | CentreAllocation, key: Secret) -> bool:
+    from provisioner.base.certificate import key_of, read_certificate  # noqa: PLC0415
+
     try:
         return entry.certificates is not None and read_certificate(entry.certificates[0]).key == key_of(key)
     except (IndexError, ValueError):
         return False
+
+
+def _certificate_key() -> Secret:
+    from provisioner.base.certificate import new_certificate_key  # noqa: PLC0415
+
+    return new_certificate_key()
 
 
 def _random() -> Secret:

@@ -16,8 +16,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from importlib import import_module
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import orjson
 from sqlalchemy import Connection, Insert, Result, delete, func, insert, select
@@ -36,7 +37,6 @@ FORGOTTEN_AFTER: Final = timedelta(days=400)
 # Rows are asked for by name, some at a time; of very many the whole inventory's are read, in one pass.
 _PART: Final = 1_000
 _MOST_NAMED: Final = 20_000
-_POSTGRESQL: Final = "postgresql"
 _KEY, _CHANGED = ("inventory", "path"), ("at", "content", "seal")
 
 Row = tuple[object, object]
@@ -158,15 +158,9 @@ def _row(place: StatePlace, path: str, made: _Made, at: datetime) -> dict[str, o
 
 def _upsert(connection: Connection) -> Insert:
     # The dialect of the database is loaded already; the other one would be for nothing, in each command.
-    if connection.dialect.name == _POSTGRESQL:
-        from sqlalchemy.dialects import postgresql  # noqa: PLC0415
-
-        in_server = postgresql.insert(path_memories)
-        return in_server.on_conflict_do_update(index_elements=_KEY, set_={n: in_server.excluded[n] for n in _CHANGED})
-    from sqlalchemy.dialects import sqlite  # noqa: PLC0415
-
-    in_file = sqlite.insert(path_memories)
-    return in_file.on_conflict_do_update(index_elements=_KEY, set_={n: in_file.excluded[n] for n in _CHANGED})
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    row = dialect.insert(path_memories)
+    return cast("Insert", row.on_conflict_do_update(index_elements=_KEY, set_={n: row.excluded[n] for n in _CHANGED}))
 
 
 def _rows(connection: Connection, inventory: str, paths: Collection[str]) -> Iterator[tuple[str, Row]]:

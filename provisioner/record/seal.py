@@ -112,8 +112,6 @@ class RecordKeys:
 
     def judge_signature(self, signature: str, message: str) -> SealVerdict:
         """Judge a signature by the public keys that are known."""
-        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 (it takes time, and few entries are signed)
-
         if not signature:
             return SealVerdict.NONE
         match = _SIGNED.fullmatch(signature)
@@ -122,11 +120,10 @@ class RecordKeys:
         public = next((key for key in self.public if _fingerprint(key) == match[1]), None)
         if public is None:
             return SealVerdict.OTHER_KEY
-        try:
-            public.verify(base64.b64decode(match[2], validate=True), message.encode())
-        except (InvalidSignature, ValueError):
-            return SealVerdict.FALSE
-        return SealVerdict.GENUINE
+        from provisioner.base.signing import is_signed_by  # noqa: PLC0415 (it takes time, and few entries are signed)
+
+        is_genuine = is_signed_by(public, base64.b64decode(match[2], validate=True), message.encode())
+        return SealVerdict.GENUINE if is_genuine else SealVerdict.FALSE
 
     @cached_property
     def _name(self) -> str:
@@ -161,18 +158,10 @@ def record_keys(digest_key: Secret | None, environment: Mapping[str, str], inven
 
 
 def _private(path: Path) -> Ed25519PrivateKey:
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+    from provisioner.base.signing import private_key_in  # noqa: PLC0415
 
-    content = _content(path, f"{SIGNING_KEY} names {path}")
-    is_ssh = b"OPENSSH PRIVATE KEY" in content
-    load = serialization.load_ssh_private_key if is_ssh else serialization.load_pem_private_key
-    try:
-        key: object = load(content, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
+    key = private_key_in(_content(path, f"{SIGNING_KEY} names {path}"))
+    if key is None:
         raise StateError(f"{SIGNING_KEY} names {path}, which is no plain Ed25519 private key", hint=_KEY_HINT)
     return key
 
@@ -183,18 +172,10 @@ def public_key(path: Path) -> Ed25519PublicKey:
     Raises:
         StateError: the file cannot be read, or is none.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+    from provisioner.base.signing import public_key_in  # noqa: PLC0415
 
-    content = _content(path, f"the public key {path}")
-    is_pem = content.startswith(b"-----")
-    load = serialization.load_pem_public_key if is_pem else serialization.load_ssh_public_key
-    try:
-        key: object = load(content)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, Ed25519PublicKey):
+    key = public_key_in(_content(path, f"the public key {path}"))
+    if key is None:
         raise StateError(f"{path} is no Ed25519 public key", hint="name the .pub file that ssh-keygen made")
     return key
 

@@ -15,6 +15,7 @@ from provisioner.desired.limit import Limit, refuse_all_shut, refuse_held, refus
 from provisioner.desired.spec import NEXT, SITE, DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
 from provisioner.hosts.facts import ElementSet, device_value, element_of
 from provisioner.plan.change import Change, Impact, Resource
+from provisioner.plan.diff import with_live_logins
 
 if TYPE_CHECKING:
     from provisioner.hosts.facts import HostFacts
@@ -70,8 +71,6 @@ def with_logins_in_use(targets: Sequence[PathToCheck], facts: Mapping[str, HostF
         targets: the paths.
         facts: of the hosts that were read.
     """
-    from provisioner.plan.diff import with_live_logins  # noqa: PLC0415 (what calls hosts is told them before)
-
     relays = with_live_logins({target.relay.id: target.relay for target in targets}.values(), facts)
     if not relays:
         return tuple(targets)

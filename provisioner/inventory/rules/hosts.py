@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from itertools import product
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from provisioner.base.addresses import AnyNetwork, HostName, HostPlace
-from provisioner.base.certificate import read_certificate, words_of_end
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.text import counted, endpoint_text
+from provisioner.base.text import counted, endpoint_text, words_of_end
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import CentreAllocation, JumpHost, Operating, ReaderTls, RelayAllocation, Ssh
 from provisioner.inventory.rules.lock import HOST_KEYS_MISSING, RUN_KEYS
 from provisioner.inventory.rules.networks import pools_of
 from provisioner.inventory.rules.view import OwnerPath, View
+
+if TYPE_CHECKING:
+    from provisioner.base.certificate import ReaderCertificate
 
 _OF_MEDIAMTX: Final = {8554: "the relay's RTSP", 9997: "MediaMTX's Control API"}
 _RTSPS: Final = 8322
@@ -241,14 +243,13 @@ def _of_certificate(
 ) -> Iterator[Problem]:
     path: KeyPath = (kind, host, "certificates")
     after = entry.next_certificate if isinstance(entry, RelayAllocation) else None
-    if after and not _is_certificate(after.certificates[0]):
+    if after and _certificate(after.certificates[0]) is None:
         message = f"{host}: what is recorded as its next certificate is none"
         hint = f"take the file back from Git; or take it back: provisioner certificate renew {host} --cancel"
         at = (kind, host, "next_certificate")
         yield view.problem("allocations", at, "certificate-broken", message, hint, severity=Severity.ERROR)
-    try:
-        shown = read_certificate(entry.certificates[0]) if entry.certificates else None
-    except ValueError:
+    shown = _certificate(entry.certificates[0]) if entry.certificates else None
+    if entry.certificates and shown is None:
         message = f"{host}: what is recorded as its certificate is none"
         hint = "take the file back from Git: `provisioner keys init` and `provisioner certificate` write it"
         yield view.problem("allocations", path, "certificate-broken", message, hint)
@@ -260,12 +261,14 @@ def _of_certificate(
         yield view.problem("allocations", path, "certificate-ends", message, hint, severity=Severity.WARNING)
 
 
-def _is_certificate(text: str) -> bool:
+def _certificate(text: str) -> ReaderCertificate | None:
+    """A certificate as the lock has it; None where it is none."""
+    from provisioner.base.certificate import read_certificate  # noqa: PLC0415 (few inventories have certificates)
+
     try:
-        read_certificate(text)
+        return read_certificate(text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def drains_lead_to_a_relay(view: View) -> Iterator[Problem]:

@@ -21,9 +21,9 @@ from provisioner.base.certificate import (
     self_signed,
     server_file,
     signing_request,
-    words_of_end,
 )
 from provisioner.base.secret import Secret
+from provisioner.base.text import words_of_end
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 ADDRESS = IPv4Address("10.91.0.1")

@@ -1,0 +1,73 @@
+"""Signatures checked by public keys, and Ed25519 keys read. Pure.
+
+The library takes its time to import, and most runs see no signature: a module that most commands import defers this
+one.
+"""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from provisioner.base.ssh_signature import CURVES, ED25519, RSA, SK_ED25519, SshSignature
+
+
+def verifies(signature: SshSignature, signed: bytes) -> bool:
+    """Tell whether the key of an SSH signature made it over these bytes."""
+    try:
+        _verify(signature, signed)
+    except (InvalidSignature, ValueError):  # ValueError: a point that is not on its curve
+        return False
+    return True
+
+
+def _verify(signature: SshSignature, signed: bytes) -> None:
+    key, made = signature.key, signature.numbers
+    if key.kind in {ED25519, SK_ED25519}:
+        ed25519.Ed25519PublicKey.from_public_bytes(key.numbers[0]).verify(made[0], signed)
+    elif key.kind == RSA:
+        exponent, modulus = (int.from_bytes(number, "big") for number in key.numbers)
+        digest = hashes.SHA512() if signature.scheme == "rsa-sha2-512" else hashes.SHA256()
+        rsa.RSAPublicNumbers(exponent, modulus).public_key().verify(made[0], signed, padding.PKCS1v15(), digest)
+    else:
+        curves: dict[str, tuple[ec.EllipticCurve, hashes.HashAlgorithm]] = {
+            "nistp256": (ec.SECP256R1(), hashes.SHA256()),
+            "nistp384": (ec.SECP384R1(), hashes.SHA384()),
+            "nistp521": (ec.SECP521R1(), hashes.SHA512()),
+        }
+        curve, algorithm = curves[CURVES.get(key.kind, "nistp256")]
+        der = utils.encode_dss_signature(*(int.from_bytes(number, "big") for number in made))
+        ec.EllipticCurvePublicKey.from_encoded_point(curve, key.numbers[0]).verify(der, signed, ec.ECDSA(algorithm))
+
+
+def is_signed_by(public: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
+    """Tell whether a key made a plain signature over a message."""
+    try:
+        public.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def private_key_in(content: bytes) -> Ed25519PrivateKey | None:
+    """The Ed25519 key without a passphrase in a file of OpenSSH's or PEM's; None where there is none."""
+    is_ssh = b"OPENSSH PRIVATE KEY" in content
+    load = serialization.load_ssh_private_key if is_ssh else serialization.load_pem_private_key
+    try:
+        key: object = load(content, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, Ed25519PrivateKey) else None
+
+
+def public_key_in(content: bytes) -> Ed25519PublicKey | None:
+    """The public Ed25519 key in a file of OpenSSH's or PEM's; None where there is none."""
+    is_pem = content.startswith(b"-----")
+    load = serialization.load_pem_public_key if is_pem else serialization.load_ssh_public_key
+    try:
+        key: object = load(content)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, Ed25519PublicKey) else None
