@@ -187,6 +187,23 @@ def test_many_streams_of_sites_are_measured_as_each_by_itself(filmed: Callable[[
         assert_measured(many[path], film, name)
 
 
+@pytest.mark.parametrize("look", [QUICK, LARGE], ids=["small", "large"])
+def test_streams_of_a_site_that_begin_together_have_one_decoder(
+    look: LookToTake, filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, batches = batch_decoder.begin, list[int]()
+
+    def counted(streams: Any, until: float) -> Any:
+        batches.append(len(streams))
+        return begin(streams, until)
+
+    monkeypatch.setattr(batch_decoder, "begin", counted)
+    paths = [f"p/f-1/cam-{number}/sub" for number in range(5)]
+    with FilmServer(dict.fromkeys(paths, filmed("slices"))) as server:
+        looked_at(server, paths, look)
+    assert batches == [5]
+
+
 @pytest.mark.parametrize("codec", OLDER)
 def test_pictures_of_older_codecs_are_decoded(codec: str, tmp_path: Path) -> None:
     """What a camera sends that was never set up: the picture differs, and a look says in what."""

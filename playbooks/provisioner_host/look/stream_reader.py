@@ -338,7 +338,7 @@ class _Reads:
             self.decode(self._gathered.pop(read.turn.site))
 
     def _is_due(self, site: tuple[str, str, float], reads: Sequence[_Read], now: float) -> bool:
-        still = any(one.since is None and one.turn.site == site for one in self._open)
+        still = any(not one.is_gathered and one.turn.site == site for one in self._open)
         return not still or any(now - (one.since or now) > _TOGETHER_S for one in reads)
 
     def decode(self, reads: Sequence[_Read]) -> None:
@@ -370,7 +370,8 @@ class _Read:
         self._socket: socket.socket | ssl.SSLSocket | None = None
         self._stream: LookedStream | None = None
         self._spoke = self._left_at = time.monotonic()
-        self._is_gathered = self._is_paused = False
+        self.is_gathered = self._is_paused = False
+        """Whether it waits to be decoded, or is."""
         self._why = ""
         self.pipe = _Pipe(reads)
         self.since: float | None = None
@@ -513,8 +514,8 @@ class _Read:
             self._pause()
 
     def _gather(self) -> None:
-        if self._stream is not None and self._stream.is_ready and not self._is_gathered:
-            self._is_gathered = True
+        if self._stream is not None and self._stream.is_ready and not self.is_gathered:
+            self.is_gathered = True
             self._reads.gather(self)
 
     def _pause(self) -> None:
