@@ -6,40 +6,48 @@ one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from provisioner.base.ssh_signature import CURVES, ED25519, RSA, SK_ED25519, SshSignature
+_CURVES: Final[dict[str, tuple[ec.EllipticCurve, hashes.HashAlgorithm]]] = {
+    "nistp256": (ec.SECP256R1(), hashes.SHA256()),
+    "nistp384": (ec.SECP384R1(), hashes.SHA384()),
+    "nistp521": (ec.SECP521R1(), hashes.SHA512()),
+}
 
 
-def verifies(signature: SshSignature, signed: bytes) -> bool:
-    """Tell whether the key of an SSH signature made it over these bytes."""
+def verifies(algorithm: str, key: Sequence[bytes], made: Sequence[bytes], signed: bytes) -> bool:
+    """Tell whether a public key made a signature over these bytes.
+
+    Args:
+        algorithm: `ed25519`, `rsa-sha2-256`, `rsa-sha2-512`, or the name of a NIST curve.
+        key: the Ed25519 key or the curve point; RSA's exponent and modulus.
+        made: the signature's numbers: one, or the two of ECDSA.
+        signed: the bytes under the signature.
+    """
     try:
-        _verify(signature, signed)
+        _verify(algorithm, key, made, signed)
     except (InvalidSignature, ValueError):  # ValueError: a point that is not on its curve
         return False
     return True
 
 
-def _verify(signature: SshSignature, signed: bytes) -> None:
-    key, made = signature.key, signature.numbers
-    if key.kind in {ED25519, SK_ED25519}:
-        ed25519.Ed25519PublicKey.from_public_bytes(key.numbers[0]).verify(made[0], signed)
-    elif key.kind == RSA:
-        exponent, modulus = (int.from_bytes(number, "big") for number in key.numbers)
-        digest = hashes.SHA512() if signature.scheme == "rsa-sha2-512" else hashes.SHA256()
-        rsa.RSAPublicNumbers(exponent, modulus).public_key().verify(made[0], signed, padding.PKCS1v15(), digest)
-    else:
-        curves: dict[str, tuple[ec.EllipticCurve, hashes.HashAlgorithm]] = {
-            "nistp256": (ec.SECP256R1(), hashes.SHA256()),
-            "nistp384": (ec.SECP384R1(), hashes.SHA384()),
-            "nistp521": (ec.SECP521R1(), hashes.SHA512()),
-        }
-        curve, algorithm = curves[CURVES.get(key.kind, "nistp256")]
+def _verify(algorithm: str, key: Sequence[bytes], made: Sequence[bytes], signed: bytes) -> None:
+    if algorithm == "ed25519":
+        ed25519.Ed25519PublicKey.from_public_bytes(key[0]).verify(made[0], signed)
+    elif algorithm in _CURVES:
+        curve, digest = _CURVES[algorithm]
         der = utils.encode_dss_signature(*(int.from_bytes(number, "big") for number in made))
-        ec.EllipticCurvePublicKey.from_encoded_point(curve, key.numbers[0]).verify(der, signed, ec.ECDSA(algorithm))
+        ec.EllipticCurvePublicKey.from_encoded_point(curve, key[0]).verify(der, signed, ec.ECDSA(digest))
+    else:
+        exponent, modulus = (int.from_bytes(number, "big") for number in key)
+        digest = hashes.SHA512() if algorithm == "rsa-sha2-512" else hashes.SHA256()
+        rsa.RSAPublicNumbers(exponent, modulus).public_key().verify(made[0], signed, padding.PKCS1v15(), digest)
 
 
 def is_signed_by(public: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:

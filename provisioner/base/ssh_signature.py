@@ -296,7 +296,14 @@ def is_made_by_its_key(signature: SshSignature, message: bytes) -> bool:
     # Most runs see no signature, and the library takes its time to load.
     from provisioner.base.signing import verifies  # noqa: PLC0415
 
-    return verifies(signature, signed)
+    return verifies(_algorithm(signature), signature.key.numbers, signature.numbers, signed)
+
+
+def _algorithm(signature: SshSignature) -> str:
+    kind = signature.key.kind
+    if kind in {ED25519, SK_ED25519}:
+        return "ed25519"
+    return signature.scheme if kind == RSA else CURVES.get(kind, "nistp256")
 
 
 # --- fingerprints ----------------------------------------------------------------------------------
