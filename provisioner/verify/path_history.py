@@ -216,7 +216,7 @@ def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:
     picture = verdict.picture or PictureReport("")
     return PathLook(
         path=verdict.path,
-        at=_moment(verdict),
+        at=moment_of(verdict),
         verdict=verdict.verdict,
         trouble=trouble,
         proved=verdict.passed,
@@ -316,7 +316,7 @@ def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> P
 
 def _by_itself(look: PathVerdict, memory: PathMemory) -> PathVerdict:
     """What one look says, whatever was before it."""
-    standing = StandingFailure(_moment(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
+    standing = StandingFailure(moment_of(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
     said = replace(look, standing=standing)
     return said if look.verdict is Verdict.UP else _with_proof(said, memory)
 
@@ -354,7 +354,7 @@ def _confirms(failing: Failing | None, at: datetime) -> bool:
 
 def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory) -> PathVerdict:
     """A path of which the last look that showed anything failed: down, or not yet."""
-    at = _moment(last)
+    at = moment_of(last)
     shown = (_look(look, "", maintenance=False) for look in looks[: looks.index(last) + 1] if _shows(look))
     failing = remembered(_before(memory, at), shown).failing
     if failing is None:
@@ -377,7 +377,8 @@ def _unconfirmed(trouble: Trouble, at: datetime) -> str:
     return f"failing, not yet confirmed: it failed once, at {local_time(at)}{said}"
 
 
-def _moment(verdict: PathVerdict) -> datetime:
+def moment_of(verdict: PathVerdict) -> datetime:
+    """When the look was that a verdict is of."""
     if verdict.checked_at is None:
         raise TypeError("a look has a moment")
     return verdict.checked_at

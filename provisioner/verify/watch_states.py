@@ -23,7 +23,16 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.verify import words
 from provisioner.verify.incidents import as_wholes, incidents_of
 from provisioner.verify.memory import NOTHING, PathMemory, after
-from provisioner.verify.path_history import APART, FLAPPING_WINDOW, Window, in_window, look_of, settled, window_over
+from provisioner.verify.path_history import (
+    APART,
+    FLAPPING_WINDOW,
+    Window,
+    in_window,
+    look_of,
+    moment_of,
+    settled,
+    window_over,
+)
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Scope, Trouble, Verdict
 
@@ -426,14 +435,8 @@ def _is_new(one: _Standing, visited: datetime | None) -> bool:
     """Whether nobody has asked yet why a path does not flow, though it stood still in two looks, or is gone."""
     failing = one.memory.failing
     if failing is None:
-        return one.quarantine is None and (visited is None or _moment(one.said) - visited > VISIT_AGAIN)
+        return one.quarantine is None and (visited is None or moment_of(one.said) - visited > VISIT_AGAIN)
     return failing.count >= _LOOKS_BEFORE_VISIT and (visited is None or visited < failing.first)
-
-
-def _moment(verdict: PathVerdict) -> datetime:
-    if verdict.checked_at is None:
-        raise TypeError("a look has a moment")
-    return verdict.checked_at
 
 
 def _thinned(memory: PathMemory) -> PathMemory:

@@ -104,15 +104,8 @@ class _EarlyReads:
 
     def __init__(self, request: GateRequest) -> None:
         self.reads = _reads_of(request, _samples_of(request, followed=True))
-        self.unit, self.errors = _unit(), _errors(request)
+        self.unit, self.errors = units.active(UNIT_MEDIAMTX), _errors(request)
         self.seen = _samples_of(request, followed=False)
-
-
-def _unit() -> str:
-    try:
-        return str(units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"])
-    except (Failed, KeyError):
-        return "unknown"
 
 
 def _errors(request: GateRequest) -> dict[str, list[str]]:
@@ -317,7 +310,7 @@ def _evidence(request: GateRequest, *, switched: bool, early: _EarlyReads | None
             seen.follow()
     away = {(p["address"], p["port"]) for p in request["away"] if p["port"]}
     return {
-        "unit": _unit() if early is None else early.unit,
+        "unit": units.active(UNIT_MEDIAMTX) if early is None else early.unit,
         "api_error": scrub(seen.error),
         "tunnel": {"routes": [], "peers": {}},
         "devices": reach.connect_all(away, _PORT_S),

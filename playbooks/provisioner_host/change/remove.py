@@ -183,8 +183,8 @@ def _remove_files() -> None:
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     if paths.RUN.exists():
         shutil.rmtree(paths.RUN)
-    files.sync_folder(paths.STATE.parent)
+    files.sync(paths.STATE.parent)
     paths.OWNER.unlink(missing_ok=True)
     if paths.STATE.exists():
         paths.STATE.rmdir()
-    files.sync_folder(paths.STATE.parent)
+    files.sync(paths.STATE.parent)

@@ -176,7 +176,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
         errors, stalls = source_log.last_words(paths, _LOG_S + time.monotonic() - limits.begun)
         answer: RelayEvidenceAnswer = {
-            "unit": _unit(),
+            "unit": units.active(UNIT_MEDIAMTX),
             "api_error": look.error,
             "tunnel": reach.evidence_of_tunnel(tunnel, tunnel_after),
             "devices": devices,
@@ -371,13 +371,6 @@ def _version() -> str:
         return str(relay.api("/v3/info").get("version", ""))
     except (Failed, OSError, AttributeError):
         return ""
-
-
-def _unit() -> str:
-    try:
-        return str(units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"])
-    except (Failed, KeyError):
-        return "unknown"
 
 
 def sample(paths: Mapping[str, PathToRead]) -> tuple[dict[str, SampleAnswer], str]:
@@ -579,7 +572,12 @@ def flow(request: FlowLookRequest, _folder: Path) -> FlowLookAnswer:
         flows = {name: _flows(first.get(name), state) for name, state in later.items()}
         if error or (len(flows) == len(paths) and all(flows.values())):
             break
-    return {"unit": _unit(), "api_error": error, "flows": flows, "seconds": round(time.monotonic() - begun, 2)}
+    return {
+        "unit": units.active(UNIT_MEDIAMTX),
+        "api_error": error,
+        "flows": flows,
+        "seconds": round(time.monotonic() - begun, 2),
+    }
 
 
 def _flows(before: SampleAnswer | None, now: SampleAnswer) -> bool:

@@ -174,12 +174,12 @@ def write(path: Path, content: bytes, *, mode: int, owner: str = "root", group: 
         if isinstance(error, OSError):
             raise named(error, path, len(content)) from None
         raise
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file, or a rename in a folder, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -76,6 +76,14 @@ def states(names: Iterable[str]) -> dict[str, UnitAnswer]:
     return states
 
 
+def active(name: str) -> str:
+    """A unit's state in systemd's word; `unknown` where it cannot be read."""
+    try:
+        return states([name])[name]["active"]
+    except (Failed, KeyError):
+        return "unknown"
+
+
 def _overriding(fragment: str, drop_ins: str) -> list[str]:
     """The files that override a unit of ours: drop-ins, and a whole file that systemd takes before ours."""
     paths = drop_ins.split()

@@ -110,7 +110,7 @@ def disarm() -> None:
     """Take the switch away, and stop its watcher."""
     paths.ARMED.unlink(missing_ok=True)
     if paths.STATE.exists():
-        files.sync_folder(paths.STATE)
+        files.sync(paths.STATE)
     units.systemctl("stop", "--no-block", paths.UNIT_REVERT, check=False)
 
 

@@ -56,7 +56,7 @@ def save(owned: list[str], live: LiveState | None = None) -> None:
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
-    files.sync_folder(paths.STATE)
+    files.sync(paths.STATE)
 
 
 def _save_in(folder: Path, owned: list[str], live: LiveState) -> None:
@@ -74,8 +74,8 @@ def _save_in(folder: Path, owned: list[str], live: LiveState) -> None:
     if paths.MANIFEST.exists():
         shutil.copyfile(paths.MANIFEST, folder / "manifest")
     for entry in folder.iterdir():
-        _durable(entry)
-    files.sync_folder(folder)
+        files.sync(entry)
+    files.sync(folder)
 
 
 def _saved(path: Path, content: str, folder: Path) -> dict[str, Any]:
@@ -83,14 +83,6 @@ def _saved(path: Path, content: str, folder: Path) -> dict[str, Any]:
     status = path.stat()
     rights = {"mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid}
     return {"path": str(path), "content": content, **rights}
-
-
-def _durable(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def state_of(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from provisioner_host.look import deliveries, probe, reach, readers
+from provisioner_host.machine import units
 from provisioner_host.observe import host as observed_host
 from provisioner_host.relay import relay, source_log
 from provisioner_host.wire import ProbeRequest, SampleAnswer
@@ -57,7 +58,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(source_log, "last_errors", lambda *_a: {})
     monkeypatch.setattr(relay, "api", lambda _path: {"items": []})
     monkeypatch.setattr(deliveries, "_links", lambda _wanted: {})
-    monkeypatch.setattr(probe, "_unit", lambda: "active")
+    monkeypatch.setattr(units, "active", lambda _name: "active")
     return {}
 
 
