@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from provisioner.inventory.model import Inventory
+from provisioner.inventory.outline import outlined
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE
 from provisioner.record.lifecycle.status import statuses
@@ -82,7 +83,7 @@ def board(revision: str = "one") -> Board:
     whole = inventory()
     seen = {"bac-giang/kcl-bg-001/cam-01/sub": SeenSince("up", AT - timedelta(days=9), 10)}
     found = merged([document()])
-    return build_board(whole, statuses(whole, NO_EVIDENCE, NOW), found, since=seen, revision=revision)
+    return build_board(whole, statuses(outlined(whole), NO_EVIDENCE, NOW), found, since=seen, revision=revision)
 
 
 class StripedPast:

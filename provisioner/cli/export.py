@@ -217,8 +217,8 @@ def _export(
     force: bool,
     time: tuple[datetime | None, datetime | None],
 ) -> int:
-    whole = overview_of(invocation, in_brief=what != "zones")
-    left_out, held = whole.part.held, whole.held_by((), parse_limits(limits))
+    whole = overview_of(invocation)
+    left_out, held = whole.in_error, whole.held_by((), parse_limits(limits))
     statuses = whole.statuses((), parse_limits(limits), without=left_out)
     report = REPORTS[what]
     listing = _listing(whole, statuses, with_incidents=report.needs_incidents)
@@ -237,7 +237,7 @@ def _export(
         wrote.append(f"wrote {out}")
     if invocation.json:
         inventory = {"id": whole.inventory.settings.id, "digest": whole.loaded.digest}
-        document = export_document(what, counts, whole.now, whole.evidence.runs, proof=proof)
+        document = export_document(what, counts, listing, whole.now, whole.evidence.runs, proof=proof)
         print_document(document | {"inventory": inventory, "held": held_documents(held)})
         return code_with_held(0, held)
     if proof is not None:
@@ -255,6 +255,7 @@ def _listing(whole: Overview, statuses: tuple[FacilityStatus, ...], *, with_inci
     return FacilityList(
         statuses,
         whole.inventory.province_today,
+        whole,
         evidence=whole.evidence,
         carriers={carrier.id: carrier.name for carrier in whole.inventory.carriers.values()},
         incidents=_last_incidents(whole) if with_incidents else None,

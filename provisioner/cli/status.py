@@ -69,8 +69,7 @@ def _status(
     *,
     why: bool,
 ) -> int:
-    # `--why` looks at cameras; where facilities are named those are few.
-    whole = overview_of(invocation, in_brief=bool(facilities) or not why)
+    whole = overview_of(invocation)
     chosen, held = whole.statuses(facilities, parse_limits(limits)), whole.held_by(facilities, parse_limits(limits))
     _warn_of_inventory(invocation, whole)
     if not invocation.json:
@@ -78,12 +77,11 @@ def _status(
     explained = _all_explained(whole, chosen) if why else {}
     drains = drain_standings(whole.inventory, whole.evidence)
     sites = [one.facility for one in chosen]
-    outlines = ((site.id, whole.loaded.outlines.get(site.id)) for site in sites)
-    changing = {name: outline.next_key for name, outline in outlines if outline and outline.next_key is not None}
+    changing = {site.id: site.next_key for site in sites if site.next_key is not None}
     records = read_packages(whole.place)
     packages = package_standings(whole.inventory, records, whole.evidence, sites, today=today())
     if invocation.json:
-        document = status_document(chosen, whole.evidence, whole.now, explained, drains)
+        document = status_document(chosen, whole.evidence, whole.now, explained, files=whole, drains=drains)
         document["packages"] = packages_document(packages)
         document["key_changes"] = {name: bool(key) for name, key in changing.items()}
         of_all = {"unreadable": list(whole.unreadable), "unsealed_relays": list(whole.unsealed)}
@@ -123,7 +121,10 @@ def _all_explained(whole: Overview, chosen: Sequence[FacilityStatus]) -> dict[st
 
 
 def _explained(whole: Overview, status: FacilityStatus, failing: Mapping[str, PathSince]) -> Explained:
-    grounds = Grounds(status.standing, whole.evidence, status.duties, whole.inventory.instructions, whole.loaded.places)
+    facility = whole.facility(status.facility.id)
+    grounds = Grounds(
+        facility, status.standing, whole.evidence, status.duties, whole.inventory.instructions, whole.loaded.places
+    )
     problems = tuple(problem for problem in whole.problems if problem.object == f"facility/{status.facility.id}")
     return Explained(status, reasons(grounds), problems, failing)
 

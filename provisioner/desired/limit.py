@@ -34,11 +34,15 @@ from provisioner.inventory.model import (
     path_name,
 )
 from provisioner.inventory.model.hosts import JumpHost, Ssh
+from provisioner.inventory.model.inventory import InProvince
+from provisioner.inventory.outline import OutlinedInventory
 from provisioner.inventory.renamed_ids import old_names
 
 if TYPE_CHECKING:
     from provisioner.desired.spec import MediaPath
 
+KnownInventory = Inventory | OutlinedInventory
+"""An inventory, its facilities whole or in outline."""
 KINDS = ("carrier", "province", "facility", "host")
 _PLURAL = {"carrier": "carriers", "province": "provinces", "facility": "facilities", "host": "hosts"}
 _LISTED = 20
@@ -65,7 +69,7 @@ class Limit:
         named = self.wanted.get("province", ())
         return replace(self, parts=frozenset(part for slug in named for part in parts_of(slug, scheme)))
 
-    def of(self, inventory: Inventory, *others: Inventory, also: Collection[str] = ()) -> Limit:
+    def of(self, inventory: KnownInventory, *others: KnownInventory, also: Collection[str] = ()) -> Limit:
         """Read names by an inventory: one that it has not would leave out, without a word, what was meant.
 
         Args:
@@ -142,16 +146,16 @@ def names_of_held(held: Iterable[HeldFacility]) -> frozenset[str]:
     return frozenset(name for one in held for name in (one.province, *one.names, *one.carriers))
 
 
-def _names(inventory: Inventory, kind: str) -> Iterable[str]:
+def _names(inventory: KnownInventory, kind: str) -> Iterable[str]:
     """The names of a kind that an inventory has; a province has two where it was merged."""
-    facilities = inventory.facilities.values()
     match kind:
         case "carrier":
             return inventory.carriers
         case "facility":
             return inventory.facilities
         case "province":
-            return {name for f in facilities for name in (f.province, inventory.province_counted(f))}
+            listed: Iterable[InProvince] = inventory.facilities.values()
+            return {name for f in listed for name in (f.province, inventory.province_counted(f))}
     return [*inventory.centres, *(relay.id for carrier in inventory.carriers.values() for relay in carrier.relays)]
 
 

@@ -34,8 +34,9 @@ from provisioner.inventory.model import (
     CarrierSecrets,
     Centre,
     CentreAllocation,
-    Connection,
+    ConnectionPlan,
     Facility,
+    Frame,
     Hub,
     Inventory,
     ReaderTls,
@@ -43,7 +44,9 @@ from provisioner.inventory.model import (
     Secrets,
     Viewer,
     path_name,
+    relays_of,
 )
+from provisioner.inventory.outline import Outline, PlanOutline
 
 _LONGEST = 80
 _PURPOSE = b"provisioner/publish/1\0"
@@ -281,18 +284,18 @@ def site_key(secrets: CarrierSecrets, facility: str) -> Secret:
     return secret_of(secrets.publish_keys, facility, "publish key")
 
 
-def push_places(inventory: Inventory, facility: Facility) -> tuple[PushPlace, ...]:
+def push_places(inventory: Frame, facility: Facility | Outline) -> tuple[PushPlace, ...]:
     """The relays to which a facility pushes; none where hosts do not carry it, or it does not push.
 
     Raises:
         InventoryError: a relay has no certificate yet, or what is recorded is none.
     """
-    pushed = (connection for connection in facility.connections if connection.plan.access.is_pushed)
-    return tuple(_place(inventory, connection) for connection in pushed)
+    plans: Sequence[ConnectionPlan | PlanOutline] = facility.carried_plans
+    return tuple(_place(inventory, over) for plan, over in relays_of(plans) if plan.access.is_pushed)
 
 
-def _place(inventory: Inventory, connection: Connection) -> PushPlace:
-    _, relay = inventory.relays[connection.relay]
+def _place(inventory: Frame, over: str) -> PushPlace:
+    _, relay = inventory.relays[over]
     entry = relay_allocation(inventory, relay)
     shown, after = shown_certificate(entry.certificates, relay.id), entry.next_certificate
     following = shown_certificate(after.certificates, relay.id).fingerprint if after else ""

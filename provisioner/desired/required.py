@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from provisioner.base.errors import InventoryError, SecretsError
 from provisioner.base.secret import Secret, host_digest_key
-from provisioner.inventory.model import CarrierSecrets, Centre, Inventory, Relay, RelayAllocation, Secrets
+from provisioner.inventory.model import CarrierSecrets, Centre, Frame, Inventory, Relay, RelayAllocation, Secrets
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ def carrier_secrets(secrets: Secrets, carrier: str) -> CarrierSecrets:
     return secret_of(secrets.carriers, carrier, "secrets")
 
 
-def relay_allocation(inventory: Inventory, relay: Relay) -> RelayAllocation:
+def relay_allocation(inventory: Frame, relay: Relay) -> RelayAllocation:
     """What the lock records of a relay.
 
     Raises:

@@ -26,6 +26,7 @@ from provisioner.inventory.model import (
     Connection,
     ConnectionPlan,
     Facility,
+    Frame,
     GatewaySystem,
     Inventory,
     Operating,
@@ -34,6 +35,7 @@ from provisioner.inventory.model import (
     SiteAllocation,
     relays_of,
 )
+from provisioner.inventory.outline import Outline, PlanOutline
 
 _PSK = "pre-shared key"
 
@@ -116,13 +118,12 @@ def closed_sites(inventory: Inventory) -> frozenset[str]:
     return frozenset(closed | {name for name in gone - known if "/" not in name})
 
 
-def port_dialled(facility: Facility, relay: Relay) -> int:
+def port_dialled(facility: Facility | Outline, relay: Relay) -> int:
     """The UDP port of a relay to which a facility's gateway sends WireGuard."""
-    own = facility.gateway.relay_port if facility.gateway else None
-    return own or relay.wireguard_port
+    return facility.relay_port or relay.wireguard_port
 
 
-def had_tunnel(inventory: Inventory, facility: Facility) -> bool:
+def had_tunnel(inventory: Frame, facility: Facility | Outline) -> bool:
     """Whether a routed site had a tunnel, so that its gateway has something to take down.
 
     Of a site that pushes the new package takes it down itself.
@@ -132,13 +133,13 @@ def had_tunnel(inventory: Inventory, facility: Facility) -> bool:
     return routed and any(s.object == name and s.tunnel_address for s in inventory.allocations.tombstones)
 
 
-def link_ends(inventory: Inventory, facility: Facility) -> tuple[LinkEnds, ...]:
+def link_ends(inventory: Frame, facility: Facility | Outline) -> tuple[LinkEnds, ...]:
     """The ends of a facility's tunnels; none where hosts do not carry it, or reach it without a tunnel.
 
     Raises:
         InventoryError: the site or its relay is not allocated, or the relay has no key yet.
     """
-    plans = [plan for plan in facility.carried_plans if plan.access.has_tunnel]
+    plans: list[ConnectionPlan | PlanOutline] = [p for p in facility.carried_plans if p.access.has_tunnel]
     held = inventory.allocations.sites.get(facility.id) if plans else None
     if not plans:
         return ()
@@ -204,9 +205,9 @@ def _link(inventory: Inventory, secrets: Secrets, connection: Connection, site: 
 
 
 def _ends(
-    inventory: Inventory,
-    facility: Facility,
-    plan: ConnectionPlan,
+    inventory: Frame,
+    facility: Facility | Outline,
+    plan: ConnectionPlan | PlanOutline,
     over: str,
     site: SiteAllocation,
     *,

@@ -9,9 +9,30 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Protocol
 
 from provisioner.base.text import aware, start_of
-from provisioner.inventory.model import DISTRICTS_ENDED, Facility, Instruction, Inventory, ManagingBody, ProvinceScheme
+from provisioner.inventory.model import DISTRICTS_ENDED, Frame, Instruction, ManagingBody, ProvinceScheme
+from provisioner.inventory.model.inventory import InProvince
+
+
+class Ordered(InProvince, Protocol):
+    """What orders may bind: a facility, or its outline."""
+
+    @property
+    def id(self) -> str:
+        """The facility's id."""
+        ...
+
+    @property
+    def managing_body(self) -> ManagingBody:
+        """Who manages it."""
+        ...
+
+    @property
+    def opens_on(self) -> date | None:
+        """The day on which people are to come."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +82,13 @@ class StandingOrders:
     opens; a day of its own says otherwise.
     """
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Frame) -> None:
         self._inventory = inventory
         # A country's facilities are of few bodies and provinces: what holds for those is worked out once.
         self._in_force: dict[ManagingBody, list[tuple[int, Instruction]]] = {}
         self._of_place: dict[tuple[int, str, ProvinceScheme | None], Duty] = {}
 
-    def duties_of(self, facility: Facility) -> tuple[Duty, ...]:
+    def duties_of(self, facility: Ordered) -> tuple[Duty, ...]:
         """The orders that bind a facility, in the order of the file."""
         return tuple([self._duty(facility, n, order) for n, order in self._binding(facility.managing_body)])
 
@@ -77,7 +98,7 @@ class StandingOrders:
             known = self._in_force[body] = [(n, o) for n, o in in_scope if not _superseded(n, o, in_scope)]
         return known
 
-    def _duty(self, facility: Facility, index: int, order: Instruction) -> Duty:
+    def _duty(self, facility: Ordered, index: int, order: Instruction) -> Duty:
         own = order.facilities.get(facility.id)
         if own is not None:
             return Duty(order, own, ("instructions", index, "facilities", facility.id))
@@ -87,7 +108,7 @@ class StandingOrders:
         return _opening(facility, known)
 
 
-def duties_of(inventory: Inventory, facility: Facility) -> tuple[Duty, ...]:
+def duties_of(inventory: Frame, facility: Ordered) -> tuple[Duty, ...]:
     """The orders that bind one facility, as `StandingOrders` has them."""
     return StandingOrders(inventory).duties_of(facility)
 
@@ -105,13 +126,13 @@ def _superseded(index: int, order: Instruction, in_scope: list[tuple[int, Instru
     return any(order.ref in other.supersedes and own < (other.issued_on, n) for n, other in in_scope)
 
 
-def _opening(facility: Facility, duty: Duty) -> Duty:
+def _opening(facility: Ordered, duty: Duty) -> Duty:
     if facility.opens_on is None or facility.opens_on <= duty.before:
         return duty
     return replace(duty, before=facility.opens_on, is_opening=True)
 
 
-def _of_province(inventory: Inventory, facility: Facility, index: int, order: Instruction) -> Duty:
+def _of_province(inventory: Frame, facility: Ordered, index: int, order: Instruction) -> Duty:
     """What an order asks of a facility's province: by the province's day, or by the order's own."""
     listed = order.provinces
     if inventory.scheme_of(order.province_scheme) == inventory.scheme_of(facility.province_scheme):

@@ -1,8 +1,7 @@
-"""What the rest of an inventory needs to know of a facility: its file without survey, dates and cameras.
+"""Facilities in outline: what rules across files and lists of all facilities need of a facility's file.
 
-Rules across files go over outlines: those of ten thousand facilities are read from the cache in a
-twentieth of the time that the facilities themselves take. A rule that has to know more of a facility is
-either a rule on its file alone (`rules.SiteView`), or adds a field here.
+Outlines of ten thousand facilities come from the cache in a twentieth of the time that the facilities themselves take.
+What needs more of a facility takes the `Facility`, or adds a field here.
 """
 
 from __future__ import annotations
@@ -15,23 +14,32 @@ from provisioner.base.private_text import path_as_read
 from provisioner.inventory.allocate import asked_devices_of, devices_of
 from provisioner.inventory.model import (
     Access,
+    Blocked,
+    ClaimedConnection,
     ConnectionPlan,
     Facility,
+    Frame,
+    Inventory,
     ManagingBody,
+    Model,
     Operating,
     Party,
     PlanState,
     ProvinceScheme,
+    Slug,
+    SurveyVerdict,
     accept_of,
     relays_of,
 )
-from provisioner.inventory.signed import SignOffProof, Worth, agreed_on, proofs_of, signed_content
+from provisioner.inventory.signed import SignOffProof, Worth, agreed_on, proofs_of, signed_content, unsigned_by
 
 
 class PlanOutline(NamedTuple):
     """A plan or successor, with the hash of what is signed and what its sign-offs prove by themselves.
 
-    `agreed_on` is the last day of the sign-offs, where all three parties have signed exactly what an agreed plan says.
+    Attributes:
+        agreed_on: the last day of the sign-offs, if all three parties have signed exactly what an agreed plan says.
+        unsigned: the parties that have not signed what the plan says now.
     """
 
     state: PlanState
@@ -42,6 +50,7 @@ class PlanOutline(NamedTuple):
     content: str = ""
     agreed_on: date | None = None
     backup_relay: str = ""
+    unsigned: tuple[Party, ...] = ()
 
     @property
     def agreed(self) -> bool:
@@ -49,8 +58,18 @@ class PlanOutline(NamedTuple):
         return self.state is PlanState.AGREED
 
 
+class Remarks(Model):
+    """What stands in a facility's way, and what is claimed of it."""
+
+    blocked: Blocked | None = None
+    claimed_connection: ClaimedConnection | None = None
+
+
+_NO_REMARKS = Remarks.model_construct(blocked=None, claimed_connection=None)
+
+
 class Outline(NamedTuple):
-    """A facility without survey and cameras.
+    """A facility without its devices, the text of its survey, and its place.
 
     Attributes:
         id: the facility's id; `province`, `province_scheme`, `operating` as well are as in its file.
@@ -69,6 +88,7 @@ class Outline(NamedTuple):
         changing_logins: those of its devices of which either login is taken for a while (`accept`); sorted.
         asked_devices: those of its devices that are asked about themselves by ONVIF; sorted.
         contact_confirmed_on: as in its file; so are `opens_on` and `closed_on`. `surveyed_on` is the survey's.
+        survey_verdict: the survey's, if there is one; `present`, `fit` and `missing` are the cameras that it counted.
         remarks: what blocks it and what is claimed of it, as JSON under the names of its file; empty where neither is.
     """
 
@@ -98,6 +118,15 @@ class Outline(NamedTuple):
     next_key: str | None = None
     relay_port: int = 0
     public_addresses: tuple[str, ...] = ()
+    survey_verdict: SurveyVerdict | None = None
+    present: int = 0
+    fit: int = 0
+    missing: int = 0
+
+    @property
+    def read_remarks(self) -> Remarks:
+        """What stands in its way, and what is claimed of it; read from their text each time."""
+        return Remarks.model_validate_json(self.remarks) if self.remarks else _NO_REMARKS
 
     @property
     def carried_plans(self) -> tuple[PlanOutline, ...]:
@@ -117,9 +146,20 @@ class Outline(NamedTuple):
         return bool(self.carried_plans)
 
 
+class OutlinedInventory(Frame):
+    """An inventory whose facilities are in outline. Mappings are by id and in the order of ids."""
+
+    facilities: dict[Slug, Outline]
+
+
+def outlined(inventory: Inventory) -> OutlinedInventory:
+    """Return an inventory with its facilities in outline."""
+    return inventory.joined(OutlinedInventory, {name: outline_of(one) for name, one in inventory.facilities.items()})
+
+
 def outline_of(facility: Facility) -> Outline:
     """A facility's outline."""
-    gateway = facility.gateway
+    gateway, survey = facility.gateway, facility.survey
     return Outline(
         id=facility.id,
         province=facility.province,
@@ -139,14 +179,18 @@ def outline_of(facility: Facility) -> Outline:
         rtsp_paths=rtsp_paths_of(facility),
         asked_devices=asked_devices_of(facility),
         contact_confirmed_on=facility.contact_confirmed_on,
-        surveyed_on=facility.surveyed_on,
+        surveyed_on=survey.surveyed_on if survey else None,
         opens_on=facility.opens_on,
         closed_on=facility.closed_on,
         remarks=_remarks_of(facility),
         changing_logins=changing_logins_of(facility),
         next_key=(gateway.next_key.public_key or "") if gateway and gateway.next_key else None,
-        relay_port=(gateway.relay_port or 0) if gateway else 0,
+        relay_port=facility.relay_port,
         public_addresses=tuple(map(str, gateway.public_addresses)) if gateway else (),
+        survey_verdict=survey.verdict if survey else None,
+        present=survey.cameras.present if survey else 0,
+        fit=survey.cameras.fit if survey else 0,
+        missing=survey.cameras.missing if survey else 0,
     )
 
 
@@ -174,18 +218,20 @@ def _plan_outline(facility: Facility, plan: ConnectionPlan | None) -> PlanOutlin
     content = signed_content(facility, plan)
     proofs, day = proofs_of(facility, plan, content), agreed_on(facility, plan, content)
     backup = plan.backup_relay or ""
-    return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access, proofs, content, day, backup)
+    unsigned = unsigned_by(facility, plan, content)
+    return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access, proofs, content, day, backup, unsigned)
 
 
 PackedProof = tuple[str, str, str, str, str, str]
 """What a sign-off proves in JSON, where a tuple is a list: it is only ever taken apart."""
-PackedPlan = tuple[str, str, str, str, list[PackedProof], str, str, str]
+PackedPlan = tuple[str, str, str, str, list[PackedProof], str, str, str, list[str]]
 """A plan's outline in JSON, where a tuple is a list: it is only ever taken apart."""
 _Plans = tuple[PackedPlan | None, PackedPlan | None]
 _Gateway = tuple[bool, str | None, str | None]
 _Days = tuple[str, str, str, str]
 _Words = list[str]
 _Next = tuple[str | None, int]
+_Survey = tuple[str, int, int, int]
 PackedOutline = tuple[
     str,
     str,
@@ -206,6 +252,7 @@ PackedOutline = tuple[
     _Words,
     *_Next,
     _Words,
+    *_Survey,
 ]
 """An outline in JSON, likewise: its values in their order."""
 
@@ -213,14 +260,14 @@ PackedOutline = tuple[
 def packed(outline: Outline) -> list[object]:
     """An outline as JSON's own values, without names: it is written ten thousand times."""
     plans = _packed_plan(outline.plan), _packed_plan(outline.successor)
-    days = map(_written, outline[-9:-5])
+    days = map(_written, outline[-13:-9])
     following = outline.next_key, outline.relay_port, list(outline.public_addresses)
-    rest = outline.remarks, list(outline.changing_logins), *following
-    return [*outline[:4], *plans, *outline[6:-9], *days, *rest]
+    rest = outline.remarks, list(outline.changing_logins), *following, outline.survey_verdict or "", *outline[-3:]
+    return [*outline[:4], *plans, *outline[6:-13], *days, *rest]
 
 
 def _packed_plan(plan: PlanOutline | None) -> list[object] | None:
-    return [*plan[:-2], _written(plan.agreed_on), plan.backup_relay] if plan else None
+    return [*plan[:-3], _written(plan.agreed_on), plan.backup_relay, list(plan.unsigned)] if plan else None
 
 
 def _written(day: date | None) -> str:
@@ -235,7 +282,8 @@ def unpacked(values: PackedOutline) -> Outline:
     """
     name, province, scheme, operating, plan, successor = values[:6]
     has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths, asked = values[6:17]
-    confirmed, surveyed, opens, closed, remarks, changing, following, relay_port, public = values[17:]
+    confirmed, surveyed, opens, closed, remarks, changing, following, relay_port, public = values[17:26]
+    verdict, present, fit, missing = values[26:]
     return Outline(
         name,
         province,
@@ -263,15 +311,20 @@ def unpacked(values: PackedOutline) -> Outline:
         following,
         relay_port,
         tuple(public),
+        _VERDICTS[verdict] if verdict else None,
+        present,
+        fit,
+        missing,
     )
 
 
 def _unpacked_plan(values: PackedPlan | None) -> PlanOutline | None:
     if not values:
         return None
-    state, carrier, relay, access, listed, content, agreed, backup = values
+    state, carrier, relay, access, listed, content, agreed, backup, missing = values
     proofs = tuple([_unpacked_proof(tuple(proof)) for proof in listed])
-    return PlanOutline(_STATES[state], carrier, relay, _ACCESS[access], proofs, content, _day(agreed), backup)
+    unsigned = tuple([_PARTIES[party] for party in missing])
+    return PlanOutline(_STATES[state], carrier, relay, _ACCESS[access], proofs, content, _day(agreed), backup, unsigned)
 
 
 # A country's facilities are signed on the same few days, by the same few keys.
@@ -292,4 +345,5 @@ _BODIES = {member.value: member for member in ManagingBody}
 _ACCESS = {member.value: member for member in Access}
 _STATES = {member.value: member for member in PlanState}
 _PARTIES = {member.value: member for member in Party}
+_VERDICTS = {member.value: member for member in SurveyVerdict}
 _WORTHS = {member.value: member for member in Worth}

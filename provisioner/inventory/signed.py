@@ -18,14 +18,13 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from enum import StrEnum
 from functools import cache
-from typing import Final, NamedTuple, TypeVar, cast
+from typing import Final, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter
 
 from provisioner.base.ssh_signature import SignatureFormError, is_made_by_its_key, signature_of
 from provisioner.base.text import canonical_json
 from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Party, Recorder, SignOff
-from provisioner.inventory.model.inventory import FacilityInBrief
 
 PARTIES = tuple(Party)
 NAMESPACE: Final = "plan@provisioner"
@@ -38,8 +37,6 @@ _Item = TypeVar("_Item", Recorder, Camera)
 
 def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
     """The hash of what is signed, as `sha256:` and 64 hexadecimal digits."""
-    if isinstance(facility, FacilityInBrief) and (known := facility.summary_of(plan)):
-        return known.content
     content = {
         "facility": facility.id,
         "plan": {"carrier": plan.carrier, "relay": plan.relay, "access": plan.access.value} | _backup(plan),
@@ -84,9 +81,9 @@ def missing_parties(plan: ConnectionPlan) -> tuple[Party, ...]:
     return tuple(party for party in PARTIES if party not in signed)
 
 
-def unsigned_by(facility: Facility, plan: ConnectionPlan) -> tuple[Party, ...]:
-    """The parties that have not signed what a plan says now, whatever its state."""
-    content = signed_content(facility, plan)
+def unsigned_by(facility: Facility, plan: ConnectionPlan, content: str = "") -> tuple[Party, ...]:
+    """The parties that have not signed what a plan says now, whatever its state; `content` as for `agreed_on`."""
+    content = content or signed_content(facility, plan)
     signed = {sign_off.by for sign_off in plan.sign_offs if sign_off.content == content}
     return tuple(party for party in Party if party not in signed)
 
@@ -107,8 +104,6 @@ def agreed_on(facility: Facility, plan: ConnectionPlan, content: str = "") -> da
         plan: the plan.
         content: the hash of what is signed, where it is known already.
     """
-    if isinstance(facility, FacilityInBrief) and (known := facility.summary_of(plan)):
-        return known.agreed_on
     if not plan.agreed or missing_parties(plan):
         return None
     content = content or signed_content(facility, plan)
@@ -193,8 +188,6 @@ def proofs_of(facility: Facility, plan: ConnectionPlan, content: str = "") -> tu
         plan: the plan.
         content: the hash of what is signed, where it is known already.
     """
-    if isinstance(facility, FacilityInBrief) and (known := facility.summary_of(plan)):
-        return cast("tuple[SignOffProof, ...]", tuple(known.proofs))
     if all(sign_off.signature is None for sign_off in plan.sign_offs):
         return tuple(SignOffProof(s.by, str(s.signed_on), Worth.CLAIMED) for s in plan.sign_offs)
     content = content or signed_content(facility, plan)

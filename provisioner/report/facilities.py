@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import VIETNAM, Document, local_iso
 from provisioner.inventory.deadlines import Duty
-from provisioner.inventory.model import Camera, ClaimedConnection, Facility
-from provisioner.inventory.signed import Worth, proofs_of
+from provisioner.inventory.model import Camera, ClaimedConnection, Facility, Survey
+from provisioner.inventory.outline import Outline
+from provisioner.inventory.signed import Worth
 from provisioner.record.lifecycle.evidence import KeyAge, KeyKind, KeyOrigin, Shown
 from provisioner.record.lifecycle.pictures import Pictures
 from provisioner.record.lifecycle.site_packages import PackageStanding, PackageState
@@ -34,6 +36,41 @@ _NOT_RECORDED: Final = marked("not recorded")
 _MOST_KEYS: Final = 8
 _DRAWS_ANEW: Final = "provisioner keys init"
 _MOST_SITES: Final = 5
+
+
+class FacilityFiles(Protocol):
+    """Reads of a facility's file what its outline does not have, by the facility's id."""
+
+    def name(self, facility: str, /) -> str:
+        """What it is called."""
+        ...
+
+    def survey(self, facility: str, /) -> Survey | None:
+        """Its survey."""
+        ...
+
+    def facility(self, facility: str, /) -> Facility:
+        """All of it."""
+        ...
+
+
+@dataclass(frozen=True)
+class WholeFacilities:
+    """The files of facilities that are at hand."""
+
+    by_id: Mapping[str, Facility]
+
+    def name(self, facility: str, /) -> str:
+        """What it is called."""
+        return self.by_id[facility].name
+
+    def survey(self, facility: str, /) -> Survey | None:
+        """Its survey."""
+        return self.by_id[facility].survey
+
+    def facility(self, facility: str, /) -> Facility:
+        """All of it."""
+        return self.by_id[facility]
 
 
 def key_age_lines(ages: Sequence[KeyAge], now: datetime, say: Translator = ENGLISH) -> Iterator[str]:
@@ -135,12 +172,12 @@ def _named(make: str, model: str | None) -> str:
     return " ".join(part for part in (make, model) if part)
 
 
-def facility_document(status: FacilityStatus) -> Document:
+def facility_document(status: FacilityStatus, name: str) -> Document:
     """One facility: what its file says, where it stands, and how its pictures are now."""
     standing, facility = status.standing, status.facility
     return {
         "facility": facility.id,
-        "name": facility.name,
+        "name": name,
         "province": facility.province,
         "managing_body": facility.managing_body.value,
         "carrier": status.carrier,
@@ -153,7 +190,7 @@ def facility_document(status: FacilityStatus) -> Document:
         "connected_at": since_document(standing.connected_at),
         **_pictures(status.pictures),
         "claimed_connection": _claim(status.claimed) if status.claimed else None,
-        "recorders": facility.recorder_count,
+        "recorders": facility.recorders,
         "surveyed_cameras": _surveyed(facility),
         "deadline": duty_document(status.duty) if status.duty else None,
         "timeliness": status.timeliness.value,
@@ -191,15 +228,14 @@ def _claim(claim: ClaimedConnection) -> Document:
     }
 
 
-def _surveyed(facility: Facility) -> Document | None:
-    if facility.survey is None:
+def _surveyed(facility: Outline) -> Document | None:
+    if facility.survey_verdict is None:
         return None
-    counts = facility.survey.cameras
-    return {"present": counts.present, "fit": counts.fit, "missing": counts.missing}
+    return {"present": facility.present, "fit": facility.fit, "missing": facility.missing}
 
 
 def _blocked(status: FacilityStatus) -> Document | None:
-    blocked = status.facility.blocked
+    blocked = status.blocked
     if blocked is None or not status.is_blocked:
         return None
     return {
@@ -213,8 +249,8 @@ def _blocked(status: FacilityStatus) -> Document | None:
 
 def _sign_offs(status: FacilityStatus) -> Document:
     """How many parties' agreement to the plan a key of theirs proves, and how many are claimed in the file."""
-    facility = status.facility
-    worths = Counter(proof.worth for proof in proofs_of(facility, facility.plan)) if facility.plan else Counter()
+    plan = status.facility.plan
+    worths = Counter(proof.worth for proof in plan.proofs) if plan else Counter()
     return {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]}
 
 

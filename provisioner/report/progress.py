@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import BlockReason, Facility, Operating, SurveyVerdict, Zone
+from provisioner.inventory.outline import Outline
 from provisioner.record.availability.measured import ShareRow, Span
 from provisioner.record.lifecycle.evidence import Verification
 from provisioner.record.lifecycle.status import FacilityStatus
@@ -235,7 +236,7 @@ class Surveys:
 
     total: SurveyGroup
     by_province: tuple[SurveyGroup, ...]
-    listed: tuple[Facility, ...]
+    listed: tuple[Outline, ...]
 
 
 class Cover(StrEnum):
@@ -331,14 +332,13 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
         places[counted_as(status)].append(status)
     blocked: dict[BlockReason, int] = defaultdict(int)
     for status in places[CountedAs.BLOCKED]:
-        if status.facility.blocked:
-            blocked[status.facility.blocked.reason] += 1
+        if status.blocked:
+            blocked[status.blocked.reason] += 1
     connected = places[CountedAs.CONNECTED]
     now = Counter(status.pictures.is_up for status in connected)
     proved = [status.pictures.last_proved.at for status in connected if status.pictures.last_proved]
     down = [status.pictures.down_since.at for status in connected if status.pictures.down_since]
-    surveyed = [status.facility for status in group if status.facility.survey]
-    surveys = [facility.survey.cameras for facility in surveyed if facility.survey]
+    surveyed = [status.facility for status in group if status.facility.survey_verdict]
     return Group(
         key=key,
         facilities=len(group),
@@ -354,17 +354,17 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
         suspended=len(places[CountedAs.SUSPENDED]),
         under_way=len(places[CountedAs.UNDER_WAY]),
         overdue=sum(status.timeliness is Timeliness.OVERDUE for status in group),
-        cameras=sum(status.facility.camera_count for status in group),
-        cameras_connected=sum(status.facility.camera_count for status in connected),
+        cameras=sum(status.facility.cameras for status in group),
+        cameras_connected=sum(status.facility.cameras for status in connected),
         cameras_up=sum(status.pictures.up for status in group),
         cameras_down=sum(status.pictures.down for status in group),
         cameras_unknown=sum(status.pictures.unknown for status in group),
-        recorders=sum(status.facility.recorder_count for status in group),
-        surveyed=len(surveys),
-        registered=sum(facility.camera_count for facility in surveyed),
-        present=sum(counts.present for counts in surveys),
-        fit=sum(counts.fit for counts in surveys),
-        missing=sum(counts.missing for counts in surveys),
+        recorders=sum(status.facility.recorders for status in group),
+        surveyed=len(surveyed),
+        registered=sum(facility.cameras for facility in surveyed),
+        present=sum(facility.present for facility in surveyed),
+        fit=sum(facility.fit for facility in surveyed),
+        missing=sum(facility.missing for facility in surveyed),
     )
 
 
@@ -491,7 +491,7 @@ def scorecard(
     return Scorecard(scores, total, incidents, shares)
 
 
-def surveys(facilities: Iterable[Facility], province_of: Callable[[Facility], str]) -> Surveys:
+def surveys(facilities: Iterable[Outline], province_of: Callable[[Outline], str]) -> Surveys:
     """Count surveys.
 
     Args:
@@ -499,7 +499,7 @@ def surveys(facilities: Iterable[Facility], province_of: Callable[[Facility], st
         province_of: the province under which one is counted.
     """
     listed = tuple(f for f in facilities if f.operating is not Operating.CLOSED)
-    groups: dict[str, list[Facility]] = defaultdict(list)
+    groups: dict[str, list[Outline]] = defaultdict(list)
     for facility in listed:
         groups[province_of(facility)].append(facility)
     return Surveys(
@@ -507,17 +507,17 @@ def surveys(facilities: Iterable[Facility], province_of: Callable[[Facility], st
     )
 
 
-def _survey_group(key: str, group: Sequence[Facility]) -> SurveyGroup:
-    made = [facility.survey for facility in group if facility.survey]
-    verdicts = Counter(survey.verdict for survey in made)
+def _survey_group(key: str, group: Sequence[Outline]) -> SurveyGroup:
+    made = [facility for facility in group if facility.survey_verdict]
+    verdicts = Counter(facility.survey_verdict for facility in made)
     return SurveyGroup(
         key=key,
         facilities=len(group),
         verdicts={verdict: verdicts[verdict] for verdict in SurveyVerdict if verdicts[verdict]},
         missing=len(group) - len(made),
-        cameras_present=sum(survey.cameras.present for survey in made),
-        cameras_fit=sum(survey.cameras.fit for survey in made),
-        cameras_missing=sum(survey.cameras.missing for survey in made),
+        cameras_present=sum(facility.present for facility in made),
+        cameras_fit=sum(facility.fit for facility in made),
+        cameras_missing=sum(facility.missing for facility in made),
     )
 
 

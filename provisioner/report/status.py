@@ -22,7 +22,7 @@ from provisioner.record.lifecycle.pictures import STALE_HOURS, Freshness, Pictur
 from provisioner.record.lifecycle.reasons import Reason
 from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Since
 from provisioner.record.lifecycle.status import DrainStanding, FacilityStatus
-from provisioner.report.facilities import duty_document, facility_document, since_document
+from provisioner.report.facilities import FacilityFiles, duty_document, facility_document, since_document
 from provisioner.report.tables import text_table
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def status_lines(
 
 
 def _row(status: FacilityStatus, say: Translator) -> tuple[str, ...]:
-    blocked, late = status.facility.blocked, _TIMELINESS[status.timeliness]
+    blocked, late = status.blocked, _TIMELINESS[status.timeliness]
     return (
         status.facility.id,
         state_word(status.standing.state, say),
@@ -352,16 +352,23 @@ def status_document(
     evidence: Evidence,
     now: datetime,
     why: Mapping[str, Explained],
+    *,
+    files: FacilityFiles,
     drains: Iterable[DrainStanding] = (),
 ) -> Document:
     """The `status` document; `why` holds the reasons of those facilities of which they are wanted."""
+
+    def one(status: FacilityStatus) -> Document:
+        name = status.facility.id
+        return _facility(status, files.name(name), evidence, why.get(name))
+
     return {
         "schema": "provisioner/status",
         "version": 1,
         "as_of": local_iso(now),
         "runs": evidence.runs,
         "proof": freshness_document(freshness(evidence, now, (status.pictures for status in statuses))),
-        "facilities": [_facility(status, evidence, why.get(status.facility.id)) for status in statuses],
+        "facilities": [one(status) for status in statuses],
         "drains": [
             {
                 "relay": one.relay,
@@ -376,9 +383,9 @@ def status_document(
     }
 
 
-def _facility(status: FacilityStatus, evidence: Evidence, why: Explained | None) -> Document:
+def _facility(status: FacilityStatus, name: str, evidence: Evidence, why: Explained | None) -> Document:
     standing = status.standing
-    document = facility_document(status) | {
+    document = facility_document(status, name) | {
         "rendered": status.facility.rendered,
         "left_on": list(standing.left_on),
         "steps": {state.value: since_document(since) for state, since in standing.steps.items()},

@@ -30,6 +30,7 @@ from provisioner.base.vietnamese import fold
 from provisioner.inventory.geography import ProvinceError
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model import Camera, Facility, Inventory
+from provisioner.inventory.outline import OutlinedInventory
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.entries import last_verifications
 from provisioner.record.lifecycle.evidence import Evidence
@@ -149,8 +150,13 @@ class InventoryOverview(Protocol):
         ...
 
     @property
-    def inventory(self) -> Inventory:
-        """What could be read of them."""
+    def inventory(self) -> OutlinedInventory:
+        """What could be read of them, with facilities in outline."""
+        ...
+
+    @property
+    def whole_inventory(self) -> Inventory:
+        """What could be read of them, with whole facilities."""
         ...
 
     @property
@@ -219,7 +225,7 @@ class RecordedSource:
             documents, mark = self._documents(whole.place)
         with at_stage(Stage.COUNT):
             return build_board(
-                whole.inventory,
+                whole.whole_inventory,
                 statuses(whole.inventory, whole.evidence, whole.now),
                 merged(documents),
                 since=_since(whole.place) if documents else {},
@@ -400,10 +406,10 @@ def build_board(
     names = {carrier.id: carrier.name for carrier in inventory.carriers.values()}
     rows = []
     for status in statuses:
-        facility = status.facility
+        facility = inventory.facilities[status.facility.id]
         province = inventory.province_counted(facility)
         names[province] = _province_name(inventory, facility)
-        rows.append(_facility_row(status, province, by_facility.pop(facility.id, [])))
+        rows.append(_facility_row(status, facility, province, by_facility.pop(facility.id, [])))
     rows.sort(key=lambda row: (row.province, row.id))
     incidents = incidents_of(rows, merged.hosts)
     return Board(
@@ -440,8 +446,7 @@ def _province_name(inventory: Inventory, facility: Facility) -> str:
         return facility.province
 
 
-def _facility_row(status: FacilityStatus, province: str, paths: list[SeenPath]) -> FacilityRow:
-    facility = status.facility
+def _facility_row(status: FacilityStatus, facility: Facility, province: str, paths: list[SeenPath]) -> FacilityRow:
     cameras = {camera.id: camera for camera in facility.cameras}
     placed = tuple(_placed(path, cameras.get(path.camera)) for path in paths)
     counts = total([Counter(path.verdict for path in placed)])
@@ -462,7 +467,7 @@ def _facility_row(status: FacilityStatus, province: str, paths: list[SeenPath]) 
         address=", ".join(address),
         state=status.standing.state.value,
         timeliness=status.timeliness.value,
-        cameras=facility.camera_count,
+        cameras=len(facility.cameras),
         counts=counts,
         worst=worst,
         since=min((p.since for p in placed if p.verdict == worst and p.since), default=None),

@@ -15,6 +15,8 @@ from provisioner.cli.export import export
 from provisioner.cli.schemas import document_schema
 from provisioner.inventory.geography import SCHEMES, Province, by_slug
 from provisioner.inventory.model import BlockReason, Facility, ManagingBody, Operating
+from provisioner.inventory.model.inventory import InProvince
+from provisioner.inventory.outline import outline_of, outlined
 from provisioner.inventory.signed import signed_content
 from provisioner.record.availability.measured import (
     AgreedLevels,
@@ -33,6 +35,7 @@ from provisioner.report.documents import MINUTES, REPORT_LETTERS, DocumentBasis,
 from provisioner.report.documents.docx import official_docx
 from provisioner.report.documents.official import OfficialTable
 from provisioner.report.exports import REPORTS, FacilityList, export_document
+from provisioner.report.facilities import WholeFacilities
 from provisioner.report.progress import (
     LISTED_ZONES,
     CarrierShares,
@@ -98,7 +101,7 @@ RECORDED = pasts(contents=(*CONTENTS, content(9)), facilities=NAMES, hosts=("rel
 def judged(facilities: dict[str, Facility], recorded: list[Past]) -> tuple[FacilityStatus, ...]:
     order = {"ref": "1407", "issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10", "scope": ["ubnd_tinh"]}
     inventory = make.inventory(instructions=[order]).model_copy(update={"facilities": facilities})
-    return statuses(inventory, read(recorded), NOW)
+    return statuses(outlined(inventory), read(recorded), NOW)
 
 
 def counts(group: Group) -> list[int]:
@@ -144,7 +147,7 @@ def test_a_facility_is_counted_as_connected_iff_it_is(facilities: dict[str, Faci
             assert status.facility.operating.is_carried
             assert status.claimed is None
             assert status.standing.connected_at is not None
-        if status.facility.blocked and status.facility.operating is not Operating.CLOSED:
+        if status.blocked and status.facility.operating is not Operating.CLOSED:
             assert counted_as(status) in {CountedAs.CONNECTED, CountedAs.BLOCKED}
 
 
@@ -156,7 +159,7 @@ def survey_counts(group: SurveyGroup) -> list[int]:
 @FEW
 @given(facilities=_facilities())
 def test_surveys_add_up(facilities: dict[str, Facility]) -> None:
-    report = surveys(facilities.values(), lambda facility: facility.province)
+    report = surveys(map(outline_of, facilities.values()), lambda facility: facility.province)
     for group in (report.total, *report.by_province):
         assert group.facilities == group.surveyed + group.missing
     summed = [sum(column) for column in zip(*map(survey_counts, report.by_province), strict=True)]
@@ -181,8 +184,12 @@ def test_zones_add_up_and_what_nobody_looked_at_is_unknown(facilities: dict[str,
 # --- the table of reports -------------------------------------------------------------------------
 
 
-def _province_of(facility: Facility) -> Province:
+def _province_of(facility: InProvince) -> Province:
     return by_slug(facility.province, SCHEMES[0])
+
+
+def _listing(facilities: dict[str, Facility], listed: tuple[FacilityStatus, ...], **more: Any) -> FacilityList:
+    return FacilityList(listed, _province_of, WholeFacilities(facilities), **more)
 
 
 def test_the_command_takes_every_report_of_the_table_and_no_other() -> None:
@@ -218,7 +225,7 @@ def test_a_scorecard_says_each_share_once_and_none_that_nobody_measured(
     said = {one.carrier: one.share for one in card.scores if one.share}
     assert said == {name: row for name, row in (shares.by_carrier if shares else {}).items() if name}
     assert card.total.share == (shares.total if shares else None)
-    listing = FacilityList(judged(facilities, recorded), _province_of, shares=shares)
+    listing = _listing(facilities, judged(facilities, recorded), shares=shares)
     pages = REPORTS["scorecard"].pages(card, listing)
     place = [name for name, _ in pages[0].columns].index("Tỷ lệ thời gian có hình")
     shown = [str(row[place]) for row in (*pages[0].rows, pages[0].total)]
@@ -234,9 +241,9 @@ def test_a_scorecard_says_each_share_once_and_none_that_nobody_measured(
 def test_every_report_is_counted_and_shown_in_all_ways(
     name: str, facilities: dict[str, Facility], recorded: list[Past], shares: CarrierShares | None
 ) -> None:
-    report, listing = REPORTS[name], FacilityList(judged(facilities, recorded), _province_of, shares=shares)
+    report, listing = REPORTS[name], _listing(facilities, judged(facilities, recorded), shares=shares)
     counted = report.count(listing)
-    document = export_document(name, counted, NOW, len(recorded))
+    document = export_document(name, counted, listing, NOW, len(recorded))
     assert document["report"] == name
     SCHEMA.validate(document | {"inventory": {"id": "x", "digest": "x"}, "held": []})
     lines = list(report.lines(counted))
@@ -263,7 +270,7 @@ def test_tables_of_a_report_add_up_and_its_annex_has_every_facility(
     facilities: dict[str, Facility], recorded: list[Past]
 ) -> None:
     listed = judged(facilities, recorded)
-    document = REPORT_LETTERS["progress"](FacilityList(listed, _province_of), _basis(listed))
+    document = REPORT_LETTERS["progress"](_listing(facilities, listed), _basis(listed))
     for table in document.blocks:
         if isinstance(table, OfficialTable):
             assert all(len(row) == len(table.columns) for row in (*table.rows, table.total))
@@ -283,14 +290,14 @@ def test_a_facility_has_minutes_iff_nothing_speaks_against_it(
     facilities: dict[str, Facility], recorded: list[Past]
 ) -> None:
     listed = judged(facilities, recorded)
-    listing = FacilityList(listed, _province_of, evidence=read(recorded))
+    listing = _listing(facilities, listed, evidence=read(recorded))
     for form in MINUTES.values():
         for status in listed:
             if form.refusal(status, listing):
                 with pytest.raises(ValueError, match=status.facility.id):
                     form.make(status, listing, _basis(listed))
             else:
-                assert status.facility.name in form.make(status, listing, _basis(listed)).subject
+                assert listing.files.name(status.facility.id) in form.make(status, listing, _basis(listed)).subject
     for status in listed:
         refused = MINUTES["acceptance"].refusal(status, listing)
         assert (not refused) == (FacilityState.ACCEPTED in status.standing.steps)

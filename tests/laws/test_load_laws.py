@@ -27,8 +27,9 @@ from provisioner.inventory.loader import parallel
 from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.site import Site, read_site, validated_text
-from provisioner.inventory.model import Allocations, Facility, Inventory
-from provisioner.inventory.signed import agreed_on, proofs_of, signed_content
+from provisioner.inventory.model import Allocations, Facility, Inventory, relays_of
+from provisioner.inventory.outline import Outline, outlined
+from provisioner.inventory.signed import agreed_on, proofs_of, signed_content, unsigned_by
 from provisioner.report.problem_catalogue import CATALOGUE
 from tests import inventories as make
 
@@ -84,26 +85,8 @@ steps = st.lists(st.tuples(st.lists(edits, max_size=3), carriers, st.sampled_fro
 
 def everything_of(loaded: Loaded) -> tuple[tuple[Problem, ...], Inventory | None, str, Any, frozenset[str], Any]:
     """Everything that a user of what was loaded can notice."""
-    briefs = loaded.in_brief.facilities if loaded.in_brief else {}
-    in_brief = {name: said_by(facility, without=("recorders", "cameras")) for name, facility in briefs.items()}
-    return check(loaded), loaded.partial, loaded.digest, dict(loaded.outlines), loaded.broken, in_brief
-
-
-def said_by(facility: Facility, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """All that a facility says, and what is worked out of it; signatures are told by their proofs."""
-    said: dict[str, Any] = {name: getattr(facility, name) for name in Facility.model_fields if name not in without}
-    for key in ("plan", "successor"):
-        plan = said[key]
-        if plan:
-            offs = [sign_off.model_copy(update={"signature": None}) for sign_off in plan.sign_offs]
-            facts = (signed_content(facility, plan), agreed_on(facility, plan), proofs_of(facility, plan))
-            said[key] = (plan.state, plan.carrier, plan.relay, plan.access, offs, *facts)
-    said["carried"] = [(c.plan.carrier, c.gateway, c.successor) for c in facility.connections]
-    return said | {
-        "rendered": facility.rendered,
-        "surveyed_on": facility.surveyed_on,
-        "counted": (facility.camera_count, facility.recorder_count),
-    }
+    apart = {name: (loaded.facility(name), loaded.survey(name)) for name in loaded.outlines}
+    return check(loaded), loaded.partial, loaded.digest, dict(loaded.outlines), loaded.broken, apart
 
 
 def write(root: Path, changes: list[tuple[str, str]], others: dict[str, Any]) -> None:
@@ -128,7 +111,7 @@ def test_after_any_edits_the_answer_is_that_of_a_run_without_a_cache(tmp_path: P
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(script=steps)
-def test_a_facility_in_brief_says_what_it_says_as_a_whole(tmp_path: Path, script: list[Any]) -> None:
+def test_an_outline_and_what_is_read_beside_it_say_what_the_whole_says(tmp_path: Path, script: list[Any]) -> None:
     shutil.rmtree(tmp_path)
     root = make.write_inventory(tmp_path / "inv", {path_of(name): make.facility(name) for name in NAMES})
     (tmp_path / "cache").mkdir()
@@ -136,12 +119,37 @@ def test_a_facility_in_brief_says_what_it_says_as_a_whole(tmp_path: Path, script
         write(root, changes, others)
         for cache in (Cache(tmp_path / "cache", "code"), None):
             loaded = load(root, today=today, cache=cache)
-            whole, brief = loaded.partial, loaded.in_brief
-            assert (whole is None) == (brief is None)
-            if whole and brief:
-                assert list(brief.facilities) == list(whole.facilities)
-                assert all(said_by(brief.facilities[name]) == said_by(one) for name, one in whole.facilities.items())
-                assert brief.allocations == whole.allocations
+            whole, outlines = loaded.partial, loaded.outlined
+            assert (whole is None) == (outlines is None)
+            if whole and outlines:
+                assert outlines == outlined(whole)
+                assert {name: loaded.facility(name) for name in outlines.facilities} == whole.facilities
+                assert all(loaded.survey(name) == one.survey for name, one in whole.facilities.items())
+                assert all(loaded.name(name) == one.name for name, one in whole.facilities.items())
+                assert all(_of_whole(outlines.facilities[name], one) for name, one in whole.facilities.items())
+
+
+def _of_whole(outline: Outline, facility: Facility) -> bool:
+    """Whether an outline says of a facility's texts, carriage and agreement what the file says."""
+    remarks, carried = outline.read_remarks, [(c.plan.relay, c.relay) for c in facility.connections]
+    plans = [(outline.plan, facility.plan), (outline.successor, facility.successor)]
+    return (
+        (remarks.blocked, remarks.claimed_connection) == (facility.blocked, facility.claimed_connection)
+        and [(plan.relay, relay) for plan, relay in relays_of(outline.carried_plans)] == carried
+        and (outline.cameras, outline.recorders) == (len(facility.cameras), len(facility.recorders))
+        and all((known is None) == (plan is None) for known, plan in plans)
+        and all(
+            (known.content, known.agreed_on, known.proofs, known.unsigned)
+            == (
+                signed_content(facility, plan),
+                agreed_on(facility, plan),
+                proofs_of(facility, plan),
+                unsigned_by(facility, plan),
+            )
+            for known, plan in plans
+            if known and plan
+        )
+    )
 
 
 SEALED = "$ANSIBLE_VAULT;1.1;AES256\n3031\n"
@@ -199,12 +207,12 @@ def test_the_lock_is_read_where_somebody_asks_for_it(tmp_path: Path, monkeypatch
     monkeypatch.setattr(loading, "validated_text", note)
     loaded = load(root, today=make.TODAY, cache=cache)
     check(loaded)
-    assert loaded.in_brief
+    assert loaded.outlined
     assert Allocations not in held
     assert loaded.frame
     assert wanted
     for _ in range(2):
-        assert loaded.frame.allocations == loaded.in_brief.allocations == wanted.allocations
+        assert loaded.frame.allocations == loaded.outlined.allocations == wanted.allocations
     assert held.count(Allocations) == 1
     apart, copied = load(root, today=make.TODAY, cache=cache).frame, load(root, today=make.TODAY, cache=cache).frame
     assert apart

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.inventory.model import Facility, Operating
+from provisioner.inventory.outline import outline_of
 from provisioner.inventory.signed import signed_content
 from provisioner.record.entries import Ending, FacilityCheck, Operation
 from provisioner.record.lifecycle.pictures import AHEAD, STALE, freshness, pictures_of
@@ -64,7 +65,7 @@ def looks_at(recorded: list[Past]) -> list[tuple[FacilityCheck, Past]]:
 @FEW
 @given(site=SITES, recorded=RECORDED, now=NOWS)
 def test_cameras_add_up_and_none_is_up_that_no_host_pulls(site: Facility, recorded: list[Past], now: datetime) -> None:
-    pictures = pictures_of(site, read(on_relay(recorded)), now)
+    pictures = pictures_of(outline_of(site), read(on_relay(recorded)), now)
     counts = (pictures.up, pictures.down, pictures.unknown)
     assert min(counts) >= 0
     assert sum(counts) == (pictures.cameras if site.rendered else 0)
@@ -78,7 +79,7 @@ def test_cameras_add_up_and_none_is_up_that_no_host_pulls(site: Facility, record
 def test_up_now_is_what_the_last_look_saw_and_not_long_ago(recorded: list[Past], now: datetime) -> None:
     recorded = on_relay(recorded)
     looks = looks_at(recorded)
-    pictures = pictures_of(AGREED, read(recorded), now)
+    pictures = pictures_of(outline_of(AGREED), read(recorded), now)
     last = looks[-1][0] if looks else None
     of_all = [p for p in recorded if p.ending and p.run.operation is Operation.VERIFY and not p.run.limit]
     latest = max(of_all, key=lambda p: (p.ending.finished if p.ending else START, recorded.index(p)), default=None)
@@ -98,16 +99,16 @@ def test_up_now_is_what_the_last_look_saw_and_not_long_ago(recorded: list[Past],
 @given(recorded=RECORDED, now=NOWS)
 def test_nothing_is_up_and_down_at_once_and_connected_says_neither(recorded: list[Past], now: datetime) -> None:
     evidence = read(on_relay(recorded))
-    pictures = pictures_of(AGREED, evidence, now)
+    pictures = pictures_of(outline_of(AGREED), evidence, now)
     if pictures.is_up:
         assert pictures.down_since is None
         assert pictures.last_proved is not None
         assert now - pictures.last_proved.at <= STALE
-        assert standing_of(AGREED, evidence).is_connected
+        assert standing_of(outline_of(AGREED), evidence).is_connected
     if pictures.down_since:
         assert pictures.is_up is not True
         assert pictures.last_proved is not None
-    if standing_of(AGREED, evidence).is_connected:
+    if standing_of(outline_of(AGREED), evidence).is_connected:
         assert pictures.last_proved is not None
 
 
@@ -117,7 +118,7 @@ def test_without_a_new_look_nothing_comes_up_with_time(recorded: list[Past], now
     evidence = read(on_relay(recorded))
     # What a clock that is ahead saw says nothing until then: from the last look on there is no other.
     now = max([now, *(check.shown.at for checks in evidence.checks.values() for check in checks)])
-    before, after = (pictures_of(AGREED, evidence, now + hours * HOUR) for hours in (0, later))
+    before, after = (pictures_of(outline_of(AGREED), evidence, now + hours * HOUR) for hours in (0, later))
     assert after.up <= before.up
     assert (after.last_proved, after.down_since) == (before.last_proved, before.down_since)
 
@@ -129,7 +130,7 @@ def test_an_outage_in_every_later_look_takes_nothing_back_and_hides_nowhere(reco
     evidence = read(recorded)
     whole = [check for check, _ in looks_at(recorded) if 0 < check.pulled == check.proved]
     dark = [check for check, _ in looks_at(recorded) if not whole or check.at > whole[-1].at]
-    pictures = pictures_of(AGREED, evidence, START + 200 * HOUR)
+    pictures = pictures_of(outline_of(AGREED), evidence, START + 200 * HOUR)
     failed = [check for check in dark if check.proved < check.checked]
     known = {shown.at for shown in evidence.declined.values()}
     if failed:
@@ -138,7 +139,7 @@ def test_an_outage_in_every_later_look_takes_nothing_back_and_hides_nowhere(reco
     if pictures.down_since:
         # An edit during an outage starts no new one: it began with the content of that day.
         assert pictures.down_since.at in {check.at for check in looks if check.proved < check.checked}
-    now = pictures_of(AGREED, evidence, max([START, *(check.at for check in looks)]))
+    now = pictures_of(outline_of(AGREED), evidence, max([START, *(check.at for check in looks)]))
     if now.is_up is False and now.last_proved:
         assert now.down_since
 
@@ -149,7 +150,7 @@ def test_the_age_of_the_proof_is_said_whatever_it_is(
     recorded: list[Past], now: datetime, sites: list[Facility]
 ) -> None:
     evidence = read(on_relay(recorded))
-    fresh = freshness(evidence, now, [pictures_of(site, evidence, now) for site in sites])
+    fresh = freshness(evidence, now, [pictures_of(outline_of(site), evidence, now) for site in sites])
     verified = [p.ending.finished for p in recorded if p.ending and p.run.operation is Operation.VERIFY]
     assert fresh.is_stale == (not verified or now - max(verified) > STALE)
     assert fresh.unseen <= fresh.carried <= len(sites)

@@ -40,18 +40,14 @@ def session_of(invocation: Invocation) -> Session:
     return Session(invocation.inventory, invocation.env, today(), invocation.progress, begun=early_start.begun())
 
 
-def overview_of(invocation: Invocation, *, in_brief: bool = False) -> Overview:
+def overview_of(invocation: Invocation) -> Overview:
     """The inventory and what runs have shown of it, with a warning where no run is recorded.
-
-    Args:
-        invocation: the command's.
-        in_brief: whether few facilities' recorders and cameras are looked at.
 
     Raises:
         InventoryError: nothing can be read of it.
         StateError: there is a history, and it cannot be read.
     """
-    whole = overview(invocation.inventory, invocation.env, now(), in_brief=in_brief)
+    whole = overview(invocation.inventory, invocation.env, now())
     if not whole.evidence.runs:
         place = whole.place.shown
         message = marked(f"no run is recorded in {place}: what hosts hold and which cameras are up is not known")

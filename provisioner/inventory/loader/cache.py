@@ -11,7 +11,7 @@ checkout. Nothing of contacts/ is ever put into it, nor of a file that does not 
 file may be anything. Of secrets/ there is no login and no key, and what is known of those files only as
 `cached_secrets` has it: encrypted and authenticated under the vault's password.
 
-Of facilities' files it keeps outlines, problems, and the content, whole and in brief. The problems of rules across
+Of facilities' files it keeps outlines, problems, and the content. The problems of rules across
 files are kept under one digest of all files. The rest is spread over many files by the facilities' paths, so that an
 edit of one facility rewrites few of them. A file with faults is not kept: it is read again until it is mended.
 """
@@ -32,7 +32,7 @@ from dataclasses import astuple, dataclass
 from datetime import date
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import pydantic
 import pydantic_core
@@ -43,10 +43,9 @@ from provisioner import __version__
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.files import is_proposed, replace_file
 from provisioner.inventory.files.layout import File
-from provisioner.inventory.loader.site import Site, brief_text, content_of
+from provisioner.inventory.loader.site import Site, content_of
 from provisioner.inventory.model import Facility
-from provisioner.inventory.model.inventory import Counted, FacilityInBrief, InFile, PlanInBrief, PlanSummary
-from provisioner.inventory.outline import Outline, PackedOutline, PlanOutline, packed, unpacked
+from provisioner.inventory.outline import PackedOutline, packed, unpacked
 
 DISABLED: Final = "PROVISIONER_NO_CACHE"
 _FORMAT: Final = 2
@@ -64,8 +63,6 @@ _PackedSite = tuple[str, str, int, int, list[_PackedProblem], PackedOutline, str
 """What JSON has of a file, where a tuple is a list: it is only ever taken apart."""
 # A country's files are judged alike until the same few days.
 _day = lru_cache(maxsize=4096)(date.fromordinal)
-_Brief = TypeVar("_Brief", FacilityInBrief, PlanInBrief)
-_NO_NAMES: Final[set[str]] = set()
 
 
 @dataclass(frozen=True)
@@ -148,7 +145,6 @@ class KnownSites:
         self._cache = cache
         self._root = root
         self._texts = {part: Texts(cache, f"texts-{part:03}") for part in range(_PARTS)} if cache else {}
-        self._briefs = {part: Texts(cache, f"briefs-{part:03}") for part in range(_PARTS)} if cache else {}
         self._others = Texts(cache, "others") if cache else None
         self._contents = Texts(cache, "contents") if cache else None
         self._across = Texts(cache, "across") if cache else None
@@ -185,10 +181,6 @@ class KnownSites:
     def text(self, relative: str, digest: str) -> str | None:
         """What a facility's file of these bytes says, as JSON, if it is known."""
         return self._texts[part_of(relative)].get(relative, digest) if self._texts else None
-
-    def brief(self, relative: str, digest: str) -> str | None:
-        """What it says in brief, likewise."""
-        return self._briefs[part_of(relative)].get(relative, digest) if self._briefs else None
 
     def other(self, relative: str, digest: str) -> str | None:
         """What another file of these bytes says, as JSON, if it is known."""
@@ -250,7 +242,6 @@ class KnownSites:
                 part,
                 {relative: site._replace(text=texts[relative] or "") for relative, site in below.items()},
             )
-            self._briefs[part] = Texts(self._cache, f"briefs-{part:03}")
 
 
 def cache_of(root: Path, env: Mapping[str, str]) -> Cache | None:
@@ -379,8 +370,6 @@ def write_part(kept_in: Cache, part: int, sites: Mapping[str, Site]) -> None:
     kept_in.write(f"outlines-{part:03}", rows.encode("ascii"))
     known = {name: (site.digest, site.text) for name, site in fit.items() if site.text}
     Texts(kept_in, f"texts-{part:03}").write(known)
-    briefs = {name: (digest, fit[name].brief or brief_text(text)) for name, (digest, text) in known.items()}
-    Texts(kept_in, f"briefs-{part:03}").write(briefs)
 
 
 def part_of(relative: str) -> int:
@@ -399,56 +388,3 @@ def _row(relative: str, site: Site) -> list[object]:
     rows = [[p.line, p.column, p.code, p.message, p.hint, p.severity.value] for p in site.problems]
     days = site.since.toordinal(), site.before.toordinal()
     return [relative, site.digest, *days, rows, packed(site.outline), site.content]
-
-
-def facility_in_brief(outline: Outline, in_file: InFile) -> FacilityInBrief:
-    """A facility in brief.
-
-    Args:
-        outline: what is at hand.
-        in_file: reads the rest.
-    """
-    known: dict[str, object] = {
-        "id": outline.id,
-        "province": outline.province,
-        "province_scheme": outline.province_scheme,
-        "managing_body": outline.managing_body,
-        "operating": outline.operating,
-        "opens_on": outline.opens_on,
-        "closed_on": outline.closed_on,
-        "contact_confirmed_on": outline.contact_confirmed_on,
-        "plan": _plan_in_brief(outline, outline.plan, in_file, is_next=False),
-        "successor": _plan_in_brief(outline, outline.successor, in_file, is_next=True),
-        "protected": outline.protected,
-        "in_file": in_file,
-        "known": Counted(outline.recorders, outline.cameras, outline.surveyed_on, outline.has_gateway),
-    }
-    if not outline.remarks:
-        known |= {"blocked": None, "claimed_connection": None}
-    return _made(FacilityInBrief, known)
-
-
-def _plan_in_brief(outline: Outline, plan: PlanOutline | None, in_file: InFile, *, is_next: bool) -> PlanInBrief | None:
-    if plan is None:
-        return None
-    known: dict[str, object] = {
-        "state": plan.state,
-        "carrier": plan.carrier,
-        "relay": plan.relay,
-        "backup_relay": plan.backup_relay or None,
-        "access": plan.access,
-        "of": (outline.id, in_file),
-        "is_next": is_next,
-        "summary": PlanSummary(plan.content, plan.proofs, plan.agreed_on),
-    }
-    return _made(PlanInBrief, known)
-
-
-def _made(model: type[_Brief], known: dict[str, object]) -> _Brief:
-    """A value with what is known of it; `model_construct` asks for each field, which takes ten times as long."""
-    made = model.__new__(model)
-    object.__setattr__(made, "__dict__", known)
-    object.__setattr__(made, "__pydantic_fields_set__", _NO_NAMES)
-    object.__setattr__(made, "__pydantic_extra__", None)
-    object.__setattr__(made, "__pydantic_private__", None)
-    return made

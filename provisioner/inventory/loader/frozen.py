@@ -61,24 +61,34 @@ def partition(problems: Iterable[Problem], held: Collection[str] = ()) -> tuple[
     return {name: tuple(sorted(listed)) for name, listed in sorted(of_one.items())}, tuple(sorted(of_all))
 
 
-def valid_part(
-    loaded: Loaded, root: Path, *, tolerate: Collection[str] = (), whole: Inventory | None = None
-) -> ValidPart:
+def valid_part(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> ValidPart:
     """What was loaded without the facilities that have errors of their own.
 
     Args:
         loaded: the files.
         root: the inventory's folder, for messages.
         tolerate: codes of problems that the calling command is there to solve.
-        whole: what could be read, where it is at hand: in brief, too.
 
     Raises:
         InventoryError: with every problem: some concern all.
     """
-    frame, partial = loaded.frame, whole or loaded.partial
-    if frame is None or partial is None or not any(errors_of(check_inventory(loaded), tolerate)):
+    held = held_facilities(loaded, root, tolerate=tolerate)
+    if not held or loaded.partial is None:
+        return ValidPart(valid_inventory(loaded, root, tolerate=tolerate))
+    facilities = {name: one for name, one in loaded.partial.facilities.items() if name not in held}
+    return ValidPart(loaded.partial.model_copy(update={"facilities": facilities}), held)
+
+
+def held_facilities(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Mapping[str, HeldFacility]:
+    """The facilities that have errors of their own, by id; as `valid_part`, and builds nothing.
+
+    Raises:
+        InventoryError: with every problem: some concern all.
+    """
+    frame = loaded.frame
+    if frame is None or not any(errors_of(check_inventory(loaded), tolerate)):
         refuse_invalid(loaded, root, tolerate=tolerate)
-        return ValidPart(whole or valid_inventory(loaded, root, tolerate=tolerate))
+        return {}
     accused, of_files = partition(errors_of((*loaded.problems, *loaded.rule_problems), tolerate))
     errors = dict[str, tuple[Problem, ...]]()
     while True:
@@ -90,9 +100,7 @@ def valid_part(
     if of_files or across:
         valid_inventory(loaded, root, tolerate=tolerate)
         raise _invalid(root, (*of_files, *across))
-    held = {name: _held(name, listed, loaded, frame) for name, listed in sorted(errors.items())}
-    facilities = {name: one for name, one in partial.facilities.items() if name not in held}
-    return ValidPart(partial.model_copy(update={"facilities": facilities}), held)
+    return {name: _held(name, listed, loaded, frame) for name, listed in sorted(errors.items())}
 
 
 def errors_of(problems: Iterable[Problem], tolerate: Collection[str]) -> Iterator[Problem]:

@@ -15,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar
 
+from pydantic_core import from_json
+
 from provisioner.base.errors import REGO_RULES, InventoryError, Problem, Severity
 from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
@@ -22,12 +24,12 @@ from provisioner.base.text import counted
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import VAULT_MARK, File, PlacesIn, layout_of, leads_out
 from provisioner.inventory.files.positions import Located, Places, SourceFile
-from provisioner.inventory.loader.cache import Cache, KnownSites, facility_in_brief, part_of
+from provisioner.inventory.loader.cache import Cache, KnownSites
 from provisioner.inventory.loader.parallel import sites_of
 from provisioner.inventory.loader.site import (
     OnDisk,
     Site,
-    brief_text,
+    as_json,
     bytes_of,
     read,
     text_of,
@@ -49,9 +51,9 @@ from provisioner.inventory.model import (
     Receivers,
     Settings,
     Signers,
+    Survey,
 )
-from provisioner.inventory.model.inventory import FacilityInBrief, InFile, Remarks
-from provisioner.inventory.outline import Outline
+from provisioner.inventory.outline import Outline, OutlinedInventory
 from provisioner.inventory.policy_rules.file import MOST_BYTES, MOST_FILES, RegoFile
 from provisioner.inventory.rules.view import without_consequences
 
@@ -76,8 +78,8 @@ class Loaded:
         places: where each object stands.
         contents: works out the digest of what each file says, by its path.
         facilities: builds the facilities by id; at ten thousand of them that takes seconds.
-        briefs: the same in brief: what of one is not in its outline is read when it is asked for.
-        facility: builds one that is in `outlines`, from its file.
+        facility: builds one that is in `outlines`.
+        survey: reads the survey of one that is in `outlines`, and nothing else of its file; `name` reads its name.
         digests: the SHA-256 of each file's bytes, by its path.
         known_across: the problems across files, found anew where they are not known: by a digest of all they rest on.
     """
@@ -91,8 +93,9 @@ class Loaded:
     places: Places
     contents: Callable[[], dict[str, str]] = field(repr=False, compare=False)
     facilities: Callable[[], dict[str, Facility]] = field(repr=False, compare=False)
-    briefs: Callable[[], dict[str, FacilityInBrief]] = field(repr=False, compare=False)
     facility: Callable[[str], Facility] = field(repr=False, compare=False)
+    survey: Callable[[str], Survey | None] = field(repr=False, compare=False)
+    name: Callable[[str], str] = field(repr=False, compare=False)
     digests: Mapping[str, str] = field(repr=False, compare=False)
     known_across: Callable[[str, Callable[[], tuple[Problem, ...]]], tuple[Problem, ...]] = field(
         repr=False, compare=False
@@ -114,12 +117,9 @@ class Loaded:
             return self.frame.with_facilities(self.facilities()).model_copy(update={"allocations": lock})
 
     @cached_property
-    def in_brief(self) -> Inventory | None:
-        """As `partial`, with facilities in brief: a country's are there in a twentieth of the time."""
-        if self.frame is None:
-            return None
-        with without_collector(), at_stage(Stage.BUILD):
-            return self.frame.with_facilities(self.briefs())
+    def outlined(self) -> OutlinedInventory | None:
+        """As `partial`, with facilities in outline: a country's are there already."""
+        return None if self.frame is None else self.frame.joined(OutlinedInventory, self.outlines)
 
     @cached_property
     def all_problems(self) -> tuple[Problem, ...]:
@@ -278,7 +278,6 @@ class _FilesPass:
     rego: list[RegoFile] = field(default_factory=list)
     lock: str | None = None
     _file_ids: frozenset[str] = frozenset()
-    _mended: set[int] = field(default_factory=set)
 
     def load(self) -> Loaded:
         layout = layout_of(self.root)
@@ -432,38 +431,26 @@ class _FilesPass:
             places=Places(self.sources),
             contents=self._contents,
             facilities=self._facilities,
-            briefs=self._briefs,
             facility=self._facility,
+            survey=self._survey,
+            name=self._name,
             digests={f.relative: site.digest for f, site in self.sites} | {n: d for n, (d, _) in self.others.items()},
             known_across=self.known_sites.across,
         )
 
-    def _briefs(self) -> dict[str, FacilityInBrief]:
-        in_file = InFile(self._brief, self._facility, self._remarks)
-        return {name: facility_in_brief(outline, in_file) for name, outline in sorted(self.outlines.items())}
-
     def _facility(self, name: str) -> Facility:
+        return validated_text(Facility, self._text(name))
+
+    def _survey(self, name: str) -> Survey | None:
+        said = from_json(self._text(name)).get("survey")
+        return None if said is None else validated_text(Survey, as_json(said))
+
+    def _name(self, name: str) -> str:
+        return str(from_json(self._text(name))["name"])
+
+    def _text(self, name: str) -> str:
         file, site = self._by_name[name]
-        return validated_text(Facility, site.text or text_of(file, site.digest))
-
-    def _brief(self, name: str) -> Facility:
-        file, site = self._by_name[name]
-        if (text := self.known_sites.brief(file.relative, site.digest)) is None:
-            whole = site._replace(text=site.text or text_of(file, site.digest))
-            text = brief_text(whole.text)
-            self._mend(file.relative, whole)
-        return validated_text(Facility, text)
-
-    def _mend(self, relative: str, whole: Site) -> None:
-        """Write the part anew in which a brief was missing, once a run."""
-        part = part_of(relative)
-        if part not in self._mended:
-            self._mended.add(part)
-            sites = {file.relative: site for file, site in self.understood if part_of(file.relative) == part}
-            self.known_sites.keep(sites | {relative: whole}, {relative})
-
-    def _remarks(self, name: str) -> Remarks:
-        return validated_text(Remarks, self.outlines[name].remarks or "{}")
+        return site.text or self.known_sites.text(file.relative, site.digest) or text_of(file, site.digest)
 
     @cached_property
     def _by_name(self) -> dict[str, tuple[File, Site]]:

@@ -1,6 +1,6 @@
 """One file of an inventory: its content and its problems.
 
-A facility's file has an outline and a brief form beside it, for what needs no cameras.
+A facility's file has an outline beside it, for what needs no cameras.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
@@ -40,8 +40,6 @@ MAX_ENCRYPTED_BYTES = 5 * MAX_SECRETS_BYTES
 
 _MOSTLY = 64 * 1024
 _BLOCK = 4 * 1024 * 1024
-_WITHOUT: Final = frozenset({"recorders", "cameras"})
-_PLANS: Final = ("plan", "successor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,6 @@ class Site(NamedTuple):
         since: the first day on which the rules find the same, and `before` the first day after those.
         text: what it says, as JSON; empty where it is not understood, or was not read anew.
         content: the SHA-256 of what it says; comments and the order of keys do not count.
-        brief: what it says in brief, as JSON, like `text`.
     """
 
     digest: str
@@ -111,7 +108,6 @@ class Site(NamedTuple):
     before: date
     text: str = ""
     content: str = ""
-    brief: str = ""
 
     def holds_on(self, today: date) -> bool:
         """Tell whether the rules find the same on a day."""
@@ -261,24 +257,7 @@ def site_of(file: File, data: bytes, today: date) -> Site:
     outline = outline_of(content.model)
     problems = rules.check_site(rules.SiteView(content.model, days, content.source, outline))
     days_and_text = (days.since, days.before, content.text, content_of_value(content.value, content.digest))
-    return Site(content.digest, outline, content.problems, problems, *days_and_text, brief_of(content.value))
-
-
-def brief_text(text: str) -> str:
-    """What a facility's file says but for its recorders, its cameras and signatures, as JSON; `text` is all of it."""
-    return brief_of(from_json(text))
-
-
-def brief_of(value: object) -> str:
-    """As `brief_text`, of plain values; empty of what is no mapping."""
-    if not isinstance(value, dict):
-        return ""
-    brief = {key: below for key, below in value.items() if key not in _WITHOUT}
-    for key in _PLANS:
-        if isinstance(below := brief.get(key), dict):
-            offs = [{k: v for k, v in one.items() if k != "signature"} for one in below.get("sign_offs", ())]
-            brief[key] = below | {"sign_offs": offs}
-    return as_json(brief)
+    return Site(content.digest, outline, content.problems, problems, *days_and_text)
 
 
 def unreadable(file: File, error: OSError) -> Problem:

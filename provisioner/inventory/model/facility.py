@@ -7,7 +7,7 @@ announced, and on what, so that its outages raise no alarm.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 
 from pydantic import Field
@@ -154,14 +154,9 @@ class Facility(Model):
     @property
     def carried_plans(self) -> tuple[ConnectionPlan, ...]:
         """The plans of its connections."""
-        if not self.operating.is_carried or not self.has_gateway:
+        if not self.operating.is_carried or self.gateway is None:
             return ()
         return tuple(plan for plan in (self.plan, self.successor) if plan and plan.agreed)
-
-    @property
-    def has_gateway(self) -> bool:
-        """Whether the file describes the site's router."""
-        return self.gateway is not None
 
     @property
     def rendered(self) -> bool:
@@ -169,19 +164,9 @@ class Facility(Model):
         return bool(self.carried_plans)
 
     @property
-    def surveyed_on(self) -> date | None:
-        """The day of its survey; None where nobody has surveyed it."""
-        return self.survey.surveyed_on if self.survey else None
-
-    @property
-    def camera_count(self) -> int:
-        """How many cameras it has."""
-        return len(self.cameras)
-
-    @property
-    def recorder_count(self) -> int:
-        """How many recorders it has."""
-        return len(self.recorders)
+    def relay_port(self) -> int:
+        """The port of its relays that its gateway dials; 0 if that is their first one."""
+        return (self.gateway.relay_port or 0) if self.gateway else 0
 
 
 class MaintenanceWindow(Model):

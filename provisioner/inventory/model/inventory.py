@@ -1,20 +1,14 @@
-"""A loaded inventory, and facilities in brief.
-
-A facility in brief has at hand what every look at all facilities asks for: how many cameras there are, what was signed
-and when, and since when each step was taken. The rest is read from the facility's file when somebody asks for it.
-"""
+"""A loaded inventory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from provisioner.base.addresses import AnyNetwork
 from provisioner.inventory.geography import Province, ProvinceError, UnknownProvinceError, by_slug, lies_in, unit_today
 from provisioner.inventory.model.base import Model, Slug
-from provisioner.inventory.model.connection import Blocked, ClaimedConnection, ConnectionPlan, SignOff
 from provisioner.inventory.model.facility import Connection, Facility, MaintenanceWindow
 from provisioner.inventory.model.hosts import Allocations, Carrier, Centre, Relay, Viewer
 from provisioner.inventory.model.orders import Designation, Instruction, ReachIntent
@@ -24,9 +18,8 @@ from provisioner.inventory.policy_rules.file import RegoFile
 
 _LOCK = "allocations"
 _READ_LOCK = "read_lock"
-_OF_CAMERAS = frozenset({"recorders", "cameras"})
-_REMARKS = frozenset({"blocked", "claimed_connection"})
-_SIGN_OFFS = "sign_offs"
+
+F = TypeVar("F", bound="Frame")
 
 
 class InProvince(Protocol):
@@ -86,11 +79,16 @@ class Frame(Model):
 
     def with_facilities(self, facilities: Mapping[str, Facility]) -> Inventory:
         """The inventory of these facilities, by id and in the order of ids."""
+        return self.joined(Inventory, facilities)
+
+    def joined(self, kind: type[F], facilities: Mapping[str, object]) -> F:
+        """Return this frame with facilities, as another kind of frame that has them."""
+        own = {"facilities": dict(facilities)}
         if _LOCK in self.__dict__:
-            return Inventory.model_construct(**dict(self), facilities=dict(facilities))
-        inventory = Inventory.model_construct(**self.__dict__, allocations=Allocations(), facilities=dict(facilities))
-        inventory.read_later(lambda: self.allocations)
-        return inventory
+            return cast("F", kind.model_construct(**dict(self) | own))
+        joined = cast("F", kind.model_construct(**self.__dict__ | {_LOCK: Allocations()} | own))
+        joined.read_later(lambda: self.allocations)
+        return joined
 
     @property
     def signers(self) -> tuple[Signer, ...]:
@@ -197,123 +195,3 @@ class Inventory(Frame):
     def connections(self) -> tuple[Connection, ...]:
         """What hosts carry, in the order of facilities' ids; a change of carrier has two of one facility."""
         return tuple(c for _, f in sorted(self.facilities.items()) for c in f.connections)
-
-
-# --- facilities in brief -----------------------------------------------------------------------------
-
-
-class Remarks(Model):
-    """What stands in a facility's way, and what is claimed of it."""
-
-    blocked: Blocked | None = None
-    claimed_connection: ClaimedConnection | None = None
-
-
-class InFile(NamedTuple):
-    """Reads what a facility's file says, by the facility's id.
-
-    Attributes:
-        brief: without recorders, cameras and signatures.
-        whole: all of it.
-        remarks: its remarks alone.
-    """
-
-    brief: Callable[[str], Facility]
-    whole: Callable[[str], Facility]
-    remarks: Callable[[str], Remarks]
-
-
-class PlanSummary(NamedTuple):
-    """What is known of a plan's sign-offs.
-
-    Attributes:
-        content: the hash of what is signed.
-        proofs: what each sign-off proves; what a proof is stands above the models.
-        agreed_on: the last day of the sign-offs, where all three parties have signed exactly what an agreed plan says.
-    """
-
-    content: str
-    proofs: Sequence[object]
-    agreed_on: date | None
-
-
-class Counted(NamedTuple):
-    """What is known of a facility without its survey, its gateway, its recorders and its cameras."""
-
-    recorders: int
-    cameras: int
-    surveyed_on: date | None
-    has_gateway: bool
-
-
-class PlanInBrief(ConnectionPlan):
-    """A plan whose sign-offs are read when somebody asks for them."""
-
-    def __getattr__(self, name: str) -> object:
-        """What was left out: read now, and kept."""
-        if name != _SIGN_OFFS:
-            return super().__getattr__(name)  # type: ignore[misc]
-        facility, in_file = self.__dict__["of"]
-        plans = in_file.brief(facility)
-        plan = plans.successor if self.__dict__["is_next"] else plans.plan
-        sign_offs: tuple[SignOff, ...] = plan.sign_offs if plan else ()
-        self.__dict__[name] = sign_offs
-        return sign_offs
-
-    def __eq__(self, other: object) -> bool:
-        """Whether both say the same, however they were read."""
-        if not isinstance(other, ConnectionPlan):
-            return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in ConnectionPlan.model_fields)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-class FacilityInBrief(Facility):
-    """A facility of which most is read when somebody asks for it."""
-
-    def __getattr__(self, name: str) -> object:
-        """What was left out: read now, and kept but for cameras and recorders."""
-        known = self.__dict__
-        if name in _OF_CAMERAS:
-            return getattr(known["in_file"].whole(self.id), name)
-        if name in _REMARKS:
-            known.update(known["in_file"].remarks(self.id).__dict__)
-        elif name in Facility.model_fields:
-            brief = known["in_file"].brief(self.id).__dict__
-            known.update({key: brief[key] for key in brief.keys() - known.keys() - _OF_CAMERAS})
-        else:
-            return super().__getattr__(name)  # type: ignore[misc]
-        return known[name]
-
-    @property
-    def counted(self) -> Counted:
-        """What is known of the rest."""
-        counted: Counted = self.__dict__["known"]
-        return counted
-
-    @property
-    def has_gateway(self) -> bool:
-        """Whether its file describes the site's router."""
-        return self.counted.has_gateway
-
-    @property
-    def surveyed_on(self) -> date | None:
-        """The day of its survey."""
-        return self.counted.surveyed_on
-
-    @property
-    def camera_count(self) -> int:
-        """How many cameras it has."""
-        return self.counted.cameras
-
-    @property
-    def recorder_count(self) -> int:
-        """How many recorders it has."""
-        return self.counted.recorders
-
-    def summary_of(self, plan: ConnectionPlan) -> PlanSummary | None:
-        """What is known of one of its plans; None of a plan that is not its own."""
-        if isinstance(plan, PlanInBrief) and (plan is self.plan or plan is self.successor):
-            return plan.__dict__["summary"]  # type: ignore[no-any-return]
-        return None

@@ -195,7 +195,7 @@ def sign_off(
         **_sign_off_changes(agreement.plan, case.plan, [_written(item) for item in sign_offs])
     }
     # What all three have signed is agreed, where there is something to connect.
-    agreed = not missing and not case.plan.agreed and case.facility.has_gateway and bool(case.facility.cameras)
+    agreed = not missing and not case.plan.agreed and case.facility.gateway is not None and bool(case.facility.cameras)
     if agreed:
         changes[agreement.plan, "state"] = PlanState.AGREED.value
     edit_file(root, path, changes, "write the sign-off by hand")

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from provisioner.base.errors import Problem
 from provisioner.desired.limit import Limit
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SignOffs, SurveyVerdict, relays_of
+from provisioner.inventory.model import Operating, Party, SignOffs, SurveyVerdict, relays_of
+from provisioner.inventory.outline import Outline, PlanOutline
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
-from provisioner.inventory.signed import signed_content, unsigned_by
 from provisioner.operations.edit.validate import SECRETS_NOT_CHECKED, problems_of
 from provisioner.operations.questions.overview import Overview, overview
 from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState
@@ -75,7 +75,7 @@ def facility_step(root: Path, facility: str, environment: Mapping[str, str], now
         UsageError: there is no such facility.
         InventoryError, SecretsError, StateError: something cannot be read.
     """
-    whole = overview(root, environment, now, in_brief=True)
+    whole = overview(root, environment, now)
     status = whole.statuses([facility], Limit())[0]
     problems = problems_of(root, whole.loaded, environment, cache_of(root, environment))
     unchecked = any(problem.code == SECRETS_NOT_CHECKED for problem in problems)
@@ -89,7 +89,7 @@ def has_accepted_successor(root: Path, facility: str, environment: Mapping[str, 
     Raises:
         UsageError, InventoryError, StateError: as `facility_step`.
     """
-    status = overview(root, environment, now, in_brief=True).statuses([facility], Limit())[0]
+    status = overview(root, environment, now).statuses([facility], Limit())[0]
     return _is_accepted(status)
 
 
@@ -119,10 +119,10 @@ def _is_waiting(status: FacilityStatus) -> bool:
     site = status.facility
     if status.is_blocked or site.plan is not None:
         return status.is_blocked
-    if site.survey is None:
+    if site.survey_verdict is None:
         # Whoever describes its cameras has seen them: a plan may be proposed, and validate says what is missing.
-        return not site.camera_count and status.standing.state in _BEFORE_A_PLAN
-    return site.survey.verdict is not SurveyVerdict.READY
+        return not site.cameras and status.standing.state in _BEFORE_A_PLAN
+    return site.survey_verdict is not SurveyVerdict.READY
 
 
 def _is_accepted(status: FacilityStatus) -> bool:
@@ -132,8 +132,8 @@ def _is_accepted(status: FacilityStatus) -> bool:
     return FacilityState.ACCEPTED in ConnectionProgress(status.facility, successor, status.evidence).steps
 
 
-def _of_plan(site: Facility, *, signed: bool) -> _Step | None:
-    if not site.camera_count:
+def _of_plan(site: Outline, *, signed: bool) -> _Step | None:
+    if not site.cameras:
         words: Command = ("camera", "add", site.id)
         seen = ("--zone", Asked("ZONE", "what it looks at"), "--sub", Asked("640x360", "the size of its sub stream"))
         device = (
@@ -147,14 +147,14 @@ def _of_plan(site: Facility, *, signed: bool) -> _Step | None:
         what = "no plan yet" if site.plan is None else "a plan, and no gateway is described"
         return f"it has {what}", ("facility", "plan", site.id), ()
     for plan in filter(None, (site.plan, site.successor)):
-        if missing := unsigned_by(site, plan):
+        if missing := plan.unsigned:
             return _signing(site, plan, missing[:1] if signed else missing, signed=signed)
         if not plan.agreed:
             return "all three have signed: it is agreed", ("facility", "plan", site.id), ()
     return None
 
 
-def _signing(site: Facility, plan: ConnectionPlan, missing: tuple[Party, ...], *, signed: bool) -> _Step:
+def _signing(site: Outline, plan: PlanOutline, missing: tuple[Party, ...], *, signed: bool) -> _Step:
     by = [word for party in missing for word in ("--by", party.value)]
     by = ["--all-parties"] if len(missing) == len(Party) else by
     extra = ["--successor"] if plan is site.successor else []
@@ -175,7 +175,7 @@ def _signing(site: Facility, plan: ConnectionPlan, missing: tuple[Party, ...], *
     return f"{names} {'have' if len(missing) > 1 else 'has'} to agree to {what}", words, ()
 
 
-def _of_lock(whole: Overview, site: Facility, own: Collection[Problem], errors: Collection[Problem]) -> _Step | None:
+def _of_lock(whole: Overview, site: Outline, own: Collection[Problem], errors: Collection[Problem]) -> _Step | None:
     relays = {relay for _, relay in relays_of([plan for plan in (site.plan, site.successor) if plan])}
     carriers = {f"carrier/{plan.carrier}" for plan in (site.plan, site.successor) if plan}
     of_hosts = [problem for problem in errors if problem.object in carriers or problem.object.startswith("centre/")]
@@ -193,7 +193,7 @@ def _without_keys(whole: Overview, relays: Collection[str]) -> Iterator[str]:
     yield from (name for name, host in lock.centres.items() if host.public_key is None)
 
 
-def _of_secrets(site: Facility, own: Collection[Problem]) -> _Step | None:
+def _of_secrets(site: Outline, own: Collection[Problem]) -> _Step | None:
     if any(problem.code == SECRETS_MISSING for problem in own):
         return "its pre-shared key is not drawn yet", ("keys", "init"), ()
     lead = f"facility {site.id}: "
@@ -206,7 +206,7 @@ def _of_secrets(site: Facility, own: Collection[Problem]) -> _Step | None:
     return None
 
 
-def _of_gateway(site: Facility, own: Collection[Problem]) -> _Step | None:
+def _of_gateway(site: Outline, own: Collection[Problem]) -> _Step | None:
     if not any(problem.code == GATEWAY_KEY_MISSING for problem in own):
         return None
     folder = Asked("DIR", "a new folder for its package")
@@ -218,7 +218,7 @@ def _of_gateway(site: Facility, own: Collection[Problem]) -> _Step | None:
     )
 
 
-def _of_people(site: Facility, state: FacilityState) -> _Step | None:
+def _of_people(site: Outline, state: FacilityState) -> _Step | None:
     """What people do before there is a plan, or before they come again."""
     if state is FacilityState.REGISTERED:
         return "the province names a representative (contacts list)", (), ("facility", "contact", site.id)
@@ -232,7 +232,7 @@ def _of_people(site: Facility, state: FacilityState) -> _Step | None:
     return None
 
 
-def _never_applied(whole: Overview, site: Facility) -> tuple[str, ...]:
+def _never_applied(whole: Overview, site: Outline) -> tuple[str, ...]:
     """The facility's relay and its centres, as far as nothing was ever seen to be held by them: a first apply is whole.
 
     A centre holds what its relays do; of one that reads from a relay which holds something it is not said.
@@ -267,11 +267,11 @@ def _of_hosts(whole: Overview, status: FacilityStatus) -> _Step:
     return status.next, (), ()
 
 
-def _signed_on(site: Facility) -> dict[str, str]:
+def _signed_on(site: Outline) -> dict[str, str]:
     """What each relay is to hold of a facility that hosts carry."""
     plans = (site.plan, site.successor) if site.operating.is_carried else ()
     agreed = [plan for plan in plans if plan and plan.agreed]
-    return {relay: signed_content(site, plan) for plan, relay in relays_of(agreed)}
+    return {relay: plan.content for plan, relay in relays_of(agreed)}
 
 
 def _known_to_hold(whole: Overview) -> dict[str, Mapping[str, str]]:
@@ -281,7 +281,7 @@ def _known_to_hold(whole: Overview) -> dict[str, Mapping[str, str]]:
     return {host: word.held for host, word in words.items() if host in relays and word.held is not None}
 
 
-def _held_by_others(whole: Overview, site: Facility) -> list[str]:
+def _held_by_others(whole: Overview, site: Outline) -> list[str]:
     """The relays that hold a facility and are to let it go; of one that is closed its state tells."""
     if site.operating is Operating.CLOSED:
         return []
@@ -289,7 +289,7 @@ def _held_by_others(whole: Overview, site: Facility) -> list[str]:
     return [host for host, held in _known_to_hold(whole).items() if site.id in held and host not in mine]
 
 
-def _without_it(whole: Overview, site: Facility) -> list[str]:
+def _without_it(whole: Overview, site: Outline) -> list[str]:
     """The relays that were last seen without a facility, or with something else of it that was signed once."""
     known = _known_to_hold(whole)
     mine = {relay: content for relay, content in _signed_on(site).items() if relay in known}

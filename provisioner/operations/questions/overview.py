@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
 from provisioner.base.frozen import HeldFacility
@@ -16,10 +16,11 @@ from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import did_you_mean, printable
 from provisioner.desired.limit import Limit
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.loader.frozen import ValidPart, valid_part
+from provisioner.inventory.loader.frozen import held_facilities
 from provisioner.inventory.loader.load import Loaded, check, load
-from provisioner.inventory.model import Facility, Inventory, relays_of
+from provisioner.inventory.model import Facility, Inventory, Model, Survey, relays_of
 from provisioner.inventory.model.free_texts import with_texts
+from provisioner.inventory.outline import Outline, OutlinedInventory
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.lock import is_sealed
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS, shown
@@ -33,6 +34,8 @@ from provisioner.record.place import StatePlace, state_place_of
 if TYPE_CHECKING:
     from provisioner.record.availability.since import PathSince
 
+M = TypeVar("M", bound=Model)
+
 # What hosts still lack is no reason to report nothing.
 _TOLERATED = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING})
 _NEWEST = 50
@@ -45,7 +48,7 @@ class Overview:
     Attributes:
         root: the inventory's folder.
         loaded: the inventory's files, and what is wrong with them.
-        inventory: what could be read of them.
+        inventory: what could be read of them, without the texts that hold passwords or people's data.
         problems: every problem, sorted by place.
         evidence: all that was shown.
         place: where the history is.
@@ -55,7 +58,7 @@ class Overview:
 
     root: Path
     loaded: Loaded
-    inventory: Inventory
+    inventory: OutlinedInventory
     problems: tuple[Problem, ...]
     evidence: Evidence
     place: StatePlace
@@ -81,13 +84,13 @@ class Overview:
         return tuple(problem for problem in self.problems if problem.stops)
 
     @cached_property
-    def part(self) -> ValidPart:
-        """The inventory without the facilities that have errors of their own; what hosts still lack is none here.
+    def in_error(self) -> Mapping[str, HeldFacility]:
+        """The facilities that have errors of their own, by id; what hosts still lack is none here.
 
         Raises:
             InventoryError: with every problem: some concern all.
         """
-        return valid_part(self.loaded, self.root, tolerate=_TOLERATED, whole=self.inventory)
+        return held_facilities(self.loaded, self.root, tolerate=_TOLERATED)
 
     @cached_property
     def held(self) -> tuple[HeldFacility, ...]:
@@ -95,9 +98,33 @@ class Overview:
         if not self.errors:
             return ()
         try:
-            return tuple(self.part.held.values())
+            return tuple(self.in_error.values())
         except InventoryError:
             return ()
+
+    @cached_property
+    def whole_inventory(self) -> Inventory:
+        """As `inventory`, with whole facilities: a country's take seconds."""
+        if self.loaded.partial is None:
+            raise TypeError("an overview is of an inventory that can be read")
+        return self._public(self.loaded.partial)
+
+    def facility(self, name: str) -> Facility:
+        """One facility of the inventory, read from its file."""
+        return self._public(self.loaded.facility(name))
+
+    def name(self, facility: str) -> str:
+        """What a facility of the inventory is called, read from its file."""
+        name = self.loaded.name(facility)
+        return shown(name) if _has_private(self.problems) else name
+
+    def survey(self, name: str) -> Survey | None:
+        """The survey of one facility of the inventory, read from its file."""
+        survey = self.loaded.survey(name)
+        return self._public(survey) if survey else None
+
+    def _public(self, model: M) -> M:
+        return with_texts(model, shown) if _has_private(self.problems) else model
 
     def _read(self, limit: Limit) -> Limit:
         """A limit, read by the inventory; what cannot be understood has its names too."""
@@ -132,7 +159,7 @@ class Overview:
         with at_stage(Stage.COUNT):
             return statuses(self.inventory, self.evidence, self.now, chosen)
 
-    def failing(self, facilities: Collection[Facility]) -> Mapping[str, Mapping[str, PathSince]]:
+    def failing(self, facilities: Collection[Outline]) -> Mapping[str, Mapping[str, PathSince]]:
         """Of some facilities, the paths that the last look which could tell did not see up, and since when.
 
         Raises:
@@ -160,7 +187,7 @@ class Overview:
             hint = did_you_mean(name, self.inventory.facilities, "name the id in its file")
             raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
 
-    def _takes(self, limit: Limit, facility: Facility) -> bool:
+    def _takes(self, limit: Limit, facility: Outline) -> bool:
         if not limit.wanted:
             return True
         plans = [plan for plan in (facility.plan, facility.successor) if plan]
@@ -174,14 +201,13 @@ class Overview:
         )
 
 
-def overview(root: Path, environment: Mapping[str, str], now: datetime, *, in_brief: bool = False) -> Overview:
+def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overview:
     """Look at the whole; an inventory with errors is looked at as far as it can be read.
 
     Args:
         root: the inventory's folder.
         environment: the caller's environment (where cache and history are).
         now: the moment.
-        in_brief: whether few facilities' recorders and cameras are looked at: then each is read when it is.
 
     Raises:
         InventoryError: nothing can be read of it.
@@ -189,8 +215,7 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime, *, in_br
     """
     loaded = load(root, today=now.date(), cache=cache_of(root, environment))
     problems = check(loaded)
-    is_whole = not in_brief or any(problem.code in PRIVATE_TEXTS for problem in problems)
-    inventory = loaded.partial if is_whole else loaded.in_brief
+    inventory = loaded.outlined
     if inventory is None:
         errors = tuple(problem for problem in problems if problem.severity is Severity.ERROR)
         raise InventoryError(
@@ -199,7 +224,8 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime, *, in_br
     place = state_place_of(environment, inventory.settings.id)
     with at_stage(Stage.RECORD):
         evidence, unended = _evidence(place)
-    return Overview(root, loaded, _public(inventory, problems), problems, evidence, place, now, unended)
+    inventory = _public(inventory) if _has_private(problems) else inventory
+    return Overview(root, loaded, inventory, problems, evidence, place, now, unended)
 
 
 def document_of(whole: Overview, run: str) -> Mapping[str, object] | None:
@@ -215,11 +241,19 @@ def document_of(whole: Overview, run: str) -> Mapping[str, object] | None:
         return history.document(run)
 
 
-def _public(inventory: Inventory, problems: Sequence[Problem]) -> Inventory:
+def _has_private(problems: Sequence[Problem]) -> bool:
+    return any(problem.code in PRIVATE_TEXTS for problem in problems)
+
+
+def _public(inventory: OutlinedInventory) -> OutlinedInventory:
     """What could be read, without the texts that hold passwords or people's data: pages are made of it."""
-    if not any(problem.code in PRIVATE_TEXTS for problem in problems):
-        return inventory
-    return with_texts(inventory, shown)
+    facilities = {name: _public_outline(one) for name, one in inventory.facilities.items()}
+    return with_texts(inventory, shown).model_copy(update={"facilities": facilities})
+
+
+def _public_outline(outline: Outline) -> Outline:
+    remarks = with_texts(outline.read_remarks, shown).model_dump_json(exclude_none=True) if outline.remarks else ""
+    return outline._replace(remarks=remarks)
 
 
 def _evidence(place: StatePlace) -> tuple[Evidence, tuple[str, ...]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import date
+from typing import TypeVar
 
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
 from provisioner.base.secret import Secret
@@ -13,7 +14,8 @@ from provisioner.desired.readers import push_places
 from provisioner.desired.sites import had_tunnel, link_ends, package_digest
 from provisioner.inventory.loader.frozen_secrets import valid_secrets
 from provisioner.inventory.loader.load import load_settings
-from provisioner.inventory.model import Facility, Inventory, Operating
+from provisioner.inventory.model import Facility, Frame, Inventory, Operating
+from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
 from provisioner.operations.hosts.decommission import record_run
@@ -34,6 +36,8 @@ from provisioner.record.lifecycle.site_packages import (
 from provisioner.record.place import StatePlace, state_place_of
 
 _SHUT = "the vault's own file stayed shut, by whose key the record is sealed"
+S = TypeVar("S", Facility, Facility | Outline)
+
 NOT_RECORDED_HINT = "status goes on to say what was recorded before; make it once more when the history can be written"
 
 
@@ -70,7 +74,7 @@ def _package(inventory: Inventory, name: str, *, takes_down: bool, until: date |
 _TAKEN_DOWN = "taken-down"
 
 
-def _named(inventory: Inventory, facility: Facility) -> tuple[NamedRelay, ...]:
+def _named(inventory: Frame, facility: Facility | Outline) -> tuple[NamedRelay, ...]:
     tunnels = [
         NamedRelay(one.relay, one.public_key, endpoint_text(*one.endpoint), str(one.relay_address), str(one.address))
         for one in link_ends(inventory, facility)
@@ -163,36 +167,60 @@ def read_packages(place: StatePlace) -> Mapping[str, PackageRecord]:
 
 
 def package_standings(
-    inventory: Inventory,
+    inventory: Frame,
     records: Mapping[str, PackageRecord],
     evidence: Evidence,
-    facilities: Iterable[Facility],
+    facilities: Iterable[Facility | Outline],
     *,
-    whole: bool = False,
     today: date | None = None,
 ) -> tuple[PackageStanding, ...]:
-    """How the packages of some facilities stand; those that need none, or cannot have one yet, are left out.
+    """How the packages of some facilities stand, by the relays that they name.
+
+    Facilities that need no package, or cannot have one yet, are left out.
 
     Args:
         inventory: what is desired.
         records: what is recorded, by facility.
         evidence: what was seen.
         facilities: which.
-        whole: whether all that packages say is held against what is desired; else only the relays that they name.
         today: the day in Vietnam; None where it does not matter whether a package expired.
     """
+    wanted = ((facility.id, _wanted(inventory, facility, lambda _: "")) for facility in facilities)
+    return _standings(wanted, records, evidence, today)
+
+
+def whole_package_standings(
+    inventory: Inventory,
+    records: Mapping[str, PackageRecord],
+    evidence: Evidence,
+    facilities: Iterable[Facility],
+) -> tuple[PackageStanding, ...]:
+    """As `package_standings`, with all that packages say held against what is desired."""
+
+    def digest_of(facility: Facility) -> str:
+        return package_digest(inventory, facility) if records.get(facility.id, NO_RECORD).handed else ""
+
+    wanted = ((facility.id, _wanted(inventory, facility, digest_of)) for facility in facilities)
+    return _standings(wanted, records, evidence, None)
+
+
+def _standings(
+    wanted_packages: Iterable[tuple[str, WantedPackage | None]],
+    records: Mapping[str, PackageRecord],
+    evidence: Evidence,
+    today: date | None,
+) -> tuple[PackageStanding, ...]:
     standings = []
-    for facility in facilities:
-        record = records.get(facility.id, NO_RECORD)
-        wanted = _wanted(inventory, facility, whole=whole and bool(record.handed))
+    for name, wanted in wanted_packages:
+        record = records.get(name, NO_RECORD)
         if wanted is None or (not wanted.relays and not record.handed):
             continue
-        checks, connected = evidence.checks.get(facility.id, ()), evidence.connected.get(facility.id)
-        standings.append(package_standing(facility.id, record, wanted, checks, connected, today=today))
+        checks, connected = evidence.checks.get(name, ()), evidence.connected.get(name)
+        standings.append(package_standing(name, record, wanted, checks, connected, today=today))
     return tuple(standings)
 
 
-def _wanted(inventory: Inventory, facility: Facility, *, whole: bool) -> WantedPackage | None:
+def _wanted(inventory: Frame, facility: S, digest_of: Callable[[S], str]) -> WantedPackage | None:
     """What a facility's package would say; None where it cannot have one yet, or nobody decided what it is to be."""
     if facility.operating is Operating.CLOSED:
         return WantedPackage(())
@@ -200,7 +228,7 @@ def _wanted(inventory: Inventory, facility: Facility, *, whole: bool) -> WantedP
         if had_tunnel(inventory, facility):
             return WantedPackage(())
         relays = _named(inventory, facility)
-        return WantedPackage(relays, package_digest(inventory, facility) if whole else "") if relays else None
+        return WantedPackage(relays, digest_of(facility)) if relays else None
     except InventoryError:
         return None
 
@@ -237,7 +265,7 @@ def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageSta
     """
     records, evidence = _known(session)
     facilities = [site for name, site in session.served.facilities.items() if name in records]
-    known = package_standings(session.served, records, evidence, facilities, whole=True)
+    known = whole_package_standings(session.served, records, evidence, facilities)
     return tuple(
         one for one in known if one.state is PackageState.OLDER and not {*one.wanted, *one.former}.isdisjoint(hosts)
     )
@@ -251,7 +279,7 @@ def carrying_what_is_desired(session: Session, inventory: Inventory, facilities:
     """
     records, evidence = _known(session)
     sites = [inventory.facilities[name] for name in sorted(facilities) if name in records]
-    standings = package_standings(inventory, records, evidence, sites, whole=True)
+    standings = whole_package_standings(inventory, records, evidence, sites)
     return frozenset(one.facility for one in standings if one.state is PackageState.CURRENT)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from provisioner.inventory.model import Facility
+from provisioner.inventory.outline import Outline
 from provisioner.record.lifecycle.evidence import Evidence, LastCheck, Shown, Verification
 from provisioner.record.lifecycle.state import ConnectionProgress
 
@@ -105,16 +105,16 @@ def freshness(evidence: Evidence, now: datetime, pictures: Iterable[Pictures]) -
     return Freshness(evidence.verified, now, len(carried), sum(one.is_up is None for one in carried))
 
 
-def pictures_of(facility: Facility, evidence: Evidence, now: datetime) -> Pictures:
+def pictures_of(facility: Outline, evidence: Evidence, now: datetime) -> Pictures:
     """A facility's pictures: over its plan's relay, or over its successor's where more come over that."""
     plans, proofs = facility.carried_plans, [proof.last for proof in evidence.proofs_of(facility.id)]
     if not proofs and facility.id not in evidence.checks:
-        return Pictures(facility.camera_count, bool(plans), None, None, None)
+        return Pictures(facility.cameras, bool(plans), None, None, None)
     progresses = [ConnectionProgress(facility, plan, evidence) for plan in plans]
     last = {one.content: one.last_check for one in progresses}
     looks = [check for check in last.values() if check and _is_of_now(check, evidence, now)]
     return Pictures(
-        cameras=facility.camera_count,
+        cameras=facility.cameras,
         carried=bool(progresses),
         look=max(looks, key=lambda check: (check.proved, check.shown), default=None),
         last_proved=max(proofs, default=None),

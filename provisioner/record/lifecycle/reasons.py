@@ -41,6 +41,7 @@ class Grounds:
     """All that the reasons are made of.
 
     Attributes:
+        facility: whose reasons, as its file has it.
         standing: where the facility stands.
         evidence: what the runs have shown.
         duties: the orders that bind it.
@@ -48,16 +49,12 @@ class Grounds:
         places: where the inventory's objects are written.
     """
 
+    facility: Facility
     standing: Standing
     evidence: Evidence
     duties: tuple[Duty, ...]
     orders: tuple[Instruction, ...]
     places: Places
-
-    @property
-    def facility(self) -> Facility:
-        """Whose reasons."""
-        return self.standing.facility
 
     def written(self, text: str, *path: str | int) -> Reason:
         """A reason with its place in the facility's file."""
@@ -158,8 +155,9 @@ def _of_evidence(grounds: Grounds) -> Iterator[Reason]:
     for (name, host), shown in sorted(evidence.without.items()):
         if name == facility.id and not facility.rendered:
             yield Reason(f"{host} is without it since {_when(shown)}")
-    if facility.plan and facility.operating is not Operating.CLOSED:
-        yield from _of_progress(ConnectionProgress(facility, facility.plan, evidence), grounds)
+    outline = grounds.standing.facility
+    if outline.plan and facility.operating is not Operating.CLOSED:
+        yield from _of_progress(ConnectionProgress(outline, outline.plan, evidence), grounds)
 
 
 def _left(facility: str, host: str, evidence: Evidence) -> str:
@@ -214,10 +212,10 @@ def _of_relay(progress: ConnectionProgress, relay: str, grounds: Grounds) -> Ite
 
 
 def _of_successor(grounds: Grounds) -> Iterator[Reason]:
-    facility = grounds.facility
-    if facility.successor and facility.operating is not Operating.CLOSED:
+    facility, outline = grounds.facility, grounds.standing.facility
+    if facility.successor and outline.successor and facility.operating is not Operating.CLOSED:
         yield from _of_plan(grounds, facility.successor, "successor")
-        steps = ConnectionProgress(facility, facility.successor, grounds.evidence).steps
+        steps = ConnectionProgress(outline, outline.successor, grounds.evidence).steps
         furthest = max(steps, key=list(FacilityState).index)
         until = "the plan" if FacilityState.ACCEPTED in steps else "accepted"
         yield Reason(f"the successor's connection is {furthest.words}; both relays serve until it is {until}")

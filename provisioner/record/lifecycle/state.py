@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from functools import cached_property
 
-from provisioner.inventory.model import ConnectionPlan, Facility, Operating, relays_of
-from provisioner.inventory.signed import agreed_on, signed_content
+from provisioner.inventory.model import Operating, relays_of
+from provisioner.inventory.outline import Outline, PlanOutline
 from provisioner.record.lifecycle.evidence import Evidence, LastCheck, Proof, Shown
 
 Since = datetime | date | None
@@ -65,19 +64,19 @@ class ConnectionProgress:
         evidence: all that was shown.
     """
 
-    facility: Facility
-    plan: ConnectionPlan
+    facility: Outline
+    plan: PlanOutline
     evidence: Evidence
 
     @property
     def agreed_on(self) -> date | None:
         """The day since which all three have signed what the plan says now; None where they have not."""
-        return agreed_on(self.facility, self.plan)
+        return self.plan.agreed_on
 
-    @cached_property
+    @property
     def content(self) -> tuple[str, str]:
         """The facility and the hash of its content by this plan."""
-        return self.facility.id, signed_content(self.facility, self.plan)
+        return self.facility.id, self.plan.content
 
     @property
     def relays(self) -> tuple[str, ...]:
@@ -138,7 +137,7 @@ class Standing:
         left_on: of a closed facility, the hosts that hold something of it, or of which nobody knows that they do not.
     """
 
-    facility: Facility
+    facility: Outline
     state: FacilityState
     since: Since
     steps: Mapping[FacilityState, Since]
@@ -156,7 +155,7 @@ class Standing:
         return self.facility.operating.is_carried and FacilityState.CONNECTED in self.steps
 
 
-def standing_of(facility: Facility, evidence: Evidence) -> Standing:
+def standing_of(facility: Outline, evidence: Evidence) -> Standing:
     """Where a facility stands."""
     steps = _steps(facility, evidence)
     connected = evidence.connected.get(facility.id)
@@ -175,7 +174,7 @@ def standing_of(facility: Facility, evidence: Evidence) -> Standing:
     return Standing(facility, state, since, steps, connected_at, left_on)
 
 
-def _steps(facility: Facility, evidence: Evidence) -> dict[FacilityState, Since]:
+def _steps(facility: Outline, evidence: Evidence) -> dict[FacilityState, Since]:
     steps: dict[FacilityState, Since] = {FacilityState.REGISTERED: None}
     if facility.contact_confirmed_on:
         steps[FacilityState.CONTACT_CONFIRMED] = facility.contact_confirmed_on
@@ -186,7 +185,7 @@ def _steps(facility: Facility, evidence: Evidence) -> dict[FacilityState, Since]
     return steps
 
 
-def _left_on(facility: Facility, evidence: Evidence) -> tuple[str, ...]:
+def _left_on(facility: Outline, evidence: Evidence) -> tuple[str, ...]:
     words = evidence.words
     hosts = _hosts_to_see(facility, evidence)
     return tuple(host for host in hosts if host not in words or words[host].may_hold(facility.id))
@@ -195,7 +194,7 @@ def _left_on(facility: Facility, evidence: Evidence) -> tuple[str, ...]:
 # --- closing --------------------------------------------------------------------------------------
 
 
-def _hosts_to_see(facility: Facility, evidence: Evidence) -> list[str]:
+def _hosts_to_see(facility: Outline, evidence: Evidence) -> list[str]:
     """The hosts that have to be seen without a closed facility: those that held it, and those that should have.
 
     A relay that the inventory has no longer counts as well: nobody saw that it was cleared.
@@ -204,6 +203,6 @@ def _hosts_to_see(facility: Facility, evidence: Evidence) -> list[str]:
     return sorted(evidence.holders.get(facility.id, frozenset()) | {relay for _, relay in relays_of(plans)})
 
 
-def _gone_since(facility: Facility, evidence: Evidence) -> Since:
+def _gone_since(facility: Outline, evidence: Evidence) -> Since:
     moments = [shown.at for (name, _), shown in evidence.without.items() if name == facility.id]
     return max(moments) if moments else facility.closed_on

@@ -14,16 +14,8 @@ from functools import cached_property
 
 from provisioner.base.text import VIETNAM, aware, counted, local_time, were
 from provisioner.inventory.deadlines import Duty, StandingOrders, Timeliness, governing_duty, timeliness
-from provisioner.inventory.model import (
-    ClaimedConnection,
-    ConnectionPlan,
-    Facility,
-    Inventory,
-    Operating,
-    Party,
-    SurveyVerdict,
-)
-from provisioner.inventory.signed import signed_content
+from provisioner.inventory.model import Blocked, ClaimedConnection, Operating, Party, SurveyVerdict
+from provisioner.inventory.outline import Outline, OutlinedInventory, PlanOutline, Remarks
 from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence, Proof
 from provisioner.record.lifecycle.pictures import Pictures, pictures_of
 from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Standing, standing_of
@@ -140,7 +132,7 @@ class FacilityStatus:
         return _next(self.standing, self.pictures, self.evidence)
 
     @property
-    def facility(self) -> Facility:
+    def facility(self) -> Outline:
         """Whose status."""
         return self.standing.facility
 
@@ -149,10 +141,19 @@ class FacilityStatus:
         """The carrier of its plan, empty where it has none."""
         return self.facility.plan.carrier if self.facility.plan else ""
 
+    @cached_property
+    def _remarks(self) -> Remarks:
+        return self.facility.read_remarks
+
+    @property
+    def blocked(self) -> Blocked | None:
+        """What its file says that stands in its way."""
+        return self._remarks.blocked
+
     @property
     def claimed(self) -> ClaimedConnection | None:
         """The connection that somebody reports and no run has proved: one that is proved is no claim any more."""
-        claimed = self.facility.claimed_connection
+        claimed = self._remarks.claimed_connection
         if claimed is None or self.facility.operating is Operating.CLOSED or self.standing.is_connected:
             return None
         return claimed
@@ -160,18 +161,18 @@ class FacilityStatus:
     @property
     def is_blocked(self) -> bool:
         """Whether something that is written down keeps it from being connected."""
-        if self.facility.blocked is None or self.facility.operating is Operating.CLOSED:
+        if self.blocked is None or self.facility.operating is Operating.CLOSED:
             return False
         return not self.standing.is_connected
 
 
-def drain_standings(inventory: Inventory, evidence: Evidence) -> tuple[DrainStanding, ...]:
+def drain_standings(inventory: OutlinedInventory, evidence: Evidence) -> tuple[DrainStanding, ...]:
     """Every relay that is being emptied, in the order of ids."""
     relays = {name: relay.drain_to for name, (_, relay) in inventory.relays.items() if relay.drain_to}
     return tuple(_standing(inventory, evidence, relay, to) for relay, to in sorted(relays.items()))
 
 
-def _standing(inventory: Inventory, evidence: Evidence, relay: str, to: str) -> DrainStanding:
+def _standing(inventory: OutlinedInventory, evidence: Evidence, relay: str, to: str) -> DrainStanding:
     plans = [(f, f.plan, f.successor) for f in inventory.facilities.values() if f.operating is not Operating.CLOSED]
     remaining = sorted(f.id for f, plan, _ in plans if plan and plan.relay == relay)
     both = sorted(f.id for f, _, later in plans if f.id in remaining and later and later.relay == to and later.agreed)
@@ -206,25 +207,25 @@ def _risk(days: int, pictures: Pictures, *, connected: bool) -> OpeningRisk | No
 def next_step(standing: Standing, evidence: Evidence) -> str:
     """What has to happen next, and who does it where that is known."""
     facility, state = standing.facility, standing.state
-    blocked = facility.blocked
+    blocked = facility.read_remarks.blocked
     if blocked and not standing.is_connected and state not in _AT_AN_END:
         return f"{blocked.next_action} ({blocked.owner.value}, until {blocked.due})"
     if state in _SIMPLE:
         return _SIMPLE[state]
     if state is FacilityState.DECOMMISSIONING:
         return f"run provisioner apply, then provisioner verify: {', '.join(standing.left_on)} has to be seen clear"
-    if state is FacilityState.SURVEYED and facility.survey:
-        return _VERDICTS[facility.survey.verdict]
+    if state is FacilityState.SURVEYED and facility.survey_verdict:
+        return _VERDICTS[facility.survey_verdict]
     if state is FacilityState.ACTIVE or _is_accepted(facility.successor, facility, evidence):
         return _of_successor(facility, evidence)
     return _of_plan(facility, evidence, state)
 
 
-def _is_accepted(plan: ConnectionPlan | None, facility: Facility, evidence: Evidence) -> bool:
+def _is_accepted(plan: PlanOutline | None, facility: Outline, evidence: Evidence) -> bool:
     return plan is not None and FacilityState.ACCEPTED in ConnectionProgress(facility, plan, evidence).steps
 
 
-def _of_plan(facility: Facility, evidence: Evidence, state: FacilityState) -> str:
+def _of_plan(facility: Outline, evidence: Evidence, state: FacilityState) -> str:
     if facility.plan is None:
         return ""
     progress = ConnectionProgress(facility, facility.plan, evidence)
@@ -237,7 +238,7 @@ def _of_plan(facility: Facility, evidence: Evidence, state: FacilityState) -> st
     return _to_accept(facility, progress.proof) if progress.proof else ""
 
 
-def _to_accept(facility: Facility, proof: Proof) -> str:
+def _to_accept(facility: Outline, proof: Proof) -> str:
     if proof.again and facility.operating is Operating.PREPARING:
         return f"when people come ({facility.opens_on}): provisioner facility reopen {facility.id}"
     due = proof.first.at + ACCEPTANCE
@@ -245,9 +246,7 @@ def _to_accept(facility: Facility, proof: Proof) -> str:
 
 
 def _to_agree(progress: ConnectionProgress) -> str:
-    content = signed_content(progress.facility, progress.plan)
-    signed = {sign_off.by for sign_off in progress.plan.sign_offs if sign_off.content == content}
-    missing = [party for party in Party if party not in signed]
+    missing = progress.plan.unsigned
     if not missing:
         return f"all three have signed: provisioner facility plan {progress.facility.id}"
     words = " ".join(f"--by {party.value}" for party in missing)
@@ -256,10 +255,10 @@ def _to_agree(progress: ConnectionProgress) -> str:
 
 
 def _to_provision(progress: ConnectionProgress) -> str:
-    gateway = progress.facility.gateway
+    facility = progress.facility
     if progress.plan.access.is_pushed:
         return f"install provisioner site-package {progress.facility.id} on the gateway, then run provisioner apply"
-    if gateway is None or (gateway.public_key is None and progress.plan.access.has_tunnel):
+    if not facility.has_gateway or (facility.public_key is None and progress.plan.access.has_tunnel):
         return (
             f"install provisioner site-package {progress.facility.id} on the gateway, then provisioner gateway set-key"
         )
@@ -277,7 +276,7 @@ def _to_connect(progress: ConnectionProgress) -> str:
     return f"{check.pulled - check.proved} of {of} not up: see provisioner verify --detail"
 
 
-def _of_successor(facility: Facility, evidence: Evidence) -> str:
+def _of_successor(facility: Outline, evidence: Evidence) -> str:
     if facility.successor is None:
         return "nothing: it is verified every night"
     if _is_accepted(facility.successor, facility, evidence):
@@ -288,7 +287,7 @@ def _of_successor(facility: Facility, evidence: Evidence) -> str:
 
 
 def statuses(
-    inventory: Inventory, evidence: Evidence, now: datetime, facilities: Iterable[Facility] | None = None
+    inventory: OutlinedInventory, evidence: Evidence, now: datetime, facilities: Iterable[Outline] | None = None
 ) -> tuple[FacilityStatus, ...]:
     """The status of facilities, in the order of ids.
 
@@ -303,7 +302,7 @@ def statuses(
     return tuple(_status(orders, evidence, now, f) for f in sorted(chosen, key=lambda f: f.id))
 
 
-def _status(orders: StandingOrders, evidence: Evidence, now: datetime, facility: Facility) -> FacilityStatus:
+def _status(orders: StandingOrders, evidence: Evidence, now: datetime, facility: Outline) -> FacilityStatus:
     standing = standing_of(facility, evidence)
     pictures = pictures_of(facility, evidence, now)
     held = facility.operating.is_carried or standing.connected_at is not None

@@ -146,7 +146,7 @@ def acceptance_record(status: FacilityStatus, listing: FacilityList, basis: Docu
     Raises:
         ValueError: it is not accepted.
     """
-    facility, proved = status.facility, proof_of_facility(status, listing.evidence)
+    facility, proved = listing.files.facility(status.facility.id), proof_of_facility(status, listing.evidence)
     if not proved.is_accepted or proved.proof is None or facility.plan is None:
         raise ValueError(f"{facility.id}: {proved.refusal}")
     carrier = listing.carriers.get(facility.plan.carrier, facility.plan.carrier)
@@ -154,24 +154,23 @@ def acceptance_record(status: FacilityStatus, listing: FacilityList, basis: Docu
         kind=DocumentKind.MINUTES,
         subject=f"Nghiệm thu kết nối camera giám sát tại {facility.name}",
         letterhead=basis.letterhead,
-        blocks=tuple(_acceptance_content(proved, facility.plan, listing, basis)),
+        blocks=tuple(_acceptance_content(proved, facility, facility.plan, listing, basis)),
         signers=signers_of(tuple(Party), basis.letterhead, carrier),
     )
 
 
 def _acceptance_content(
-    proved: FacilityProof, plan: ConnectionPlan, listing: FacilityList, basis: DocumentBasis
+    proved: FacilityProof, facility: Facility, plan: ConnectionPlan, listing: FacilityList, basis: DocumentBasis
 ) -> Iterator[Block]:
     status, letterhead = proved.status, basis.letterhead
     carrier = listing.carriers.get(plan.carrier, plan.carrier)
-    facility = status.facility
     place = place_in_words(facility, listing.province_of(facility).name)
     yield Passage(f"Thời gian: …… giờ …… phút, {day_in_words(letterhead.dated)}.", PassageRole.FORM)
     yield Passage(f"Địa điểm: {letterhead.place or DOTS}.")
     yield from meeting(tuple(Party), letterhead, carrier)
     yield Passage("1. Thông tin cơ sở", PassageRole.TITLE)
     yield from facility_lines(facility, place)
-    yield Passage(f"- Đã đăng ký: {facility.camera_count} camera, {facility.recorder_count} đầu ghi.")
+    yield Passage(f"- Đã đăng ký: {len(facility.cameras)} camera, {len(facility.recorders)} đầu ghi.")
     yield Passage("2. Căn cứ", PassageRole.TITLE)
     for duty in status.duties:
         order = duty.order
@@ -183,7 +182,7 @@ def _acceptance_content(
     yield _sign_off_table(plan, letterhead, carrier)
     yield Passage("3. Kết quả kiểm chứng", PassageRole.TITLE)
     yield Passage(
-        f"Toàn bộ {facility.camera_count} camera có hình tại trung tâm giám sát (khung hình giải mã được) trong từng"
+        f"Toàn bộ {len(facility.cameras)} camera có hình tại trung tâm giám sát (khung hình giải mã được) trong từng"
         f" lần kiểm chứng dưới đây; hai lần đầu cách nhau ít nhất {ACCEPTANCE_HOURS} giờ:"
     )
     if proved.proof:
@@ -234,7 +233,7 @@ def _now(status: FacilityStatus) -> str:
 
 def refuse_survey(status: FacilityStatus) -> str:
     """Why there are no minutes; empty where there are."""
-    return "" if status.facility.survey else "no survey of it is written down"
+    return "" if status.facility.survey_verdict else "no survey of it is written down"
 
 
 def survey_minutes(status: FacilityStatus, listing: FacilityList, basis: DocumentBasis) -> OfficialDocument:
@@ -243,7 +242,7 @@ def survey_minutes(status: FacilityStatus, listing: FacilityList, basis: Documen
     Raises:
         ValueError: it was not surveyed.
     """
-    facility = status.facility
+    facility = listing.files.facility(status.facility.id)
     if facility.survey is None:
         raise ValueError(f"{facility.id}: {refuse_survey(status)}")
     return OfficialDocument(

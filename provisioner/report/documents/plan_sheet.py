@@ -74,7 +74,7 @@ def plan_sheet(facility: Facility, plan: ConnectionPlan, names: PlanNames, say: 
             (say("Relay"), plan.relay),
             *([(say("Backup relay"), plan.backup_relay)] if plan.backup_relay else []),
             (say("Access"), _access(plan.access, say)),
-            (say("Cameras"), str(facility.camera_count)),
+            (say("Cameras"), str(len(facility.cameras))),
             (say("Content"), content),
         ],
         [table for table in (_recorders(facility, say), _cameras(facility, say)) if table.rows],

@@ -191,21 +191,21 @@ def _row(number: int, status: FacilityStatus, listing: FacilityList, *, alone: b
     facility, duty = status.facility, status.duty
     return (
         number,
-        f"{facility.name} ({facility.id})",
+        f"{listing.files.name(facility.id)} ({facility.id})",
         *(() if alone else (listing.province_of(facility).name,)),
         _carrier(listing, status.carrier),
         label(status.standing.state),
         day_label(status.standing.connected_at),
         day_label(duty.before) if duty else "",
         label(status.timeliness) if status.timeliness is not Timeliness.NOT_BOUND else "",
-        facility.camera_count,
+        facility.cameras,
         up_label(status.pictures),
         _obstacle(status),
     )
 
 
 def _obstacle(status: FacilityStatus) -> str:
-    blocked = status.facility.blocked
+    blocked = status.blocked
     if blocked is None or not status.is_blocked:
         return ""
     return (

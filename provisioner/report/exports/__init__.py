@@ -28,13 +28,14 @@ REPORTS: Mapping[str, Report[Any]] = {
 
 
 def export_document(
-    name: str, counted: object, as_of: datetime, runs: int, *, proof: Freshness | None = None
+    name: str, counted: object, listing: FacilityList, as_of: datetime, runs: int, *, proof: Freshness | None = None
 ) -> Document:
     """The `export` document.
 
     Args:
         name: which report.
         counted: what it counted.
+        listing: what it counted that of.
         as_of: its moment, with its zone.
         runs: how many runs the evidence is of.
         proof: how old the proof is, of a report that rests on it.
@@ -48,4 +49,4 @@ def export_document(
     }
     if proof is not None:
         head |= {"proof": freshness_document(proof)}
-    return head | REPORTS[name].document(counted)
+    return head | REPORTS[name].document(counted, listing)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from provisioner.base.text import Document
-from provisioner.inventory.model import BlockReason, Facility, ManagingBody
+from provisioner.inventory.model import BlockReason, ManagingBody
+from provisioner.inventory.outline import Outline
 from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, opening_label, up_label
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.exports.report import FacilityList, Report
@@ -25,7 +26,8 @@ def _count(listing: FacilityList) -> ProgressReport:
 # --- document --------------------------------------------------------------------------------------
 
 
-def _document(report: ProgressReport) -> Document:
+def _document(report: ProgressReport, listing: FacilityList) -> Document:
+    name_of = listing.files.name
     return {
         "total": _group_document(report.total, ""),
         "by_province": [_group_document(group, "province") for group in report.by_province],
@@ -33,7 +35,8 @@ def _document(report: ProgressReport) -> Document:
         "by_managing_body": [_group_document(group, "managing_body") for group in report.by_managing_body],
         "closed": report.closed,
         "facilities": [
-            facility_document(status) | {"counted_as": counted_as(status).value} for status in report.listed
+            facility_document(status, name_of(status.facility.id)) | {"counted_as": counted_as(status).value}
+            for status in report.listed
         ],
     }
 
@@ -162,7 +165,7 @@ def _pages(report: ProgressReport, listing: FacilityList) -> tuple[Page, ...]:
         Page(
             "Danh sách cơ sở",
             _LISTED,
-            [_listed(n, s, listing.province_of(s.facility).name) for n, s in enumerate(report.listed, start=1)],
+            [_listed(number, one, listing) for number, one in enumerate(report.listed, start=1)],
         ),
     )
 
@@ -245,14 +248,14 @@ _LISTED = (
 )
 
 
-def _listed(number: int, status: FacilityStatus, province: str) -> SheetRow:
+def _listed(number: int, status: FacilityStatus, listing: FacilityList) -> SheetRow:
     facility, standing, duty = status.facility, status.standing, status.duty
-    blocked = facility.blocked if status.is_blocked else None
+    blocked = status.blocked if status.is_blocked else None
     return (
         number,
         facility.id,
-        facility.name,
-        province,
+        listing.files.name(facility.id),
+        listing.province_of(facility).name,
         label(facility.managing_body),
         status.carrier or NO_PLAN_LABEL,
         label(standing.state),
@@ -284,11 +287,10 @@ def _now(status: FacilityStatus) -> SheetRow:
     )
 
 
-def _registered(facility: Facility) -> SheetRow:
+def _registered(facility: Outline) -> SheetRow:
     """The cameras and recorders that are registered, and what the survey found."""
-    counts = facility.survey.cameras if facility.survey else None
-    surveyed = (counts.present, counts.fit, counts.missing) if counts else ("", "", "")
-    return (facility.camera_count, facility.recorder_count, *surveyed)
+    surveyed = (facility.present, facility.fit, facility.missing) if facility.survey_verdict else ("", "", "")
+    return (facility.cameras, facility.recorders, *surveyed)
 
 
 PROGRESS = Report(

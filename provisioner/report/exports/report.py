@@ -10,12 +10,14 @@ from typing import Generic, TypeVar
 from provisioner.base.text import Document, counted, local_iso, local_time, percent, printable
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.geography import Province
-from provisioner.inventory.model import Facility
+from provisioner.inventory.model.inventory import InProvince
+from provisioner.inventory.outline import Outline
 from provisioner.record.availability.measured import ShareRow
 from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, Shown
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.availability import agreed_percent, availability_ending, share_document, span_line
+from provisioner.report.facilities import FacilityFiles
 from provisioner.report.progress import CarrierIncidents, CarrierScore, CarrierShares, Scorecard, scorecard
 from provisioner.report.status import FacilityProof, ProvedFacilities, proved_facilities, short
 from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
@@ -71,6 +73,7 @@ class FacilityList:
     Attributes:
         statuses: each facility's status, in the order of ids.
         province_of: the province under which a facility is counted.
+        files: reads of their files what outlines do not have.
         evidence: what was shown of them.
         carriers: by its id, a carrier's name.
         incidents: what the last verification found broken; None where it is not known.
@@ -78,15 +81,16 @@ class FacilityList:
     """
 
     statuses: tuple[FacilityStatus, ...]
-    province_of: Callable[[Facility], Province]
+    province_of: Callable[[InProvince], Province]
+    files: FacilityFiles
     evidence: Evidence = NO_EVIDENCE
     carriers: Mapping[str, str] = field(default_factory=dict)
     incidents: CarrierIncidents | None = None
     shares: CarrierShares | None = None
 
     @property
-    def facilities(self) -> tuple[Facility, ...]:
-        """The facilities themselves."""
+    def facilities(self) -> tuple[Outline, ...]:
+        """The facilities themselves, in outline."""
         return tuple(status.facility for status in self.statuses)
 
     @cached_property
@@ -94,7 +98,7 @@ class FacilityList:
         """The provinces' names as people read them, by slug."""
         return {province.slug: province.name for province in map(self.province_of, self.facilities)}
 
-    def slug(self, facility: Facility) -> str:
+    def slug(self, facility: InProvince) -> str:
         """The slug of a facility's province."""
         return self.province_of(facility).slug
 
@@ -117,7 +121,7 @@ class Report(Generic[C]):
 
     heading: str
     count: Callable[[FacilityList], C]
-    document: Callable[[C], Document]
+    document: Callable[[C, FacilityList], Document]
     lines: Callable[[C], Iterator[str]]
     pages: Callable[[C, FacilityList], tuple[Page, ...]]
     rests_on_proof: bool = False
@@ -130,22 +134,23 @@ def _count_proved(listing: FacilityList) -> ProvedFacilities:
     return proved_facilities(listing.statuses, listing.evidence)
 
 
-def _acceptance_document(report: ProvedFacilities) -> Document:
+def _acceptance_document(report: ProvedFacilities, listing: FacilityList) -> Document:
+    name_of = listing.files.name
     return {
         "accepted": report.accepted,
         "proved_once": report.proved_once,
-        "facilities": [_proof_document(one) for one in report.listed],
+        "facilities": [_proof_document(one, name_of(one.status.facility.id)) for one in report.listed],
     }
 
 
-def _proof_document(one: FacilityProof) -> Document:
+def _proof_document(one: FacilityProof, name: str) -> Document:
     facility, proof = one.status.facility, one.proof
     return {
         "facility": facility.id,
-        "name": facility.name,
+        "name": name,
         "province": facility.province,
         "carrier": one.status.carrier,
-        "cameras": facility.camera_count,
+        "cameras": facility.cameras,
         "accepted": one.is_accepted,
         "refusal": one.refusal or None,
         "proofs": {
@@ -175,7 +180,7 @@ def _acceptance_lines(report: ProvedFacilities) -> Iterator[str]:
 
 def _acceptance_cells(one: FacilityProof) -> list[str]:
     moments = [_short(one.proof.first), _short(one.proof.again), _short(one.proof.last)] if one.proof else ["-"] * 3
-    return [one.status.facility.id, one.status.carrier or "-", str(one.status.facility.camera_count), *moments]
+    return [one.status.facility.id, one.status.carrier or "-", str(one.status.facility.cameras), *moments]
 
 
 def _short(shown: Shown | None) -> str:
@@ -204,11 +209,11 @@ def _acceptance_row(number: int, one: FacilityProof, listing: FacilityList) -> S
     return (
         number,
         facility.id,
-        facility.name,
+        listing.files.name(facility.id),
         listing.province_of(facility).name,
         one.status.carrier or NO_PLAN_LABEL,
         label(one.status.standing.state),
-        facility.camera_count,
+        facility.cameras,
         *(day_label(shown.at) if shown else "" for shown in proofs),
         up_label(one.status.pictures),
         "Có" if one.is_accepted else "Chưa",
@@ -219,7 +224,7 @@ def _count_carriers(listing: FacilityList) -> Scorecard:
     return scorecard(listing.statuses, listing.carriers, listing.incidents, listing.shares)
 
 
-def _scorecard_document(card: Scorecard) -> Document:
+def _scorecard_document(card: Scorecard, _listing: FacilityList) -> Document:
     of = card.incidents
     run = {"run": of.run, "at": local_iso(of.at), "limit": list(of.limit)} if of else None
     return {

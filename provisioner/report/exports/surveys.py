@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 
 from provisioner.base.text import Document, counted
 from provisioner.inventory.model import Camera, Facility, Operating, Survey, SurveyVerdict
+from provisioner.inventory.outline import Outline
 from provisioner.record.labels import TOTAL_LABEL, day_label, label
 from provisioner.report.exports.report import FacilityList, Report
-from provisioner.report.facilities import device_words
+from provisioner.report.facilities import FacilityFiles, WholeFacilities, device_words
 from provisioner.report.progress import Cover, SurveyGroup, Surveys, ZoneCover, ZoneGroup, Zones, surveys, zones
 from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
 
@@ -101,11 +102,11 @@ def _count_surveys(listing: FacilityList) -> Surveys:
     return surveys(listing.facilities, listing.slug)
 
 
-def _surveys_document(report: Surveys) -> Document:
+def _surveys_document(report: Surveys, listing: FacilityList) -> Document:
     return {
         "total": _survey_group_document(report.total),
         "by_province": [_survey_group_document(group) for group in report.by_province],
-        "facilities": [_facility_document(facility) for facility in report.listed],
+        "facilities": [_facility_document(one, listing.files) for one in report.listed],
     }
 
 
@@ -147,10 +148,7 @@ def _surveys_pages(report: Surveys, listing: FacilityList) -> tuple[Page, ...]:
         ("Camera cần bổ sung", 10),
     )
     rows = [_survey_group_row(group, listing.province_names[group.key]) for group in report.by_province]
-    listed = [
-        _survey_row(number, facility, listing.province_of(facility).name)
-        for number, facility in enumerate(report.listed, start=1)
-    ]
+    listed = [_survey_row(number, facility, listing) for number, facility in enumerate(report.listed, start=1)]
     return (
         Page("Theo tỉnh", columns, rows, _survey_group_row(report.total, TOTAL_LABEL)),
         Page("Danh sách cơ sở", _SURVEY_COLUMNS, listed),
@@ -173,9 +171,9 @@ def _survey_group_row(group: SurveyGroup, name: str) -> SheetRow:
     return (name, group.facilities, group.surveyed, group.missing, *verdicts, *cameras)
 
 
-def _survey_row(number: int, facility: Facility, province: str) -> SheetRow:
-    head = (number, facility.id, facility.name, province)
-    survey = facility.survey
+def _survey_row(number: int, facility: Outline, listing: FacilityList) -> SheetRow:
+    head = (number, facility.id, listing.files.name(facility.id), listing.province_of(facility).name)
+    survey = listing.files.survey(facility.id)
     if survey is None:
         return (*head, "", "", "Chưa khảo sát", *("" for _ in _SURVEY_COLUMNS[7:]))
     cameras, uplink = survey.cameras, survey.uplink
@@ -198,17 +196,18 @@ def _survey_row(number: int, facility: Facility, province: str) -> SheetRow:
     )
 
 
-def _count_minutes(listing: FacilityList) -> tuple[Facility, ...]:
+def _count_minutes(listing: FacilityList) -> tuple[Outline, ...]:
     return tuple(one for one in listing.facilities if one.operating is not Operating.CLOSED)
 
 
-def _minutes_document(facilities: tuple[Facility, ...]) -> Document:
-    return {"facilities": [_facility_with_devices(one) for one in facilities]}
+def _minutes_document(facilities: tuple[Outline, ...], listing: FacilityList) -> Document:
+    return {"facilities": [_facility_with_devices(one, listing.files) for one in facilities]}
 
 
-def _facility_with_devices(facility: Facility) -> Document:
+def _facility_with_devices(outline: Outline, files: FacilityFiles) -> Document:
+    facility = files.facility(outline.id)
     devices = [_device_document(facility, camera) for camera in facility.cameras]
-    return _facility_document(facility) | {"devices": devices}
+    return _facility_document(outline, WholeFacilities({outline.id: facility})) | {"devices": devices}
 
 
 def _device_document(facility: Facility, camera: Camera) -> Document:
@@ -221,36 +220,35 @@ def _device_document(facility: Facility, camera: Camera) -> Document:
     }
 
 
-def _facility_document(facility: Facility) -> Document:
+def _facility_document(facility: Outline, files: FacilityFiles) -> Document:
+    survey = files.survey(facility.id)
     return {
         "facility": facility.id,
-        "name": facility.name,
+        "name": files.name(facility.id),
         "province": facility.province,
-        "survey": survey_document(facility.survey) if facility.survey else None,
+        "survey": survey_document(survey) if survey else None,
     }
 
 
-def _minutes_lines(facilities: tuple[Facility, ...]) -> Iterator[str]:
+def _minutes_lines(facilities: tuple[Outline, ...]) -> Iterator[str]:
     names = ("facility", "surveyed", "present", "fit", "missing", "verdict", "registered")
     yield from text_table(names, [_minutes_cells(one) for one in facilities], numbers=False)
-    missing = [one.id for one in facilities if one.survey is None]
+    missing = [one.id for one in facilities if one.survey_verdict is None]
     yield ""
     yield f"{len(facilities) - len(missing)} of {counted(len(facilities), 'facility')} surveyed"
     for name in missing:
         yield f"no minutes: {name}: no survey of it is written down"
 
 
-def _minutes_cells(facility: Facility) -> list[str]:
-    survey = facility.survey
-    if survey is None:
-        return [facility.id, "-", "-", "-", "-", "-", str(facility.camera_count)]
-    cameras = survey.cameras
-    counts = [str(cameras.present), str(cameras.fit), str(cameras.missing)]
-    return [facility.id, str(survey.surveyed_on), *counts, survey.verdict.value, str(facility.camera_count)]
+def _minutes_cells(facility: Outline) -> list[str]:
+    if facility.survey_verdict is None:
+        return [facility.id, "-", "-", "-", "-", "-", str(facility.cameras)]
+    counts = [str(facility.present), str(facility.fit), str(facility.missing)]
+    return [facility.id, str(facility.surveyed_on), *counts, facility.survey_verdict.value, str(facility.cameras)]
 
 
-def _minutes_pages(facilities: tuple[Facility, ...], listing: FacilityList) -> tuple[Page, ...]:
-    surveyed = [one for one in facilities if one.survey]
+def _minutes_pages(facilities: tuple[Outline, ...], listing: FacilityList) -> tuple[Page, ...]:
+    surveyed = [listing.files.facility(one.id) for one in facilities if one.survey_verdict]
     minutes = [_minutes_row(n, one, listing.province_of(one).name) for n, one in enumerate(surveyed, start=1)]
     devices = [_device_row(one, camera) for one in surveyed for camera in one.cameras]
     return Page("Biên bản khảo sát", _MINUTES_COLUMNS, minutes), Page("Thiết bị đã đăng ký", _DEVICE_COLUMNS, devices)
@@ -274,7 +272,7 @@ def _minutes_row(number: int, facility: Facility, province: str) -> SheetRow:
     return (
         *(number, facility.id, facility.name, province, day_label(survey.surveyed_on)),
         ", ".join(label(party) for party in survey.by),
-        *(cameras.present, cameras.fit, cameras.missing, facility.camera_count),
+        *(cameras.present, cameras.fit, cameras.missing, len(facility.cameras)),
         *(label(survey.verdict), survey.advice or ""),
     )
 
@@ -285,10 +283,10 @@ def _device_row(facility: Facility, camera: Camera) -> SheetRow:
 
 
 def _counted_zones(listing: FacilityList) -> Zones:
-    return zones(listing.facilities)
+    return zones(listing.files.facility(one.id) for one in listing.facilities)
 
 
-def _zones_document(report: Zones) -> Document:
+def _zones_document(report: Zones, _listing: FacilityList) -> Document:
     return {
         "by_zone": [_zone_group_document(group) for group in report.by_zone],
         "lacking": [_cover_document(one) for one in report.lacking],

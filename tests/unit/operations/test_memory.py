@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from provisioner.inventory.loader.load import load_inventory
+from provisioner.inventory.outline import outline_of
 from provisioner.operations.apply import execution
 from provisioner.operations.pipeline import stages
 from provisioner.record.entries import Operation
@@ -149,7 +150,7 @@ def test_a_sample_or_a_level_takes_nothing_back(controller: Controller, capsys: 
         limits = {recorded.run.limit for recorded in history.runs() if recorded.run.operation is Operation.VERIFY}
     assert limits == {(), ("sample=1",), ("level=4",)}
     facility = load_inventory(controller.root, today=date(2021, 6, 13)).facilities["kcl-bg-001"]
-    now = pictures_of(facility, controller.evidence, datetime.now(UTC))
+    now = pictures_of(outline_of(facility), controller.evidence, datetime.now(UTC))
     assert (now.up, now.down, now.unknown) == (4, 0, 0)
     assert controller.evidence.declined == before.declined == {}
     controller.hosts.silent = {path["path"] for path in document["paths"]}

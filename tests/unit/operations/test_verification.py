@@ -13,6 +13,7 @@ import pytest
 
 from provisioner.cli.main import run
 from provisioner.inventory.loader.load import load_inventory
+from provisioner.inventory.outline import outline_of
 from provisioner.operations.apply import execution
 from provisioner.operations.pipeline.session import Session
 from provisioner.record.entries import Operation
@@ -203,7 +204,7 @@ def test_a_centre_that_does_not_answer_makes_no_outage_of_pictures_that_relays_h
     evidence = controller.evidence
     assert evidence.declined == {}
     facility = load_inventory(controller.root, today=date(2021, 6, 13)).facilities["kcl-bg-001"]
-    pictures = pictures_of(facility, evidence, datetime.now(UTC))
+    pictures = pictures_of(outline_of(facility), evidence, datetime.now(UTC))
     assert (pictures.up, pictures.down, pictures.unknown, pictures.is_up) == (0, 0, 4, None)
     assert pictures.last_proved
     assert pictures.down_since is None
@@ -216,7 +217,7 @@ def test_a_relay_that_does_not_answer_leaves_its_pictures_unknown(controller: Co
     assert controller.run("verify") == 1
     inventory = load_inventory(controller.root, today=date(2021, 6, 13))
     now = {
-        name: pictures_of(inventory.facilities[name], controller.evidence, datetime.now(UTC)).is_up
+        name: pictures_of(outline_of(inventory.facilities[name]), controller.evidence, datetime.now(UTC)).is_up
         for name in ("kcl-bg-001", "kcl-qn-001")
     }
     assert now == {"kcl-bg-001": True, "kcl-qn-001": None}

@@ -23,6 +23,7 @@ from docx.text.run import Run
 from provisioner.base.errors import UsageError
 from provisioner.inventory.geography import by_slug
 from provisioner.inventory.model import Inventory
+from provisioner.inventory.outline import outlined
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
 from provisioner.record.lifecycle.pictures import freshness
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
@@ -31,6 +32,7 @@ from provisioner.report.documents import progress as progress_document
 from provisioner.report.documents.docx import official_docx
 from provisioner.report.documents.official import OfficialDocument, Passage
 from provisioner.report.exports import FacilityList
+from provisioner.report.facilities import WholeFacilities
 from tests import inventories as make
 from tests.hostile import MERGE_REQUEST
 from tests.unit.report import test_outage as may
@@ -56,6 +58,7 @@ HEAD = letterhead_of(
 class Judged:
     """An inventory at a moment."""
 
+    inventory: Inventory
     statuses: tuple[FacilityStatus, ...]
     evidence: Evidence
 
@@ -65,6 +68,7 @@ class Judged:
         return FacilityList(
             self.statuses,
             lambda facility: by_slug(facility.province, "gso-2021"),
+            WholeFacilities(self.inventory.facilities),
             evidence=self.evidence,
             carriers={"viettel": "Viettel", "vnpt": "VNPT"},
         )
@@ -85,7 +89,7 @@ class Judged:
 
 
 def judged(inventory: Inventory, shown: Evidence = NO_EVIDENCE) -> Judged:
-    return Judged(statuses(inventory, shown, may.MORNING), shown)
+    return Judged(inventory, statuses(outlined(inventory), shown, may.MORNING), shown)
 
 
 def opened(document: OfficialDocument) -> DocxFile:

@@ -17,6 +17,7 @@ from provisioner.base.text import VIETNAM
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.geography import by_slug
 from provisioner.inventory.model import Facility, Inventory
+from provisioner.inventory.outline import outlined
 from provisioner.inventory.signed import signed_content
 from provisioner.record.entries import FacilityCheck
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, Shown
@@ -26,6 +27,7 @@ from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.record.place import StatePlace
 from provisioner.record.store import open_history
 from provisioner.report.exports import REPORTS, FacilityList, export_document
+from provisioner.report.facilities import WholeFacilities
 from provisioner.report.progress import progress
 from provisioner.report.status import freshness_label, freshness_line, status_document, status_lines
 from tests import histories
@@ -88,7 +90,11 @@ def whole(inventory: Inventory, up: bool) -> dict[str, int]:  # noqa: FBT001 (al
 
 
 def listing(judged: tuple[FacilityStatus, ...]) -> FacilityList:
-    return FacilityList(judged, lambda facility: by_slug(facility.province, "gso-2021"))
+    return FacilityList(
+        judged,
+        lambda facility: by_slug(facility.province, "gso-2021"),
+        WholeFacilities(province().facilities),
+    )
 
 
 def progress_lines(judged: tuple[FacilityStatus, ...]) -> list[str]:
@@ -100,7 +106,7 @@ def test_an_outage_of_every_camera_stands_in_progress_and_status(tmp_path: Path)
     inventory = province()
     nights = [(night, whole(inventory, number < 2), ()) for number, night in enumerate(NIGHTS)]
     shown = evidence(inventory, tmp_path, nights)
-    judged = statuses(inventory, shown, MORNING)
+    judged = statuses(outlined(inventory), shown, MORNING)
     total = progress(judged, lambda status: status.facility.province).total
     assert (total.facilities, total.connected, total.cameras_connected) == (30, 11, 85)
     assert (total.up, total.not_up, total.unknown, total.cameras_up, total.cameras_down) == (0, 11, 0, 0, 85)
@@ -116,7 +122,7 @@ def test_an_outage_of_every_camera_stands_in_progress_and_status(tmp_path: Path)
     assert (
         "kcl-tn-001  active    2021-05-10 00:10  2021-05-09 00:10  0/8     2021-05-10 00:10  2021-05-11 00:10" in text
     )
-    (first, *_) = status_document(judged, shown, MORNING, {})["facilities"]
+    (first, *_) = status_document(judged, shown, MORNING, {}, files=WholeFacilities(inventory.facilities))["facilities"]
     assert (first["connected"], first["up_now"], first["cameras_up"]) == (True, False, 0)
     assert (first["last_proved"], first["down_since"]) == ("2021-05-10T00:10:00+07:00", "2021-05-11T00:10:00+07:00")
     assert first["next"] == "8 of 8 cameras are not up: see provisioner verify --detail"
@@ -131,14 +137,14 @@ def test_pictures_that_come_again_end_the_outage(tmp_path: Path) -> None:
 
 
 def _total(inventory: Inventory, shown: Evidence, now: datetime) -> Any:
-    return progress(statuses(inventory, shown, now), lambda status: status.facility.province).total
+    return progress(statuses(outlined(inventory), shown, now), lambda status: status.facility.province).total
 
 
 def test_proof_that_is_older_than_a_day_says_its_age_first_and_nothing_of_now(tmp_path: Path) -> None:
     inventory = province()
     shown = evidence(inventory, tmp_path, [(NIGHTS[0], whole(inventory, up=True), ())])
     later = NIGHTS[0] + timedelta(days=3, hours=4, minutes=2)
-    judged = statuses(inventory, shown, later)
+    judged = statuses(outlined(inventory), shown, later)
     first = next(status_lines(judged, shown, later))
     assert first == (
         "last verification: 3 days 4 h ago (run verify-0):"
@@ -147,7 +153,8 @@ def test_proof_that_is_older_than_a_day_says_its_age_first_and_nothing_of_now(tm
     total = _total(inventory, shown, later)
     assert (total.connected, total.up, total.unknown, total.cameras_up, total.cameras_unknown) == (11, 0, 11, 0, 85)
     proof = freshness(shown, later, (status.pictures for status in judged))
-    document = export_document("progress", REPORTS["progress"].count(listing(judged)), later, 1, proof=proof)
+    listed = listing(judged)
+    document = export_document("progress", REPORTS["progress"].count(listed), listed, later, 1, proof=proof)
     assert document["proof"]["stale"]
     assert document["proof"]["last_verification"]["age_s"] == int(timedelta(days=3, hours=4, minutes=1).total_seconds())
     lines = progress_lines(judged)
@@ -163,7 +170,7 @@ def test_a_run_with_a_limit_says_nothing_of_what_it_left_out_and_takes_nothing_b
     ]
     total = _total(inventory, evidence(inventory, tmp_path, nights), NIGHTS[3])
     assert (total.up, total.not_up, total.unknown) == (10, 1, 0)
-    judged = statuses(inventory, evidence_of(tmp_path), NIGHTS[3] + timedelta(hours=2))
+    judged = statuses(outlined(inventory), evidence_of(tmp_path), NIGHTS[3] + timedelta(hours=2))
     line = next(status_lines(judged, evidence_of(tmp_path), NIGHTS[3] + timedelta(hours=2)))
     assert line == (
         "last verification: 2 h 59 min ago (run verify-1, limited to facility=kcl-tn-001);"
@@ -198,7 +205,7 @@ def test_what_a_clock_that_is_ahead_saw_says_nothing_of_now(tmp_path: Path) -> N
     shown = evidence(inventory, tmp_path, nights)
     total = _total(inventory, shown, MORNING)
     assert (total.up, total.unknown, total.cameras_up, total.cameras_unknown) == (0, 11, 0, 85)
-    fresh = freshness(shown, MORNING, (status.pictures for status in statuses(inventory, shown, MORNING)))
+    fresh = freshness(shown, MORNING, (status.pictures for status in statuses(outlined(inventory), shown, MORNING)))
     assert freshness_line(fresh) == (
         "last verification: at 2021-05-14 00:11:00 +07:00, later than this report, so a clock is wrong (run verify-0);"
         " it is not known which cameras are up now of 11 of 11 facilities that hosts carry"
@@ -225,7 +232,7 @@ def test_an_edit_while_pictures_are_down_starts_no_new_outage(looked_again: bool
             checks = (_check(inventory.facilities[name], count, moment),)
             history.end(run, histories.ending(finished=moment + timedelta(minutes=1), checks=checks))
         shown = history.evidence()
-    (status,) = statuses(edited, shown, MORNING)
+    (status,) = statuses(outlined(edited), shown, MORNING)
     assert status.pictures.is_up is (False if looked_again else None)
     assert status.pictures.down_since
     assert (status.pictures.last_proved, status.pictures.down_since.at) == (Shown(NIGHTS[1], "verify-0"), NIGHTS[2])
@@ -241,7 +248,7 @@ def test_an_edit_that_is_taken_back_hides_no_outage(tmp_path: Path) -> None:
             run = histories.run(id=f"verify-{number}", started=NIGHTS[number] - timedelta(minutes=5))
             checks = (_check(inventory.facilities["kcl-bg-001"], up, NIGHTS[number]),)
             history.end(run, histories.ending(finished=NIGHTS[number] + timedelta(minutes=1), checks=checks))
-        (status,) = statuses(before, history.evidence(), MORNING)
+        (status,) = statuses(outlined(before), history.evidence(), MORNING)
     assert (status.pictures.is_up, bool(status.pictures.down_since)) == (False, True)
 
 
@@ -254,7 +261,9 @@ def test_surveys_are_held_against_the_cameras_that_are_registered() -> None:
     total = _total(inventory, NO_EVIDENCE, MORNING)
     assert (total.surveyed, total.cameras, total.present, total.fit, total.missing) == (30, 85, 125, 85, 114)
     lines = list(
-        REPORTS["progress"].lines(REPORTS["progress"].count(listing(statuses(inventory, NO_EVIDENCE, MORNING))))
+        REPORTS["progress"].lines(
+            REPORTS["progress"].count(listing(statuses(outlined(inventory), NO_EVIDENCE, MORNING)))
+        )
     )
     names = next(line for line in lines if "registered of present" in line)
     row = lines[lines.index(names) + 1]
@@ -265,7 +274,7 @@ def test_cameras_of_a_site_that_nobody_surveyed_make_up_for_none_that_a_survey_s
     """With one more site of forty cameras the province looked as if all that surveys saw was registered."""
     more = [make.facility(f"kcl-tn-{n:03}", province=PROVINCE, cameras=_cameras(40), survey=None) for n in (31,)]
     inventory = province(*more)
-    judged = statuses(inventory, NO_EVIDENCE, MORNING)
+    judged = statuses(outlined(inventory), NO_EVIDENCE, MORNING)
     total = progress(judged, lambda status: status.facility.province).total
     assert (total.surveyed, total.cameras, total.registered, total.present) == (30, 125, 85, 125)
     lines = progress_lines(judged)
@@ -296,7 +305,7 @@ def test_a_claim_is_counted_apart_from_what_was_proved(tmp_path: Path) -> None:
     bare = [_surveyed(number) for number in range(48, 50)]
     inventory = province(*claimed, *bare)
     shown = evidence(inventory, tmp_path, [(NIGHTS[3], whole(inventory, up=True), ())])
-    judged = statuses(inventory, shown, MORNING)
+    judged = statuses(outlined(inventory), shown, MORNING)
     total = _total(inventory, shown, MORNING)
     assert (total.facilities, total.connected, total.claimed, total.without_connection) == (49, 11, 17, 21)
     assert (total.cameras_connected, total.cameras_up) == (85, 85)
@@ -314,10 +323,12 @@ def test_a_claim_that_is_proved_is_none_any_more_and_one_that_is_not_meets_no_de
     order = {"ref": "1407", "issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10", "scope": ["ubnd_tinh"]}
     site = make.facility(claimed_connection=CLAIM)
     inventory = make.inventory(facilities=[site], instructions=[order])
-    (before,) = statuses(inventory, NO_EVIDENCE, MORNING)
+    (before,) = statuses(outlined(inventory), NO_EVIDENCE, MORNING)
     assert before.claimed
     assert before.timeliness is Timeliness.OVERDUE
-    (after,) = statuses(inventory, evidence(inventory, tmp_path, [(NIGHTS[0], {"kcl-bg-001": 1}, ())]), MORNING)
+    (after,) = statuses(
+        outlined(inventory), evidence(inventory, tmp_path, [(NIGHTS[0], {"kcl-bg-001": 1}, ())]), MORNING
+    )
     assert after.claimed is None
     assert after.timeliness is Timeliness.ON_TIME
 
@@ -330,7 +341,7 @@ ORDER = {"ref": "1407", "issuer": "x", "issued_on": "2021-05-06", "before": "202
 def _opening(opens_on: str, nights: Iterable[Night], folder: Path) -> FacilityStatus:
     site = make.facility(operating="preparing", opens_on=opens_on)
     inventory = make.inventory(facilities=[site], instructions=[ORDER])
-    (status,) = statuses(inventory, evidence(inventory, folder, nights), MORNING)
+    (status,) = statuses(outlined(inventory), evidence(inventory, folder, nights), MORNING)
     return status
 
 
@@ -386,11 +397,11 @@ def test_a_site_that_opens_after_an_order_s_day_has_to_be_connected_before_it_op
     assert status.timeliness is Timeliness.DUE
     own = ORDER | {"facilities": {"kcl-bg-001": "2021-05-11"}}
     site = make.facility(operating="preparing", opens_on="2021-05-15")
-    (other,) = statuses(make.inventory(facilities=[site], instructions=[own]), NO_EVIDENCE, MORNING)
+    (other,) = statuses(outlined(make.inventory(facilities=[site], instructions=[own])), NO_EVIDENCE, MORNING)
     assert other.timeliness is Timeliness.OVERDUE
 
 
 def test_nobody_is_in_a_facility_on_standby_and_it_is_not_overdue() -> None:
     inventory = make.inventory(facilities=[make.facility(operating="standby")], instructions=[ORDER])
-    (status,) = statuses(inventory, NO_EVIDENCE, MORNING)
+    (status,) = statuses(outlined(inventory), NO_EVIDENCE, MORNING)
     assert (status.timeliness, status.duties) == (Timeliness.NOT_BOUND, ())

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.inventory.outline import outlined
 from provisioner.record.entries import Operation, Recorded, last_verifications
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE
 from provisioner.record.lifecycle.status import statuses
@@ -29,7 +30,7 @@ def by_name(read: Merged) -> dict[str, SeenPath]:
 
 def incidents(read: Merged) -> dict[str, int]:
     """How many paths hang on each broken thing."""
-    made = build_board(inventory(), statuses(inventory(), NO_EVIDENCE, NOW), read, since={})
+    made = build_board(inventory(), statuses(outlined(inventory()), NO_EVIDENCE, NOW), read, since={})
     return {one.object: len(one.paths) for one in made.incidents}
 
 
@@ -59,7 +60,7 @@ def test_a_camera_that_is_down_is_no_second_incident_for_what_its_other_stream_l
     seen = document()
     down = next(path for path in seen["paths"] if path["path"] == CAMERA)
     seen["paths"].append(down | {"path": f"{CAMERA[:-3]}main", "verdict": "degraded", "cause": "starved"})
-    board = build_board(inventory(), statuses(inventory(), NO_EVIDENCE, NOW), merged([seen]), since={})
+    board = build_board(inventory(), statuses(outlined(inventory()), NO_EVIDENCE, NOW), merged([seen]), since={})
     of_camera = [one for one in board.incidents if one.object == "kcl-bg-002/cam-01"]
     assert [(one.cause, one.verdict, len(one.paths)) for one in of_camera] == [(down["cause"], "down", 2)]
 

@@ -1,4 +1,4 @@
-"""Facilities in brief: what is said of them is what is said of whole ones, and nothing of them is lost."""
+"""An overview: what lists of all facilities say of outlines is what they say of whole facilities."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from provisioner.desired.limit import Limit
 from provisioner.inventory.files.yaml import _read_carefully
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.loader.site import as_json, content_of
-from provisioner.inventory.model import Facility
-from provisioner.inventory.model.inventory import FacilityInBrief
-from provisioner.inventory.signed import proofs_of, signed_content
+from provisioner.inventory.outline import outlined
 from provisioner.operations.edit.sign_off import Agreement, statement_of
 from provisioner.operations.questions.overview import Overview, overview
+from provisioner.record.lifecycle.status import statuses
 from provisioner.report.exports import REPORTS, FacilityList
+from provisioner.report.facilities import WholeFacilities
 from provisioner.report.status import status_document
 from tests.national import TODAY, Country, generate
 
@@ -38,42 +38,22 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     return {"XDG_CACHE_HOME": folder, "XDG_STATE_HOME": folder}
 
 
-def documents(whole: Overview) -> list[Document]:
-    listing = FacilityList(whole.statuses((), Limit()), whole.inventory.province_today)
-    reports = [report.document(report.count(listing)) for report in REPORTS.values()]
-    return [status_document(listing.statuses, whole.evidence, whole.now, {}), *reports]
+def documents(listing: FacilityList, whole: Overview) -> list[Document]:
+    reports = [report.document(report.count(listing), listing) for report in REPORTS.values()]
+    return [status_document(listing.statuses, whole.evidence, whole.now, {}, files=listing.files), *reports]
 
 
-def test_what_is_said_in_brief_is_what_is_said_of_the_whole(root: Path, env: Mapping[str, str]) -> None:
-    wanted = documents(overview(root, env, NOW))
-    assert documents(overview(root, {}, NOW, in_brief=True)) == wanted
-    for _ in range(2):
-        assert documents(overview(root, env, NOW, in_brief=True)) == wanted
-
-
-def test_nothing_of_a_facility_is_lost(root: Path, env: Mapping[str, str]) -> None:
-    brief = overview(root, env, NOW, in_brief=True).inventory.facilities
-    whole = overview(root, env, NOW).inventory.facilities
-    assert brief.keys() == whole.keys()
-    assert all(isinstance(facility, FacilityInBrief) for facility in brief.values())
-    for name, facility in whole.items():
-        known = brief[name]
-        assert (known.cameras, known.recorders) == (facility.cameras, facility.recorders)
-        assert known.camera_count == len(facility.cameras)
-        assert (known.survey, known.gateway, known.blocked) == (facility.survey, facility.gateway, facility.blocked)
-        if facility.plan and known.plan:
-            assert signed_content(known, known.plan) == signed_content(facility, facility.plan)
-            assert proofs_of(known, known.plan) == proofs_of(facility, facility.plan)
-
-
-def test_a_plan_that_is_not_its_own_is_judged_by_its_cameras(root: Path, env: Mapping[str, str]) -> None:
-    known = next(
-        f for f in overview(root, env, NOW, in_brief=True).inventory.facilities.values() if f.plan and f.cameras
-    )
-    assert known.plan
-    other = known.plan.model_copy(update={"relay": "relay-elsewhere"})
-    whole: Facility = load(root, today=TODAY).facility(known.id)
-    assert signed_content(known, other) == signed_content(whole, other)
+def test_what_is_said_of_outlines_is_what_is_said_of_the_whole(root: Path, env: Mapping[str, str]) -> None:
+    whole = overview(root, {}, NOW)
+    facilities = whole.whole_inventory.facilities
+    judged = statuses(outlined(whole.whole_inventory), whole.evidence, NOW)
+    read_whole = FacilityList(judged, whole.inventory.province_today, WholeFacilities(facilities))
+    wanted = documents(read_whole, whole)
+    for environment in ({}, env, env):
+        known = overview(root, environment, NOW)
+        assert list(known.inventory.facilities) == list(facilities)
+        listing = FacilityList(known.statuses((), Limit()), known.inventory.province_today, known)
+        assert documents(listing, known) == wanted
 
 
 def test_the_digest_is_the_same_however_it_is_come_by(root: Path, env: Mapping[str, str]) -> None:
