@@ -65,7 +65,7 @@ _DISK: Final = (
     Fault("no room for anything in the confirmation", _full(1, stays=True), of="confirm"),
 )
 _KILLS: Final = (
-    Fault("killed while it looks", _killed("observe", "observe")),
+    Fault("killed while it looks", _killed("host", "observe")),
     Fault("killed before last-good is saved", _killed("last_good", "save")),
     Fault("killed after last-good is saved", _killed("last_good", "save", after=True)),
     Fault("killed after arming", _killed("dead_man", "arm", after=True)),
@@ -127,7 +127,7 @@ _STEPS: Final = (
     Fault("new paths come one by one, or go", {"switch": "STAGGER = 1\n"}, expected="new"),
     Fault(
         "killed between two steps of new paths",
-        {"switch": "STAGGER = 1\n"} | _killed("lease", "extend"),
+        {"switch": "STAGGER = 1\n"} | _killed("leases", "extend"),
         confirm_s=_SOON,
     ),
     Fault("no room between two steps of new paths", {"switch": "STAGGER = 1\n"} | _full(9), expected="either"),

@@ -424,7 +424,7 @@ def test_few_files_need_no_process_and_many_do(tmp_path: Path, monkeypatch: pyte
     files = many(tmp_path, 20)
     # Whether a process may fork hangs on the threads that tests before have left.
     monkeypatch.setattr(parallel, "can_fork", lambda: True)
-    with mock.patch("concurrent.futures.ProcessPoolExecutor", side_effect=AssertionError) as pool:
+    with mock.patch("concurrent.futures.process.ProcessPoolExecutor", side_effect=AssertionError) as pool:
         with parallel.sites_of(files, make.TODAY) as collect:
             assert len(collect()) == len(files)
         monkeypatch.setattr(parallel, "MANY", 10)
