@@ -16,7 +16,6 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +54,11 @@ def _room(module: str, container: str) -> str:
 
 
 def _floors(rooms: set[str], arrows: set[tuple[str, str]]) -> int:
-    @cache
-    def floor(room: str) -> int:
-        return 1 + max((floor(target) for source, target in arrows if source == room), default=0)
-
-    return max(map(floor, rooms), default=0)
+    heights = dict.fromkeys(rooms, 1)
+    for _ in rooms:  # a circle raises its rooms in each round; import-linter names it
+        for source, target in arrows:
+            heights[source] = max(heights[source], heights[target] + 1)
+    return max(heights.values(), default=0)
 
 
 def change_of(root: Path, folder: str) -> int | None:
