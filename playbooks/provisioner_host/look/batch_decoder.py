@@ -102,12 +102,14 @@ class DecodedBatch(NamedTuple):
         is_clean: ffmpeg complained of nothing: of which stream it does, it does not say.
         why: what went wrong with ffmpeg itself.
         is_started: whether ffmpeg could be started.
+        last: its last line, if it ended in failure.
     """
 
     answers: list[DecodedAnswer | None]
     is_clean: bool = True
     why: str = ""
     is_started: bool = True
+    last: str = ""
 
 
 def head_of(codec: str) -> bytes:
@@ -257,7 +259,7 @@ def decode(
     answers = [_answer(*one, words.complaints) for one in zip(streams, words.streams, pictures)]
     if code in _NOT_STARTED and not any(answers):
         return DecodedBatch(answers, is_clean=False, why=words.last[-_MOST_WHY:], is_started=False)
-    return DecodedBatch(answers, words.is_clean and not code, why)
+    return DecodedBatch(answers, words.is_clean and not code, why, last=words.last[-_MOST_WHY:] if code else "")
 
 
 class _ToldStream:
@@ -395,5 +397,6 @@ def batch_in(said: bytes, number: int) -> DecodedBatch:
         line = json.loads(said.rstrip(b"\n").rpartition(b"\n")[2])
         answers = [None if one is None else DecodedAnswer(*one) for one in line["answers"]]
         if len(answers) == number:
-            return DecodedBatch(answers, line["is_clean"] is True, str(line["why"]), line["is_started"] is True)
+            words = str(line["why"]), line["is_started"] is True, str(line["last"])
+            return DecodedBatch(answers, line["is_clean"] is True, *words)
     return DecodedBatch([None] * number, is_clean=False)

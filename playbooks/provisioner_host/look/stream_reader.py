@@ -629,7 +629,7 @@ class _Read:
         elif batch.why:
             self._fail(batch.why, None)
         elif one is None or self._stream is None:
-            self._show_none()
+            self._show_none(batch)
         else:
             if not self.is_over:
                 self.end(time.monotonic())
@@ -647,12 +647,13 @@ class _Read:
         self.pipe.begin_anew()
         self._reads.decode([self])
 
-    def _show_none(self) -> None:
+    def _show_none(self, batch: DecodedBatch) -> None:
         """Read it once more if no picture could be decoded, until one is, as long as the patience lasts."""
         left = self._begun + self._patient_s - time.monotonic()
         if self._why or self.is_second or left <= 0:
-            why = self._why or f"no answer within {self._patient_s:g} s"
-            self._fail(why, None, timed_out=not self._why)
+            # A decoder that leaves while pictures come has failed by itself: nobody waited in vain.
+            said = self._why or (batch.last if self.pipe.is_refused else "")
+            self._fail(said or f"no answer within {self._patient_s:g} s", None, timed_out=not said)
         else:
             if not self.is_over:
                 self._end()
@@ -673,6 +674,8 @@ class _Pipe:
         self._waiting = self._bytes = 0
         self.is_kept = True
         """Whether all of it is there to be decoded once more."""
+        self.is_refused = False
+        """Whether the decoder left before the stream ended."""
 
     @property
     def is_full(self) -> bool:
@@ -742,6 +745,7 @@ class _Pipe:
             pass
         except OSError:
             # Whoever read is gone, which shows in what is answered.
+            self.is_refused = True
             self._blocks.clear()
             self._waiting = 0
             self._hang_up()

@@ -134,6 +134,11 @@ def test_an_answer_that_is_none_is_not_clean_and_has_no_picture(said: bytes) -> 
         assert batch_in(json.dumps({**nothing._asdict(), "answers": answers}).encode(), 3) == nothing
 
 
+def test_the_last_words_of_a_decoder_that_failed_reach_who_asked() -> None:
+    failed = DecodedBatch([None], is_clean=False, last="ffmpeg: its last words")
+    assert batch_in(json.dumps(failed._asdict()).encode(), 1) == failed
+
+
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
     return encode(tmp_path_factory.mktemp("film"), "h264", ("-t", "2", "-g", "5", "-bf", "0"))
