@@ -51,7 +51,7 @@ _REACHES = "python3 -c \"import socket; socket.create_connection(('{}', {}), 2)\
 
 
 def decoders_said(deployment: Deployment, host: str) -> set[str]:
-    """What the decoders of a host's reads say, past the controller: one that ends with 127 is told by its last words."""
+    """The last words of decoders that a host could not run (they end with 127), past the controller."""
     work = session(deployment)
     spec = work.state.hosts[host]
     observed = {"digest_key": "x", "files": list[str](), "units": list[str](), "program": None}
