@@ -38,7 +38,7 @@ _DRAWS_ANEW: Final = "provisioner keys init"
 _MOST_SITES: Final = 5
 
 
-class FacilityFiles(Protocol):
+class FacilityReader(Protocol):
     """Reads of a facility's file what its outline does not have, by the facility's id."""
 
     def name(self, facility: str, /) -> str:

@@ -22,7 +22,7 @@ from provisioner.record.lifecycle.pictures import STALE_HOURS, Freshness, Pictur
 from provisioner.record.lifecycle.reasons import Reason
 from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Since
 from provisioner.record.lifecycle.status import DrainStanding, FacilityStatus
-from provisioner.report.facilities import FacilityFiles, duty_document, facility_document, since_document
+from provisioner.report.facilities import FacilityReader, duty_document, facility_document, since_document
 from provisioner.report.tables import text_table
 
 if TYPE_CHECKING:
@@ -353,7 +353,7 @@ def status_document(
     now: datetime,
     why: Mapping[str, Explained],
     *,
-    files: FacilityFiles,
+    files: FacilityReader,
     drains: Iterable[DrainStanding] = (),
 ) -> Document:
     """The `status` document; `why` holds the reasons of those facilities of which they are wanted."""

@@ -259,8 +259,8 @@ def _unread_check(case: Case, read: Read) -> Check:
         return source_failure(case, Cause.SILENT, "no picture came while a reader waited")
     if stops(case):
         return source_failure(case, Cause.SILENT, _STOPPED)
-    if found := _other_codec_check(case, read) or site_line_check(case):
-        return found
+    if check := _other_codec_check(case, read) or site_line_check(case):
+        return check
     detail = f"no key frame: {words.of_read(None, read.error)}"
     return failed(Layer.PICTURE, case.target.path.name, Cause.UNKNOWN, detail)
 

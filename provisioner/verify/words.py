@@ -114,8 +114,8 @@ def of_read(status: int | None, error: str) -> str:
 
 def other_codec(error: str) -> str:
     """The codec of a stream that is read by nobody here; empty if a reader failed for another reason."""
-    found = re.search(r"no decoder for its video: ([\w-]{1,20})\Z", error)
-    return found[1] if found else ""
+    named = re.search(r"no decoder for its video: ([\w-]{1,20})\Z", error)
+    return named[1] if named else ""
 
 
 def of_source(line: str) -> str:

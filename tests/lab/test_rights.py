@@ -64,7 +64,8 @@ def decoders_said(deployment: Deployment, host: str) -> set[str]:
         request["relay"] = {"address": str(spec.tunnel.address), "paths": paths[:4]}
     else:
         relay = work.state.hosts[VIETTEL]
-        reads = {"relay": relay.id, "address": str(relay.tunnel.address), "user": "centre-centre", "secret": "x"}
+        secret = spec.readers[relay.carriers[0]].reveal()
+        reads = {"relay": relay.id, "address": str(relay.tunnel.address), "user": "centre-centre", "secret": secret}
         request["centre"] = {"relays": [reads | {"paths": [p.name for p in relay.paths[:4]]}]}
     answered = DirectRunner(deployment.lab, work.templates).call([HostCall(spec, request)], timeout_s=120)[host]
     assert answered.document, answered.error

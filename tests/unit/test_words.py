@@ -14,7 +14,7 @@ EMPTY_WORDS = {"found", "told"}
 """Names that say nothing of what they hold."""
 ROOMS_WITH_A_GERUND = {"importing", "alerting", "monitoring"}
 """`import` is a keyword, and the room is as old as its command; alerting and monitoring are names of the field."""
-NOUNS_IN_ING = {"spelling", "running"}
+NOUNS_IN_ING = {"spelling", "running", "signing"}
 """Nouns that only end like a gerund."""
 
 

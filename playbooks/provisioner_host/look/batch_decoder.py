@@ -226,7 +226,7 @@ def decode(
             with each key picture from the second one on.
     """
     words, pictures, why = BatchWords(streams), [MeasuredPictures() for _ in streams], ""
-    told = [_ToldStream(number, words, pictures[number], tell, early=one.early) for number, one in enumerate(streams)]
+    shown = [_ToldStream(number, words, pictures[number], tell, early=one.early) for number, one in enumerate(streams)]
     pipes = [(os.pipe(), os.pipe()) for _ in streams]
     writing = [(small[1], exact[1]) for small, exact in pipes]
     kept = [one.source for one in streams] + [fd for both in writing for fd in both]
@@ -248,7 +248,7 @@ def decode(
                 for (small, exact), measured in zip(pipes, pictures):
                     waiting.register(small[0], selectors.EVENT_READ, measured.small)
                     waiting.register(exact[0], selectors.EVENT_READ, measured.exact)
-                _take_all(waiting, until, told)
+                _take_all(waiting, until, shown)
             code = process.wait(_ENDING_S)
         except Failed as error:
             code, why = 1, str(error)
@@ -299,12 +299,12 @@ class _ToldStream:
         self._is_unmeasured = False
 
 
-def _take_all(waiting: selectors.BaseSelector, until: float, told: Sequence[_ToldStream]) -> None:
+def _take_all(waiting: selectors.BaseSelector, until: float, shown: Sequence[_ToldStream]) -> None:
     while waiting.get_map():
         left = until - time.monotonic()
         if left <= 0:
             raise Failed(f"ffmpeg: no answer within {_ENDING_S:g} s")
-        unmeasured = next((one for one in told if one.waits), None)
+        unmeasured = next((one for one in shown if one.waits), None)
         ready = waiting.select(0 if unmeasured else left)
         if unmeasured and not ready:
             unmeasured.measure()
@@ -314,7 +314,7 @@ def _take_all(waiting: selectors.BaseSelector, until: float, told: Sequence[_Tol
                 take(chunk)
             else:
                 waiting.unregister(key.fileobj)
-        for one in told:
+        for one in shown:
             one.heed()
 
 

@@ -126,7 +126,7 @@ class CodedPicture(NamedTuple):
     is_begun: bool = True
 
 
-class Packets:
+class RtpPackets:
     """A stream's packets in their order: numbers, moments and payloads.
 
     Args:
@@ -188,7 +188,7 @@ class Depacketizer:
     def __init__(self, codec: str, payload_type: int) -> None:
         self._hevc, self._codec = codec == "hevc", codec
         self._length = 2 if self._hevc else 1
-        self._packets = Packets(payload_type)
+        self._packets = RtpPackets(payload_type)
         self._open: _OpenPicture | None = None
         self._closed_at: int | None = None
         self._marks_lie = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from provisioner_host.look.media_units import MOST_PICTURE_BYTES, CodedPicture, Packets, Unfit
+from provisioner_host.look.media_units import MOST_PICTURE_BYTES, CodedPicture, RtpPackets, Unfit
 
 _HEAD, _RESTART_HEAD, _TABLES_HEAD = 8, 4, 4
 _RESTARTS, _KINDS = 64, 128
@@ -38,7 +38,7 @@ class Mpeg4Pictures:
     """
 
     def __init__(self, payload_type: int) -> None:
-        self._packets = Packets(payload_type)
+        self._packets = RtpPackets(payload_type)
         self._open, self._ticks = bytearray(), 0
         self.sets = b""
         """Key pictures bring their own, or the description has them."""
@@ -81,7 +81,7 @@ class JpegPictures:
     """
 
     def __init__(self, payload_type: int) -> None:
-        self._packets = Packets(payload_type)
+        self._packets = RtpPackets(payload_type)
         self._open: bytearray | None = None
         self._at = self._begin = 0
         self._tables: dict[int, bytes] = {}

@@ -225,13 +225,13 @@ class Talk:
         Raises:
             Refused: that login was refused, or cannot be proved in the wanted way.
         """
-        found = challenge_in(challenge)
-        known = found is not None or "basic" in challenge.lower()
-        again = not self._challenge or (found is not None and _STALE.search(challenge) is not None)
+        offered = challenge_in(challenge)
+        known = offered is not None or "basic" in challenge.lower()
+        again = not self._challenge or (offered is not None and _STALE.search(challenge) is not None)
         self._proofs += 1
         if not (known and again) or self._proofs > _MOST_PROOFS:
             raise Refused(self._method, _UNAUTHORIZED)
-        self._digest, self._challenge, self._answers = found, challenge, 0
+        self._digest, self._challenge, self._answers = offered, challenge, 0
         return self._ask(self._method, self._asked, self._fields)
 
     def _described(self, fields: Mapping[str, str], body: str) -> bytes:

@@ -119,11 +119,11 @@ def _remembering() -> Callable[[object, ValidatorFunctionWrapHandler], object]:
     def remembered(value: object, validate: ValidatorFunctionWrapHandler) -> object:
         if not isinstance(value, str):
             return validate(value)
-        if (found := known.get(value)) is None:
-            found = validate(value)
+        if (checked := known.get(value)) is None:
+            checked = validate(value)
             if len(known) < _MOST_REMEMBERED:
-                known[value] = found
-        return found
+                known[value] = checked
+        return checked
 
     return remembered
 

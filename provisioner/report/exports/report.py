@@ -17,7 +17,7 @@ from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, lab
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, Shown
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.availability import agreed_percent, availability_ending, share_document, span_line
-from provisioner.report.facilities import FacilityFiles
+from provisioner.report.facilities import FacilityReader
 from provisioner.report.progress import CarrierIncidents, CarrierScore, CarrierShares, Scorecard, scorecard
 from provisioner.report.status import FacilityProof, ProvedFacilities, proved_facilities, short
 from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
@@ -82,7 +82,7 @@ class FacilityList:
 
     statuses: tuple[FacilityStatus, ...]
     province_of: Callable[[InProvince], Province]
-    files: FacilityFiles
+    files: FacilityReader
     evidence: Evidence = NO_EVIDENCE
     carriers: Mapping[str, str] = field(default_factory=dict)
     incidents: CarrierIncidents | None = None

@@ -12,7 +12,7 @@ from provisioner.inventory.model import Camera, Facility, Operating, Survey, Sur
 from provisioner.inventory.outline import Outline
 from provisioner.record.labels import TOTAL_LABEL, day_label, label
 from provisioner.report.exports.report import FacilityList, Report
-from provisioner.report.facilities import FacilityFiles, WholeFacilities, device_words
+from provisioner.report.facilities import FacilityReader, WholeFacilities, device_words
 from provisioner.report.progress import Cover, SurveyGroup, Surveys, ZoneCover, ZoneGroup, Zones, surveys, zones
 from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
 
@@ -204,7 +204,7 @@ def _minutes_document(facilities: tuple[Outline, ...], listing: FacilityList) ->
     return {"facilities": [_facility_with_devices(one, listing.files) for one in facilities]}
 
 
-def _facility_with_devices(outline: Outline, files: FacilityFiles) -> Document:
+def _facility_with_devices(outline: Outline, files: FacilityReader) -> Document:
     facility = files.facility(outline.id)
     devices = [_device_document(facility, camera) for camera in facility.cameras]
     return _facility_document(outline, WholeFacilities({outline.id: facility})) | {"devices": devices}
@@ -220,7 +220,7 @@ def _device_document(facility: Facility, camera: Camera) -> Document:
     }
 
 
-def _facility_document(facility: Outline, files: FacilityFiles) -> Document:
+def _facility_document(facility: Outline, files: FacilityReader) -> Document:
     survey = files.survey(facility.id)
     return {
         "facility": facility.id,
