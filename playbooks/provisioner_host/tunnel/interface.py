@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from provisioner_host.wire import LinkAnswer
 
 _INTERFACES = Path("/sys/class/net")
+_SOCKETS = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
 _KEY, _ALLOWED = "PublicKey = ", "AllowedIPs = "
+# Measured on two cores at a load of 17: up to 0.14 s.
+_ENDS_S, _PAUSE_S = 2.0, 0.01
 
 
 class FilePeer(NamedTuple):
@@ -195,6 +199,21 @@ def network(text: str) -> str:
 
 
 def take_down(name: str) -> None:
-    """Take an interface down; a program in user space ends with it."""
-    if exists(name):
-        run(["ip", "link", "del", name])
+    """Take an interface down, and wait until its port is free: a program in user space ends a moment later."""
+    if not exists(name):
+        return
+    taken = port(name)
+    run(["ip", "link", "del", name])
+    until = time.monotonic() + _ENDS_S
+    while is_bound(taken) and time.monotonic() < until:
+        time.sleep(_PAUSE_S)
+
+
+def is_bound(udp_port: int) -> bool:
+    """Whether a socket takes packets at a UDP port."""
+    end = f":{udp_port:04X}"
+    for table in _SOCKETS:
+        with contextlib.suppress(OSError):
+            if any(line.split()[1].endswith(end) for line in table.read_text().splitlines()[1:]):
+                return True
+    return False

@@ -292,6 +292,32 @@ def test_at_the_end_the_first_tunnel_takes_key_port_and_places_and_calls_everybo
     assert machine.calls == [], "what is as it was is called by nobody"
 
 
+def test_the_first_tunnel_takes_the_port_once_the_program_of_the_second_one_has_let_go_of_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    begin(machine)
+    sockets = tmp_path / "udp"
+    monkeypatch.setattr(interface, "_SOCKETS", (tmp_path / "none", sockets))
+    lines = [
+        "  sl  local_address rem_address",
+        f"  1: 00000000:{SECOND_PORT:04X} 00000000:0000 07",
+        "  2: 0:0035 0:0 07",
+    ]
+    sockets.write_text("\n".join(lines))
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        assert "wg-prov-next" not in machine.interfaces
+        assert machine.interfaces["wg-prov"].port == FIRST_PORT
+        waited.append(seconds)
+        if len(waited) == 3:
+            sockets.write_text("\n".join([lines[0], lines[2]]))
+
+    monkeypatch.setattr("provisioner_host.tunnel.interface.time.sleep", sleep)
+    finish(machine)
+    assert len(waited) == 3
+
+
 def test_a_return_from_the_end_brings_both_tunnels_back_and_calls_those_who_had_moved(machine: Machine) -> None:
     begin(machine)
     heard(machine, "wg-prov-next", SITE, 101)
