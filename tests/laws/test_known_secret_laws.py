@@ -179,7 +179,7 @@ def canaries(folder: Path) -> list[str]:
     words = (CANARY, "hik12345", "password of", "kcl-none")
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files
-    of_sites = ("texts-", "outlines-")  # an RTSP path of the clear half may repeat a password: an error
+    of_sites = ("texts-", "details-", "outlines-")  # an RTSP path of the clear half may repeat a password: an error
     return [
         path.name
         for path in files

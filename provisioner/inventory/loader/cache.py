@@ -11,7 +11,7 @@ checkout. Nothing of contacts/ is ever put into it, nor of a file that does not 
 file may be anything. Of secrets/ there is no login and no key, and what is known of those files only as
 `cached_secrets` has it: encrypted and authenticated under the vault's password.
 
-Of facilities' files it keeps outlines, problems, and the content. The problems of rules across
+Of facilities' files it keeps outlines, problems, details, and the content. The problems of rules across
 files are kept under one digest of all files. The rest is spread over many files by the facilities' paths, so that an
 edit of one facility rewrites few of them. A file with faults is not kept: it is read again until it is mended.
 """
@@ -43,7 +43,7 @@ from provisioner import __version__
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.files import is_proposed, replace_file
 from provisioner.inventory.files.layout import File
-from provisioner.inventory.loader.site import Site, content_of
+from provisioner.inventory.loader.site import Site, content_of, details_of
 from provisioner.inventory.model import Facility
 from provisioner.inventory.outline import PackedOutline, packed, unpacked
 
@@ -144,6 +144,7 @@ class KnownSites:
     def __init__(self, cache: Cache | None, root: Path) -> None:
         self._cache = cache
         self._root = root
+        self._details = {part: Texts(cache, f"details-{part:03}") for part in range(_PARTS)} if cache else {}
         self._texts = {part: Texts(cache, f"texts-{part:03}") for part in range(_PARTS)} if cache else {}
         self._others = Texts(cache, "others") if cache else None
         self._contents = Texts(cache, "contents") if cache else None
@@ -181,6 +182,10 @@ class KnownSites:
     def text(self, relative: str, digest: str) -> str | None:
         """What a facility's file of these bytes says, as JSON, if it is known."""
         return self._texts[part_of(relative)].get(relative, digest) if self._texts else None
+
+    def details(self, relative: str, digest: str) -> str | None:
+        """Its name and its survey, likewise."""
+        return self._details[part_of(relative)].get(relative, digest) if self._details else None
 
     def other(self, relative: str, digest: str) -> str | None:
         """What another file of these bytes says, as JSON, if it is known."""
@@ -242,6 +247,7 @@ class KnownSites:
                 part,
                 {relative: site._replace(text=texts[relative] or "") for relative, site in below.items()},
             )
+            self._details[part] = Texts(self._cache, f"details-{part:03}")
 
 
 def cache_of(root: Path, env: Mapping[str, str]) -> Cache | None:
@@ -370,6 +376,10 @@ def write_part(kept_in: Cache, part: int, sites: Mapping[str, Site]) -> None:
     kept_in.write(f"outlines-{part:03}", rows.encode("ascii"))
     known = {name: (site.digest, site.text) for name, site in fit.items() if site.text}
     Texts(kept_in, f"texts-{part:03}").write(known)
+    details = {
+        name: (digest, fit[name].details or details_of(from_json(text))) for name, (digest, text) in known.items()
+    }
+    Texts(kept_in, f"details-{part:03}").write(details)
 
 
 def part_of(relative: str) -> int:

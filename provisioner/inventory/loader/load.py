@@ -24,13 +24,14 @@ from provisioner.base.text import counted
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import VAULT_MARK, File, PlacesIn, layout_of, leads_out
 from provisioner.inventory.files.positions import Located, Places, SourceFile
-from provisioner.inventory.loader.cache import Cache, KnownSites
+from provisioner.inventory.loader.cache import Cache, KnownSites, part_of
 from provisioner.inventory.loader.parallel import sites_of
 from provisioner.inventory.loader.site import (
     OnDisk,
     Site,
     as_json,
     bytes_of,
+    details_of,
     read,
     text_of,
     unreadable,
@@ -79,7 +80,7 @@ class Loaded:
         contents: works out the digest of what each file says, by its path.
         facilities: builds the facilities by id; at ten thousand of them that takes seconds.
         facility: builds one that is in `outlines`.
-        survey: reads the survey of one that is in `outlines`, and nothing else of its file; `name` reads its name.
+        survey: reads the survey of one that is in `outlines`; `name` reads its name.
         digests: the SHA-256 of each file's bytes, by its path.
         known_across: the problems across files, found anew where they are not known: by a digest of all they rest on.
     """
@@ -278,6 +279,7 @@ class _FilesPass:
     rego: list[RegoFile] = field(default_factory=list)
     lock: str | None = None
     _file_ids: frozenset[str] = frozenset()
+    _mended: set[int] = field(default_factory=set)
 
     def load(self) -> Loaded:
         layout = layout_of(self.root)
@@ -442,11 +444,27 @@ class _FilesPass:
         return validated_text(Facility, self._text(name))
 
     def _survey(self, name: str) -> Survey | None:
-        said = from_json(self._text(name)).get("survey")
+        said = from_json(self._details(name)).get("survey")
         return None if said is None else validated_text(Survey, as_json(said))
 
     def _name(self, name: str) -> str:
-        return str(from_json(self._text(name))["name"])
+        return str(from_json(self._details(name))["name"])
+
+    def _details(self, name: str) -> str:
+        file, site = self._by_name[name]
+        if (details := site.details or self.known_sites.details(file.relative, site.digest)) is None:
+            text = self._text(name)
+            details = details_of(from_json(text))
+            self._mend(file.relative, site._replace(text=text))
+        return details
+
+    def _mend(self, relative: str, whole: Site) -> None:
+        """Write the part anew in which details were missing, once a run."""
+        part = part_of(relative)
+        if part not in self._mended:
+            self._mended.add(part)
+            sites = {file.relative: site for file, site in self.understood if part_of(file.relative) == part}
+            self.known_sites.keep(sites | {relative: whole}, {relative})
 
     def _text(self, name: str) -> str:
         file, site = self._by_name[name]

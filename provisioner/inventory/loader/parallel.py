@@ -89,7 +89,7 @@ def _read_chunk(chunk: _Chunk, today: date) -> dict[str, Site]:
     if chunk.cache is None:
         return sites
     write_part(chunk.cache, chunk.part, sites)
-    return {relative: site if site.faults else site._replace(text="") for relative, site in sites.items()}
+    return {relative: site if site.faults else site._replace(text="", details="") for relative, site in sites.items()}
 
 
 def _collected(

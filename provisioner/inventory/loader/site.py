@@ -1,6 +1,6 @@
 """One file of an inventory: its content and its problems.
 
-A facility's file has an outline beside it, for what needs no cameras.
+A facility's file has an outline and details beside it, for what needs no cameras.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
@@ -40,6 +40,7 @@ MAX_ENCRYPTED_BYTES = 5 * MAX_SECRETS_BYTES
 
 _MOSTLY = 64 * 1024
 _BLOCK = 4 * 1024 * 1024
+_DETAILS: Final = ("name", "survey")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Site(NamedTuple):
         since: the first day on which the rules find the same, and `before` the first day after those.
         text: what it says, as JSON; empty where it is not understood, or was not read anew.
         content: the SHA-256 of what it says; comments and the order of keys do not count.
+        details: its name and its survey, as JSON, like `text`.
     """
 
     digest: str
@@ -108,6 +110,7 @@ class Site(NamedTuple):
     before: date
     text: str = ""
     content: str = ""
+    details: str = ""
 
     def holds_on(self, today: date) -> bool:
         """Tell whether the rules find the same on a day."""
@@ -257,7 +260,12 @@ def site_of(file: File, data: bytes, today: date) -> Site:
     outline = outline_of(content.model)
     problems = rules.check_site(rules.SiteView(content.model, days, content.source, outline))
     days_and_text = (days.since, days.before, content.text, content_of_value(content.value, content.digest))
-    return Site(content.digest, outline, content.problems, problems, *days_and_text)
+    return Site(content.digest, outline, content.problems, problems, *days_and_text, details_of(content.value))
+
+
+def details_of(value: object) -> str:
+    """A facility's name and survey as JSON, from its file's plain values; empty if these are no mapping."""
+    return as_json({key: value[key] for key in _DETAILS if key in value}) if isinstance(value, dict) else ""
 
 
 def unreadable(file: File, error: OSError) -> Problem:
