@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -20,6 +21,11 @@ LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 LEFT_OUT = tuple(f"--ignore=tests/{name}" for name in ("lab", "demo", "contract", "packaging"))
 _VIETNAM = timezone(timedelta(hours=7))
 _SECONDS_BEFORE = 3
+# Python sleeps by the monotonic clock until a moment, which this library refuses while that clock is real.
+_SLEEP = """
+import select, time
+time.sleep = lambda seconds: (select.select([], [], [], seconds), None)[1]
+"""
 
 
 def days(today: date) -> Iterator[tuple[str, date]]:
@@ -38,7 +44,14 @@ def midnights(today: date) -> Iterator[tuple[str, datetime]]:
 
 
 def _run(moment: datetime, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "sitecustomize.py").write_text(_SLEEP, encoding="utf-8")
+        return _run_with(folder, moment, arguments)
+
+
+def _run_with(path: str, moment: datetime, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     clock = {
+        "PYTHONPATH": path,
         "LD_PRELOAD": str(LIBRARIES[0]),
         "FAKETIME": f"@{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

@@ -32,6 +32,7 @@ from provisioner.desired.render.host import (
     RenderedFile,
 )
 from provisioner.desired.spec import UNIT_MEDIAMTX, UNIT_REVERT, HostSpec, MediaPath, units_of
+from provisioner.hosts.call_rules import call_digest, call_refusal
 from provisioner.hosts.identity import is_open, judged
 from provisioner.hosts.observe import observe_request
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
@@ -128,6 +129,7 @@ class SimulatedHosts:
         self.before(operation, call.spec.id)
         if call.script is not None:
             return self.read_script(call)
+        refuse_strange(call)
         host = self.hosts.setdefault(call.spec.id, SimulatedHost())
         if not host.reachable:
             return HostAnswer(call.spec.id, CallOutcome.UNREACHABLE, error="no route")
@@ -150,6 +152,19 @@ class SimulatedHosts:
         document = operations[operation](host, call)
         self.after(operation, call.spec.id)
         return HostAnswer(call.spec.id, CallOutcome.ANSWERED, document)
+
+
+def refuse_strange(call: HostCall) -> None:
+    """Hold a call against what hosts take, as real ones do.
+
+    Raises:
+        AssertionError: a host would refuse it.
+    """
+    sizes = {name: len(content) for name, content in call.files.items()}
+    request = json.loads(json.dumps(call.request))
+    refusal = call_refusal(request, sizes | ({"artefact": 1} if call.artefact else {}), call.spec.side)
+    assert not refusal, f"{call.request['operation']}: it {refusal}"
+    assert "meant" not in request or request["meant"] == call_digest(request, call.files)
 
 
 def _no_shell(call: HostCall) -> HostAnswer:

@@ -34,6 +34,8 @@ _RUN = "/run"
 _BUNDLES, _PROGRAMS = f"{_OURS}-bundle-", f"{_OURS}-program-"
 _LONGEST_LINE = 512
 _LONGEST_MARK = 4096
+_PACKAGE = "provisioner_host"
+_LONGEST_NAME = 64
 _BLOCK = 1 << 20
 _HOUR_S = 3600
 _KIB = 1024
@@ -108,6 +110,9 @@ def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
     try:
         return _received(counted, key)
     except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EEXIST):
+            sys.stderr.write("the bundle has something in it that none has: nothing of it was done\n")
+            return False
         if error.errno not in _CLOSED:
             raise
         # All of it is read, up to a bound, so that what is needed can be said; the sentence is the last line.
@@ -197,20 +202,46 @@ def _is_stored_sealed(stream: _Counted, key: bytes, bundle: IO[bytes]) -> bool:
 
 
 def _unpack(bundle: IO[bytes], folder: str) -> list[tuple[str, bytes]]:
-    """Unpack what is asked into the folder: the program's modules, name and source."""
+    """Unpack what is asked into the folder: the program's modules, name and source.
+
+    Nothing but whole files by the names that bundles have gets there, whatever this host's Python would unpack.
+
+    Raises:
+        OSError: something else is in it.
+    """
     import tarfile  # noqa: PLC0415 (the same)
 
     program = []
+    os.mkdir(folder + "/files")
     with tarfile.open(fileobj=bundle, mode="r|") as archive:
         for member in archive:
-            if member.name.startswith("provisioner_host/"):
-                source = archive.extractfile(member)
-                program.append((os.path.basename(member.name), source.read() if source else b""))
-            elif hasattr(tarfile, "data_filter"):
-                archive.extract(member, folder, filter="data")
-            else:
-                archive.extract(member, folder)
+            path, _, name = member.name.rpartition("/")
+            is_one = member.type == tarfile.REGTYPE and member.size <= _LARGEST and _is_name(path, name)
+            source = archive.extractfile(member) if is_one else None
+            if source is None:
+                raise OSError(errno.EINVAL, "no part of a bundle")
+            if path == _PACKAGE:
+                program.append((name, source.read()))
+                continue
+            descriptor = os.open(os.path.join(folder, path, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                while block := source.read(_BLOCK):
+                    file.write(block)
     return program
+
+
+def _is_name(path: str, name: str) -> bool:
+    """Whether a bundle may hold a file: the request, a module of the program, or one beside the request."""
+    if (path, name) == ("", "request.json"):
+        return True
+    stem, dot, ending = name.partition(".")
+    if path == _PACKAGE:
+        return ending == "py" and _is_word(stem.replace("_", "a"))
+    return path == "files" and not dot and _is_word(stem.replace("-", "a"))
+
+
+def _is_word(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST_NAME and text.isascii() and text.isalnum()
 
 
 def _place(program: list[tuple[str, bytes]]) -> str:

@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from provisioner_host import carried
+from provisioner_host.machine import paths
 from provisioner_host.machine.files import words_of
 from provisioner_host.machine.shell import Failed, scrub
 
@@ -40,9 +42,10 @@ def serve(folder: str) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     place = Path(folder)
-    request = json.loads((place / "request.json").read_text())
     answer: dict[str, Any]
+    request: Any = {"operation": "a call"}
     try:
+        request = _request(place)
         answer = {"ok": True, "answer": _operation(request, place)}
     except Failed as error:
         answer = {"ok": False, "error": scrub(str(error))}
@@ -62,10 +65,32 @@ def _place(error: Exception) -> str:
     return f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "an unknown place"
 
 
+def _request(folder: Path) -> Request:
+    """The bundle's request, once it is one that a host takes, with the files that it may have.
+
+    Raises:
+        Failed: it is none, or not the one that was planned.
+    """
+    brought = list((folder / "files").iterdir())
+    size = (folder / "request.json").stat().st_size
+    if size > carried.LARGEST_REQUEST:
+        raise Failed("the call was refused by the host: it is too large")
+    try:
+        request = json.loads((folder / "request.json").read_text())
+    except (ValueError, RecursionError):
+        raise Failed("the call was refused by the host: it is no request") from None
+    if reason := carried.refusal(request, {path.name: path.stat().st_size for path in brought}, paths.OURS):
+        raise Failed(f"the call was refused by the host: it {reason}")
+    if "meant" in request and request["meant"] != carried.digest(
+        request, {path.name: path.read_bytes() for path in brought if path.name != "artefact"}
+    ):
+        raise Failed("the call was refused by the host: it is not what was planned")
+    known: Request = request
+    return known
+
+
 def _operation(request: Request, folder: Path) -> Answer:
     name = request["operation"]
-    if name not in _OPERATIONS:
-        raise Failed(f"this host program knows no operation {name}")
     module, function = _OPERATIONS[name]
     # The modules of the other operations take longer to import than most operations take.
     # Which request an operation takes is what its name says: the type checker cannot see that through a table.

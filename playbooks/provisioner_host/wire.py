@@ -1,9 +1,10 @@
 """What travels between controller and host: every request and every answer, as types for both sides.
 
 For the type checker alone: nobody imports it at run time, and it is not shipped. The controller builds the requests
-and parses the answers with checks of its own (`provisioner/base/host_answer.py`); the host trusts its controller. The
-program travels with each request, so both sides always have one version of this. What lies on the host's disk (the
-manifest, receipts, the armed change, the lease) outlives a version and is read with care wherever it is read.
+and parses the answers with checks of its own (`provisioner/base/host_answer.py`). Hosts and nodes hold each request
+against its keys and kinds as `carried.py` has them from here. The program travels with each request, so both sides
+always have one version of this. What lies on the host's disk (the manifest, receipts, the armed change, the lease)
+outlives a version and is read with care wherever it is read.
 """
 
 from __future__ import annotations
@@ -358,9 +359,11 @@ class ApplyRequest(ChangeRequest):
             with the same secrets: they are not revoked.
         restart: units that run and do not answer, and that the plan restarts for it; without their names none is.
         lift: quarantined paths that are pulled again, with the login that was refused.
+        meant: the digest of this call that the plan has (`carried.digest`); the host computes it anew.
     """
 
     operation: Literal["apply"]
+    meant: NotRequired[str]
     lift: NotRequired[list[str]]
     files: dict[str, FileToPut]
     observe: ObserveRequest

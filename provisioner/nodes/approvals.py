@@ -1,30 +1,39 @@
-"""Approvals by a carrier's own people, and the moments already used.
+"""Approvals by a carrier's own people, and what the node remembers of those that were used.
 
 A controller that somebody else took over can sign units, but cannot make up a plan's approval. So the node trusts
 nothing of the controller here: the plan's meaning comes from the warrant that travels along, the people from the node's
-own file, and the host's content from the files that the node is about to send. After an approval was used for a host,
-no older one counts there.
+own file, and what is done from a digest over the whole call as the host will read it.
+
+An approval is used up by the run that began with it. No older one counts on a host after it, none of a run that was
+taken back, and none that was given before the node began to remember.
 """
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from provisioner.base.errors import StateError
 from provisioner.base.files import read_regular, replace_file
-from provisioner.base.secret import Secret
 from provisioner.base.ssh_signature import SshPublicKey
-from provisioner.base.text import Document, printable
-from provisioner.desired.render.host import RenderedFile
+from provisioner.base.text import printable
+from provisioner.hosts.call_rules import call_digest
 from provisioner.hosts.identity import SHOW_KEY
 from provisioner.nodes.unit import CarriedCall
-from provisioner.plan.guards.approvals import Approval, ApprovalFormError, key_that_signed, moment_text
-from provisioner.plan.plan import content_digest
+from provisioner.plan.guards.approvals import (
+    Approval,
+    ApprovalFormError,
+    approval_statement,
+    key_that_signed,
+    moment_text,
+)
 from provisioner.plan.saved.file import Warrant, WarrantError, warrant_in
 
 _AHEAD: Final = timedelta(minutes=5)
@@ -32,14 +41,13 @@ _AHEAD: Final = timedelta(minutes=5)
 
 _LONGEST_SWITCH_S: Final = 900
 
-_WITHOUT: Final = frozenset(
-    {"observe", "probe", "flow", "status", "look", "confirm", "abort", "rollback", "keys", SHOW_KEY}
-)
-"""What needs no approval: looks, the end of a change that had one, a way back, and keys that are born on a host."""
+_WITHOUT: Final = frozenset({"observe", "probe", "flow", "status", "look", "abort", SHOW_KEY})
+"""What needs no approval: looks, and the end of a change that had one."""
 
 _SHOWN: Final = 80
 _MOST_FILE_BYTES: Final = 16 * 1024 * 1024
 _FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
+_LONG_AGO: Final = datetime(2021, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,71 +67,99 @@ class ApprovalRules:
         people: so many different ones have to have approved.
         valid_hours: so long an approval counts.
         approvers: who may.
+        new_hosts: the ids of hosts that may be given a controller's key, or another host's tunnel key.
     """
 
     inventory: str
     people: int
     valid_hours: int
     approvers: tuple[NodeApprover, ...]
+    new_hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalVerdict:
-    """What comes of a call: why it is not carried, empty where it is; and when the newest approval of it was given."""
+class BegunChange:
+    """The last change that a node let begin on a host.
 
-    refusal: str = ""
-    at: datetime | None = None
-
-
-_NEEDS_NONE: Final = ApprovalVerdict()
-
-
-class ApprovedMoments(Mapping[str, datetime]):
-    """By host id, the moment; what is added is on the disk before anything is carried for it.
-
-    Args:
-        file: where they stand, a line each.
-
-    Raises:
-        StateError: it cannot be read, or holds what the node never wrote: a plan of before would count again.
+    Attributes:
+        at: when the newest approval was given that counted for it, or for the one before a rollback.
+        run: the run.
+        confirm: the digest of the call that may confirm it; empty of a rollback, which the host itself knows.
     """
 
-    def __init__(self, file: Path) -> None:
+    at: datetime
+    run: str
+    confirm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMemory:
+    """What a node remembers of approvals.
+
+    Attributes:
+        since: from when: whether an older approval was used, it does not know.
+        changes: by host, the change that it let begin there last.
+        used: by approval, the run that began with it.
+        taken_back: the runs that were rolled back.
+    """
+
+    since: datetime
+    changes: Mapping[str, BegunChange] = field(default_factory=dict)
+    used: Mapping[str, str] = field(default_factory=dict)
+    taken_back: frozenset[str] = frozenset()
+
+
+_MEMORY: Final = TypeAdapter(NodeMemory)
+
+
+class ApprovalMemory:
+    """What a node remembers, in a file; what is added is on the disk before anything is carried for it.
+
+    Args:
+        file: the file.
+        now: the moment, from which a node remembers that has no file yet.
+
+    Raises:
+        StateError: it cannot be read or written, or holds what the node never wrote: a plan of before would count
+            again.
+    """
+
+    def __init__(self, file: Path, now: datetime) -> None:
         self._file = file
         try:
-            lines = read_regular(file, most=_MOST_FILE_BYTES).decode().splitlines() if file.exists() else []
-            self._moments = {host: _moment(at) for host, _, at in (line.partition(" ") for line in lines)}
+            if file.exists():
+                self.memory = _memory_in(read_regular(file, most=_MOST_FILE_BYTES))
+            else:
+                self.keep(NodeMemory(now.replace(microsecond=0)))
         except OSError as error:
             raise StateError(f"{file} cannot be read: {error.strerror}", hint="see that it is the node's own") from None
         except ValueError:
-            hint = "its people look who wrote to it; without the file, approvals of before count again for their hours"
+            hint = "its people look who wrote to it; without the file, approvals have to be given anew"
             raise StateError(f"{file} is damaged: which approvals were used is not known", hint=hint) from None
 
-    def __getitem__(self, host: str) -> datetime:
-        return self._moments[host]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._moments)
-
-    def __len__(self) -> int:
-        return len(self._moments)
-
-    def add(self, host: str, at: datetime) -> None:
-        """Write down a host's moment.
+    def keep(self, memory: NodeMemory) -> None:
+        """Write down what is remembered from now on.
 
         Raises:
             StateError: it cannot be written.
         """
-        if self._moments.get(host) == at:
-            return
-        moments = self._moments | {host: at}
         try:
-            text = "".join(f"{one} {moment_text(moment)}\n" for one, moment in sorted(moments.items()))
-            replace_file(self._file, text.encode())
+            replace_file(self._file, _MEMORY.dump_json(memory, indent=1) + b"\n")
         except OSError as error:
             hint = "nothing is changed without it: see that the disk has room and that the folder is the node's own"
             raise StateError(f"{self._file} cannot be written: {error.strerror}", hint=hint) from None
-        self._moments = moments
+        self.memory = memory
+
+
+def _memory_in(data: bytes) -> NodeMemory:
+    if data.startswith(b"{"):
+        try:
+            return _MEMORY.validate_json(data, strict=True)
+        except ValidationError:
+            raise ValueError("no memory of approvals") from None
+    # As nodes wrote it before they remembered runs: a host and a moment a line.
+    rows = (line.partition(" ") for line in data.decode().splitlines())
+    return NodeMemory(_LONG_AGO, {host: BegunChange(_moment(at), "") for host, _, at in rows})
 
 
 class NodeApprovals:
@@ -131,114 +167,157 @@ class NodeApprovals:
 
     Args:
         rules: whose it asks for.
-        moments: when those were given that it used last.
+        memory: which were used.
     """
 
-    def __init__(self, rules: ApprovalRules, moments: ApprovedMoments) -> None:
-        self._rules, self._moments = rules, moments
+    def __init__(self, rules: ApprovalRules, memory: ApprovalMemory) -> None:
+        self._rules, self._memory = rules, memory
         self._lock = threading.Lock()
 
     def refusal(self, call: CarriedCall, now: datetime) -> str:
-        """Why a call is not carried, empty where it is; of one that is, its approval is remembered first.
+        """Why a call is not carried, empty if it is; of one that is, its approval is remembered first.
 
         Raises:
             StateError: it cannot be remembered.
         """
         with self._lock:
-            verdict = approval_verdict(call, self._rules, self._moments, now)
-            if verdict.at is not None and not verdict.refusal:
-                self._moments.add(call.host.id, verdict.at)
-        return verdict.refusal
+            refusal, memory = approval_verdict(call, self._rules, self._memory.memory, now)
+            if not refusal and memory != self._memory.memory:
+                self._memory.keep(memory)
+        return refusal
 
 
 def approval_verdict(
-    call: CarriedCall, rules: ApprovalRules, last: Mapping[str, datetime], now: datetime
-) -> ApprovalVerdict:
-    """Hold a call against the approvals that it brings.
+    call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: datetime
+) -> tuple[str, NodeMemory]:
+    """Hold a call against the approvals that it brings: why it is not carried, and what is remembered of it.
 
     Args:
-        call: the call.
+        call: the call, which is one that hosts take (`hosts.call_rules`).
         rules: the node's.
-        last: by host, when the newest approval was given of what was carried there last: nothing older comes after.
+        memory: what the node remembers.
         now: the moment.
     """
     operation = "a script" if call.script else str(call.request.get("operation"))
-    if operation in _WITHOUT:
-        return _NEEDS_NONE
-    if operation != "apply":
-        return ApprovalVerdict(
+    owner = call.request.get("owner")
+    if owner is not None and owner["inventory"] != rules.inventory:
+        refusal = f"it would make the host one of the inventory {_shown(str(owner['inventory']))}"
+    elif operation in _WITHOUT:
+        refusal = ""
+    elif operation == "keys":
+        refusal = _of_keys(call, rules)
+    elif operation == "confirm":
+        refusal = _of_confirm(call, memory)
+    elif operation == "rollback":
+        refusal, memory = _skipping(call), _taken_back(call, memory, now)
+    elif operation == "apply":
+        try:
+            return _of_apply(call, rules, memory, now)
+        except WarrantError as error:
+            refusal = f"the approval that it brings {error}"
+    else:
+        refusal = (
             f"the node's file asks for approvals, and {printable(operation, _SHOWN)} is in no plan: its people take"
             " [approvals] out of it for as long as that takes"
         )
-    try:
-        return _of_apply(call, rules, last.get(call.host.id), now)
-    except WarrantError as error:
-        return ApprovalVerdict(f"the approval that it brings {error}")
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return ApprovalVerdict("it is no change as controllers make them")
+    return refusal, memory
 
 
-def _of_apply(call: CarriedCall, rules: ApprovalRules, last: datetime | None, now: datetime) -> ApprovalVerdict:
+def _of_keys(call: CarriedCall, rules: ApprovalRules) -> str:
+    """Why keys are not made; a host that has its own makes further ones without anybody's word."""
+    brings = {"identity", "tunnel-key", "next-key"} & call.files.keys()
+    if not (brings or "restores" in call.request) or call.host.id in rules.new_hosts:
+        return ""
+    return (
+        f"it brings {call.host.id} a key, and the node's file asks for approvals: its people write"
+        f' new_hosts = ["{call.host.id}"] below [approvals] for as long as that takes'
+    )
+
+
+def _of_confirm(call: CarriedCall, memory: NodeMemory) -> str:
+    """Why a change is not confirmed: it is none that the node let begin, or other things would be written down."""
+    begun = memory.changes.get(call.host.id)
+    if begun is None or begun.run != call.request["run"]:
+        return "it confirms a change that this node did not let begin: the host returns by itself"
+    if begun.confirm and begun.confirm != call_digest(call.request, call.files):
+        return "it confirms something else than the plan that was approved: the host returns by itself"
+    return ""
+
+
+def _taken_back(call: CarriedCall, memory: NodeMemory, now: datetime) -> NodeMemory:
+    """What is remembered of a rollback: the run that it takes back is over on every host."""
+    before = memory.changes.get(call.host.id)
+    run = call.request["target"] or (before.run if before else "")
+    begun = BegunChange(before.at if before else _second_of(now), call.request["run"])
+    taken_back = memory.taken_back | ({run} & set(memory.used.values()))
+    return replace(memory, changes={**memory.changes, call.host.id: begun}, taken_back=taken_back)
+
+
+def _skipping(call: CarriedCall) -> str:
+    """Why a change skips what every change has; empty if it skips nothing."""
+    request = call.request
+    if not request["lockout"]["check"] or request["gate"] is None or not 0 < request["confirm_s"] <= _LONGEST_SWITCH_S:
+        return "it would skip a check that every change has"
+    return ""
+
+
+def _of_apply(call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: datetime) -> tuple[str, NodeMemory]:
     if not call.warrant:
-        return ApprovalVerdict(
-            f"its file asks for {_people(rules)}, and this change brings none: save the plan (plan --out), let them"
-            " sign it (approve), and apply that file"
-        )
-    warrant = warrant_in(call.warrant)
-    if warrant.inventory != rules.inventory:
-        return ApprovalVerdict(f"its file approves plans of {rules.inventory}, not of {_shown(warrant.inventory)}")
-    if reason := _unplanned(call, warrant):
-        return ApprovalVerdict(reason)
-    counted, aside = _counted(warrant, rules, now)
+        asked = f"its file asks for {_people(rules)}, and this change brings none"
+        return f"{asked}: save the plan (plan --out), let them sign it (approve), and apply that file", memory
+    warrant, run, host = warrant_in(call.warrant), str(call.request["run"]), call.host.id
+    if reason := _unplanned(call, warrant, rules, memory):
+        return reason, memory
+    counted, aside = _counted(warrant, rules, _Now(now, run, memory))
     if len({person for person, _ in counted}) < rules.people or len({key for _, key in counted}) < rules.people:
         has = f": only {' and '.join(sorted({person for person, _ in counted}))} approved it" if counted else ""
         why = f" (not counted: {'; '.join(aside)})" if aside else ""
-        return ApprovalVerdict(f"its file asks for {_people(rules)} of this plan{has}{why}")
-    at = max(counted.values())
-    if last is not None and at < last:
-        return ApprovalVerdict(
-            f"what was approved at {moment_text(at)} is older than what was carried to it last, of {moment_text(last)}:"
-            " have the plan approved anew"
-        )
-    return ApprovalVerdict(at=at)
+        return f"its file asks for {_people(rules)} of this plan{has}{why}", memory
+    at = max(approval.at for approval in counted.values())
+    last = memory.changes.get(host)
+    if last is not None and at < last.at:
+        return (
+            f"what was approved at {moment_text(at)} is older than what was carried to it last, of"
+            f" {moment_text(last.at)}: have the plan approved anew"
+        ), memory
+    begun = BegunChange(at, run, warrant.basis.requests[host]["confirm"])
+    used = {**memory.used, **{_id_of(approval): run for approval in counted.values()}}
+    return "", replace(memory, changes={**memory.changes, host: begun}, used=used)
 
 
 def _people(rules: ApprovalRules) -> str:
     return "an approval of its own people" if rules.people == 1 else f"approvals of {rules.people} of its own people"
 
 
-def _unplanned(call: CarriedCall, warrant: Warrant) -> str:
-    """What of a change is not in the plan; empty where all of it is."""
-    host, request = call.host.id, call.request
-    if host not in warrant.basis.changing:
+def _unplanned(call: CarriedCall, warrant: Warrant, rules: ApprovalRules, memory: NodeMemory) -> str:
+    """Why a change is not the one of the plan, or the plan counts no more; empty if it is and does."""
+    host = call.host.id
+    if warrant.inventory != rules.inventory:
+        return f"its file approves plans of {rules.inventory}, not of {_shown(warrant.inventory)}"
+    if call.request["run"] in memory.taken_back:
+        return f"run {_shown(call.request['run'])} was taken back: have the plan approved anew"
+    if host not in warrant.basis.changing or "confirm" not in warrant.basis.requests.get(host, {}):
         return "the plan that was approved does not change it"
-    key = Secret(str(request["observe"]["digest_key"]))
-    programs = warrant.programs.get(host, {})
-    if content_digest(key, _files(call), programs) != warrant.basis.desired.get(host):
-        return "what it is to hold is not what the plan that was approved says"
-    if call.artefact_sha256 and call.artefact_sha256 not in programs.values():
+    if call_digest(call.request, call.files) != warrant.basis.requests[host].get("apply"):
+        return "the call is not the one of the plan that was approved"
+    program = call.request["program"] or {"sha256": ""}
+    if call.artefact_sha256 not in {"", program["sha256"]}:
         return "the program that comes along is none of the plan that was approved"
-    if not request["lockout"]["check"] or request["gate"] is None or not 0 < request["confirm_s"] <= _LONGEST_SWITCH_S:
-        return "it would skip a check that every change has"
-    owner = request.get("owner")
-    if owner is not None and owner["inventory"] != warrant.inventory:
-        return f"it would make the host one of the inventory {_shown(str(owner['inventory']))}"
-    return ""
+    return _skipping(call)
 
 
-def _files(call: CarriedCall) -> list[RenderedFile]:
-    files: Document = call.request["files"]
-    return [
-        RenderedFile(path, call.files[one["content"]], mode=one["mode"], owner=one["owner"], group=one["group"])
-        for path, one in files.items()
-    ]
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """The moment, the run that asks, and what the node remembers."""
+
+    at: datetime
+    run: str
+    memory: NodeMemory
 
 
-def _counted(
-    warrant: Warrant, rules: ApprovalRules, now: datetime
-) -> tuple[dict[tuple[str, bytes], datetime], list[str]]:
-    """The approvals that count, by person and key with their moments, and why others do not."""
-    counted: dict[tuple[str, bytes], datetime] = {}
+def _counted(warrant: Warrant, rules: ApprovalRules, now: _Now) -> tuple[dict[tuple[str, bytes], Approval], list[str]]:
+    """The approvals that count, by person and key the newest one, and why others do not."""
+    counted: dict[tuple[str, bytes], Approval] = {}
     aside = []
     meaning = warrant.basis.meaning
     for approval in warrant.approvals:
@@ -247,28 +326,45 @@ def _counted(
         except ApprovalFormError as error:
             aside.append(f"that of {_shown(approval.approver)} {error}")
             continue
+        whose = approval.approver, key.blob
         if reason := _refusal(approval, key, meaning, rules, now):
             aside.append(f"that of {_shown(approval.approver)} {reason}")
-        else:
-            whose = approval.approver, key.blob
-            counted[whose] = max(approval.at, counted.get(whose, approval.at))
+        elif whose not in counted or counted[whose].at < approval.at:
+            counted[whose] = approval
     return counted, aside
+
+
+def _id_of(approval: Approval) -> str:
+    """What an approval is remembered by: what was signed, as one statement may have several signatures."""
+    return hashlib.sha256(approval_statement(approval)).hexdigest()
 
 
 def _shown(text: str) -> str:
     return printable(text, _SHOWN)
 
 
-def _refusal(approval: Approval, key: SshPublicKey, meaning: str, rules: ApprovalRules, now: datetime) -> str:
+def _refusal(approval: Approval, key: SshPublicKey, meaning: str, rules: ApprovalRules, now: _Now) -> str:
     if (approval.inventory, approval.meaning) != (rules.inventory, meaning):
         return "is of another plan"
     if not any((one.id, one.key.blob) == (approval.approver, key.blob) for one in rules.approvers):
         return f"is by {key.fingerprint}, which the node's file does not have of that person"
-    if approval.at > now + _AHEAD:
+    return _out_of_time(approval, rules, now)
+
+
+def _out_of_time(approval: Approval, rules: ApprovalRules, now: _Now) -> str:
+    if approval.at > now.at + _AHEAD:
         return f"is of {approval.at_text}, which is yet to come"
-    if now >= approval.at + timedelta(hours=rules.valid_hours):
+    if now.at >= approval.at + timedelta(hours=rules.valid_hours):
         return f"is of {approval.at_text}: the node's file lets it count for {rules.valid_hours} h"
+    if approval.at < now.memory.since:
+        return f"is of {approval.at_text}, and the node remembers since {moment_text(now.memory.since)} alone"
+    if now.memory.used.get(_id_of(approval), now.run) != now.run:
+        return f"is of {approval.at_text}, and run {_shown(now.memory.used[_id_of(approval)])} has used it up"
     return ""
+
+
+def _second_of(now: datetime) -> datetime:
+    return now.astimezone(UTC).replace(microsecond=0)
 
 
 def _moment(text: str) -> datetime:

@@ -25,6 +25,9 @@ from provisioner.base.addresses import AnyNetwork, HostName, HostPlace
 from provisioner.base.errors import ProvisionerError, StateError
 from provisioner.base.files import make_own_folder, read_regular, replace_file
 from provisioner.base.text import local_time, printable
+from provisioner.desired.names import HostNames
+from provisioner.desired.render.templates import load_templates
+from provisioner.hosts.call_rules import call_refusal
 from provisioner.hosts.identity import SHOW_KEY, is_show_key
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner, StreamingRunner
 from provisioner.nodes.approvals import NodeApprovals
@@ -185,6 +188,10 @@ class NodeRules:
         names: the host names by which they may be called.
         changes: whether hosts may be changed, or only looked at.
         scripts: whether a shell script may go to a host that has no Python yet.
+        mediamtx: the checksums (SHA-256) of the MediaMTX programs that may be installed without an approved plan.
+        recovery: the recovery key, in base64, to which hosts may seal their tunnels' keys; empty for none.
+        approved: whether its own people approve each change.
+        program: the node's own on-host program, by the side of a shared centre; no other one is installed.
     """
 
     carrier: str
@@ -192,6 +199,10 @@ class NodeRules:
     names: frozenset[str] = frozenset()
     changes: bool = True
     scripts: bool = False
+    mediamtx: frozenset[str] = frozenset()
+    recovery: str = ""
+    approved: bool = False
+    program: Callable[[str], bytes] = lambda side: load_templates().for_side(side).host_program
 
     def refusal(self, call: CarriedCall) -> str:
         """Why a call is not carried; empty where it is."""
@@ -206,6 +217,32 @@ class NodeRules:
         operation = "a script" if call.script else str(call.request.get("operation"))
         if operation not in _LOOKS and not self.changes:
             return f"the node's file allows looks alone, and this is {printable(operation, _SHOWN)}"
+        if call.script is not None or operation == SHOW_KEY:
+            return "" if not call.files and not call.artefact_sha256 else "it brings files that go nowhere"
+        return self._of_content(call)
+
+    def _of_content(self, call: CarriedCall) -> str:
+        """Why what a call brings is not carried; empty if it is."""
+        sizes = {name: len(content) for name, content in call.files.items()}
+        if call.artefact_sha256:
+            sizes["artefact"] = len(call.artefact or b"")
+        if reason := call_refusal(call.request, sizes, call.host.side):
+            return f"no host takes it: it {reason}"
+        program = call.files.get("program")
+        if call.request["operation"] == "apply":
+            put = call.request["files"].get(HostNames(call.host.side).host_program)
+            program = call.files[put["content"]] if put else None
+        if program is not None and program != self.program(call.host.side):
+            return (
+                "it brings another on-host program than the node's own, which alone is installed: install the same"
+                " provisioner at the node and at the controller"
+            )
+        sha256 = call.artefact_sha256
+        if sha256 and not self.approved and sha256 not in self.mediamtx:
+            return f'the node\'s file does not name this MediaMTX: its people write mediamtx = ["{sha256}"]'
+        seal = call.request.get("seal")
+        if seal is not None and seal["recovery"] != self.recovery:
+            return "the node's file does not name this recovery key: its people write it as recovery, or correct it"
         return ""
 
     def _is_within(self, place: HostPlace) -> bool:
@@ -381,8 +418,12 @@ class Node:
         return f"it carries {going} units already" if going >= _MOST_UNITS else ""
 
     def _lacking(self, unit: CallUnit) -> frozenset[str]:
-        """Keep the large files that a unit brings along: the checksums of those that it does not, and nobody has."""
-        brought = {call.artefact_sha256: call.artefact for call in unit.calls if call.artefact is not None}
+        """Keep the large files that a unit may bring: the checksums of those that it does not, and nobody has."""
+        brought = {
+            call.artefact_sha256: call.artefact
+            for call in unit.calls
+            if call.artefact is not None and not self._parts.rules.refusal(call)
+        }
         for sha256, content in brought.items():
             self._parts.artefacts.add(sha256, content)
         needed = {call.artefact_sha256 for call in unit.calls if call.artefact is None and call.artefact_sha256}

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, NoReturn
@@ -24,12 +25,13 @@ from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.ansible.private_folder import make_private_folder
 from provisioner.hosts.identity import HostKeyScans
 from provisioner.hosts.runner import OpenRunner
-from provisioner.nodes.approvals import ApprovalRules, ApprovedMoments, NodeApprovals, NodeApprover
+from provisioner.nodes.approvals import ApprovalMemory, ApprovalRules, NodeApprovals, NodeApprover
 from provisioner.nodes.broker import place_of, standing_line
 from provisioner.nodes.controller import NodeRunner, RoutedRunner
 from provisioner.nodes.envelope import PublicExchangeKey, is_carrier, public_exchange_key, read_exchange_key
 from provisioner.nodes.jetstream import Broker, controller_mailbox, node_mailbox
 from provisioner.nodes.node import BegunUnits, KeptArtefacts, Node, NodeParts, NodeRules
+from provisioner.nodes.unit import is_sha256
 
 _URL: Final = re.compile(r"(tls|nats)://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
 _BROKER: Final = ("broker", "ca", "certificate", "certificate_key")
@@ -43,13 +45,16 @@ _OF_NODE: Final = {
     "names",
     "changes",
     "scripts",
+    "mediamtx",
+    "recovery",
     "ssh_key",
     "state",
     "approvals",
 }
-_OF_APPROVALS: Final = {"inventory", "people", "valid_hours", "approvers"}
+_OF_APPROVALS: Final = {"inventory", "people", "valid_hours", "approvers", "new_hosts"}
 _MOST_HOURS: Final = 24 * 366
 _WEEK: Final = 168
+_PUBLIC_KEY: Final = re.compile(r"[A-Za-z0-9+/]{43}=")
 _SHOWN: Final = 80
 _EXAMPLE: Final = 'e.g. broker = "tls://broker.example.com:4222"'
 _LINE: Final = "write the line that `provisioner node key FILE` prints there"
@@ -127,7 +132,7 @@ class NodeService:
             controllers={one.name: one for one in settings.controllers},
             rules=settings.rules,
             begun=begun,
-            approvals=NodeApprovals(settings.approvals, ApprovedMoments(settings.state / _APPROVED))
+            approvals=NodeApprovals(settings.approvals, ApprovalMemory(settings.state / _APPROVED, datetime.now(UTC)))
             if settings.approvals
             else None,
             runner=self._runner,
@@ -212,6 +217,9 @@ def read_node_settings(text: str, file: str) -> NodeSettings:
         frozenset(names),
         changes=_switch(values, file, "changes", default=True),
         scripts=_switch(values, file, "scripts", default=False),
+        mediamtx=_sums(values, file),
+        recovery=_recovery(values, file),
+        approved="approvals" in values,
     )
     ssh_key = _path(values, file, "ssh_key") if "ssh_key" in values else None
     return NodeSettings(
@@ -263,6 +271,21 @@ def _broker(values: Document, file: str) -> Broker:
     return Broker(url, **files)
 
 
+def _sums(values: Document, file: str) -> frozenset[str]:
+    sums = _texts(values, file, "mediamtx") if "mediamtx" in values else []
+    if unsound := [one for one in sums if not is_sha256(one)]:
+        hint = "write the SHA-256 of each MediaMTX that may be installed, as the inventory has it"
+        _refuse(f"{file}: {printable(unsound[0], _SHOWN)} is no SHA-256", hint)
+    return frozenset(sums)
+
+
+def _recovery(values: Document, file: str) -> str:
+    key = values.get("recovery", "")
+    if not isinstance(key, str) or (key and not _PUBLIC_KEY.fullmatch(key)):
+        _refuse(f"{file}: recovery is no recovery key", "write the public one, as the inventory has it")
+    return key
+
+
 def _path(values: Document, file: str, name: str) -> Path:
     text = values[name]
     if not isinstance(text, str) or not text or not text.isprintable():
@@ -285,7 +308,11 @@ def _approvals(values: object, file: str) -> ApprovalRules:
     if people > len(ids):
         asked = f"{file}: approvals.people is {people}, of {counted(len(ids), 'approver')}"
         _refuse(asked, "name more of them, or ask for fewer")
-    return ApprovalRules(inventory, people, _count(values, file, "valid_hours", _WEEK), approvers)
+    new_hosts = _texts(values, file, "new_hosts") if "new_hosts" in values else []
+    if unsound := [one for one in new_hosts if not is_carrier(one)]:
+        _refuse(f"{file}: {printable(unsound[0], _SHOWN)} is no host's id", 'write e.g. new_hosts = ["relay-vnpt-2"]')
+    hours = _count(values, file, "valid_hours", _WEEK)
+    return ApprovalRules(inventory, people, hours, approvers, frozenset(new_hosts))
 
 
 def _approver(line: str, file: str) -> NodeApprover:

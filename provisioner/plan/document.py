@@ -40,6 +40,7 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
         "desired": dict(sorted(plan.basis.desired.items())),
         "planned": dict(sorted(plan.basis.planned.items())),
         "allow": dict(sorted(plan.basis.allow.items())),
+        "requests": {host: dict(of) for host, of in sorted(plan.basis.requests.items())},
         "summary": counts,
         "totals": totals_document(totals),
         "viewers_by_path": {relay: dict(paths) for relay, paths in totals.cut.items()},
@@ -63,7 +64,7 @@ def compare_document(plan: Plan, *, everything: bool = False) -> Document:
     """The document of two revisions compared: a plan's, without hosts, digest and viewers."""
     whole = plan_document(plan, everything=everything, schema=COMPARE_SCHEMA)
     of_hosts = {
-        *("digest", "meaning", "live", "desired", "planned", "unreadable", "unproved", "viewers_by_path"),
+        *("digest", "meaning", "live", "desired", "planned", "requests", "unreadable", "unproved", "viewers_by_path"),
         *("quarantined", "warnings"),
     }
     document = {key: value for key, value in whole.items() if key not in of_hosts}

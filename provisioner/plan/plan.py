@@ -18,7 +18,7 @@ from typing import TypeVar
 from provisioner import __version__
 from provisioner.base.errors import Problem
 from provisioner.base.frozen import HeldFacility
-from provisioner.base.secret import Secret, keyed_digest
+from provisioner.base.secret import keyed_digest
 from provisioner.base.text import canonical_json
 from provisioner.desired.render.host import RenderedFile
 from provisioner.desired.spec import HostSpec
@@ -56,6 +56,8 @@ class Basis:
             move without a file or a unit.
         allow: limits that were raised for this plan, by name: what was reviewed is what is allowed.
         held: the facilities that were held: nothing of them is in the plan.
+        requests: by host that changes, and by operation, the digest over the whole call that the host gets
+            (`hosts.call_rules.call_digest`): nothing else is approved than what the host reads.
     """
 
     inventory: str
@@ -66,13 +68,15 @@ class Basis:
     planned: Mapping[str, str] = field(default_factory=dict)
     allow: Mapping[str, int] = field(default_factory=dict)
     held: tuple[str, ...] = ()
+    requests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """The plan's digest: one over all of it."""
         document = asdict(self)
-        if not self.held:
-            del document["held"]
+        for name in ("held", "requests"):
+            if not document[name]:
+                del document[name]
         return _sha256(document)
 
     @property
@@ -97,6 +101,7 @@ class Basis:
                 "allow": self.allow,
                 "held": self.held,
             }
+            | ({"requests": self.requests} if self.requests else {})
         )
 
 
@@ -256,28 +261,16 @@ _NOTHING = planned_digest(())
 
 
 def desired_digest(spec: HostSpec, files: Iterable[RenderedFile]) -> str:
-    """A digest over all that a host should hold; keyed, as some of it is secret."""
-    return content_digest(spec.digest_key, files, program_sums(spec))
+    """A digest over all that a host should hold: its files, and the checksums of its program by architecture.
 
-
-def program_sums(spec: HostSpec) -> dict[str, str]:
-    """The checksums of a relay's program by architecture; none of a host that has none."""
-    return {str(arch): sha256 for arch, sha256 in spec.media.artefact.sha256.items()} if spec.media else {}
-
-
-def content_digest(digest_key: Secret, files: Iterable[RenderedFile], programs: Mapping[str, str]) -> str:
-    """A digest over what a host holds: its files, and the checksums of its program by architecture.
-
-    Args:
-        digest_key: the host's; without it nobody can guess a secret from the digest.
-        files: the files.
-        programs: the checksums; empty of a host without a relay.
+    It is keyed, as some of that is secret.
     """
-    state = hashlib.sha256(canonical_json(dict(programs)) if programs else b"")
+    programs = {str(arch): sha256 for arch, sha256 in spec.media.artefact.sha256.items()} if spec.media else {}
+    state = hashlib.sha256(canonical_json(programs) if programs else b"")
     for file in sorted(files, key=lambda file: file.path):
         head = f"{file.path}\0{file.mode:o}\0{file.owner}:{file.group}\0{len(file.content)}\0"
         state.update(head.encode() + file.content)
-    return keyed_digest(digest_key, state.digest())
+    return keyed_digest(spec.digest_key, state.digest())
 
 
 def totals_of(changes: Iterable[Change], carriers: Mapping[str, str]) -> Totals:

@@ -199,6 +199,27 @@ class History:
                     continue
         return tuple(runs)
 
+    def begun_by(self, meaning: str) -> tuple[Run, ...]:
+        """The runs that began by approvals of a plan with this meaning.
+
+        Raises:
+            DamagedRecordError: an entry of them cannot be read; it is named.
+        """
+        query = select(stored(entries.c.number), stored(entries.c.content)).where(
+            entries.c.inventory == self._mine,
+            entries.c.step == EntryKind.BEGUN.value,
+            entries.c.content.contains(meaning, autoescape=True),
+        )
+        runs = []
+        with self._database.reading() as connection:
+            for number, raw in connection.execute(query):
+                try:
+                    runs.append(recorded_of(cast("BegunContent", entry_content(raw, number)), None).run)
+                except DAMAGE:
+                    message = f"the history in {self.place.shown} is damaged: {_entries((entry_name(number),))}"
+                    raise DamagedRecordError(message) from None
+        return tuple(run for run in runs if any(one.meaning == meaning for one in run.approvals))
+
     def document(self, run: str) -> dict[str, object] | None:
         """The JSON document that a run left, or None.
 

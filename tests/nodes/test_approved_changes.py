@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -16,14 +18,27 @@ from provisioner.base.errors import StateError
 from provisioner.base.ssh_signature import public_key_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.nodes import settings
-from provisioner.nodes.approvals import ApprovalRules, ApprovedMoments, NodeApprovals, NodeApprover, approval_verdict
+from provisioner.nodes.approvals import (
+    ApprovalMemory,
+    ApprovalRules,
+    BegunChange,
+    NodeApprovals,
+    NodeApprover,
+    NodeMemory,
+    approval_verdict,
+)
+from provisioner.nodes.node import NodeRules
 from provisioner.nodes.unit import CarriedCall, pack_unit, unit_in
+from provisioner_host import carried
 from tests.hostile import NODE
 from tests.recorded import Printed, RecordingController, recording_controller
 from tests.signatures import key_file, public_line
 from tests.watched import WatchedHosts
 
 RELAY, OTHER = "relay-vnpt-1", "relay-viettel-1"
+HOST_PROGRAM = "/usr/local/lib/provisioner/provisioner-host"
+MANY = 20
+BEFORE = datetime(2021, 5, 1, tzinfo=UTC)
 ALLOW = ("--allow", "trust=9")
 
 
@@ -36,6 +51,9 @@ def rules(*people: str, number: int = 1, hours: int = 168, inventory: str = "exa
     return ApprovalRules(inventory, number, hours, approvers)
 
 
+NODE_RULES = NodeRules("vnpt", (ip_network("0.0.0.0/0"),), approved=True)
+
+
 class ApprovingHosts(WatchedHosts):
     """Hosts of which VNPT's are called by a node that asks for approvals."""
 
@@ -46,11 +64,11 @@ class ApprovingHosts(WatchedHosts):
 
     def _answer(self, call: HostCall) -> HostAnswer:
         if call.spec.carriers == ("vnpt",):
-            (carried,) = unit_in(pack_unit("0.1.0", [call], 60)).calls
-            if refusal := self.approvals.refusal(carried, datetime.now(UTC)):
+            (one,) = unit_in(pack_unit("0.1.0", [call], 60)).calls
+            if refusal := NODE_RULES.refusal(one) or self.approvals.refusal(one, datetime.now(UTC)):
                 error = f"the node of vnpt refuses: {refusal}"
                 return HostAnswer(call.spec.id, CallOutcome.REFUSED, error=error)
-            self.carried[str(call.request["operation"])] = carried
+            self.carried[one.request["operation"]] = one
         return super()._answer(call)
 
 
@@ -87,7 +105,8 @@ class House:
 def house(tmp_path: Path) -> House:
     """All is applied; from now on VNPT's node asks for an approval of noc-1 or noc-2."""
     controller = recording_controller(tmp_path)
-    hosts = ApprovingHosts(NodeApprovals(rules("noc-1", "noc-2"), ApprovedMoments(tmp_path / "moments")))
+    memory = ApprovalMemory(tmp_path / "memory", datetime.now(UTC))
+    hosts = ApprovingHosts(NodeApprovals(rules("noc-1", "noc-2"), memory))
     assert controller.run("apply", "--yes", *ALLOW).code == 0
     hosts.hosts = controller.hosts.hosts
     controller.hosts = hosts
@@ -172,16 +191,35 @@ def approved(tmp_path_factory: pytest.TempPathFactory) -> CarriedCall:
     file = made.plan()
     made.approve(file, "noc-1")
     assert made.run("apply", file).code == 0
+    MADE["house"] = made
     call: CarriedCall = made.hosts.carried["apply"]
     assert not refused(call)
     return call
 
 
+@pytest.fixture(scope="module")
+def confirmed(approved: CarriedCall) -> tuple[CarriedCall, NodeMemory]:
+    """The confirmation of that change, and what the node remembers by then."""
+    made = MADE["house"]
+    call = made.hosts.carried["confirm"]
+    assert call.request["run"] == approved.request["run"]
+    refusal, memory = approval_verdict(approved, rules("noc-1"), NodeMemory(BEFORE), datetime.now(UTC))
+    assert not refusal
+    assert not approval_verdict(call, rules("noc-1"), memory, datetime.now(UTC))[0]
+    return call, memory
+
+
+MADE: dict[str, House] = {}
+
+
 def refused(
     call: CarriedCall, asked: ApprovalRules | None = None, later: timedelta = timedelta(), **last: datetime
 ) -> str:
-    named = {host.replace("_", "-"): at for host, at in last.items()}
-    return approval_verdict(call, asked or rules("noc-1", "noc-2"), named, datetime.now(UTC) + later).refusal
+    """Why the node refuses a call, by its file or for want of an approval; `last` are moments by host."""
+    changes = {host.replace("_", "-"): BegunChange(at, "20210501T000000Z-000000") for host, at in last.items()}
+    asked = asked or rules("noc-1", "noc-2")
+    memory = NodeMemory(BEFORE, changes)
+    return NODE_RULES.refusal(call) or approval_verdict(call, asked, memory, datetime.now(UTC) + later)[0]
 
 
 def with_request(call: CarriedCall, **parts: Any) -> CarriedCall:
@@ -228,6 +266,15 @@ TAMPERED: dict[str, Callable[[CarriedCall], CarriedCall]] = {
         call, owner={"inventory": "other", "key": "0" * 32, "host": RELAY}
     ),
     "another program": lambda call: replace(call, artefact=b"\x7fELF", artefact_sha256="0" * 64),
+    "another on-host program": lambda call: replace(
+        call, files=dict(call.files) | {call.request["files"][HOST_PROGRAM]["content"]: b"#!/bin/sh\n"}
+    ),
+    "a key of the controller's": lambda call: replace(call, files=dict(call.files) | {"identity": b"another"}),
+    "a file that leads elsewhere": lambda call: replace(
+        call, files=dict(call.files) | {"../../../etc/cron.d/x": b"* * * * * root id\n"}
+    ),
+    "a file more": lambda call: replace(call, files=dict(call.files) | {"99": b""}),
+    "a key that no request has": lambda call: with_request(call, anything=True),
     "another host": lambda call: replace(call, host=replace(call.host, id="relay-vnpt-2")),
     "the plan's word for another host": lambda call: replace(call, host=replace(call.host, id=OTHER)),
     "no approval": lambda call: replace(call, warrant=b""),
@@ -237,10 +284,10 @@ TAMPERED: dict[str, Callable[[CarriedCall], CarriedCall]] = {
     "another content in the plan": lambda call: with_warrant(with_content(call), lambda one: one["desired"].clear()),
     "another limit in the plan": lambda call: with_warrant(call, lambda one: one["allow"].update(trust=99)),
     "another change in the plan": lambda call: with_warrant(call, lambda one: one["planned"].update({OTHER: "-"})),
-    "another program in the plan": lambda call: with_warrant(call, lambda one: one["programs"].clear()),
+    "another call in the plan": lambda call: with_warrant(call, lambda one: one["requests"].clear()),
     "another inventory in the plan": lambda call: with_warrant(call, lambda one: one.update(inventory="other")),
     "nobody in the plan": lambda call: with_warrant(call, lambda one: one["approvals"].clear()),
-    "a later version of the plan": lambda call: with_warrant(call, lambda one: one.update(version=2)),
+    "a later version of the plan": lambda call: with_warrant(call, lambda one: one.update(version=3)),
     "another person in the approval": lambda call: with_warrant(
         call, lambda one: one.update(approvals=[text.replace("noc-1", "noc-2") for text in one["approvals"]])
     ),
@@ -280,29 +327,253 @@ def test_nothing_older_comes_after_something_newer(approved: CarriedCall) -> Non
 
 
 def test_an_approval_of_another_inventory_is_refused(approved: CarriedCall) -> None:
-    assert "approves plans of other, not of example" in refused(approved, rules("noc-1", inventory="other"))
+    other = with_warrant(approved, lambda one: one.update(inventory="other"))
+    assert "approves plans of example, not of other" in refused(other)
+    assert "would make the host one of the inventory example" in refused(approved, rules("noc-1", inventory="other"))
+
+
+# --- the whole call -------------------------------------------------------------------------------
+
+
+def leaves(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The place of each value of a document that is no list and no object, and of each that is empty."""
+    if isinstance(value, dict | list) and value:
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(inner, (*place, key))
+    else:
+        yield place
+
+
+def another(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    if isinstance(value, list):
+        return ["provisioner-nft.service"]
+    return {} if value is None else f"{value}0"
+
+
+def changed_at(document: Any, place: tuple[Any, ...], change: Callable[[Any], Any]) -> Any:
+    if not place:
+        return change(document)
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    copy[place[0]] = changed_at(copy[place[0]], place[1:], change)
+    return copy
+
+
+@NODE
+def test_whatever_is_changed_in_an_approved_call_it_is_not_carried(approved: CarriedCall) -> None:
+    places = [place for place in leaves(approved.request) if place[0] not in carried.MAY_DIFFER]
+    assert len(places) > MANY
+    carried_all_the_same = [
+        place
+        for place in places
+        if place != ("program", "artefact")
+        and not refused(replace(approved, request=changed_at(approved.request, place, another)))
+    ]
+    assert not carried_all_the_same
+    without = [key for key in approved.request if key not in carried.MAY_DIFFER]
+    assert all(
+        refused(replace(approved, request={k: v for k, v in approved.request.items() if k != key})) for key in without
+    )
+    for name in approved.files:
+        assert refused(replace(approved, files=dict(approved.files) | {name: approved.files[name] + b"#"})), name
+
+
+def test_the_moment_the_run_and_who_makes_it_may_differ(approved: CarriedCall) -> None:
+    other = {"run": "20210531T000000Z-abcdef", "who": "somebody", "confirm_s": 90.0, "epoch": 7, "record": None}
+    assert not refused(with_request(approved, **other))
+    assert refused(with_request(approved, confirm_s=1e9))
+
+
+@NODE
+def test_a_confirmation_writes_down_what_was_approved(confirmed: tuple[CarriedCall, NodeMemory]) -> None:
+    call, memory = confirmed
+
+    def refused_now(one: CarriedCall) -> bool:
+        return bool(NODE_RULES.refusal(one) or approval_verdict(one, rules("noc-1"), memory, datetime.now(UTC))[0])
+
+    places = [place for place in leaves(call.request) if place[0] not in carried.MAY_DIFFER]
+    assert not [
+        place
+        for place in places
+        if place != ("program", "artefact")
+        and not refused_now(replace(call, request=changed_at(call.request, place, another)))
+    ]
+    assert refused_now(with_request(call, run="20210531T000000Z-abcdef")), "a run that the node did not let begin"
+    assert refused_now(with_request(call, owner={"inventory": "other", "key": "0" * 32, "host": RELAY}))
+
+
+# --- used up --------------------------------------------------------------------------------------
+
+
+def test_an_approval_is_used_up_by_the_run_that_began_with_it(house: House) -> None:
+    house.drift()
+    file = house.plan()
+    house.approve(file, "noc-1")
+    assert house.run("apply", file).code == 0
+    house.hosts.hosts[RELAY].units.discard("provisioner-nft.service")
+    again = house.plan("again.json")
+    done = house.run("apply", again)
+    assert (done.code, house.is_mended()) == (6, False)
+    assert "has used it up" in " ".join(done.out.split())
+    house.approve(again, "noc-2")
+    assert house.run("apply", again).code == 0
+    assert house.is_mended()
+
+
+def test_the_same_saved_plan_is_not_applied_again_after_drift(house: House) -> None:
+    house.drift()
+    file = house.plan()
+    house.approve(file, "noc-1")
+    assert house.run("apply", file).code == 0
+    house.drift()
+    done = house.run("apply", file)
+    assert (done.code, house.is_mended()) == (6, False)
+
+
+@NODE
+def test_another_run_is_not_carried_by_a_used_approval(approved: CarriedCall) -> None:
+    now, asked = datetime.now(UTC), rules("noc-1")
+    refusal, memory = approval_verdict(approved, asked, NodeMemory(BEFORE), now)
+    assert not refusal
+    assert not approval_verdict(approved, asked, memory, now)[0], "the same run is taken up again"
+    other = with_request(approved, run="20210531T000000Z-abcdef")
+    assert "has used it up" in approval_verdict(other, asked, memory, now)[0]
+
+
+@NODE
+def test_a_rollback_revokes_the_approvals_of_the_run_that_it_takes_back(approved: CarriedCall) -> None:
+    now, asked, run = datetime.now(UTC), rules("noc-1"), approved.request["run"]
+    _, memory = approval_verdict(approved, asked, NodeMemory(BEFORE), now)
+    for target in (run, ""):
+        back = rollback_of(approved, target)
+        assert not NODE_RULES.refusal(back)
+        refusal, after = approval_verdict(back, asked, memory, now)
+        assert not refusal
+        assert "was taken back" in approval_verdict(approved, asked, after, now)[0]
+        elsewhere = replace(approved, host=replace(approved.host, id="relay-vnpt-2"))
+        assert approval_verdict(elsewhere, asked, after, now)[0]
+
+
+def rollback_of(call: CarriedCall, target: str) -> CarriedCall:
+    """The call that takes a change back, with the parts that every change has."""
+    shared = (
+        "who",
+        "confirm_s",
+        "units",
+        "peers",
+        "sentinel",
+        "program",
+        "record",
+        "owner",
+        "epoch",
+        "lockout",
+        "gate",
+    )
+    request = {key: call.request[key] for key in shared if key in call.request}
+    request |= {"operation": "rollback", "run": "20210531T000000Z-abcdef", "target": target, "wanted": {}, "held": []}
+    request["digest_key"] = call.request["observe"]["digest_key"]
+    return replace(call, request=request, files={}, artefact=None, artefact_sha256="", warrant=b"")
+
+
+@NODE
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"lockout": {"check": False, "ssh_port": 22, "networks": []}},
+        {"gate": None},
+        {"confirm_s": 0},
+        {"owner": {"inventory": "other", "key": "0" * 32, "host": RELAY}},
+    ],
+)
+def test_a_rollback_skips_nothing(approved: CarriedCall, parts: dict[str, Any]) -> None:
+    assert refused(with_request(rollback_of(approved, ""), **parts))
+
+
+@NODE
+def test_a_node_that_was_installed_anew_takes_no_approval_of_before(approved: CarriedCall, tmp_path: Path) -> None:
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    approvals = NodeApprovals(rules("noc-1"), ApprovalMemory(tmp_path / "memory", later))
+    assert "and the node remembers since" in approvals.refusal(approved, later)
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+def keys_call(approved: CarriedCall, **parts: Any) -> CarriedCall:
+    request = {"operation": "keys", "relay": True, "who": "noc", **parts}
+    program = approved.files[approved.request["files"][HOST_PROGRAM]["content"]]
+    bare = replace(approved, artefact=None, artefact_sha256="", warrant=b"")
+    return replace(bare, request=request, files={"program": program})
+
+
+@NODE
+def test_keys_bring_nothing_that_nobody_allowed(approved: CarriedCall) -> None:
+    call = keys_call(approved)
+    assert not refused(call), "keys that are born on the host"
+    shell = replace(call, files={"program": b"#!/bin/sh\nid\n"})
+    assert "another on-host program than the node's own" in refused(shell)
+    for name in ("identity", "tunnel-key", "next-key"):
+        brings = replace(call, files=dict(call.files) | {name: b"a" * 44})
+        assert f'new_hosts = ["{RELAY}"]' in refused(brings)
+        assert not refused(brings, replace(rules("noc-1"), new_hosts=frozenset({RELAY})))
+        assert refused(brings, replace(rules("noc-1"), new_hosts=frozenset({OTHER})))
+    assert refused(keys_call(approved, restores="a" * 43 + "="))
+    assert refused(keys_call(approved, owner={"inventory": "other", "key": "0" * 32, "host": RELAY}))
+
+
+@NODE
+def test_a_tunnel_s_key_is_sealed_to_the_recovery_key_of_the_node_s_file_alone(approved: CarriedCall) -> None:
+    own, other = "a" * 43 + "=", "b" * 43 + "="
+    named = replace(NODE_RULES, recovery=own)
+    for key, node, carries in ((own, named, True), (other, named, False), (own, NODE_RULES, False)):
+        seal = {"recovery": key, "inventory": "example", "host": RELAY}
+        assert (not node.refusal(keys_call(approved, seal=seal))) is carries
+
+
+@NODE
+def test_mediamtx_is_one_that_people_approved_or_that_the_file_names(approved: CarriedCall) -> None:
+    content = b"\x7fELF another MediaMTX"
+    sha256 = hashlib.sha256(content).hexdigest()
+    program = {"path": "/usr/local/lib/provisioner/mediamtx-1.20.1-abcdef", "artefact": True, "sha256": sha256}
+    call = replace(with_request(approved, program=program), artefact=content, artefact_sha256=sha256)
+    alone = replace(NODE_RULES, approved=False)
+    assert f'mediamtx = ["{sha256}"]' in alone.refusal(call)
+    assert not replace(alone, mediamtx=frozenset({sha256})).refusal(call)
+    assert "is not the one of the plan that was approved" in refused(call)
 
 
 # --- what is remembered -----------------------------------------------------------------------------
 
 
-def test_moments_outlive_the_node(tmp_path: Path) -> None:
+def test_what_is_remembered_outlives_the_node(tmp_path: Path) -> None:
     at = datetime.now(UTC).replace(microsecond=0)
-    ApprovedMoments(tmp_path / "moments").add(RELAY, at)
-    again = ApprovedMoments(tmp_path / "moments")
-    again.add(OTHER, at + timedelta(seconds=1))
-    assert dict(ApprovedMoments(tmp_path / "moments")) == {RELAY: at, OTHER: at + timedelta(seconds=1)}
+    memory = ApprovalMemory(tmp_path / "memory", at)
+    assert memory.memory == NodeMemory(at)
+    kept = NodeMemory(at, {RELAY: BegunChange(at, "one", "sha256:0")}, {"0" * 64: "one"}, frozenset({"none"}))
+    memory.keep(kept)
+    assert ApprovalMemory(tmp_path / "memory", at + timedelta(days=1)).memory == kept
 
 
-@pytest.mark.parametrize("content", [b"relay-vnpt-1", b"relay-vnpt-1 yesterday\n", b"\xff\n"])
-def test_moments_that_are_damaged_are_no_reason_to_begin_anew(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "moments").write_bytes(content)
+def test_what_a_node_of_before_remembered_still_counts(tmp_path: Path) -> None:
+    (tmp_path / "memory").write_text(f"{RELAY} 2026-05-01T00:00:00Z\n")
+    memory = ApprovalMemory(tmp_path / "memory", datetime.now(UTC)).memory
+    assert memory.changes == {RELAY: BegunChange(datetime(2026, 5, 1, tzinfo=UTC), "")}
+    assert memory.since < datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("content", [b"relay-vnpt-1", b"relay-vnpt-1 yesterday\n", b"\xff\n", b"{", b'{"since": 1}'])
+def test_a_memory_that_is_damaged_is_no_reason_to_begin_anew(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "memory").write_bytes(content)
     with pytest.raises(StateError, match="which approvals were used is not known"):
-        ApprovedMoments(tmp_path / "moments")
+        ApprovalMemory(tmp_path / "memory", datetime.now(UTC))
 
 
 def test_what_cannot_be_remembered_is_not_carried(approved: CarriedCall, tmp_path: Path) -> None:
-    moments = ApprovedMoments(tmp_path / "moments")
-    (tmp_path / "moments").mkdir()
+    memory = ApprovalMemory(tmp_path / "memory", BEFORE)
+    (tmp_path / "memory").unlink()
+    (tmp_path / "memory").mkdir()
     with pytest.raises(StateError, match="cannot be written"):
-        NodeApprovals(rules("noc-1"), moments).refusal(approved, datetime.now(UTC))
+        NodeApprovals(rules("noc-1"), memory).refusal(approved, datetime.now(UTC))

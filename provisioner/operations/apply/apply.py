@@ -30,7 +30,7 @@ from provisioner.operations.apply.execution import (
 from provisioner.operations.apply.intent import USUAL, Applied, Intent, RunOptions
 from provisioner.operations.apply.journal import RunLog, state_place
 from provisioner.operations.apply.silences import Silencer, to_silence
-from provisioner.operations.apply.unfinished import Unfinished, unfinished
+from provisioner.operations.apply.unfinished import Unfinished, refuse_taken_back, unfinished
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, refuse_foreign
 from provisioner.operations.rollout import (
@@ -40,6 +40,7 @@ from provisioner.operations.rollout import (
     JournalStep,
     NotStartedBecause,
     RolloutOptions,
+    planned_job,
     relays_beside,
     roll_out,
     waves_of,
@@ -140,8 +141,7 @@ def _refuse(plan: Plan, saved: Saved | None, stale: Mapping[str, list[str]], opt
 def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> Job:
     files, facts = session.files[spec.id], planned.facts[spec.id]
     changes = tuple(change for change in planned.plan.pending if change.host == spec.id)
-    beside = relays_beside(spec, session.state.hosts.values())
-    job = Job(spec, files, facts, expected, changes=changes, carrier=beside)
+    job = replace(planned_job(spec, files, facts, changes, session.state.hosts.values()), expected=expected)
     return with_program(session, job, facts.arch) if needs_program(spec, changes) else job
 
 
@@ -174,11 +174,13 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
 
     Raises:
         UsageError: no run is unfinished.
+        PolicyError: people approved it, and a later run took it back.
         StalePlanError: the inventory, the templates or this tool are others than those it began with.
         StateError: the history does not answer.
     """
     last = unfinished(state_place(session))
     last.refuse_other(session.basis({}))
+    refuse_taken_back(state_place(session), last)
     jobs, others = _jobs_of(session, last)
     allowed = max(options.rollout.max_failed, last.intent.max_failed)
     # Of what the plan cut nothing is known any more: what has not begun waits for a confirmation.

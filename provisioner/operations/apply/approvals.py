@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,10 +42,11 @@ from provisioner.plan.guards.approvals import (
     key_that_signed,
     need_lines,
 )
-from provisioner.plan.plan import program_sums
 from provisioner.plan.saved.comparison import BetweenPlans, between
 from provisioner.plan.saved.file import warrant_bytes
 from provisioner.record.entries import RecordedApproval
+from provisioner.record.place import state_place_of
+from provisioner.record.store import find_history
 
 FOLDER: Final = "approvals"
 """Where approvals are in an inventory's folder, unless another one is named."""
@@ -163,6 +165,7 @@ def refuse_unapproved(
     Raises:
         PolicyError: somebody is still needed; nothing was touched.
         UsageError: the folder cannot be read.
+        StateError: whether an approval was used is not known, as the history does not answer.
     """
     needs = _of_started(planned.plan.approvals, without)
     if not needs:
@@ -178,11 +181,32 @@ def refuse_unapproved(
         terms=approval_terms(session.inventory),
         makers=frozenset(saved.written.maker.approvers),
         now=datetime.now(UTC),
+        used=_used(session, saved.basis.meaning),
     )
     result = approved(needs, there.files, subject)
     if result.lacking:
         raise _lacking(saved, there, result)
     return tuple(map(_recorded, result.counted))
+
+
+def _used(session: Session, meaning: str) -> dict[Approval, str]:
+    """The approvals of a plan's meaning that a run began with, each with that run: it has used them up.
+
+    Raises:
+        StateError: the history does not answer, or is damaged.
+    """
+    inventory = session.inventory.settings.id
+    history = find_history(state_place_of(session.environment, inventory))
+    if history is None:
+        return {}
+    with closing(history):
+        runs = history.begun_by(meaning)
+    return {_approval_of(one, inventory): run.id for run in runs for one in run.approvals}
+
+
+def _approval_of(recorded: RecordedApproval, inventory: str) -> Approval:
+    at = datetime.fromisoformat(recorded.at)
+    return Approval(inventory, recorded.meaning, recorded.plan, recorded.approver, recorded.roles, at)
 
 
 def _of_started(needs: Sequence[ApprovalNeed], without: Sequence[str]) -> list[ApprovalNeed]:
@@ -266,8 +290,7 @@ def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> b
     newest = sorted(of_plan, key=lambda one: (one.at, one.approver), reverse=True)[:_MOST_IN_WARRANT]
     if not newest:
         return b""
-    programs = {host: program_sums(session.state.hosts[host]) for host in basis.changing if host in session.state.hosts}
-    return warrant_bytes(inventory, basis, programs, newest)
+    return warrant_bytes(inventory, basis, newest)
 
 
 def approval_to_sign(session: Session, plan: WrittenPlan, asked: ApprovalAsked) -> Approval:

@@ -30,6 +30,7 @@ class _PlainBasis(TypedDict):
     planned: dict[str, str]
     allow: dict[str, int]
     held: NotRequired[list[str]]
+    requests: NotRequired[dict[str, dict[str, str]]]
 
 
 class _PlainIntent(TypedDict):
@@ -168,6 +169,7 @@ def intent_of(plain: Mapping[str, object]) -> Intent:
             basis["planned"],
             basis["allow"],
             tuple(basis.get("held", ())),
+            basis.get("requests", {}),
         ),
         waves=tuple(Wave(name, tuple(hosts)) for name, hosts in own["waves"]),
         live=dict(own["live"]),

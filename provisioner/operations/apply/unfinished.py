@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from provisioner.base.errors import StalePlanError, StateError, UsageError
+from provisioner.base.errors import PolicyError, StalePlanError, StateError, UsageError
 from provisioner.hosts.facts import HostFacts
 from provisioner.operations.apply.intent import Intent, intent_of
 from provisioner.operations.rollout import (
@@ -107,6 +107,27 @@ def unfinished(place: StatePlace, *, proved: bool = True) -> Unfinished:
         history.close()
         log.close()
     raise UsageError("no run is unfinished", hint="see provisioner history")
+
+
+def refuse_taken_back(place: StatePlace, last: Unfinished) -> None:
+    """Refuse to go on with a run that people approved and that a later one took back on some host.
+
+    Raises:
+        PolicyError: it names that run.
+        StateError: the history does not answer, or it is damaged.
+    """
+    history, log = open_history(place), EventLog(place)
+    try:
+        later = [r.run for r in history.runs() if r.run.operation is Operation.ROLLBACK]
+        for run in later if last.run.approvals else []:
+            begun = next((e for e in log.of(run.id) if e.step == "run" and e.state == "begin"), None)
+            if begun is not None and last.run.id in intent_of(begun.detail).rollback.values():
+                message = f"run {last.run.id} cannot go on: run {run.id} took it back, and its approvals with it"
+                hint = "end it with `provisioner apply --abort`, plan anew, and have that plan approved"
+                raise PolicyError(message, hint=hint, object=last.run.id)
+    finally:
+        history.close()
+        log.close()
 
 
 def proved_unfinished(place: StatePlace) -> tuple[Unfinished, ...]:

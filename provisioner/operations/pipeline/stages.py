@@ -48,6 +48,7 @@ from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
 from provisioner.nodes import routed_by
 from provisioner.operations.pipeline.session import Observing, Session, expect_calls
+from provisioner.operations.rollout.job import meant_by, planned_job
 from provisioner.plan import NOT_KNOWN, HostItems, Plan, PlanMaker, saved_text, seen_of
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.change import Change, distinct_trust
@@ -267,8 +268,24 @@ def _judged(session: Session, looked: _Looked, allowed: dict[str, int], now: dat
     basis = replace(session.basis({}), allow=allowed)
     with without_collector():
         plan = build_plan(observed, basis, limit, now, session.commit)
+        plan = replace(plan, basis=replace(plan.basis, requests=_requests(session, plan, hosts, facts)))
     lacking = lacking_programs(plan.pending, hosts, facts, partial(refusal_here, environment=session.environment))
     return Planned(replace(plan, lacking=lacking), hosts, facts, errors)
+
+
+def _requests(
+    session: Session, plan: Plan, hosts: Sequence[HostSpec], facts: Mapping[str, HostFacts]
+) -> dict[str, dict[str, str]]:
+    """By host that changes, the digests of the calls that it gets."""
+    changes: dict[str, list[Change]] = defaultdict(list)
+    for change in plan.pending:
+        changes[change.host].append(change)
+    every = session.state.hosts.values()
+    return {
+        spec.id: meant_by(planned_job(spec, session.files[spec.id], facts[spec.id], changes[spec.id], every))
+        for spec in hosts
+        if spec.id in changes and spec.id in facts
+    }
 
 
 def _lifting(spec: HostSpec, lift: Collection[str]) -> HostSpec:

@@ -8,6 +8,7 @@ from provisioner.operations.rollout.job import (
     TRANSACTION_TIMEOUT_S,
     Job,
     RolloutOptions,
+    planned_job,
     relays_beside,
 )
 from provisioner.operations.rollout.result import (
@@ -47,6 +48,7 @@ __all__ = [
     "exit_code",
     "host_document",
     "outcome_of",
+    "planned_job",
     "relays_beside",
     "roll_out",
     "run_ending",

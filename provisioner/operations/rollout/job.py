@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile, identity_content, path_settings, program_path
 from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath, units_of
+from provisioner.hosts.call_rules import call_digest
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.identity import owner_to_mark
 from provisioner.hosts.observe import observe_request
@@ -19,6 +20,7 @@ from provisioner.operations.rollout.affected_paths import Touched, touched_by
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.plan.change import HOST, OWNER, Action, Change, Impact, Resource
 from provisioner.plan.diff import UNIT_MEDIAMTX, restarts_silent, sentinel_of
+from provisioner.plan.guards.policy import needs_program
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import (
@@ -157,6 +159,35 @@ class LookOrder(NamedTuple):
     at_once: bool = False
 
 
+def planned_job(
+    spec: HostSpec,
+    files: tuple[RenderedFile, ...],
+    facts: HostFacts,
+    changes: Iterable[Change],
+    hosts: Iterable[HostSpec],
+) -> Job:
+    """What a plan is to do on a host; MediaMTX's program is named by its checksum and not there yet.
+
+    Args:
+        spec: the host.
+        files: all that it should hold.
+        facts: the host as the plan saw it.
+        changes: those of the plan on this host.
+        hosts: all of the inventory.
+    """
+    changes = tuple(changes)
+    sums = {str(arch): digest for arch, digest in spec.media.artefact.sha256.items()} if spec.media else {}
+    sha256 = sums.get(facts.arch, "") if needs_program(spec, changes) else ""
+    beside = relays_beside(spec, hosts)
+    return Job(spec, files, facts, facts.live_digest, artefact_sha256=sha256, changes=changes, carrier=beside)
+
+
+def meant_by(job: Job) -> dict[str, str]:
+    """The digests of the calls that change a host and confirm that, by their operations."""
+    calls = first_call(job, "", RolloutOptions()), confirm_call(job, "", RolloutOptions())
+    return {str(call.request["operation"]): call_digest(call.request, call.files) for call in calls}
+
+
 # --- the calls ------------------------------------------------------------------------------------
 
 
@@ -180,7 +211,9 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "elsewhere": _moved(job, job.facts) if job.facts else [],
         "restart": [UNIT_MEDIAMTX] if job.facts and restarts_silent(job.facts, job.changes) else [],
         "lift": sorted(job.spec.lifted),
+        "meant": "",
     }
+    request["meant"] = call_digest(request, contents)
     return HostCall(job.spec, request, contents, job.artefact, shares=True, unproved=job.unproved, warrant=job.warrant)
 
 

@@ -14,7 +14,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import product
@@ -202,6 +202,7 @@ class PlanToApprove:
         terms: the inventory's; None where it asks nobody any more.
         makers: the ids of approvers who made the plan.
         now: the moment.
+        used: by approval as it was signed, the run that has used it up.
     """
 
     inventory: str
@@ -209,6 +210,7 @@ class PlanToApprove:
     terms: ApprovalTerms | None
     makers: frozenset[str]
     now: datetime
+    used: Mapping[Approval, str] = field(default_factory=dict)
 
 
 def moment_text(at: datetime) -> str:
@@ -429,7 +431,9 @@ def _counting(
 
 
 def _refusal(need: ApprovalNeed, given: GivenApproval, plan: PlanToApprove) -> str:
-    """Why an approval does not count for a need, as the rest of a sentence; empty where it does."""
+    """Why an approval does not count for a need, as the rest of a sentence; empty if it does."""
+    if run := plan.used.get(replace(given.approval, signature="")):
+        return f"is of {given.approval.at_text}, and run {run} has used it up"
     return _out_of_time(need.terms, given.approval, plan.now) or _of_nobody(need, given, plan) or _as_other(need, given)
 
 

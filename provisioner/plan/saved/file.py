@@ -37,6 +37,7 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 MAX_WARRANT_BYTES: Final = 8 * 2**20
 """More than the plan of all relays of a country, approved by everybody who may."""
 _SCHEMA: Final = "provisioner/warrant"
+_WARRANT_VERSION: Final = 2
 _MOST_APPROVALS: Final = 100
 
 _AGAIN = "make a new plan, and have it reviewed: provisioner plan --out FILE"
@@ -94,13 +95,11 @@ class Warrant:
     Attributes:
         inventory: the inventory's id.
         basis: what the plan's meaning is of, and nothing else of what it rests on.
-        programs: by host that has a relay, the checksums of its program by architecture: its digest is of them, too.
         approvals: of that meaning, as their files say them; whose they are is not looked at here.
     """
 
     inventory: str
     basis: Basis
-    programs: Mapping[str, Mapping[str, str]]
     approvals: tuple[Approval, ...]
 
 
@@ -196,6 +195,7 @@ def basis_in(whole: Document) -> Basis:
         planned=dict(whole["planned"]),
         allow=dict(whole["allow"]),
         held=tuple(str(one["facility"]) for one in whole.get("held", ())),
+        requests={_text(host): _texts(of) for host, of in whole.get("requests", {}).items()},
     )
 
 
@@ -263,21 +263,18 @@ def _is_of_its_changes(plan: WrittenPlan) -> bool:
     return hosts and all(planned_digest(of) == plan.basis.planned[host] for host, of in by_host.items())
 
 
-def warrant_bytes(
-    inventory: str, basis: Basis, programs: Mapping[str, Mapping[str, str]], approvals: Iterable[Approval]
-) -> bytes:
+def warrant_bytes(inventory: str, basis: Basis, approvals: Iterable[Approval]) -> bytes:
     """A warrant as it travels.
 
     Args:
         inventory: the inventory's id.
         basis: of the plan.
-        programs: by host, the checksums of its program by architecture.
         approvals: those of the plan's meaning.
     """
     changing = basis.changing
     document: Document = {
         "schema": _SCHEMA,
-        "version": 1,
+        "version": _WARRANT_VERSION,
         "inventory": inventory,
         "templates": basis.templates,
         "by": basis.version,
@@ -285,7 +282,7 @@ def warrant_bytes(
         "planned": changing,
         "allow": dict(basis.allow),
         "held": list(basis.held),
-        "programs": {host: dict(programs[host]) for host in changing if host in programs},
+        "requests": {host: dict(of) for host, of in basis.requests.items()},
         "approvals": [approval_text(approval) for approval in approvals],
     }
     return canonical_json(document)
@@ -301,7 +298,11 @@ def warrant_in(data: bytes) -> Warrant:
         raise WarrantError("is larger than any is")
     try:
         whole = json.loads(data, object_pairs_hook=no_twins, parse_float=no_fraction, parse_constant=no_fraction)
-        is_one = whole["schema"] == _SCHEMA and whole["version"] == 1 and len(whole["approvals"]) <= _MOST_APPROVALS
+        is_one = (
+            whole["schema"] == _SCHEMA
+            and whole["version"] == _WARRANT_VERSION
+            and len(whole["approvals"]) <= _MOST_APPROVALS
+        )
         basis = Basis(
             inventory="",
             templates=_text(whole["templates"]),
@@ -311,10 +312,10 @@ def warrant_in(data: bytes) -> Warrant:
             planned=_texts(whole["planned"]),
             allow={_text(name): _number(value) for name, value in whole["allow"].items()},
             held=tuple(map(_text, whole["held"])),
+            requests={_text(host): _texts(of) for host, of in whole["requests"].items()},
         )
-        programs = {_text(host): _texts(sums) for host, sums in whole["programs"].items()}
         approvals = tuple(approval_in(_text(one).encode()) for one in whole["approvals"])
-        warrant = Warrant(_text(whole["inventory"]), basis, programs, approvals)
+        warrant = Warrant(_text(whole["inventory"]), basis, approvals)
     except ApprovalFormError as error:
         raise WarrantError(f"has an approval that {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -440,9 +441,9 @@ def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, HostItems]) -> dict[
     }
 
 
-def _digests(basis: Basis, host: str) -> tuple[str | None, ...]:
+def _digests(basis: Basis, host: str) -> tuple[object, ...]:
     """The digests of a basis that are one host's."""
-    return basis.live.get(host), basis.desired.get(host), basis.planned.get(host)
+    return basis.live.get(host), basis.desired.get(host), basis.planned.get(host), basis.requests.get(host)
 
 
 def _moved_on(saved: Saved, host: str, rows: frozenset[ChangeRow], seen: HostItems) -> list[str]:

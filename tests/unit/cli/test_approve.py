@@ -185,6 +185,39 @@ def test_the_record_says_who_approved_which_plan_when_and_by_which_key(call: Ter
     assert call("history", "verify")[0] == 0
 
 
+@MERGE_REQUEST
+def test_what_was_taken_back_is_not_applied_again_by_the_old_approval(call: Terminal) -> None:
+    call.other_channel()
+    first = planned(call)
+    assert approve(call, "noc-1")[0] == 0
+    assert call("apply", "plan.json")[0] == 0
+    run = call.document("history")[1]["runs"][0]["run"]
+    assert call("rollback", RELAY, "--yes")[0] in {0, 7}
+    again = planned(call, "again.json")
+    assert again["meaning"] == first["meaning"]
+    code, _, err = call("apply", "again.json")
+    assert code == 6
+    assert f"and run {run} has used it up" in err
+    assert approve(call, "noc-2", "again.json")[0] == 0
+    assert call("apply", "again.json")[0] == 0
+
+
+@MERGE_REQUEST
+def test_a_run_that_was_taken_back_does_not_go_on(call: Terminal) -> None:
+    for host in call.hosts.hosts.values():
+        host.units.discard("provisioner-nft.service")
+    planned(call)
+    assert approve(call, "noc-all")[0] == 0
+    call("apply", "plan.json", "--pause-after", "canary")
+    run = call.document("history")[1]["runs"][0]["run"]
+    assert call("rollback", run, "--yes")[0] in {0, 7}
+    code, _, err = call("apply", "--resume")
+    assert code == 6
+    assert f"run {run} cannot go on: run" in err
+    assert "took it back, and its approvals with it" in err
+    assert call("apply", "--abort", "--yes")[0] in {0, 7}
+
+
 def test_two_people_are_needed_where_every_reader_reconnects(call: Terminal) -> None:
     call.hosts.hosts[RELAY].overriding = ["/run/systemd/system/provisioner-mediamtx.service.d/x.conf"]
     plan = planned(call, "plan.json", "--allow", "viewers=99")

@@ -50,7 +50,7 @@ def test_a_program_is_kept_under_its_digest_with_bytecode_and_a_request_is_not(t
     run.mkdir()
     templates = load_templates()
     for _ in range(2):
-        assert "knows no operation" in str(carried(run, templates)["error"])
+        assert "asks for no operation that a host knows" in str(carried(run, templates)["error"])
         (kept,) = run.iterdir()
         assert kept.name == f"provisioner-program-{templates.host_digest}"
     assert list((kept / "provisioner_host/__pycache__").glob("main.*.pyc"))

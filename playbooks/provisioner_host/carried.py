@@ -1,0 +1,337 @@
+"""What a call may carry: its keys, its files' names, their sizes, and the digest that people approve.
+
+The host holds each call against this table before it writes anything, and a carrier's node holds it against the same
+file, each by itself. It stands alone and imports nothing of the program, so that the controller can load it as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import math
+import re
+from functools import lru_cache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+# By operation the shape of its request, and the files that may travel beside it.
+CALLS = {
+    "observe": ("ObserveRequest", ("nft",)),
+    "keys": ("KeysRequest", ("identity", "next-key", "program", "tunnel-key")),
+    "release": ("ReleaseRequest", ()),
+    "remove": ("RemoveRequest", ()),
+    "probe": ("ProbeRequest", ("nft",)),
+    "flow": ("FlowLookRequest", ()),
+    "apply": ("ApplyRequest", ("artefact", "identity", "nft")),
+    "rollback": ("RollbackRequest", ()),
+    "look": ("LookRequest", ()),
+    "confirm": ("ConfirmRequest", ("nft",)),
+    "abort": ("AbortRequest", ()),
+    "status": ("StatusRequest", ()),
+}
+
+_KIB, _MIB = 1 << 10, 1 << 20
+# In bytes; what an apply puts has numbers for names.
+SIZES = {
+    "artefact": 512 * _MIB,
+    "identity": _KIB,
+    "next-key": _KIB,
+    "nft": 16 * _MIB,
+    "program": 8 * _MIB,
+    "tunnel-key": _KIB,
+}
+_LARGEST_PUT = 64 * _MIB
+LARGEST_REQUEST = 64 * _MIB
+_LONGEST = 4096
+_MOST = 200_000
+_MOST_PUT = 100
+_LARGEST_NUMBER = 1 << 53
+_MODES = (0o600, 0o640, 0o644, 0o755)
+_GROUPS = ("root", "mediamtx")
+_SHOWN = 40
+
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
+_NUMBER = re.compile(r"[0-9]{1,3}")
+_RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+_OURS = re.compile(r"provisioner(\.[a-z0-9-]{1,20})?")
+_WORD = re.compile(r"[A-Za-z_]{1,40}")
+_UNSOUND = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+# What may differ between the call that was planned and the one that is made: who makes it, in which run, and when.
+MAY_DIFFER = ("run", "who", "confirm_s", "record", "epoch", "expected_live_digest", "meant")
+
+# By its test from `wire.py`: a shape, its keys, and the kind of what is no text; `?` stands after what may be left out.
+SHAPES = """
+ObserveRequest operation digest_key files:[str] units:[str] program:str|null receipts?:bool held?:[str]
+  networks?:[str] ports?:PortsToTake
+
+KeysRequest operation relay:bool owner?:OwnerToMark who? seal?:SealOrder restores? following?
+
+ReleaseRequest operation owner:OwnerToMark who
+
+RemoveRequest operation owner:OwnerToMark run peers:[str]
+
+ProbeRequest deadline_s:float max_readers:int sample_s:float read_s:float connect_s?:float cpu_share?:float
+  operation observe:ObserveRequest relay?:RelayToProbe centre?:CentreToProbe
+
+FlowLookRequest operation paths:[str] sample_s:float
+
+ApplyRequest run who confirm_s:float units:[str] peers:[str] sentinel program:ProgramToInstall|null
+  record?:RecordHead|null owner?:OwnerToMark epoch?:int operation meant? lift?:[str] files:{FileToPut}
+  observe:ObserveRequest expected_live_digest lockout:LockoutCheck gate:GateRequest|null elsewhere:[str]
+  restart:[str]
+
+RollbackRequest run who confirm_s:float units:[str] peers:[str] sentinel program:ProgramToInstall|null
+  record?:RecordHead|null owner?:OwnerToMark epoch?:int operation target digest_key wanted:{str}
+  lockout:LockoutCheck gate:GateRequest|null held:[str]
+
+LookRequest run who confirm_s:float units:[str] peers:[str] sentinel program:ProgramToInstall|null
+  record?:RecordHead|null owner?:OwnerToMark epoch?:int operation gate:GateRequest
+
+ConfirmRequest run who confirm_s:float units:[str] peers:[str] sentinel program:ProgramToInstall|null
+  record?:RecordHead|null owner?:OwnerToMark epoch?:int operation files:[str] observe:ObserveRequest
+
+AbortRequest run who confirm_s:float units:[str] peers:[str] sentinel program:ProgramToInstall|null
+  record?:RecordHead|null owner?:OwnerToMark epoch?:int operation cause
+
+StatusRequest run who confirm_s:float units:[str] peers:[str] sentinel program:ProgramToInstall|null
+  record?:RecordHead|null owner?:OwnerToMark epoch?:int operation
+
+OwnerToMark inventory key host
+
+LockoutCheck check:bool ssh_port:int networks:[str]
+
+GateRequest deadline_s:float max_readers:int sample_s:float read_s:float connect_s?:float cpu_share?:float
+  address wait_s?:float since?:float early_s?:float first?:bool paths:[PathToRead] away:[PathToRead]
+
+PortsToTake tcp:[int] udp:[int] led?:[int]
+
+SealOrder recovery inventory host
+
+RelayToProbe address paths:[PathToProbe] read?:bool samples_suffice?:bool onvif?:[DeviceToAsk]
+
+CentreToProbe relays:[RelayToRead]
+
+ProgramToInstall path artefact:bool sha256
+
+FileToPut content mode:int owner group
+
+RecordHead run sequence:int head seal
+
+PathToRead name on_demand:bool address port:int look?:LookToTake
+
+PathToProbe name on_demand:bool address port:int look?:LookToTake peer read_by?:[str] tried?:bool
+
+RelayToRead relay address user secret paths:[str] looks?:{LookToTake} fingerprint? through?:ThroughHub
+
+DeviceToAsk name address port:int paths:[str] profile again?:bool
+
+LookToTake seconds:float most_s:float keys:int every:bool skips?:bool early?:EarlyEndToTake
+
+ThroughHub address port:int fingerprint
+
+EarlyEndToTake fps:float|null least_kbps:int|null
+"""
+
+
+class _OddError(Exception):
+    """A part of a request that none has; the message is the rest of a sentence that begins with `it`."""
+
+
+def is_name(name: str) -> bool:
+    """Whether a file beside a request may have this name: letters, figures and hyphens."""
+    return _NAME.fullmatch(name) is not None
+
+
+def refusal(request: object, sizes: Mapping[str, int], ours: str) -> str:
+    """Why a call is none that a host takes, as the rest of a sentence that begins with `it`; empty if it is one.
+
+    Args:
+        request: the request, as its JSON was read.
+        sizes: the files that travel beside it: their names and sizes in bytes.
+        ours: how things of ours on that host are called, `provisioner` or `provisioner.SIDE`.
+    """
+    if not isinstance(request, dict) or not _is_text(request.get("operation")):
+        return "asks for no operation that a host knows"
+    if request["operation"] not in CALLS:
+        return "asks for no operation that a host knows"
+    if _OURS.fullmatch(ours) is None:
+        return "is for a side that has no such name"
+    try:
+        shape, allowed = CALLS[request["operation"]]
+        _shaped(request, shape, "")
+        _meant_for(request, ours)
+        _carries(request, sizes, allowed)
+    except _OddError as error:
+        return str(error)
+    return ""
+
+
+def digest(request: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
+    """The digest over a whole request and its files, without what may differ between plan and call.
+
+    It is keyed by the inventory's digest key, which the request brings: a plan shows it to everybody.
+
+    Args:
+        request: of an apply or a confirmation; it has passed `refusal`.
+        files: what travels beside it; MediaMTX's program is named by its checksum in the request.
+    """
+    meant = {key: value for key, value in request.items() if key not in MAY_DIFFER}
+    if meant.get("program"):
+        meant["program"] = {key: value for key, value in meant["program"].items() if key != "artefact"}
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name != "artefact"}
+    text = json.dumps([meant, sums], sort_keys=True, separators=(",", ":"))
+    key = str(request["observe"]["digest_key"]).encode()
+    return "sha256:" + hmac.new(key, b"provisioner/request\0" + text.encode(), "sha256").hexdigest()
+
+
+# --- keys and kinds -------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _shapes() -> dict[str, dict[str, tuple[bool, str]]]:
+    """By shape and key whether the key is needed, and its kind."""
+    shapes: dict[str, dict[str, tuple[bool, str]]] = {}
+    for block in SHAPES.strip().split("\n\n"):
+        name, *words = block.split()
+        fields = (word.partition(":") for word in words)
+        shapes[name] = {key.rstrip("?"): (not key.endswith("?"), kind or "str") for key, _, kind in fields}
+    return shapes
+
+
+def _shaped(value: object, shape: str, place: str) -> None:
+    if not isinstance(value, dict):
+        raise _OddError(f"has {place or 'a request'} that is no object")
+    known = _shapes()[shape]
+    for key in value:
+        if key not in known:
+            raise _OddError(f"has {_below(place, key)}, which no such request has")
+    for key, (is_needed, kind) in known.items():
+        if key in value:
+            _of_kind(value[key], kind, _below(place, key))
+        elif is_needed:
+            raise _OddError(f"lacks {_below(place, key)}")
+
+
+def _below(place: str, key: object) -> str:
+    word = key if isinstance(key, str) and _WORD.fullmatch(key) else "a key that is no word"
+    return f"{place}.{word}"[-_SHOWN * 4 :] if place else word
+
+
+def _of_kind(value: object, kind: str, place: str) -> None:
+    if kind.endswith("|null"):
+        if value is None:
+            return
+        kind = kind[: -len("|null")]
+    if kind[0] in "[{":
+        _of_many(value, kind, place)
+    elif kind in _PLAIN:
+        if not _PLAIN[kind](value):
+            raise _OddError(f"has {place} that is no {_WORDS[kind]}")
+    else:
+        _shaped(value, kind, place)
+
+
+def _of_many(value: object, kind: str, place: str) -> None:
+    if not isinstance(value, list if kind[0] == "[" else dict) or len(value) > _MOST:
+        raise _OddError(f"has {place} that is no {'list' if kind[0] == '[' else 'object'}, or is too long")
+    inner = kind[1:-1]
+    if isinstance(value, dict):
+        for key in value:
+            if not _is_text(key):
+                raise _OddError(f"has {place} with a key that is no text")
+        value = list(value.values())
+    if inner in _PLAIN:
+        fits = _PLAIN[inner]
+        if not all(fits(one) for one in value):
+            raise _OddError(f"has {place} with something that is no {_WORDS[inner]}")
+        return
+    for one in value:
+        _shaped(one, inner, place)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST and _UNSOUND.search(value) is None
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_NUMBER
+
+
+def _is_number(value: object) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value) and 0 <= value <= _LARGEST_NUMBER)
+
+
+def _is_switch(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+_PLAIN: dict[str, Callable[[object], bool]] = {
+    "str": _is_text,
+    "int": _is_whole,
+    "float": _is_number,
+    "bool": _is_switch,
+}
+_WORDS = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
+
+
+# --- names of things of ours ----------------------------------------------------------------------
+
+
+def _meant_for(request: dict[str, Any], ours: str) -> None:
+    """Hold the names of runs, files and units that a request has against ours.
+
+    Raises:
+        _OddError: it names another thing of the host.
+    """
+    for key in ("run", "target"):
+        if request.get(key) and not _RUN.fullmatch(request[key]):
+            raise _OddError(f"names a {key} as none is called")
+    if request["operation"] not in {"remove", "rollback"} and request.get("run") == "":
+        raise _OddError("names no run")
+    observed = request if request["operation"] == "observe" else request.get("observe", {})
+    named = [*request.get("files", ()), *observed.get("files", ())]
+    file = re.compile(
+        rf"/etc/{re.escape(ours)}/[a-z0-9][a-z0-9.-]*|/etc/systemd/system/{re.escape(ours)}-[a-z0-9-]+\.service"
+        rf"|/usr/local/lib/{re.escape(ours)}/provisioner-host"
+    )
+    unit = re.compile(rf"{re.escape(ours)}-[a-z0-9-]+\.service")
+    program = re.compile(r"/usr/local/lib/provisioner/mediamtx-[0-9A-Za-z][0-9A-Za-z.-]*")
+    _all_named("file", named, file)
+    _all_named("unit", [*request.get("units", ()), *request.get("restart", ()), *observed.get("units", ())], unit)
+    to_install = request.get("program")
+    programs = [to_install["path"]] if isinstance(to_install, dict) else [to_install] if to_install else []
+    _all_named("program", [*programs, *([observed["program"]] if observed.get("program") else [])], program)
+    if request["operation"] == "apply":
+        for put in request["files"].values():
+            if put["mode"] not in _MODES or put["owner"] != "root" or put["group"] not in _GROUPS:
+                raise _OddError("puts a file with rights that none of ours has")
+
+
+def _all_named(word: str, names: list[str], form: re.Pattern[str]) -> None:
+    if not all(form.fullmatch(name) for name in names):
+        raise _OddError(f"names a {word} that is none of ours")
+
+
+def _carries(request: dict[str, Any], sizes: Mapping[str, int], allowed: tuple[str, ...]) -> None:
+    """Hold the files beside a request against those that it may have.
+
+    Raises:
+        _OddError: one is not among them, is missing or is too large.
+    """
+    numbered = {put["content"] for put in request["files"].values()} if request["operation"] == "apply" else set()
+    if len(numbered) > _MOST_PUT or not all(_NUMBER.fullmatch(name) for name in numbered):
+        raise _OddError("puts files by other names than numbers, or too many")
+    needed = numbered | ({"program"} if request["operation"] == "keys" else set())
+    if missing := needed - sizes.keys():
+        raise _OddError(f"does not bring {min(missing)}")
+    for name, size in sizes.items():
+        if name not in numbered and name not in allowed:
+            word = name if is_name(name) else "one whose name no file has"
+            raise _OddError(f"brings a file that no {request['operation']} has: {word}")
+        if size > SIZES.get(name, _LARGEST_PUT):
+            raise _OddError(f"brings a file that is too large: {name}")
