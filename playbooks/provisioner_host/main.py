@@ -71,7 +71,8 @@ def _request(folder: Path) -> Request:
     Raises:
         Failed: it is none, or not the one that was planned.
     """
-    brought = list((folder / "files").iterdir())
+    # The door of an older installation makes no folder if a call brings no file.
+    brought = list((folder / "files").iterdir()) if (folder / "files").exists() else []
     size = (folder / "request.json").stat().st_size
     if size > carried.LARGEST_REQUEST:
         raise Failed("the call was refused by the host: it is too large")

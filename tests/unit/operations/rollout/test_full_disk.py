@@ -137,7 +137,9 @@ def test_a_step_and_an_operation_say_it(
     step = Transaction.step
     with pytest.raises(Failed, match=f"save last-good: {tmp_path} is on a disk that is full"):
         step(SimpleNamespace(steps=[]), "save last-good", full)  # type: ignore[arg-type]
-    (tmp_path / "request.json").write_text('{"operation": "keys"}')
+    (tmp_path / "request.json").write_text('{"operation": "keys", "relay": false}')
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/program").touch()
     monkeypatch.setattr(main, "_operation", full)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     main.serve(str(tmp_path))
