@@ -165,7 +165,7 @@ class CarriersStory:
         (self._folder / "node.toml").write_text(
             f'{dials(f"node-{CARRIER}")}carrier = "{CARRIER}"\nkey = "node.key"\nstate = "state"\n'
             f'controllers = ["{lines["controller"]}"]\nnetworks = ["{self._subnet()}"]\n'
-            f'ssh_key = "{self._lab.ssh_key}"\n'
+            f'ssh_key = "{self._lab.ssh_key}"\nmediamtx = ["{self.deployment.engine.sha256}"]\n'
         )
         nodes = self._folder / "nodes.toml"
         nodes.write_text(f'{dials("controller")}key = "controller.key"\n[nodes]\n{CARRIER} = "{lines["node"]}"\n')

@@ -90,9 +90,11 @@ class BrokerServer:
             f'certificate = "{one.certificate}"\ncertificate_key = "{one.certificate_key}"\n'
         )
 
-    def write_files(self, folder: Path, carrier: str, networks: Sequence[object], ssh_key: Path) -> Path:
+    def write_files(
+        self, folder: Path, carrier: str, networks: Sequence[object], ssh_key: Path, further: str = ""
+    ) -> Path:
         """Write `node.toml` of a carrier's node and what a controller has, whose name is given; with fresh keys."""
-        return self._write(folder, {carrier: folder}, networks, f'ssh_key = "{ssh_key}"\n')
+        return self._write(folder, {carrier: folder}, networks, f'ssh_key = "{ssh_key}"\n{further}')
 
     def write_both(self, folder: Path, networks: Sequence[object]) -> Path:
         """Write `CARRIER/node.toml` of each carrier's node and what a controller has; hosts in memory need no key."""

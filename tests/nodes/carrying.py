@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from tempfile import mkdtemp
@@ -26,7 +27,8 @@ from tests.nodes.mailboxes import MemoryMailbox, Post
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFmpfCFrQd8eV0TDJQR7IXpTvAkybmvA/FpUVmrfF2mI"
 NETWORK = IPv4Network("192.0.2.0/24")
-RULES = NodeRules("vnpt", (NETWORK,))
+PROGRAM = bytes(range(256)) * 6000
+RULES = NodeRules("vnpt", (NETWORK,), mediamtx=frozenset({hashlib.sha256(PROGRAM).hexdigest()}))
 QUICK = NodePace(begin=3.0, ask=0.2, most_ask=0.4, margin=5.0)
 
 
@@ -47,9 +49,58 @@ def host_of(
     )
 
 
-def call_of(host: CallTarget, number: int = 0, operation: str = "observe") -> HostCall:
-    """A call with a number, by which it is counted."""
-    return HostCall(host, {"operation": operation, "number": number}, {"nft": b"table" * 3})
+def call_of(host: CallTarget, number: int = 0) -> HostCall:
+    """A look with a number, by which it is counted."""
+    return HostCall(host, _observe(number), {"nft": b"table" * 3})
+
+
+def _observe(number: int) -> dict[str, object]:
+    return {"operation": "observe", "digest_key": str(number), "files": [], "units": [], "program": None}
+
+
+def apply_of(host: CallTarget, artefact: Path, number: int = 0) -> HostCall:
+    """A change that brings a program, with a number."""
+    request = {
+        "operation": "apply",
+        "run": "run-1",
+        "who": "noc",
+        "confirm_s": 60.0,
+        "units": [],
+        "peers": [],
+        "sentinel": "",
+        "files": {},
+        "observe": _observe(number),
+        "expected_live_digest": "",
+        "gate": None,
+        "elsewhere": [],
+        "restart": [],
+        "lockout": {"check": True, "ssh_port": 22, "networks": []},
+        "program": {"path": "/usr/local/lib/provisioner/mediamtx-1", "artefact": True, "sha256": sum_of(artefact)},
+    }
+    return HostCall(host, request, artefact=artefact)
+
+
+def look_request(operation: str) -> dict[str, object]:
+    """A request that changes nothing; of another operation one that no host takes."""
+    limits = {"deadline_s": 1, "max_readers": 1, "sample_s": 1, "read_s": 1}
+    change = {"run": "run-1", "who": "noc", "confirm_s": 60.0, "units": [], "peers": [], "sentinel": ""}
+    requests: dict[str, dict[str, object]] = {
+        "observe": _observe(0),
+        "probe": {"operation": "probe", "observe": _observe(0), **limits},
+        "flow": {"operation": "flow", "paths": [], "sample_s": 1},
+        "status": {"operation": "status", **change, "program": None},
+    }
+    return requests.get(operation, {"operation": operation})
+
+
+def sum_of(artefact: Path) -> str:
+    """A file's SHA-256."""
+    return hashlib.sha256(artefact.read_bytes()).hexdigest()
+
+
+def naming(*artefacts: Path) -> NodeRules:
+    """The rules of a node whose file names some programs."""
+    return replace(RULES, mediamtx=frozenset(map(sum_of, artefacts)))
 
 
 @dataclass
@@ -77,7 +128,7 @@ class CountingHosts:
                 error = f"no answer within {timeout_s:.0f} s"
                 yield HostAnswer(call.spec.id, CallOutcome.UNREACHABLE, error=error)
                 continue
-            number = call.request["number"]
+            number = int(call.request.get("observe", call.request)["digest_key"])
             self.done[call.spec.id, number] += 1
             yield HostAnswer(call.spec.id, CallOutcome.ANSWERED, {"number": number})
 

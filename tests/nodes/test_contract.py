@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ import pytest
 from provisioner.hosts.runner import CallOutcome, OpenRunner
 from provisioner.nodes.controller import NodeRunner
 from tests.nodes.broker import broker_of
-from tests.nodes.carrying import CountingHosts, both_ends, call_of, host_of
+from tests.nodes.carrying import PROGRAM, CountingHosts, apply_of, both_ends, call_of, host_of
 from tests.nodes.mailboxes import FaultyPost, Post
 
 Carried = tuple[OpenRunner, CountingHosts]
@@ -61,12 +62,11 @@ def test_one_that_is_silent_hides_no_other(carried: Carried) -> None:
 def test_a_host_gets_all_that_belongs_to_its_call_and_nothing_else(carried: Carried, tmp_path: Path) -> None:
     runner, hosts = carried
     artefact = tmp_path / "mediamtx"
-    artefact.write_bytes(bytes(range(256)) * 6000)
+    artefact.write_bytes(PROGRAM)
     host = host_of(3)
     call = call_of(host, 3)
-    call = type(call)(
-        host, call.request, {"a": b"\0\xff", "b": b""}, artefact, shares=True, unproved=True, since="run-1"
-    )
+    call = apply_of(host, artefact, 3)
+    call = replace(call, files={"nft": b"\0\xff", "identity": b""}, shares=True, unproved=True, since="run-1")
     (answer,) = runner.stream([call], timeout_s=20)
     assert answer.outcome is CallOutcome.ANSWERED
     (came,) = hosts.calls

@@ -19,7 +19,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from provisioner.hosts.runner import CallOutcome, HostCall
+from provisioner.hosts.runner import CallOutcome
 from provisioner.nodes.broker import issued, new_authority
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.envelope import API, CONTROLLER, REPORTS, UNITS, new_exchange_key, node_name
@@ -131,10 +131,10 @@ def test_what_lies_at_the_broker_and_in_its_log_tells_nobody_a_secret(broker: Br
     hosts = CountingHosts()
     with broker.both_ends(hosts=hosts) as (runner, working):
         host = replace(host_of(1), identity=type(host_of(1).identity)(f"{CANARY}-identity"))
-        request = {"operation": "apply", "number": 1, "password": CANARY}
-        call = HostCall(host, request, {"mediamtx.yml": CANARY.encode()})
+        call = replace(call_of(host, 1), files={"nft": CANARY.encode()})
+        call = replace(call, request={**call.request, "units": [f"provisioner-{CANARY.lower()}.service"]})
         assert runner.call([call], timeout_s=20)["relay-1"].outcome is CallOutcome.ANSWERED
-        assert hosts.calls[0].files == {"mediamtx.yml": CANARY.encode()}
+        assert hosts.calls[0].files == {"nft": CANARY.encode()}
         lines = "\n".join(working.lines)
     broker.end()
     stored = b"".join(file.read_bytes() for file in broker.folder.rglob("*") if file.is_file())

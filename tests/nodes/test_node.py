@@ -30,9 +30,12 @@ from tests.nodes.carrying import (
     QUICK,
     RULES,
     CountingHosts,
+    apply_of,
     both_ends,
     call_of,
     host_of,
+    look_request,
+    naming,
     node_at_work,
 )
 from tests.nodes.mailboxes import MemoryMailbox, Post
@@ -172,7 +175,7 @@ SCRIPT = ShellScript("id", as_root=True)
 
 
 def carried(host: TargetHost, operation: str = "observe", script: ShellScript | None = None) -> CarriedCall:
-    return CarriedCall(host, {"operation": operation}, script=script)
+    return CarriedCall(host, look_request(operation), script=script)
 
 
 @NODE
@@ -273,8 +276,8 @@ def test_a_session_that_ends_leaves_nothing_open_at_the_node(tmp_path: Path) -> 
 def test_an_artefact_is_gone_from_the_node_once_it_was_handed_on(tmp_path: Path) -> None:
     artefact, hosts = tmp_path / "mediamtx", CountingHosts()
     artefact.write_bytes(b"program")
-    with both_ends(Post(), tmp_path, hosts=hosts) as (runner, _):
-        runner.call([replace(call_of(host_of(1)), artefact=artefact)], timeout_s=5)
+    with both_ends(Post(), tmp_path, hosts=hosts, rules=naming(artefact)) as (runner, _):
+        runner.call([apply_of(host_of(1), artefact)], timeout_s=5)
     assert hosts.artefacts == [b"program"]
     assert not hosts.calls[0].artefact or not hosts.calls[0].artefact.exists()
 
@@ -282,15 +285,15 @@ def test_an_artefact_is_gone_from_the_node_once_it_was_handed_on(tmp_path: Path)
 def test_a_large_file_comes_once_and_is_kept_for_who_comes_next(tmp_path: Path) -> None:
     artefact, hosts, post = tmp_path / "mediamtx", CountingHosts(), Post()
     artefact.write_bytes(bytes(range(256)) * 4000)
-    call = replace(call_of(host_of(1)), artefact=artefact)
-    with both_ends(post, tmp_path, hosts=hosts) as (runner, _):
+    call = apply_of(host_of(1), artefact)
+    with both_ends(post, tmp_path, hosts=hosts, rules=naming(artefact)) as (runner, _):
         for _ in range(3):
             assert runner.call([call], timeout_s=5)["relay-1"].outcome is CallOutcome.ANSWERED
         travelled = sum(len(part) for part in post.seen)
     assert hosts.artefacts == [artefact.read_bytes()] * 3
     assert travelled < 2 * artefact.stat().st_size
     again = Post()
-    with both_ends(again, tmp_path, hosts=hosts) as (runner, _):
+    with both_ends(again, tmp_path, hosts=hosts, rules=naming(artefact)) as (runner, _):
         # Of a node that was started anew a controller hears what it keeps with its first look.
         runner.call([call_of(host_of(2))], timeout_s=5)
         assert runner.call([call], timeout_s=5)["relay-1"].outcome is CallOutcome.ANSWERED
@@ -305,8 +308,8 @@ def test_a_kept_file_that_is_not_there_any_more_is_sent_anew_or_the_call_not_car
 ) -> None:
     artefact, hosts = tmp_path / "mediamtx", CountingHosts()
     artefact.write_bytes(b"program" * 1000)
-    call = replace(call_of(host_of(1)), artefact=artefact)
-    with both_ends(Post(), tmp_path, hosts=hosts) as (runner, _):
+    call = apply_of(host_of(1), artefact)
+    with both_ends(Post(), tmp_path, hosts=hosts, rules=naming(artefact)) as (runner, _):
         runner.call([call], timeout_s=5)
         (kept,) = (tmp_path / "artefacts").iterdir()
         if change == "gone":
@@ -334,8 +337,8 @@ def test_a_disk_that_keeps_nothing_holds_nobody_up(tmp_path: Path) -> None:
     (tmp_path / "artefacts").write_text("no folder", encoding="utf-8")
     artefact, hosts = tmp_path / "mediamtx", CountingHosts()
     artefact.write_bytes(b"program")
-    with both_ends(Post(), tmp_path, hosts=hosts) as (runner, _):
-        call = replace(call_of(host_of(1)), artefact=artefact)
+    with both_ends(Post(), tmp_path, hosts=hosts, rules=naming(artefact)) as (runner, _):
+        call = apply_of(host_of(1), artefact)
         assert runner.call([call], timeout_s=5)["relay-1"].outcome is CallOutcome.ANSWERED
 
 

@@ -211,7 +211,7 @@ def test_a_broker_whose_disk_is_full_says_so_and_is_used_again(tmp_path: Path, s
     hosts, broker = CountingHosts(), BrokerServer(tmp_path / "broker")
     broker.has_small_disk = True
     broker.start()
-    call = replace(call_of(host_of(1), 2), files={"large": bytes(size)})
+    call = replace(call_of(host_of(1), 2), files={"nft": bytes(size)})
     with broker.both_ends(hosts=hosts) as (runner, _):
         assert runner.call([call_of(host_of(1), 1)], timeout_s=20)["relay-1"].outcome is CallOutcome.ANSWERED
         with broker.full_disk():

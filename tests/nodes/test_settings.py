@@ -54,6 +54,16 @@ def test_a_nodes_file_says_what_it_carries_and_names_files_beside_itself() -> No
 def test_what_a_nodes_file_leaves_out_allows_changes_and_no_scripts() -> None:
     rules = read_node_settings(NODE, "node.toml").rules
     assert (rules.carrier, rules.changes, rules.scripts, rules.names) == ("vnpt", True, False, frozenset())
+    assert (rules.mediamtx, rules.recovery, rules.approved) == (frozenset(), "", False)
+
+
+def test_a_nodes_file_names_what_may_be_installed_and_sealed() -> None:
+    named = f'{NODE}mediamtx = ["{"0" * 64}"]\nrecovery = "{"a" * 43}="\n{APPROVALS}new_hosts = ["relay-vnpt-9"]\n'
+    settings = read_node_settings(with_keys(named), "node.toml")
+    rules, approvals = settings.rules, settings.approvals
+    assert (rules.mediamtx, rules.recovery, rules.approved) == (frozenset({"0" * 64}), "a" * 43 + "=", True)
+    assert approvals is not None
+    assert approvals.new_hosts == frozenset({"relay-vnpt-9"})
 
 
 def test_a_nodes_file_says_whose_approvals_it_asks_for() -> None:
@@ -80,6 +90,9 @@ def test_a_nodes_file_says_whose_approvals_it_asks_for() -> None:
         ("approvers = [", "people = 3\napprovers = [", "node.toml: approvals.people is 3, of 2 approvers"),
         ("approvers = [", "people = true\napprovers = [", "node.toml: approvals.people is no such number"),
         ("approvers = [", "valid_hours = 0\napprovers = [", "node.toml: approvals.valid_hours is no such number"),
+        ("approvers = [", 'new_hosts = ["../x"]\napprovers = [', "node.toml: ../x is no host's id"),
+        ("[approvals]", 'mediamtx = ["1.20.1"]\n[approvals]', "node.toml: 1.20.1 is no SHA-256"),
+        ("[approvals]", 'recovery = "none"\n[approvals]', "node.toml: recovery is no recovery key"),
     ],
 )
 def test_approvals_with_a_mistake_are_refused_with_the_place(before: str, after: str, message: str) -> None:

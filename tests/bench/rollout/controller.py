@@ -29,6 +29,7 @@ class Controller:
         """Take the hosts, and the relay program to deploy."""
         self.hosts = hosts
         self._folder = hosts.directory
+        self.engine = engine
         self._artefacts = engine.path.resolve().parent
         self.inventory = Inventory(self._folder / "inventory", hosts, engine)
 

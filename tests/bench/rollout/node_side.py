@@ -26,7 +26,8 @@ def node_beside(controller: Controller) -> Iterator[Path | None]:
     try:
         with broker_of(folder) as broker:
             networks = sorted(map(ip_network, controller.hosts.addresses.values()), key=str)
-            nodes = broker.write_files(folder, CARRIER, networks, controller.hosts.ssh_key)
+            mediamtx = f'mediamtx = ["{controller.engine.sha256}"]\n'
+            nodes = broker.write_files(folder, CARRIER, networks, controller.hosts.ssh_key, mediamtx)
             program = Path(sys.executable).with_name("provisioner")
             kept = {name: controller.environment[name] for name in ("PATH", "XDG_RUNTIME_DIR")}
             with beside([program, "node", "run", folder / "node.toml"], folder / "log", environment=kept, patience=60):
