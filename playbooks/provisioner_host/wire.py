@@ -1251,6 +1251,7 @@ class RelayEvidenceAnswer(TypedDict):
         chains: those of other tables; null where they cannot be listed.
         onvif: what devices told of themselves, by their names.
         publishing: left out where no site pushes one of the paths.
+        not_installed: devices that only the request has, so that nothing was sent to them; left out if there are none.
     """
 
     unit: str
@@ -1265,6 +1266,7 @@ class RelayEvidenceAnswer(TypedDict):
     chains: NotRequired[list[BaseChainAnswer] | None]
     onvif: NotRequired[dict[str, AccountAnswer]]
     publishing: NotRequired[PublishingAnswer]
+    not_installed: NotRequired[list[PlaceAnswer]]
 
 
 class CentreEvidenceAnswer(TypedDict):

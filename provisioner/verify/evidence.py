@@ -163,6 +163,7 @@ class RelayEvidence:
         accounts: what devices told of themselves, by their names.
         on_demand: on-demand paths as they were while a centre read them in the relay's stead.
         publishing: who pushes to it.
+        not_installed: devices that it did not connect to, as its installed rules do not have them.
     """
 
     unit: str
@@ -180,6 +181,7 @@ class RelayEvidence:
     accounts: Mapping[str, DeviceAccount] = field(default_factory=dict)
     on_demand: Mapping[str, PulledOnDemand] = field(default_factory=dict)
     publishing: Publishing = NOBODY_SEEN
+    not_installed: frozenset[Device] = frozenset()
 
     def pulled(self, name: str) -> PulledOnDemand | None:
         """How an on-demand path was just after its read on the relay, else while a centre read it."""
@@ -311,6 +313,7 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
         accounts=accounts_in(relay),
         on_demand=dict(_on_demand(paths)),
         publishing=publishing_in(relay),
+        not_installed=frozenset(map(device_in, relay.each("not_installed") if relay.has("not_installed") else ())),
     )
 
 

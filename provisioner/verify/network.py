@@ -38,6 +38,7 @@ _FEWEST, _FEWEST_EACH = 100, 20
 # Of one device whose own cable loses packets the connections are fewer.
 _MOST_OF_THEM = 2 / 3
 
+_APPLY = "apply its plan first (provisioner plan)"
 _HINT = "the line loses packets, or does not bear what is watched"
 
 # WireGuard rejects a session's packets after 180 s without a new handshake.
@@ -259,10 +260,17 @@ def port_check(case: Case) -> Check:
         return NOT_DUE
     outcome, where = case.relay.devices.get(case.device), case.where
     if outcome is None:
-        return not_checked(case.target.relay.id, f"{where} was not tried")
+        return _not_tried(case)
     if outcome in _OUTCOMES:
         return _OUTCOMES[outcome](case, where)
     return failed(case.device_layer, case.device_name, Cause.UNKNOWN, f"{where} cannot be connected to")
+
+
+def _not_tried(case: Case) -> Check:
+    where, relay = case.where, case.target.relay.id
+    if case.device not in case.relay.not_installed:
+        return not_checked(relay, f"{where} was not tried")
+    return not_checked(relay, f"{relay} does not connect to {where}, which its installed rules do not have: {_APPLY}")
 
 
 def _open_check(case: Case, where: str) -> Check:
@@ -301,7 +309,7 @@ def _carrier_check(case: Case) -> Check:
     where, relay = case.where, case.target.relay.id
     outcomes = [outcome for device in case.siblings if (outcome := case.relay.devices.get(device))]
     if not outcomes:
-        return not_checked(relay, f"{where} was not tried")
+        return _not_tried(case)
     if drop := case.relay.closer.drop_of(case.device):
         return dropped(drop, relay, f"what goes to {where}")
     if _cameras_blocked(case) or "not-permitted" in outcomes or _says_itself(case, _NO_PORT):

@@ -26,7 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from provisioner.desired.render.host import NFT_FILE
 from provisioner.hosts.runner import HostCall
+from provisioner_host.firewall import firewall
 from provisioner_host.look import device_probe, probe, reach, readers
 from provisioner_host.machine import units
 from provisioner_host.machine.shell import Failed
@@ -107,6 +109,7 @@ class Hosts:
             (relay, "API_PASSWORD", self.password),
             (probe, "PROBE_PASSWORD", self.password),
             (observed_host, "observe", lambda request, _folder: facts_of(held.host, _call(request, files))),
+            (firewall, "installed_places", lambda: firewall.places_in(held.host.files[NFT_FILE][0].decode())),
             (reach, "live_tunnel", lambda _key: _tunnel(held, cut, begun)),
             (reach, "connect_all", lambda devices, _timeout, _mark=0: [_connected(d, gone) for d in sorted(devices)]),
             (source_log, "connections", lambda: _connections(held, dark, begun)),

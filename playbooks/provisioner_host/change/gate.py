@@ -308,7 +308,7 @@ def _evidence(request: GateRequest, *, switched: bool, early: _EarlyReads | None
         reads = _reads_of(request, seen)
         if not switched:
             seen.follow()
-    away = {(p["address"], p["port"]) for p in request["away"] if p["port"]}
+    away = {(p["address"], p["port"]) for p in request["away"]} & firewall.installed_places().cameras
     return {
         "unit": units.active(UNIT_MEDIAMTX) if early is None else early.unit,
         "api_error": scrub(seen.error),
@@ -331,7 +331,7 @@ def _samples_of(request: GateRequest, *, followed: bool) -> _Samples:
     from provisioner_host.look import probe  # noqa: PLC0415 (a change that looks at no path does without what reads)
 
     paths = {p["name"]: p for p in request["paths"]}
-    seen = _Samples(paths, lambda: probe.sample(paths), request["sample_s"])
+    seen = _Samples(paths, lambda: probe.sample(paths), min(probe.LONGEST_SAMPLE_S, request["sample_s"]))
     if followed:
         seen.follow()
     return seen

@@ -8,7 +8,7 @@ import pwd
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host.machine import paths
 from provisioner_host.machine.files import identity, known
@@ -22,6 +22,14 @@ Items = dict[str, Any]
 _LIST = ["nft", "-j", "list", "table", *paths.TABLE]
 _COUNTERS = {"packets", "bytes"}
 _USER = re.compile(r'\bskuid "([a-z_][a-z0-9_-]*)"')
+# nft would read any other file as root, and repeats its lines in errors. A comment has a line of its own.
+_INCLUDE = re.compile(r"^(?!\s*#).*\binclude\b", re.MULTILINE)
+_ELEMENTS = re.compile(
+    r"^\tset (cameras|onvif|relays) \{\n(?:\t\t(?:type|flags) [^\n]*\n)*\t\telements = \{ ([0-9., ]+) \}\n",
+    re.MULTILINE,
+)
+_OWN = re.compile(r' oifname "lo" ip daddr ([0-9.]+) tcp dport (\d+) accept comment "probe-(?:reads|hub)"\n')
+_SHOWN = 80
 # The largest that a user can have but one: nobody has it.
 _NOBODY = 2**32 - 2
 
@@ -61,8 +69,14 @@ def loadable(path: Path) -> str:
 
     nft refuses a whole file for one user that is not there. A rule about nobody holds nobody up instead: a plan is
     made before the first apply makes the users, and at boot no missing user may cost the host its firewall.
+
+    Raises:
+        Failed: it includes another file.
     """
-    return _USER.sub(lambda named: f"skuid {_number(named[1])}", path.read_text(encoding="utf-8", errors="replace"))
+    rules = path.read_text(encoding="utf-8", errors="replace")
+    if _INCLUDE.search(rules):
+        raise Failed("the rules include another file: write its lines into them")
+    return _USER.sub(lambda named: f"skuid {_number(named[1])}", rules)
 
 
 def _number(user: str) -> int:
@@ -153,6 +167,53 @@ def differences(wanted: Items, live: Items | None) -> list[DifferenceAnswer]:
         elif wanted[name] != live[name]:
             changes.append({"name": name, "action": "update"})
     return changes
+
+
+class InstalledPlaces(NamedTuple):
+    """The places that the installed rules have: a look connects to these and to no other, as nobody approves a look.
+
+    Attributes:
+        cameras: devices by their video's port.
+        asked: devices by their port of ONVIF.
+        own: this host's own RTSP servers.
+        relays: addresses of the relays that a centre reads from.
+    """
+
+    cameras: frozenset[tuple[str, int]] = frozenset()
+    asked: frozenset[tuple[str, int]] = frozenset()
+    own: frozenset[tuple[str, int]] = frozenset()
+    relays: frozenset[str] = frozenset()
+
+
+def installed_places() -> InstalledPlaces:
+    """Read the places of the installed rules. Rules that are missing or have another form than ours have none."""
+    try:
+        return places_in(paths.NFT_FILE.read_text(encoding="utf-8", errors="replace"))
+    except (OSError, ValueError):
+        return InstalledPlaces()
+
+
+def places_in(rules: str) -> InstalledPlaces:
+    """Return the places that some rules have.
+
+    Raises:
+        ValueError: a device has another form than ours.
+    """
+    sets = {name: listed.split(", ") for name, listed in _ELEMENTS.findall(rules)}
+    cameras, asked = (frozenset(map(_place, sets.get(name, ()))) for name in ("cameras", "onvif"))
+    own = frozenset((address, int(port)) for address, port in _OWN.findall(rules))
+    return InstalledPlaces(cameras, asked, own, frozenset(sets.get("relays", ())))
+
+
+def _place(element: str) -> tuple[str, int]:
+    address, _, port = element.partition(" . ")
+    return address, int(port)
+
+
+def refusal(address: str, port: int) -> str:
+    """Say why a look does not connect to a place."""
+    place = f"{address}:{port}"[:_SHOWN]
+    return f"this host does not connect to {place}, which its installed rules do not have: apply its plan first"
 
 
 def load(path: Path) -> None:

@@ -75,7 +75,7 @@ class AwaitedReads:
         pulled = Counter((self._paths[name]["address"], self._paths[name]["port"]) for name in both)
         for name in both & self._on_demand:
             device = self._paths[name]["address"], self._paths[name]["port"]
-            connected = None if linked is None else linked[device]
+            connected = linked[device] if linked is not None and device[1] else None
             self.on_demand[name] = {"after": after[name], "pulled": pulled[device], "connected": connected}
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from provisioner_host.firewall import firewall
 from provisioner_host.look import awaited_reads, deliveries, device_probe, reach, readers
 from provisioner_host.look.rtsp_talk import SHORTEST_READ_S, Login
 from provisioner_host.machine import confined, files, units
@@ -28,9 +29,11 @@ from provisioner_host.relay import pinned_tls, relay, sessions, source_log
 
 if TYPE_CHECKING:
     from provisioner_host.wire import (
+        AccountAnswer,
         CentreEvidenceAnswer,
         CentreToProbe,
         DeviceEvidenceAnswer,
+        DeviceToAsk,
         FactsAnswer,
         FlowLookAnswer,
         FlowLookRequest,
@@ -54,6 +57,8 @@ if TYPE_CHECKING:
     Samples = tuple[dict[str, SampleAnswer], dict[str, SampleAnswer]]
 
 
+_LONGEST_S, _MOST_READERS = 86_400.0, 64
+_LONGEST_READ_S, _LONGEST_CONNECT_S, LONGEST_SAMPLE_S = 120.0, 30.0, 60.0
 _LOG_S = 90
 # So long after the first sample a path that flows has grown, and a slow one; where centres look meanwhile, who see
 # more of it, half of that is enough of one that has.
@@ -61,6 +66,7 @@ _LEAST_S, _BESIDE_LOOKS_S = 2.0, 1.0
 # In a watch, which looks again at once, so long is enough for nearly every path.
 _WATCHED_LEAST_S = 1.0
 _Result = TypeVar("_Result")
+_Path = TypeVar("_Path", "PathToProbe", "PathToRead")
 _PROBE_USER = "probe"
 # In MediaMTX's file where nobody may read without encryption, its own probe neither.
 _READS_ENCRYPTED = 'rtspEncryption: "strict"'
@@ -80,13 +86,14 @@ class ProbeBudget:
 
     def __init__(self, request: LimitsRequest) -> None:
         self.begun = time.monotonic()
-        self.until = self.begun + request["deadline_s"]
-        self.readers = request["max_readers"]
-        self.sample_s = request["sample_s"]
-        self.connect_s = request.get("connect_s", 5.0)
-        self.read_s = request["read_s"]
+        # Whatever a request says, nobody keeps a host busy for longer, or with more.
+        self.until = self.begun + min(_LONGEST_S, request["deadline_s"])
+        self.readers = min(_MOST_READERS, request["max_readers"])
+        self.sample_s = min(LONGEST_SAMPLE_S, request["sample_s"])
+        self.connect_s = min(_LONGEST_CONNECT_S, request.get("connect_s", 5.0))
+        self.read_s = min(_LONGEST_READ_S, request["read_s"])
         share = request.get("cpu_share")
-        self.cores = None if share is None else share * (os.cpu_count() or 1)
+        self.cores = None if share is None else min(1.0, share) * (os.cpu_count() or 1)
 
     def reads(self, start: confined.Start | None = None) -> readers.ReadTimes:
         """How many reads at once, how long each, and until when; from `start` on, if they are not to begin at once."""
@@ -150,7 +157,8 @@ def _facts(request: ObserveRequest, folder: Path, spans: Spans) -> tuple[FactsAn
 
 
 def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) -> RelayEvidenceAnswer:
-    paths = {p["name"]: p for p in wanted["paths"]}
+    installed = firewall.installed_places()
+    paths = {p["name"]: _held_to(installed.cameras, p) for p in wanted["paths"]}
     # First of all: every connection and every read that we begin may change what these say.
     tunnel = reach.live_tunnel(key)
     begun = time.monotonic()
@@ -158,11 +166,11 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
     with deliveries.watched(paths) as delivered, ThreadPoolExecutor(2) as beside:
         places = sorted(_devices_of(paths.values()))
         trying = beside.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
-        asked = wanted.get("onvif")
+        asked = [d for d in wanted.get("onvif", ()) if (d["address"], d["port"]) in installed.asked]
         asking = beside.submit(_timed, spans, "onvif", onvif.asked, asked, key, limits.until) if asked else None
         look.take(limits.sample_s, _to_read(wanted, paths), awaits=True)
         devices = trying.result()
-        account = asking.result() if asking else None
+        account = asking.result() if asking else {}
     with spans.of("again"):
         look.take_again(begun + _RETRY_S)
     with spans.of("causes"):
@@ -173,7 +181,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         pulled = {name: path for name, path in dark.items() if path["port"]}
         looked_closer = device_probe.at_devices(devices, pulled, tunnel, limits.connect_s, limits.until)
         sources = source_log.halted_since(look.sources) if pulled else look.sources
-        tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
+        tunnel_after = reach.wait_for_keepalive(tunnel, key, list(paths.values()), devices, begun)
         errors, stalls = source_log.last_words(paths, _LOG_S + time.monotonic() - limits.begun)
         answer: RelayEvidenceAnswer = {
             "unit": units.active(UNIT_MEDIAMTX),
@@ -187,9 +195,26 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
             "chains": device_probe.foreign_chains(),
             "deliveries": delivered.evidence(),
         }
-        if any(not path["port"] for path in paths.values()):
+        if any(not path["port"] for path in wanted["paths"]):
             answer["publishing"] = sessions.seen(_LOG_S + time.monotonic() - limits.begun)
-        return answer if account is None else {**answer, "onvif": account}
+        if refused := sorted(_devices_of(wanted["paths"]) - installed.cameras):
+            answer["not_installed"] = [{"address": address, "port": port} for address, port in refused]
+        if listed := wanted.get("onvif"):
+            answer["onvif"] = {d["name"]: _not_asked(d) for d in listed} | account
+        return answer
+
+
+def _held_to(cameras: Collection[reach.DeviceAddress], path: _Path) -> _Path:
+    """A path as if it had no device, if the device is none that is installed here."""
+    if (path["address"], path["port"]) in cameras:
+        return path
+    held = path.copy()
+    held["address"], held["port"] = "", 0
+    return held
+
+
+def _not_asked(device: DeviceToAsk) -> AccountAnswer:
+    return {"outcome": "not run", "detail": firewall.refusal(device["address"], device["port"])}
 
 
 def _to_read(wanted: RelayToProbe, paths: Mapping[str, PathToProbe]) -> dict[str, PathToProbe]:
@@ -403,6 +428,15 @@ def reads_of_relay(
     except OSError as error:
         return {name: {"not_run": f"{PROBE_PASSWORD}: {error.strerror}"} for name in paths}
     names = sorted(paths, key=lambda n: _promise(paths[n], samples, n))
+    try:
+        fingerprint = pinned_tls.own() if _READS_ENCRYPTED in relay.read_file().splitlines() else ""
+    except (OSError, ValueError):
+        return {name: {"not_run": f"{READERS_FILE} holds no certificate"} for name in paths}
+    login = Login(address, _port(fingerprint), _PROBE_USER, password, fingerprint)
+    installed = firewall.installed_places()
+    if (login.address, login.port) not in installed.own:
+        return {name: {"not_run": firewall.refusal(login.address, login.port)} for name in paths}
+    paths = {name: _held_to(installed.cameras, path) for name, path in paths.items()}
     reads: dict[str, ReadAnswer] = {}
     talks = any(samples)
 
@@ -412,11 +446,6 @@ def reads_of_relay(
             _add_source(result, paths[names[number]], paths)
         reads[names[number]] = result
 
-    try:
-        fingerprint = pinned_tls.own() if _READS_ENCRYPTED in relay.read_file().splitlines() else ""
-    except (OSError, ValueError):
-        return {name: {"not_run": f"{READERS_FILE} holds no certificate"} for name in paths}
-    login = Login(address, _port(fingerprint), _PROBE_USER, password, fingerprint)
     looks = {number: paths[name]["look"] for number, name in enumerate(names) if "look" in paths[name]}
     readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], limits.reads(), done, looks)
     return reads
@@ -439,7 +468,7 @@ def _add_source(result: ReadAnswer, path: PathToRead, paths: Mapping[str, PathTo
     device = path["address"], path["port"]
     of_device = [name for name, other in paths.items() if (other["address"], other["port"]) == device]
     before = _available(of_device)
-    result["connected"] = source_log.count_to(*device)
+    result["connected"] = source_log.count_to(*device) if path["port"] else None
     result["after"] = _after(path["name"])
     result["pulled"] = len(before & _available(of_device))
 
@@ -460,12 +489,15 @@ def _after(name: str) -> SampleAnswer | None:
 
 
 def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) -> CentreEvidenceAnswer:
-    relays = {r["relay"]: _login(r) for r in wanted["relays"]}
-    logins = {r["relay"]: _reads_by(r) for r in wanted["relays"]}
+    installed = firewall.installed_places()
+    refused = {r["relay"]: why for r in wanted["relays"] if (why := _refusal(r, installed))}
+    listed = [r for r in wanted["relays"] if r["relay"] not in refused]
+    relays = {r["relay"]: _login(r) for r in listed}
+    logins = {r["relay"]: _reads_by(r) for r in listed}
     # The relays take turns, too.
-    placed = sorted((number, r["relay"], name) for r in wanted["relays"] for number, name in enumerate(r["paths"]))
+    placed = sorted((number, r["relay"], name) for r in listed for number, name in enumerate(r["paths"]))
     turns = [(of, name) for _, of, name in placed]
-    looks = {(r["relay"], name): look for r in wanted["relays"] for name, look in r.get("looks", {}).items()}
+    looks = {(r["relay"], name): look for r in listed for name, look in r.get("looks", {}).items()}
     # The readers start meanwhile: what a read changes is seen before the first one begins.
     start = confined.Start()
     with ThreadPoolExecutor(1) as beside:
@@ -487,13 +519,27 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) 
     return {
         "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
         "relays": {
-            r["relay"]: {name: result for (of, name), result in reads.items() if of == r["relay"]}
-            for r in wanted["relays"]
+            **{of: {name: result for (at, name), result in reads.items() if at == of} for of in relays},
+            **{r["relay"]: _none_read(r, refused[r["relay"]]) for r in wanted["relays"] if r["relay"] in refused},
         },
         "ways": ways,
         "closer": looked_closer,
         "incoming": incoming.evidence(),
     }
+
+
+def _refusal(relay_: RelayToRead, installed: firewall.InstalledPlaces) -> str:
+    """Why a relay is not read from: it, or the hub in its place, is not installed here. Empty if both are."""
+    login, hub = _login(relay_), relay_.get("through")
+    if login.address not in installed.relays:
+        return firewall.refusal(login.address, login.port)
+    if hub is not None and (hub["address"], hub["port"]) not in installed.own:
+        return firewall.refusal(hub["address"], hub["port"])
+    return ""
+
+
+def _none_read(relay_: RelayToRead, why: str) -> dict[str, ReadAnswer]:
+    return {name: {"not_run": why} for name in relay_["paths"]}
 
 
 def _port(fingerprint: str) -> int:
@@ -563,10 +609,11 @@ def flow(request: FlowLookRequest, _folder: Path) -> FlowLookAnswer:
     paths: dict[str, PathToRead] = {
         name: {"name": name, "on_demand": False, "address": "", "port": 0} for name in request["paths"]
     }
+    longest_s = min(LONGEST_SAMPLE_S, request["sample_s"])
     begun = time.monotonic()
     first, error = sample(paths)
     flows: dict[str, bool] = {}
-    for seconds in () if error else (min(_WATCHED_LEAST_S, request["sample_s"]), request["sample_s"]):
+    for seconds in () if error else (min(_WATCHED_LEAST_S, longest_s), longest_s):
         time.sleep(max(0.0, begun + seconds - time.monotonic()))
         later, error = sample(paths)
         flows = {name: _flows(first.get(name), state) for name, state in later.items()}

@@ -9,6 +9,7 @@ import pytest
 
 from provisioner.base.certificate import new_certificate_key, read_certificate, self_signed, server_file
 from provisioner.desired.spec import RTSPS_PORT
+from provisioner_host.firewall import firewall
 from provisioner_host.look import probe, readers
 from provisioner_host.relay import pinned_tls, relay
 from tests.unit.base.test_certificate import ADDRESS, NOW
@@ -69,6 +70,8 @@ def test_a_relay_reads_itself_encrypted_where_nobody_may_read_without(
     monkeypatch.setattr(pinned_tls, "own", lambda: fingerprint)
     monkeypatch.setattr(probe, "PROBE_PASSWORD", password)
     monkeypatch.setattr(relay, "read_file", lambda: f'logLevel: info\nrtspEncryption: "{setting}"\n')
+    installed = firewall.InstalledPlaces(own=frozenset({("10.91.0.1", port)}))
+    monkeypatch.setattr(firewall, "installed_places", lambda: installed)
     logins: list[Login] = []
     monkeypatch.setattr(readers, "read_all", lambda by_name, *_: logins.extend(by_name.values()))
     limits = probe.ProbeBudget({"deadline_s": 20, "max_readers": 2, "sample_s": 2, "read_s": 5})

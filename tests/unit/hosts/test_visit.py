@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from provisioner_host.firewall import firewall
 from provisioner_host.look import deliveries, probe, reach, readers
 from provisioner_host.machine import units
 from provisioner_host.observe import host as observed_host
@@ -16,6 +17,7 @@ from provisioner_host.relay import relay, source_log
 from provisioner_host.wire import ProbeRequest, SampleAnswer
 
 NAME, OTHER = "bac-giang/kcl-001/cam-01/sub", "bac-giang/kcl-001/cam-01/main"
+INSTALLED = firewall.InstalledPlaces(cameras=frozenset({("10.91.0.2", 10554)}), own=frozenset({("10.91.0.1", 8554)}))
 READS = {NAME: {"codec": "h264"}, OTHER: {"codec": "h264"}}
 
 
@@ -47,6 +49,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     tunnel = {"public_key": "", "listen_port": 0, "addresses": [], "routes": [], "mtu": 0, "peers": {}}
     received = iter(range(1000, 10**6, 500))
     monkeypatch.setattr(probe, "_LEAST_S", 0.2)
+    monkeypatch.setattr(firewall, "installed_places", lambda: INSTALLED)
     monkeypatch.setattr(probe, "sample", lambda paths: ({n: sample_of(next(received)) for n in paths}, ""))
     monkeypatch.setattr(observed_host, "observe", lambda *_a: {"facts": "of a host"})
     monkeypatch.setattr(probe, "reads_of_relay", lambda *_a: READS)
@@ -170,6 +173,7 @@ def test_paths_with_a_stream_are_read_first_else_in_the_order_in_which_they_are_
     paths = {n: {"name": n, "on_demand": n == "c", "address": "10.91.0.2", "port": 1, "peer": "k"} for n in names}
     read: list[str] = []
     monkeypatch.setattr(probe, "PROBE_PASSWORD", tmp_path / "password")
+    monkeypatch.setattr(firewall, "installed_places", lambda: INSTALLED)
     (tmp_path / "password").write_text("x")
     monkeypatch.setattr(readers, "read_all", lambda _l, turns, *_a: read.extend(name for _, name in turns))
     first = {"d": sample_of(0, available=False), "b": sample_of(5), "a": sample_of(0)}

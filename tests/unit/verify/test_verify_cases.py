@@ -62,6 +62,7 @@ class _Relay(_Strict):
     errors: dict[str, list[str]] = {}
     sources: dict[str, tuple[int, int]] | Literal["not told"] = {}
     halted: list[str] = []
+    not_installed: list[str] = []
     redirects: dict[str, str] = {}
     arrives: dict[str, dict[str, Any]] = {}
     deliveries: dict[str, Any] | None = None
@@ -139,6 +140,8 @@ def _relay_answer(case: _Relay, access: Access) -> HostAnswer:
         d | {"outcome": case.devices.get(f"{d['address']}:{d['port']}", "ok")} for d in relay["devices"]
     ]
     relay["devices"] = [d for d in relay["devices"] if d["outcome"] is not None]
+    if places := [place.rpartition(":") for place in case.not_installed]:
+        relay["not_installed"] = [{"address": address, "port": int(port)} for address, _, port in places]
     for device in relay["devices"]:
         _change_device(device, case)
     relay["closer"], relay["chains"] = _closer(case), case.chains

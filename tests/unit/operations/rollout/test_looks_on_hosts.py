@@ -411,6 +411,8 @@ def test_of_paths_that_stay_away_the_devices_are_tried_and_nothing_is_read(monke
         tried.append((devices, timeout_s))
         return []
 
+    installed = firewall.InstalledPlaces(cameras=frozenset({("100.64.0.4", 10554)}))
+    monkeypatch.setattr(firewall, "installed_places", lambda: installed)
     monkeypatch.setattr(reach, "connect_all", connect)
     monkeypatch.setattr(probe, "sample", lambda _paths: ({}, ""))
     monkeypatch.setattr(units, "states", lambda unit_names: {unit: {"active": "active"} for unit in unit_names})
