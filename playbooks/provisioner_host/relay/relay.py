@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # A write within a second of the last reload is silently lost (measured on 1.20.1), so there is more between.
 WRITE_GAP_S = 1.6
 PATH_LINE = re.compile(r'^  ("(?:[^"\\]|\\.)*"): (\{.*\})$')
+# A path's name goes in as it was asked for: with a line's end in it, it would be a second question, with our login.
+_ASKED = re.compile(r"/[!-~]+")
 _TRIAL_LIMITS = ("LimitFSIZE=64M", "MemoryMax=2G", "RuntimeMaxSec=30", "TasksMax=64")
 _SETTING_LINE = re.compile(r"^([A-Za-z][A-Za-z0-9]*): (.*)$")
 USERS_LINE = "authInternalUsers: "
@@ -198,8 +200,10 @@ def api(path: str, timeout_s: float = 5, *, method: str = "GET") -> Any:
     that a small change asks.
 
     Raises:
-        Failed: no answer, or one that is no answer to the question.
+        Failed: no answer, or one that is no answer to the question; the question cannot be asked in a line.
     """
+    if not _ASKED.fullmatch(path):
+        raise Failed("the relay's Control API: 400")
     password = API_PASSWORD.read_text().strip()
     login = base64.b64encode(f"api:{password}".encode()).decode()
     begin = (f"{method} {path} HTTP/1.0", "Host: 127.0.0.1", f"Authorization: Basic {login}")

@@ -1,0 +1,114 @@
+"""A controller in other hands sends looks with names that are not ours: a host reads and asks nothing by them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner_host.firewall import firewall
+from provisioner_host.look import probe
+from provisioner_host.machine import files, paths, units
+from provisioner_host.machine.shell import Failed
+from provisioner_host.observe import host as observed_host
+from provisioner_host.relay import relay
+from provisioner_host.state import last_good
+from tests.hostile import NODE
+
+pytestmark = NODE
+
+OBSERVE: Any = {"operation": "observe", "digest_key": "k", "files": [], "units": [], "program": None}
+UNMOVED: Any = {"available": True, "online": True, "inbound_bytes": 5, "damaged": 0, "tracks": []}
+
+
+@pytest.mark.parametrize(
+    "unit", ["--host=root@192.0.2.66", "-Hroot@192.0.2.66", "--root=/tmp", "ssh.service", "*", "", "provisioner-nft"]
+)
+def test_systemd_is_asked_about_units_of_ours_and_gets_no_option(monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
+    ran: list[Any] = []
+    monkeypatch.setattr(units, "run", lambda argv, **_: ran.append(argv))
+    with pytest.raises(Failed, match="no unit of ours"):
+        units.states([paths.UNIT_NFT, unit])
+    assert ran == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"files": ["/etc/shadow"]},
+        {"files": [""]},
+        {"files": [f"{paths.ETC}/../shadow"]},
+        {"files": [str(paths.WG_KEY)]},
+        {"files": [str(paths.UNIT_FOLDER / "ssh.service")]},
+        {"program": "/dev/zero"},
+        {"program": f"{paths.LIB}/../mediamtx-1-a"},
+        {"files": [str(paths.NFT_FILE)] * 1001},
+        {"networks": ["10.0.0.0/8"] * 1001},
+        {"ports": {"tcp": [], "udp": list(range(1001))}},
+    ],
+    ids=lambda changes: f"{next(iter(changes))} {str(next(iter(changes.values())))[:40]}",
+)
+def test_facts_are_told_of_nothing_that_is_not_ours(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> None:
+    asked: Any = OBSERVE | changes
+
+    def reads(*_: object) -> None:
+        raise AssertionError("a file was read")
+
+    for name in ("describe", "sha256", "read_json"):
+        monkeypatch.setattr(files, name, reads)
+    with pytest.raises(Failed, match=r"of ours|asks for more"):
+        observed_host.observe(asked, Path())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'include "/etc/shadow"',
+        'table ip a { }; include "/etc/shadow"',
+        '\tinclude"/etc/shadow"',
+        '# \\\ninclude "/etc/*"',
+    ],
+)
+def test_intended_rules_read_no_other_file_of_the_host(tmp_path: Path, line: str) -> None:
+    (tmp_path / "nft").write_text(f"table inet a {{ }}\n{line}\n")
+    with pytest.raises(Failed, match="include another file"):
+        firewall.loadable(tmp_path / "nft")
+    (tmp_path / "nft").write_text("# what comments include\ntable inet a { }\n")
+    assert firewall.loadable(tmp_path / "nft")
+
+
+def test_a_paths_name_asks_the_control_api_no_second_question(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    came: list[Any] = []
+    (tmp_path / "password").write_text("x")
+    monkeypatch.setattr(relay, "API_PASSWORD", tmp_path / "password")
+    monkeypatch.setattr(socket, "create_connection", lambda *place: came.append(place))
+    name = "x HTTP/1.1\r\nHost: a\r\n\r\nDELETE /v3/config/paths/delete/hn/a/cam-1/sub"
+    with pytest.raises(Failed, match="400"):
+        relay.api(f"/v3/paths/get/{name}")
+    assert came == []
+
+
+@pytest.mark.parametrize("run", ["../../../etc/x", "/etc/x", "a/b", "", ".hidden", "a\nb"])
+def test_a_runs_name_leads_to_no_other_file(run: str) -> None:
+    with pytest.raises(Failed, match="a run's name"):
+        last_good.receipt_of(run)
+
+
+@pytest.mark.parametrize("number", [1e9, float("inf"), float("nan")])
+def test_no_request_keeps_a_host_busy_without_end(monkeypatch: pytest.MonkeyPatch, number: float) -> None:
+    names = ("deadline_s", "max_readers", "sample_s", "read_s", "connect_s", "cpu_share")
+    asked: Any = dict.fromkeys(names, number)
+    limits = probe.ProbeBudget(asked)
+    assert limits.until - limits.begun <= 86_400
+    assert (limits.readers, limits.sample_s, limits.read_s, limits.connect_s) == (64, 60, 120, 30)
+    assert limits.cores == (os.cpu_count() or 1)
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setattr(probe, "sample", lambda paths: (dict.fromkeys(paths, UNMOVED), ""))
+    monkeypatch.setattr(units, "active", lambda _name: "active")
+    probe.flow({"operation": "flow", "paths": ["a"], "sample_s": number}, Path())
+    assert max(slept) <= 60
