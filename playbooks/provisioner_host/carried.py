@@ -48,6 +48,8 @@ _LARGEST_PUT = 64 * _MIB
 LARGEST_REQUEST = 64 * _MIB
 _LONGEST = 4096
 _MOST = 200_000
+# Of files, units, networks and ports that a host is asked about: each costs it a look.
+_MOST_ASKED = 1000
 _MOST_PUT = 100
 _LARGEST_NUMBER = 1 << 53
 _MODES = (0o600, 0o640, 0o644, 0o755)
@@ -295,6 +297,9 @@ def _meant_for(request: dict[str, Any], ours: str) -> None:
         raise _OddError("names no run")
     observed = request if request["operation"] == "observe" else request.get("observe", {})
     named = [*request.get("files", ()), *observed.get("files", ())]
+    asked = [named, observed.get("units", ()), observed.get("networks", ()), *observed.get("ports", {}).values()]
+    if any(len(one) > _MOST_ASKED for one in asked):
+        raise _OddError(f"asks about more than {_MOST_ASKED} things of a kind")
     file = re.compile(
         rf"/etc/{re.escape(ours)}/[a-z0-9][a-z0-9.-]*|/etc/systemd/system/{re.escape(ours)}-[a-z0-9-]+\.service"
         rf"|/usr/local/lib/{re.escape(ours)}/provisioner-host"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import shutil
 import stat
 import time
@@ -32,7 +31,6 @@ _OFF = {"enabled": "absent"}
 # What carries the return itself goes last: it is running while the rest goes back.
 CARRIERS = (paths.HOST_PROGRAM, paths.REVERT_UNIT_FILE)
 _RECEIPTS_KEPT = 50
-_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class LiveState:
@@ -406,29 +404,17 @@ def receipt(run_id: str, outcome: str, cause: str, steps: list[StepAnswer], **mo
 
     Where it cannot be written the answer still has it; a full disk must not undo what was done.
     """
-    file = _receipt_file(run_id)
     document = {"run": run_id, "outcome": outcome, "cause": cause, "steps": steps, "at": int(time.time()), **more}
     with contextlib.suppress(OSError):
         files.folder(paths.RECEIPTS, 0o700)
-        files.write_json(file, document)
+        files.write_json(paths.RECEIPTS / f"{run_id}.json", document)
         for old in sorted(paths.RECEIPTS.glob("*.json"), key=lambda p: p.stat().st_mtime)[:-_RECEIPTS_KEPT]:
             old.unlink(missing_ok=True)
 
 
-def _receipt_file(run_id: str) -> Path:
-    """The file of a run's receipt.
-
-    Raises:
-        Failed: the run's name is none, as it leads elsewhere.
-    """
-    if not _RUN.fullmatch(run_id):
-        raise Failed("a run's name has letters, digits, dots and dashes")
-    return paths.RECEIPTS / f"{run_id}.json"
-
-
 def receipt_of(run_id: str) -> dict[str, Any] | None:
     """A run's receipt; a damaged one is told as such, and is no result."""
-    path = _receipt_file(run_id)
+    path = paths.RECEIPTS / f"{run_id}.json"
     receipt = files.read_json(path)
     if isinstance(receipt, dict) and receipt.get("run") == run_id and isinstance(receipt.get("outcome"), str):
         return receipt
