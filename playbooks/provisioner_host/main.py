@@ -10,8 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import carried
-from provisioner_host.machine import paths
+from provisioner_host.machine import carried, paths
 from provisioner_host.machine.files import words_of
 from provisioner_host.machine.shell import Failed, scrub
 

@@ -1,7 +1,7 @@
 """The table of what a call may carry, and the digest that people approve.
 
-Both stand in `playbooks/provisioner_host/carried.py`, which hosts have as well: a carrier's node and a host read the
-same file, each by itself.
+Both stand in `playbooks/provisioner_host/machine/carried.py`, which hosts have as well: a carrier's node and a host
+read the same file, each by itself.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from typing import Any
 from provisioner.desired.names import HostNames
 from provisioner.desired.render.templates import HOST_PACKAGE, data_folder
 
+_NAME = f"{HOST_PACKAGE}.machine.carried"
+
 
 @cache
 def _table() -> ModuleType:
-    spec = spec_from_file_location(f"{HOST_PACKAGE}.carried", data_folder("playbooks") / HOST_PACKAGE / "carried.py")
+    spec = spec_from_file_location(_NAME, data_folder("playbooks") / HOST_PACKAGE / "machine" / "carried.py")
     if spec is None or spec.loader is None:
         raise FileNotFoundError("the installation lacks carried.py of its playbooks: install provisioner again")
     module = module_from_spec(spec)

@@ -29,7 +29,7 @@ from provisioner.nodes.approvals import (
 )
 from provisioner.nodes.node import NodeRules
 from provisioner.nodes.unit import CarriedCall, pack_unit, unit_in
-from provisioner_host import carried
+from provisioner_host.machine import carried
 from tests.hostile import NODE
 from tests.recorded import Printed, RecordingController, recording_controller
 from tests.signatures import key_file, public_line

@@ -18,7 +18,8 @@ from provisioner.desired.render.templates import load_templates
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.call_rules import call_digest, call_refusal
 from provisioner.hosts.runner import HostCall
-from provisioner_host import carried, wire
+from provisioner_host import wire
+from provisioner_host.machine import carried
 from tests.hostile import NODE
 from tests.lab.direct import BOOTSTRAP, MARK
 from tests.unit.operations.rollout.world import state

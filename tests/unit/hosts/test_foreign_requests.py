@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import carried
 from provisioner_host.firewall import firewall
 from provisioner_host.look import probe
-from provisioner_host.machine import paths, units
+from provisioner_host.machine import carried, paths, units
 from provisioner_host.machine.shell import Failed
 from provisioner_host.relay import relay
 from tests.hostile import NODE
