@@ -51,14 +51,16 @@ def serve(
     Example: provisioner -i DIR serve
     """
     invocation.refuse_proposed(sign_in, certificate, key)
-    place = server.ServerPlace(host, port, certificate, key, names)
     networks = read_networks(trusted)
+    place = server.ServerPlace(host, port, certificate, key, names, networks)
     server.refuse_open(place, trusts=bool(networks), signs_in=sign_in is not None)
     server.refuse_certificate(place)
     signing_in = None
     if sign_in is not None:
         signing_in = open_sign_in(sign_in)
-        place = replace(place, names=(*names, signing_in.host))
+        # Who comes to loopback to sign in comes through a proxy.
+        proxies = server.LOOPBACK if place.is_loopback else ()
+        place = replace(place, names=(*names, signing_in.host), proxies=proxies)
     feed = Feed(RecordedSource(lambda: overview(invocation.inventory, invocation.env, now())))
     feed.load()
     listener = server.listen(place)
@@ -83,5 +85,5 @@ def serve(
         facilities = counted(len(feed.board.facilities), "facility")
         click.echo(f"serving {facilities} at {server.address_of(place, bound)} (read-only; end it with Ctrl-C)")
 
-    server.make_server(served, place, ready).run(sockets=[listener])
+    server.make_server(served, place, listener, ready).run(sockets=[listener])
     return 0

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
-from typing import Final
+from time import monotonic
+from typing import Any, ClassVar, Final
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from provisioner.base.errors import UsageError
 from provisioner.web.app import ServedPages, make_app
+from provisioner.web.readers import Network
 
 _SMALL: Final = 16 * 1024
 _MOST_AT_ONCE: Final = 400
+_MOST_OF_SOURCE: Final = 100
+_MOST_A_TURN: Final = 64
+"""The loop accepts at most so many connections before it serves others: it hangs up on the oldest meanwhile."""
+
+_REQUEST_S: Final = 15.0
+"""A request is complete so soon after its connection, its TLS handshake included, or after the answer before it."""
+
+_STALLED_S: Final = 30.0
+"""A client that acknowledges no byte of an answer for so long is gone."""
+
+_ANSWER_S: Final = 300.0
+"""A client takes an answer within this time."""
+LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1"))
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -30,6 +48,7 @@ class ServerPlace:
         certificate: of TLS; None where there is none.
         key: the certificate's.
         names: by which readers call it, beside loopback's own.
+        proxies: networks that send connections of many readers from one address.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +56,7 @@ class ServerPlace:
     certificate: Path | None = None
     key: Path | None = None
     names: Sequence[str] = ()
+    proxies: Sequence[Network] = ()
 
     @property
     def is_loopback(self) -> bool:
@@ -102,14 +122,143 @@ def refuse_certificate(place: ServerPlace) -> None:
         raise UsageError(f"{place.certificate} and {place.key} cannot be used: {why}", hint=hint) from None
 
 
-def listen(place: ServerPlace) -> socket.socket:
+class Guest(socket.socket):
+    """An accepted connection.
+
+    Attributes:
+        source: the address, or the network of it, whose connections are counted together.
+        waits_since: the moment of the connection, or of the last complete answer.
+        protocol: the HTTP side; None before the end of the TLS handshake.
+    """
+
+    def __init__(self, accepted: socket.socket, source: str, listener: Listener) -> None:
+        super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(_STALLED_S * 1000))
+        self.source = source
+        self.waits_since = monotonic()
+        self.protocol: H11Protocol | None = None
+        self._listener = listener
+        self._number = self.fileno()
+        listener.guests[self._number] = self
+        listener.counts[source] += 1
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the application is at work on a request, and the client takes what it says."""
+        cycle = self.protocol.cycle if self.protocol else None
+        return cycle is not None and not cycle.response_complete and not cycle.flow.write_paused
+
+    def hang_up(self) -> None:
+        """End the connection now."""
+        self._leave()
+        if self.protocol is not None:
+            self.protocol.transport.abort()
+        else:
+            # The loop owns the descriptor: it reads the end, and closes.
+            self.shutdown(socket.SHUT_RDWR)
+
+    def hang_up_if_slow(self, now: float) -> None:
+        """End the connection if its client is late with a request, or with taking an answer."""
+        waited = 0.0 if self.is_answered else now - self.waits_since
+        if (self.protocol is None and waited > _REQUEST_S) or waited > _ANSWER_S:
+            self.hang_up()
+        elif self.protocol is not None and waited > _REQUEST_S:
+            self.protocol.transport.close()
+
+    def close(self) -> None:
+        """Close, and count no more."""
+        self._leave()
+        super().close()
+
+    def _leave(self) -> None:
+        if self._listener.guests.get(self._number) is self:
+            del self._listener.guests[self._number]
+            self._listener.counts[self.source] -= 1
+            if not self._listener.counts[self.source]:
+                del self._listener.counts[self.source]
+
+
+class Listener(socket.socket):
+    """A listening socket that holds a bounded number of connections, of each source and in all.
+
+    Above a bound the newest connection is let in, and the oldest without a request under way ends: so silent
+    connections keep nobody out.
+
+    Attributes:
+        proxies: networks that are bounded by the number in all alone.
+        guests: the connections, by their descriptor.
+        counts: how many connections each source has.
+    """
+
+    def __init__(self, family: socket.AddressFamily, proxies: Sequence[Network]) -> None:
+        super().__init__(family, socket.SOCK_STREAM)
+        self.proxies = proxies
+        self.guests: dict[int, Guest] = {}
+        self.counts: Counter[str] = Counter()
+        self._accepted = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a connection for which there is a place.
+
+        Raises:
+            BlockingIOError: there is none now, or the loop has other things to do first.
+        """
+        while self._accepted < _MOST_A_TURN:
+            accepted, place = super().accept()
+            self._accepted += 1
+            if self._accepted == 1:
+                asyncio.get_running_loop().call_soon(self._next_turn)
+            guest = Guest(accepted, _source_of(place[0]), self)
+            if self._make_place(guest):
+                return guest, place
+            guest.close()
+        raise BlockingIOError
+
+    def hang_up_on_slow(self) -> None:
+        """End the connections whose clients are late."""
+        now = monotonic()
+        for guest in [*self.guests.values()]:
+            guest.hang_up_if_slow(now)
+
+    def _next_turn(self) -> None:
+        self._accepted = 0
+
+    def _make_place(self, guest: Guest) -> bool:
+        """Whether a new connection stays; the oldest that waits makes place for it."""
+        alike = self.counts[guest.source] > _MOST_OF_SOURCE and not self._is_proxy(guest)
+        if not alike and len(self.guests) <= _MOST_AT_ONCE:
+            return True
+        waiting = [
+            one
+            for one in self.guests.values()
+            if one is not guest and (not alike or one.source == guest.source) and not one.is_answered
+        ]
+        # Of the source with most connections, so that many of one push out none of another.
+        leaves = min(waiting, key=lambda one: (-self.counts[one.source], one.waits_since), default=None)
+        if leaves is not None:
+            leaves.hang_up()
+        return leaves is not None
+
+    def _is_proxy(self, guest: Guest) -> bool:
+        address = ip_address(guest.source.partition("/")[0])
+        return any(address in network for network in self.proxies)
+
+
+def _source_of(text: str) -> str:
+    """An address whose connections are counted together, or the 64 bits that one host of IPv6 chooses from."""
+    address = ip_address(text.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return str(ip_network((address, 64), strict=False))
+    return str(address.ipv4_mapped if isinstance(address, IPv6Address) else address)
+
+
+def listen(place: ServerPlace) -> Listener:
     """The socket.
 
     Raises:
         UsageError: the address is not this machine's, or the port is taken.
     """
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = Listener(socket.AF_INET6 if ":" in place.host else socket.AF_INET, place.proxies)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((place.host, place.port))
@@ -136,16 +285,22 @@ def address_of(place: ServerPlace, port: int) -> str:
     return f"{'https' if place.is_secure else 'http'}://{host}:{port}/"
 
 
-def make_server(served: ServedPages, place: ServerPlace, ready: Callable[[], None]) -> uvicorn.Server:
+def make_server(
+    served: ServedPages, place: ServerPlace, listener: Listener, ready: Callable[[], None]
+) -> uvicorn.Server:
     """A server that is run with its socket.
 
     Args:
         served: what is served.
         place: where.
+        listener: the socket.
         ready: called when requests are answered.
     """
     config = uvicorn.Config(
         make_app(served),
+        # Another loop would accept past the listener.
+        loop="asyncio",
+        http=type("_BoundedProtocol", (_Protocol,), {"listener": listener}),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -153,23 +308,45 @@ def make_server(served: ServedPages, place: ServerPlace, ready: Callable[[], Non
         ws="none",
         lifespan="on",
         h11_max_incomplete_event_size=_SMALL,
-        limit_concurrency=_MOST_AT_ONCE,
-        timeout_keep_alive=15,
+        timeout_keep_alive=round(_REQUEST_S),
         timeout_graceful_shutdown=2,
         ssl_certfile=str(place.certificate) if place.certificate else None,
         ssl_keyfile=str(place.key) if place.key else None,
     )
-    return _Server(config, ready)
+    return _Server(config, listener, ready)
+
+
+class _Protocol(H11Protocol):
+    """Keeps the times of its connection."""
+
+    listener: ClassVar[Listener]
+    _guest: Guest | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._guest = self.listener.guests.get(transport.get_extra_info("socket").fileno())
+        if self._guest is not None:
+            self._guest.protocol = self
+
+    def on_response_complete(self) -> None:
+        if self._guest is not None:
+            self._guest.waits_since = monotonic()
+        super().on_response_complete()
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Says when it answers, and hangs up on who is late."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, listener: Listener, ready: Callable[[], None]) -> None:
         super().__init__(config)
+        self._listener = listener
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        self._listener.hang_up_on_slow()
+        return await super().on_tick(counter)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from provisioner.web.app import ServedPages
 from provisioner.web.readers import LocalDoor
-from provisioner.web.server import ServerPlace, listen, make_server, names_of
 from provisioner.web.source import Feed
 from tests.boards import NOW, GivenSource
+from tests.unit.web.clients import listening
 
 PATIENCE_MS = 60_000
 
@@ -31,19 +30,10 @@ class Site:
 @contextmanager
 def site() -> Iterator[Site]:
     """Serve what a source has, until the block ends."""
-    source, place, answering = GivenSource(), ServerPlace(port=0), threading.Event()
-    listener = listen(place)
-    port = listener.getsockname()[1]
-    served = ServedPages(Feed(source, interval_s=0.05), LocalDoor(), names_of(place, port), lambda: NOW)
-    server = make_server(served, place, answering.set)
-    thread = threading.Thread(target=lambda: server.run(sockets=[listener]))
-    thread.start()
-    try:
-        assert answering.wait(60)
+    source = GivenSource()
+    pages = Feed(source, interval_s=0.05)
+    with listening(serve=lambda names: ServedPages(pages, LocalDoor(), names, lambda: NOW)) as port:
         yield Site(f"http://127.0.0.1:{port}", source)
-    finally:
-        server.should_exit = True
-        thread.join(60)
 
 
 @contextmanager

@@ -1,9 +1,11 @@
-"""A server of pages in memory, and whoever asks it."""
+"""A server of pages in memory or on a free port of loopback, and whoever asks it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
@@ -11,6 +13,7 @@ import httpx
 
 from provisioner.web.app import Contacts, ServedPages, make_app
 from provisioner.web.readers import HeaderDoor, LocalDoor, read_networks
+from provisioner.web.server import ServerPlace, listen, make_server, names_of
 from provisioner.web.source import Feed, Source
 from tests.boards import NOW, GivenSource
 
@@ -69,6 +72,32 @@ def reader(role: str, contacts: Contacts | None = None, source: Source | None = 
     client = PageClient(served, PROXY)
     client.headers["X-Provisioner-Role"] = role
     return client
+
+
+@contextmanager
+def listening(
+    place: ServerPlace | None = None, serve: Callable[[Sequence[str]], ServedPages] | None = None
+) -> Iterator[int]:
+    """A server on a free port, until the block ends: the port.
+
+    Args:
+        place: where it listens.
+        serve: what it serves under these names; the pages of the engineer if `None`.
+    """
+    place, answering = place or ServerPlace(port=0), threading.Event()
+    listener = listen(place)
+    port = listener.getsockname()[1]
+    names = names_of(place, port)
+    served = serve(names) if serve else ServedPages(Feed(GivenSource()), LocalDoor(), names, lambda: NOW)
+    server = make_server(served, place, listener, answering.set)
+    thread = threading.Thread(target=lambda: server.run(sockets=[listener]))
+    thread.start()
+    try:
+        assert answering.wait(60)
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join(60)
 
 
 class Outline(HTMLParser):
