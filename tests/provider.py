@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -28,9 +29,11 @@ class DoubleProvider:
     Attributes:
         issuer: its address, by which it names itself.
         lie: changes of what it says: `claims` of a token, `metadata`, `answer` of the token's address, `key` it signs
-            with, `algorithm`, `status`.
+            with, `algorithm`, `status`, `metadata_status`, what it says of a `person`, the seconds it makes `wait`.
         groups: of the person who signs in.
         codes: what each code that it gave is worth: what was asked, and with which challenge.
+        gives: the further tokens that it gives: `refresh`, `access`.
+        sessions: what each refresh token and each access token is worth; empty once it revoked all.
         asked: how often each address was asked.
     """
 
@@ -39,6 +42,8 @@ class DoubleProvider:
     lie: dict[str, Any] = field(default_factory=dict)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
+    gives: tuple[str, ...] = ()
+    sessions: dict[str, dict[str, str]] = field(default_factory=dict)
     key: Any = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     name: str = "k1"
 
@@ -49,6 +54,8 @@ class DoubleProvider:
             "token_endpoint": f"{self.issuer}/token",
             "jwks_uri": f"{self.issuer}/keys",
         }
+        if "access" in self.gives:
+            addresses["userinfo_endpoint"] = f"{self.issuer}/person"
         published: dict[str, Any] = {"issuer": self.issuer, "response_types_supported": ["code"], **addresses}
         return published | dict(self.lie.get("metadata", {}))
 
@@ -69,21 +76,44 @@ class DoubleProvider:
 
     def token(self, form: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
         """What a code is worth, once, with its verifier and the client's secret."""
+        if form.get("grant_type") == "refresh_token":
+            return self._renewed(form, authorization)
         asked = self.codes.pop(form.get("code", ""), None)
         expected = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         if asked is None or authorization != f"Basic {expected}" or challenge != asked["code_challenge"]:
             return 400, {"error": "invalid_grant"}
+        return self._tokens(asked)
+
+    def person(self, authorization: str) -> tuple[int, dict[str, Any]]:
+        """What an access token is worth."""
+        if self.sessions.get(authorization.removeprefix("Bearer ")) is None:
+            return 401, {"error": "invalid_token"}
+        return self.lie.get("status", 200), {"sub": "u-1"} | self.lie.get("person", {})
+
+    def _renewed(self, form: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
+        """What a refresh token is worth, once."""
+        asked = self.sessions.pop(form["refresh_token"], None)
+        expected = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
+        if asked is None or authorization != f"Basic {expected}":
+            return 400, {"error": "invalid_grant"}
+        return self._tokens({name: value for name, value in asked.items() if name != "nonce"})
+
+    def _tokens(self, asked: dict[str, str]) -> tuple[int, dict[str, Any]]:
         now = int(time.time())
         claims = {"iss": self.issuer, "sub": "u-1", "aud": CLIENT, "iat": now, "exp": now + 300}
-        claims |= {"nonce": asked["nonce"], "provisioner_role": self.groups, "preferred_username": "nguyen.a"}
+        claims |= {"provisioner_role": self.groups, "preferred_username": "nguyen.a"}
+        claims |= {"nonce": asked["nonce"]} if "nonce" in asked else {}
         claims |= self.lie.get("claims", {})
         claims = {name: value for name, value in claims.items() if value is not None}
         algorithm = self.lie.get("algorithm", "ES256")
         headers = {"kid": self.lie.get("kid", self.name)}
         token = jwt.encode(claims, self.lie.get("key", self.key), algorithm=algorithm, headers=headers)
-        return self.lie.get("status", 200), {"id_token": token, "token_type": "Bearer"} | self.lie.get("answer", {})
+        further = {f"{kind}_token": f"{kind}-{secrets.token_hex(8)}" for kind in self.gives}
+        self.sessions |= dict.fromkeys(further.values(), asked)
+        answer = {"id_token": token, "token_type": "Bearer"} | further
+        return self.lie.get("status", 200), answer | self.lie.get("answer", {})
 
     def settings(self, redirect: str = "https://pages.example.com/sign-in/back") -> str:
         """The file of settings of a server that trusts it."""
@@ -103,10 +133,19 @@ def provider() -> Iterator[DoubleProvider]:
         """What it answers."""
 
         def do_GET(self) -> None:
-            """Metadata or keys."""
+            """Metadata, keys, what a person is, or the yes of a person who is asked in a browser."""
+            if self.path.startswith("/authorize?"):
+                self.send_response(302)
+                self.send_header("Location", double.authorize(self.path))
+                self.end_headers()
+                return
             pages = {"/.well-known/openid-configuration": double.metadata, "/keys": double.keys}
             double.asked[self.path] = double.asked.get(self.path, 0) + 1
-            self._say(200, pages[self.path]())
+            time.sleep(double.lie.get("wait", 0))
+            if self.path == "/person":
+                self._say(*double.person(self.headers.get("Authorization", "")))
+            else:
+                self._say(double.lie.get("metadata_status", 200), pages[self.path]())
 
         def do_POST(self) -> None:
             """A token."""

@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -224,11 +225,19 @@ class _Answers:
 
     async def events(self, request: Request) -> Response:
         """The word that something new is recorded, as long as a page is open."""
-        self._served.door.reader(request)
+        await run_in_threadpool(self._served.door.reader, request)
         feed = self._served.feed
         if feed.listeners >= MOST_LISTENERS:
             return PlainTextResponse("too many pages are open\n", 503, {"Retry-After": "60"})
-        return StreamingResponse(feed.events(), media_type="text/event-stream", headers=_NO_STORE)
+
+        async def may_read() -> bool:
+            try:
+                await run_in_threadpool(self._served.door.reader, request)
+            except (NobodyError, SignInError):
+                return False
+            return True
+
+        return StreamingResponse(feed.events(may_read), media_type="text/event-stream", headers=_NO_STORE)
 
     def failed(self, request: Request, error: Exception) -> Response:
         """An address at which there is nothing, for whom there may be something elsewhere."""

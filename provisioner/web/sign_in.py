@@ -5,6 +5,7 @@ The flow is the authorization code with PKCE, state and nonce. Messages quote no
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -14,14 +15,17 @@ import tomllib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from threading import Lock
-from time import monotonic
-from typing import Final, Generic, NoReturn, TypeVar
+from threading import BoundedSemaphore, Lock
+from time import monotonic, time
+from typing import Final, NoReturn
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 import jwt
 import requests
+from cryptography.fernet import Fernet, InvalidToken
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -53,6 +57,21 @@ _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES2
 """Signatures by a key that only the provider has; a shared secret would make tokens for whoever reads ours."""
 
 _LEEWAY_S: Final = 60
+_REFUSALS: Final = (400, 401, 403)
+"""Answers by which a provider says no; others say nothing of a session."""
+
+ASK_S: Final = 300.0
+"""The provider is asked about a session again after this time."""
+
+WORD_S: Final = 600.0
+"""The provider's last word counts so long."""
+
+_AGAIN_ABOUT_S: Final = 30.0
+_MOST_ASKED: Final = 8
+_MOST_SIGN_INS: Final = 64
+_FAILED_S: Final = 10.0
+"""A provider that did not answer is left alone so long."""
+
 _LONGEST_NAME: Final = 200
 SESSION: Final = "__Host-session"
 BEGUN: Final = "__Host-sign-in"
@@ -60,10 +79,9 @@ SIGN_OUT: Final = "sign-out"
 SESSION_S: Final = 8 * 3600
 _BEGUN_S: Final = 600
 _MOST_SESSIONS: Final = 5000
-_MOST_BEGUN: Final = 1000
+_MOST_OF_PERSON: Final = 20
 _MOST_SETTINGS_BYTES: Final = 64 * 1024
 _NO_STORE: Final = {"Cache-Control": "no-store"}
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +114,19 @@ class ProviderError(Exception):
     """The provider does not answer, or not as one does; the message quotes nothing of what it said."""
 
 
+class RefusedError(ProviderError):
+    """The provider says no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of one answer of a provider; empty if it gave none."""
+
+    id: str = field(default="", repr=False)
+    access: str = field(default="", repr=False)
+    refresh: str = field(default="", repr=False)
+
+
 @dataclass
 class Provider:
     """An OpenID provider.
@@ -110,6 +141,7 @@ class Provider:
     _metadata: Document = field(default_factory=dict)
     _keys: Document = field(default_factory=dict)
     _asked_s: dict[str, float] = field(default_factory=dict)
+    _failed: tuple[float, str] = (0.0, "")
     _lock: Lock = field(default_factory=Lock)
 
     def endpoint(self, name: str) -> str:
@@ -120,16 +152,26 @@ class Provider:
         """
         with self._lock:
             if self._is_old("metadata", _KEPT_S):
-                address = self.settings.issuer.rstrip("/") + "/.well-known/openid-configuration"
-                metadata = _provider_answer(requests.Request("GET", address))
-                if metadata.get("issuer") != self.settings.issuer:
-                    raise ProviderError("the provider calls itself something else than issuer says")
-                self._metadata = metadata
-                self._asked_s["metadata"] = monotonic()
+                self._load_metadata()
             address = text(self._metadata.get(name))
         if not is_safe(urlsplit(address)):
             raise ProviderError(f"the provider's {name} is no https:// address")
         return address
+
+    def _load_metadata(self) -> None:
+        failed_s, why = self._failed
+        if why and monotonic() - failed_s < _FAILED_S:
+            raise ProviderError(why)
+        address = self.settings.issuer.rstrip("/") + "/.well-known/openid-configuration"
+        try:
+            metadata = _provider_answer(requests.Request("GET", address))
+        except ProviderError as error:
+            self._failed = monotonic(), str(error)
+            raise
+        if metadata.get("issuer") != self.settings.issuer:
+            raise ProviderError("the provider calls itself something else than issuer says")
+        self._metadata = metadata
+        self._asked_s["metadata"] = monotonic()
 
     def keys(self, *, again: bool = False) -> Document:
         """The keys by which it signs; `again` asks anew, where that is not too often.
@@ -148,22 +190,43 @@ class Provider:
         asked = self._asked_s.get(what)
         return asked is None or monotonic() - asked > seconds
 
-    def token(self, code: str, verifier: str) -> str:
-        """The ID token that a code is worth.
+    def tokens(self, code: str, verifier: str) -> Tokens:
+        """The tokens that a code is worth.
 
         Raises:
             ProviderError: it is worth none.
         """
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": self.settings.redirect,
-            "client_id": self.settings.client_id,
-            "code_verifier": verifier,
-        }
+        grant = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
+        return self._tokens(grant | {"redirect_uri": self.settings.redirect})
+
+    def refreshed(self, refresh: str) -> Tokens:
+        """The tokens that a refresh token is worth.
+
+        Raises:
+            RefusedError: it is worth none any more.
+            ProviderError: the provider does not answer.
+        """
+        return self._tokens({"grant_type": "refresh_token", "refresh_token": refresh})
+
+    def person(self, access: str) -> Document:
+        """What the provider says of a person now (UserInfo).
+
+        Raises:
+            RefusedError: the access token counts no more.
+            ProviderError: the provider does not answer.
+        """
+        headers = {"Authorization": f"Bearer {access}"}
+        return _provider_answer(requests.Request("GET", self.endpoint("userinfo_endpoint"), headers=headers))
+
+    def can_say(self, tokens: Tokens) -> bool:
+        """Whether the provider can be asked later about who got these tokens."""
+        return bool(tokens.refresh or (tokens.access and self._metadata.get("userinfo_endpoint")))
+
+    def _tokens(self, grant: dict[str, str]) -> Tokens:
+        form = grant | {"client_id": self.settings.client_id}
         login = (self.settings.client_id, self.secret.reveal()) if self.secret else None
         answer = _provider_answer(requests.Request("POST", self.endpoint("token_endpoint"), data=form, auth=login))
-        return text(answer.get("id_token"))
+        return Tokens(*(text(answer.get(f"{name}_token")) for name in ("id", "access", "refresh")))
 
 
 class TokenError(Exception):
@@ -178,47 +241,85 @@ class NoRoleError(Exception):
     """Somebody who signed in, and has no role here, or several."""
 
 
-class _Kept(Generic[T]):
-    """Values by a name that is known to one browser alone, each for a while; the oldest go where there are too many."""
+@dataclass
+class _Session:
+    """A session of one browser.
 
-    def __init__(self, seconds: float, most: int, clock: Callable[[], float]) -> None:
-        self._seconds, self._most, self._clock = seconds, most, clock
-        self._values: OrderedDict[bytes, tuple[float, T]] = OrderedDict()
+    Attributes:
+        reader: who reads.
+        person: the subject, as the provider names it.
+        nonce: of the sign-in.
+        tokens: by which the provider is asked; the last ones.
+        is_vouched: whether the provider can be asked.
+        ends_s: its end, whatever the provider says.
+        token_ends_s: the end of the ID token.
+        vouched_s: when the provider last said yes.
+        asked_s: when it was last asked.
+    """
+
+    reader: Reader
+    person: str
+    nonce: str = field(repr=False)
+    tokens: Tokens
+    is_vouched: bool
+    ends_s: float
+    token_ends_s: float
+    vouched_s: float
+    asked_s: float
+    lock: Lock = field(default_factory=Lock)
+
+
+class _Sessions:
+    """Sessions by a name that one browser alone knows.
+
+    Above a bound the oldest one goes: of a person, that person's own.
+    """
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[bytes, _Session] = OrderedDict()
         self._lock = Lock()
 
-    def put(self, name: str, value: T) -> None:
+    def put(self, name: str, session: _Session) -> None:
         with self._lock:
-            while len(self._values) >= self._most:
+            own = [key for key, one in self._values.items() if one.person == session.person]
+            for key in own[: len(own) + 1 - _MOST_OF_PERSON]:
+                del self._values[key]
+            while len(self._values) >= _MOST_SESSIONS:
                 self._values.popitem(last=False)
-            self._values[_hash(name)] = (self._clock() + self._seconds, value)
+            self._values[_hash(name)] = session
 
-    def get(self, name: str) -> T | None:
+    def get(self, name: str) -> _Session | None:
         with self._lock:
-            until, value = self._values.get(_hash(name), (0.0, None))
-            return value if self._clock() < until else None
+            return self._values.get(_hash(name))
 
-    def take(self, name: str) -> T | None:
-        value = self.get(name)
+    def take(self, name: str) -> None:
         with self._lock:
             self._values.pop(_hash(name), None)
-        return value
 
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A sign-in that was begun: what the token has to repeat, and what the code is worth nothing without."""
+    """A sign-in that was begun: what the answer and the token repeat, and what the code is worth nothing without."""
 
+    state: str = field(repr=False)
     nonce: str = field(repr=False)
     verifier: str = field(repr=False)
 
 
 class SignInDoor:
-    """Knows readers by a session that they signed in for."""
+    """Knows readers by a session that they signed in for.
+
+    A sign-in that was begun is sealed in its browser's cookie, so no number of others can push it out.
+    """
 
     def __init__(self, provider: Provider, clock: Callable[[], float] = monotonic) -> None:
         self._provider = provider
-        self._sessions = _Kept[Reader](SESSION_S, _MOST_SESSIONS, clock)
-        self._begun = _Kept[_Begun](_BEGUN_S, _MOST_BEGUN, clock)
+        self._clock = clock
+        self._sessions = _Sessions()
+        self._seal = Fernet(Fernet.generate_key())
+        self._asking = BoundedSemaphore(_MOST_ASKED)
+        self._turns = asyncio.Semaphore(_MOST_ASKED)
+        self._signing_in = 0
 
     @property
     def host(self) -> str:
@@ -228,17 +329,81 @@ class SignInDoor:
     @property
     def routes(self) -> list[BaseRoute]:
         """The addresses of signing in and out."""
-        return [Route(SIGN_IN, self._begin), Route(BACK, self._back), Route(f"/{SIGN_OUT}", self._out)]
+        begin, back = (partial(self._in_turn, answer) for answer in (self._begin, self._back))
+        return [Route(SIGN_IN, begin), Route(BACK, back), Route(f"/{SIGN_OUT}", self._out)]
 
     def reader(self, request: Request) -> Reader:
         """Whose session it is."""
-        reader = self._sessions.get(request.cookies.get(SESSION, ""))
-        if reader is None:
+        name = request.cookies.get(SESSION, "")
+        session = self._sessions.get(name)
+        if session is None:
             raise SignInError
-        return reader
+        if not self._counts(session):
+            self._sessions.take(name)
+            raise SignInError
+        return session.reader
+
+    def _counts(self, session: _Session) -> bool:
+        """Whether a session goes on; the provider is asked if its last word is old."""
+        now = self._clock()
+        is_old = now - session.vouched_s >= ASK_S or now >= session.token_ends_s
+        if session.is_vouched and is_old and now < session.ends_s and session.lock.acquire(timeout=1):
+            try:
+                self._ask_again(session, now)
+            finally:
+                session.lock.release()
+        has_word = not session.is_vouched or now - session.vouched_s < WORD_S
+        return has_word and now < min(session.token_ends_s, session.ends_s)
+
+    def _ask_again(self, session: _Session, now: float) -> None:
+        # Threads that answer pages do not all wait for a slow provider.
+        if now - session.asked_s < _AGAIN_ABOUT_S or not self._asking.acquire(blocking=False):
+            return
+        session.asked_s = now
+        try:
+            self._ask(session, now)
+        except (RefusedError, TokenError, NoRoleError):
+            session.ends_s = now
+        except ProviderError:
+            pass
+        finally:
+            self._asking.release()
+
+    def _ask(self, session: _Session, now: float) -> None:
+        """Ask the provider about a session, by a refresh token if there is one."""
+        provider, settings, old = self._provider, self._provider.settings, session.tokens
+        if old.refresh:
+            new = provider.refreshed(old.refresh)
+            session.tokens = Tokens(new.id, new.access or old.access, new.refresh or old.refresh)
+            if new.id:
+                claims = self._claims(new.id, session.nonce, again=True)
+                _same_person(claims, session)
+                session.reader, session.token_ends_s = reader_of(claims, settings), self._end_of(claims)
+        else:
+            said = provider.person(old.access)
+            _same_person(said, session)
+            # A provider may say groups in the ID token alone.
+            if settings.claim in said:
+                session.reader = reader_of(said, settings)
+        session.vouched_s = now
+
+    def _end_of(self, claims: Mapping[str, object]) -> float:
+        """The end of a token by this server's clock that never jumps, with the leeway of its check."""
+        return self._clock() + float(str(claims["exp"])) - time() + _LEEWAY_S
+
+    async def _in_turn(self, answer: Callable[[Request], Response], request: Request) -> Response:
+        """Answer in a thread; few sign-ins wait for the provider at once, and pages keep the other threads."""
+        if self._signing_in >= _MOST_SIGN_INS:
+            return _said(503, "too many people sign in now: try it again in a minute")
+        self._signing_in += 1
+        try:
+            async with self._turns:
+                return await run_in_threadpool(answer, request)
+        finally:
+            self._signing_in -= 1
 
     def _begin(self, _: Request) -> Response:
-        state, begun = secrets.token_urlsafe(32), _Begun(secrets.token_urlsafe(32), secrets.token_urlsafe(48))
+        begun = _Begun(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))
         settings = self._provider.settings
         digest = hashlib.sha256(begun.verifier.encode()).digest()
         query = {
@@ -246,7 +411,7 @@ class SignInDoor:
             "scope": "openid profile",
             "client_id": settings.client_id,
             "redirect_uri": settings.redirect,
-            "state": state,
+            "state": begun.state,
             "nonce": begun.nonce,
             "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
@@ -255,41 +420,70 @@ class SignInDoor:
             endpoint = self._provider.endpoint("authorization_endpoint")
         except ProviderError as error:
             return _said(503, str(error))
-        self._begun.put(state, begun)
         joint = "&" if "?" in endpoint else "?"
         answer = RedirectResponse(f"{endpoint}{joint}{urlencode(query)}", 302, _NO_STORE)
-        _set(answer, BEGUN, state, _BEGUN_S)
+        sealed = self._seal.encrypt(json.dumps([begun.state, begun.nonce, begun.verifier]).encode())
+        _set(answer, BEGUN, sealed.decode(), _BEGUN_S)
         return answer
 
     def _back(self, request: Request) -> Response:
-        state, code = request.query_params.get("state", ""), request.query_params.get("code", "")
-        own = request.cookies.get(BEGUN, "")
-        begun = self._begun.take(state) if state and hmac.compare_digest(own.encode(), state.encode()) else None
+        begun = self._begun(request.cookies.get(BEGUN, ""))
+        state = request.query_params.get("state", "")
         issuer = self._provider.settings.issuer
-        if begun is None or request.query_params.get("iss", issuer) != issuer:
+        if (
+            begun is None
+            or not hmac.compare_digest(begun.state.encode(), state.encode())
+            or request.query_params.get("iss", issuer) != issuer
+        ):
             return _said(400, "this sign-in was not begun here, or too long ago: open the first page and sign in again")
+        answer = self._signed_in(request, begun)
+        _set(answer, BEGUN, "", 0)
+        return answer
+
+    def _begun(self, sealed: str) -> _Begun | None:
+        """The sign-in that a browser began here, not too long ago."""
+        try:
+            return _Begun(*json.loads(self._seal.decrypt(sealed.encode(), ttl=_BEGUN_S)))
+        except InvalidToken:
+            return None
+
+    def _signed_in(self, request: Request, begun: _Begun) -> Response:
+        code = request.query_params.get("code", "")
         if not code:
             return _said(403, "the provider let nobody in")
         try:
-            reader = reader_of(self._claims(code, begun), self._provider.settings)
+            tokens = self._provider.tokens(code, begun.verifier)
+            claims = self._claims(tokens.id, begun.nonce)
+            reader = reader_of(claims, self._provider.settings)
         except NoRoleError as error:
             return _said(403, f"you have {error} here: ask whoever runs these pages")
         except (ProviderError, TokenError) as error:
             return _said(502, str(error))
-        session = secrets.token_urlsafe(32)
-        self._sessions.put(session, reader)
+        now = self._clock()
+        session = _Session(
+            reader=reader,
+            person=text(claims.get("sub")),
+            nonce=begun.nonce,
+            tokens=tokens,
+            is_vouched=self._provider.can_say(tokens),
+            ends_s=now + SESSION_S,
+            token_ends_s=self._end_of(claims),
+            vouched_s=now,
+            asked_s=now,
+        )
+        name = secrets.token_urlsafe(32)
+        self._sessions.take(request.cookies.get(SESSION, ""))
+        self._sessions.put(name, session)
         answer = RedirectResponse("../", 302, _NO_STORE)
-        _set(answer, SESSION, session, SESSION_S)
-        _set(answer, BEGUN, "", 0)
+        _set(answer, SESSION, name, SESSION_S)
         return answer
 
-    def _claims(self, code: str, begun: _Begun) -> Mapping[str, object]:
+    def _claims(self, token: str, nonce: str, *, again: bool = False) -> Mapping[str, object]:
         provider = self._provider
-        token = provider.token(code, begun.verifier)
         try:
-            return claims_of(token, provider.keys(), provider.settings, begun.nonce)
+            return claims_of(token, provider.keys(), provider.settings, nonce, again=again)
         except UnknownKeyError:
-            return claims_of(token, provider.keys(again=True), provider.settings, begun.nonce)
+            return claims_of(token, provider.keys(again=True), provider.settings, nonce, again=again)
 
     def _out(self, request: Request) -> Response:
         if request.headers.get("sec-fetch-site") == "cross-site":
@@ -364,7 +558,9 @@ def is_safe(address: SplitResult) -> bool:
     )
 
 
-def claims_of(token: str, keys: Document, settings: ProviderSettings, nonce: str) -> Mapping[str, object]:
+def claims_of(
+    token: str, keys: Document, settings: ProviderSettings, nonce: str, *, again: bool = False
+) -> Mapping[str, object]:
     """What a token says, where it is one that counts.
 
     Args:
@@ -372,6 +568,7 @@ def claims_of(token: str, keys: Document, settings: ProviderSettings, nonce: str
         keys: by which the provider signs.
         settings: which provider, and which client.
         nonce: of the sign-in that was begun.
+        again: whether the token renews an earlier one, and so may name no nonce.
 
     Raises:
         UnknownKeyError: the key is none of these.
@@ -390,7 +587,8 @@ def claims_of(token: str, keys: Document, settings: ProviderSettings, nonce: str
         )
     except jwt.PyJWTError as error:
         raise TokenError(f"the token proves nothing ({type(error).__name__})") from None
-    if not hmac.compare_digest(text(claims.get("nonce")).encode(), nonce.encode()):
+    said = nonce if again and "nonce" not in claims else text(claims.get("nonce"))
+    if not hmac.compare_digest(said.encode(), nonce.encode()):
         raise TokenError("the token is of another sign-in")
     several = isinstance(claims.get("aud"), list) and len(listed(claims["aud"])) > 1
     if claims.get("azp", settings.client_id if not several else None) != settings.client_id:
@@ -458,10 +656,16 @@ def _provider_answer(request: requests.Request) -> Document:
             with session.send(prepared, timeout=_TIMEOUT_S, allow_redirects=False, stream=True) as answer:
                 content = answer.raw.read(_MOST_ANSWER_BYTES + 1, decode_content=True)
                 if answer.status_code != requests.codes.ok or len(content) > _MOST_ANSWER_BYTES:
-                    raise ProviderError(f"the provider answers {answer.status_code}")
+                    kind = RefusedError if answer.status_code in _REFUSALS else ProviderError
+                    raise kind(f"the provider answers {answer.status_code}")
                 return part(json.loads(content))
     except (requests.RequestException, OSError, ValueError) as error:
         raise ProviderError(f"the provider does not answer as one does ({type(error).__name__})") from None
+
+
+def _same_person(claims: Mapping[str, object], session: _Session) -> None:
+    if claims.get("sub") != session.person:
+        raise TokenError("the provider speaks of another person")
 
 
 def _hash(name: str) -> bytes:

@@ -10,7 +10,7 @@ import asyncio
 import gc
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -363,13 +363,19 @@ class Feed:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def events(self) -> AsyncIterator[bytes]:
-        """The stream of one who listens: the board's revision now, and each later one."""
+    async def events(self, may_read: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+        """The stream of one who listens: the board's revision now, and each later one.
+
+        Args:
+            may_read: asked now and then whether the reader may still read; the stream ends if not.
+        """
         self.listeners += 1
         try:
             last = ""
-            while not self.closing:
+            while True:
                 changed = self._changed
+                if self.closing or not await may_read():
+                    return
                 if self.board.revision != last:
                     last = self.board.revision
                     yield f"event: recorded\ndata: {last}\n\n".encode()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from provisioner.web.app import ServedPages
 from provisioner.web.readers import LocalDoor
+from provisioner.web.sign_in import open_sign_in
 from provisioner.web.source import Feed
 from tests.boards import NOW, GivenSource
+from tests.provider import SECRET, DoubleProvider
 from tests.unit.web.clients import listening
 
 PATIENCE_MS = 60_000
@@ -37,6 +40,23 @@ def site() -> Iterator[Site]:
 
 
 @contextmanager
+def sign_in_site(folder: Path, double: DoubleProvider) -> Iterator[str]:
+    """Serve pages for which readers sign in at a provider, until the block ends: their address."""
+    (folder / "secret").write_text(SECRET)
+    (folder / "secret").chmod(0o600)
+
+    def serve(names: Sequence[str]) -> ServedPages:
+        own = next(name for name in names if name.startswith("localhost:"))
+        (folder / "sign-in.toml").write_text(double.settings(f"http://{own}/sign-in/back"))
+        door = open_sign_in(folder / "sign-in.toml")
+        feed = Feed(GivenSource())
+        return ServedPages(feed, door, names, lambda: NOW, further=door.routes, leave="sign-out")
+
+    with listening(serve=serve) as port:
+        yield f"http://localhost:{port}"
+
+
+@contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser."""
     program = shutil.which("chromium")
@@ -49,8 +69,10 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, *, phone: bool = False, dark: bool = False, scripts: bool = True) -> Iterator[Page]:
-    """A window of its own, in which nothing may go wrong: no error of a script, nothing forbidden, no dialog."""
+def opened(
+    browser: Browser, *, phone: bool = False, dark: bool = False, scripts: bool = True, quiet: bool = True
+) -> Iterator[Page]:
+    """A window of its own; if `quiet`, without an error of a script, anything forbidden or a dialog."""
     context = browser.new_context(
         viewport={"width": 360 if phone else 1280, "height": 720},
         color_scheme="dark" if dark else "light",
@@ -64,6 +86,6 @@ def opened(browser: Browser, *, phone: bool = False, dark: bool = False, scripts
     page.on("dialog", lambda dialog: troubles.append(dialog.message))
     try:
         yield page
-        assert troubles == [], troubles
+        assert not quiet or troubles == [], troubles
     finally:
         context.close()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+import pytest
+
 from provisioner.base.errors import StateError
 from provisioner.base.roles import ReaderRole, ReaderScope
+from provisioner.web import source as source_module
 from provisioner.web.board import Board
 from provisioner.web.readers import ENGINEER, Reader
 from provisioner.web.source import REREAD, Feed
@@ -85,13 +88,16 @@ def test_the_board_of_a_scope_is_made_once_for_all_its_readers() -> None:
 
 
 def test_who_listens_is_told_of_each_change_and_let_go_at_the_end() -> None:
+    async def may_read() -> bool:
+        return True
+
     async def story() -> list[bytes]:
         source = GivenSource()
         feed = Feed(source, interval_s=0.01)
         feed.load()
         watching = asyncio.create_task(feed.watch())
         heard = []
-        async for event in feed.events():
+        async for event in feed.events(may_read):
             heard.append(event)
             if len(heard) == 1:
                 source.now_shown = board("two")
@@ -104,6 +110,22 @@ def test_who_listens_is_told_of_each_change_and_let_go_at_the_end() -> None:
 
     heard = asyncio.run(asyncio.wait_for(story(), 60))
     assert heard == [b"event: recorded\ndata: one\n\n", b"event: recorded\ndata: two\n\n"]
+
+
+def test_who_listens_hears_no_more_once_the_session_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_module, "_ALIVE_S", 0.01)
+    answers = iter([True, True, False])
+
+    async def may_read() -> bool:
+        return next(answers)
+
+    async def story() -> list[bytes]:
+        feed = Feed(GivenSource())
+        feed.load()
+        return [event async for event in feed.events(may_read)]
+
+    heard = asyncio.run(asyncio.wait_for(story(), 60))
+    assert heard == [b"event: recorded\ndata: one\n\n", b": still here\n\n", b": still here\n\n"]
 
 
 def test_a_page_of_old_facts_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from provisioner.base.errors import UsageError
+from provisioner.web import sign_in
 from provisioner.web.app import ServedPages
-from provisioner.web.sign_in import SESSION_S, SignInDoor, open_sign_in, read_settings
+from provisioner.web.sign_in import BEGUN, SESSION, SESSION_S, SignInDoor, open_sign_in, read_settings
 from provisioner.web.source import Feed
 from tests.boards import NOW, GivenSource
 from tests.hostile import LOCAL_USER, VIEWER
@@ -30,9 +32,10 @@ def honest() -> Iterator[DoubleProvider]:
 
 @pytest.fixture
 def double(honest: DoubleProvider) -> Iterator[DoubleProvider]:
-    honest.lie, honest.groups, honest.asked = {}, "noc-engineers", {}
+    honest.lie, honest.groups, honest.asked, honest.gives = {}, "noc-engineers", {}, ()
     yield honest
     honest.codes.clear()
+    honest.sessions.clear()
 
 
 class SignedInBrowser(PageClient):
@@ -166,15 +169,198 @@ def test_a_new_key_of_the_provider_is_asked_for_once(tmp_path: Path, double: Dou
     double.key, double.name = old
 
 
+@VIEWER
+def test_no_number_of_sign_ins_pushes_out_one_that_was_begun(tmp_path: Path, double: DoubleProvider) -> None:
+    mine = SignedInBrowser(tmp_path, double)
+    back = double.authorize(mine.begin())
+    for _ in range(1000):
+        assert PageClient.get(mine, "/sign-in").status_code == 302
+    assert mine.come_back(back).status_code == 302
+    assert mine.get("/en/").status_code == 200
+
+
+@VIEWER
+def test_a_sign_in_that_was_begun_counts_for_ten_minutes_and_as_it_was_sealed(
+    tmp_path: Path, double: DoubleProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = SignedInBrowser(tmp_path, double)
+    now = time.time()
+    for ago, status in ((602, 400), (500, 302)):
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda ago=ago: now - ago)
+            back = double.authorize(mine.begin())
+        assert mine.come_back(back).status_code == status
+        mine.cookies.pop(SESSION, None)
+    back = double.authorize(mine.begin())
+    mine.cookies[BEGUN] = mine.cookies[BEGUN].swapcase()
+    assert mine.come_back(back).status_code == 400
+
+
+@VIEWER
+def test_many_sessions_of_one_person_push_out_no_other_person(
+    tmp_path: Path, double: DoubleProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_in, "_MOST_SESSIONS", 30)
+    mine, theirs = SignedInBrowser(tmp_path, double), SignedInBrowser(tmp_path, double)
+    theirs.door, theirs._app = mine.door, mine._app  # noqa: SLF001 (two browsers at one server)
+    assert mine.sign_in().status_code == 302
+    double.lie = {"claims": {"sub": "u-2"}}
+    for _ in range(40):
+        theirs.cookies.clear()
+        assert theirs.sign_in().status_code == 302
+    assert theirs.get("/en/").status_code == 200
+    assert mine.get("/en/").status_code == 200
+
+
+@VIEWER
+def test_who_signs_in_gets_another_session_and_the_former_one_ends(tmp_path: Path, double: DoubleProvider) -> None:
+    browser = SignedInBrowser(tmp_path, double)
+    browser.cookies[SESSION] = "chosen-by-somebody-else"
+    assert browser.come_back(double.authorize(browser.begin())).status_code == 302
+    first = browser.cookies[SESSION]
+    assert first != "chosen-by-somebody-else"
+    assert browser.come_back(double.authorize(browser.get("/sign-in").headers["location"])).status_code == 302
+    assert browser.get("/en/").status_code == 200
+    browser.cookies[SESSION] = first
+    assert browser.get("/en/").headers["location"] == "/sign-in"
+
+
+class MovedClock:
+    """The clock of a door, which can be moved."""
+
+    def __init__(self, browser: SignedInBrowser) -> None:
+        self.now = time.monotonic()
+        browser.door._clock = lambda: self.now  # noqa: SLF001 (no test waits for hours)
+
+
 def test_a_session_ends(tmp_path: Path, double: DoubleProvider) -> None:
     browser = SignedInBrowser(tmp_path, double)
-    now = [time.monotonic()]
-    browser.door._sessions._clock = lambda: now[0]  # noqa: SLF001 (a clock that can be moved)
+    clock = MovedClock(browser)
+    double.lie = {"claims": {"exp": int(time.time()) + 24 * 3600}}
     assert browser.sign_in().status_code == 302
-    now[0] += SESSION_S - 1
+    clock.now += SESSION_S - 1
     assert browser.get("/en/").status_code == 200
-    now[0] += 2
+    clock.now += 2
     assert browser.get("/en/").headers["location"] == "/sign-in"
+
+
+@VIEWER
+@pytest.mark.parametrize("left_s", [-30, 0, 100, 3600])
+def test_a_session_ends_with_its_token(tmp_path: Path, double: DoubleProvider, left_s: int) -> None:
+    browser = SignedInBrowser(tmp_path, double)
+    clock = MovedClock(browser)
+    double.lie = {"claims": {"exp": int(time.time()) + left_s}}
+    assert browser.sign_in().status_code == 302
+    assert browser.get("/en/").status_code == 200, "no circle of sign-ins"
+    clock.now += left_s + 61
+    assert browser.get("/en/").headers["location"] == "/sign-in"
+
+
+@VIEWER
+@pytest.mark.parametrize("gives", [("refresh",), ("access",), ("refresh", "access")], ids="-".join)
+def test_a_session_ends_within_ten_minutes_of_the_providers_word(
+    tmp_path: Path, double: DoubleProvider, gives: tuple[str, ...]
+) -> None:
+    browser = SignedInBrowser(tmp_path, double)
+    clock = MovedClock(browser)
+    double.gives, double.lie = gives, {"claims": {"exp": int(time.time()) + 8 * 3600}}
+    assert browser.sign_in().status_code == 302
+    for _ in range(5):
+        clock.now += 301
+        assert browser.get("/en/").status_code == 200
+    double.sessions.clear()
+    clock.now += 599
+    assert browser.get("/en/").headers["location"] == "/sign-in"
+
+
+@VIEWER
+def test_a_provider_that_does_not_answer_keeps_no_session_for_longer(tmp_path: Path, double: DoubleProvider) -> None:
+    browser = SignedInBrowser(tmp_path, double)
+    clock = MovedClock(browser)
+    double.gives, double.lie = ("access",), {"claims": {"exp": int(time.time()) + 8 * 3600}}
+    assert browser.sign_in().status_code == 302
+    double.lie = {"status": 503}
+    clock.now += 400
+    assert browser.get("/en/").status_code == 200
+    double.lie = {}
+    clock.now += 40
+    assert browser.get("/en/").status_code == 200
+    double.lie = {"status": 503}
+    clock.now += 601
+    assert browser.get("/en/").headers["location"] == "/sign-in"
+
+
+def test_a_session_goes_on_with_the_tokens_that_the_provider_renews(tmp_path: Path, double: DoubleProvider) -> None:
+    browser = SignedInBrowser(tmp_path, double)
+    clock = MovedClock(browser)
+    double.gives = ("refresh",)
+    assert browser.sign_in().status_code == 302
+    for minutes in range(0, 120, 20):
+        clock.now += 20 * 60
+        double.lie = {"claims": {"exp": int(time.time()) + 300}}
+        assert browser.get("/en/").status_code == 200, minutes
+    double.groups = "bac-giang"
+    clock.now += 301
+    assert [browser.get(f"/en/facilities/{id_}").status_code for id_ in _IDS].count(200) == 2
+    clock.now += SESSION_S
+    assert browser.get("/en/").headers["location"] == "/sign-in"
+
+
+@VIEWER
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"claims": {"sub": "u-2"}},
+        {"claims": {"nonce": "of another sign-in"}},
+        {"claims": {"provisioner_role": None}},
+        {"claims": {"aud": "another-client"}},
+        {"key": ec.generate_private_key(ec.SECP256R1())},
+    ],
+    ids="-".join,
+)
+def test_a_renewed_token_that_proves_nothing_ends_the_session(
+    tmp_path: Path, double: DoubleProvider, lie: dict[str, object]
+) -> None:
+    browser = SignedInBrowser(tmp_path, double)
+    clock = MovedClock(browser)
+    double.gives = ("refresh",)
+    assert browser.sign_in().status_code == 302
+    double.lie = lie
+    clock.now += 301
+    assert browser.get("/en/").headers["location"] == "/sign-in"
+
+
+@VIEWER
+@pytest.mark.parametrize("person", [{"sub": "u-2"}, {"sub": None}, {"provisioner_role": "root"}], ids=str)
+def test_what_the_provider_says_of_a_person_counts(
+    tmp_path: Path, double: DoubleProvider, person: dict[str, object]
+) -> None:
+    browser = SignedInBrowser(tmp_path, double)
+    clock = MovedClock(browser)
+    double.gives = ("access",)
+    assert browser.sign_in().status_code == 302
+    double.lie = {"person": person}
+    clock.now += 301
+    assert browser.get("/en/").headers["location"] == "/sign-in"
+
+
+@VIEWER
+def test_sign_ins_at_a_slow_provider_keep_no_page_waiting(tmp_path: Path, double: DoubleProvider) -> None:
+    browser = SignedInBrowser(tmp_path, double)
+    assert browser.sign_in().status_code == 302
+    cookie = {"Cookie": f"{SESSION}={browser.cookies[SESSION]}"}
+    browser.door._provider._asked_s.clear()  # noqa: SLF001 (an hour has passed)
+    double.lie = {"wait": 5, "metadata_status": 500}
+
+    async def story() -> tuple[int, bool, set[int]]:
+        asked = [asyncio.create_task(browser._ask("GET", "/sign-in", [], None)) for _ in range(200)]  # noqa: SLF001
+        await asyncio.sleep(0.5)
+        page = (await browser._ask("GET", "/en/", [*cookie.items()], None)).status_code  # noqa: SLF001
+        still_wait = not all(task.done() for task in asked)
+        return page, still_wait, {(await task).status_code for task in asked}
+
+    assert asyncio.run(story()) == (200, True, {503})
+    assert double.asked["/.well-known/openid-configuration"] == 2, "who did not answer is left alone"
 
 
 def test_a_provider_that_is_not_there_is_said_in_a_sentence(tmp_path: Path, double: DoubleProvider) -> None:
