@@ -32,23 +32,40 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _LONGEST_REQUEST_S: Final = 10
 _MOST_AT_ONCE: Final = 32
-"""So many requests are answered at once; whoever comes beyond them is hung up on."""
+"""Most connections at once. Above it the oldest one without a request ends; if all have one, the new one ends."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
 
     def __init__(self, place: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
-        self._free = threading.BoundedSemaphore(_MOST_AT_ONCE)
+        self._asked: dict[_Request, bool] = {}
+        self._lock = threading.Lock()
         super().__init__(place, handler)
 
     def process_request(self, request: _Request, client_address: _Address) -> None:
         """Answer a request in a thread of its own, as long as there are not too many."""
-        if self._free.acquire(blocking=False):
+        with self._lock:
+            silent = next((one for one, has_asked in self._asked.items() if not has_asked), None)
+            is_full = len(self._asked) >= _MOST_AT_ONCE
+            if is_full and silent is not None:
+                del self._asked[silent]
+                _hang_up(silent)
+            is_taken = not is_full or silent is not None
+            if is_taken:
+                self._asked[request] = False
+        if is_taken:
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
+
+    def answers(self, request: _Request) -> None:
+        """Take note that a connection has its request, and is not hung up on for another."""
+        with self._lock:
+            if request in self._asked:
+                self._asked[request] = True
 
     def process_request_thread(self, request: _Request, client_address: _Address) -> None:
         """Answer a request, and hang up on whoever takes too long over it, also a byte at a time."""
@@ -59,7 +76,8 @@ class _Server(ThreadingMixIn, WSGIServer):
             super().process_request_thread(request, client_address)
         finally:
             limit.cancel()
-            self._free.release()
+            with self._lock:
+                self._asked.pop(request, None)
 
     def handle_error(self, _request: _Request, _client_address: _Address) -> None:
         """Say nothing of who came, and was slow or left."""
@@ -73,6 +91,13 @@ def _hang_up(request: _Request) -> None:
 
 class _Handler(WSGIRequestHandler):
     timeout = _LONGEST_REQUEST_S
+
+    def parse_request(self) -> bool:
+        """Read a request; one with a body is not whole yet."""
+        is_read = super().parse_request()
+        if is_read and self.command in {"GET", "HEAD"} and isinstance(self.server, _Server):
+            self.server.answers(self.connection)
+        return is_read
 
     def log_message(self, *_words: object) -> None:
         """Say nothing of requests."""
