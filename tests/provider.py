@@ -154,10 +154,10 @@ def provider() -> Iterator[DoubleProvider]:
             self._say(*double.token(form, self.headers.get("Authorization", "")))
 
         def _say(self, status: int, answer: object) -> None:
-            content = json.dumps(answer).encode()
+            content = double.lie.get("content", json.dumps(answer).encode())
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Length", str(double.lie.get("length", len(content))))
             self.end_headers()
             self.wfile.write(content)
 

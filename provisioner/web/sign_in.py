@@ -20,15 +20,17 @@ from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from time import monotonic, time
 from typing import Final, NoReturn
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import jwt
 import requests
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.fernet import Fernet, InvalidToken
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
+from urllib3.exceptions import HTTPError
 
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
@@ -55,6 +57,18 @@ _AGAIN_S: Final = 60.0
 
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures by a key that only the provider has; a shared secret would make tokens for whoever reads ours."""
+
+_NO_PROOF: Final = (
+    jwt.PyJWTError,
+    UnsupportedAlgorithm,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""Errors of PyJWT and cryptography for odd tokens and keys; too deep nesting is a RuntimeError."""
 
 _LEEWAY_S: Final = 60
 _REFUSALS: Final = (400, 401, 403)
@@ -154,7 +168,7 @@ class Provider:
             if self._is_old("metadata", _KEPT_S):
                 self._load_metadata()
             address = text(self._metadata.get(name))
-        if not is_safe(urlsplit(address)):
+        if not is_safe(address):
             raise ProviderError(f"the provider's {name} is no https:// address")
         return address
 
@@ -518,7 +532,7 @@ def read_settings(text: str, file: str) -> ProviderSettings:
         if key not in texts:
             _refuse(f"{file}: {key} is missing", f"write it, {_SHAPE}")
     for key in ("issuer", "redirect"):
-        if not is_safe(urlsplit(texts[key])):
+        if not is_safe(texts[key]):
             _refuse(f"{file}: {key} is no https:// address", "write it whole, e.g. https://login.example.com/realm")
     if urlsplit(texts["redirect"]).path != BACK:
         _refuse(f"{file}: redirect does not end in {BACK}", f"write https://NAME{BACK}, and tell the provider the same")
@@ -549,13 +563,15 @@ def _refuse(message: str, hint: str) -> NoReturn:
     raise UsageError(message, hint=hint)
 
 
-def is_safe(address: SplitResult) -> bool:
+def is_safe(address: str) -> bool:
     """Whether nobody on the way can read or change what is sent there: over TLS, or on this machine."""
-    host = address.hostname or ""
-    has_login = bool(address.username or address.password)
-    return (
-        bool(host) and not has_login and (address.scheme == "https" or (address.scheme == "http" and host in _LOOPBACK))
-    )
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    has_login = bool(parts.username or parts.password)
+    return bool(host) and not has_login and (parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK))
 
 
 def claims_of(
@@ -585,10 +601,10 @@ def claims_of(
             leeway=_LEEWAY_S,
             options={"require": ["iss", "sub", "aud", "exp", "iat"]},
         )
-    except jwt.PyJWTError as error:
+        said = (nonce if again and "nonce" not in claims else text(claims.get("nonce"))).encode()
+    except _NO_PROOF as error:
         raise TokenError(f"the token proves nothing ({type(error).__name__})") from None
-    said = nonce if again and "nonce" not in claims else text(claims.get("nonce"))
-    if not hmac.compare_digest(said.encode(), nonce.encode()):
+    if not hmac.compare_digest(said, nonce.encode()):
         raise TokenError("the token is of another sign-in")
     several = isinstance(claims.get("aud"), list) and len(listed(claims["aud"])) > 1
     if claims.get("azp", settings.client_id if not several else None) != settings.client_id:
@@ -659,7 +675,7 @@ def _provider_answer(request: requests.Request) -> Document:
                     kind = RefusedError if answer.status_code in _REFUSALS else ProviderError
                     raise kind(f"the provider answers {answer.status_code}")
                 return part(json.loads(content))
-    except (requests.RequestException, OSError, ValueError) as error:
+    except (requests.RequestException, HTTPError, OSError, ValueError, RecursionError) as error:
         raise ProviderError(f"the provider does not answer as one does ({type(error).__name__})") from None
 
 

@@ -372,6 +372,17 @@ def test_a_provider_that_is_not_there_is_said_in_a_sentence(tmp_path: Path, doub
         assert SignedInBrowser(tmp_path, double).get("/sign-in").status_code == 503
 
 
+@VIEWER
+def test_an_answer_of_the_provider_that_is_none_is_said_in_a_sentence(tmp_path: Path, double: DoubleProvider) -> None:
+    double.lie = {"metadata": {"authorization_endpoint": "https://["}}
+    assert SignedInBrowser(tmp_path, double).get("/sign-in").status_code == 503
+    for content, length in ((b"[" * 100_000, 100_000), (b"{}", 50), (b"{", 1)):
+        double.lie = {"content": content, "length": length}
+        assert SignedInBrowser(tmp_path, double).get("/sign-in").status_code == 503
+    with pytest.raises(UsageError, match="issuer is no https"):
+        read_settings(GOOD.replace("https://login.example.com", "https://["), "sign-in.toml")
+
+
 @LOCAL_USER
 def test_a_secret_that_others_can_read_is_refused(tmp_path: Path, double: DoubleProvider) -> None:
     SignedInBrowser(tmp_path, double)
