@@ -45,6 +45,7 @@ _ENVIRONMENT: Final = {
     "GIT_TERMINAL_PROMPT": "0",
 }
 _SETTINGS: Final = {
+    "advice.graftFileDeprecated": "false",
     "core.alternateRefsCommand": "false",
     "core.askPass": "false",
     "core.attributesFile": "/dev/null",

@@ -38,6 +38,11 @@ _MOST_BYTES_OF_ONE: Final = 16 * 1024 * 1024
 _OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA1_DIGITS: Final = 40
 _NAME_ONE: Final = "name a branch, a tag or a commit of the inventory's repository, e.g. origin/main"
+_WHOLE: Final = "the clone has not the whole history: git fetch --unshallow"
+_PARTIAL: Final = "the clone is a partial one: git fetch --refetch --no-filter"
+_FSCK: Final = "run `git fsck` there, or fetch again"
+_MISSING: Final = "BAD"
+"""Git's word for the size of an object that is not there."""
 _LOOK: Final = "look at that revision with Git itself: no inventory is like that"
 
 
@@ -57,6 +62,8 @@ class Revision:
 
 
 class _Blob(NamedTuple):
+    """A file of a tree; its size is negative if the clone lacks it."""
+
     path: str
     object: str
     size: int
@@ -102,7 +109,7 @@ def keys_since(root: Path) -> Mapping[str, datetime]:
     checkout = checkout_of(root)
     if checkout is None:
         return {}
-    shallow = _asked(checkout, "rev-parse", "--is-shallow-repository").strip() == b"true"
+    shallow = _is_shallow(checkout)
     inside = [checkout.relative(root.resolve() / place) for place in _PLACES]
     words = (
         "--format=%x00%ct%x20%P",
@@ -219,7 +226,32 @@ def _checkout(root: Path) -> Checkout:
 
 
 def _commit(checkout: Checkout, name: str) -> str:
-    return _object(checkout, f"{name}^{{commit}}")
+    try:
+        return _object(checkout, f"{name}^{{commit}}")
+    except UsageError:
+        base = re.split("[~^]", name, maxsplit=1)[0]
+        history = (
+            ask_git(checkout, "rev-list", "--end-of-options", f"{base}^{{commit}}", "--") if base != name else None
+        )
+        if history is None or (history.code and not _asked(checkout, "rev-parse", "--verify", "--quiet", base)):
+            raise
+        hint = f"`git log --oneline {_shown(base)}` lists the commits that there are"
+        if _is_shallow(checkout):
+            hint = _WHOLE
+        elif history.code:
+            raise UsageError(f"git has not the whole history of {_shown(base)}", hint=_FSCK) from None
+        message = f"git says of {checkout.top}: {_shown(name)} is before its first commit"
+        raise UsageError(message, hint=hint) from None
+
+
+def _is_shallow(checkout: Checkout) -> bool:
+    return _asked(checkout, "rev-parse", "--is-shallow-repository").strip() == b"true"
+
+
+def _lacking(checkout: Checkout, what: str) -> UsageError:
+    """An object of Git that is not in the clone: it is damaged, or a partial one."""
+    promised = _asked(checkout, "config", "--get-regexp", r"^remote\..*\.promisor$")
+    return UsageError(f"git has not the content of {_shown(what)}", hint=_PARTIAL if promised else _FSCK)
 
 
 def _object(checkout: Checkout, name: str) -> str:
@@ -237,12 +269,18 @@ def _blobs(checkout: Checkout, root: Path, commit: str, name: str, endings: tupl
     try:
         tree = _object(checkout, f"{commit}:{folder}")
     except UsageError:
+        if ask_git(checkout, "ls-tree", "--full-tree", commit, "--", *filter(None, [folder])).code:
+            raise _lacking(checkout, name) from None
         raise UsageError(none[0], hint=none[1]) from None
-    listed = _git(checkout, "ls-tree", "-r", "-z", "--long", "--full-tree", tree).decode("utf-8", "surrogateescape")
-    entries = listed.split("\0")[:-1]
+    done = ask_git(checkout, "ls-tree", "-r", "-z", "--long", "--full-tree", tree)
+    if done.code:
+        raise _lacking(checkout, name)
+    entries = done.output.decode("utf-8", "surrogateescape").split("\0")[:-1]
     if len(entries) > _MOST_FILES:
         raise UsageError(f"{name} holds {len(entries)} files, an inventory at most {_MOST_FILES}", hint=_LOOK)
     blobs = [blob for entry in entries if (blob := _blob(entry, name, endings))]
+    if missing := next((blob for blob in blobs if blob.size < 0), None):
+        raise _lacking(checkout, missing.path)
     if not any(blob.path == "inventory.yml" for blob in blobs):
         raise UsageError(none[0], hint=none[1])
     _refuse_endless(blobs, name)
@@ -261,7 +299,7 @@ def _blob(entry: str, name: str, endings: tuple[str, ...]) -> _Blob | None:
     if kind != "blob" or not mode.startswith(_FILE):
         hint = "check that revision out elsewhere, and compare the two folders there"
         raise UsageError(f"{name} holds a link at {_shown(path)}, which is not followed", hint=hint)
-    return _Blob(path, blob, int(size)) if path.endswith(endings) else None
+    return _Blob(path, blob, -1 if size == _MISSING else int(size)) if path.endswith(endings) else None
 
 
 def _is_no_name(part: str) -> bool:
@@ -303,9 +341,7 @@ def _contents(checkout: Checkout, blobs: Sequence[_Blob]) -> list[bytes]:
     for blob in blobs:
         end = output.index(b"\n", position)
         if output[position:end].split()[1:] != [b"blob", str(blob.size).encode()]:
-            raise UsageError(
-                f"git has not the content of {_shown(blob.path)}", hint="run `git fsck` there, or fetch again"
-            )
+            raise _lacking(checkout, blob.path)
         contents.append(output[end + 1 : end + 1 + blob.size])
         position = end + blob.size + 2
     return contents

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,9 @@ from provisioner.inventory.files import revision as revisions
 from provisioner.inventory.files.revision import commit_of, revision
 from tests.hostile import MERGE_REQUEST
 
+FSCK = "run `git fsck` there, or fetch again"
+PARTIAL = "the clone is a partial one: git fetch --refetch --no-filter"
+NAMED = "name a branch, a tag or a commit of the inventory's repository, e.g. origin/main"
 CANARY = b"canary-Zt5pQ9rK"
 FILE = ("100644", "blob")
 
@@ -168,3 +172,72 @@ def test_an_inventory_that_became_a_link_is_none(repository: Repository, tmp_pat
     with pytest.raises(UsageError), revision(repository.top / "inventory", "proposed"):
         pass
     assert commit_of(tmp_path) == ""
+
+
+def sorted_commit(repository: Repository) -> str:
+    """A commit with entries in Git's order, so that Git finds them by path."""
+    below = repository.tree([("100644", b"a.yml", repository.blob())])
+    own = repository.blob(b"version: 1\n")
+    other = repository.blob(b"read by nobody\n")
+    files = [("100644", b"README.md", other), ("40000", b"facilities", below), ("100644", b"inventory.yml", own)]
+    tree = repository.tree(files)
+    commit = repository.git("commit-tree", tree, "-m", "x")
+    repository.git("update-ref", "refs/heads/proposed", commit)
+    return commit
+
+
+def judged(top: Path, name: str) -> tuple[str, str | None]:
+    with pytest.raises(UsageError) as caught, revision(top, name):
+        pass
+    assert caught.value.exit_code == 2
+    return caught.value.message, caught.value.hint
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("what", ["inventory.yml", "facilities/a.yml", "facilities", ""])
+def test_an_object_that_is_gone_is_said_with_its_repair(repository: Repository, what: str) -> None:
+    commit = sorted_commit(repository)
+    name = repository.git("rev-parse", f"{commit}:{what}")
+    (repository.top / ".git/objects" / name[:2] / name[2:]).unlink()
+    message, hint = judged(repository.top, "proposed")
+    assert message == f"git has not the content of {what if what.endswith('.yml') else 'proposed'}"
+    assert hint == FSCK
+
+
+def test_a_file_that_nobody_reads_may_be_gone(repository: Repository) -> None:
+    name = repository.git("rev-parse", f"{sorted_commit(repository)}:README.md")
+    (repository.top / ".git/objects" / name[:2] / name[2:]).unlink()
+    assert laid_out(repository) == {"inventory.yml": b"version: 1\n", "facilities/a.yml": CANARY}
+
+
+@pytest.mark.parametrize("kept", ["blob:none", "tree:0"])
+def test_a_partial_clone_is_said_to_be_one(repository: Repository, tmp_path: Path, kept: str) -> None:
+    sorted_commit(repository)
+    repository.git("config", "uploadpack.allowFilter", "true")
+    clone = ("-c", "protocol.allow=always", "clone", "-q", "--no-checkout", f"--filter={kept}", "-b", "proposed")
+    repository.git(*clone, repository.top.as_uri(), str(tmp_path / "clone"))
+    assert judged(tmp_path / "clone", "HEAD") == ("git has not the content of HEAD", PARTIAL)
+    subprocess.run(["git", "fetch", "-q", "--refetch", "--no-filter"], cwd=tmp_path / "clone", check=True)
+    with revision(tmp_path / "clone", "HEAD") as old:
+        assert (old.root / "facilities/a.yml").read_bytes() == CANARY
+
+
+def test_a_name_that_no_commit_has_gets_the_hint_that_fits(repository: Repository, tmp_path: Path) -> None:
+    first = repository.commit()
+    tree = repository.git("rev-parse", f"{first}^{{tree}}")
+    second = repository.git("commit-tree", tree, "-p", first, "-m", "y")
+    repository.git("update-ref", "refs/heads/proposed", second)
+    top = repository.top
+    assert judged(top, "elsewhere") == (f"git says of {top}: it has no such revision", NAMED)
+    behind = f"git says of {top}: proposed~999 is before its first commit"
+    assert judged(top, "proposed~999") == (behind, "`git log --oneline proposed` lists the commits that there are")
+    shutil.copytree(top, tmp_path / "cut")
+    (tmp_path / "cut/.git/objects" / first[:2] / first[2:]).unlink()
+    assert judged(tmp_path / "cut", "proposed~1")[1] == FSCK
+    clone = ("-c", "protocol.allow=always", "clone", "-q", "--depth=1", "-b", "proposed")
+    repository.git(*clone, top.as_uri(), str(tmp_path / "shallow"))
+    shallow = judged(tmp_path / "shallow", "HEAD~1")
+    assert shallow == (
+        f"git says of {tmp_path / 'shallow'}: HEAD~1 is before its first commit",
+        "the clone has not the whole history: git fetch --unshallow",
+    )
