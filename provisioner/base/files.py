@@ -11,16 +11,13 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from provisioner.base.errors import InventoryError, UsageError
-from provisioner.base.git import checkout_of
+from provisioner.base.git import checkout_of, places_of
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _BLOCK = 4 * 1024 * 1024
-_MOST_LINKS: Final = 40
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600, lasting: bool = True) -> None:
@@ -188,35 +185,6 @@ def is_proposed(path: Path, folder: Path) -> bool:
         return any(place.is_relative_to(top) and is_tracked(place) for place in places_of(path))
     except OSError:
         return False  # who reads it says so
-
-
-def places_of(path: Path) -> Iterator[Path]:
-    """Every link that a path leads over, each at its own place, and at the end the place that it leads to.
-
-    Raises:
-        OSError: the links lead round in circles.
-    """
-    here, left = Path("/"), _parts(os.path.join(os.getcwd(), path))  # noqa: PTH109, PTH118 (nothing is taken together)
-    links = 0
-    while left:
-        part = left.pop()
-        beside = here.parent if part == ".." else here / part
-        if part == ".." or not beside.is_symlink():
-            here = beside
-            continue
-        yield beside
-        links += 1
-        if links > _MOST_LINKS:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-        target = os.readlink(beside)  # noqa: PTH115 (its very text)
-        here = Path("/") if target.startswith("/") else here
-        left += _parts(target)
-    yield here
-
-
-def _parts(path: str) -> list[str]:
-    """The parts of a path, the last one first."""
-    return [part for part in reversed(path.split("/")) if part not in {"", "."}]
 
 
 def top_of(folder: Path) -> Path:

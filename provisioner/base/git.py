@@ -11,6 +11,7 @@ signatures), the person is asked to commit by hand.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,14 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from provisioner.base.errors import UsageError
-from provisioner.base.processes import Ended, OutputTooLongError, StillRunningError, run_quietly, small_environment
+from provisioner.base.processes import (
+    Ended,
+    OutputTooLongError,
+    StillRunningError,
+    run_quietly,
+    search_path,
+    small_environment,
+)
 
 _DOT_GIT: Final = ".git"
 _POINTER: Final = "gitdir:"
@@ -44,6 +52,7 @@ _ENVIRONMENT: Final = {
     "GIT_PAGER": "cat",
     "GIT_TERMINAL_PROMPT": "0",
 }
+_MOST_LINKS: Final = 40
 _SETTINGS: Final = {
     "advice.graftFileDeprecated": "false",
     "core.alternateRefsCommand": "false",
@@ -170,10 +179,51 @@ def setting_of(checkout: Checkout, name: str) -> str:
 
 def environment_outside(checkout: Checkout) -> dict[str, str]:
     """A small environment, in which no program is looked for in the checkout: its files were proposed."""
-    environment = small_environment(os.environ)
-    folders = environment["PATH"].split(":")
-    outside = (folder for folder in folders if not Path(folder).resolve().is_relative_to(checkout.top))
-    return environment | {"PATH": ":".join(outside)}
+    return small_environment(without_programs_of(os.environ, checkout.top))
+
+
+def without_programs_of(caller: Mapping[str, str], proposed: Path) -> Mapping[str, str]:
+    """The caller's environment, without the folders of its PATH that are in a checkout or lead over a link there."""
+
+    def leads_there(entry: str) -> bool:
+        try:
+            return any(place.is_relative_to(proposed) for place in places_of(Path(entry)))
+        except OSError:
+            return True
+
+    if "PATH" not in caller:
+        return caller
+    outside = [entry for entry in search_path(caller).split(":") if not leads_there(entry)]
+    return {**caller, "PATH": ":".join(outside) or search_path({})}
+
+
+def places_of(path: Path) -> Iterator[Path]:
+    """Every link that a path leads over, each at its own place, and at the end the place that it leads to.
+
+    Raises:
+        OSError: the links lead round in circles.
+    """
+    here, left = Path("/"), _parts(os.path.join(os.getcwd(), path))  # noqa: PTH109, PTH118 (nothing is taken together)
+    links = 0
+    while left:
+        part = left.pop()
+        beside = here.parent if part == ".." else here / part
+        if part == ".." or not beside.is_symlink():
+            here = beside
+            continue
+        yield beside
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        target = os.readlink(beside)  # noqa: PTH115 (its very text)
+        here = Path("/") if target.startswith("/") else here
+        left += _parts(target)
+    yield here
+
+
+def _parts(path: str) -> list[str]:
+    """The parts of a path, the last one first."""
+    return [part for part in reversed(path.split("/")) if part not in {"", "."}]
 
 
 def _config_home() -> dict[str, str]:

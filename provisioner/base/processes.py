@@ -236,7 +236,7 @@ def run_quietly(
         given.write(stdin)
         given.seek(0)
         with subprocess.Popen(
-            _bounded([_program(argv[0], environment), *argv[1:]], most_written),
+            _bounded([program_path(argv[0], environment), *argv[1:]], most_written),
             stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -304,7 +304,7 @@ def show_on_terminal(argv: Sequence[str], environment: Mapping[str, str], text: 
     Raises:
         OSError: it cannot be started.
     """
-    command = [_program(argv[0], environment), *argv[1:]]
+    command = [program_path(argv[0], environment), *argv[1:]]
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=dict(environment), cwd="/") as child:
         if child.stdin is None:
             raise ValueError("the program was started without a pipe")
@@ -351,13 +351,19 @@ def start_silently(argv: Sequence[str], environment: Mapping[str, str], folder: 
         OSError: it cannot be started.
     """
     nothing = subprocess.DEVNULL
-    command = [_program(argv[0], environment), *argv[1:]]
+    command = [program_path(argv[0], environment), *argv[1:]]
     return subprocess.Popen(command, env=dict(environment), cwd=folder, stdin=nothing, stdout=nothing, stderr=nothing)
 
 
-def _program(name: str, environment: Mapping[str, str]) -> str:
-    """Where a program is: looked for by ourselves, as the search of the system takes PATH from the caller."""
+def program_path(name: str, environment: Mapping[str, str]) -> str:
+    """Find a program in the absolute folders of the environment's PATH; the system's search takes the caller's PATH.
+
+    Raises:
+        FileNotFoundError: no folder has it.
+    """
     for folder in environment.get("PATH", _SYSTEM_PATH).split(":"):
+        if not (folder.startswith("/") or name.startswith("/")):
+            continue
         path = os.path.join(folder, name)  # noqa: PTH118 (a name that is a path stays one)
         if os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
             return path

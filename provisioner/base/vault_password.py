@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from provisioner.base.errors import SecretsError
-from provisioner.base.files import is_tracked, places_of, read_regular, top_of
+from provisioner.base.files import is_tracked, read_regular, top_of
+from provisioner.base.git import places_of
 from provisioner.base.vault import VaultPasswords
 
 _PUBLISHED: Final = b"example-only-"

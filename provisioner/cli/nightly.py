@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import click
 
 from provisioner.base.errors import NoticeError, UsageError
+from provisioner.base.processes import program_path, small_environment
 from provisioner.base.text import printable
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.support.attendance import AskedAfter
@@ -158,7 +158,10 @@ def nightly(
 
 
 def _print_unit(session: Session, unit: str, time: str, user: str, metrics: Path | None) -> int:
-    program = shutil.which(_PROGRAM) or str(Path(sys.executable).with_name(_PROGRAM))
+    try:
+        program = program_path(_PROGRAM, small_environment(session.environment))
+    except FileNotFoundError:
+        program = str(Path(sys.executable).with_name(_PROGRAM))
     try:
         units = NightUnits(
             session.inventory.settings.id,

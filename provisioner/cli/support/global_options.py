@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.files import top_of
+from provisioner.base.git import without_programs_of
 from provisioner.base.language import VARIABLE, Language, language_of
 from provisioner.cli.support.attendance import attended, progress_of
 from provisioner.cli.support.configuration import OUTPUT, Configuration, output_of
@@ -148,9 +150,12 @@ def _invocation(ctx: click.Context) -> Invocation:
     env = configuration.environment
     option = _given(ctx, _LANGUAGE)
     language = language_of(str(option) if option else None, env)
+    inventory = inventory_of(ctx)
+    if named := inventory or (env.get("PROVISIONER_INVENTORY") and Path(env["PROVISIONER_INVENTORY"])):
+        env = without_programs_of(env, top_of(named))
     as_json = (output or output_of(env)) == "json"
     invocation = Invocation(
-        inventory_of(ctx),
+        inventory,
         as_json,
         env,
         markdown=output == "markdown",

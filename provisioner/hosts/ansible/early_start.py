@@ -108,8 +108,8 @@ def _end(process: Running, folder: Path) -> None:
 
 
 def _needs(environment: Mapping[str, str]) -> tuple[str, ...]:
-    names = ("XDG_RUNTIME_DIR", "PATH", "SSH_AUTH_SOCK")
-    return tuple(environment.get(name, "") for name in names)
+    names = ("XDG_RUNTIME_DIR", "SSH_AUTH_SOCK")
+    return search_path(environment), *(environment.get(name, "") for name in names)
 
 
 def _isolated(environment: Mapping[str, str]) -> dict[str, str]:

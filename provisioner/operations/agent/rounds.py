@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from provisioner.base.errors import NoticeError, ProvisionerError, UsageError
+from provisioner.base.git import without_programs_of
 from provisioner.base.text import VIETNAM
 from provisioner.operations.agent.actions import (
     PathsProof,
@@ -391,7 +392,8 @@ class AgentRounds:
 
     def _session(self, commit: str) -> Session:
         root: Path = self.branch.laid_out(commit)
-        return Session(root, self.environment, self._today())
+        environment = without_programs_of(self.environment, self.branch.folder.resolve())
+        return Session(root, environment, self._today())
 
     def _today(self) -> date:
         return self._clock().astimezone(VIETNAM).date()

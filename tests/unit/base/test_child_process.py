@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.base.git import without_programs_of
 from provisioner.base.processes import (
     OutputTooLongError,
     StillRunningError,
     own_environment,
+    program_path,
     run_quietly,
     search_path,
     small_environment,
@@ -71,6 +73,36 @@ def test_no_other_module_starts_a_program() -> None:
 def test_only_folders_that_do_not_depend_on_the_callers_are_searched_for_programs() -> None:
     assert search_path({"PATH": ":.:bin:../bin:/usr/bin::/bin"}) == "/usr/bin:/bin"
     assert search_path({"PATH": "."}) == search_path({}) == "/usr/local/bin:/usr/bin:/bin"
+
+
+@MERGE_REQUEST
+def test_no_folder_of_a_checkout_is_searched_for_programs(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "checkout/bin", tmp_path / "bin"
+    for folder in (inside, outside):
+        folder.mkdir(parents=True)
+    (outside / "in").symlink_to(inside)
+    (inside / "out").symlink_to(outside)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    names = [inside, outside / "in", inside / "out", inside / "../bin", tmp_path / "loop", outside]
+    caller = {"PATH": ":".join(map(str, names))}
+    none = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+    assert without_programs_of({"PATH": str(inside)}, inside.parent) == none
+    assert without_programs_of(caller, inside.parent) == {"PATH": str(outside)}
+    assert without_programs_of({"HOME": "/home/x"}, inside.parent) == {"HOME": "/home/x"}
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("path", ["", ":", ".", "bin::."])
+def test_a_path_that_names_no_whole_folder_finds_no_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    for file in (tmp_path / "ssh", tmp_path / "bin/ssh"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("#!/bin/sh\n", encoding="utf-8")
+        file.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        program_path("ssh", {"PATH": path})
 
 
 @MERGE_REQUEST

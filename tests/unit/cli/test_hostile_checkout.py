@@ -360,6 +360,36 @@ def test_a_password_program_of_the_outer_checkout_is_refused_too(checkout: Hosti
 
 
 @MERGE_REQUEST
+@pytest.mark.parametrize("way", ["bin", "inventory/bin", "link", "link-in"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("drift", "--limit", "host=relay-viettel-1"),
+        ("apply", "--yes", "--limit", "host=relay-viettel-1"),
+        ("hosts", "scan-key", "relay-viettel-1"),
+        ("sign-off", "kcl-bg-001", "--by", "dic", "--on", "2021-05-08", "--source", "minutes", "--key", "{home}/key"),
+        ("nightly", "--print-units", "service"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_folder_of_programs_in_the_checkout_is_searched_for_none(
+    checkout: HostileCheckout, words: tuple[str, ...], way: str
+) -> None:
+    folder = checkout.top / ("bin" if way.startswith("link") else way)
+    for name in (*PROGRAMS, "less", "provisioner", "ssh-add", "ssh-keygen", "ssh-keyscan", "systemctl"):
+        checkout.program(folder / name)
+    (checkout.home / "link").symlink_to(folder)
+    (checkout.top / "link").symlink_to(checkout.home / "link")
+    searched = {"link": checkout.home / "link", "link-in": checkout.top / "link"}.get(way, folder)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", checkout.home / "key"], check=True)
+    more = {"PATH": f"{searched}:/usr/bin:/bin", "SSH_AUTH_SOCK": str(checkout.home / "agent")}
+    done = checkout.run(*(word.format(home=checkout.home) for word in words), more=more)
+    assert "internal error" not in done.stderr
+    assert checkout.executed == [], done.stderr
+    assert str(searched) not in done.stdout
+
+
+@MERGE_REQUEST
 def test_a_folder_of_programs_in_the_checkout_is_not_searched_for_git(checkout: HostileCheckout) -> None:
     checkout.program(checkout.top / "bin/git")
     done = checkout.run("plan", "--offline", "--against", "HEAD~1", more={"PATH": f"{checkout.top}/bin:/usr/bin:/bin"})
