@@ -177,12 +177,22 @@ class FollowedBranch:
             self._signers[one] = verdict.signer
         return Tip(commit, line)
 
-    def _verdict(self, commit: str, signers: tuple[AllowedSigner, ...]) -> CommitVerdict:
+    def doubt(self, commit: str, signers: tuple[AllowedSigner, ...], at: datetime) -> str:
+        """Why the signature of a commit that counted at a moment does not any more; empty if it still does.
+
+        A key whose time has ended since then has made good signatures; one that was removed counts for none.
+        """
+        if not self.has(commit):
+            return ""
+        objection = self._verdict(commit, signers, at).objection
+        return f"commit {commit[:12]} {objection}" if objection else ""
+
+    def _verdict(self, commit: str, signers: tuple[AllowedSigner, ...], at: datetime | None = None) -> CommitVerdict:
         try:
             raw = raw_commit(self.clone, commit, MAX_COMMIT_BYTES)
         except UsageError:
             return CommitVerdict(objection=f"has more than {MAX_COMMIT_BYTES // 2**20} MiB of words")
-        return judge_commit(raw, signers, self.clock())
+        return judge_commit(raw, signers, at or self.clock())
 
     def twin(self, commit: str, others: Iterable[str]) -> str:
         """The first of some other commits of which the same was signed as of one; empty where none is.

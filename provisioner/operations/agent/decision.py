@@ -188,6 +188,7 @@ class Situation:
         postponed: why it did not come to its end, which passes; empty where it did.
         corrected: whether drift was corrected in this round.
         stuck: hosts whose drift was to be corrected, and that went back: they are left to people.
+        doubt: why the signature of what was reached does not count any more; empty if it does.
     """
 
     leads: bool
@@ -206,6 +207,7 @@ class Situation:
     postponed: str = ""
     corrected: bool = False
     stuck: frozenset[str] = frozenset()
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,8 +335,8 @@ def _after_failure(now: Situation, tip: Tip) -> AgentStep:
 
 def _drift(now: Situation, commit: str) -> AgentStep:
     """The step where hosts have to be as a commit says that was reached."""
-    if not commit:
-        return AgentStep(Act.REST)
+    if not commit or now.doubt:
+        return AgentStep(Act.REPORT, commit, CommitCause.SIGNATURE, now.doubt) if commit else AgentStep(Act.REST)
     look = now.look
     if look is None:
         return AgentStep(Act.LOOK if now.is_due else Act.REST, commit)

@@ -149,8 +149,9 @@ class AgentRounds:
         rows = {row.commit: row for row in read_commit_states(self.place)}
         work = _Work(rows, trusted, self.settings.rules(trusted.text))
         run, work.unfinished = unfinished_run(self.place, self._clock())
+        commit = self._fetch(work)
         reached = self._reached(work)
-        tip = self._tip(work, reached)
+        tip = self._judged(commit, reached, work) if commit else None
         now = Situation(
             leads=True,
             tip=tip,
@@ -162,6 +163,7 @@ class AgentRounds:
             is_due=due or tip is None or tip.commit not in work.rows,
             again=again,
             stuck=frozenset(work.rows[reached].stuck) if reached in work.rows else frozenset(),
+            doubt=self.branch.doubt(reached, trusted.signers, work.rows[reached].at) if reached in work.rows else "",
         )
         return self._until_done(now, work)
 
@@ -201,24 +203,38 @@ class AgentRounds:
     # --- what is known ----------------------------------------------------------------------------
 
     def _reached(self, work: _Work) -> str:
-        """What was reached last: by the history, and by this machine's own memory, whichever is newer."""
+        """What was reached last: by the history, and by this machine's own memory, whichever is newer.
+
+        Whichever lacks it is told: the other one may be lost next.
+        """
         row = reached_last(work.rows.values())
-        recorded = row.commit if row else ""
-        remembered = self.branch.remembered()
+        recorded, remembered = row.commit if row else "", self.branch.remembered()
+        reached = self._newer(recorded, remembered)
+        if reached and reached != remembered:
+            self.branch.remember(reached)
+        if reached and reached != recorded:
+            again = self._row(reached, work, CommitState.REACHED, proof="as this machine remembers it")
+            self._keep(work, replace(again, due=()))
+        return reached
+
+    def _newer(self, recorded: str, remembered: str) -> str:
         if not recorded or not remembered or self.settings.goes_back:
             return recorded or remembered
-        both = self.branch.has(recorded) and self.branch.has(remembered)
-        return self.branch.newer(remembered, recorded) if both else recorded
+        if not self.branch.has(recorded):
+            return recorded
+        # The branch that was fetched does not lead to what is remembered: the history may have been set back with it.
+        return self.branch.newer(remembered, recorded) if self.branch.has(remembered) else remembered
 
-    def _tip(self, work: _Work, reached: str) -> Tip | None:
+    def _fetch(self, work: _Work) -> str:
+        """The branch's newest commit; empty if there is none, or the remote was not reached."""
         try:
             commit = self.branch.fetch()
-            if not commit:
-                work.problems.append(f"{self.settings.remote} has no branch {self.settings.branch}")
-            return self._judged(commit, reached, work) if commit else None
         except NoticeError as error:
             work.problems.append(error.message)
-            return None
+            return ""
+        if not commit:
+            work.problems.append(f"{self.settings.remote} has no branch {self.settings.branch}")
+        return commit
 
     def _judged(self, commit: str, reached: str, work: _Work) -> Tip:
         tip = self.branch.tip(commit, reached, work.believed.signers)
@@ -269,6 +285,9 @@ class AgentRounds:
         commit, run = last.run.commit, last.run.id
         if not self.branch.has(commit):
             work.problems.append(f"run {run} is of a commit that the remote has no more: provisioner apply --abort")
+            return replace(now, run=UnfinishedRun.OTHERS)
+        if doubt := self.branch.doubt(commit, work.believed.signers, last.run.started):
+            work.problems.append(f"run {run} is not finished: {doubt}: provisioner apply --abort")
             return replace(now, run=UnfinishedRun.OTHERS)
         self._tell(f"finishing run {run} of commit {commit[:12]}, which was cut off")
         with open_session(self._session(commit)) as session:
@@ -332,7 +351,7 @@ class AgentRounds:
         self._tell(f"reached commit {step.commit[:12]}: {words}")
         tip = replace(now.tip, line=Line.SAME) if now.tip else None
         known = KnownCommit(step.commit, CommitState.REACHED)
-        return replace(now, reached=step.commit, known=known, tip=tip, is_due=False, stuck=frozenset())
+        return replace(now, doubt="", reached=step.commit, known=known, tip=tip, is_due=False, stuck=frozenset())
 
     # --- what is written down ---------------------------------------------------------------------
 

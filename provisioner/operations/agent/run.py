@@ -293,6 +293,8 @@ def code_of(end: RoundEnd) -> int:
     if row.state != CommitState.REACHED:
         return _CODES.get(row.cause, PolicyError.exit_code)
     is_unknown = end.step.cause is CommitCause.HOSTS
+    if end.step.cause is CommitCause.SIGNATURE:
+        return PolicyError.exit_code
     not_up = end.proof is not None and not end.proof.good
     held = InventoryError.exit_code * bool(row.held)
     return worst_of(held, HostError.exit_code * is_unknown, _DRIFTED * bool(end.drifted), int(not_up))
