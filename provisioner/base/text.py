@@ -30,6 +30,10 @@ _LONGEST_WORD = 100
 _MOST_KNOWN = 20_000
 ALIKE = 0.6
 """How like two words have to be, from 0 to 1."""
+DEVICE_NAMES: Final = frozenset(
+    {"aux", "con", "nul", "prn", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+)
+"""Devices of Windows, which checks out no file or folder of such a name, whatever its ending is."""
 _LOCALHOST: Final = "localhost"
 Document = dict[str, Any]
 """A document or a part of one, by key. `Any`: what a document may hold is said by its JSON Schema, which tests hold

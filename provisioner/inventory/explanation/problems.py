@@ -509,6 +509,8 @@ class _Explanation:
     def _general(self, kind: str) -> str:
         if kind == "value_error" and "THH:MM" in self._sentence():
             return "write it as 2021-05-22T06:00, a minute that exists"
+        if kind == "value_error" and "Windows" in self._sentence():
+            return f"choose another id, e.g. {self.value}-1; `moved` in inventory.yml keeps the paths of a facility"
         return _GENERAL_HINTS.get(kind, _EXAMPLE)
 
     @property

@@ -31,12 +31,23 @@ from pydantic_core import PydanticCustomError
 
 from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace, is_host_name
 from provisioner.base.secret import Secret
+from provisioner.base.text import DEVICE_NAMES
 
 _SHORTEST_KEY = 4 + 11 + 4 + 32
 _MOST_REMEMBERED = 4096
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=63)]
 """Ids and path segments: MediaMTX allows more in a path name, but a frozen id has to survive URLs and file names."""
+
+
+def _file_name(text: str) -> str:
+    if text in DEVICE_NAMES:
+        raise ValueError(f"Windows cannot check out a file or folder named {text}")
+    return text
+
+
+FileSlug = Annotated[Slug, AfterValidator(_file_name)]
+"""An id that becomes the name of a file or folder."""
 
 PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$")]
 """A WireGuard public key: 32 bytes in base64."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from provisioner.inventory.model.base import Day, Model, Positive, Slug, Text, Version
+from provisioner.inventory.model.base import Day, FileSlug, Model, Positive, Slug, Text, Version
 from provisioner.inventory.model.connection import (
     Blocked,
     ClaimedConnection,
@@ -108,7 +108,7 @@ class Facility(Model):
     """
 
     version: Version
-    id: Slug
+    id: FileSlug
     """Unique in the whole inventory, frozen at registration."""
     province: Slug
     """The province's slug, frozen at registration: no merger of provinces changes it."""

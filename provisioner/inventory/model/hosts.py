@@ -15,6 +15,7 @@ from provisioner.base.addresses import AnyAddress, HostName, HostPlace
 from provisioner.base.text import endpoint_text
 from provisioner.inventory.model.base import (
     Day,
+    FileSlug,
     HostAddress,
     HostKey,
     IpAddress,
@@ -93,7 +94,7 @@ class Relay(Model):
     resolve it, centres get `endpoint_address`.
     """
 
-    id: Slug
+    id: FileSlug
     address: HostAddress
     endpoint: HostAddress | None = None
     endpoint_address: IpAddress | None = None
@@ -159,7 +160,7 @@ class Carrier(Model):
     """`carriers/<carrier>.yml`: a designated enterprise, its management networks and its relays."""
 
     version: Version
-    id: Slug
+    id: FileSlug
     name: Text
     management_networks: Annotated[tuple[IpNetwork, ...], Field(min_length=1)]
     own_networks: tuple[IpNetwork, ...] = ()
@@ -257,7 +258,7 @@ class Centre(Model):
     """
 
     version: Version
-    id: Slug
+    id: FileSlug
     name: Text
     address: HostAddress
     ssh: Ssh

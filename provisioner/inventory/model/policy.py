@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PlainSerializer, PlainValidator, StringConstraints
 
 from provisioner.base.text import VIETNAM
-from provisioner.inventory.model.base import Count, Day, Model, Port, PublicKey, Sha256, Slug, Text, Version
+from provisioner.inventory.model.base import Count, Day, FileSlug, Model, Port, PublicKey, Sha256, Slug, Text, Version
 from provisioner.inventory.model.hosts import LONGEST_PREFIX, SHORTEST_PREFIX
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?")
@@ -239,7 +239,7 @@ class Settings(Model):
     """`inventory.yml`: what holds for the whole inventory."""
 
     version: Version
-    id: Slug
+    id: FileSlug
     province_scheme: ProvinceScheme
     pools: Pools
     mediamtx: MediamtxArtefact

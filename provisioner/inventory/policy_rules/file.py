@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from provisioner.base.errors import REGO_RULES
+from provisioner.base.text import DEVICE_NAMES
 
 _PATTERN: Final = re.compile(
     r"(?P<space>[ \t]+)|(?P<line>\n)|(?P<comment>#[^\n]*)"
@@ -475,4 +476,6 @@ def _of_name(module: RegoModule, rule: RegoRule, seen: set[str]) -> Iterator[Reg
 def is_rego_name(name: str) -> bool:
     """Whether a file of rules may have such a name: a package's, with the ending."""
     stem = name.removesuffix(ENDING)
+    if stem in DEVICE_NAMES:
+        return False
     return name.endswith(ENDING) and _NAME.fullmatch(stem) is not None and stem.removesuffix(_TEST) != ""
