@@ -62,6 +62,7 @@ class RecordingController:
             "ANSIBLE_VAULT_PASSWORD_FILE": str(self.root / ".vault-password"),
             "XDG_STATE_HOME": str(self.folder / "state"),
             "PATH": "/usr/bin:/bin",
+            "PROVISIONER_RECEIVER_HOSTS": "127.0.0.1",
             "NO_COLOR": "1",
         }
 

@@ -15,6 +15,9 @@ HOST_NAME_FORM: Final = rf"(?=.{{1,253}}$)(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61
 
 The last label begins with a letter: resolvers take `10.1` and `0x7f.1` for addresses.
 """
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+_PUBLIC: Final = IPv6Network("2000::/3")
+"""IANA assigns all public unicast addresses of IPv6 from it."""
 _HOST_NAME: Final = re.compile(HOST_NAME_FORM)
 
 
@@ -39,3 +42,19 @@ def host_place(text: str) -> HostPlace:
         ValueError: it is neither.
     """
     return HostName(text) if is_host_name(text) else ip_address(text)
+
+
+def is_public(text: str) -> bool:
+    """Tell whether an address is one of the public Internet, through whatever it is written as."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    if not address.is_global or address.is_multicast:
+        return False
+    if isinstance(address, IPv4Address):
+        return True
+    if address in _NAT64:
+        return is_public(str(IPv4Address(int(address) & 0xFFFFFFFF)))
+    inner = address.sixtofour or (address.teredo or (None, None))[1]
+    return address in _PUBLIC and (inner is None or is_public(str(inner)))

@@ -5,17 +5,20 @@ No redirect is followed, no proxy is used, and no login of the machine's own is 
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
+from provisioner.base.addresses import is_public
 from provisioner.base.secret import Secret
 
 if TYPE_CHECKING:
-    from requests import Response
+    from requests import Response, Session
 
 T = TypeVar("T")
 
@@ -34,6 +37,9 @@ _TOO_MANY: Final = 429
 _TIME_OUT: Final = 408
 _FIRST_OF_SERVER: Final = 500
 _LOGIN: Final = frozenset({401, 403})
+_PORTS: Final = {"https": 443, "http": 80}
+RECEIVER_HOSTS: Final = "PROVISIONER_RECEIVER_HOSTS"
+"""The variable with the receivers' hosts that may have any address."""
 
 
 class ReachError(Exception):
@@ -60,6 +66,7 @@ class Patience:
 
     Attributes:
         authorities: a file with certificates of an authority of one's own; empty takes the system's.
+        named: hosts of receivers that this machine names: they may have any address.
         pause: lets time pass.
     """
 
@@ -68,13 +75,15 @@ class Patience:
     attempts: int = MOST_ATTEMPTS
     first_pause_s: float = _FIRST_PAUSE_S
     authorities: str = ""
+    named: frozenset[str] = frozenset()
     pause: Callable[[float], None] = field(default=time.sleep, repr=False, compare=False)
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Patience:
-        """The usual one, with the authorities that the environment names."""
+        """The usual one, with the authorities and the receivers' hosts that the environment names."""
         names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-        return cls(authorities=next((value for name in names if (value := environment.get(name, ""))), ""))
+        authorities = next((value for name in names if (value := environment.get(name, ""))), "")
+        return cls(authorities=authorities, named=named_hosts(environment, RECEIVER_HOSTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +113,7 @@ class Request:
         headers: beside those that every request has.
         login: for HTTP's basic authentication.
         most_bytes: so much of the answer is read; the rest is left.
+        named: hosts that may have any address, if an inventory names the server; `None` asks at any address.
     """
 
     method: str
@@ -112,6 +122,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     login: ServerLogin | None = None
     most_bytes: int = 64 * 1024
+    named: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,20 +211,39 @@ def exchange(request: Request, *, seconds: float, advice: Advice, authorities: s
         authorities: a file of certificates; empty takes the usual ones.
 
     Raises:
-        ReachError: there is no answer.
+        ReachError: there is no answer, or the server may not be asked.
     """
+    if request.named is None:
+        return _exchange_at(request, "", seconds, advice, authorities)
+    parts = urlsplit(request.url)
+    port = parts.port or _PORTS[parts.scheme]
+    *others, last = allowed_addresses(parts.hostname or "", port, request.named, RECEIVER_HOSTS)
+    for address in others:
+        try:
+            return _exchange_at(request, address, seconds, advice, authorities)
+        except ReachError as error:
+            if error.lasting:
+                raise
+    return _exchange_at(request, last, seconds, advice, authorities)
+
+
+def _exchange_at(request: Request, address: str, seconds: float, advice: Advice, authorities: str) -> HttpAnswer:
+    """Send a request to one address of its server; an empty one looks the server's name up."""
     import requests  # noqa: PLC0415 (it takes time, and many commands that can send something send nothing)
     from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
     session = requests.Session()
     session.trust_env = False
-    login = request.login
+    login, url, headers = request.login, request.url, _headers(request)
+    if address:
+        parts = urlsplit(url)
+        url, headers = led_to(session, parts, address), {**headers, "Host": parts.netloc}
     try:
         with session.request(
             request.method,
-            request.url,
+            url,
             data=request.body or None,
-            headers=_headers(request),
+            headers=headers,
             auth=requests.auth.HTTPBasicAuth(login.username.reveal().encode(), login.password.reveal().encode())
             if login
             else None,
@@ -233,6 +263,45 @@ def exchange(request: Request, *, seconds: float, advice: Advice, authorities: s
         raise ReachError("it cannot be reached, or speaks no HTTP", hint) from None
     finally:
         session.close()
+
+
+def named_hosts(environment: Mapping[str, str], variable: str) -> frozenset[str]:
+    """The hosts of a variable, `HOST` or `HOST:PORT`, separated by commas or spaces."""
+    return frozenset(environment.get(variable, "").replace(",", " ").lower().split())
+
+
+def allowed_addresses(host: str, port: int, named: Collection[str], variable: str) -> list[str]:
+    """The addresses of a host, each one public unless this machine names the host.
+
+    Raises:
+        ReachError: it has none that may be asked; whether it has others is not said.
+    """
+    try:
+        listed = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        listed = []
+    addresses = list(dict.fromkeys(str(place[0]) for *_, place in listed))
+    low = host.lower()
+    is_named = not {low, f"{low}:{port}", f"[{low}]:{port}"}.isdisjoint(named)
+    if not addresses or not (is_named or all(map(is_public, addresses))):
+        reason = f"{host} has no public address, and is not named in {variable}"
+        raise ReachError(reason, f"name it in {variable} on this machine, if it is meant", lasting=True)
+    return addresses
+
+
+def led_to(session: Session, parts: SplitResult, address: str) -> str:
+    """Lead a session to an address of a host, whose certificate it asks for: the URL to call.
+
+    A second look at the name could be told another address.
+    """
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+
+    if address != parts.hostname:
+        adapter = HTTPAdapter()
+        adapter.init_poolmanager(1, 1, server_hostname=parts.hostname, assert_hostname=parts.hostname)
+        session.mount("https://", adapter)
+    literal = f"[{address}]" if ":" in address else address
+    return parts._replace(netloc=f"{literal}:{parts.port or _PORTS[parts.scheme]}").geturl()
 
 
 def taken(answer: HttpAnswer, advice: Advice) -> HttpAnswer:

@@ -114,6 +114,7 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
     "PROVISIONER_NODES": "The file that says which carriers have a node, and where the broker is.",
     "PROVISIONER_ARTEFACTS": "Folders, separated by colons, from which MediaMTX may be taken.",
     "PROVISIONER_ARTEFACT_MIRRORS": "Hosts, separated by commas, that may be asked for MediaMTX at any address.",
+    "PROVISIONER_RECEIVER_HOSTS": "Hosts of receivers, separated by commas, that may have any address.",
     "PROVISIONER_APPROVAL": "What approved a change, for the record.",
     "PROVISIONER_RECORD_KEY": "The file of the private key that signs entries of the record.",
     "PROVISIONER_FORGE": "The forge that forge tells: github, gitlab or forgejo; the pipeline's own otherwise.",

@@ -7,18 +7,17 @@ machine may be anywhere: carriers have mirrors of their own.
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import IO, Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.utils import should_bypass_proxies
 from urllib3.exceptions import HTTPError
+
+from provisioner.base.http import ReachError, allowed_addresses, led_to, named_hosts
 
 VARIABLE: Final = "PROVISIONER_ARTEFACT_MIRRORS"
 _HTTPS_PORT: Final = 443
@@ -30,7 +29,6 @@ _BLOCK: Final = 1 << 20
 _OK: Final = 200
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _OF_RELEASES: Final = frozenset({"github.com", "objects.githubusercontent.com", "release-assets.githubusercontent.com"})
-_NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
 class MirrorError(Exception):
@@ -56,28 +54,14 @@ class Mirrors:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Mirrors:
         """What the caller's environment says; `~/.netrc` says nothing: its logins are for nobody that is named here."""
-        named = environment.get(VARIABLE, "").replace(",", " ").lower().split()
         proxy = _first(environment, "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
         direct = _first(environment, "no_proxy", "NO_PROXY")
         authorities = _first(environment, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-        return cls(frozenset(named), proxy, direct, authorities)
+        return cls(named_hosts(environment, VARIABLE), proxy, direct, authorities)
 
 
 def _first(environment: Mapping[str, str], *names: str) -> str:
     return next((value for name in names if (value := environment.get(name, ""))), "")
-
-
-class _NamedHost(HTTPAdapter):
-    """Connects to an address, and holds the certificate against the host's name."""
-
-    def __init__(self, host: str) -> None:
-        self._host = host
-        super().__init__()
-
-    def init_poolmanager(self, *args: object, **options: object) -> None:
-        """Make connections that ask for the host, and take no other's certificate."""
-        options |= {"server_hostname": self._host, "assert_hostname": self._host}
-        super().init_poolmanager(*args, **options)  # type: ignore[arg-type]
 
 
 def download(address: str, stream: IO[bytes], mirrors: Mirrors) -> None:
@@ -114,7 +98,7 @@ def _answer(address: str, mirrors: Mirrors) -> requests.Response:
     failure = MirrorError("no address")
     for resolved in _addresses(host, parts.port or _HTTPS_PORT, mirrors):
         try:
-            return _ask(parts, host, resolved, mirrors)
+            return _ask(parts, resolved, mirrors)
         except requests.RequestException as error:
             failure = MirrorError(type(error).__name__)
     raise failure
@@ -127,12 +111,10 @@ def _ask_proxy(parts: SplitResult, host: str, mirrors: Mirrors) -> requests.Resp
     return _get(requests.Session(), parts.geturl(), parts.netloc, mirrors, {"https": mirrors.proxy})
 
 
-def _ask(parts: SplitResult, host: str, resolved: str, mirrors: Mirrors) -> requests.Response:
+def _ask(parts: SplitResult, resolved: str, mirrors: Mirrors) -> requests.Response:
     """Ask the very address that was resolved and looked at: a second look could be told another one."""
-    literal = f"[{resolved}]" if ":" in resolved else resolved
-    place = parts._replace(netloc=f"{literal}:{parts.port or _HTTPS_PORT}").geturl()
     session = requests.Session()
-    session.mount("https://", _NamedHost(host))
+    place = led_to(session, parts, resolved)
     return _get(session, place, parts.netloc, mirrors, {})
 
 
@@ -174,30 +156,6 @@ def _addresses(host: str, port: int, mirrors: Mirrors) -> list[str]:
         MirrorError: it has none that may be asked; whether it has others is not said.
     """
     try:
-        listed = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        listed = []
-    addresses = list(dict.fromkeys(str(place[0]) for *_, place in listed))
-    if not addresses or not (host in mirrors.named or all(map(is_public, addresses))):
-        raise MirrorError(f"{host} has no public address, and is not named in {VARIABLE}")
-    return addresses
-
-
-def is_public(text: str) -> bool:
-    """Tell whether an address is one of the public Internet, through whatever it is written as."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False
-    inner = _leads_to(address)
-    return address.is_global and not address.is_multicast and (inner is None or is_public(str(inner)))
-
-
-def _leads_to(address: IPv4Address | IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 address leads to by a translator or a tunnel."""
-    if isinstance(address, IPv4Address):
-        return None
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    teredo = address.teredo
-    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
+        return allowed_addresses(host, port, mirrors.named, VARIABLE)
+    except ReachError as error:
+        raise MirrorError(error.reason) from None

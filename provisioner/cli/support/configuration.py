@@ -102,6 +102,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "contacts": Setting("PROVISIONER_CONTACTS", _path),
     "artefacts": Setting("PROVISIONER_ARTEFACTS", partial(_listed, ":", _path)),
     "artefact_mirrors": Setting("PROVISIONER_ARTEFACT_MIRRORS", partial(_listed, ",", _text)),
+    "receiver_hosts": Setting("PROVISIONER_RECEIVER_HOSTS", partial(_listed, ",", _text)),
     "record_key": Setting("PROVISIONER_RECORD_KEY", _path),
     "record_note": Setting("PROVISIONER_RECORD_NOTE", _switch),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -99,6 +99,7 @@ def post(
     seconds: float,
     login: ServerLogin | None = None,
     authorities: str = "",
+    named: Collection[str] | None = None,
 ) -> int:
     """Send a body: the number that the server answered.
 
@@ -109,11 +110,12 @@ def post(
         seconds: how long the server may be silent.
         login: for HTTP's basic authentication.
         authorities: a file of certificates; empty takes the usual ones.
+        named: hosts that may have any address; `None` asks at any address.
 
     Raises:
         ReachError: it was not taken.
     """
-    request = Request("POST", url, body, headers, login)
+    request = Request("POST", url, body, headers, login, named=named)
     return taken(exchange(request, seconds=seconds, advice=_ADVICE, authorities=authorities), _ADVICE).status
 
 
@@ -161,7 +163,7 @@ def _to_webhook(outgoing: Outgoing, patience: Patience) -> Delivered:
     headers = signed_headers(body, key, outgoing.at, outgoing.delivery)
 
     def attempt(seconds: float) -> int:
-        return post(url, body, headers, seconds=seconds, authorities=patience.authorities)
+        return post(url, body, headers, seconds=seconds, authorities=patience.authorities, named=patience.named)
 
     return Delivered(try_often(attempt, patience).attempts)
 
@@ -174,7 +176,9 @@ def _to_alertmanager(outgoing: Outgoing, patience: Patience) -> Delivered:
 
     def attempt(seconds: float) -> int:
         place = url.rstrip("/") + _ALERTS_PATH
-        return post(place, body, {}, seconds=seconds, login=login, authorities=patience.authorities)
+        return post(
+            place, body, {}, seconds=seconds, login=login, authorities=patience.authorities, named=patience.named
+        )
 
     return Delivered(try_often(attempt, patience).attempts)
 
@@ -184,7 +188,7 @@ def _to_mail_server(outgoing: Outgoing, patience: Patience) -> Delivered:
     if receiver.server is None or receiver.port is None or secrets.sender is None or not secrets.addresses:
         raise _incomplete()
     login = server_login(secrets)
-    server = MailServer(receiver.server, receiver.port, receiver.security, login, patience.authorities)
+    server = MailServer(receiver.server, receiver.port, receiver.security, login, patience.authorities, patience.named)
     try:
         mail = mail_of(outgoing.letter, secrets.sender, secrets.addresses, outgoing.at, outgoing.delivery)
     except ValueError:

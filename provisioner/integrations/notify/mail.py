@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import smtplib
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from email.headerregistry import Address
@@ -19,7 +20,7 @@ from email.policy import SMTP
 from html import escape
 from typing import Final
 
-from provisioner.base.http import ReachError, ServerLogin
+from provisioner.base.http import RECEIVER_HOSTS, ReachError, ServerLogin, allowed_addresses
 from provisioner.base.language import Language, Translator, marked, translator
 from provisioner.base.roles import ReaderRole
 from provisioner.base.secret import Secret
@@ -57,6 +58,7 @@ _PLAIN_ADDRESS: Final = re.compile(r"[!#$%&'*+/=?^_`{|}~.0-9A-Za-z-]{1,64}@[0-9A
 """What the vault's addresses are checked for when the inventory is validated, and once more before a head is made."""
 
 _FIRST_LASTING: Final = 500
+_READY: Final = 220
 
 _HELO: Final = "localhost"
 """How this machine names itself: its real name is nobody's business."""
@@ -81,13 +83,14 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """A mail server, and how it is spoken to."""
+    """A mail server, and how it is spoken to; `named` has the hosts that may have any address."""
 
     host: str
     port: int
     security: MailSecurity
     login: ServerLogin | None = None
     authorities: str = ""
+    named: Collection[str] = ()
 
 
 def letter_of(news: NightNews, language: Language) -> Letter:
@@ -314,11 +317,12 @@ def send_mail(mail: EmailMessage, server: MailServer, *, seconds: float) -> int:
 
 def _send_over(mail: EmailMessage, server: MailServer, seconds: float) -> int:
     context = ssl.create_default_context(cafile=server.authorities or None)
-    client: smtplib.SMTP
-    if server.security is MailSecurity.IMPLICIT:
-        client = smtplib.SMTP_SSL(server.host, server.port, _HELO, timeout=seconds, context=context)
-    else:
-        client = smtplib.SMTP(server.host, server.port, _HELO, timeout=seconds)
+    *others, last = allowed_addresses(server.host, server.port, server.named, RECEIVER_HOSTS)
+    client: smtplib.SMTP | None = None
+    for address in others:
+        with suppress(ConnectionError):
+            client = client or _connected(server, address, seconds, context)
+    client = client or _connected(server, last, seconds, context)
     try:
         if server.security is MailSecurity.STARTTLS:
             client.starttls(context=context)
@@ -330,3 +334,18 @@ def _send_over(mail: EmailMessage, server: MailServer, seconds: float) -> int:
     finally:
         # It said all that it had to; how the goodbye goes changes nothing.
         client.close()
+
+
+def _connected(server: MailServer, address: str, seconds: float, context: ssl.SSLContext) -> smtplib.SMTP:
+    """Connect to an address of a server; its certificate has to be the server's, not the address's."""
+    client: smtplib.SMTP
+    if server.security is MailSecurity.IMPLICIT:
+        client = smtplib.SMTP_SSL(local_hostname=_HELO, timeout=seconds, context=context)
+    else:
+        client = smtplib.SMTP(local_hostname=_HELO, timeout=seconds)
+    client._host = server.host  # type: ignore[attr-defined]  # noqa: SLF001 (certificates are held against it)
+    code, answer = client.connect(address, server.port)
+    if code != _READY:
+        client.close()
+        raise smtplib.SMTPConnectError(code, answer)
+    return client

@@ -515,7 +515,7 @@ def _silence_state(server: SilencedServer, name: str) -> tuple[str, str]:
 
 
 def _sent_request(server: SilencedServer, request: Request, *, also: int = 0) -> HttpAnswer:
-    whole = Request(request.method, request.url, request.body, login=server.login)
+    whole = Request(request.method, request.url, request.body, login=server.login, named=server.patience.named)
 
     def attempt(seconds: float) -> HttpAnswer:
         answer = exchange(whole, seconds=seconds, advice=_ADVICE, authorities=server.patience.authorities)
@@ -571,7 +571,7 @@ def _servers(
     except ProvisionerError as error:
         return (), (none_silenced(error.message),)
     usual = Patience.of(session.environment)
-    patience = Patience(_ATTEMPT_S, _TOTAL_S, _ATTEMPTS, _PAUSE_S, usual.authorities)
+    patience = Patience(_ATTEMPT_S, _TOTAL_S, _ATTEMPTS, _PAUSE_S, usual.authorities, usual.named)
     servers: list[tuple[SilencedServer, frozenset[str]]] = []
     warnings: list[str] = []
     listed = list(relays)

@@ -28,6 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from provisioner.base.addresses import is_public
 from provisioner.base.errors import HostError
 from provisioner.hosts import download
 from provisioner.hosts.artefact import architecture_of, fetch, refusal_here
@@ -325,11 +326,11 @@ def test_the_address_that_was_looked_at_is_the_one_that_is_connected_to(
     ],
 )
 def test_what_is_not_public_is_known(address: str) -> None:
-    assert not download.is_public(address)
+    assert not is_public(address)
 
 
 def test_what_is_public_is_known() -> None:
-    assert all(map(download.is_public, ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"]))
+    assert all(map(is_public, ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"]))
 
 
 @MERGE_REQUEST

@@ -31,7 +31,7 @@ from tests.hostile import MERGE_REQUEST
 from tests.silences import SilencesInMemory, is_silenced, silences_served
 from tests.sinks import closed_port
 
-SOON = Patience(attempt_s=2.0, total_s=4.0, attempts=2, first_pause_s=0.01)
+SOON = Patience(named=frozenset({"127.0.0.1"}), attempt_s=2.0, total_s=4.0, attempts=2, first_pause_s=0.01)
 TEXT = SilenceText("provisioner", "run r-1 of inventory example: apply")
 ONE: AlertMatchers = (LabelMatcher("inventory", "example"), LabelMatcher("path", "a|b\\-c", is_pattern=True))
 REAL = pytest.param(
