@@ -6,15 +6,17 @@ Rows that no entry of the chain vouches for are found as well, and sets that dif
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Row, Table, UniqueConstraint, inspect, select
 from sqlalchemy.exc import DBAPIError
 
-from provisioner.record.database import has_table, seals_of
+from provisioner.record.database import BEFORE, REVISION, has_table, revision_of, seals_of
 from provisioner.record.entries import (
+    CHANGING,
     Cut,
     EndedContent,
     EntryKind,
@@ -31,6 +33,7 @@ from provisioner.record.heads import latest_cut
 from provisioner.record.seal import Head, RecordKeys, SealVerdict
 from provisioner.record.tables import (
     DAMAGE,
+    NO_LONGER_READ,
     checks,
     documents,
     entries,
@@ -38,6 +41,9 @@ from provisioner.record.tables import (
     events,
     held,
     holdings,
+    host_epochs,
+    metadata,
+    migrations,
     moment,
     stored,
     unpacked,
@@ -48,6 +54,10 @@ from provisioner.record.verdict_rows import PathLists, kept_digest, row_seals
 _LONGEST_SHOWN = 70
 # Clocks of several machines differ, and a verification may begin before a change that it is recorded after.
 _CLOCKS_DIFFER = timedelta(minutes=15)
+_NO_NUMBERS = (
+    "runs changed hosts, and no number of a run on a host is there: either an older version recorded them all, or"
+    " somebody took the numbers away; history verify --hosts compares them with the hosts' own"
+)
 _NOT_OURS = (
     "no entry is by the vault's key: the vault's digest key was renewed and nothing was recorded since, or this is"
     " another record than ours"
@@ -153,10 +163,40 @@ def strays(connection: Connection, inventory: str, ended: set[int], runs: set[st
             if run not in runs:
                 yield f"there is {what} of a run that has no entry ({_shown(run)})"
     yield from _of_nobody(connection, (*tables, (documents, "documents"), (events, "a journal")))
+    yield from _stray_epochs(connection, inventory, runs)
     there = set(_each(connection, entries, "number", inventory))
     for number in seals_of(connection, inventory):
         if number not in there:
             yield f"there is a seal of an entry that is not there ({number})"
+
+
+def _stray_epochs(connection: Connection, inventory: str, runs: set[str]) -> Iterator[str]:
+    if has_table(connection, host_epochs):
+        for run in _each(connection, host_epochs, "run", inventory):
+            if run not in runs:
+                yield f"there is a number on a host of a run that has no entry ({_shown(run)})"
+        yield from _of_nobody(connection, [(host_epochs, "runs' numbers on hosts")])
+
+
+def missing_parts(connection: Connection) -> Iterator[str]:
+    """Name the tables, indexes and rules of uniqueness that the database's revision has and that are gone."""
+    revision, there = revision_of(connection), inspect(connection)
+    names = set(there.get_table_names())
+    if revision == BEFORE:
+        # Of a database from before revisions it is not known which tables it has; this one came after them.
+        if host_epochs.name in names:
+            yield f"the table {migrations.name} is missing or empty"
+        return
+    for table in metadata.sorted_tables:
+        if table.name not in names:
+            if table.name not in NO_LONGER_READ and (revision == REVISION or table is not host_epochs):
+                yield f"the table {table.name} is missing"
+            continue
+        known = {one["name"] for one in (*there.get_indexes(table.name), *there.get_unique_constraints(table.name))}
+        rules = [one.name for one in table.constraints if isinstance(one, UniqueConstraint)]
+        for name in (*(str(one.name) for one in table.indexes), *map(str, rules)):
+            if name not in known:
+                yield f"the table {table.name} lacks {name}"
 
 
 def _shown(value: object) -> str:
@@ -188,6 +228,8 @@ def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainRe
         inventory: whose history.
         keys: the keys that seals and signatures are compared with.
     """
+    # First: PostgreSQL answers nothing more once a table was asked for that is gone.
+    gone = _guarded(lambda: missing_parts(connection), "the database does not say which tables it has")
     chain = _Chain(connection, inventory, keys)
     for number in chain.numbers():
         chain.take(number)
@@ -195,7 +237,11 @@ def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainRe
     rows = _guarded(lambda: strays(connection, inventory, chain.ended, chain.runs), "a row beside cannot be read")
     if keys.secret and chain.seals.unproved and not chain.seals.keyed:
         rows.append(_NOT_OURS)
-    faults = (*chain.faults, *(ChainFault(0, message) for message in (*of_sets, *rows)))
+    if not gone and chain.changes:
+        with suppress(*DAMAGE, DBAPIError):
+            if has_table(connection, host_epochs) and not _each(connection, host_epochs, "host", inventory):
+                chain.remarks.append(ChainFault(0, _NO_NUMBERS))
+    faults = (*chain.faults, *(ChainFault(0, message) for message in (*gone, *of_sets, *rows)))
     return ChainReport(chain.length, chain.previous, faults, chain.seals, tuple(chain.remarks))
 
 
@@ -217,6 +263,7 @@ class _Chain:
         self.remarks: list[ChainFault] = []
         self.ended: set[int] = set()
         self.runs: set[str] = set()
+        self.changes = False
 
     @property
     def seals(self) -> Seals:
@@ -272,6 +319,7 @@ class _Chain:
         if plain.get("keyed") and not self._sealed.get(row.number, ("", ""))[0]:
             yield "it was keyed when it was written, and its seal is gone"
         self.runs.add(row.run)
+        self.changes = self.changes or row.operation in CHANGING
         self._look_at_the_clock(row)
         if row.step == EntryKind.ENDED:
             self.ended.add(row.number)

@@ -46,6 +46,8 @@ OF_KEYS = frozenset({Operation.KEYS, Operation.ROTATE})
 """What draws pre-shared keys."""
 OF_SINGLE_HOSTS = frozenset({Operation.KEYS, Operation.ADOPT, Operation.RELEASE, Operation.DECOMMISSION})
 """What is done to hosts by name, and recorded once it is done: whose they are, and that they have keys."""
+CHANGING = frozenset({Operation.APPLY, Operation.ROLLBACK})
+"""What takes a number on each host that it changes (`record.leases`)."""
 _HOST = "host="
 
 

@@ -28,7 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from provisioner.base.errors import LockedError, StateError
 from provisioner.base.files import make_own_folder, refuse_link
 from provisioner.base.text import printable
-from provisioner.record.database import Database, made_database
+from provisioner.record.database import Database, has_table, made_database
 from provisioner.record.place import StatePlace
 from provisioner.record.tables import host_epochs, leases, stored
 
@@ -105,6 +105,14 @@ def take_epochs(
         of_host = host_epochs.c.inventory == inventory, host_epochs.c.host == bindparam("of_host")
         connection.execute(update(host_epochs).where(*of_host), [{"of_host": host} | rows[host] for host in moved])
     return taken
+
+
+def epochs_of(connection: Connection, inventory: str) -> dict[str, int]:
+    """The last epoch of each host; empty if no run has taken any."""
+    if not has_table(connection, host_epochs):
+        return {}
+    query = select(stored(host_epochs.c.host), stored(host_epochs.c.number)).where(host_epochs.c.inventory == inventory)
+    return {str(host): number for host, number in connection.execute(query) if isinstance(number, int)}
 
 
 # --- leases ----------------------------------------------------------------------------------------

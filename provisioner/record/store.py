@@ -26,7 +26,7 @@ from provisioner.record.entries import (
 from provisioner.record.event_log import Event, add_step
 from provisioner.record.evidence_query import PRE_SHARED, TO_PUSH, evidence, keys_drawn, package_records
 from provisioner.record.heads import remember, remembered
-from provisioner.record.leases import take_epochs
+from provisioner.record.leases import epochs_of, take_epochs
 from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence
 from provisioner.record.lifecycle.site_packages import PackageRecord
 from provisioner.record.place import StatePlace
@@ -125,6 +125,11 @@ class History:
         """
         with self._database.writing() as connection:
             return take_epochs(connection, self._mine, run, seen, at)
+
+    def epochs(self) -> dict[str, int]:
+        """The last epoch of each host, as far as it is recorded."""
+        with self._database.reading() as connection:
+            return epochs_of(connection, self._mine)
 
     def _lost(self, connection: Connection) -> Head | None:
         last = remembered(self.place)

@@ -57,6 +57,8 @@ _HINT = "see all that is wrong: provisioner history verify; keep a copy of this 
 _LONGEST_NAME = 63
 _TEXTS = ("run", "step", "at", "operation", "started", "plan", "tool")
 SCHEMA = 1
+NO_LONGER_READ = frozenset({"provisioner_month_sums"})
+"""Tables that earlier versions need, and that may be missing."""
 PRUNED_SCHEMA = 2
 """The version of a database that something left (`record.retention`)."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

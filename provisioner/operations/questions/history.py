@@ -163,6 +163,10 @@ class PastRuns:
         chain = self._history.verify_chain()
         return replace(chain, faults=(*chain.faults, *(ChainFault(0, one) for one in self._changed_journals(chain))))
 
+    def epochs(self) -> Mapping[str, int]:
+        """The number of the last run on each host."""
+        return self._history.epochs()
+
     def entries(self) -> tuple[dict[int, Head], frozenset[str]]:
         """Every entry as others keep it, by its number, and all runs that have one."""
         heads = self._history.heads()
@@ -192,6 +196,7 @@ class _Holders:
         self.asked: tuple[str, ...] | None = None
         self.unanswered: dict[str, HostError] = {}
         self.confirmed: dict[str, str] = {}
+        self.epochs: dict[str, int] = {}
         own = remembered(place)
         notes = noted(session.root, place.inventory)
         self.notes = len(notes)
@@ -217,6 +222,7 @@ class _Holders:
                 self.unanswered[call.spec.id] = error
 
     def _take(self, facts: HostFacts) -> None:
+        self.epochs[facts.host] = facts.epoch
         if facts.recorded is not None:
             self.held += _held_heads(facts.host, "manifest", [facts.recorded])
         elif facts.confirmed:
@@ -272,6 +278,7 @@ def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
             raise _no_record(place)
         chain = runs.chain() if runs else ChainReport(0, genesis(place.inventory), ())
         entries, names = runs.entries() if runs else ({}, frozenset[str]())
+        epochs = runs.epochs() if runs else {}
     record = HeldRecord(place.inventory, entries, place.keys, options.lost)
     of_others = map(_fault_of, record.lacking(holders.held))
     of_runs = (
@@ -283,13 +290,24 @@ def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
         chain.length,
         chain.head,
         (*own, *of_others, *of_runs),
-        tuple(HistoryFault(remark.number, remark.message) for remark in chain.remarks),
+        (
+            *(HistoryFault(remark.number, remark.message) for remark in chain.remarks),
+            *_ahead(holders.epochs, epochs),
+        ),
         chain.seals,
         closed,
         holders.notes,
         holders.asked,
         holders.unanswered,
     )
+
+
+def _ahead(held: Mapping[str, int], recorded: Mapping[str, int]) -> Iterator[HistoryFault]:
+    """Hosts that more runs have begun to change than the record knows of; a host may make its number up."""
+    for host, number in sorted(held.items()):
+        if number > (known := recorded.get(host, 0)):
+            message = f"{host} says that run number {number} began to change it, and the record knows {known} at most"
+            yield HistoryFault(0, message, host)
 
 
 def _with_keys(session: Session, options: CheckOptions) -> tuple[StatePlace, str]:

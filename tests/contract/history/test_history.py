@@ -21,10 +21,13 @@ from provisioner.record.event_log import Event, EventLog
 from provisioner.record.place import StatePlace
 from provisioner.record.seal import RecordKeys, record_keys
 from provisioner.record.store import History, find_history, open_history
+from provisioner.record.tables import NO_LONGER_READ, metadata
 from tests import histories as make
 from tests.hostile import LOCAL_USER
 
 pytestmark = pytest.mark.contract
+TABLES = sorted({*metadata.tables} - NO_LONGER_READ - {"provisioner_schema", "provisioner_entries"})
+"""Without the schema nothing is opened; without entries there is no history, which who holds a head sees."""
 ROOT = Path(__file__).parents[3]
 
 
@@ -40,6 +43,7 @@ def fill(history: History) -> None:
     """Record an apply, and a night's verification of what it brought."""
     apply = make.run(1, Operation.APPLY, plan="sha256:p1")
     history.begin(apply, ["relay-1", "relay-2"])
+    history.take_epochs(apply.id, {"relay-1": 0, "relay-2": 0}, make.START)
     held = {"kcl-bg-001": make.content()}
     holdings = make.holding(1, held=held), make.holding(1, "relay-2"), make.holding(1, "relay-3", held={})
     history.end(apply, make.ending(1, outcome="applied", document={"hosts": ["Bắc Giang"]}, holdings=holdings))
@@ -192,6 +196,37 @@ def test_whatever_is_changed_shows(history: History, statement: str, number: int
     change(history.place, statement)
     faults = history.verify_chain().faults
     assert (number, True) in {(fault.number, words in fault.message) for fault in faults}, faults
+
+
+@LOCAL_USER
+@pytest.mark.parametrize(
+    "table", sorted({*metadata.tables} - {"provisioner_schema", "provisioner_entries", "provisioner_month_sums"})
+)
+def test_a_table_that_is_gone_is_told(history: History, table: str) -> None:
+    fill(history)
+    change(history.place, f"DROP TABLE {table}")
+    faults = [fault.message for fault in history.verify_chain().faults]
+    assert any(f"the table {table} is missing" in message for message in faults), faults
+
+
+@LOCAL_USER
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("DELETE FROM provisioner_host_epochs", "somebody took the numbers away"),
+        ("UPDATE provisioner_host_epochs SET inventory = 'other'", "of an inventory that has no entry"),
+        ("UPDATE provisioner_host_epochs SET run = 'run-9'", "a number on a host of a run that has no entry"),
+        ("DELETE FROM provisioner_migrations", "the table provisioner_migrations is missing or empty"),
+        ("DROP INDEX provisioner_checks_by_relay", "lacks provisioner_checks_by_relay"),
+    ],
+)
+def test_a_part_beside_the_chain_that_is_gone_is_told(history: History, statement: str, told: str) -> None:
+    fill(history)
+    chain = history.verify_chain()
+    assert (chain.faults, chain.remarks) == ((), ())
+    change(history.place, statement)
+    chain = history.verify_chain()
+    assert any(told in one.message for one in (*chain.faults, *chain.remarks)), chain
 
 
 def test_whoever_keeps_the_head_sees_that_the_end_was_cut_off(history: History) -> None:
