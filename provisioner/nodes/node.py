@@ -235,7 +235,7 @@ class NodeRules:
         if program is not None and program != self.program(call.host.side):
             return (
                 "it brings another on-host program than the node's own, which alone is installed: install the same"
-                " provisioner at the node and at the controller"
+                " version at the node and at the controller"
             )
         sha256 = call.artefact_sha256
         if sha256 and not self.approved and sha256 not in self.mediamtx:

@@ -96,9 +96,9 @@ class BrokerServer:
         """Write `node.toml` of a carrier's node and what a controller has, whose name is given; with fresh keys."""
         return self._write(folder, {carrier: folder}, networks, f'ssh_key = "{ssh_key}"\n{further}')
 
-    def write_both(self, folder: Path, networks: Sequence[object]) -> Path:
+    def write_both(self, folder: Path, networks: Sequence[object], further: str = "") -> Path:
         """Write `CARRIER/node.toml` of each carrier's node and what a controller has; hosts in memory need no key."""
-        return self._write(folder, {carrier: folder / carrier for carrier in CARRIERS}, networks)
+        return self._write(folder, {carrier: folder / carrier for carrier in CARRIERS}, networks, further)
 
     def _write(self, folder: Path, places: Mapping[str, Path], networks: Sequence[object], further: str = "") -> Path:
         ours, lines = make_exchange_key(folder / "controller.key"), list[str]()

@@ -69,6 +69,13 @@ class HostsBehind:
     def close(self) -> None:
         """Nothing is open."""
 
+    @property
+    def mediamtx(self) -> frozenset[str]:
+        """The checksums of the programs that these hosts may get."""
+        return frozenset(
+            sha for spec in self.specs.values() if spec.media for sha in spec.media.artefact.sha256.values()
+        )
+
     def did(self, operation: str) -> dict[str, int]:
         """How often each host was called for an operation."""
         return {host: number for (host, what), number in self.calls.items() if what == operation}
@@ -86,7 +93,7 @@ def node_of(
         mailbox=mailbox,
         key=key,
         controllers={controller.name: controller},
-        rules=NodeRules(carrier, NETWORKS),
+        rules=NodeRules(carrier, NETWORKS, mediamtx=hosts.mediamtx),
         begun=begun,
         runner=lambda: hosts,
         folder=lambda: Path(mkdtemp(dir=folder)),
