@@ -104,7 +104,7 @@ def status(invocation: Invocation, relay: str) -> int:
 
 def _of_relay(invocation: Invocation, session: Session, relay: str) -> int:
     relay_named(session.inventory, relay)
-    look, _ = look_at_own_key(session, relay, allow={})
+    look = look_at_own_key(session, relay)
     if invocation.json:
         print_document({"schema": "provisioner/keys-status-relay", "version": 1, **look_document(look)})
         return 0

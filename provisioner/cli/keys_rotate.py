@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
-from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError, worst_of
-from provisioner.base.git import commit_files, committing
+from provisioner.base.errors import INTERRUPTED, UsageError, worst_of
+from provisioner.base.git import committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import Document, printable
-from provisioner.cli.keys_rotate_relay import rotate_relay
-from provisioner.cli.plan_text import plan_ending_lines, plan_lines
+from provisioner.cli.keys_rotate_relay import KeyTerminal, rotate_relay
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import print_document, print_warning
-from provisioner.cli.support.question import Stop, make_sure, stoppable, tell_before
-from provisioner.cli.support.results import applied_lines
+from provisioner.cli.support.output import print_document
+from provisioner.cli.support.question import Stop, stoppable
 from provisioner.cli.support.session import session_of
-from provisioner.cli.support.terminal import stderr_of
 from provisioner.cli.support.texts import diff_lines, edits_of, refuse_both
-from provisioner.operations.apply.intent import Applied, RunOptions, approval_of
+from provisioner.operations.apply.intent import RunOptions, approval_of
 from provisioner.operations.edit.file_edit import EditsOfMany, FileEdit
 from provisioner.operations.edit.keys import OwnKeyOrder
 from provisioner.operations.keys.progress import KeyLook, KeyStage
 from provisioner.operations.keys.rotation import KeyOrder, KeyOutcome, KeyTerms, keep_keys, rotate_keys
-from provisioner.operations.pipeline.stages import Planned
 from provisioner.operations.rollout import HostOutcome, exit_code
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.tables import some_of
@@ -244,17 +240,13 @@ def keep(invocation: Invocation, facilities: tuple[str, ...], *, commits: bool, 
     return _show_outcome(invocation, outcome, dry_run=dry_run)
 
 
-class _Terminal:
-    """Shows a change of keys on standard error, and asks whoever is there."""
+class _Terminal(KeyTerminal):
+    """Shows a change of gateways' keys, and waits for gateways."""
 
     def __init__(
         self, invocation: Invocation, stop: Stop, terms: KeyTerms, *, commits: bool, yes: bool, wait_s: int
     ) -> None:
-        self._invocation = invocation
-        self._stop = stop
-        self._dry_run = terms.dry_run
-        self._commits = commits
-        self._yes = yes
+        super().__init__(invocation, stop, dry_run=terms.dry_run, commits=commits, yes=yes)
         self._until = time.monotonic() + wait_s
         self._is_waiting = False
 
@@ -267,32 +259,9 @@ class _Terminal:
 
     def written(self, edits: Sequence[FileEdit], vault: Sequence[Path]) -> None:
         """Files were written: commit them, where that is wished."""
-        if not self._commits:
-            return
-        what = f"change of keys: {', '.join(edit.facility for edit in edits) or 'the vault'}"
-        contents: Mapping[Path, bytes] = {edit.path: edit.after for edit in edits} | {p: p.read_bytes() for p in vault}
-        if not contents:
-            return
-        try:
-            commit = commit_files(committing(self._invocation.inventory), contents, what)
-        except (UsageError, InventoryError) as error:
-            self.warns(marked(f"what is written is not committed: {error.message}"))
-        else:
-            self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=what),))
-
-    def applies(self, planned: Planned) -> None:
-        """Show what relays will be changed to; ask."""
-        if not self._invocation.json:
-            terminal = stderr_of(self._invocation.env, color=self._invocation.color)
-            terminal.print(plan_lines(planned.plan, terminal, say=self._invocation.say))
-            terminal.print(plan_ending_lines(planned.plan, terminal, say=self._invocation.say))
-        self._ask("Apply this?", "whether to apply this plan")
-
-    def applied(self, applied: Applied) -> None:
-        """Show what became of relays."""
-        if not self._invocation.json:
-            for line in applied_lines(applied, self._invocation.say):
-                click.echo(line, err=True, color=self._invocation.color)
+        if self._commits and (edits or vault):
+            what = f"change of keys: {', '.join(edit.facility for edit in edits) or 'the vault'}"
+            self._commit({edit.path: edit.after for edit in edits} | {p: p.read_bytes() for p in vault}, what)
 
     def waits(self, sites: Sequence[str]) -> bool:
         """Wait some seconds for gateways, as long as it was asked for."""
@@ -304,23 +273,6 @@ class _Terminal:
             self._say((say("waiting for gateways with their next keys: {names}", names=some_of(sites, say)),))
         time.sleep(_LOOK_S)
         return not self._stop()
-
-    def warns(self, sentence: str) -> None:
-        """Say it on standard error."""
-        print_warning(sentence, "", color=self._invocation.color, say=self._invocation.say)
-
-    @property
-    def has_enough(self) -> bool:
-        """Whether somebody asked to stop."""
-        return self._stop()
-
-    def _say(self, lines: Iterable[str]) -> None:
-        tell_before(self._invocation, lines, asks=not self._yes, dry_run=self._dry_run)
-
-    def _ask(self, question: str, what: str) -> None:
-        make_sure(self._invocation, question, what, yes=self._yes)
-        if not self._yes and self._stop():  # a first Ctrl-C only asks to stop, at a question as well
-            raise click.Abort
 
 
 def _show_outcome(invocation: Invocation, outcome: KeyOutcome, *, dry_run: bool) -> int:

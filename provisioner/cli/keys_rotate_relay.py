@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -171,8 +171,8 @@ def rotate_relay(
     return _show_outcome(invocation, outcome, dry_run=terms.dry_run)
 
 
-class _Terminal:
-    """Shows the change of a relay's own key on standard error, and asks whoever is there."""
+class KeyTerminal:
+    """The part of a terminal that every change of keys has: it shows steps on standard error, asks, and commits."""
 
     def __init__(self, invocation: Invocation, stop: Stop, *, dry_run: bool, commits: bool, yes: bool) -> None:
         self._invocation = invocation
@@ -180,6 +180,50 @@ class _Terminal:
         self._dry_run = dry_run
         self._commits = commits
         self._yes = yes
+
+    def applies(self, planned: Planned) -> None:
+        """Show a plan; ask."""
+        if not self._invocation.json:
+            terminal = stderr_of(self._invocation.env, color=self._invocation.color)
+            terminal.print(plan_lines(planned.plan, terminal, say=self._invocation.say))
+            terminal.print(plan_ending_lines(planned.plan, terminal, say=self._invocation.say))
+        self._ask("Apply this?", "whether to apply this plan")
+
+    def applied(self, applied: Applied) -> None:
+        """Show the outcome of each host."""
+        if not self._invocation.json:
+            for line in applied_lines(applied, self._invocation.say):
+                click.echo(line, err=True, color=self._invocation.color)
+
+    def warns(self, sentence: str) -> None:
+        """Print a warning on standard error."""
+        print_warning(sentence, "", color=self._invocation.color, say=self._invocation.say)
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._stop()
+
+    def _commit(self, contents: Mapping[Path, bytes], what: str) -> None:
+        """Commit written files."""
+        try:
+            commit = commit_files(committing(self._invocation.inventory), contents, what)
+        except (UsageError, InventoryError) as error:
+            self.warns(marked(f"what is written is not committed: {error.message}"))
+        else:
+            self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=what),))
+
+    def _say(self, lines: Iterable[str]) -> None:
+        tell_before(self._invocation, lines, asks=not self._yes, dry_run=self._dry_run)
+
+    def _ask(self, question: str, what: str) -> None:
+        make_sure(self._invocation, question, what, yes=self._yes)
+        if not self._yes and self._stop():  # a first Ctrl-C only asks to stop, at a question as well
+            raise click.Abort
+
+
+class _Terminal(KeyTerminal):
+    """Shows the change of a relay's own key, and waits for centres."""
 
     def asks(self, look: OwnKeyLook, what: str) -> None:
         """Show how far it is and what comes now; ask."""
@@ -189,50 +233,12 @@ class _Terminal:
 
     def written(self, paths: Collection[Path], what: str) -> None:
         """Files were written: commit them, where that is wished."""
-        if not self._commits:
-            return
-        try:
-            contents = {path: path.read_bytes() for path in paths}
-            commit = commit_files(committing(self._invocation.inventory), contents, what)
-        except (UsageError, InventoryError) as error:
-            self.warns(marked(f"what is written is not committed: {error.message}"))
-        else:
-            self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=what),))
-
-    def applies(self, planned: Planned) -> None:
-        """Show what hosts will be changed to; ask."""
-        if not self._invocation.json:
-            terminal = stderr_of(self._invocation.env, color=self._invocation.color)
-            terminal.print(plan_lines(planned.plan, terminal, say=self._invocation.say))
-            terminal.print(plan_ending_lines(planned.plan, terminal, say=self._invocation.say))
-        self._ask("Apply this?", "whether to apply this plan")
-
-    def applied(self, applied: Applied) -> None:
-        """Show what became of hosts."""
-        if not self._invocation.json:
-            for line in applied_lines(applied, self._invocation.say):
-                click.echo(line, err=True, color=self._invocation.color)
+        if self._commits:
+            self._commit({path: path.read_bytes() for path in paths}, what)
 
     def waits(self) -> None:
         """Wait a moment for centres."""
         time.sleep(_LOOK_S)
-
-    def warns(self, sentence: str) -> None:
-        """Say it on standard error."""
-        print_warning(sentence, "", color=self._invocation.color, say=self._invocation.say)
-
-    @property
-    def has_enough(self) -> bool:
-        """Whether somebody asked to stop."""
-        return self._stop()
-
-    def _say(self, lines: Iterable[str]) -> None:
-        tell_before(self._invocation, lines, asks=not self._yes, dry_run=self._dry_run)
-
-    def _ask(self, question: str, what: str) -> None:
-        make_sure(self._invocation, question, what, yes=self._yes)
-        if not self._yes and self._stop():  # a first Ctrl-C only asks to stop, at a question as well
-            raise click.Abort
 
 
 def _show_outcome(invocation: Invocation, outcome: OwnKeyOutcome, *, dry_run: bool) -> int:

@@ -194,13 +194,7 @@ def with_next_key(edits: Edits, facility: str, key: str) -> FileEdit:
         UsageError: that is no key, it is the present one, or no change of this gateway's key is under way.
         InventoryError: its file cannot be edited, or another peer has the key.
     """
-    try:
-        _KEY.validate_python(key)
-    except ValidationError:
-        hint = "it is the last line that the package prints on the gateway: 44 characters that end in ="
-        raise UsageError(
-            "this is no WireGuard public key (not repeated here: it may be something secret)", hint=hint
-        ) from None
+    _refuse_no_key(key)
     opened = edits.open(facility)
     gateway = opened.site.gateway
     if gateway is None or gateway.next_key is None:
@@ -210,6 +204,16 @@ def with_next_key(edits: Edits, facility: str, key: str) -> FileEdit:
         hint = "the next one is what change-key.sh prints, not install.sh"
         raise UsageError(f"this is the key that {facility}'s gateway has now", hint=hint, object=facility)
     return opened.edited(opened.text.with_values({(*_NEXT_KEY, "public_key"): key}))
+
+
+def _refuse_no_key(key: str) -> None:
+    try:
+        _KEY.validate_python(key)
+    except ValidationError:
+        hint = "it is the last line that the package prints on the gateway: 44 characters that end in ="
+        raise UsageError(
+            "this is no WireGuard public key (not repeated here: it may be something secret)", hint=hint
+        ) from None
 
 
 def is_changing(facility: Facility) -> bool:
@@ -369,13 +373,7 @@ def set_gateway_key(
         InventoryError: the file cannot be understood, edited or written.
         UsageError: that is no key, another peer has it, another one stands there, or the facility has no gateway.
     """
-    try:
-        _KEY.validate_python(key)
-    except ValidationError:
-        hint = "it is the last line that the package prints on the gateway: 44 characters that end in ="
-        raise UsageError(
-            "this is no WireGuard public key (not repeated here: it may be something secret)", hint=hint
-        ) from None
+    _refuse_no_key(key)
     loaded = load(root, today=today, cache=cache_of(root, environment))
     site = facility_named(loaded, facility)
     if site.gateway is None:

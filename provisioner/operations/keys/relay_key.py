@@ -17,7 +17,6 @@ from provisioner.base.errors import LockedError, PolicyError, UsageError
 from provisioner.desired.limit import Limit
 from provisioner.desired.recovery_key import recovery_key
 from provisioner.desired.spec import LEFT, SITE
-from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.keys import make_next_key
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.model import Allocations, NextRelayKey, OwnKeyStage
@@ -34,7 +33,7 @@ from provisioner.operations.edit.keys import (
     with_own_next_key,
 )
 from provisioner.operations.hosts.decommission import record_done
-from provisioner.operations.keys.rotation import KeyTerms, Sessions, refusal_of
+from provisioner.operations.keys.rotation import KeyTerms, Sessions, StepAttendant, refusal_of
 from provisioner.operations.pipeline.session import Session, called_host
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.operations.rollout import HostOutcome
@@ -77,14 +76,9 @@ class OwnKeyLook:
         """The facilities among those that have not moved."""
         return tuple(name.removeprefix(SITE) for name in self.waiting if name.startswith(SITE))
 
-    @property
-    def centres_waiting(self) -> tuple[str, ...]:
-        """The centres among those that have not moved."""
-        return tuple(name.partition("/")[2] for name in self.waiting if not name.startswith(SITE))
 
-
-class OwnKeyAttendant(Protocol):
-    """Who is shown what is done, is asked before, and waits."""
+class OwnKeyAttendant(StepAttendant, Protocol):
+    """Who attends the change of a relay's own key, and waits for centres."""
 
     def asks(self, look: OwnKeyLook, what: str) -> None:
         """Show how far it is and what comes now; ask."""
@@ -92,22 +86,8 @@ class OwnKeyAttendant(Protocol):
     def written(self, paths: Collection[Path], what: str) -> None:
         """Files were written."""
 
-    def applies(self, planned: Planned) -> None:
-        """Show what hosts will be changed to; ask."""
-
-    def applied(self, applied: Applied) -> None:
-        """Hosts were changed, or not."""
-
     def waits(self) -> None:
         """Wait a moment for centres."""
-
-    def warns(self, sentence: str) -> None:
-        """Something was wished and not had."""
-
-    @property
-    def has_enough(self) -> bool:
-        """Whether somebody asked to stop."""
-        ...
 
 
 @dataclass
@@ -131,22 +111,27 @@ class OwnKeyOutcome:
     is_unfinished: bool = False
 
 
-def look_at_own_key(session: Session, relay: str, *, allow: Mapping[str, int]) -> tuple[OwnKeyLook, Planned]:
-    """Look at a relay that changes its own key, with the plan of it as the files are now; nothing is changed.
+def look_at_own_key(session: Session, relay: str) -> OwnKeyLook:
+    """Look at a relay that changes its own key; nothing is changed.
 
     Raises:
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
         HostError: the relay could not be read.
         PolicyError: it is somebody else's.
     """
+    return _look_from(session, relay, _plan_of(session, relay, {}))
+
+
+def _plan_of(session: Session, relay: str, allow: Mapping[str, int]) -> Planned:
     planned = make_plan(session, Limit({"host": frozenset({relay})}), allow=allow)
     planned.refuse_foreign()
     if relay in planned.unreadable:
         raise planned.unreadable[relay]
-    return _look_from(session, relay, planned.facts[relay]), planned
+    return planned
 
 
-def _look_from(session: Session, relay: str, facts: HostFacts) -> OwnKeyLook:
+def _look_from(session: Session, relay: str, planned: Planned) -> OwnKeyLook:
+    facts = planned.facts[relay]
     following = session.inventory.allocations.relays[relay].next_key
     second = facts.tunnel.following if facts.tunnel else None
     own = facts.tunnel.public_key if facts.tunnel else ""
@@ -289,8 +274,8 @@ class _Course:
         for name in order.leaves:
             if name not in session.inventory.facilities:
                 raise UsageError(f"there is no facility {name} to be left", object=name)
-        look = _unarmed(lambda: look_at_own_key(session, order.relay, allow=terms.allow), by)
-        return cls(sessions, order, terms, by, session, OwnKeyOutcome(look))
+        planned = _unarmed(lambda: _plan_of(session, order.relay, terms.allow), by)
+        return cls(sessions, order, terms, by, session, OwnKeyOutcome(_look_from(session, order.relay, planned)))
 
     @property
     def lock(self) -> Allocations:
@@ -350,9 +335,8 @@ class _Course:
         for number in range(_LOOKS if until else 1):
             if number:
                 self.by.waits()
-            self.outcome.look = _unarmed(
-                lambda: look_at_own_key(self.session, self.order.relay, allow=self.terms.allow), self.by
-            )
+            planned = _unarmed(lambda: _plan_of(self.session, self.order.relay, self.terms.allow), self.by)
+            self.outcome.look = _look_from(self.session, self.order.relay, planned)
             if until is None or until(self.outcome.look):
                 break
 
@@ -404,7 +388,7 @@ class _Course:
         if not hosts:
             return True
         limit = Limit({"host": frozenset(hosts)})
-        seen = _unarmed_plan(lambda: make_plan(self.session, limit, allow=self.terms.allow), self.by)
+        seen = _unarmed(lambda: make_plan(self.session, limit, allow=self.terms.allow), self.by)
         trusted = [
             change
             for change in seen.plan.pending
@@ -415,7 +399,8 @@ class _Course:
             allow = {**allow, TRUST: max(allow.get(TRUST, 0), len(trusted))}
             seen = make_plan(self.session, limit, allow=allow)
         for host in sorted(hosts):
-            refusal_of(seen, host) if not ends else _refuse_other_cuts(seen, host)
+            # Sites that are left were named: they may be cut.
+            refusal_of(seen, host, spare=_leaves_a_site if ends else lambda _: False)
         if not seen.plan.hosts:
             return True
         self.by.applies(seen)
@@ -433,52 +418,22 @@ class _Course:
             self.by.warns(left)
 
 
-def _unarmed(look: Callable[[], tuple[OwnKeyLook, Planned]], by: OwnKeyAttendant) -> OwnKeyLook:
-    """A look at a relay that waits for no word of a controller: what it has now may be gone in a minute.
+def _unarmed(plan: Callable[[], Planned], by: OwnKeyAttendant) -> Planned:
+    """Plan once no host waits for its controller: the present state of one that waits may be gone in a minute.
 
     Raises:
-        LockedError: it still waits.
-        HostError, PolicyError: as `look_at_own_key`.
-    """
-    for _ in range(_LOOKS_AT_ARMED):
-        seen, planned = look()
-        if not _armed(planned):
-            return seen
-        by.waits()
-    raise _waiting(planned)
-
-
-def _unarmed_plan(plan: Callable[[], Planned], by: OwnKeyAttendant) -> Planned:
-    """The same of a plan of hosts.
-
-    Raises:
-        LockedError: one of them still waits.
+        LockedError: a host still waits.
+        HostError, PolicyError: as `plan`.
     """
     for _ in range(_LOOKS_AT_ARMED):
         planned = plan()
-        if not _armed(planned):
+        armed = sorted(host for host, facts in planned.facts.items() if facts.armed is not None)
+        if not armed:
             return planned
         by.waits()
-    raise _waiting(planned)
-
-
-def _waiting(planned: Planned) -> LockedError:
-    host = _armed(planned)[0]
+    host = armed[0]
     message = f"a change of {host} waits for the word of its controller, and what it has now may be gone in a minute"
-    return LockedError(message, hint="run the same command again once that is over", object=host)
-
-
-def _armed(planned: Planned) -> list[str]:
-    return sorted(host for host, facts in planned.facts.items() if facts.armed is not None)
-
-
-def _refuse_other_cuts(planned: Planned, relay: str) -> None:
-    """As `refusal_of`, but for the sites that are left: they were named.
-
-    Raises:
-        HostError, PolicyError: as there.
-    """
-    refusal_of(planned, relay, spare=_leaves_a_site)
+    raise LockedError(message, hint="run the same command again once that is over", object=host)
 
 
 def _leaves_a_site(change: Change) -> bool:

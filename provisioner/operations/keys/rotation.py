@@ -96,24 +96,14 @@ class KeyOutcome:
     written: list[Path] = field(default_factory=list)
 
 
-class KeyAttendant(Protocol):
-    """Who is shown what is done, is asked before, and waits."""
-
-    def begins(self, look: KeyLook, edits: EditsOfMany) -> None:
-        """Show what is so, and which files will be written; ask."""
-
-    def written(self, edits: Sequence[FileEdit], vault: Sequence[Path]) -> None:
-        """Files were written."""
+class StepAttendant(Protocol):
+    """Who is shown what is done, and is asked before."""
 
     def applies(self, planned: Planned) -> None:
-        """Show what relays will be changed to; ask."""
+        """Show what hosts will be changed to; ask."""
 
     def applied(self, applied: Applied) -> None:
-        """Relays were changed, or not."""
-
-    def waits(self, sites: Sequence[str]) -> bool:
-        """Wait some seconds for gateways that have to change to their next keys: whether to look again."""
-        ...
+        """Hosts were changed, or not."""
 
     def warns(self, sentence: str) -> None:
         """Something was wished and not had."""
@@ -121,6 +111,20 @@ class KeyAttendant(Protocol):
     @property
     def has_enough(self) -> bool:
         """Whether somebody asked to stop."""
+        ...
+
+
+class KeyAttendant(StepAttendant, Protocol):
+    """Who attends a change of gateways' keys, and waits for gateways."""
+
+    def begins(self, look: KeyLook, edits: EditsOfMany) -> None:
+        """Show what is so, and which files will be written; ask."""
+
+    def written(self, edits: Sequence[FileEdit], vault: Sequence[Path]) -> None:
+        """Files were written."""
+
+    def waits(self, sites: Sequence[str]) -> bool:
+        """Wait some seconds for gateways that have to change to their next keys: whether to look again."""
         ...
 
 
