@@ -1,4 +1,4 @@
-"""How streams are as a host is observed: kept for the change that follows at once."""
+"""Streams as a host was observed, kept for the change that follows at once."""
 
 from __future__ import annotations
 
