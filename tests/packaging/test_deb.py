@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -150,14 +150,19 @@ def test_what_runs_at_an_installation_is_a_script_of_any_shell(name: str) -> Non
 SAYS = """#!/bin/sh
 echo "$*" >>"$ASKED"
 if [ "$1" = list-units ]; then
-	echo "provisioner-agent@bac-giang.service loaded active running Agent"
-	echo "provisioner-node@vnpt.service loaded active running Node"
+	for unit in $RUNNING; do
+		echo "$unit loaded active running $unit"
+	done
 fi
+[ "$1" != "$KILLED_AT" ] || kill -9 0
 """
-"""A systemctl that writes down what it was asked, with two services that run."""
+"""A systemctl that writes down what it was asked, says what runs, and kills its script at one of its words."""
+AGENT, NODE = "provisioner-agent@bac-giang.service", "provisioner-node@vnpt.service"
 
 
-def asked_by(name: str, word: str, folder: Path) -> list[str]:
+def asked_by(
+    name: str, word: str, folder: Path, running: Sequence[str] = (AGENT, NODE), *, killed_at: str = ""
+) -> list[str]:
     """What one of the scripts asks of systemctl, on a machine that a folder stands for."""
     for place in ("bin", "lib/lib", "run/systemd/system"):
         (folder / place).mkdir(parents=True, exist_ok=True)
@@ -168,8 +173,11 @@ def asked_by(name: str, word: str, folder: Path) -> list[str]:
     text = (TEXTS / name).read_text(encoding="utf-8").replace("/usr/lib/provisioner", str(folder / "lib"))
     script = folder / name
     script.write_text(text.replace("/run/", f"{folder}/run/"), encoding="utf-8")
-    environment = {"PATH": f"{folder}/bin:/usr/bin:/bin", "ASKED": str(asked)}
-    subprocess.run(["sh", str(script), word], env=environment, check=True, capture_output=True)
+    environment = {"PATH": f"{folder}/bin:/usr/bin:/bin", "ASKED": str(asked), "RUNNING": " ".join(running)}
+    environment["KILLED_AT"] = killed_at
+    argv = ["sh", str(script), word]
+    done = subprocess.run(argv, env=environment, check=False, capture_output=True, start_new_session=True)
+    assert done.returncode == (-9 if killed_at else 0), done.stderr
     return asked.read_text(encoding="utf-8").splitlines() if asked.exists() else []
 
 
@@ -179,8 +187,8 @@ def test_what_runs_all_the_time_stands_still_while_files_are_exchanged_and_is_st
     assert stopped == [[f"provisioner-{one}@*.service" for one in ("agent", "node", "watch")]]
     started = [line for line in after if " start " in line]
     assert started == [
-        "--no-block start provisioner-agent@bac-giang.service",
-        "--no-block start provisioner-node@vnpt.service",
+        f"--no-block start {AGENT}",
+        f"--no-block start {NODE}",
     ]
     assert not [line for line in asked_by("postinst", "configure", tmp_path) if " start " in line], (
         "once, and not again"
@@ -189,10 +197,23 @@ def test_what_runs_all_the_time_stands_still_while_files_are_exchanged_and_is_st
 
 def test_an_upgrade_that_fails_leaves_nothing_stopped(tmp_path: Path) -> None:
     asked_by("prerm", "upgrade", tmp_path)
-    assert [line.split()[-1] for line in asked_by("postinst", "abort-upgrade", tmp_path) if " start " in line] == [
-        "provisioner-agent@bac-giang.service",
-        "provisioner-node@vnpt.service",
-    ]
+    assert started(asked_by("postinst", "abort-upgrade", tmp_path)) == [AGENT, NODE]
+
+
+def started(asked: Sequence[str]) -> list[str]:
+    return [line.split()[-1] for line in asked if " start " in line]
+
+
+@pytest.mark.parametrize("killed_at", ["stop", "list-units"])
+@pytest.mark.parametrize("still", [(), (NODE,), ("provisioner-watch@bac-giang.service", NODE)])
+def test_an_upgrade_that_is_killed_and_begun_again_starts_what_ran_before_it(
+    still: tuple[str, ...], killed_at: str, tmp_path: Path
+) -> None:
+    asked_by("prerm", "upgrade", tmp_path, killed_at="stop")
+    asked_by("prerm", "upgrade", tmp_path, still[:1], killed_at=killed_at)
+    asked_by("prerm", "upgrade", tmp_path, still)
+    assert started(asked_by("postinst", "configure", tmp_path)) == sorted({AGENT, NODE, *still})
+    assert not started(asked_by("postinst", "configure", tmp_path))
 
 
 def test_a_removal_stops_all_that_runs(tmp_path: Path) -> None:
