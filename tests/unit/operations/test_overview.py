@@ -13,9 +13,12 @@ from provisioner.desired.limit import Limit
 from provisioner.inventory.files.yaml import _read_carefully
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.loader.site import as_json, content_of
+from provisioner.inventory.model.free_texts import WITHHELD
 from provisioner.inventory.outline import outlined
+from provisioner.inventory.signed import agreed_on, signed_content
 from provisioner.operations.edit.sign_off import Agreement, statement_of
 from provisioner.operations.questions.overview import Overview, overview
+from provisioner.record.lifecycle.state import FacilityState
 from provisioner.record.lifecycle.status import statuses
 from provisioner.report.exports import REPORTS, FacilityList
 from provisioner.report.facilities import WholeFacilities
@@ -54,6 +57,26 @@ def test_what_is_said_of_outlines_is_what_is_said_of_the_whole(root: Path, env: 
         assert list(known.inventory.facilities) == list(facilities)
         listing = FacilityList(known.statuses((), Limit()), known.inventory.province_today, known)
         assert documents(listing, known) == wanted
+
+
+def test_a_password_in_a_camera_text_leaves_a_signed_plan_agreed(tmp_path: Path) -> None:
+    root = tmp_path / "inv"
+    generate(root, Country(facilities=80, cameras=400, seed=11))
+    facilities = overview(root, {}, NOW).whole_inventory.facilities.values()
+    site = next(f for f in facilities if f.cameras[0].location and f.plan and agreed_on(f, f.plan))
+    path, location = next(root.glob(f"facilities/*/{site.id}.yml")), site.cameras[0].location
+    text = path.read_text(encoding="utf-8").replace(f"location: {location}", "location: 'password: Hv9#kQ2x'", 1)
+    path.write_text(text, encoding="utf-8")
+    edited = overview(root, {}, NOW).loaded.facility(site.id)
+    assert site.plan
+    signed = text.replace(signed_content(site, site.plan), signed_content(edited, site.plan))
+    assert signed != text
+    path.write_text(signed, encoding="utf-8")
+    known = overview(root, {}, NOW)
+    (status,) = known.statuses([site.id], Limit())
+    assert status.standing.state is not FacilityState.PLAN_PROPOSED
+    assert status.standing.since == agreed_on(site, site.plan)
+    assert known.facility(site.id).cameras[0].location == WITHHELD
 
 
 def test_the_digest_is_the_same_however_it_is_come_by(root: Path, env: Mapping[str, str]) -> None:
