@@ -37,6 +37,8 @@ _STATUS = {
 _READS = _table(
     (
         (r"no answer within (?P<s>[\d.]+) s", "no key frame came within {s} s"),
+        (r"decoder ended with signal (?P<n>\d+)\Z", "signal {n} ended the decoder on the host"),
+        (r"decoder ended with (?P<n>\d+)\Z", "the decoder on the host ended with code {n}"),
         (r"connection refused", "the relay takes no connection"),
         (r"no route to host|network is unreachable", "there is no way to the relay"),
         (r"(?:connection|operation) timed out|i/o timeout", "the relay did not answer"),

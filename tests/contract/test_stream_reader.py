@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -396,6 +397,67 @@ def test_a_decoder_that_dies_takes_no_other_stream_along(
         answers = looked_at(server, paths)
     for answer in answers.values():
         assert_measured(answer, filmed("key frames each second"), "key frames each second")
+
+
+_SHOWN = (
+    "[showinfo@decoded0 @ 0x1] n:   0 pts: 900000 pts_time:10 pos: 44 fmt:yuv420p sar:1/1 s:320x240 i:P iskey:1 type:I"
+)
+
+
+def _dying(when: str, how: str) -> Callable[[Any, Any], list[str]]:
+    """A decoder that reads so much of its stream, and ends so."""
+    return lambda streams, _: ["sh", "-c", f"exec </dev/fd/{streams[0].source}; {when}; {how}"]
+
+
+@CAMERA
+@pytest.mark.parametrize("when", [":", "head -c 2000 >/dev/null", "cat >/dev/null"], ids=["before", "middle", "end"])
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("kill -9 $$", "the decoder ended with signal 9"),
+        ("echo Error: x >&2; kill -SEGV $$", "the decoder ended with signal 11"),
+        ("echo out of luck with y >&2; exit 1", "out of luck with ***"),
+        ("exit 3", "the decoder ended with 3"),
+        ("head -c 100000 /dev/zero | tr '\\0' z >&2; printf '\\33[2J\\n' >&2; exit 1", "z [2J"),
+    ],
+    ids=["killed", "crashed", "words", "code", "hostile words"],
+)
+def test_a_decoder_that_dies_is_told_by_its_end_and_not_as_a_stream_that_gave_no_answer(
+    when: str, how: str, said: str, filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_decoder, "command", _dying(when, how))
+    film = filmed("key frames each second")
+    for look, ends in ((None, False), (QUICK, True)):
+        with FilmServer({PATH: replace(film, pictures=film.pictures[:4])}, ends=ends) as server:
+            answer = looked_at(server, [PATH], look, read_s=5)[PATH]
+        ((_, read),) = readers.answered([json.dumps([0, answer]).encode()])
+        assert read.get("timed_out") is False, read
+        assert read["error"].endswith(said)
+        assert len(read["error"]) <= 300
+
+
+@CAMERA
+def test_of_a_decoder_that_dies_in_a_look_nothing_is_measured(
+    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = f"echo '{_SHOWN}' >&2; head -c 2000 >/dev/null; kill -9 $$"
+    monkeypatch.setattr(batch_decoder, "command", _dying(":", how))
+    film = filmed("key frames each second")
+    wanted = {"codec": "h264", "width": 320, "height": 240}
+    for look, expected in ((None, wanted), (QUICK, {**wanted, "picture": None})):
+        read = one(film, look)
+        assert {name: value for name, value in read.items() if name != "seconds"} == expected
+
+
+@CAMERA
+def test_a_process_that_decodes_and_dies_is_told_as_that(
+    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_decoder, "decode", lambda *_: os.kill(os.getpid(), 9))
+    for look in (None, QUICK):
+        with FilmServer({PATH: filmed("key frames each second")}) as server:
+            read = looked_at(server, [PATH], look, read_s=5)[PATH]
+        assert (read.get("timed_out"), read.get("error")) == (False, "the decoder gave no answer")
 
 
 def test_a_stream_that_ends_is_looked_at_as_far_as_it_came(filmed: Callable[[str], Film]) -> None:

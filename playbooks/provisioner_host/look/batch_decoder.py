@@ -11,11 +11,12 @@ import contextlib
 import json
 import os
 import re
+import select
 import selectors
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from provisioner_host.look import picture_look
@@ -102,7 +103,7 @@ class DecodedBatch(NamedTuple):
         is_clean: ffmpeg complained of nothing: of which stream it does, it does not say.
         why: what went wrong with ffmpeg itself.
         is_started: whether ffmpeg could be started.
-        last: its last line, if it ended in failure.
+        last: ffmpeg's last line, code or signal, if it died by itself.
     """
 
     answers: list[DecodedAnswer | None]
@@ -225,22 +226,22 @@ def decode(
         tell: gets a stream's number and what was decoded of it: with its first picture, and if its look may end early
             with each key picture from the second one on.
     """
-    words, pictures, why = BatchWords(streams), [MeasuredPictures() for _ in streams], ""
+    words, pictures, why, last = BatchWords(streams), [MeasuredPictures() for _ in streams], "", ""
     shown = [_ToldStream(number, words, pictures[number], tell, early=one.early) for number, one in enumerate(streams)]
     pipes = [(os.pipe(), os.pipe()) for _ in streams]
     writing = [(small[1], exact[1]) for small, exact in pipes]
-    kept = [one.source for one in streams] + [fd for both in writing for fd in both]
+    sources, sinks = [one.source for one in streams], [fd for both in writing for fd in both]
     nothing, environment = subprocess.DEVNULL, {"PATH": PATH, "LC_ALL": "C.UTF-8"}
     argv = command(streams, writing)
     try:
         process = subprocess.Popen(
-            argv, env=environment, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, pass_fds=kept
+            argv, env=environment, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, pass_fds=sources + sinks
         )
     except OSError as error:
         return DecodedBatch([None] * len(streams), is_clean=False, why=f"{argv[0]}: {error.strerror}", is_started=False)
     with process:
         try:
-            for fd in kept:
+            for fd in sinks:
                 os.close(fd)
             with selectors.DefaultSelector() as waiting:
                 assert process.stderr is not None  # noqa: S101 (for the type checker)
@@ -250,16 +251,36 @@ def decode(
                     waiting.register(exact[0], selectors.EVENT_READ, measured.exact)
                 _take_all(waiting, until, shown)
             code = process.wait(_ENDING_S)
+            last = _end_by_itself(code, words, sources)
         except Failed as error:
             code, why = 1, str(error)
         except subprocess.TimeoutExpired:
             code = 1
         finally:
             process.kill()
+            for fd in sources:
+                os.close(fd)
     answers = [_answer(*one, words.complaints) for one in zip(streams, words.streams, pictures)]
     if code in _NOT_STARTED and not any(answers):
         return DecodedBatch(answers, is_clean=False, why=words.last[-_MOST_WHY:], is_started=False)
-    return DecodedBatch(answers, words.is_clean and not code, why, last=words.last[-_MOST_WHY:] if code else "")
+    return DecodedBatch(answers, words.is_clean and not code and not last, why, last=last)
+
+
+def _end_by_itself(code: int, words: BatchWords, sources: Iterable[int]) -> str:
+    """Return ffmpeg's last line, code or signal if it died by itself, else nothing."""
+    if code < 0:
+        return f"the decoder ended with signal {-code}"
+    # ffmpeg also fails, and complains, at the end of a stream that it cannot decode.
+    if all(map(_is_read_to_its_end, sources)) and (not code or not words.is_clean):
+        return ""
+    return words.last[-_MOST_WHY:] or f"the decoder ended with {code}"
+
+
+def _is_read_to_its_end(source: int) -> bool:
+    """Return whether a pipe has ended and was read to its end."""
+    waiting = select.poll()
+    waiting.register(source, select.POLLIN)
+    return [events for _, events in waiting.poll(0)] == [select.POLLHUP]
 
 
 class _ToldStream:
@@ -399,4 +420,4 @@ def batch_in(said: bytes, number: int) -> DecodedBatch:
         if len(answers) == number:
             words = str(line["why"]), line["is_started"] is True, str(line["last"])
             return DecodedBatch(answers, line["is_clean"] is True, *words)
-    return DecodedBatch([None] * number, is_clean=False)
+    return DecodedBatch([None] * number, is_clean=False, last="the decoder gave no answer")

@@ -635,7 +635,8 @@ class _Read:
                 self.end(time.monotonic())
             answer: ReadAnswer = {"codec": one.codec, "width": one.width, "height": one.height}
             if self.turn.look is not None:
-                answer["picture"] = self._stream.answer(one, self._looked_s)
+                # Of a decoder that died half-way nothing is known of the rest.
+                answer["picture"] = None if batch.last else self._stream.answer(one, self._looked_s)
             self._tell(answer)
 
     def _decode_again(self) -> None:
@@ -651,8 +652,8 @@ class _Read:
         """Read it once more if no picture could be decoded, until one is, as long as the patience lasts."""
         left = self._begun + self._patient_s - time.monotonic()
         if self._why or self.is_second or left <= 0:
-            # A decoder that leaves while pictures come has failed by itself: nobody waited in vain.
-            said = self._why or (batch.last if self.pipe.is_refused else "")
+            # If a decoder failed by itself, nobody waited in vain.
+            said = batch.last or self._why
             self._fail(said or f"no answer within {self._patient_s:g} s", None, timed_out=not said)
         else:
             if not self.is_over:
@@ -674,8 +675,6 @@ class _Pipe:
         self._waiting = self._bytes = 0
         self.is_kept = True
         """Whether all of it is there to be decoded once more."""
-        self.is_refused = False
-        """Whether the decoder left before the stream ended."""
 
     @property
     def is_full(self) -> bool:
@@ -745,7 +744,6 @@ class _Pipe:
             pass
         except OSError:
             # Whoever read is gone, which shows in what is answered.
-            self.is_refused = True
             self._blocks.clear()
             self._waiting = 0
             self._hang_up()

@@ -127,7 +127,7 @@ def test_whatever_is_said_breaks_nothing(said: list[bytes]) -> None:
 @CAMERA
 @given(st.binary(max_size=300))
 def test_an_answer_that_is_none_is_not_clean_and_has_no_picture(said: bytes) -> None:
-    nothing = DecodedBatch([None] * 3, is_clean=False)
+    nothing = DecodedBatch([None] * 3, is_clean=False, last="the decoder gave no answer")
     assert batch_in(said, 3) == nothing
     wrong: list[object] = [[None, [1, 2], None], [None] * 4, {}, None]
     for answers in wrong:
