@@ -57,8 +57,9 @@ _ODD: Final = "[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U
 _KEY: Final = r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,126}"
 _QUOTED: Final = r"\"[^\"\\\n]*\"|'[^'\n]*'"
 _FIRST: Final = r"[^\s\-?:,\[\]{}#&*!|>'\"%@`]"
-_PLAIN: Final = rf"{_FIRST}[^:#\n]*(?:(?::(?=\S)|(?<=\S)#)[^:#\n]*)*"
-_INNER: Final = rf"{_FIRST}[^:#,\[\]{{}}'\"\n]*"
+# These give back nothing that they took: a line that is none of ours would be tried in 2^n ways.
+_PLAIN: Final = rf"{_FIRST}[^:#\n]*+(?:(?::(?=\S)|(?<=\S)#)[^:#\n]*+)*+"
+_INNER: Final = rf"{_FIRST}[^:#,\[\]{{}}'\"\n]*+"
 _ENTRY: Final = re.compile(rf"({_KEY}):(?: +(?:({_PLAIN})|({_QUOTED})|([{{\[].*)))? *(?:(?<= )#.*)?")
 _SCALAR: Final = re.compile(rf"(?:({_QUOTED})|({_PLAIN})|([{{\[].*)) *(?:(?<= )#.*)?")
 _LINE: Final = re.compile(r"^( *)([^ #\n][^\n]*)$", re.MULTILINE)
@@ -66,10 +67,12 @@ _SIMPLE_KEY: Final = re.compile(rf"{_KEY}:(?: |$)")
 _TOKEN: Final = re.compile(rf" *(?:([{{}}\[\],])|({_QUOTED})|({_INNER}))(:(?= ))?")
 """A bracket, a comma, a scalar; and whether it is a key."""
 _PAIR: Final = rf" *{_KEY}: +(?:{_QUOTED}|{_INNER}) *"
-_SCALARS: Final = re.compile(rf"\{{{_PAIR}(?:,{_PAIR})*\}} *")
+_SCALARS: Final = re.compile(rf"\{{{_PAIR}(?:,{_PAIR})*+\}} *")
 """A mapping of scalars on one line, which most collections in brackets are."""
 _PAIRS: Final = re.compile(rf" *({_KEY}): +(?:({_INNER})|({_QUOTED})) *")
 _LONGEST_KEY: Final = 127
+_MOST_DIRECTIVES: Final = 64
+"""libyaml compares each one with all the others."""
 
 NextEvent = Callable[[], Event | None]
 """libyaml's next event; None behind the end of the stream."""
@@ -85,6 +88,7 @@ _HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
 MAX_FAULTS = 100
 """More than this in one file is one mistake made over and over, or not YAML at all."""
 
+_DIRECTIVE: Final = ("yaml-directive", "a % directive is not allowed", "remove the line")
 _TEMPLATE_HINT = (
     "nothing in an inventory is a template: one that reached Ansible would run code on the controller; write the"
     " value itself, in quotes if it holds braces"
@@ -460,6 +464,9 @@ def _decoded(data: bytes, max_bytes: int) -> bytes:
         message = f"a line break that editors and Git show as none (U+{ord(hidden[0]):04X})"
         hint = "end the line with an ordinary line break, or take the character out"
         raise _Stop(YamlFault("yaml-encoding", message, hint, line, column))
+    if text.count("\n%") > _MOST_DIRECTIVES:
+        line, column = _line_column(text[: text.index("\n%") + 1].encode())
+        raise _Stop(YamlFault(*_DIRECTIVE, line, column))
     return text.encode() if data.startswith(_BYTE_ORDER_MARK) else data
 
 
@@ -529,7 +536,7 @@ class _Reader:
 
     def _check_directives(self, start: yaml.Event | None) -> None:
         if isinstance(start, yaml.DocumentStartEvent) and (start.version or start.tags):
-            self._fault(start, "yaml-directive", "a % directive is not allowed", "remove the line")
+            self._fault(start, *_DIRECTIVE)
 
     def _check_properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.anchor is not None:
