@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -37,6 +38,9 @@ _ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8"}
 
 MOST_SECONDS: Final = 300
 """How long all files of an inventory may take together."""
+_MOST_OF_ONE_S: Final = 5.0
+MOST_CPU_S: Final = 16.0
+"""How much processor time the check of all files may take together; a file of 40 KiB takes a quarter of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +119,11 @@ class RegoVerdict:
 
 @dataclass(frozen=True, slots=True)
 class RegoBounds:
-    """How long an evaluation may take, in seconds, and how much memory, in MiB."""
+    """How long an evaluation may take, in seconds, how much memory, in MiB, and how much processor time."""
 
     seconds: int
     mib: int
+    cpu_s: float = math.inf
 
     def until(self, end: float) -> RegoBounds:
         """These, and no longer than up to a moment of the monotonic clock.
@@ -129,7 +134,29 @@ class RegoBounds:
         left = math.ceil(end - time.monotonic())
         if left <= 0:
             raise RegoFailureError("all rules together take too long")
-        return RegoBounds(min(self.seconds, left), self.mib)
+        return replace(self, seconds=min(self.seconds, left))
+
+
+@dataclass(slots=True)
+class RegoShares:
+    """Processor time that some files share: each has its part of what is left, so that no file takes another's.
+
+    Attributes:
+        files: how many files have not been evaluated.
+        left: how many seconds are left for them.
+    """
+
+    files: int
+    left: float
+
+    @contextmanager
+    def next_share(self) -> Iterator[float]:
+        """The seconds of the next file; what it leaves is for the files after it."""
+        before = _cpu_of_children()
+        try:
+            yield min(self.left / self.files, _MOST_OF_ONE_S)
+        finally:
+            self.left, self.files = self.left - (_cpu_of_children() - before), self.files - 1
 
 
 CHECKED: Final = RegoBounds(20, 512)
@@ -277,6 +304,8 @@ def _watch(child: Running, bounds: RegoBounds) -> None:
     while (code := child.poll()) is None:
         if time.monotonic() > until:
             raise RegoFailureError(f"it takes longer than {counted(bounds.seconds, 'second')}")
+        if _cpu_of(child.pid) > bounds.cpu_s:
+            raise RegoFailureError(f"it takes more than {bounds.cpu_s:.1f} s, its share of the time")
         if _resident_mib(child.pid) > bounds.mib:
             raise RegoFailureError(f"it takes more than {bounds.mib} MiB of memory")
         time.sleep(_MOMENT_S)
@@ -286,11 +315,24 @@ def _watch(child: Running, bounds: RegoBounds) -> None:
 
 
 def _resident_mib(process: int) -> int:
+    return _number_of(process, "statm", 1) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def _cpu_of(process: int) -> float:
+    """Processor time of a process. The name in `stat` may have spaces: ours is an interpreter's, without any."""
+    return sum(_number_of(process, "stat", place) for place in (13, 14)) / os.sysconf("SC_CLK_TCK")
+
+
+def _cpu_of_children() -> float:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
+
+
+def _number_of(process: int, file: str, place: int) -> int:
     try:
-        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
+        return int(Path(f"/proc/{process}/{file}").read_text(encoding="ascii").split()[place])
     except (OSError, ValueError, IndexError):
         return 0  # it ends just now
-    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
 def answers_in(written: bytes, asked: int) -> tuple[RegoAnswer, ...]:

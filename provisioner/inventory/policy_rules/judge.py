@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -20,11 +20,13 @@ from provisioner.base.errors import Problem, Severity
 from provisioner.inventory.policy_rules.engine import (
     CHECKED,
     JUDGED,
+    MOST_CPU_S,
     MOST_SECONDS,
     TESTED,
     RegoAnswer,
     RegoFailureError,
     RegoQuery,
+    RegoShares,
     RegoTextFaultError,
     RegoUnloadedError,
     RegoVerdict,
@@ -270,9 +272,11 @@ def _problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool) -> Iter
             yield problem_of(
                 root, file, RegoFault(1, 1, "rego-form", f"there are no rules {name} for these tests", hint)
             )
+    shares = RegoShares(len(rules), MOST_CPU_S)
     for name, file in rules.items():
         test = tests.get(name)
-        yield from _of_one(root, modules, file, test, end if evaluates and is_installed() else None)
+        with shares.next_share() as cpu_s:
+            yield from _of_one(root, modules, file, test, (end, cpu_s) if evaluates and is_installed() else None)
         if test is None or not modules[test].tests:
             hint = f"write {FOLDER}/{name}_test.rego; provisioner policy test runs it"
             fault = RegoFault(0, 0, "rego-untested", "no test shows that these rules hold anything back", hint)
@@ -280,17 +284,21 @@ def _problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool) -> Iter
 
 
 def _of_one(
-    root: Path, modules: dict[RegoFile, RegoModule], file: RegoFile, test: RegoFile | None, end: float | None
+    root: Path,
+    modules: dict[RegoFile, RegoModule],
+    file: RegoFile,
+    test: RegoFile | None,
+    time_of: tuple[float, float] | None,
 ) -> Iterator[Problem]:
-    """The problems of a file of rules, and of its tests; regopy is asked up to a moment, or not at all."""
+    """The problems of a file of rules, and of its tests; regopy is asked within a time, or not at all."""
     module, faults = modules[file], static_faults(modules[file])
     listed = [problem_of(root, file, fault) for fault in faults]
     if test is not None:
         listed += [problem_of(root, test, fault) for fault in static_faults(modules[test], tested=module)]
     yield from listed
-    if not listed and end is not None:
+    if not listed and time_of is not None:
         both = [file, *([test] if test else [])]
-        fault_of = evaluation_fault([modules[one] for one in both], module, end)
+        fault_of = evaluation_fault([modules[one] for one in both], module, *time_of)
         if fault_of is not None:
             number, fault = fault_of
             yield problem_of(root, both[number], fault)
@@ -303,17 +311,20 @@ def static_faults(module: RegoModule, tested: RegoModule | None = None) -> list[
     return faults[:_MOST_FAULTS]
 
 
-def evaluation_fault(modules: Sequence[RegoModule], judging: RegoModule, end: float) -> tuple[int, RegoFault] | None:
+def evaluation_fault(
+    modules: Sequence[RegoModule], judging: RegoModule, end: float, cpu_s: float
+) -> tuple[int, RegoFault] | None:
     """What regopy itself has against a file of rules and its tests: which of the two it is, and what; None if nothing.
 
     It is asked about a plan in which nothing changes: what depends on a plan is seen when there is one.
     """
+    bounds = replace(CHECKED, cpu_s=cpu_s)
     names = sorted({rule.name for rule in judging.judging})
     names += [rule.name for one in modules if one.is_test for rule in one.tests]
     texts = [cases_of(one).text if one.is_test else one.text for one in modules]
     try:
         answers = ask_rego(
-            texts, [RegoQuery(f"data.{judging.package}.{name}") for name in names], [EMPTY], CHECKED.until(end)
+            texts, [RegoQuery(f"data.{judging.package}.{name}") for name in names], [EMPTY], bounds.until(end)
         )
     except RegoTextFaultError as error:
         return error.text, text_fault(modules[error.text], error)

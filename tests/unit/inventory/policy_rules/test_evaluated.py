@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.rego_page import page_file, page_files
 ROOT = Path("inventories/ours")
 HEAD = "package provisioner.x\n\nimport rego.v1\n\n"
 FIRM = HEAD + 'deny contains "no plan at all" if input.version == 1\n'
+LOOP = 'deny contains m if {\n\tregex.match("^(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab")\n\tm := "x"\n}\n'
 CANARY = "canary-Rg7oP2xw"
 
 
@@ -116,6 +118,19 @@ def test_what_never_ends_is_ended(body: str, bounds: RegoBounds, said: str) -> N
     """Below the rules' form: these are handed to the door as they are."""
     with pytest.raises(RegoFailureError, match=said):
         ask_rego([f"{HEAD}bomb := {body}\n"], [RegoQuery("data.provisioner.x.bomb")], [{}], bounds)
+
+
+@MERGE_REQUEST
+def test_files_that_never_end_share_their_time_and_hide_no_other_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge, "MOST_CPU_S", 2.0)
+    files = [rules(LOOP, f"loop{number}") for number in range(5)]
+    last = rules("deny contains m if {\n\tm := 1 +\n}\n", "wrong")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = [one for one in rego_problems((*files, last), ROOT) if one.stops_plans]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert [one.object for one in found] == [*(file.path for file in files), last.path]
+    assert all("its share of the time" in one.message for one in found[:-1])
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3
 
 
 @MERGE_REQUEST
