@@ -110,6 +110,7 @@ class Talk:
         self._method = self._session = ""
         self._number, self._channel = 0, 0
         self._buffer = bytearray()
+        self._head: tuple[int, int, dict[str, str], int] | None = None
         self._playing = False
         self.track: VideoTrack | None = None
         """What is read, once it is known."""
@@ -175,6 +176,20 @@ class Talk:
 
     def _answer(self) -> tuple[int, dict[str, str], str] | None:
         """The next answer: its status, its fields by their names in small letters, its body; None until it is whole."""
+        # A head is read once, however many pieces its body comes in.
+        self._head = self._head or self._head_of_answer()
+        if self._head is None:
+            return None
+        begin, status, fields, length = self._head
+        if len(self._buffer) < begin + length:
+            return None
+        body = bytes(self._buffer[begin : begin + length]).decode(errors="replace")
+        del self._buffer[: begin + length]
+        self._head = None
+        return status, fields, body
+
+    def _head_of_answer(self) -> tuple[int, int, dict[str, str], int] | None:
+        """The head of the next answer: where its body begins, status, fields, length of the body."""
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(self._buffer) > _MOST_HEAD:
@@ -192,12 +207,7 @@ class Talk:
             or int(length) > _MOST_BODY
         ):
             raise Unfit("its answers have no end")
-        begin = end + 4
-        if len(self._buffer) < begin + int(length):
-            return None
-        body = bytes(self._buffer[begin : begin + int(length)]).decode(errors="replace")
-        del self._buffer[: begin + int(length)]
-        return int(status[1]), fields, body
+        return end + 4, int(status[1]), fields, int(length)
 
     def _next(self, status: int, fields: Mapping[str, str], body: str) -> bytes:
         """The question that follows an answer; empty where there is none."""
