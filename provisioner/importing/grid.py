@@ -20,10 +20,20 @@ MAX_PART_BYTES = 24 * 1024 * 1024
 """Of one sheet, or of the texts that sheets share."""
 MAX_OTHER_BYTES = 2 * 1024 * 1024
 """Of any other part: a list of a million names takes longer to read than a sheet of the same size."""
-MAX_ELEMENTS = 1_500_000
-"""XML elements of a file's sheets; a filled cell has three."""
+MAX_ELEMENTS = 850_000
+"""XML elements of a file's sheets and of the texts that they share; a filled cell has three or four."""
+MAX_ROW_ELEMENTS = 100_000
+"""Of one row; Excel has 16,384 columns."""
+MAX_NAMES = 1_000
+"""Different names of attributes in a sheet; each stays in memory."""
+MAX_ADDRESS = 256
+"""Characters of a namespace's address; they are in memory with each name of that namespace."""
 MAX_RARE_ELEMENTS = 100_000
 """Elements that are neither rows nor cells: rules, links, merged ranges, coloured letters."""
+MAX_OTHER_TAGS = 40_000
+"""Tags of a part that is neither a sheet nor holds its texts or styles: sheets, names, relations."""
+MAX_TAG_BYTES = 256 * 1024
+"""Of one tag with its attributes, or of one comment."""
 MAX_PARTS = 2_000
 MAX_SHEETS = 40
 MAX_ROWS = 10_000

@@ -7,7 +7,8 @@ show in Excel: the value of the range's first cell. Repeated cells are filled in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import islice, pairwise
@@ -171,7 +172,7 @@ def find_headers(filled: FilledGrid) -> tuple[Header, ...]:
     headers: list[Header] = []
     block: list[int] = []
     for row in filled.numbers:
-        if block and row == block[-1] + 1 and _is_header(filled, row):
+        if 0 < len(block) < HEADER_ROWS and row == block[-1] + 1 and _is_header(filled, row):
             block.append(row)
             continue
         if block:
@@ -364,10 +365,10 @@ class _TableReader:
 
     # --- rows -------------------------------------------------------------------------------------
 
-    def _body(self) -> Iterator[int]:
-        for row in self.filled.numbers:
-            if row > self.header.last_row and (self.end is None or row < self.end):
-                yield row
+    def _body(self) -> Sequence[int]:
+        numbers = self.filled.numbers
+        end = len(numbers) if self.end is None else bisect_left(numbers, self.end)
+        return numbers[bisect_right(numbers, self.header.last_row) : end]
 
     def _rows(self, places: Mapping[str, int]) -> Iterator[TableRow]:
         last, above = self.header.last_row, dict[str, Cell]()
