@@ -34,6 +34,8 @@ _LONGEST_NAME: Final = 255
 _MOST_DEEP: Final = 8
 _MOST_FILES: Final = 200_000
 _MOST_BYTES: Final = 512 * 1024 * 1024
+_MOST_BYTES_OF_LIST: Final = 24 * 1024 * 1024
+"""Of a list of files: 120 bytes a file. A few kilobytes of trees that name each other list without end."""
 _MOST_BYTES_OF_ONE: Final = 16 * 1024 * 1024
 _OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA1_DIGITS: Final = 40
@@ -272,7 +274,8 @@ def _blobs(checkout: Checkout, root: Path, commit: str, name: str, endings: tupl
         if ask_git(checkout, "ls-tree", "--full-tree", commit, "--", *filter(None, [folder])).code:
             raise _lacking(checkout, name) from None
         raise UsageError(none[0], hint=none[1]) from None
-    done = ask_git(checkout, "ls-tree", "-r", "-z", "--long", "--full-tree", tree)
+    listing = ("ls-tree", "-r", "-z", "--long", "--full-tree", tree)
+    done = ask_git(checkout, *listing, most_bytes=_MOST_BYTES_OF_LIST)
     if done.code:
         raise _lacking(checkout, name)
     entries = done.output.decode("utf-8", "surrogateescape").split("\0")[:-1]
