@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
-from typing import Any
 
 from provisioner.desired.names import HostNames
 from provisioner.desired.render.templates import HOST_PACKAGE, data_folder
@@ -28,7 +27,7 @@ def _table() -> ModuleType:
     return module
 
 
-def call_refusal(request: Mapping[str, Any], sizes: Mapping[str, int], side: str) -> str:
+def call_refusal(request: Mapping[str, object], sizes: Mapping[str, int], side: str) -> str:
     """Why a call is none that a host takes, as the rest of a sentence that begins with `it`; empty if it is one.
 
     Args:
@@ -39,7 +38,7 @@ def call_refusal(request: Mapping[str, Any], sizes: Mapping[str, int], side: str
     return str(_table().refusal(request, sizes, HostNames(side).ours))
 
 
-def call_digest(request: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
+def call_digest(request: Mapping[str, object], files: Mapping[str, bytes]) -> str:
     """The digest over a whole apply or confirmation, without what may differ between plan and call.
 
     Args:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from time import monotonic
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -197,7 +197,7 @@ class Listener(socket.socket):
         self.counts: Counter[str] = Counter()
         self._accepted = 0
 
-    def accept(self) -> tuple[socket.socket, Any]:
+    def accept(self) -> tuple[socket.socket, object]:
         """Accept a connection for which there is a place.
 
         Raises:

@@ -33,6 +33,8 @@ THREADS = {
     "operations/nightly/notices.py": {"concurrent.futures"},
     "operations/watch/run.py": {"concurrent.futures"},
     "web/app.py": {"asyncio"},
+    "web/server.py": {"asyncio"},
+    "web/sign_in.py": {"asyncio"},
     "web/source.py": {"asyncio"},
 }
 STARTERS = ("asyncio", "multiprocessing", "pty", "subprocess", "_posixsubprocess", "pexpect")
