@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from provisioner.desired.names import HostNames
+from provisioner.hosts.call_rules import call_digest
 from provisioner.hosts.runner import HostAnswer, HostCall
-from tests.simulated import SimulatedHost, SimulatedHosts, spec_of
+from tests.simulated import SimulatedHost, SimulatedHosts, refuse_strange, spec_of
 
 _OF_A_SIDE = re.compile(
     r"(?<=/)provisioner(?=/)|\bprovisioner(?=-(?:nft|wg|revert)\.service)|(?<=table inet )provisioner\b"
@@ -27,11 +28,11 @@ class SharedHosts(SimulatedHosts):
         if not call.spec.side:
             return super()._answer(call)
         name, ours = f"{call.spec.id}.{call.spec.side}", HostNames(call.spec.side).ours
-        plain = replace(
-            call,
-            spec=replace(spec_of(call), id=name, side=""),
-            request=json.loads(json.dumps(call.request).replace(ours, HostNames().ours)),
-        )
+        refuse_strange(call)
+        request = json.loads(json.dumps(call.request).replace(ours, HostNames().ours))
+        if "meant" in request:
+            request["meant"] = call_digest(request, call.files)
+        plain = replace(call, spec=replace(spec_of(call), id=name, side=""), request=request)
         answer = super()._answer(plain)
         document: dict[str, Any] = json.loads(_OF_A_SIDE.sub(ours, json.dumps(answer.document)))
         others = self.beside(call.spec.id, name)

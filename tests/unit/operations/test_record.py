@@ -201,6 +201,9 @@ def test_an_end_that_is_cut_off_is_missed_by_this_machine_and_by_hosts(controlle
     faults = controller.check().faults
     assert any("this machine" in fault and "ends with entry 3" in fault for fault in faults)
     forget_here(controller)
+    assert any("a number on a host of a run that has no entry" in fault for fault in controller.check().faults)
+    with controller.tampered() as connection:
+        connection.execute("DELETE FROM provisioner_host_epochs")
     assert controller.check().code == 0
     checked = controller.check("--hosts")
     assert checked.code == 1
