@@ -22,8 +22,9 @@ Items = dict[str, Any]
 _LIST = ["nft", "-j", "list", "table", *paths.TABLE]
 _COUNTERS = {"packets", "bytes"}
 _USER = re.compile(r'\bskuid "([a-z_][a-z0-9_-]*)"')
-# nft would read any other file as root, and repeats its lines in errors. A comment has a line of its own.
-_INCLUDE = re.compile(r"^(?!\s*#).*\binclude\b", re.MULTILINE)
+# nft would read any other file as root, and repeats its lines in errors. A text of several lines would hide one.
+_APART = re.compile(r'^[ \t]*#[^\n]*\n|"[^"\n]*"', re.MULTILINE)
+_INCLUDES = re.compile(r'include|"')
 _ELEMENTS = re.compile(
     r"^\tset (cameras|onvif|relays) \{\n(?:\t\t(?:type|flags) [^\n]*\n)*\t\telements = \{ ([0-9., ]+) \}\n",
     re.MULTILINE,
@@ -74,7 +75,7 @@ def loadable(path: Path) -> str:
         Failed: it includes another file.
     """
     rules = path.read_text(encoding="utf-8", errors="replace")
-    if _INCLUDE.search(rules):
+    if _INCLUDES.search(_APART.sub("\n", rules)):
         raise Failed("the rules include another file: write its lines into them")
     return _USER.sub(lambda named: f"skuid {_number(named[1])}", rules)
 

@@ -55,13 +55,16 @@ def test_facts_are_told_of_nothing_that_is_not_ours(changes: dict[str, Any]) -> 
         'table ip a { }; include "/etc/shadow"',
         '\tinclude"/etc/shadow"',
         '# \\\ninclude "/etc/*"',
+        'table ip a { comment "of two\n# lines"; }; include "/etc/shadow"',
+        'table ip a { comment "of two\n# lines \\"; }; include "/etc/shadow"',
+        '# of one quote "\ntable ip a { comment "of two\n# lines"; }; include "/etc/shadow"',
     ],
 )
 def test_intended_rules_read_no_other_file_of_the_host(tmp_path: Path, line: str) -> None:
     (tmp_path / "nft").write_text(f"table inet a {{ }}\n{line}\n")
     with pytest.raises(Failed, match="include another file"):
         firewall.loadable(tmp_path / "nft")
-    (tmp_path / "nft").write_text("# what comments include\ntable inet a { }\n")
+    (tmp_path / "nft").write_text('# what "comments include\ntable inet a { comment "include"; }\n')
     assert firewall.loadable(tmp_path / "nft")
 
 
