@@ -93,6 +93,14 @@ class BegunChange:
 
 
 @dataclass(frozen=True, slots=True)
+class BegunPlan:
+    """A plan that a run began with: when the node let its first change begin, and the run."""
+
+    at: datetime
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeMemory:
     """What a node remembers of approvals.
 
@@ -101,12 +109,14 @@ class NodeMemory:
         changes: by host, the change that it let begin there last.
         used: by approval, the run that began with it.
         taken_back: the runs that were rolled back.
+        plans: by what plans mean, the run that began with one last: an approval that it did not bring is used, too.
     """
 
     since: datetime
     changes: Mapping[str, BegunChange] = field(default_factory=dict)
     used: Mapping[str, str] = field(default_factory=dict)
     taken_back: frozenset[str] = frozenset()
+    plans: Mapping[str, BegunPlan] = field(default_factory=dict)
 
 
 _MEMORY: Final = TypeAdapter(NodeMemory)
@@ -157,7 +167,9 @@ def _memory_in(data: bytes) -> NodeMemory:
             return _MEMORY.validate_json(data, strict=True)
         except ValidationError:
             raise ValueError("no memory of approvals") from None
-    # As nodes wrote it before they remembered runs: a host and a moment a line.
+    # As nodes wrote it before they remembered runs: a host and a moment a line, and no file without one.
+    if not data.strip():
+        raise ValueError("nothing is remembered")
     rows = (line.partition(" ") for line in data.decode().splitlines())
     return NodeMemory(_LONG_AGO, {host: BegunChange(_moment(at), "") for host, _, at in rows})
 
@@ -202,6 +214,8 @@ def approval_verdict(
     owner = call.request.get("owner")
     if owner is not None and owner["inventory"] != rules.inventory:
         refusal = f"it would make the host one of the inventory {_shown(str(owner['inventory']))}"
+    elif operation not in {"a script", SHOW_KEY} and call.request.get("confirm_s", 0) > _LONGEST_SWITCH_S:
+        refusal = "it would keep a change from its return"
     elif operation in _WITHOUT:
         refusal = ""
     elif operation == "keys":
@@ -209,7 +223,10 @@ def approval_verdict(
     elif operation == "confirm":
         refusal = _of_confirm(call, memory)
     elif operation == "rollback":
-        refusal, memory = _skipping(call), _taken_back(call, memory, now)
+        refusal = _skipping(call)
+        if call.request["run"] in memory.used.values():
+            refusal = refusal or "it goes by the run of a change that was approved, which it could then confirm"
+        memory = _taken_back(call, memory, now)
     elif operation == "apply":
         try:
             return _of_apply(call, rules, memory, now)
@@ -247,9 +264,10 @@ def _of_confirm(call: CarriedCall, memory: NodeMemory) -> str:
 def _taken_back(call: CarriedCall, memory: NodeMemory, now: datetime) -> NodeMemory:
     """What is remembered of a rollback: the run that it takes back is over on every host."""
     before = memory.changes.get(call.host.id)
-    run = call.request["target"] or (before.run if before else "")
+    # What a host keeps of before an earlier run takes later ones back as well.
+    runs = {call.request["target"], before.run if before else ""}
     begun = BegunChange(before.at if before else _second_of(now), call.request["run"])
-    taken_back = memory.taken_back | ({run} & set(memory.used.values()))
+    taken_back = memory.taken_back | (runs & set(memory.used.values()))
     return replace(memory, changes={**memory.changes, call.host.id: begun}, taken_back=taken_back)
 
 
@@ -282,7 +300,10 @@ def _of_apply(call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: 
         ), memory
     begun = BegunChange(at, run, warrant.basis.requests[host]["confirm"])
     used = {**memory.used, **{_id_of(approval): run for approval in counted.values()}}
-    return "", replace(memory, changes={**memory.changes, host: begun}, used=used)
+    plans, meaning = memory.plans, warrant.basis.meaning
+    if meaning not in plans or plans[meaning].run != run:
+        plans = {**plans, meaning: BegunPlan(_second_of(now), run)}
+    return "", replace(memory, changes={**memory.changes, host: begun}, used=used, plans=plans)
 
 
 def _people(rules: ApprovalRules) -> str:
@@ -360,6 +381,9 @@ def _out_of_time(approval: Approval, rules: ApprovalRules, now: _Now) -> str:
         return f"is of {approval.at_text}, and the node remembers since {moment_text(now.memory.since)} alone"
     if now.memory.used.get(_id_of(approval), now.run) != now.run:
         return f"is of {approval.at_text}, and run {_shown(now.memory.used[_id_of(approval)])} has used it up"
+    begun = now.memory.plans.get(approval.meaning)
+    if begun is not None and begun.run != now.run and approval.at < begun.at:
+        return f"is of {approval.at_text}, and run {_shown(begun.run)} began with this plan later and has used it up"
     return ""
 
 

@@ -224,6 +224,8 @@ class NodeRules:
     def _of_content(self, call: CarriedCall) -> str:
         """Why what a call brings is not carried; empty if it is."""
         sizes = {name: len(content) for name, content in call.files.items()}
+        if "artefact" in sizes:
+            return "it brings MediaMTX's program as another file"
         if call.artefact_sha256:
             sizes["artefact"] = len(call.artefact or b"")
         if reason := call_refusal(call.request, sizes, call.host.side):

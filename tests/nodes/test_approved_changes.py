@@ -243,6 +243,10 @@ def with_warrant(call: CarriedCall, change: Callable[[Any], object]) -> CarriedC
     return replace(call, warrant=json.dumps(document).encode())
 
 
+def approved_by(call: CarriedCall, person: str) -> CarriedCall:
+    return with_warrant(call, lambda one: one.update(approvals=[text for text in one["approvals"] if person in text]))
+
+
 def without_file(call: CarriedCall) -> CarriedCall:
     return with_request(call, files=dict(list(call.request["files"].items())[1:]))
 
@@ -274,6 +278,10 @@ TAMPERED: dict[str, Callable[[CarriedCall], CarriedCall]] = {
         call, files=dict(call.files) | {"../../../etc/cron.d/x": b"* * * * * root id\n"}
     ),
     "a file more": lambda call: replace(call, files=dict(call.files) | {"99": b""}),
+    "a program as another file": lambda call: replace(
+        with_request(call, program=call.request["program"] | {"artefact": True}),
+        files=dict(call.files) | {"artefact": b"\x7fELF"},
+    ),
     "a key that no request has": lambda call: with_request(call, anything=True),
     "another host": lambda call: replace(call, host=replace(call.host, id="relay-vnpt-2")),
     "the plan's word for another host": lambda call: replace(call, host=replace(call.host, id=OTHER)),
@@ -479,6 +487,53 @@ def rollback_of(call: CarriedCall, target: str) -> CarriedCall:
 
 
 @NODE
+def test_a_rollback_to_before_an_earlier_run_revokes_those_of_the_last_one_too(approved: CarriedCall) -> None:
+    now, asked = datetime.now(UTC), rules("noc-1")
+    _, memory = approval_verdict(approved, asked, NodeMemory(BEFORE), now)
+    refusal, after = approval_verdict(rollback_of(approved, "20210530T000000Z-abcdef"), asked, memory, now)
+    assert not refusal
+    assert "was taken back" in approval_verdict(approved, asked, after, now)[0]
+
+
+@NODE
+def test_a_rollback_by_the_run_of_an_approved_change_confirms_nothing_else(
+    confirmed: tuple[CarriedCall, NodeMemory],
+) -> None:
+    (call, memory), asked = confirmed, rules("noc-1")
+    same = with_request(rollback_of(MADE["house"].hosts.carried["apply"], ""), run=call.request["run"])
+    for host in (RELAY, "relay-vnpt-2"):
+        back = replace(same, host=replace(same.host, id=host))
+        assert "which it could then confirm" in approval_verdict(back, asked, memory, datetime.now(UTC))[0]
+
+
+@NODE
+@pytest.mark.parametrize("operation", ["look", "status", "abort"])
+def test_nothing_keeps_a_change_from_its_return(approved: CarriedCall, operation: str) -> None:
+    endless = with_request(approved, operation=operation, confirm_s=1e9)
+    assert (
+        "keep a change from its return"
+        in approval_verdict(endless, rules("noc-1"), NodeMemory(BEFORE), datetime.now(UTC))[0]
+    )
+
+
+@NODE
+def test_an_approval_that_was_held_back_from_its_run_counts_for_no_other(house: House) -> None:
+    house.drift()
+    file = house.plan()
+    house.approve(file, "noc-1")
+    house.approve(file, "noc-2")
+    assert house.run("apply", file).code == 0
+    call, asked = house.hosts.carried["apply"], rules("noc-1", "noc-2")
+    first, second = (approved_by(call, person) for person in ("noc-1", "noc-2"))
+    now = datetime.now(UTC) + timedelta(minutes=1)
+    refusal, memory = approval_verdict(first, asked, NodeMemory(BEFORE), now)
+    assert not refusal
+    assert not approval_verdict(second, asked, memory, now)[0], "the same run"
+    other = with_request(second, run="20210531T000000Z-abcdef")
+    assert "has used it up" in approval_verdict(other, asked, memory, now)[0]
+
+
+@NODE
 @pytest.mark.parametrize(
     "parts",
     [
@@ -541,6 +596,8 @@ def test_mediamtx_is_one_that_people_approved_or_that_the_file_names(approved: C
     call = replace(with_request(approved, program=program), artefact=content, artefact_sha256=sha256)
     alone = replace(NODE_RULES, approved=False)
     assert f'mediamtx = ["{sha256}"]' in alone.refusal(call)
+    beside = replace(call, artefact=None, artefact_sha256="", files=dict(call.files) | {"artefact": content})
+    assert "as another file" in alone.refusal(beside)
     assert not replace(alone, mediamtx=frozenset({sha256})).refusal(call)
     assert "is not the one of the plan that was approved" in refused(call)
 
@@ -564,7 +621,9 @@ def test_what_a_node_of_before_remembered_still_counts(tmp_path: Path) -> None:
     assert memory.since < datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("content", [b"relay-vnpt-1", b"relay-vnpt-1 yesterday\n", b"\xff\n", b"{", b'{"since": 1}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"relay-vnpt-1", b"relay-vnpt-1 yesterday\n", b"\xff\n", b"{", b'{"since": 1}']
+)
 def test_a_memory_that_is_damaged_is_no_reason_to_begin_anew(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "memory").write_bytes(content)
     with pytest.raises(StateError, match="which approvals were used is not known"):
