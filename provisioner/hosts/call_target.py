@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 from provisioner.base.addresses import HostPlace, host_place
 from provisioner.base.secret import Secret
-from provisioner.base.text import Document, endpoint_text
+from provisioner.base.text import Document, canonical_json, endpoint_text
 from provisioner.desired.owner import Owner
 from provisioner.inventory.model import JumpHost, Ssh
 
@@ -99,6 +100,11 @@ def target_document(host: CallTarget) -> Document:
         "owner": owner_document(host.owner),
         "adopted": owner_document(host.adopted),
     }
+
+
+def target_digest(host: CallTarget) -> str:
+    """The digest of which machine a call is for: its place, its SSH host key and the key by which it proves itself."""
+    return "sha256:" + hashlib.sha256(b"provisioner/target\0" + canonical_json(target_document(host))).hexdigest()
 
 
 def target_in(document: Document) -> TargetHost:

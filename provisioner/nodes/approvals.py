@@ -25,6 +25,7 @@ from provisioner.base.files import read_regular, replace_file
 from provisioner.base.ssh_signature import SshPublicKey
 from provisioner.base.text import printable
 from provisioner.hosts.call_rules import call_digest
+from provisioner.hosts.call_target import target_digest
 from provisioner.hosts.identity import SHOW_KEY
 from provisioner.nodes.unit import CarriedCall
 from provisioner.plan.guards.approvals import (
@@ -317,10 +318,13 @@ def _unplanned(call: CarriedCall, warrant: Warrant, rules: ApprovalRules, memory
         return f"its file approves plans of {rules.inventory}, not of {_shown(warrant.inventory)}"
     if call.request["run"] in memory.taken_back:
         return f"run {_shown(call.request['run'])} was taken back: have the plan approved anew"
-    if host not in warrant.basis.changing or "confirm" not in warrant.basis.requests.get(host, {}):
+    planned = warrant.basis.requests.get(host, {})
+    if host not in warrant.basis.changing or "confirm" not in planned:
         return "the plan that was approved does not change it"
-    if call_digest(call.request, call.files) != warrant.basis.requests[host].get("apply"):
-        return "the call is not the one of the plan that was approved"
+    is_elsewhere = target_digest(call.host) != planned.get("host")
+    if is_elsewhere or call_digest(call.request, call.files) != planned.get("apply"):
+        what = "it goes to another machine than in the plan" if is_elsewhere else "the call is not the one of the plan"
+        return f"{what} that was approved"
     program = call.request["program"] or {"sha256": ""}
     if call.artefact_sha256 not in {"", program["sha256"]}:
         return "the program that comes along is none of the plan that was approved"

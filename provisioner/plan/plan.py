@@ -57,7 +57,8 @@ class Basis:
         allow: limits that were raised for this plan, by name: what was reviewed is what is allowed.
         held: the facilities that were held: nothing of them is in the plan.
         requests: by host that changes, and by operation, the digest over the whole call that the host gets
-            (`hosts.call_rules.call_digest`): nothing else is approved than what the host reads.
+            (`hosts.call_rules.call_digest`): nothing else is approved than what the host reads. `host` is the digest
+            of which machine that is (`hosts.call_target.target_digest`).
     """
 
     inventory: str

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -15,6 +15,7 @@ from unittest import mock
 import pytest
 
 from provisioner.base.errors import StateError
+from provisioner.base.secret import Secret
 from provisioner.base.ssh_signature import public_key_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.nodes import settings
@@ -38,6 +39,7 @@ from tests.watched import WatchedHosts
 RELAY, OTHER = "relay-vnpt-1", "relay-viettel-1"
 HOST_PROGRAM = "/usr/local/lib/provisioner/provisioner-host"
 MANY = 20
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 BEFORE = datetime(2021, 5, 1, tzinfo=UTC)
 ALLOW = ("--allow", "trust=9")
 
@@ -284,6 +286,13 @@ TAMPERED: dict[str, Callable[[CarriedCall], CarriedCall]] = {
     ),
     "a key that no request has": lambda call: with_request(call, anything=True),
     "another host": lambda call: replace(call, host=replace(call.host, id="relay-vnpt-2")),
+    "another machine by the host's name": lambda call: replace(
+        call, host=replace(call.host, address=ip_address("10.20.0.99"))
+    ),
+    "another machine by its SSH key": lambda call: replace(
+        call, host=replace(call.host, ssh=call.host.ssh.model_copy(update={"host_key": OTHER_KEY}))
+    ),
+    "another machine by its own key": lambda call: replace(call, host=replace(call.host, identity=Secret("0" * 64))),
     "the plan's word for another host": lambda call: replace(call, host=replace(call.host, id=OTHER)),
     "no approval": lambda call: replace(call, warrant=b""),
     "what is no approval": lambda call: replace(call, warrant=b"{}"),

@@ -12,6 +12,7 @@ from provisioner.base.secret import keyed_digest
 from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile, identity_content, path_settings, program_path
 from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath, units_of
 from provisioner.hosts.call_rules import call_digest
+from provisioner.hosts.call_target import target_digest
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.identity import owner_to_mark
 from provisioner.hosts.observe import observe_request
@@ -183,9 +184,10 @@ def planned_job(
 
 
 def meant_by(job: Job) -> dict[str, str]:
-    """The digests of the calls that change a host and confirm that, by their operations."""
+    """The digests of the calls that change a host and confirm that, by their operations, and of the host itself."""
     calls = first_call(job, "", RolloutOptions()), confirm_call(job, "", RolloutOptions())
-    return {str(call.request["operation"]): call_digest(call.request, call.files) for call in calls}
+    digests = {str(call.request["operation"]): call_digest(call.request, call.files) for call in calls}
+    return digests | {"host": target_digest(job.spec)}
 
 
 # --- the calls ------------------------------------------------------------------------------------
