@@ -61,8 +61,8 @@ REMEMBERED_S: Final = 24 * 3600
 _MOST_ARTEFACTS: Final = 4
 _MOST_ARTEFACT_BYTES: Final = 512 * 1024 * 1024
 
-_LOOKS: Final = frozenset({"observe", "probe", "flow", "status", SHOW_KEY})
-"""What changes nothing on a host."""
+_LOOKS: Final = frozenset({"observe", "probe", "flow", SHOW_KEY})
+"""What changes nothing on a host; to ask what became of a run ends one that was cut off, and writes that down."""
 
 _SHOWN: Final = 80
 
