@@ -44,7 +44,7 @@ from provisioner.plan.guards.approvals import (
 )
 from provisioner.plan.saved.comparison import BetweenPlans, between
 from provisioner.plan.saved.file import warrant_bytes
-from provisioner.record.entries import RecordedApproval
+from provisioner.record.entries import RecordedApproval, Run
 from provisioner.record.place import state_place_of
 from provisioner.record.store import find_history
 
@@ -175,13 +175,15 @@ def refuse_unapproved(
         message = f"a plan has to be approved before it is applied, and this one is in no file: {needed}"
         raise PolicyError(message, hint=_SAVE_FIRST)
     there = approval_files(session.root, named)
+    inventory, runs = session.inventory.settings.id, _begun_by(session, saved.basis.meaning)
     subject = PlanToApprove(
-        inventory=session.inventory.settings.id,
+        inventory=inventory,
         meaning=saved.basis.meaning,
         terms=approval_terms(session.inventory),
         makers=frozenset(saved.written.maker.approvers),
         now=datetime.now(UTC),
-        used=_used(session, saved.basis.meaning),
+        used={_approval_of(one, inventory): run.id for run in runs for one in run.approvals},
+        begun={run.id: run.started.replace(microsecond=0) for run in runs},
     )
     result = approved(needs, there.files, subject)
     if result.lacking:
@@ -189,19 +191,17 @@ def refuse_unapproved(
     return tuple(map(_recorded, result.counted))
 
 
-def _used(session: Session, meaning: str) -> dict[Approval, str]:
-    """The approvals of a plan's meaning that a run began with, each with that run: it has used them up.
+def _begun_by(session: Session, meaning: str) -> tuple[Run, ...]:
+    """The runs that began by approvals of a plan with this meaning, and have used them up.
 
     Raises:
         StateError: the history does not answer, or is damaged.
     """
-    inventory = session.inventory.settings.id
-    history = find_history(state_place_of(session.environment, inventory))
+    history = find_history(state_place_of(session.environment, session.inventory.settings.id))
     if history is None:
-        return {}
+        return ()
     with closing(history):
-        runs = history.begun_by(meaning)
-    return {_approval_of(one, inventory): run.id for run in runs for one in run.approvals}
+        return history.begun_by(meaning)
 
 
 def _approval_of(recorded: RecordedApproval, inventory: str) -> Approval:

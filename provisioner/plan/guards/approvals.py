@@ -203,6 +203,7 @@ class PlanToApprove:
         makers: the ids of approvers who made the plan.
         now: the moment.
         used: by approval as it was signed, the run that has used it up.
+        begun: by run that began with this plan, when: an older approval that it was not shown is used up as well.
     """
 
     inventory: str
@@ -211,6 +212,7 @@ class PlanToApprove:
     makers: frozenset[str]
     now: datetime
     used: Mapping[Approval, str] = field(default_factory=dict)
+    begun: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def moment_text(at: datetime) -> str:
@@ -432,7 +434,8 @@ def _counting(
 
 def _refusal(need: ApprovalNeed, given: GivenApproval, plan: PlanToApprove) -> str:
     """Why an approval does not count for a need, as the rest of a sentence; empty if it does."""
-    if run := plan.used.get(replace(given.approval, signature="")):
+    older = (run for run, at in plan.begun.items() if given.approval.at < at)
+    if run := plan.used.get(replace(given.approval, signature="")) or next(older, ""):
         return f"is of {given.approval.at_text}, and run {run} has used it up"
     return _out_of_time(need.terms, given.approval, plan.now) or _of_nobody(need, given, plan) or _as_other(need, given)
 

@@ -203,6 +203,27 @@ def test_what_was_taken_back_is_not_applied_again_by_the_old_approval(call: Term
 
 
 @MERGE_REQUEST
+def test_an_approval_that_was_held_back_from_the_run_is_used_up_as_well(call: Terminal) -> None:
+    call.other_channel()
+    planned(call)
+    early = f"{datetime.now(VIETNAM) - timedelta(minutes=2):%Y-%m-%dT%H:%M}"
+    assert approve(call, "noc-1")[0] == 0
+    (approvals,) = call.root.rglob("approvals")
+    shown = {path for path in approvals.iterdir() if not path.name.endswith(".plan.json")}
+    assert approve(call, "noc-2", "plan.json", "--at", early)[0] == 0
+    (held_back,) = {path for path in approvals.iterdir() if not path.name.endswith(".plan.json")} - shown
+    kept = held_back.rename(call.root / "kept")
+    assert call("apply", "plan.json")[0] == 0
+    run = call.document("history")[1]["runs"][0]["run"]
+    assert call("rollback", RELAY, "--yes")[0] in {0, 7}
+    planned(call, "again.json")
+    kept.rename(held_back)
+    code, _, err = call("apply", "again.json")
+    assert code == 6
+    assert err.count(f"and run {run} has used it up") == len({"noc-1", "noc-2"})
+
+
+@MERGE_REQUEST
 def test_a_run_that_was_taken_back_does_not_go_on(call: Terminal) -> None:
     for host in call.hosts.hosts.values():
         host.units.discard("provisioner-nft.service")
