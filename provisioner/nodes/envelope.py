@@ -237,7 +237,7 @@ class Joiner:
 
 
 def is_carrier(text: str) -> bool:
-    """Whether a text may be a carrier's id."""
+    """Whether a text may be the id of a carrier, or of a host."""
     return _CARRIER.fullmatch(text) is not None
 
 

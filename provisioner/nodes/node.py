@@ -37,6 +37,7 @@ from provisioner.nodes.envelope import (
     EnvelopeKind,
     ExchangeKey,
     PublicExchangeKey,
+    is_carrier,
     open_envelope,
     seal_envelope,
 )
@@ -207,7 +208,7 @@ class NodeRules:
     def refusal(self, call: CarriedCall) -> str:
         """Why a call is not carried; empty where it is."""
         host = call.host
-        if host.carriers != (self.carrier,):
+        if not is_carrier(host.id) or host.carriers != (self.carrier,):
             return f"it is no host of {self.carrier} alone"
         for place in [host.address, *([host.jump.address] if host.jump else [])]:
             if not self._is_within(place):

@@ -185,6 +185,10 @@ def carried(host: TargetHost, operation: str = "observe", script: ShellScript | 
         (carried(host_of(1, ("viettel",))), RULES, "it is no host of vnpt alone"),
         (carried(host_of(1, ("vnpt", "viettel"))), RULES, "it is no host of vnpt alone"),
         (carried(host_of(1, ())), RULES, "it is no host of vnpt alone"),
+        *(
+            (carried(replace(host_of(1), id=name)), RULES, "it is no host of vnpt alone")
+            for name in ("", "..", "relay\n1", "relay-1" * 1000)
+        ),
         (
             carried(host_of(1, address="203.0.113.7")),
             RULES,
