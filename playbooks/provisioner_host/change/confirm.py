@@ -14,7 +14,7 @@ from provisioner_host.machine import files, paths
 from provisioner_host.machine.files import words_of
 from provisioner_host.machine.shell import Failed
 from provisioner_host.observe.host import observe
-from provisioner_host.relay import quarantine
+from provisioner_host.relay import quarantine, relay
 from provisioner_host.state import dead_man, frozen, keys, last_good, leases, removed
 
 if TYPE_CHECKING:
@@ -149,7 +149,10 @@ def _forget_programs(change: Transaction) -> None:
     program = change.request["program"]
     if manifest is None or program is None:
         return
-    kept = {program["path"], *last_good.programs_of_generations()}
+    # The one that runs stays, whatever the request names: of a rollback nobody approves that.
+    unit = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
+    runs = {str(relay.program_in(unit.read_text()))} if unit.exists() else set()
+    kept = {program["path"], *runs, *last_good.programs_of_generations()}
     gone = sorted(set(manifest.get("programs", {})) - kept)
     if gone:
         programs = {k: v for k, v in manifest["programs"].items() if k not in gone}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from provisioner_host.change import confirm
+from provisioner_host.change.transaction import Transaction
 from provisioner_host.firewall import firewall
 from provisioner_host.look import probe
 from provisioner_host.machine import carried, paths, units
@@ -66,6 +69,23 @@ def test_intended_rules_read_no_other_file_of_the_host(tmp_path: Path, line: str
         firewall.loadable(tmp_path / "nft")
     (tmp_path / "nft").write_text('# what "comments include\ntable inet a { comment "include"; }\n')
     assert firewall.loadable(tmp_path / "nft")
+
+
+def test_a_confirmation_takes_the_program_that_runs_from_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    runs, old = tmp_path / "mediamtx-1", tmp_path / "mediamtx-0"
+    for program in (runs, old):
+        program.touch()
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"programs": {str(runs): "", str(old): ""}}))
+    (tmp_path / paths.UNIT_MEDIAMTX).write_text(f"[Service]\nExecStart={runs} /etc/provisioner/mediamtx.yml\n")
+    monkeypatch.setattr(paths, "MANIFEST", manifest)
+    monkeypatch.setattr(paths, "UNIT_FOLDER", tmp_path)
+    monkeypatch.setattr(paths, "GENERATIONS", tmp_path / "none")
+    request: Any = {"run": "run-1", "who": "noc", "program": {"path": "/mediamtx-2", "artefact": False, "sha256": ""}}
+    confirm._forget_programs(Transaction(request, tmp_path))  # noqa: SLF001
+    assert (runs.exists(), old.exists()) == (True, False)
 
 
 def test_a_paths_name_asks_the_control_api_no_second_question(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
