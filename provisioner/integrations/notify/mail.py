@@ -18,7 +18,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from html import escape
-from typing import Final
+from typing import BinaryIO, Final
 
 from provisioner.base.http import RECEIVER_HOSTS, ReachError, ServerLogin, allowed_addresses
 from provisioner.base.language import Language, Translator, marked, translator
@@ -59,6 +59,9 @@ _PLAIN_ADDRESS: Final = re.compile(r"[!#$%&'*+/=?^_`{|}~.0-9A-Za-z-]{1,64}@[0-9A
 
 _FIRST_LASTING: Final = 500
 _READY: Final = 220
+
+_MOST_ANSWERED: Final = 256 * 1024
+"""A server may say so much over one connection; TLS begins the count anew."""
 
 _HELO: Final = "localhost"
 """How this machine names itself: its real name is nobody's business."""
@@ -336,13 +339,44 @@ def _send_over(mail: EmailMessage, server: MailServer, seconds: float) -> int:
         client.close()
 
 
+class _BoundedAnswers:
+    """What a server says, up to a bound: smtplib keeps each line of an answer, however many there are."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._left = _MOST_ANSWERED
+
+    def readline(self, most: int) -> bytes:
+        line = self._stream.readline(most)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError("the server says too much")
+        return line
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _Bounded(smtplib.SMTP):
+    """A connection whose answers are bounded."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _BoundedAnswers(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _BoundedTls(_Bounded, smtplib.SMTP_SSL):
+    """The same over TLS from the first byte."""
+
+
 def _connected(server: MailServer, address: str, seconds: float, context: ssl.SSLContext) -> smtplib.SMTP:
     """Connect to an address of a server; its certificate has to be the server's, not the address's."""
     client: smtplib.SMTP
     if server.security is MailSecurity.IMPLICIT:
-        client = smtplib.SMTP_SSL(local_hostname=_HELO, timeout=seconds, context=context)
+        client = _BoundedTls(local_hostname=_HELO, timeout=seconds, context=context)
     else:
-        client = smtplib.SMTP(local_hostname=_HELO, timeout=seconds)
+        client = _Bounded(local_hostname=_HELO, timeout=seconds)
     client._host = server.host  # type: ignore[attr-defined]  # noqa: SLF001 (certificates are held against it)
     code, answer = client.connect(address, server.port)
     if code != _READY:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hmac
 import json
+import socket
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +23,7 @@ from provisioner.integrations.notify.delivery import Outgoing, deliver
 from provisioner.integrations.notify.mail import Letter
 from provisioner.inventory.model import MailSecurity, Receiver, ReceiverSecrets
 from tests import sinks
+from tests.hostile import MERGE_REQUEST
 from tests.sinks import certified, closed_port, mail_sink, status, web_sink
 
 HERE = frozenset({"127.0.0.1"})
@@ -202,6 +206,30 @@ def test_no_address_and_nothing_that_a_server_said_is_repeated() -> None:
         deliver(mail(sink.port, "none"), QUICK)
     assert caught.value.attempts == 1
     assert "canary" not in caught.value.reason + caught.value.hint + repr(caught.value)
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("line", [b"220-" + b"x" * 8_000 + b"\r\n", b"220-\r\n", b"220 x\r\n", b"220-\r\n250"])
+@pytest.mark.parametrize("said", [b"", b"220 mail\r\n", b"220 mail\r\n250 mail\r\n"])
+def test_of_a_mail_server_without_end_little_is_read(said: bytes, line: bytes) -> None:
+    sent = 0
+
+    def answer() -> None:
+        nonlocal sent
+        with suppress(OSError), listener.accept()[0] as client:
+            client.sendall(said)
+            while sent < 64 * 1024 * 1024:
+                sent += client.send(line * 100)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        once = replace(QUICK, attempts=1)
+        with pytest.raises(ReachError):
+            deliver(mail(listener.getsockname()[1], "none"), once)
+        thread.join(20)
+    assert not thread.is_alive()
+    assert sent < 32 * 1024 * 1024
 
 
 def test_a_mail_server_that_says_nothing_is_left() -> None:
