@@ -348,7 +348,7 @@ class SignInDoor:
 
     def reader(self, request: Request) -> Reader:
         """Whose session it is."""
-        name = request.cookies.get(SESSION, "")
+        name = _cookie(request, SESSION)
         session = self._sessions.get(name)
         if session is None:
             raise SignInError
@@ -441,7 +441,7 @@ class SignInDoor:
         return answer
 
     def _back(self, request: Request) -> Response:
-        begun = self._begun(request.cookies.get(BEGUN, ""))
+        begun = self._begun(_cookie(request, BEGUN))
         state = request.query_params.get("state", "")
         issuer = self._provider.settings.issuer
         if (
@@ -486,7 +486,7 @@ class SignInDoor:
             asked_s=now,
         )
         name = secrets.token_urlsafe(32)
-        self._sessions.take(request.cookies.get(SESSION, ""))
+        self._sessions.take(_cookie(request, SESSION))
         self._sessions.put(name, session)
         answer = RedirectResponse("../", 302, _NO_STORE)
         _set(answer, SESSION, name, SESSION_S)
@@ -502,7 +502,7 @@ class SignInDoor:
     def _out(self, request: Request) -> Response:
         if request.headers.get("sec-fetch-site") == "cross-site":
             return _said(403, "another page cannot sign you out")
-        self._sessions.take(request.cookies.get(SESSION, ""))
+        self._sessions.take(_cookie(request, SESSION))
         answer = _said(200, "you are signed out of these pages")
         _set(answer, SESSION, "", 0)
         return answer
@@ -682,6 +682,16 @@ def _provider_answer(request: requests.Request) -> Document:
 def _same_person(claims: Mapping[str, object], session: _Session) -> None:
     if claims.get("sub") != session.person:
         raise TokenError("the provider speaks of another person")
+
+
+def _cookie(request: Request, name: str) -> str:
+    """Return the value of a cookie; empty unless the browser sends exactly one of the very name.
+
+    Starlette strips no-break spaces from names: a neighbour host's cookie would pass for one with the prefix.
+    """
+    pairs = (pair.strip(" \t").partition("=") for pair in request.headers.get("cookie", "").split(";"))
+    values = [value.strip('"') for key, _, value in pairs if key == name]
+    return values[0] if len(values) == 1 else ""
 
 
 def _hash(name: str) -> bytes:

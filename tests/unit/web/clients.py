@@ -54,7 +54,8 @@ class PageClient:
     ) -> httpx.Response:
         transport = httpx.ASGITransport(self._app, client=(self.address, 50000))
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as client:
-            return await client.request(method, address, headers=headers, content=content)
+            raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+            return await client.request(method, address, headers=raw, content=content)
 
 
 Headers = dict[str, str] | list[tuple[str, str]]

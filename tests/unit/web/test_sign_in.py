@@ -225,6 +225,32 @@ def test_who_signs_in_gets_another_session_and_the_former_one_ends(tmp_path: Pat
     assert browser.get("/en/").headers["location"] == "/sign-in"
 
 
+@VIEWER
+@pytest.mark.parametrize("planted", ["\xa0{}={}", "\x85{}={}", "{}\xa0={}", "\xa0{}\x85={}", "={}={}"])
+def test_a_cookie_of_another_name_that_a_neighbour_plants_is_no_session(
+    tmp_path: Path, double: DoubleProvider, planted: str
+) -> None:
+    """Browsers let a neighbour host set it: its name does not begin with the prefix that they hold back."""
+    attacker = SignedInBrowser(tmp_path, double)
+    assert attacker.sign_in().status_code == 302
+    back = urlsplit(double.authorize(attacker.get("/sign-in").headers["location"]))
+    session, begun = (planted.format(name, attacker.cookies[name]) for name in (SESSION, BEGUN))
+    answer = PageClient.get(attacker, "/en/", {"Cookie": session, "Accept": "text/html"})
+    assert answer.headers.get("location") == "/sign-in"
+    assert PageClient.get(attacker, f"{back.path}?{back.query}", {"Cookie": begun}).status_code == 400
+
+
+@VIEWER
+def test_two_cookies_of_one_name_are_none(tmp_path: Path, double: DoubleProvider) -> None:
+    browser = SignedInBrowser(tmp_path, double)
+    assert browser.sign_in().status_code == 302
+    name = browser.cookies[SESSION]
+    assert browser.get("/en/").status_code == 200
+    for cookies in (f"{SESSION}=x; {SESSION}={name}", f"{SESSION}={name};{SESSION}=x"):
+        answer = PageClient.get(browser, "/en/", {"Cookie": cookies, "Accept": "text/html"})
+        assert answer.headers["location"] == "/sign-in"
+
+
 class MovedClock:
     """The clock of a door, which can be moved."""
 
