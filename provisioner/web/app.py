@@ -115,8 +115,15 @@ class Guard:
         if scope["method"] not in _METHODS:
             return PlainTextResponse("these pages are only read\n", 405, {"Allow": ", ".join(_METHODS)})
         if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-            return PlainTextResponse("a question has no body\n", 413)
-        return None
+            # A body whose length two headers tell is read in two ways by a proxy and here.
+            return PlainTextResponse("a question has no body\n", 413, {"Connection": "close"})
+        return PlainTextResponse("another page embeds nothing of these\n", 403) if _is_embedded(headers) else None
+
+
+def _is_embedded(headers: Headers) -> bool:
+    """Return whether a page of another site asks without the reader, who would be recorded as asking."""
+    is_elsewhere = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
+    return is_elsewhere and headers.get("sec-fetch-dest") != "document"
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,10 @@ class HeaderDoor:
         reader = read_role(roles[0]) if len(roles) == 1 else None
         if reader is None:
             raise NobodyError(f"the proxy has to say one role in {self.header}, e.g. noc, ministry or dic:bac-giang")
-        name = request.headers.get(NAME_HEADER, "")[:_LONGEST_NAME]
+        names = request.headers.getlist(NAME_HEADER)
+        if len(names) > 1:
+            raise NobodyError(f"the proxy has to say one name in {NAME_HEADER}, and to drop the reader's own")
+        name = "".join(names)[:_LONGEST_NAME]
         return Reader(reader.scope, name if name.isprintable() else "")
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from provisioner.base.errors import UsageError
-from provisioner.web.readers import HeaderDoor, LocalDoor, read_networks, read_role, role_name
+from provisioner.web.pages import CallCard
+from provisioner.web.readers import HeaderDoor, LocalDoor, Reader, read_networks, read_role, role_name
 from provisioner.web.server import ServerPlace, names_of, refuse_open
 from tests.hostile import LOCAL_USER, VIEWER
-from tests.unit.web.clients import HOST, ROLES, local, reader
+from tests.unit.web.clients import HOST, ROLES, listening, local, reader
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 (it is refused)
 
@@ -37,6 +39,37 @@ def test_a_question_is_bounded() -> None:
     assert client.get(f"/en/?q={'x' * 3000}").status_code == 414
     assert client.get(f"/en/facilities?q={'x' * 1500}").status_code == 200
     assert client.get("/en/", headers=[(f"x-{n}", "y") for n in range(120)]).status_code == 431
+
+
+@VIEWER
+@pytest.mark.parametrize("length", ["5", "0"])
+def test_what_follows_a_body_of_two_lengths_is_no_request(length: str) -> None:
+    with listening() as port, socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        host = f"Host: 127.0.0.1:{port}\r\n"
+        two = f"Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        client.sendall(f"GET /en/ HTTP/1.1\r\n{host}{two}GET /second HTTP/1.1\r\n{host}\r\n".encode())
+        answers = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answers.startswith(b"HTTP/1.1 413 ")
+    assert answers.count(b"HTTP/1.1 ") == 1
+
+
+@VIEWER
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("kind", ["image", "iframe", "empty", "script", ""])
+def test_a_page_of_another_site_asks_in_no_reader_s_name(site: str, kind: str) -> None:
+    asked: list[str] = []
+
+    def contacts(_province: str, facility: str, _reader: Reader) -> list[CallCard]:
+        asked.append(facility)
+        return []
+
+    client = reader("noc", contacts)
+    embedded = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": kind}
+    assert client.get("/en/contacts/kcl-bg-001", embedded).status_code == 403
+    assert asked == []
+    for own in ({**embedded, "Sec-Fetch-Dest": "document"}, {**embedded, "Sec-Fetch-Site": "same-origin"}):
+        assert client.get("/en/contacts/kcl-bg-001", own).status_code == 200
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize(
@@ -96,6 +129,13 @@ def test_a_second_role_beside_the_proxys_is_believed_no_more_than_the_first() ->
     two = [("X-Provisioner-Role", "dic:bac-giang"), ("X-Provisioner-Role", "noc")]
     del client.headers["X-Provisioner-Role"]
     assert client.get("/en/", headers=two).status_code == 403
+
+
+@VIEWER
+def test_a_second_name_beside_the_proxys_is_believed_no_more_than_the_first() -> None:
+    two = [("X-Provisioner-User", "somebody-else"), ("X-Provisioner-User", "proxy-says")]
+    assert reader("noc").get("/en/", headers=two).status_code == 403
+    assert reader("noc").get("/en/", headers=two[1:]).status_code == 200
 
 
 @pytest.mark.parametrize("role", ROLES)
