@@ -16,6 +16,7 @@ from typing import ClassVar, Final
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from provisioner.base.addresses import AnyAddress
 from provisioner.base.errors import UsageError
 from provisioner.web.app import ServedPages, make_app
 from provisioner.web.readers import Network
@@ -126,21 +127,23 @@ class Guest(socket.socket):
     """An accepted connection.
 
     Attributes:
+        address: the client's.
         source: the address, or the network of it, whose connections are counted together.
         waits_since: the moment of the connection, or of the last complete answer.
         protocol: the HTTP side; None before the end of the TLS handshake.
     """
 
-    def __init__(self, accepted: socket.socket, source: str, listener: Listener) -> None:
+    def __init__(self, accepted: socket.socket, address: AnyAddress, listener: Listener) -> None:
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         self.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(_STALLED_S * 1000))
-        self.source = source
+        self.address = address
+        self.source = source_of(address)
         self.waits_since = monotonic()
         self.protocol: H11Protocol | None = None
         self._listener = listener
         self._number = self.fileno()
         listener.guests[self._number] = self
-        listener.counts[source] += 1
+        listener.counts[self.source] += 1
 
     @property
     def is_answered(self) -> bool:
@@ -208,7 +211,7 @@ class Listener(socket.socket):
             self._accepted += 1
             if self._accepted == 1:
                 asyncio.get_running_loop().call_soon(self._next_turn)
-            guest = Guest(accepted, _source_of(place[0]), self)
+            guest = Guest(accepted, address_in(place[0]), self)
             if self._make_place(guest):
                 return guest, place
             guest.close()
@@ -240,16 +243,18 @@ class Listener(socket.socket):
         return leaves is not None
 
     def _is_proxy(self, guest: Guest) -> bool:
-        address = ip_address(guest.source.partition("/")[0])
-        return any(address in network for network in self.proxies)
+        return any(guest.address in network for network in self.proxies)
 
 
-def _source_of(text: str) -> str:
-    """An address whose connections are counted together, or the 64 bits that one host of IPv6 chooses from."""
+def address_in(text: str) -> AnyAddress:
+    """Return the address of a client, without its zone; one of IPv4 that is written as IPv6 is of IPv4."""
     address = ip_address(text.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
-        return str(ip_network((address, 64), strict=False))
-    return str(address.ipv4_mapped if isinstance(address, IPv6Address) else address)
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def source_of(address: AnyAddress) -> str:
+    """Return an address whose connections are counted together, or the 64 bits that one host of IPv6 chooses from."""
+    return str(ip_network((address, 64), strict=False) if isinstance(address, IPv6Address) else address)
 
 
 def listen(place: ServerPlace) -> Listener:

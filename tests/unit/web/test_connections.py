@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -240,6 +240,23 @@ def test_who_takes_an_answer_slowly_makes_place_for_others(monkeypatch: pytest.M
 
 
 @VIEWER
+@pytest.mark.parametrize("is_proxy", [True, False])
+def test_a_proxy_of_ipv6_is_bounded_by_the_number_in_all_alone(
+    monkeypatch: pytest.MonkeyPatch, *, is_proxy: bool
+) -> None:
+    monkeypatch.setattr(server, "_MOST_OF_SOURCE", 3)
+    place = ServerPlace(host="::1", port=0, proxies=server.LOOPBACK if is_proxy else ())
+    with listening(place) as port, ExitStack() as stack:
+        answers = []
+        for _ in range(6):
+            one = stack.enter_context(socket.create_connection(("::1", port), timeout=PATIENCE_S))
+            with suppress(ConnectionError):
+                one.sendall(b"GET /events HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % port)
+                answers.append(one.recv(12))
+        assert answers.count(b"HTTP/1.1 200") == (6 if is_proxy else 3)
+
+
+@VIEWER
 def test_a_client_that_closes_its_half_is_gone() -> None:
     with listening() as port, connected(port) as one:
         one.sendall(REQUEST % port)
@@ -276,4 +293,4 @@ def test_an_open_page_is_not_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_host_of_ipv6_is_one_source_with_all_its_addresses(address: str, source: str) -> None:
-    assert server._source_of(address) == source  # noqa: SLF001 (addresses that loopback has not)
+    assert server.source_of(server.address_in(address)) == source
