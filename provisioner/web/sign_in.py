@@ -12,7 +12,7 @@ import hmac
 import json
 import secrets
 import tomllib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,6 +39,7 @@ from provisioner.base.text import Document, printable
 from provisioner.web.app import SIGN_IN
 from provisioner.web.board import listed, part, text
 from provisioner.web.readers import Reader, SignInError, read_role
+from provisioner.web.server import address_in, source_of
 
 CLAIM: Final = "provisioner_role"
 BACK: Final = "/sign-in/back"
@@ -83,6 +84,9 @@ WORD_S: Final = 600.0
 _AGAIN_ABOUT_S: Final = 30.0
 _MOST_ASKED: Final = 8
 _MOST_SIGN_INS: Final = 64
+_MOST_OF_SOURCE: Final = 16
+"""So many sign-ins of one address wait at once; a proxy on this machine sends those of many readers."""
+
 _FAILED_S: Final = 10.0
 """A provider that did not answer is left alone so long."""
 
@@ -333,7 +337,7 @@ class SignInDoor:
         self._seal = Fernet(Fernet.generate_key())
         self._asking = BoundedSemaphore(_MOST_ASKED)
         self._turns = asyncio.Semaphore(_MOST_ASKED)
-        self._signing_in = 0
+        self._signing_in: Counter[str] = Counter()
 
     @property
     def host(self) -> str:
@@ -407,14 +411,18 @@ class SignInDoor:
 
     async def _in_turn(self, answer: Callable[[Request], Response], request: Request) -> Response:
         """Answer in a thread; few sign-ins wait for the provider at once, and pages keep the other threads."""
-        if self._signing_in >= _MOST_SIGN_INS:
+        address = address_in(request.client.host if request.client else "::1")
+        source = source_of(address)
+        is_alike = self._signing_in[source] >= _MOST_OF_SOURCE and not address.is_loopback
+        if is_alike or self._signing_in.total() >= _MOST_SIGN_INS:
             return _said(503, "too many people sign in now: try it again in a minute")
-        self._signing_in += 1
+        self._signing_in[source] += 1
         try:
             async with self._turns:
                 return await run_in_threadpool(answer, request)
         finally:
-            self._signing_in -= 1
+            self._signing_in[source] -= 1
+            self._signing_in += Counter()
 
     def _begin(self, _: Request) -> Response:
         begun = _Begun(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from provisioner.base.errors import UsageError
 from provisioner.web import sign_in
 from provisioner.web.app import ServedPages
-from provisioner.web.sign_in import BEGUN, SESSION, SESSION_S, SignInDoor, open_sign_in, read_settings
+from provisioner.web.sign_in import BEGUN, SESSION, SESSION_S, ProviderError, SignInDoor, open_sign_in, read_settings
 from provisioner.web.source import Feed
 from tests.boards import NOW, GivenSource
 from tests.hostile import LOCAL_USER, VIEWER
@@ -387,6 +388,41 @@ def test_sign_ins_at_a_slow_provider_keep_no_page_waiting(tmp_path: Path, double
 
     assert asyncio.run(story()) == (200, True, {503})
     assert double.asked["/.well-known/openid-configuration"] == 2, "who did not answer is left alone"
+
+
+@VIEWER
+@pytest.mark.parametrize("address", ["198.51.100.9", "2001:db8::9"])
+def test_sign_ins_of_one_address_keep_nobody_else_from_signing_in(
+    tmp_path: Path, double: DoubleProvider, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Each brings a code that is none to a provider that takes its time."""
+    browser = SignedInBrowser(tmp_path, double)
+    browser.address = address
+    back = urlsplit(double.authorize(browser.begin()))
+    cookie = [("Cookie", f"{BEGUN}={browser.cookies[BEGUN]}")]
+    answered = threading.Event()
+
+    def tokens(_code: str, _verifier: str) -> sign_in.Tokens:
+        answered.wait(30)
+        raise ProviderError("it answers 400")
+
+    monkeypatch.setattr(browser.door._provider, "tokens", tokens)  # noqa: SLF001 (a slow provider)
+
+    async def story() -> tuple[int, int]:
+        asked = [
+            asyncio.create_task(browser._ask("GET", f"{back.path}?{back.query}", cookie, None))  # noqa: SLF001
+            for _ in range(100)
+        ]
+        await asyncio.sleep(0.5)
+        refused = [task for task in asked if task.done()]
+        browser.address = "198.51.100.10"
+        other = asyncio.create_task(browser._ask("GET", "/sign-in", [], None))  # noqa: SLF001
+        await asyncio.sleep(0.2)
+        answered.set()
+        await asyncio.gather(*asked)
+        return len(refused), (await other).status_code
+
+    assert asyncio.run(story()) == (84, 302)
 
 
 def test_a_provider_that_is_not_there_is_said_in_a_sentence(tmp_path: Path, double: DoubleProvider) -> None:
