@@ -205,7 +205,8 @@ def _remove(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
 
 
 def _keys(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
-    host.identity = call.files["identity"].decode().strip()
+    if "identity" in call.files:
+        host.identity = call.files["identity"].decode().strip()
     host.owner = host.owner or _mark(call, "")
     digest = hashlib.sha256(call.spec.id.encode()).digest()
     hashed = "sha256:" + base64.b64encode(hashlib.sha256(digest).digest() if host.is_new_hardware else digest).decode()

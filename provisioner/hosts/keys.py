@@ -98,7 +98,7 @@ def make_host_keys(
         who: who does it, for the mark of whose the hosts are.
         recovery: the recovery key to which relays seal their tunnel's key; empty where there is none.
     """
-    left = [_left(spec, templates.for_side(spec.side).host_program) for spec in specs]
+    left = [_left(spec, templates.for_side(spec.side).host_program, unproved=unproved) for spec in specs]
     calls = [
         HostCall(spec, _request(spec, who, recovery), files, unproved=unproved)
         for spec, files in zip(specs, left, strict=True)
@@ -129,7 +129,7 @@ def make_next_key(spec: HostSpec, runner: HostRunner, program: bytes, *, who: st
         HostError: it did not answer, or its answer cannot be read.
     """
     request: KeysRequest = {**_request(spec, who, recovery), "following": ""}
-    call = HostCall(spec, request, _left(spec, program))
+    call = HostCall(spec, request, _left(spec, program, unproved=False))
     keys = _keys(spec, runner.call([call], timeout_s=KEYS_TIMEOUT_S)[spec.id], recovery, follows=True)
     if keys.following == keys.public_key:
         raise unreadable_answer(spec.id, "its next key is the one that it has")
@@ -161,7 +161,7 @@ def restore_host_keys(
         HostError: it did not answer or did not take the key, or its answer cannot be read.
     """
     request: KeysRequest = {**_request(spec, who, ""), "restores": restored.public_key}
-    files = _left(spec, program) | {"tunnel-key": restored.private_key.reveal().encode() + b"\n"}
+    files = _left(spec, program, unproved=unproved) | {"tunnel-key": restored.private_key.reveal().encode() + b"\n"}
     if following is not None:
         request["following"] = following.public_key
         files["next-key"] = following.private_key.reveal().encode() + b"\n"
@@ -190,8 +190,9 @@ def _not_their_own(made: Mapping[str, HostKeys], known: Mapping[str, str]) -> di
     return errors
 
 
-def _left(spec: HostSpec, program: bytes) -> dict[str, bytes]:
-    return {"identity": identity_content(spec), "program": program}
+def _left(spec: HostSpec, program: bytes, *, unproved: bool) -> dict[str, bytes]:
+    """What stays on a host: the program, and the key by which it proves itself if it has not done so."""
+    return {"program": program} | ({"identity": identity_content(spec)} if unproved else {})
 
 
 def _request(spec: HostSpec, who: str, recovery: str) -> KeysRequest:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from provisioner_host.wire import HostEpoch, Lease
 
 
+# Controllers follow the number of a host. One far beyond it would leave no number for any run after it.
+_FURTHEST_EPOCH = 1_000_000
+
+
 class Locked(Failed):
     """Somebody else is changing this host."""
 
@@ -134,7 +138,9 @@ def epoch_refusal(last: HostEpoch | None, run: str, number: int | None) -> str:
         run: who wants to begin.
         number: the number that it brings.
     """
-    if last is None or number is None or number > last["number"] or (number, run) == (last["number"], last["run"]):
+    if last is None or number is None or (number, run) == (last["number"], last["run"]):
+        return ""
+    if last["number"] < number <= last["number"] + _FURTHEST_EPOCH:
         return ""
     began = f"run {last['run']} of {last.get('who') or 'somebody'} began here at {last.get('at') or 'some time'}"
     return f"{began} with epoch {last['number']}, and this one has epoch {number}"

@@ -14,7 +14,7 @@ from provisioner_host.change import transaction
 from provisioner_host.change.transaction import Transaction
 from provisioner_host.machine import files, paths
 from provisioner_host.state import dead_man, last_good, leases, removed
-from tests.hostile import RELAY
+from tests.hostile import NODE, RELAY
 
 BEGINNINGS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 6)), max_size=20)
 
@@ -52,6 +52,14 @@ def test_whoever_may_begin_none_may_that_is_older_and_none_of_the_same_number(
         assert bool(refused) is not may
         if may:
             last = {"number": number, "run": run}
+
+
+@NODE
+def test_no_run_takes_all_numbers_that_are_left() -> None:
+    last: Any = {"number": 7, "run": "run-1"}
+    assert leases.epoch_refusal(last, "run-2", 2**53)
+    assert leases.epoch_refusal(last, "run-2", 7 + 1_000_001)
+    assert not leases.epoch_refusal(last, "run-2", 7 + 1_000_000)
 
 
 def test_a_run_that_begins_is_remembered_and_an_older_one_is_refused_with_a_receipt(host: Path) -> None:
