@@ -54,7 +54,7 @@ def decoders_said(deployment: Deployment, host: str) -> set[str]:
     """The last words of decoders that a host could not run (they end with 127), past the controller."""
     work = session(deployment)
     spec = work.state.hosts[host]
-    observed = {"digest_key": "x", "files": list[str](), "units": list[str](), "program": None}
+    observed = {"operation": "observe", "digest_key": "x", "files": list[str](), "units": list[str](), "program": None}
     limits = {"deadline_s": 40, "max_readers": 8, "sample_s": 0, "read_s": 15}
     request: dict[str, Any] = {"operation": "probe", "observe": observed, **limits}
     if spec.relay:
