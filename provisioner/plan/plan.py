@@ -266,12 +266,17 @@ def desired_digest(spec: HostSpec, files: Iterable[RenderedFile]) -> str:
 
     It is keyed, as some of that is secret.
     """
-    programs = {str(arch): sha256 for arch, sha256 in spec.media.artefact.sha256.items()} if spec.media else {}
+    programs = program_sums(spec)
     state = hashlib.sha256(canonical_json(programs) if programs else b"")
     for file in sorted(files, key=lambda file: file.path):
         head = f"{file.path}\0{file.mode:o}\0{file.owner}:{file.group}\0{len(file.content)}\0"
         state.update(head.encode() + file.content)
     return keyed_digest(spec.digest_key, state.digest())
+
+
+def program_sums(spec: HostSpec) -> dict[str, str]:
+    """The checksums of a host's MediaMTX by architecture; none of a host that has no MediaMTX."""
+    return {str(arch): sha256 for arch, sha256 in spec.media.artefact.sha256.items()} if spec.media else {}
 
 
 def totals_of(changes: Iterable[Change], carriers: Mapping[str, str]) -> Totals:

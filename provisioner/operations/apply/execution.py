@@ -43,6 +43,7 @@ from provisioner.operations.rollout import (
 )
 from provisioner.plan.change import Action, Change
 from provisioner.plan.diff import changes_of
+from provisioner.plan.plan import program_sums
 from provisioner.record.entries import Holding, Operation, Run
 from provisioner.record.heads import note_head
 from provisioner.record.place import who, who_text
@@ -201,8 +202,7 @@ def with_program(session: Session, job: Job, arch: str) -> Job:
         return job
     artefact = job.spec.media.artefact
     path = fetch(artefact, arch, session.environment)
-    checksum = {str(arch): digest for arch, digest in artefact.sha256.items()}[arch]
-    return replace(job, artefact=path, artefact_sha256=checksum)
+    return replace(job, artefact=path, artefact_sha256=program_sums(job.spec)[arch])
 
 
 def remaining_changes(session: Session, results: Iterable[HostResult]) -> tuple[Change, ...]:

@@ -22,6 +22,7 @@ from provisioner.operations.rollout.gate import GateRules
 from provisioner.plan.change import HOST, OWNER, Action, Change, Impact, Resource
 from provisioner.plan.diff import UNIT_MEDIAMTX, restarts_silent, sentinel_of
 from provisioner.plan.guards.policy import needs_program
+from provisioner.plan.plan import program_sums
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import (
@@ -177,17 +178,19 @@ def planned_job(
         hosts: all of the inventory.
     """
     changes = tuple(changes)
-    sums = {str(arch): digest for arch, digest in spec.media.artefact.sha256.items()} if spec.media else {}
-    sha256 = sums.get(facts.arch, "") if needs_program(spec, changes) else ""
+    sha256 = program_sums(spec).get(facts.arch, "") if needs_program(spec, changes) else ""
     beside = relays_beside(spec, hosts)
     return Job(spec, files, facts, facts.live_digest, artefact_sha256=sha256, changes=changes, carrier=beside)
 
 
 def meant_by(job: Job) -> dict[str, str]:
     """The digests of the calls that change a host and confirm that, by their operations, and of the host itself."""
-    calls = first_call(job, "", RolloutOptions()), confirm_call(job, "", RolloutOptions())
-    digests = {str(call.request["operation"]): call_digest(call.request, call.files) for call in calls}
-    return digests | {"host": target_digest(job.spec)}
+    first, confirm = first_call(job, "", RolloutOptions()), confirm_call(job, "", RolloutOptions())
+    return {
+        "apply": str(first.request["meant"]),
+        "confirm": call_digest(confirm.request, confirm.files),
+        "host": target_digest(job.spec),
+    }
 
 
 # --- the calls ------------------------------------------------------------------------------------
