@@ -28,7 +28,7 @@ from provisioner.base.text import Document
 from provisioner.hosts.runner import CallsWatcher
 from provisioner.operations.apply import silences
 from provisioner.operations.apply.intent import Intent, intent_of
-from provisioner.operations.apply.unfinished import SILENT
+from provisioner.operations.apply.unfinished import SILENT, beginning_of
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.rollout import Journal, JournalStep
 from provisioner.record.entries import Ending, Holding, Operation, Recorded, Run, canonical, digest
@@ -281,7 +281,7 @@ def _of_run(place: StatePlace, history: History, log: EventLog, recorded: Record
         events = log.proved(recorded.run.id)
     except StateError:
         return
-    begun = next((event for event in events if event.step == "run" and event.state == "begin"), None)
+    begun = beginning_of(events)
     if begun is None or not _is_genuine(place, history, recorded, begun):
         return
     try:

@@ -99,7 +99,7 @@ def unfinished(place: StatePlace, *, proved: bool = True) -> Unfinished:
                 continue
             events = (log.proved if proved else log.of)(recorded.run.id)
             # One that has not begun its journal has touched nothing, and knows nothing of what it was about to do.
-            if begun := next((e for e in events if e.step == "run" and e.state == "begin"), None):
+            if begun := beginning_of(events):
                 if proved:
                     _refuse_unproved(place, recorded, history, begun)
                 return _gone_on_with(recorded, begun, events)
@@ -116,11 +116,12 @@ def refuse_taken_back(place: StatePlace, last: Unfinished) -> None:
         PolicyError: it names that run.
         StateError: the history does not answer, or it is damaged.
     """
+    if not last.run.approvals:
+        return
     history, log = open_history(place), EventLog(place)
     try:
-        later = [r.run for r in history.runs() if r.run.operation is Operation.ROLLBACK]
-        for run in later if last.run.approvals else []:
-            begun = next((e for e in log.of(run.id) if e.step == "run" and e.state == "begin"), None)
+        for run in [r.run for r in history.runs() if r.run.operation is Operation.ROLLBACK]:
+            begun = beginning_of(log.of(run.id))
             if begun is not None and last.run.id in intent_of(begun.detail).rollback.values():
                 message = f"run {last.run.id} cannot go on: run {run.id} took it back, and its approvals with it"
                 hint = "end it with `provisioner apply --abort`, plan anew, and have that plan approved"
@@ -151,7 +152,7 @@ def proved_unfinished(place: StatePlace) -> tuple[Unfinished, ...]:
 def _proved(place: StatePlace, recorded: Recorded, history: History, log: EventLog) -> Unfinished | None:
     try:
         events = log.proved(recorded.run.id)
-        begun = next((e for e in events if e.step == "run" and e.state == "begin"), None)
+        begun = beginning_of(events)
         if begun is None:
             return None
         _refuse_unproved(place, recorded, history, begun)
@@ -196,6 +197,11 @@ def _refuse_unproved(place: StatePlace, recorded: Recorded, history: History, be
             hint="end it with `provisioner apply --abort`, see provisioner history verify, and apply anew",
             object=recorded.run.id,
         )
+
+
+def beginning_of(events: Iterable[Event]) -> Event | None:
+    """The event with which a run began, and that has its intent; None if it has touched nothing yet."""
+    return next((event for event in events if event.step == "run" and event.state == "begin"), None)
 
 
 def _runs_on(facts: HostFacts) -> set[str]:
