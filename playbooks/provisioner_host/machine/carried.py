@@ -157,14 +157,13 @@ def refusal(request: object, sizes: Mapping[str, int], ours: str) -> str:
         sizes: the files that travel beside it: their names and sizes in bytes.
         ours: how things of ours on that host are called, `provisioner` or `provisioner.SIDE`.
     """
-    if not isinstance(request, dict) or not _is_text(request.get("operation")):
-        return "asks for no operation that a host knows"
-    if request["operation"] not in CALLS:
+    operation = request.get("operation") if isinstance(request, dict) else None
+    if not isinstance(request, dict) or not isinstance(operation, str) or operation not in CALLS:
         return "asks for no operation that a host knows"
     if _OURS.fullmatch(ours) is None:
         return "is for a side that has no such name"
     try:
-        shape, allowed = CALLS[request["operation"]]
+        shape, allowed = CALLS[operation]
         _shaped(request, shape, "")
         _meant_for(request, ours)
         _carries(request, sizes, allowed)

@@ -18,7 +18,7 @@ from provisioner.desired.render.templates import load_templates
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.call_rules import call_digest, call_refusal
 from provisioner.hosts.runner import HostCall
-from provisioner_host import wire
+from provisioner_host import main, wire
 from provisioner_host.machine import carried
 from tests.hostile import NODE
 from tests.lab.direct import BOOTSTRAP, MARK
@@ -72,6 +72,10 @@ def test_the_shapes_are_those_of_wire(request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--update-golden"):
         MODULE.write_text(wanted, encoding="utf-8")
     assert MODULE.read_text(encoding="utf-8") == wanted, "run pytest --update-golden and read the diff of carried.py"
+
+
+def test_each_operation_of_a_host_stands_in_the_table() -> None:
+    assert carried.CALLS.keys() == main._OPERATIONS.keys()  # noqa: SLF001
 
 
 # --- a bundle -------------------------------------------------------------------------------------
