@@ -53,17 +53,17 @@ _REACHES = "python3 -c \"import socket; socket.create_connection(('{}', {}), 2)\
 def decoders_said(deployment: Deployment, host: str) -> set[str]:
     """The last words of decoders that a host could not run (they end with 127), past the controller.
 
-    A decoder is run for a camera that sends, and has seconds for its words: on a busy machine it is asked again.
+    A decoder has seconds for its words: on a busy machine one is run again, alone.
     """
-    for _ in range(5):
-        reads = reads_past_the_controller(deployment, host)
+    for paths in (4, 1, 1, 1, 1):
+        reads = reads_past_the_controller(deployment, host, paths)
         if said := {read["not_run"] for read in reads if read.get("not_run")}:
             return said
     pytest.fail(f"no decoder was run: {reads}")
 
 
-def reads_past_the_controller(deployment: Deployment, host: str) -> list[dict[str, Any]]:
-    """What a host answers of the reads of four paths."""
+def reads_past_the_controller(deployment: Deployment, host: str, most: int) -> list[dict[str, Any]]:
+    """What a host answers of the reads of its first paths."""
     work = session(deployment)
     spec = work.state.hosts[host]
     observed = {"operation": "observe", "digest_key": "x", "files": list[str](), "units": list[str](), "program": None}
@@ -73,12 +73,12 @@ def reads_past_the_controller(deployment: Deployment, host: str) -> list[dict[st
         paths = [
             {"name": p.name, "on_demand": False, "address": "127.0.0.1", "port": 1, "peer": ""} for p in spec.paths
         ]
-        request["relay"] = {"address": str(spec.tunnel.address), "paths": paths[:4]}
+        request["relay"] = {"address": str(spec.tunnel.address), "paths": paths[:most]}
     else:
         relay = work.state.hosts[VIETTEL]
         secret = spec.readers[relay.carriers[0]].reveal()
         reads = {"relay": relay.id, "address": str(relay.tunnel.address), "user": "centre-centre", "secret": secret}
-        request["centre"] = {"relays": [reads | {"paths": [p.name for p in relay.paths[:4]]}]}
+        request["centre"] = {"relays": [reads | {"paths": [p.name for p in relay.paths[:most]]}]}
     answered = DirectRunner(deployment.lab, work.templates).call([HostCall(spec, request)], timeout_s=120)[host]
     assert answered.document, answered.error
     answer: Any = answered.document
