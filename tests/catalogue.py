@@ -325,7 +325,10 @@ def spoken() -> Iterator[Msgid]:
 
 def _of_call(call: ast.Call, file: str) -> Iterator[Msgid]:
     match call.func, call.args:
-        case ((ast.Name(id="say" | "marked") | ast.Attribute(attr="say" | "_say")), [ast.Constant(value=str(one))]):
+        case ((ast.Name(id="say" | "marked") | ast.Attribute(attr="say" | "_say")), [ast.Constant(value=str(one))]) | (
+            ast.Name(id="msg"),
+            [ast.Constant(value=str(one)), *_],
+        ):
             yield Msgid(one, "", file)
         case ast.Name(id="marked"), [ast.JoinedStr() as finished]:
             yield Msgid(_LEADING.sub("", _template(finished)), "", file)

@@ -11,6 +11,7 @@ in which orders, days and reports are read: fixed at +07:00, without summer time
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
@@ -18,11 +19,12 @@ from difflib import get_close_matches
 from functools import lru_cache
 from ipaddress import ip_address
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import orjson
 
+_PLACE: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 _HISSING = ("s", "x", "z", "ch", "sh")
 _VOWELS = "aeiou"
 _MOST_LIKE = 3
@@ -55,6 +57,58 @@ class LongList:
 
     def __iter__(self) -> Iterator[Document]:
         return iter(self.make())
+
+
+class Sentence(str):
+    """A finished English sentence that knows its msgid and the values in it: a `Translator` looks it up.
+
+    For documents, records and logs it is the English text.
+
+    Attributes:
+        msgid: the sentence with its places, e.g. `the host id {name} is used twice`.
+        values: by place; a value may be a sentence itself.
+    """
+
+    __slots__ = ("msgid", "values")
+    msgid: str
+    values: Mapping[str, object]
+
+    def __new__(cls, msgid: str, values: Mapping[str, object]) -> Self:
+        """Fill the places in."""
+        self = super().__new__(cls, filled(msgid, values))
+        self.msgid, self.values = msgid, values
+        return self
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, Mapping[str, object]]]:
+        """Return how a copy is made in another process."""
+        return type(self), (self.msgid, self.values)
+
+
+def msg(msgid: str, /, *values: object) -> str:
+    """Make a `Sentence`: the msgid is a literal, for the catalogue; the values fill its places in their order."""
+    # A test counts the values of each call: no message is worth a failure while it is made.
+    return Sentence(msgid, dict(zip(places_of(msgid), values, strict=False)))
+
+
+def filled(sentence: str, values: Mapping[str, object]) -> str:
+    """A sentence with its places filled in; a place of which nothing is known stays as it is.
+
+    `{host}` is a place; any other brace is a brace. A value that is filled in is not searched for places again.
+    """
+    if "{" not in sentence:
+        return sentence
+    return _PLACE.sub(lambda place: str(values.get(place[1], place[0])), sentence)
+
+
+@lru_cache(maxsize=4_000)
+def places_of(sentence: str) -> tuple[str, ...]:
+    """The names of a sentence's places, in their order."""
+    return tuple(_PLACE.findall(sentence))
+
+
+def literals_of(sentence: str) -> tuple[str, ...]:
+    """What stands before, between and behind the places of a sentence: one more than there are places."""
+    return tuple(_PLACE.split(sentence)[::2])
 
 
 def counted(number: int, noun: str) -> str:

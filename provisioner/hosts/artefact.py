@@ -23,7 +23,7 @@ from typing import Final
 
 from provisioner.base.errors import HostError
 from provisioner.base.files import make_own_folder, open_regular
-from provisioner.base.text import printable
+from provisioner.base.text import msg, printable
 from provisioner.inventory.model import MediamtxArtefact
 
 _GZIP: Final = b"\x1f\x8b"
@@ -118,15 +118,19 @@ def refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str
 def _place(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> _Place:
     if arch not in ARCHITECTURES:
         raise HostError(
-            f"there is no MediaMTX for {printable(arch, _SHOWN)}: relays are of {' or '.join(ARCHITECTURES)}",
+            msg(
+                "there is no MediaMTX for {arch}: relays are of {architectures}",
+                printable(arch, _SHOWN),
+                " or ".join(ARCHITECTURES),
+            ),
             hint="a relay of that hardware cannot be had: put another machine in its place",
             object="mediamtx",
         )
     checksum = dict(artefact.sha256).get(arch)  # type: ignore[call-overload]
     if checksum is None:
         raise HostError(
-            f"the inventory has no checksum of MediaMTX {artefact.version} for {arch}",
-            hint=f"add it to inventory.yml at mediamtx.sha256.{arch}",
+            msg("the inventory has no checksum of MediaMTX {version} for {arch}", artefact.version, arch),
+            hint=msg("add it to inventory.yml at mediamtx.sha256.{arch}", arch),
             object="mediamtx",
         )
     if artefact.source.startswith("file:"):
@@ -150,8 +154,10 @@ def _local(named: str, environment: Mapping[str, str]) -> Path:
     inside = list(_inside(named, folders))
     if not inside:
         raise HostError(
-            f"MediaMTX: file:{named} is in no folder of {FOLDERS}",
-            hint=f"put the file into a folder of this machine, and name that in {FOLDERS}; the inventory cannot",
+            msg("MediaMTX: file:{named} is in no folder of {folders}", named, FOLDERS),
+            hint=msg(
+                "put the file into a folder of this machine, and name that in {folders}; the inventory cannot", FOLDERS
+            ),
             object="mediamtx",
         )
     return next((path for path in inside if path.exists()), inside[0])
@@ -170,14 +176,24 @@ def _checked(place: _Place) -> Path:
     try:
         digest = _digest(place.path)
     except OSError:
-        raise HostError(f"MediaMTX: {place.origin} is not there", hint="see mediamtx.source in inventory.yml") from None
+        raise HostError(
+            msg("MediaMTX: {origin} is not there", place.origin), hint="see mediamtx.source in inventory.yml"
+        ) from None
     if digest != place.checksum:
         raise _other_checksum(place.origin)
     if (built_for := architecture_of(place.path, _PROGRAM)) not in {"", place.arch}:
         raise HostError(
-            f"MediaMTX: {place.origin} is built for {built_for}, and the inventory has its checksum for {place.arch}",
-            hint="nothing was installed; have mediamtx.source lead to each architecture's own file, and put its"
-            f" checksum at mediamtx.sha256.{place.arch}",
+            msg(
+                "MediaMTX: {origin} is built for {built_for}, and the inventory has its checksum for {arch}",
+                place.origin,
+                built_for,
+                place.arch,
+            ),
+            hint=msg(
+                "nothing was installed; have mediamtx.source lead to each architecture's own file, and "
+                "put its checksum at mediamtx.sha256.{arch}",
+                place.arch,
+            ),
             object="mediamtx",
         )
     return place.path
@@ -195,7 +211,7 @@ def _digest(path: Path) -> str:
 
 def _other_checksum(origin: str) -> HostError:
     return HostError(
-        f"MediaMTX: the checksum of {origin} is not the one in the inventory",
+        msg("MediaMTX: the checksum of {origin} is not the one in the inventory", origin),
         hint="nothing was installed; compare mediamtx.sha256 with the release's checksums.sha256",
         object="mediamtx",
     )
@@ -211,7 +227,9 @@ def _cache(environment: Mapping[str, str]) -> Path:
         make_own_folder(folder)
     except OSError as error:
         hint = "give yourself the folder, or name another one with XDG_CACHE_HOME"
-        raise HostError(f"MediaMTX cannot be kept in {folder}: {error.strerror}", hint=hint) from None
+        raise HostError(
+            msg("MediaMTX cannot be kept in {folder}: {strerror}", folder, error.strerror), hint=hint
+        ) from None
     return folder
 
 
@@ -229,7 +247,7 @@ def _download(address: str, target: Path, checksum: str, environment: Mapping[st
         Path(beside).replace(target)
     except MirrorError as error:
         raise HostError(
-            f"MediaMTX: {address} cannot be had: {error}",
+            msg("MediaMTX: {address} cannot be had: {error}", address, error),
             hint="set mediamtx.source in inventory.yml to a mirror or file:PATH; a private network's mirror has to be"
             " named in PROVISIONER_ARTEFACT_MIRRORS",
             object="mediamtx",

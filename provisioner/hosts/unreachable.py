@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from provisioner.base.text import printable
+from provisioner.base.text import msg, printable
 from provisioner.hosts.call_target import CallTarget
 
 _LONGEST_READ = 4_000
@@ -76,7 +76,7 @@ _DENIED = Unreachable(
     "it refused the login: no key of this machine is one of that user's",
     "check ssh.user in the inventory, that user's authorized_keys, and your key (agent or PROVISIONER_SSH_KEY)",
 )
-_REFUSED = Unreachable("nothing answers at its SSH port: refused", f"see that sshd runs there; {_NETWORK}")
+_REFUSED = Unreachable("nothing answers at its SSH port: refused", msg("see that sshd runs there; {network}", _NETWORK))
 _NO_SSH = Unreachable(
     "what answers there did not begin SSH: it ended the connection, or is no SSH server",
     "see whether sshd is overloaded (MaxStartups), a firewall or TCP wrapper cuts the connection, or another service"
@@ -89,7 +89,7 @@ _NO_ADDRESS = Unreachable(
 )
 _LATE = Unreachable(
     "it did not answer in time",
-    f"see whether it runs, and whether a firewall drops what comes from here; {_NETWORK}",
+    msg("see whether it runs, and whether a firewall drops what comes from here; {network}", _NETWORK),
 )
 _ENDED = Unreachable(
     "it ended the connection",
@@ -217,12 +217,16 @@ def _over_jump(lines: list[str], way: Way) -> Unreachable:
 
 def _at_jump(jump: str, why: Unreachable) -> Unreachable:
     return Unreachable(
-        f"its jump host {jump} cannot be used: {why.cause}", f"this is about the jump host, not the host: {why.hint}"
+        msg("its jump host {jump} cannot be used: {cause}", jump, why.cause),
+        msg("this is about the jump host, not the host: {hint}", why.hint),
     )
 
 
 def _after_jump(jump: str, why: Unreachable) -> Unreachable:
-    return Unreachable(f"its jump host {jump} does not get to it: {why.cause}", f"look from the jump host: {why.hint}")
+    return Unreachable(
+        msg("its jump host {jump} does not get to it: {cause}", jump, why.cause),
+        msg("look from the jump host: {hint}", why.hint),
+    )
 
 
 def _lines(said: str) -> list[str]:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from provisioner.base.errors import Problem
+from provisioner.base.text import msg
 from provisioner.desired.approval_terms import approval_terms
 from provisioner.desired.limit import Limit
 from provisioner.desired.names import is_of_a_side
@@ -261,8 +262,8 @@ def _outside(outside: Sequence[Change]) -> Iterator[PlanRefusal]:
     if outside:
         named = ", ".join(f"{c.resource.value} {c.name} on {c.host}" for c in outside[:5])
         more = len(outside) - 5
-        listed = f"{named} and {more} more" if more > 0 else named
-        message = f"changes outside the limit are pending on a chosen host: {listed}"
+        listed = msg("{named} and {more} more", named, more) if more > 0 else named
+        message = msg("changes outside the limit are pending on a chosen host: {listed}", listed)
         hint = "apply without --limit, or with --limit host=…: a host is changed whole"
         yield PlanRefusal("outside_limit", message, hint, 0, len(outside), outside[0].host)
 
@@ -282,11 +283,13 @@ def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
     sources = [*required_sources(spec.firewall.management_networks, observed.facts[spec.id].ssh_peer)]
     file = f"carriers/{spec.carriers[0]}.yml" if spec.relay else f"centres/{spec.id}.yml"
     for source in locked_out(_rules(observed, spec), spec.ssh.port, sources):
-        message = f"{spec.id}: its new rules would refuse new SSH connections from {source.who}"
-        hint = f"add it to management_networks of {file}, if SSH is to come from there"
+        message = msg("{id}: its new rules would refuse new SSH connections from {who}", spec.id, source.who)
+        hint = msg("add it to management_networks of {file}, if SSH is to come from there", file)
         yield PlanRefusal("lock_out", message, hint, host=spec.id)
     if deaf_to_neighbours(_rules(observed, spec), sources):
-        message = f"{spec.id}: its new rules would drop neighbour discovery (ICMPv6): nobody would find it over IPv6"
+        message = msg(
+            "{id}: its new rules would drop neighbour discovery (ICMPv6): nobody would find it over IPv6", spec.id
+        )
         hint = (
             "compare the template with ours: it accepts nd-router-advert, nd-neighbor-solicit and -advert from anybody"
         )
@@ -297,7 +300,12 @@ def _taken_networks(spec: HostSpec, facts: HostFacts) -> Iterator[PlanRefusal]:
     """On a shared centre, networks of the tunnel that another side has: one of the two would lose them."""
     for network, device in facts.routes_elsewhere:
         if spec.side and is_of_a_side(device):
-            message = f"{spec.id}: {network} is reached by {device} there, the tunnel of another inventory's side"
+            message = msg(
+                "{id}: {network} is reached by {device} there, the tunnel of another inventory's side",
+                spec.id,
+                network,
+                device,
+            )
             hint = (
                 "two inventories on one centre need pools that do not meet: whoever comes later writes others, before"
                 " addresses are recorded"
@@ -311,7 +319,7 @@ def _of_sides(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iter
         if others := facts[spec.id].beside:
             own = spec.owner.inventory if spec.owner else "this inventory"
             listed = "; ".join(owner.words for owner in others)
-            yield f"{spec.id} is shared: this is the side of {own}; beside it: {listed}"
+            yield msg("{id} is shared: this is the side of {own}; beside it: {listed}", spec.id, own, listed)
 
 
 def _notes(
@@ -321,12 +329,15 @@ def _notes(
     yield from _of_sides(read, observed.facts)
     yield from _of_the_machine(read, observed.facts)
     if aside := [one.facility.id for one in held if not one.chosen]:
-        yield f"{OUTSIDE}, and what hosts have of it stays as it is: {', '.join(aside)}"
+        yield msg("{outside}, and what hosts have of it stays as it is: {aside}", OUTSIDE, ", ".join(aside))
     silent = [s.id for s in read if s.firewall and s.id in changed and not observed.facts[s.id].ssh_peer]
     if silent and observed.before is None:
         yield (
-            f"lock-out was checked for the management networks only: {', '.join(silent)} did not tell from which"
-            " address this controller comes"
+            msg(
+                "lock-out was checked for the management networks only: {silent} did not tell from which "
+                "address this controller comes",
+                ", ".join(silent),
+            )
         )
 
 
@@ -340,8 +351,11 @@ def _of_recovery(observed: Observed, former: Collection[str]) -> Iterator[str]:
     """What would have spared the sites of a lost relay their new packages."""
     if former and observed.inventory.settings.recovery is None:
         yield (
-            f"{named(sorted(former))} has a new key, which its sites do not know; with a recovery key new hardware has"
-            " a lost relay's key, and no site needs a package: provisioner keys recovery"
+            msg(
+                "{former} has a new key, which its sites do not know; with a recovery key new hardware "
+                "has a lost relay's key, and no site needs a package: provisioner keys recovery",
+                named(sorted(former)),
+            )
         )
 
 
@@ -354,6 +368,10 @@ def _of_the_machine(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -
             hosts[path].append(spec.id)
     for path, names in sorted(hosts.items())[:_NOTED]:
         yield (
-            f"{path} on {named(sorted(names))} changes units of ours, too: it is the machine's own, and no apply"
-            " removes it; if it is not meant for them, remove it there"
+            msg(
+                "{path} on {names} changes units of ours, too: it is the machine's own, and no apply "
+                "removes it; if it is not meant for them, remove it there",
+                path,
+                named(sorted(names)),
+            )
         )

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import Secret, keyed_digest
-from provisioner.base.text import endpoint_text
+from provisioner.base.text import endpoint_text, msg
 from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile, hub_settings, path_settings, program_path
 from provisioner.desired.spec import DesiredState, HostSpec, Peer, units_of
 from provisioner.hosts.facts import (
@@ -271,16 +271,16 @@ def not_known(old: Mapping[str, bytes], new: Mapping[str, bytes], left: Sequence
     for path in sorted(old.keys() | new.keys()):
         if old.get(path) != new.get(path):
             change = "is new" if path not in old else "is gone" if path not in new else "changed"
-            yield f"{path} {change}, and the vault was not opened: {_meaning(path)}"
+            yield msg("{path} {change}, and the vault was not opened: {path_2}", path, change, _meaning(path))
     for host in left:
-        yield f"{host} leaves the inventory: nothing is changed on it any more, and what is on it stays there"
+        yield msg("{host} leaves the inventory: nothing is changed on it any more, and what is on it stays there", host)
 
 
 def _meaning(path: str) -> str:
     parts = path.removesuffix(".yml").split("/")
     if parts[1:2] == ["cameras"]:
-        return f"paths of {parts[-1]} whose login is another one reconnect, and only those"
+        return msg("paths of {parts} whose login is another one reconnect, and only those", parts[-1])
     if parts[1:2] == ["carriers"]:
         readers = "readers of a secret that was replaced are ended, and no others"
-        return f"reader secrets or pre-shared keys of {parts[-1]} may be others: {readers}"
+        return msg("reader secrets or pre-shared keys of {parts} may be others: {readers}", parts[-1], readers)
     return "digests of files are made with another key: every host is to be applied anew"

@@ -18,8 +18,7 @@ from typing import Final
 from polib import pofile
 
 from provisioner.base.language import Language, Translator, translator
-from provisioner.base.language.messages import filled
-from provisioner.base.text import VIETNAM
+from provisioner.base.text import VIETNAM, filled
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import FacilityKind, ManagingBody, Operating, Zone
 from provisioner.record.labels import LABELS

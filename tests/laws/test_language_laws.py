@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 import re
 import time
 
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.language import ENGLISH, Language, translator
-from provisioner.base.language.messages import Restatement, catalogue_of, filled, places_of, values_in
+from provisioner.base.language.messages import Restatement, catalogue_of, values_in
+from provisioner.base.text import Sentence, filled, msg, places_of
 
 VI = translator(Language.VI)
 CATALOGUE = catalogue_of(Language.VI)
@@ -50,6 +54,29 @@ def test_a_sentence_of_the_catalogue_is_recognised_with_its_values(msgid: str, d
     said = VI.restated(english)
     for place in places:
         assert said.count(values[place]) >= 1, (english, said)
+
+
+@MANY
+@given(sentences, sentences, st.data())
+def test_a_sentence_is_looked_up_with_its_values_and_never_guessed(msgid: str, inner: str, data: st.DataObject) -> None:
+    within = msg(inner, *(data.draw(ids) for _ in places_of(inner)))
+    values = [data.draw(st.one_of(ids, st.just(within))) for _ in places_of(msgid)]
+    made = msg(msgid, *values)
+    by_place = dict(zip(places_of(msgid), values, strict=True))
+    assert made == filled(msgid, by_place)
+    said = {place: VI.restated(value) for place, value in by_place.items()}
+    assert VI.restated(made) == filled(CATALOGUE.sentences[msgid], said)
+    assert ENGLISH.restated(made) == made
+
+
+@given(sentences)
+def test_a_sentence_is_a_text_for_programs_and_stays_one_in_another_process(msgid: str) -> None:
+    made = msg(msgid, *("x" for _ in places_of(msgid)))
+    assert isinstance(made, Sentence)
+    assert json.loads(json.dumps([made])) == json.loads(orjson.dumps([made])) == [str(made)]
+    copied = pickle.loads(pickle.dumps(made))  # noqa: S301 (our own bytes)
+    assert isinstance(copied, Sentence)
+    assert (copied, copied.msgid, copied.values) == (made, made.msgid, made.values)
 
 
 @MANY

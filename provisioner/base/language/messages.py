@@ -4,12 +4,10 @@ The language is that of the option, then of PROVISIONER_LANGUAGE, then English. 
 are the machine's and not the reader's, nightly runs have none, and a script that reads a text would break on the day
 somebody sets them.
 
-`{host}` is a place; any other brace is a brace. A value that is filled in is not searched for places again.
-
-A problem, a cause or a reason of a change is one finished English sentence, with its values in it: documents, saved
-plans and the history hold it so. `Restatement` finds the msgid that such a sentence was made from, and restates values
-that are sentences themselves. The reading that leaves the fewest words unexplained counts. A name, a path or a word of
-a device is in no catalogue and stays as it is.
+A problem, a cause or a reason of a change is a `base.text.Sentence`, which knows its msgid and its values. Documents,
+saved plans and the history hold the finished English text alone: of one that was read back, `Restatement` finds the
+msgid that it was made from, and restates values that are sentences themselves. The reading that leaves the fewest
+words unexplained counts. A name, a path or a word of a device is in no catalogue and stays as it is.
 """
 
 from __future__ import annotations
@@ -24,10 +22,9 @@ from itertools import chain
 from pathlib import Path
 
 from provisioner.base.errors import UsageError
-from provisioner.base.text import plural_of
+from provisioner.base.text import Sentence, filled, literals_of, places_of, plural_of
 
 VARIABLE = "PROVISIONER_LANGUAGE"
-_PLACE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 _LONGEST = 2_000
 """A text that is longer is no sentence."""
 _DEEPEST = 6
@@ -271,7 +268,12 @@ class _Catalogued(Translator):
         return self._catalogue.words.get((type(value).__name__, value.value), english or value.value)
 
     def restated(self, text: str) -> str:
+        if isinstance(text, Sentence) and (said := self._catalogue.sentences.get(text.msgid)):
+            return filled(said, {name: self._value(value) for name, value in text.values.items()})
         return self._restatement.of(text)
+
+    def _value(self, value: object) -> str:
+        return self.restated(value if isinstance(value, str) else str(value))
 
 
 ENGLISH = Translator()
@@ -321,23 +323,6 @@ def catalogue_of(language: Language) -> Catalogue:
         if entry.msgid_plural:
             plurals[entry.msgid_plural] = entry.msgid
     return Catalogue(sentences, plurals, words)
-
-
-def filled(sentence: str, values: Mapping[str, object]) -> str:
-    """A sentence with its places filled in; a place of which nothing is known stays as it is."""
-    if "{" not in sentence:
-        return sentence
-    return _PLACE.sub(lambda place: str(values.get(place[1], place[0])), sentence)
-
-
-def places_of(sentence: str) -> tuple[str, ...]:
-    """The names of a sentence's places, in their order."""
-    return tuple(_PLACE.findall(sentence))
-
-
-def literals_of(sentence: str) -> tuple[str, ...]:
-    """What stands before, between and behind the places of a sentence: one more than there are places."""
-    return tuple(_PLACE.split(sentence)[::2])
 
 
 def values_in(text: str, sentence: str) -> Iterator[dict[str, str]]:

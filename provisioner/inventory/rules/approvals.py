@@ -7,7 +7,7 @@ from datetime import date
 
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.ssh_signature import SignatureFormError, public_key_of
-from provisioner.base.text import is_between
+from provisioner.base.text import is_between, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography import ProvinceError, by_slug
 from provisioner.inventory.model import Approver, Frame, InProvince, Operating, Party
@@ -41,7 +41,9 @@ class KeyRing:
         """
         name, here = _NAMES[proof.party], self._frame.settings.id
         if proof.inventory != here:
-            message = f"the signature of {name} is for the inventory {proof.inventory}, not for {here}"
+            message = msg(
+                "the signature of {name} is for the inventory {inventory}, not for {here}", name, proof.inventory, here
+            )
             return (
                 "sign-off-of-another-inventory",
                 message,
@@ -50,12 +52,18 @@ class KeyRing:
         keys = self._keys.get((proof.party, proof.key), []) if proof.key else []
         keys = [key for key in keys if self._is_for(key, facility, carrier)]
         if not keys:
-            message = f"the signature of {name} is by {proof.key}, which may not sign for it here"
+            message = msg("the signature of {name} is by {key}, which may not sign for it here", name, proof.key)
             hint = "let the party sign by a key in signers.yml, or have its key added there, in a change of its own"
             return "sign-off-key-not-allowed", message, hint
         day = date.fromisoformat(proof.signed_on)
         if not any(is_between(day, key.since, key.until) for key in keys):
-            message = f"the signature of {name} is of {day}, when {proof.key} ({keys[0].office}) did not sign"
+            message = msg(
+                "the signature of {name} is of {day}, when {key} ({office}) did not sign",
+                name,
+                day,
+                proof.key,
+                keys[0].office,
+            )
             hint = "let the party sign by the key that it has now"
             return "sign-off-key-expired", message, hint
         return None
@@ -79,22 +87,25 @@ def approvers_have_keys_of_their_own(view: View) -> Iterator[Problem]:
     first: dict[bytes, tuple[str, KeyPath]] = {}
     for path, one in _approvers(view):
         if one.until and one.until < one.since:
-            message = f"the key of {one.id} ends on {one.until}, before it begins"
+            message = msg("the key of {id} ends on {until}, before it begins", one.id, one.until)
             yield view.problem("signers", (*path, "until"), "signer-period", message, "correct one of the two days")
         for place, carrier in enumerate(one.carriers):
             if not view.knows(f"carrier/{carrier}"):
-                message, hint = f"there is no carrier {carrier}", "correct the id, or write the carrier's file"
+                message, hint = (
+                    msg("there is no carrier {carrier}", carrier),
+                    "correct the id, or write the carrier's file",
+                )
                 yield view.problem("signers", (*path, "carriers", place), "carrier-unknown", message, hint)
         try:
             key = public_key_of(one.key)
         except SignatureFormError as error:
             hint = "write the first two words of the person's .pub file"
-            yield view.problem("signers", (*path, "key"), "signer-key-unusable", f"the key {error}", hint)
+            yield view.problem("signers", (*path, "key"), "signer-key-unusable", msg("the key {error}", error), hint)
             continue
         other, place_of_other = first.setdefault(key.blob, (one.id, path))
         if other != one.id:
             where = view.where("signers", *place_of_other)
-            message = f"{one.id} and {other} have one key: the other is at {where}"
+            message = msg("{id} and {other} have one key: the other is at {where}", one.id, other, where)
             hint = "let each person make a key of its own: two approvals by one key are one"
             yield view.problem("signers", (*path, "key"), "approver-key-shared", message, hint)
 
@@ -119,10 +130,10 @@ def whoever_is_asked_for_is_there(view: View) -> Iterator[Problem]:
                 if (rule.role is None or rule.role in one.roles) and (not one.carriers or carrier in one.carriers)
             }
             if len(people) < rule.people:
-                role = f" as {rule.role}" if rule.role else ""
+                role = (" " + msg("as {role}", rule.role)) if rule.role else ""
                 has = ", ".join(sorted(people)) or "nobody"
-                asked = f"policy.approvals asks for {rule.people} of those who approve{role}"
-                message = f"{asked}, and for hosts of {carrier} there is: {has}"
+                asked = msg("policy.approvals asks for {people} of those who approve{role}", rule.people, role)
+                message = msg("{asked}, and for hosts of {carrier} there is: {has}", asked, carrier, has)
                 hint = "add approvers to signers.yml, or ask for fewer; until then such plans are applied by nobody"
                 path: KeyPath = ("policy", "approvals", "rules", index)
                 yield view.problem("inventory", path, "approvers-lacking", message, hint, severity=Severity.WARNING)
@@ -135,12 +146,15 @@ def keys_are_of_known_parties(view: View) -> Iterator[Problem]:
             public_key_of(key.key)
         except SignatureFormError as error:
             hint = "write the first two words of the office's .pub file"
-            yield view.problem("signers", (*path, "key"), "signer-key-unusable", f"the key {error}", hint)
+            yield view.problem("signers", (*path, "key"), "signer-key-unusable", msg("the key {error}", error), hint)
         if key.until and key.until < key.since:
-            message = f"the key of {key.office} ends on {key.until}, before it begins"
+            message = msg("the key of {office} ends on {until}, before it begins", key.office, key.until)
             yield view.problem("signers", (*path, "until"), "signer-period", message, "correct one of the two days")
         if isinstance(key, CarrierKey) and not view.knows(f"carrier/{key.carrier}"):
-            message, hint = f"there is no carrier {key.carrier}", "correct the id, or write the carrier's file"
+            message, hint = (
+                msg("there is no carrier {carrier}", key.carrier),
+                "correct the id, or write the carrier's file",
+            )
             yield view.problem("signers", (*path, "carrier"), "carrier-unknown", message, hint)
         if isinstance(key, ProvinceKey):
             try:
@@ -162,8 +176,11 @@ def no_key_is_of_two_parties(view: View) -> Iterator[Problem]:
         fingerprint = _fingerprint(key)
         other, place = first.setdefault(fingerprint, (party, path)) if fingerprint else (party, path)
         if other is not party:
-            message = (
-                f"{_NAMES[party]} and {_NAMES[other]} have one key: the other is at {view.where('signers', *place)}"
+            message = msg(
+                "{names} and {names_2} have one key: the other is at {view}",
+                _NAMES[party],
+                _NAMES[other],
+                view.where("signers", *place),
             )
             hint = "let each office make a key of its own"
             yield view.problem("signers", (*path, "key"), "signer-key-shared", message, hint)
@@ -195,9 +212,9 @@ def signatures_are_of_the_parties(view: View) -> Iterator[Problem]:
 
 
 def _claimed(view: View, owner: str, path: KeyPath, proof: SignOffProof) -> Problem:
-    message = f"the sign-off of {_NAMES[proof.party]} has no signature, and policy.sign_offs is signed"
+    message = msg("the sign-off of {names} has no signature, and policy.sign_offs is signed", _NAMES[proof.party])
     command = f"provisioner sign-off {owner.partition('/')[2]} --by {proof.party.value}"
-    hint = f"let the party sign what `{command} --statement …` prints, and record it with --signature FILE"
+    hint = msg("let the party sign what `{command} --statement …` prints, and record it with --signature FILE", command)
     return view.problem(owner, path, "sign-off-claimed", message, hint)
 
 
@@ -212,7 +229,9 @@ def parties_with_a_key_sign_by_it(view: View) -> Iterator[Problem]:
         claimed = [p.party for p in plan.proofs if p.worth is Worth.CLAIMED]
         if parties := [party for party in claimed if ring.has_key(facility, plan.carrier, party)]:
             names = ", ".join(_NAMES[party] for party in parties)
-            message = f"the {name} is agreed without a signature of: {names}; signers.yml has a key of each"
+            message = msg(
+                "the {name} is agreed without a signature of: {names}; signers.yml has a key of each", name, names
+            )
             hint = (
                 "let them sign what `provisioner sign-off … --statement` prints; policy.sign_offs: signed asks for it"
             )
@@ -225,7 +244,10 @@ def withdrawals_are_of_known_facilities(view: View) -> Iterator[Problem]:
     keys = view.inventory.signing_keys
     for index, withdrawal in enumerate(keys.withdrawn if keys else ()):
         if withdrawal.facility not in view.outlines and f"facility/{withdrawal.facility}" not in view.broken:
-            message, hint = f"there is no facility {withdrawal.facility}", "correct the id, or remove the entry"
+            message, hint = (
+                msg("there is no facility {facility}", withdrawal.facility),
+                "correct the id, or remove the entry",
+            )
             path: KeyPath = ("withdrawn", index, "facility")
             yield view.problem("signers", path, "facility-unknown", message, hint, severity=Severity.WARNING)
 
@@ -241,8 +263,8 @@ def withdrawn_agreements_stay_withdrawn(view: View) -> Iterator[Problem]:
             continue
         for index, proof in enumerate(plan.proofs):
             if date.fromisoformat(proof.signed_on) < first:
-                of = f"the sign-off of {_NAMES[proof.party]} is of {proof.signed_on}"
-                message = f"{of}; those before {first} are withdrawn in signers.yml"
+                of = msg("the sign-off of {names} is of {signed_on}", _NAMES[proof.party], proof.signed_on)
+                message = msg("{of}; those before {first} are withdrawn in signers.yml", of, first)
                 hint = "let all three agree to what the plan says now, and record that with `provisioner sign-off`"
                 path: KeyPath = (name, "sign_offs", index, "signed_on")
                 yield view.problem(owner, path, "sign-off-withdrawn", message, hint)

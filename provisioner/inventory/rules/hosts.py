@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner.base.addresses import AnyNetwork, HostName, HostPlace
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.text import counted, endpoint_text, words_of_end
+from provisioner.base.text import counted, endpoint_text, msg, words_of_end
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import CentreAllocation, JumpHost, Operating, ReaderTls, RelayAllocation, Ssh
 from provisioner.inventory.rules.lock import HOST_KEYS_MISSING, RUN_KEYS
@@ -56,7 +56,7 @@ def host_ids_are_unique(view: View) -> Iterator[Problem]:
     for name, (owner, path), _ in _hosts(view):
         if name in places:
             first = view.where(places[name][0], *places[name][1], "id")
-            message = f"the host id {name} is used twice; first in {first}"
+            message = msg("the host id {name} is used twice; first in {first}", name, first)
             yield view.problem(owner, (*path, "id"), "host-id-duplicate", message, "give one of the hosts another id")
         places.setdefault(name, (owner, path))
 
@@ -75,7 +75,7 @@ def host_addresses_are_unique(view: View) -> Iterator[Problem]:
     hosts: dict[HostPlace, str] = {}
     for name, (owner, path), address in _hosts(view):
         if address in hosts and hosts[address] != name:
-            message = f"host {name}: {address} is also the address of {hosts[address]}"
+            message = msg("host {name}: {address} is also the address of {hosts}", name, address, hosts[address])
             yield view.problem(owner, (*path, "address"), "host-address-duplicate", message, "correct one of the two")
         hosts.setdefault(address, name)
 
@@ -91,7 +91,7 @@ def wireguard_endpoints_are_unique(view: View) -> Iterator[Problem]:
                 # Of two hosts at one address the rule above says it.
                 if other != relay.id and address != relay.address:
                     at = endpoint_text(*endpoint)
-                    message = f"relay {relay.id}: {at} is also where peers of {other} send WireGuard"
+                    message = msg("relay {id}: {at} is also where peers of {other} send WireGuard", relay.id, at, other)
                     hint = "write each relay's own endpoint, or another wireguard_port for one of the two"
                     path = ("relays", index, key)
                     yield view.problem(f"carrier/{carrier.id}", path, "relay-endpoint-duplicate", message, hint)
@@ -105,7 +105,12 @@ def ssh_has_a_port_of_its_own(view: View) -> Iterator[Problem]:
             if relay.ssh.port == _RTSPS and carrier.certificates:
                 service = "the relay's encrypted RTSP"
             if service:
-                message = f"relay {relay.id}: port {relay.ssh.port} is that of {service}, so that SSH cannot have it"
+                message = msg(
+                    "relay {id}: port {port} is that of {service}, so that SSH cannot have it",
+                    relay.id,
+                    relay.ssh.port,
+                    service,
+                )
                 path, hint = ("relays", index, "ssh", "port"), "let sshd listen on another port, and write that"
                 yield view.problem(f"carrier/{carrier.id}", path, "ssh-port-taken", message, hint)
 
@@ -114,7 +119,7 @@ def hosts_are_known_by_a_key(view: View) -> Iterator[Problem]:
     """A host shows a key that is written down, or a certificate of somebody whose key is; so does a jump host."""
     for (owner, path), name, ssh in _logins(view):
         if ssh.host_key is None and ssh.host_ca is None:
-            message = f"nothing says by which SSH host key {name} is known"
+            message = msg("nothing says by which SSH host key {name} is known", name)
             hint = "write ssh.host_key, as its ssh_host_*_key.pub has it, or host_ca, the key of who signs hosts' keys"
             yield view.problem(owner, (*path, "ssh"), "ssh-host-key-unknown", message, hint)
 
@@ -124,16 +129,16 @@ def _logins(view: View) -> Iterator[tuple[OwnerPath, str, Ssh]]:
     for carrier in view.inventory.carriers.values():
         owner, signs = f"carrier/{carrier.id}", carrier.host_ca
         if carrier.jump is not None:
-            yield (owner, ("jump",)), f"the jump host of {carrier.id}", carrier.jump.known_by(signs).ssh
+            yield (owner, ("jump",)), msg("the jump host of {id}", carrier.id), carrier.jump.known_by(signs).ssh
         for index, relay in enumerate(carrier.relays):
             yield (owner, ("relays", index)), relay.id, carrier.ssh_to(relay)
             if relay.jump is not None:
                 place = (owner, ("relays", index, "jump"))
-                yield place, f"the jump host of {relay.id}", relay.jump.known_by(signs).ssh
+                yield place, msg("the jump host of {id}", relay.id), relay.jump.known_by(signs).ssh
     for centre in view.inventory.centres.values():
         yield (f"centre/{centre.id}", ()), centre.id, centre.ssh
         if centre.jump is not None:
-            yield (f"centre/{centre.id}", ("jump",)), f"the jump host of {centre.id}", centre.jump.ssh
+            yield (f"centre/{centre.id}", ("jump",)), msg("the jump host of {id}", centre.id), centre.jump.ssh
 
 
 def centres_exist(view: View) -> Iterator[Problem]:
@@ -142,10 +147,13 @@ def centres_exist(view: View) -> Iterator[Problem]:
         for index, centre in enumerate(carrier.centres):
             path = ("centres", index)
             if not view.knows(f"centre/{centre}"):
-                message, hint = f"centre {centre} has no file", f"write centres/{centre}.yml, or correct the name"
+                message, hint = (
+                    msg("centre {centre} has no file", centre),
+                    msg("write centres/{centre}.yml, or correct the name", centre),
+                )
                 yield view.problem(f"carrier/{carrier.id}", path, "centre-unknown", message, hint)
             if centre in carrier.centres[:index]:
-                message = f"centre {centre} is named twice"
+                message = msg("centre {centre} is named twice", centre)
                 yield view.problem(f"carrier/{carrier.id}", path, "centre-duplicate", message, "name it once")
 
 
@@ -167,15 +175,20 @@ def plans_name_a_relay_of_their_carrier(view: View) -> Iterator[Problem]:
     owners = {relay_id: carrier.id for relay_id, (carrier, _) in view.inventory.relays.items()}
     for owner, key, _, plan in view.plans():
         if not view.knows(f"carrier/{plan.carrier}"):
-            message, hint = f"carrier {plan.carrier} has no file", f"write carriers/{plan.carrier}.yml"
+            message, hint = (
+                msg("carrier {carrier} has no file", plan.carrier),
+                msg("write carriers/{carrier}.yml", plan.carrier),
+            )
             yield view.problem(owner, (key, "carrier"), "carrier-unknown", message, hint)
         elif owners.get(plan.relay, plan.carrier) != plan.carrier:
-            message = f"relay {plan.relay} belongs to {owners[plan.relay]}, not to {plan.carrier}"
-            hint = f"choose one of {plan.carrier}'s relays: {_relays(view, plan.carrier)}"
+            message = msg(
+                "relay {relay} belongs to {owners}, not to {carrier}", plan.relay, owners[plan.relay], plan.carrier
+            )
+            hint = msg("choose one of {carrier}'s relays: {view}", plan.carrier, _relays(view, plan.carrier))
             yield view.problem(owner, (key, "relay"), "relay-of-other-carrier", message, hint)
         elif plan.relay not in owners and f"carrier/{plan.carrier}" not in view.broken:
-            message = f"relay {plan.relay} does not exist"
-            hint = f"choose one of {plan.carrier}'s relays: {_relays(view, plan.carrier)}"
+            message = msg("relay {relay} does not exist", plan.relay)
+            hint = msg("choose one of {carrier}'s relays: {view}", plan.carrier, _relays(view, plan.carrier))
             yield view.problem(owner, (key, "relay"), "relay-unknown", message, hint)
 
 
@@ -187,15 +200,21 @@ def backups_are_other_relays_of_the_carrier(view: View) -> Iterator[Problem]:
         if not backup or f"carrier/{plan.carrier}" in view.broken or not view.knows(f"carrier/{plan.carrier}"):
             continue
         if backup == plan.relay:
-            message = f"the backup relay is {backup} itself, over which it is connected"
+            message = msg("the backup relay is {backup} itself, over which it is connected", backup)
         elif backup not in owners:
-            message = f"the backup relay {backup} does not exist"
+            message = msg("the backup relay {backup} does not exist", backup)
         elif owners[backup] != plan.carrier:
-            message = f"the backup relay {backup} belongs to {owners[backup]}, not to {plan.carrier}"
+            message = msg(
+                "the backup relay {backup} belongs to {owners}, not to {carrier}", backup, owners[backup], plan.carrier
+            )
         else:
             continue
         others = ", ".join(sorted(name for name, of in owners.items() if of == plan.carrier and name != plan.relay))
-        hint = f"name another relay of {plan.carrier}: {others}" if others else "remove it: there is no other relay"
+        hint = (
+            msg("name another relay of {carrier}: {others}", plan.carrier, others)
+            if others
+            else "remove it: there is no other relay"
+        )
         yield view.problem(owner, (key, "backup_relay"), "backup-relay-unfit", message, hint)
 
 
@@ -214,7 +233,9 @@ def relays_hold_their_paths(view: View) -> Iterator[Problem]:
         for index, relay in enumerate(carrier.relays):
             if load[relay.id] > relay.max_paths:
                 carried = counted(load[relay.id], "path")
-                message = f"relay {relay.id} would carry {carried}; its max_paths is {relay.max_paths}"
+                message = msg(
+                    "relay {id} would carry {carried}; its max_paths is {max_paths}", relay.id, carried, relay.max_paths
+                )
                 hint = "move facilities to another relay, or raise max_paths if the host was measured to bear it"
                 path = ("relays", index, "max_paths")
                 yield view.problem(f"carrier/{carrier.id}", path, "relay-over-capacity", message, hint)
@@ -227,7 +248,10 @@ def certificates_last(view: View) -> Iterator[Problem]:
         for index, relay in enumerate(carrier.relays):
             entry = lock.relays.get(relay.id)
             if carrier.certificates and entry and not entry.certificates:
-                message, hint = f"relay {relay.id}: no certificate is recorded that it could show readers", RUN_KEYS
+                message, hint = (
+                    msg("relay {id}: no certificate is recorded that it could show readers", relay.id),
+                    RUN_KEYS,
+                )
                 place = ("relays", index)
                 yield view.problem(f"carrier/{carrier.id}", place, HOST_KEYS_MISSING, message, hint)
             elif carrier.certificates and entry:
@@ -244,20 +268,20 @@ def _of_certificate(
     path: KeyPath = (kind, host, "certificates")
     after = entry.next_certificate if isinstance(entry, RelayAllocation) else None
     if after and _certificate(after.certificates[0]) is None:
-        message = f"{host}: what is recorded as its next certificate is none"
-        hint = f"take the file back from Git; or take it back: provisioner certificate renew {host} --cancel"
+        message = msg("{host}: what is recorded as its next certificate is none", host)
+        hint = msg("take the file back from Git; or take it back: provisioner certificate renew {host} --cancel", host)
         at = (kind, host, "next_certificate")
         yield view.problem("allocations", at, "certificate-broken", message, hint, severity=Severity.ERROR)
     shown = _certificate(entry.certificates[0]) if entry.certificates else None
     if entry.certificates and shown is None:
-        message = f"{host}: what is recorded as its certificate is none"
+        message = msg("{host}: what is recorded as its certificate is none", host)
         hint = "take the file back from Git: `provisioner keys init` and `provisioner certificate` write it"
         yield view.problem("allocations", path, "certificate-broken", message, hint)
         return
     noon = datetime.combine(view.today, time(12), UTC)
     if shown and (words := words_of_end(shown.until, tls.warn_days, noon)):
-        message = f"{host}: the certificate that it shows readers {words}"
-        hint = f"run `provisioner certificate renew {host}`, or have one signed, and apply"
+        message = msg("{host}: the certificate that it shows readers {words}", host, words)
+        hint = msg("run `provisioner certificate renew {host}`, or have one signed, and apply", host)
         yield view.problem("allocations", path, "certificate-ends", message, hint, severity=Severity.WARNING)
 
 
@@ -279,8 +303,8 @@ def drains_lead_to_a_relay(view: View) -> Iterator[Problem]:
             to = relay.drain_to
             if to is not None and (to not in targets or to == relay.id or targets[to]):
                 what = "is being emptied itself" if targets.get(to) and to != relay.id else "is no other relay of it"
-                message = f"relay {relay.id} is to be emptied onto {to}, which {what}"
-                hint = f"name another relay of {carrier.id} that goes on, or remove drain_to"
+                message = msg("relay {id} is to be emptied onto {to}, which {what}", relay.id, to, what)
+                hint = msg("name another relay of {id} that goes on, or remove drain_to", carrier.id)
                 path = ("relays", index, "drain_to")
                 yield view.problem(f"carrier/{carrier.id}", path, "drain-leads-nowhere", message, hint)
     yield from _on_drained_relays(view)
@@ -292,14 +316,16 @@ def _on_drained_relays(view: View) -> Iterator[Problem]:
         to = drained.get(plan.relay)
         is_moving = key == "plan" and facility.successor is not None and facility.successor.relay != plan.relay
         if to and not is_moving and facility.operating is not Operating.CLOSED:
-            message = f"its {key} is over {plan.relay}, which is being emptied onto {to}"
-            hint = f"run provisioner relay drain {plan.relay} --to {to}"
+            message = msg("its {key} is over {relay}, which is being emptied onto {to}", key, plan.relay, to)
+            hint = msg("run provisioner relay drain {relay} --to {to}", plan.relay, to)
             code = "plan-on-drained-relay"
             yield view.problem(owner, (key, "relay"), code, message, hint, severity=Severity.WARNING)
         if plan.backup_relay in drained and facility.operating is not Operating.CLOSED:
             onto = drained[plan.backup_relay]
-            message = f"its backup relay is {plan.backup_relay}, which is being emptied onto {onto}"
-            hint = f"name another one, or none: provisioner facility plan {facility.id} --backup-relay NAME"
+            message = msg(
+                "its backup relay is {backup_relay}, which is being emptied onto {onto}", plan.backup_relay, onto
+            )
+            hint = msg("name another one, or none: provisioner facility plan {id} --backup-relay NAME", facility.id)
             code = "plan-on-drained-relay"
             yield view.problem(owner, (key, "backup_relay"), code, message, hint, severity=Severity.WARNING)
 
@@ -310,7 +336,7 @@ def public_keys_are_unique(view: View) -> Iterator[Problem]:
     for key, owner, path, name in _keys(view):
         if key in peers:
             other, whose = peers[key]
-            message = f"the public key of {name} is also that of {other}"
+            message = msg("the public key of {name} is also that of {other}", name, other)
             hint = "generate a new key on one of the two: a private key never leaves the host where it was born"
             named = tuple(o.partition("/")[2] for o in (whose, owner) if o.startswith("facility/"))
             yield view.problem(owner, path, "public-key-duplicate", message, hint, concerns=named)
@@ -327,13 +353,13 @@ def _keys(view: View) -> Iterator[tuple[str, str, KeyPath, str]]:
         # A call that was ended before its last write leaves the next key as the relay's own one, too.
         if relay.next_key and relay.next_key.public_key != relay.public_key:
             at: KeyPath = ("relays", name, "next_key", "public_key")
-            yield relay.next_key.public_key, "allocations", at, f"the next key of {name}"
+            yield relay.next_key.public_key, "allocations", at, msg("the next key of {name}", name)
     for owner, facility in view.facilities():
         if facility.public_key:
-            yield facility.public_key, owner, ("gateway", "public_key"), f"the gateway of {facility.id}"
+            yield facility.public_key, owner, ("gateway", "public_key"), msg("the gateway of {id}", facility.id)
         if facility.next_key:
             place = ("gateway", "next_key", "public_key")
-            yield facility.next_key, owner, place, f"the next key of the gateway of {facility.id}"
+            yield facility.next_key, owner, place, msg("the next key of the gateway of {id}", facility.id)
 
 
 def next_keys_follow_one(view: View) -> Iterator[Problem]:
@@ -341,7 +367,9 @@ def next_keys_follow_one(view: View) -> Iterator[Problem]:
     for owner, facility in view.facilities():
         if facility.next_key is not None and facility.public_key is None:
             message = "the gateway has a next key and none that it follows"
-            hint = f"remove next_key; its first key is noted with: provisioner gateway set-key {facility.id} KEY"
+            hint = msg(
+                "remove next_key; its first key is noted with: provisioner gateway set-key {id} KEY", facility.id
+            )
             yield view.problem(owner, ("gateway", "next_key"), "next-key-first", message, hint)
 
 
@@ -352,22 +380,26 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
     for road in (one for one in _roads(view) if one.hosts):
         seen, key = road.jump.seen_as, "inside" if road.jump.inside else "address"
         if seen is None:
-            message = (
-                f"hosts see the jump host {road.jump.address} come from an address, and their rules go by that, not by"
-                " a name"
+            message = msg(
+                "hosts see the jump host {address} come from an address, and their rules go by that, not by a name",
+                road.jump.address,
             )
             hint = "write under jump.inside the address that they see it come from"
             yield view.problem(road.owner, (*road.path, "address"), "jump-without-inside", message, hint)
             continue
         if any(seen in network for network in road.networks) or (unread and road.owner.startswith("centre/")):
             continue
-        message = (
-            f"SSH comes from the jump host {seen}, which is in no management network of {road.named}: the first apply"
-            " would lock it out"
+        message = msg(
+            "SSH comes from the jump host {seen}, which is in no management network of {named}: the "
+            "first apply would lock it out",
+            seen,
+            road.named,
         )
-        hint = (
-            f"add {seen}/{seen.max_prefixlen} to management_networks, or write under jump.inside the address that hosts"
-            " see it come from"
+        hint = msg(
+            "add {seen}/{max_prefixlen} to management_networks, or write under jump.inside the "
+            "address that hosts see it come from",
+            seen,
+            seen.max_prefixlen,
         )
         yield view.problem(road.owner, (*road.path, key), "jump-outside-management", message, hint)
 
@@ -395,12 +427,15 @@ def jump_hosts_stand_before_their_hosts(view: View) -> Iterator[Problem]:
     for road in _roads(view):
         for name, address in road.hosts:
             if address in _addresses(road.jump):
-                message, hint = f"the jump host {address} is {name} itself", "write the host that SSH goes through"
+                message, hint = (
+                    msg("the jump host {address} is {name} itself", address, name),
+                    "write the host that SSH goes through",
+                )
                 yield view.problem(road.owner, (*road.path, "address"), "jump-is-the-host", message, hint)
         for address in _addresses(road.jump):
             for name, _, pool in pools:
                 if not isinstance(address, HostName) and address in pool:
-                    message = f"the jump host {address} lies in {name} {pool}"
+                    message = msg("the jump host {address} lies in {name} {pool}", address, name, pool)
                     hint = "write its outer address: a tunnel cannot be the way to its own end"
                     yield view.problem(road.owner, (*road.path, "address"), "jump-in-pool", message, hint)
 

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
 from provisioner.base.errors import Problem, Severity
+from provisioner.base.text import msg
 from provisioner.inventory.allocate import next_pool_carrier_of, numbered, pool_carrier_of, ported, prefix_carriers_of
 from provisioner.inventory.model import (
     CentreAllocation,
@@ -46,7 +47,9 @@ def addresses_are_of_their_pools(view: View) -> Iterator[Problem]:
     """A recorded address lies in its pool: a pool cannot be moved under addresses that are in use."""
     for path, address, pool in _entries(view):
         if pool is not None and address not in pool:
-            message = f"{path[0][:-1]} {path[1]}: {address} lies outside the pool {pool}"
+            message = msg(
+                "{path} {path_2}: {address} lies outside the pool {pool}", path[0][:-1], path[1], address, pool
+            )
             hint = "set the pool back in inventory.yml: addresses that are in use do not move"
             yield view.problem("allocations", (*path, "tunnel_address"), "allocation-outside-pool", message, hint)
 
@@ -68,12 +71,16 @@ def _entries(view: View) -> Iterator[Entry]:
 def addresses_are_recorded_once(view: View) -> Iterator[Problem]:
     """One tunnel address belongs to one peer, and one that was in use is not given out again."""
     lock = view.inventory.allocations
-    owners = {stone.tunnel_address: f"the removed {stone.object}" for stone in lock.tombstones if stone.tunnel_address}
+    owners = {
+        stone.tunnel_address: msg("the removed {object}", stone.object)
+        for stone in lock.tombstones
+        if stone.tunnel_address
+    }
     for path, address, _ in _entries(view):
         name = _owner_of(path)
         if address in owners:
             code = "allocation-reused" if owners[address].startswith("the removed") else "allocation-duplicate"
-            message = f"{name}: {address} belongs to {owners[address]}"
+            message = msg("{name}: {address} belongs to {owners}", name, address, owners[address])
             yield view.problem("allocations", (*path, "tunnel_address"), code, message, _NEVER_EDIT)
         owners.setdefault(address, name)
 
@@ -83,11 +90,13 @@ def ports_are_recorded_once(view: View) -> Iterator[Problem]:
     lock = view.inventory.allocations
     for name, site in lock.sites.items():
         gone = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.port]
-        owners = {stone.port: f"the removed {stone.object}" for stone in gone}
+        owners = {stone.port: msg("the removed {object}", stone.object) for stone in gone}
         for key, ports in (("ports", site.ports), ("onvif_ports", site.asked_ports)):
             for device, port in ports.items():
                 if port in owners:
-                    message = f"site {name}: {device}: port {port} belongs to {owners[port]}"
+                    message = msg(
+                        "site {name}: {device}: port {port} belongs to {owners}", name, device, port, owners[port]
+                    )
                     path = ("sites", name, key, device)
                     yield view.problem("allocations", path, "allocation-port-duplicate", message, _NEVER_EDIT)
                 owners.setdefault(port, device)
@@ -99,7 +108,7 @@ def prefixes_are_of_their_pools(view: View) -> Iterator[Problem]:
     for path, carrier, prefix in _prefixes(view):
         pool = pools.get(carrier)
         if pool is not None and not prefix.subnet_of(pool):
-            message = f"site {path[1]}: {prefix} lies outside the pool {pool}"
+            message = msg("site {path}: {prefix} lies outside the pool {pool}", path[1], prefix, pool)
             hint = "set the pool back in inventory.yml: addresses that are in use do not move"
             yield view.problem("allocations", (*path, "prefix"), "allocation-outside-pool", message, hint)
 
@@ -110,8 +119,10 @@ def prefixes_are_recorded_once(view: View) -> Iterator[Problem]:
     spans = [(prefix, _owner_of(path), path) for path, _, prefix in _prefixes(view)]
     if not spans and not any(stone.prefix for stone in lock.tombstones):
         return
-    spans += [(stone.prefix, f"the removed {stone.object}", ()) for stone in lock.tombstones if stone.prefix]
-    single = [(stone.tunnel_address, f"the removed {stone.object}") for stone in lock.tombstones]
+    spans += [
+        (stone.prefix, msg("the removed {object}", stone.object), ()) for stone in lock.tombstones if stone.prefix
+    ]
+    single = [(stone.tunnel_address, msg("the removed {object}", stone.object)) for stone in lock.tombstones]
     single += [(address, _owner_of(path)) for path, address, _ in _entries(view)]
     spans += [(IPv4Network(address), name, ()) for address, name in single if address]
     # In this order a network comes right after the one that it lies in, or after another one in that.
@@ -123,7 +134,7 @@ def prefixes_are_recorded_once(view: View) -> Iterator[Problem]:
         elif at := path or place:
             own, other, whose = (network, whole, owner) if path else (whole, network, name)
             code = "allocation-reused" if whose.startswith("the removed") else "allocation-duplicate"
-            message = f"site {at[1]}: {own} meets {other} of {whose}"
+            message = msg("site {at}: {own} meets {other} of {whose}", at[1], own, other, whose)
             yield view.problem("allocations", (*at, "prefix"), code, message, _NEVER_EDIT)
 
 
@@ -147,15 +158,17 @@ def numbers_are_recorded_once(view: View) -> Iterator[Problem]:
         if not site.numbers:
             continue
         gone = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.number]
-        owners = {stone.number: f"the removed {stone.object}" for stone in gone}
+        owners = {stone.number: msg("the removed {object}", stone.object) for stone in gone}
         largest = min((prefix.num_addresses - 2 for prefix in site.prefixes), default=None)
         for device, number in site.numbers.items():
             path = ("sites", name, "numbers", device)
             if largest is not None and number > largest:
-                message = f"site {name}: {device}: number {number} is none of its prefix"
+                message = msg("site {name}: {device}: number {number} is none of its prefix", name, device, number)
                 yield view.problem("allocations", path, "allocation-outside-pool", message, _NEVER_EDIT)
             if number in owners:
-                message = f"site {name}: {device}: number {number} is that of {owners[number]}"
+                message = msg(
+                    "site {name}: {device}: number {number} is that of {owners}", name, device, number, owners[number]
+                )
                 yield view.problem("allocations", path, "allocation-number-duplicate", message, _NEVER_EDIT)
             owners.setdefault(number, device)
 
@@ -176,13 +189,15 @@ def missing_allocations(view: View) -> Iterator[Problem]:
         site = lock.sites.get(facility.id)
         second = site.successor.carrier if site and site.successor else None
         if site is None or site.carrier != carrier:
-            message = f"no tunnel address of {carrier} is recorded"
+            message = msg("no tunnel address of {carrier} is recorded", carrier)
             yield view.problem(owner, (), ALLOCATION_MISSING, message, RUN_ALLOCATE)
         elif later and second != later:
-            message = f"no tunnel address of the next carrier {later} is recorded"
+            message = msg("no tunnel address of the next carrier {later} is recorded", later)
             yield view.problem(owner, ("successor",), ALLOCATION_MISSING, message, RUN_ALLOCATE)
         elif second and not later:
-            message = f"site {facility.id}: its address of {second} is recorded, but the file names no successor"
+            message = msg(
+                "site {id}: its address of {second} is recorded, but the file names no successor", facility.id, second
+            )
             yield _of_site(view, facility.id, message)
         elif message := _lacking_devices(facility, site):
             yield view.problem(owner, (), ALLOCATION_MISSING, message, RUN_ALLOCATE)
@@ -195,13 +210,13 @@ def _lacking_devices(facility: Outline, site: SiteAllocation) -> str:
     """What the lock lacks of a site's devices, as a sentence; empty where it lacks nothing."""
     devices, numbers = ported(facility, facility.devices), numbered(facility, facility.devices)
     if lacking := sorted(set(devices) - set(site.ports)):
-        return f"no port is recorded for {', '.join(lacking)}"
+        return msg("no port is recorded for {lacking}", ", ".join(lacking))
     if lacking := sorted(set(ported(facility, facility.asked_devices)) - set(site.asked_ports)):
-        return f"no port for ONVIF is recorded for {', '.join(lacking)}"
+        return msg("no port for ONVIF is recorded for {lacking}", ", ".join(lacking))
     if lacking := sorted(prefix_carriers_of(facility) - _prefixed(site)):
-        return f"no prefix of {', '.join(lacking)} is recorded for its devices' addresses"
+        return msg("no prefix of {lacking} is recorded for its devices' addresses", ", ".join(lacking))
     lacking = sorted(set(numbers) - set(site.device_numbers))
-    return f"no address is recorded for {', '.join(lacking)}" if lacking else ""
+    return msg("no address is recorded for {lacking}", ", ".join(lacking)) if lacking else ""
 
 
 def _surplus_devices(facility: Outline, site: SiteAllocation) -> str:
@@ -209,15 +224,21 @@ def _surplus_devices(facility: Outline, site: SiteAllocation) -> str:
     name = facility.id
     devices = {*ported(facility, facility.devices), *numbered(facility, facility.devices)}
     if surplus := sorted({*site.ports, *site.device_numbers} - devices):
-        return f"site {name}: {', '.join(surplus)} left the facility's file"
+        return msg("site {name}: {surplus} left the facility's file", name, ", ".join(surplus))
     if surplus := sorted(set(site.asked_ports) - set(ported(facility, facility.asked_devices))):
-        return f"site {name}: a port for ONVIF is recorded, and not asked for: {', '.join(surplus)}"
+        return msg("site {name}: a port for ONVIF is recorded, and not asked for: {surplus}", name, ", ".join(surplus))
     if surplus := sorted(_prefixed(site) - prefix_carriers_of(facility)):
-        return f"site {name}: its prefix of {', '.join(surplus)} is recorded, and no plan asks for one"
+        return msg(
+            "site {name}: its prefix of {surplus} is recorded, and no plan asks for one", name, ", ".join(surplus)
+        )
     if surplus := sorted(set(site.ports) - set(ported(facility, facility.devices))):
-        return f"site {name}: ports are recorded, and no plan asks for them: {', '.join(surplus)}"
+        return msg("site {name}: ports are recorded, and no plan asks for them: {surplus}", name, ", ".join(surplus))
     surplus = sorted(set(site.device_numbers) - set(numbered(facility, facility.devices)))
-    return f"site {name}: addresses are recorded, and no plan asks for them: {', '.join(surplus)}" if surplus else ""
+    return (
+        msg("site {name}: addresses are recorded, and no plan asks for them: {surplus}", name, ", ".join(surplus))
+        if surplus
+        else ""
+    )
 
 
 def _prefixed(site: SiteAllocation) -> frozenset[str]:
@@ -233,13 +254,13 @@ def _of_site(view: View, site: str, message: str) -> Problem:
 def _missing(view: View, kind: str, names: set[str], recorded: Mapping[str, object]) -> Iterator[Problem]:
     for name in sorted(names - set(recorded)):
         owner, path = _place(view, kind, name)
-        message = f"{_named(kind, name)}no tunnel address is recorded"
+        message = msg("{kind}no tunnel address is recorded", _named(kind, name))
         yield view.problem(owner, path, ALLOCATION_MISSING, message, RUN_ALLOCATE)
 
 
 def _named(kind: str, name: str) -> str:
     """Name a relay inside its carrier's file; a centre is named by its own."""
-    return f"relay {name}: " if kind == "relay" else ""
+    return (msg("relay {name}", name) + ": ") if kind == "relay" else ""
 
 
 def _place(view: View, kind: str, name: str) -> OwnerPath:
@@ -259,9 +280,9 @@ def _left_over(view: View) -> Iterator[Problem]:
         gone += [("relays", name) for name in lock.relays if name not in inventory.relays]
     gone += [("centres", name) for name in lock.centres if not view.knows(f"centre/{name}")]
     for kind, name in gone:
-        message = f"{kind[:-1]} {name} is closed or gone, but its address is still recorded as in use"
+        message = msg("{kind} {name} is closed or gone, but its address is still recorded as in use", kind[:-1], name)
         if kind == "sites" and name in view.outlines and view.outlines[name].operating is not Operating.CLOSED:
-            message = f"site {name} needs no tunnel, but its address is still recorded as in use"
+            message = msg("site {name} needs no tunnel, but its address is still recorded as in use", name)
         if kind == "sites":
             yield _of_site(view, name, message)
         else:
@@ -276,15 +297,17 @@ def missing_keys(view: View) -> Iterator[Problem]:
         for name, host in hosts.items():
             if name in known and (lacking := _lacking(host, is_hub=kind == "centre" and view.is_hub(name))):
                 owner, path = _place(view, kind, name)
-                message = f"{_named(kind, name)}not recorded yet: {', '.join(lacking)}"
+                message = msg("{kind}not recorded yet: {lacking}", _named(kind, name), ", ".join(lacking))
                 yield view.problem(owner, path, HOST_KEYS_MISSING, message, RUN_KEYS)
     for owner, facility in view.facilities():
         tunnelled = any(plan.access.has_tunnel for plan in facility.carried_plans)
         if tunnelled and facility.public_key is None:
             message = "the gateway's public key is not known"
-            hint = (
-                f"make the site's package with `provisioner site-package {facility.id}`, install it on the gateway,"
-                f" and note the key that it prints: provisioner gateway set-key {facility.id} KEY"
+            hint = msg(
+                "make the site's package with `provisioner site-package {id}`, install it on the "
+                "gateway, and note the key that it prints: provisioner gateway set-key {id_2} KEY",
+                facility.id,
+                facility.id,
             )
             yield view.problem(owner, ("gateway",), GATEWAY_KEY_MISSING, message, hint)
 
@@ -304,11 +327,11 @@ def sealed_keys(view: View) -> Iterator[Problem]:
             continue
         sealed = relay.sealed_key
         if sealed is None:
-            message = f"relay {name} has not sealed its tunnel's key to the recovery key"
+            message = msg("relay {name} has not sealed its tunnel's key to the recovery key", name)
         elif sealed.recovery != recovery.public_key:
-            message = f"relay {name} has sealed its tunnel's key to a former recovery key"
+            message = msg("relay {name} has sealed its tunnel's key to a former recovery key", name)
         elif sealed.public_key != relay.public_key:
-            message = f"relay {name} has sealed a former key of its tunnel"
+            message = msg("relay {name} has sealed a former key of its tunnel", name)
         else:
             continue
         path = ("relays", name)
@@ -333,7 +356,7 @@ def further_ports_are_free(view: View) -> Iterator[Problem]:
         for index, relay in enumerate(carrier.relays):
             for number, port in enumerate(relay.further_wireguard_ports):
                 if why := _why_not(relay, number, port):
-                    message = f"relay {relay.id} cannot take WireGuard at port {port} as well: {why}"
+                    message = msg("relay {id} cannot take WireGuard at port {port} as well: {why}", relay.id, port, why)
                     path = ("relays", index, "further_wireguard_ports", number)
                     hint = "take it out, or write another one, e.g. 443"
                     yield view.problem(f"carrier/{carrier.id}", path, "wireguard-port-unfit", message, hint)
@@ -363,7 +386,9 @@ def next_keys_have_ports(view: View) -> Iterator[Problem]:
         relay, following = view.inventory.relays[name][1], known.next_key
         path = ("relays", name, "next_key")
         if following.stage is not OwnKeyStage.ENDING and (why := unfit_port(relay, following.port)):
-            message = f"relay {name} cannot answer with its next key at port {following.port}: {why}"
+            message = msg(
+                "relay {name} cannot answer with its next key at port {port}: {why}", name, following.port, why
+            )
             hint = "take the carrier's file back as it was when the change of its key began"
             yield view.problem("allocations", path, "wireguard-port-unfit", message, hint)
 
@@ -378,15 +403,22 @@ def gateways_dial_what_is_offered(view: View) -> Iterator[Problem]:
         plans = [plan for plan in (facility.plan, facility.successor) if plan]
         tunnelled = [plan for plan in plans if plan.access.has_tunnel]
         if plans and not tunnelled:
-            message = f"the gateway is to dial port {port} of its relay, and there is no tunnel: the site is routed"
+            message = msg(
+                "the gateway is to dial port {port} of its relay, and there is no tunnel: the site is routed", port
+            )
             hint = "remove gateway.relay_port"
             yield view.problem(owner, ("gateway", "relay_port"), "relay-port-not-offered", message, hint)
         for _, name in relays_of(tunnelled):
             relay = relays.get(name)
             if relay is not None and port not in relay.tunnel_ports:
                 offered = ", ".join(map(str, dict.fromkeys(relay.tunnel_ports)))
-                message = f"the gateway is to dial port {port} of {name}, which takes WireGuard at {offered}"
-                hint = f"write one of these, or add {port} to further_wireguard_ports of {name}"
+                message = msg(
+                    "the gateway is to dial port {port} of {name}, which takes WireGuard at {offered}",
+                    port,
+                    name,
+                    offered,
+                )
+                hint = msg("write one of these, or add {port} to further_wireguard_ports of {name}", port, name)
                 yield view.problem(owner, ("gateway", "relay_port"), "relay-port-not-offered", message, hint)
 
 

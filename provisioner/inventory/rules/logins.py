@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.private_text import path_as_read
 from provisioner.base.secret import Secret
+from provisioner.base.text import msg
 from provisioner.inventory.allocate import carrier_of, devices_of, next_carrier_of
 from provisioner.inventory.files.positions import KeyPath, Places
 from provisioner.inventory.model import (
@@ -185,8 +186,8 @@ def logins_are_complete(view: SecretsView) -> Iterator[Problem]:
             if owner is None:
                 continue
             for device in missing:
-                message = f"facility {site.id}: {device} has no login"
-                hint = f"set it: provisioner secrets set {site.id}/{device} --username NAME"
+                message = msg("facility {id}: {device} has no login", site.id, device)
+                hint = msg("set it: provisioner secrets set {id}/{device} --username NAME", site.id, device)
                 yield view.problem(owner, (site.id,), LOGIN_MISSING, message, hint, facility=site.id)
             break
 
@@ -241,7 +242,11 @@ def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
     )
     for facility, device, login, owner in every:
         if is_factory(login):
-            message = f"facility {facility}: the password of {device} is a factory's or repeats the user's name"
+            message = msg(
+                "facility {facility}: the password of {device} is a factory's or repeats the user's name",
+                facility,
+                device,
+            )
             hint = "change it on the device, then here"
             path = (facility, device, "password")
             yield view.problem(owner, path, "password-factory", message, hint, facility=facility)
@@ -264,7 +269,12 @@ def paths_repeat_no_login(view: SecretsView) -> Iterator[Problem]:
             for camera in view.cameras_of(facility) if is_repeated(login, paths) else ():
                 streams = (camera.streams.sub, camera.streams.main)
                 if any(s and s.rtsp_path and is_repeated(login, path_as_read(s.rtsp_path)) for s in streams):
-                    message = f"facility {facility}: an RTSP path of {camera.id} repeats the password of {device}"
+                    message = msg(
+                        "facility {facility}: an RTSP path of {id} repeats the password of {device}",
+                        facility,
+                        camera.id,
+                        device,
+                    )
                     hint = "write {password} in its place, and change the password on the device if it was committed"
                     yield view.problem(
                         owner, (facility, device, "password"), "password-in-path", message, hint, facility=facility
@@ -284,14 +294,16 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
             continue
         for device in logins:
             if device in strangers:
-                message = f"facility {facility}: the login of {device} belongs to no device"
+                message = msg("facility {facility}: the login of {device} belongs to no device", facility, device)
                 problem = view.problem(owner, (facility, device), "login-unused", message, "remove it")
                 yield replace(problem, severity=Severity.WARNING)
             elif misplaced:
                 message, hint = misplaced[0].format(device=device), misplaced[1]
                 yield view.problem(owner, (facility, device), "login-misplaced", message, hint, facility=facility)
             elif is_closed:
-                message = f"facility {facility} is closed, and the login of {device} is still there"
+                message = msg(
+                    "facility {facility} is closed, and the login of {device} is still there", facility, device
+                )
                 hint = "remove it once every host was seen without the facility: see provisioner status"
                 problem = view.problem(owner, (facility, device), "login-unused", message, hint)
                 yield replace(problem, severity=Severity.WARNING)
@@ -309,16 +321,26 @@ def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
             continue
         for device, login in logins.items():
             if login.old and device not in site.changing and device in site.devices:
-                message = f"facility {facility}: the old login of {device} is kept, and is not taken any more"
-                hint = f"remove it: provisioner secrets forget {facility}/{device}"
+                message = msg(
+                    "facility {facility}: the old login of {device} is kept, and is not taken any more",
+                    facility,
+                    device,
+                )
+                hint = msg("remove it: provisioner secrets forget {facility}/{device}", facility, device)
                 problem = view.problem(owner, (facility, device, "old"), "login-old-unused", message, hint)
                 yield replace(problem, severity=Severity.WARNING)
             elif device in site.changing and site.served_by and (facility, device) not in kept:
-                message = f"facility {facility}: either login of {device} is to be taken, and the old one is not kept"
+                message = msg(
+                    "facility {facility}: either login of {device} is to be taken, and the old one is not kept",
+                    facility,
+                    device,
+                )
                 name = f"{facility}/{device}"
-                hint = (
-                    f"set the new one: provisioner secrets set {name} --accept-old-until DATE; if that is done already,"
-                    f" take the new one alone: provisioner camera accept {name} --finish"
+                hint = msg(
+                    "set the new one: provisioner secrets set {name} --accept-old-until DATE; if that is "
+                    "done already, take the new one alone: provisioner camera accept {name_2} --finish",
+                    name,
+                    name,
                 )
                 yield view.problem(owner, (facility, device), "login-old-missing", message, hint, facility=facility)
 
@@ -327,12 +349,18 @@ def _misplaced(view: SecretsView, site: LoginSite, owner: str) -> tuple[str, str
     """Why a facility's logins do not belong into a file, of a `{device}`, and what to do; None where they do."""
     folder, _, province = owner.rpartition("/")
     if site.province != province:
-        hint = f"move its logins to {folder}/{site.province}.yml"
-        return f"facility {site.id} is of {site.province}, not of {province}", hint
+        hint = msg("move its logins to {folder}/{province}.yml", folder, site.province)
+        return msg("facility {id} is of {province}, not of {province_2}", site.id, site.province, province), hint
     whose = _carrier_of_file(view, owner)
     if whose is None or whose in site.holders:
         return None
-    message = f"facility {site.id} is not {whose}'s to serve, and {whose} can open the login of {{device}}"
+    message = msg(
+        "facility {id} is not {whose}'s to serve, and {whose_2} can open the login of {device}",
+        site.id,
+        whose,
+        whose,
+        "{device}",
+    )
     return message, "move its logins to a file of its own carrier, or to one that all share, and change the passwords"
 
 
@@ -348,7 +376,7 @@ def host_keys_are_the_carriers(view: SecretsView) -> Iterator[Problem]:
         carrier = view.frame.carriers.get(name)
         own = view.frame.hosts_of_one(carrier) if carrier else ()
         for host in sorted(set(secrets.host_keys) - set(own)):
-            message = f"carrier {name}: {host} is no host of this carrier alone"
+            message = msg("carrier {name}: {host} is no host of this carrier alone", name, host)
             hint = "remove its key, or run `provisioner keys init`, which does"
             yield view.problem(f"secrets/carriers/{name}", ("host_keys", host), HOST_KEY_MISPLACED, message, hint)
 
@@ -362,13 +390,15 @@ def keys_are_made(view: SecretsView) -> Iterator[Problem]:
         owner = f"secrets/carriers/{carrier}"
         if owner in view.broken:
             continue
-        message = f"carrier {carrier}: there is no {lacking}"
+        message = msg("carrier {carrier}: there is no {lacking}", carrier, lacking)
         yield view.problem(owner, (), SECRETS_MISSING, message, _RUN_KEYS, facility=site)
     for carrier, site in _lacking_next(view):
         owner = f"secrets/carriers/{carrier}"
         if owner not in view.broken:
-            message = f"carrier {carrier}: there is no pre-shared key for the next key of {site}'s gateway"
-            hint = f"run `provisioner keys rotate {site}`, or remove gateway.next_key from its file"
+            message = msg(
+                "carrier {carrier}: there is no pre-shared key for the next key of {site}'s gateway", carrier, site
+            )
+            hint = msg("run `provisioner keys rotate {site}`, or remove gateway.next_key from its file", site)
             yield view.problem(owner, (), SECRETS_MISSING, message, hint, facility=site)
 
 
@@ -393,35 +423,37 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
         centre_psks = known.centre_psks if known else {}
         for centre in carrier.centres:
             if centre not in readers:
-                yield name, f"reader secret for centre {centre}", ""
+                yield name, msg("reader secret for centre {centre}", centre), ""
             for relay in carrier.relays:
                 if centre not in centre_psks.get(relay.id, {}):
-                    yield name, f"pre-shared key between relay {relay.id} and centre {centre}", ""
+                    yield name, msg("pre-shared key between relay {id} and centre {centre}", relay.id, centre), ""
         yield from ((name, lacking, "") for lacking in _readers_lack(view, carrier, known or CarrierSecrets()))
         for site in view.held_by[name]:
             # A plan that is only proposed is on no host: nothing waits for its key.
             if name in site.tunnels_to and site.id not in site_psks:
-                yield name, f"pre-shared key for facility {site.id}", site.id
+                yield name, msg("pre-shared key for facility {id}", site.id), site.id
             if name in site.pushes_to and site.id not in publish_keys:
-                yield name, f"publish key for facility {site.id}", site.id
+                yield name, msg("publish key for facility {id}", site.id), site.id
 
 
 def _readers_lack(view: SecretsView, carrier: Carrier, known: CarrierSecrets) -> Iterator[str]:
     """What those lack who read at centres with a login of their own, or encrypted."""
     for relay in carrier.relays if carrier.certificates else ():
         if relay.id not in known.certificate_keys:
-            yield f"key of the certificate of relay {relay.id}"
+            yield msg("key of the certificate of relay {id}", relay.id)
     for viewer in view.frame.viewers_of(carrier):
         if viewer.id not in known.viewers:
-            yield f"password for viewer {viewer.id}"
+            yield msg("password for viewer {id}", viewer.id)
 
 
 def changes_are_finished(site: SiteView) -> Iterator[Problem]:
     """Once its day is over, the new setting is the only one, and nothing says what the old one was."""
     for path, device, what, until in _changes(site):
         if site.days.has_passed(until):
-            message = f"the old {what} of {device} was taken until {until}: only the new one counts now"
-            hint = f"finish the change: provisioner camera accept {site.facility.id}/{device} --finish"
+            message = msg(
+                "the old {what} of {device} was taken until {until}: only the new one counts now", what, device, until
+            )
+            hint = msg("finish the change: provisioner camera accept {id}/{device} --finish", site.facility.id, device)
             yield site.problem((*path, "until"), "accept-over", message, hint, severity=Severity.WARNING)
 
 
@@ -429,8 +461,16 @@ def changes_are_short(site: SiteView) -> Iterator[Problem]:
     """A day that is far away is a slip of the pen, or no change."""
     for path, device, what, until in _changes(site):
         if until > date.max - _LONGEST_CHANGE or site.days.is_to_come(until - _LONGEST_CHANGE):
-            message = f"either {what} of {device} is taken until {until}, for longer than {_LONGEST_CHANGE.days} days"
-            hint = f"name an earlier day: provisioner camera accept {site.facility.id}/{device} --until DATE"
+            message = msg(
+                "either {what} of {device} is taken until {until}, for longer than {days} days",
+                what,
+                device,
+                until,
+                _LONGEST_CHANGE.days,
+            )
+            hint = msg(
+                "name an earlier day: provisioner camera accept {id}/{device} --until DATE", site.facility.id, device
+            )
             yield site.problem((*path, "until"), "accept-too-long", message, hint, severity=Severity.WARNING)
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Access, JumpHost, relays_of
 from provisioner.inventory.rules.view import View
@@ -41,23 +41,31 @@ def pools_of(view: View) -> list[tuple[str, KeyPath, IPv4Network]]:
     """The pools of tunnel addresses: what each is called, where it stands, its network."""
     pools = view.inventory.settings.pools
     named = [("the centres' pool", ("pools", "centres"), pools.centres)]
-    return [*named, *((f"{c}'s pool", ("pools", "carriers", c), n) for c, n in sorted(pools.carriers.items()))]
+    return [*named, *((msg("{c}'s pool", c), ("pools", "carriers", c), n) for c, n in sorted(pools.carriers.items()))]
 
 
 def pools_are_complete(view: View) -> Iterator[Problem]:
     """Every carrier has a pool, and every pool belongs to a carrier and can hold addresses."""
     for carrier in view.inventory.carriers:
         if carrier not in view.inventory.settings.pools.carriers:
-            message = f"carrier {carrier} has no pool of tunnel addresses"
-            hint = f"add pools.carriers.{carrier}: a private network that {carrier} uses nowhere else"
+            message = msg("carrier {carrier} has no pool of tunnel addresses", carrier)
+            hint = msg(
+                "add pools.carriers.{carrier}: a private network that {carrier_2} uses nowhere else", carrier, carrier
+            )
             yield view.problem("inventory", ("pools", "carriers"), "pool-missing", message, hint)
     for carrier in view.inventory.settings.pools.carriers:
         if not view.knows(f"carrier/{carrier}"):
-            message, hint = f"the pool of {carrier} belongs to no carrier", f"write carriers/{carrier}.yml"
+            message, hint = (
+                msg("the pool of {carrier} belongs to no carrier", carrier),
+                msg("write carriers/{carrier}.yml", carrier),
+            )
             yield view.problem("inventory", ("pools", "carriers", carrier), "carrier-unknown", message, hint)
     for name, path, network in pools_of(view):
         if network.prefixlen > _SMALLEST_POOL:
-            message, hint = f"{name} {network} has no room for two addresses", "write a network of /30 or larger"
+            message, hint = (
+                msg("{name} {network} has no room for two addresses", name, network),
+                "write a network of /30 or larger",
+            )
             yield view.problem("inventory", path, "pool-too-small", message, hint)
 
 
@@ -65,7 +73,7 @@ def pools_do_not_overlap(view: View) -> Iterator[Problem]:
     """A tunnel address belongs to one pool: WireGuard cannot route one address to two peers."""
     for (name, _, one), (other_name, path, other) in combinations(pools_of(view), 2):
         if one.overlaps(other):
-            message = f"{other_name} {other} overlaps {name} {one}"
+            message = msg("{other_name} {other} overlaps {name} {one}", other_name, other, name, one)
             yield view.problem("inventory", path, "pool-overlap", message, "choose separate networks")
 
 
@@ -79,13 +87,17 @@ def pools_keep_clear_of_carriers(view: View) -> Iterator[Problem]:
             ):
                 for network in networks:
                     if pool.overlaps(network) and network.prefixlen:
-                        message = f"{name} {pool} overlaps {carrier.id}'s {what} {network}"
+                        message = msg(
+                            "{name} {pool} overlaps {id}'s {what} {network}", name, pool, carrier.id, what, network
+                        )
                         hint = "choose a network that the carrier does not use: a relay would lose its way to it"
                         yield view.problem("inventory", path, "pool-over-carrier-network", message, hint)
         for centre in view.inventory.centres.values():
             for network in centre.management_networks:
                 if pool.overlaps(network) and network.prefixlen:
-                    message = f"{name} {pool} overlaps {centre.id}'s management network {network}"
+                    message = msg(
+                        "{name} {pool} overlaps {id}'s management network {network}", name, pool, centre.id, network
+                    )
                     hint = "choose a network that the centre does not use: it would lose its way to it"
                     yield view.problem("inventory", path, "pool-over-carrier-network", message, hint)
 
@@ -101,7 +113,7 @@ def lans_keep_clear_of_pools(view: View) -> Iterator[Problem]:
         if lan not in overlaps:  # a country has thousands of LANs and a handful of different ones
             overlaps[lan] = [(name, pool) for name, _, pool in pools if pool.overlaps(IPv4Network(lan))]
         for name, pool in overlaps[lan]:
-            message = f"the LAN {lan} overlaps {name} {pool}"
+            message = msg("the LAN {lan} overlaps {name} {pool}", lan, name, pool)
             hint = "renumber the LAN, or move the pool before anything is allocated from it"
             yield view.problem(owner, ("gateway", "lan"), "lan-over-pool", message, hint)
 
@@ -114,12 +126,14 @@ def routed_networks_keep_clear(view: View) -> Iterator[Problem]:
             owner, path = f"carrier/{carrier.id}", ("routed_networks", index)
             for name, _, pool in pools:
                 if pool.overlaps(network):
-                    message = f"the routed network {network} overlaps {name} {pool}"
+                    message = msg("the routed network {network} overlaps {name} {pool}", network, name, pool)
                     hint = "name the networks of the sites alone: a relay sends into a pool by its tunnel"
                     yield view.problem(owner, path, "routed-network-over-pool", message, hint)
             for manager, networks in management_of(view):
                 if any(one.version == _FOUR and one.overlaps(network) for one in networks):
-                    message = f"the routed network {network} overlaps a management network of {manager}"
+                    message = msg(
+                        "the routed network {network} overlaps a management network of {manager}", network, manager
+                    )
                     hint = "name the networks of the sites alone: SSH would come in from a site"
                     yield view.problem(owner, path, "routed-network-over-management", message, hint)
 
@@ -140,8 +154,12 @@ def routed_lans_are_the_carriers(view: View) -> Iterator[Problem]:
             spans[relay].append(_RoutedLan(lan, facility.id, owner))
             if relay == plan.relay and not any(lan.subnet_of(network) for network in carrier.routed_networks):
                 listed = ", ".join(map(str, carrier.routed_networks)) or "none"
-                message = f"the LAN {lan} lies in none of the routed networks of {carrier.id}: {listed}"
-                hint = f"correct gateway.lan, or add the network to routed_networks in carriers/{carrier.id}.yml"
+                message = msg(
+                    "the LAN {lan} lies in none of the routed networks of {id}: {listed}", lan, carrier.id, listed
+                )
+                hint = msg(
+                    "correct gateway.lan, or add the network to routed_networks in carriers/{id}.yml", carrier.id
+                )
                 yield view.problem(owner, ("gateway", "lan"), "routed-lan-outside", message, hint)
     for relay, listed_lans in sorted(spans.items()):
         yield from _routed_overlaps(view, relay, sorted(listed_lans))
@@ -158,11 +176,17 @@ def _routed_overlaps(view: View, relay: str, spans: Sequence[_RoutedLan]) -> Ite
         if whole.facility != span.facility:
             pairs = [(span, whole), *([(whole, span)] if len(inside) == 2 else [])]  # noqa: PLR2004 (the first that meets it)
             for own, other in pairs:
-                message = (
-                    f"the LAN {own.lan} overlaps that of {other.facility}, {other.lan}: {relay} reaches both routed"
+                message = msg(
+                    "the LAN {lan} overlaps that of {facility}, {lan_2}: {relay} reaches both routed",
+                    own.lan,
+                    other.facility,
+                    other.lan,
+                    relay,
                 )
                 name = own.facility
-                hint = f"renumber one of the two, or agree pull_portmap for {name}: behind tunnels LANs may be alike"
+                hint = msg(
+                    "renumber one of the two, or agree pull_portmap for {name}: behind tunnels LANs may be alike", name
+                )
                 yield view.problem(own.owner, ("gateway", "lan"), "routed-lan-overlap", message, hint)
 
 
@@ -180,9 +204,19 @@ def lans_keep_clear_of_endpoints(view: View) -> Iterator[Problem]:
             if (lan, relay) not in inside:
                 inside[lan, relay] = endpoint in IPv4Network(lan)
             if inside[lan, relay]:
-                message = f"the LAN {lan} has {endpoint} in it, where the gateway is to send WireGuard to {relay}"
+                message = msg(
+                    "the LAN {lan} has {endpoint} in it, where the gateway is to send WireGuard to {relay}",
+                    lan,
+                    endpoint,
+                    relay,
+                )
                 if plan.access.is_pushed:
-                    message = f"the LAN {lan} has {endpoint} in it, where the gateway is to push to {relay}"
+                    message = msg(
+                        "the LAN {lan} has {endpoint} in it, where the gateway is to push to {relay}",
+                        lan,
+                        endpoint,
+                        relay,
+                    )
                 hint = "correct the LAN, or write under endpoint of the relay where the site reaches it"
                 severity = Severity.WARNING
                 yield view.problem(owner, ("gateway", "lan"), "lan-over-endpoint", message, hint, severity=severity)
@@ -195,10 +229,14 @@ def management_is_narrow(view: View) -> Iterator[Problem]:
             if network.prefixlen >= WIDEST_MANAGEMENT[network.version]:
                 continue
             severity = Severity.WARNING if network.prefixlen > _EVERYBODY[network.version] else Severity.ERROR
-            message = f"the management network {network} opens SSH to {counted(network.num_addresses, 'address')}"
+            message = msg(
+                "the management network {network} opens SSH to {addresses}",
+                network,
+                counted(network.num_addresses, "address"),
+            )
             if network.version == _SIX:
                 bits = network.max_prefixlen - network.prefixlen
-                message = f"the management network {network} opens SSH to 2^{bits} addresses"
+                message = msg("the management network {network} opens SSH to 2^{bits} addresses", network, bits)
             hint = "name the NOC's own networks"
             path = ("management_networks", index)
             yield view.problem(owner, path, "management-network-open", message, hint, severity=severity)
@@ -213,7 +251,9 @@ def management_is_not_nearly_everybody(view: View) -> Iterator[Problem]:
                 continue  # of one that is everybody by itself it is said
             half = 2 ** (of_family[0].max_prefixlen - everybody - 1)
             if sum(network.num_addresses for network in _joined(of_family)) > half:
-                message = f"the management networks open SSH to most of all IPv{version} addresses together"
+                message = msg(
+                    "the management networks open SSH to most of all IPv{version} addresses together", version
+                )
                 hint = "name the NOC's own networks"
                 yield view.problem(owner, ("management_networks",), "management-network-open", message, hint)
 
@@ -242,12 +282,14 @@ def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
         for index, relay in enumerate(carrier.relays):
             for key, address in dict((("address", relay.address), *relay.endpoints)).items():
                 for name, pool in _around(address, pools):
-                    message = f"relay {relay.id}: {key} {address} lies in {name} {pool}"
+                    message = msg(
+                        "relay {id}: {key} {address} lies in {name} {pool}", relay.id, key, address, name, pool
+                    )
                     path = ("relays", index, key)
                     yield view.problem(f"carrier/{carrier.id}", path, "host-address-in-pool", message, hint)
     for centre in view.inventory.centres.values():
         for name, pool in _around(centre.address, pools):
-            message = f"address {centre.address} lies in {name} {pool}"
+            message = msg("address {address} lies in {name} {pool}", centre.address, name, pool)
             yield view.problem(f"centre/{centre.id}", ("address",), "host-address-in-pool", message, hint)
 
 
@@ -261,7 +303,7 @@ def hosts_are_called_at_addresses_of_hosts(view: View) -> Iterator[Problem]:
     for owner, path, what, address in _called(view):
         if isinstance(address, HostName) or address.version != _SIX or not (kind := _of_no_host(address)):
             continue
-        message = f"{what} is called at {address}, {kind}"
+        message = msg("{what} is called at {address}, {kind}", what, address, kind)
         hint = "write an address of that host that this machine reaches, e.g. a global or a unique local one (fd00::/8)"
         yield view.problem(owner, path, "host-address-unusable", message, hint)
 
@@ -270,16 +312,21 @@ def _called(view: View) -> Iterator[tuple[str, KeyPath, str, HostPlace]]:
     for carrier in view.inventory.carriers.values():
         owner = f"carrier/{carrier.id}"
         if carrier.jump is not None:
-            yield owner, ("jump", "address"), f"the jump host of {carrier.id}", carrier.jump.address
+            yield owner, ("jump", "address"), msg("the jump host of {id}", carrier.id), carrier.jump.address
         for index, relay in enumerate(carrier.relays):
-            yield owner, ("relays", index, "address"), f"relay {relay.id}", relay.address
+            yield owner, ("relays", index, "address"), msg("relay {id}", relay.id), relay.address
             if relay.jump is not None:
                 place: KeyPath = ("relays", index, "jump", "address")
-                yield owner, place, f"the jump host of {relay.id}", relay.jump.address
+                yield owner, place, msg("the jump host of {id}", relay.id), relay.jump.address
     for centre in view.inventory.centres.values():
-        yield f"centre/{centre.id}", ("address",), f"centre {centre.id}", centre.address
+        yield f"centre/{centre.id}", ("address",), msg("centre {id}", centre.id), centre.address
         if centre.jump is not None:
-            yield f"centre/{centre.id}", ("jump", "address"), f"the jump host of {centre.id}", centre.jump.address
+            yield (
+                f"centre/{centre.id}",
+                ("jump", "address"),
+                msg("the jump host of {id}", centre.id),
+                centre.jump.address,
+            )
 
 
 def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
@@ -295,15 +342,21 @@ def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
                 if isinstance(endpoint, HostName):
                     continue
                 if kind := _of_no_host(endpoint):
-                    message = f"relay {relay.id}: nobody can send WireGuard to {endpoint}, {kind}"
+                    message = msg(
+                        "relay {id}: nobody can send WireGuard to {endpoint}, {kind}", relay.id, endpoint, kind
+                    )
                     hint = "write under endpoint the address at which sites and centres reach the relay"
                     yield view.problem(owner, path, "relay-endpoint-unusable", message, hint)
                 for whose, network in _narrow_management(view):
                     if endpoint not in network:
                         continue
-                    message = (
-                        f"relay {relay.id}: sites are to send WireGuard to {endpoint}, which lies in {whose}'s"
-                        f" management network {network}"
+                    message = msg(
+                        "relay {id}: sites are to send WireGuard to {endpoint}, which lies in {whose}'s "
+                        "management network {network}",
+                        relay.id,
+                        endpoint,
+                        whose,
+                        network,
                     )
                     hint = "if sites do not reach that network write under endpoint where they reach the relay"
                     code = "endpoint-in-management-network"
@@ -326,13 +379,17 @@ def named_endpoints_have_an_address(view: View) -> Iterator[Problem]:
         for index, relay in enumerate(carrier.relays):
             owner, at = f"carrier/{carrier.id}", ("relays", index)
             if isinstance(relay.wireguard_endpoint, HostName) and relay.endpoint_address is None:
-                message = (
-                    f"relay {relay.id}: centres send WireGuard to an address, and {relay.wireguard_endpoint} is a name"
+                message = msg(
+                    "relay {id}: centres send WireGuard to an address, and {wireguard_endpoint} is a name",
+                    relay.id,
+                    relay.wireguard_endpoint,
                 )
                 hint = "write that address under endpoint_address; gateways go by the name"
                 yield view.problem(owner, (*at, relay.endpoints[0][0]), "relay-endpoint-unnumbered", message, hint)
             elif relay.endpoint_address is not None and not isinstance(relay.wireguard_endpoint, HostName):
-                message = f"relay {relay.id}: endpoint_address stands beside an address, and would count for nothing"
+                message = msg(
+                    "relay {id}: endpoint_address stands beside an address, and would count for nothing", relay.id
+                )
                 hint = "remove it; or write under endpoint the name that gateways are to resolve"
                 yield view.problem(owner, (*at, "endpoint_address"), "relay-endpoint-twice", message, hint)
 
@@ -356,12 +413,22 @@ def hosts_let_in_the_family_that_they_are_called_in(view: View) -> Iterator[Prob
             continue
         family = f"IPv{address.version}"
         if jump is None and networks and all(network.version != address.version for network in networks):
-            message = f"{what} is called over {family}, and SSH may come to it from no {family} network"
-            hint = f"add the {family} network that this machine calls from to management_networks"
+            message = msg(
+                "{what} is called over {family}, and SSH may come to it from no {family_2} network",
+                what,
+                family,
+                family,
+            )
+            hint = msg("add the {family} network that this machine calls from to management_networks", family)
             yield view.problem(owner, (*path, "address"), "management-of-other-family", message, hint)
         if jump is not None and jump.seen_as is not None and jump.seen_as.version != address.version:
-            message = f"{what} is called over {family}, and would not see its jump host come from {jump.seen_as}"
-            hint = f"write under jump.inside the {family} address that it sees the jump host come from"
+            message = msg(
+                "{what} is called over {family}, and would not see its jump host come from {seen_as}",
+                what,
+                family,
+                jump.seen_as,
+            )
+            hint = msg("write under jump.inside the {family} address that it sees the jump host come from", family)
             yield view.problem(owner, (*path, "address"), "jump-of-other-family", message, hint)
 
 
@@ -369,10 +436,17 @@ def _managed(view: View) -> Iterator[_Managed]:
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             jump, path = relay.jump or carrier.jump, ("relays", index)
-            yield f"carrier/{carrier.id}", path, f"relay {relay.id}", relay.address, jump, carrier.management_networks
+            yield (
+                f"carrier/{carrier.id}",
+                path,
+                msg("relay {id}", relay.id),
+                relay.address,
+                jump,
+                carrier.management_networks,
+            )
     for centre in view.inventory.centres.values():
         networks = view.inventory.ssh_sources(centre.id)
-        yield f"centre/{centre.id}", (), f"centre {centre.id}", centre.address, centre.jump, networks
+        yield f"centre/{centre.id}", (), msg("centre {id}", centre.id), centre.address, centre.jump, networks
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (

@@ -14,7 +14,7 @@ from itertools import combinations
 from typing import Final
 
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.text import asked, did_you_mean, is_between, local_time, nearest, start_of
+from provisioner.base.text import asked, did_you_mean, is_between, local_time, msg, nearest, start_of
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography import (
     SCHEMES,
@@ -65,16 +65,16 @@ def _unknown(view: View, owner: str, path: KeyPath, slug: str, own: ProvinceSche
         return
     other = next((one for one in SCHEMES if slug in _slugs(one)), None)
     hint = _other_list(slug, other, frozen=owner.startswith("facility/")) if other else _likeness(slug, scheme)
-    message = f"{slug!r} is not a province of the scheme {scheme.value}"
+    message = msg("{slug} is not a province of the scheme {value}", repr(slug), scheme.value)
     yield view.problem(owner, path, "province-unknown", message, hint)
 
 
 def _other_list(slug: str, scheme: str, *, frozen: bool) -> str:
-    key = f"it is one of {scheme}: write province_scheme: {scheme} beside it"
+    key = msg("it is one of {scheme}: write province_scheme: {scheme_2} beside it", scheme, scheme)
     if frozen:
-        return f"{key} and leave it as it is: a facility's slug is frozen at registration"
+        return msg("{key} and leave it as it is: a facility's slug is frozen at registration", key)
     heir = merged_into(by_slug(slug, scheme)).slug
-    return f"{key}, or name the province of today, {heir}" if heir != slug else key
+    return msg("{key}, or name the province of today, {heir}", key, heir) if heir != slug else key
 
 
 def _likeness(slug: str, scheme: ProvinceScheme) -> str:
@@ -91,7 +91,7 @@ def facilities_have_a_province_today(view: View) -> Iterator[Problem]:
     for owner, facility in view.facilities():
         province = view.province_today(facility)
         if isinstance(province, AmbiguousProvinceError):  # provinces_are_known reports the others
-            hint = f"write province_scheme: {SCHEMES[-1]} in inventory.yml, or correct the facility's"
+            hint = msg("write province_scheme: {schemes} in inventory.yml, or correct the facility's", SCHEMES[-1])
             yield view.problem(owner, ("province_scheme",), "province-scheme-newer", province.message, hint)
 
 
@@ -101,7 +101,9 @@ def bodies_are_there_today(view: View) -> Iterator[Problem]:
         return
     for owner, facility in view.facilities():
         if facility.managing_body is ManagingBody.UBND_HUYEN and facility.operating is not Operating.CLOSED:
-            message = f"managing_body is ubnd_huyen, and there are no districts since {DISTRICTS_ENDED}"
+            message = msg(
+                "managing_body is ubnd_huyen, and there are no districts since {districts_ended}", DISTRICTS_ENDED
+            )
             hint = "write who runs it now: ubnd_xa (commune, ward or special zone) or ubnd_tinh"
             yield view.problem(
                 owner, ("managing_body",), "managing-body-ended", message, hint, severity=Severity.WARNING
@@ -113,15 +115,15 @@ def province_name(view: View, facility: InProvince) -> str:
     province = view.province_today(facility)
     if isinstance(province, ProvinceError) or province.slug == facility.province:
         return facility.province
-    return f"{province.slug} (formerly {facility.province})"
+    return msg("{slug} (formerly {province})", province.slug, facility.province)
 
 
 def designated_carriers_exist(view: View) -> Iterator[Problem]:
     """A designation names a carrier that has a file."""
     for index, designation in enumerate(view.inventory.designations):
         if not view.knows(f"carrier/{designation.carrier}"):
-            message = f"{designation.province}: carrier {designation.carrier} has no file"
-            hint = f"write carriers/{designation.carrier}.yml, or correct the name"
+            message = msg("{province}: carrier {carrier} has no file", designation.province, designation.carrier)
+            hint = msg("write carriers/{carrier}.yml, or correct the name", designation.carrier)
             yield view.problem("designations", ("designations", index, "carrier"), "carrier-unknown", message, hint)
 
 
@@ -130,12 +132,20 @@ def designations_are_periods(view: View) -> Iterator[Problem]:
     listed = list(enumerate(view.inventory.designations))
     for index, one in listed:
         if one.until and one.until < one.since:
-            message = f"{one.province}, {one.carrier}: until {one.until} is before since {one.since}"
+            message = msg(
+                "{province}, {carrier}: until {until} is before since {since}",
+                one.province,
+                one.carrier,
+                one.until,
+                one.since,
+            )
             path = ("designations", index, "until")
             yield view.problem("designations", path, "designation-period", message, "correct one of the two days")
     for (_, earlier), (index, other) in combinations(listed, 2):
         if _overlap(earlier, other):
-            message = f"{other.province} is designated to {other.carrier} twice for the same days"
+            message = msg(
+                "{province} is designated to {carrier} twice for the same days", other.province, other.carrier
+            )
             spot = ("designations", index)
             yield view.problem("designations", spot, "designation-duplicate", message, "leave one of the two out")
 
@@ -164,19 +174,24 @@ def carriers_are_designated(view: View) -> Iterator[Problem]:
         if key == "plan" and held and _ended(view, facility, plan.carrier):
             yield from _overdue_change(view, owner, facility, plan.carrier, held)
             continue
-        message = (
-            f"carrier {plan.carrier} is not designated for {province_name(view, facility)} on {view.today}"
-            f" (designated: {', '.join(held) or 'none'})"
+        message = msg(
+            "carrier {carrier} is not designated for {view} on {today} (designated: {held})",
+            plan.carrier,
+            province_name(view, facility),
+            view.today,
+            ", ".join(held) or "none",
         )
-        hint = f"correct {key}.carrier, or add the ministry's designation to designations.yml with its source"
+        hint = msg("correct {key}.carrier, or add the ministry's designation to designations.yml with its source", key)
         yield view.problem(owner, (key, "carrier"), "carrier-not-designated", message, hint)
 
 
 def _overdue_change(view: View, owner: str, facility: Outline, carrier: str, held: list[str]) -> Iterator[Problem]:
     """Say that the carrier has changed and this facility has not: nothing is cut because a day has passed."""
     name = province_name(view, facility)
-    message = f"carrier {carrier} is designated for {name} no longer (designated: {', '.join(held)})"
-    hint = f"write a successor plan with {held[0]}: both carriers serve until the new connection is accepted"
+    message = msg(
+        "carrier {carrier} is designated for {name} no longer (designated: {held})", carrier, name, ", ".join(held)
+    )
+    hint = msg("write a successor plan with {held}: both carriers serve until the new connection is accepted", held[0])
     if facility.successor and facility.successor.carrier in held:
         hint = "when the successor's connection is accepted, make it the plan and remove successor"
     yield view.problem(owner, ("plan", "carrier"), "carrier-change-due", message, hint, severity=Severity.WARNING)
@@ -196,13 +211,18 @@ def instructions_are_distinct(view: View) -> Iterator[Problem]:
     refs: set[str] = set()
     for index, order in enumerate(view.inventory.instructions):
         if order.ref in refs:
-            message = f"{order.ref} stands twice"
+            message = msg("{ref} stands twice", order.ref)
             path: KeyPath = ("instructions", index, "ref")
             yield view.problem("instructions", path, "instruction-duplicate", message, "leave one of the two out")
         refs.add(order.ref)
         for path, before in _deadlines(index, order):
             if before <= order.issued_on:
-                message = f"{order.ref}: the deadline {before} is not after the day of issue {order.issued_on}"
+                message = msg(
+                    "{ref}: the deadline {before} is not after the day of issue {issued_on}",
+                    order.ref,
+                    before,
+                    order.issued_on,
+                )
                 hint = "'before' is strict: before 2021-05-10 means until the last moment of 2021-05-09"
                 yield view.problem("instructions", path, "instruction-deadline", message, hint)
 
@@ -225,13 +245,13 @@ def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
         for key, refs in (("extends", order.extends), ("supersedes", order.supersedes)):
             for number, ref in enumerate(refs):
                 if ref not in earlier or earlier[ref] >= (order.issued_on, index):
-                    message = f"{order.ref} {key} {ref}, which is no earlier order here"
+                    message = msg("{ref} {key} {ref_2}, which is no earlier order here", order.ref, key, ref)
                     path: KeyPath = ("instructions", index, key, number)
                     hint = "add that order, correct the reference, or put the older of the two first"
                     yield view.problem("instructions", path, "instruction-unknown", message, hint)
         for name in order.facilities:
             if name not in view.outlines and f"facility/{name}" not in view.broken:
-                message = f"{order.ref}: facility {name} does not exist"
+                message = msg("{ref}: facility {name} does not exist", order.ref, name)
                 path = ("instructions", index, "facilities", name)
                 gone = (name,) if view.once_here(name) else ()
                 yield view.problem("instructions", path, "facility-unknown", message, "correct the id", concerns=gone)
@@ -242,7 +262,10 @@ def intents_have_their_own_ids(view: View) -> Iterator[Problem]:
     times = Counter(intent.id for intent in view.inventory.intents)
     for index, intent in enumerate(view.inventory.intents):
         if times[intent.id] > 1:
-            message, hint = f"intent {intent.id} is there {times[intent.id]} times", "give each intent an id of its own"
+            message, hint = (
+                msg("intent {id} is there {times} times", intent.id, times[intent.id]),
+                "give each intent an id of its own",
+            )
             yield view.problem("intents", ("intents", index, "id"), "intent-twice", message, hint)
 
 
@@ -254,7 +277,7 @@ def intents_name_what_is_there(view: View) -> Iterator[Problem]:
             for number, place in enumerate(places):
                 kind, slash, of = place.partition("/")
                 if slash and not _is_place_there(view, kind, of):
-                    message = f"intent {intent.id}: {kind} {of} does not exist"
+                    message = msg("intent {id}: {kind} {of} does not exist", intent.id, kind, of)
                     hint = did_you_mean(of, sorted(_known(view, kind)), "correct the id, or leave it out")
                     path = ("intents", index, word, key, number)
                     yield view.problem("intents", path, "intent-name-unknown", message, hint)
@@ -290,8 +313,13 @@ def intents_ask_for_what_may_be_there(view: View) -> Iterator[Problem]:
             offered |= _OF_SITES if kind in _SITES else _OF_HOSTS if kind != "internet" else {Service.OTHER}
         for number, service in enumerate(traffic.services):
             if service not in offered:
-                message = f"intent {intent.id}: {', '.join(traffic.targets)} has no service {service.value}"
-                hint = f"services there are {', '.join(sorted(one.value for one in offered))}"
+                message = msg(
+                    "intent {id}: {targets} has no service {value}",
+                    intent.id,
+                    ", ".join(traffic.targets),
+                    service.value,
+                )
+                hint = msg("services there are {value}", ", ".join(sorted(one.value for one in offered)))
                 path = ("intents", index, word, "services", number)
                 yield view.problem("intents", path, "intent-service-unknown", message, hint)
 
@@ -300,7 +328,9 @@ def windows_have_an_end(view: View) -> Iterator[Problem]:
     """A window ends after it begins."""
     for index, window in enumerate(view.inventory.maintenance):
         if window.until <= window.begin:
-            message = f"{_named(index)} ends at {local_time(window.until)}, which is not after its beginning"
+            message = msg(
+                "{index} ends at {until}, which is not after its beginning", _named(index), local_time(window.until)
+            )
             path = ("windows", index, "until")
             yield view.problem(
                 "maintenance", path, "maintenance-in-disorder", message, "correct one of the two moments"
@@ -311,7 +341,7 @@ def windows_are_about_something(view: View) -> Iterator[Problem]:
     """A window names facilities, hosts or carriers, or all there is: a slip of the pen is not a whole country."""
     for index, window in enumerate(view.inventory.maintenance):
         if not window.names and not window.everything:
-            message = f"{_named(index)} names nothing, so that it is about nothing"
+            message = msg("{index} names nothing, so that it is about nothing", _named(index))
             hint = "write facilities, hosts or carriers with their ids, or `everything: true`"
             yield view.problem("maintenance", ("windows", index), "maintenance-of-nothing", message, hint)
 
@@ -327,7 +357,7 @@ def windows_name_what_is_there(view: View) -> Iterator[Problem]:
         for kind in ("facilities", "hosts", "carriers"):
             for place, name in enumerate(getattr(window, kind)):
                 if not _is_target_there(view, kind, name):
-                    message = f"{_named(index)}: {_SINGULAR[kind]} {name} does not exist"
+                    message = msg("{index}: {singular} {name} does not exist", _named(index), _SINGULAR[kind], name)
                     path = ("windows", index, kind, place)
                     hint = "correct the id, or leave it out"
                     code = "maintenance-name-unknown"
@@ -350,7 +380,9 @@ def windows_are_short(view: View) -> Iterator[Problem]:
     for index, window in enumerate(view.inventory.maintenance):
         if window.until - window.begin > _LONGEST_WINDOW and not window.is_over(start_of(view.today)):
             days = _LONGEST_WINDOW.days
-            message = f"{_named(index)} is longer than {days} days: its paths raise no alarm for all that time"
+            message = msg(
+                "{index} is longer than {days} days: its paths raise no alarm for all that time", _named(index), days
+            )
             hint = "announce the days on which somebody works; suspend or close a facility that is out of service"
             path = ("windows", index, "until")
             yield view.problem("maintenance", path, "maintenance-too-long", message, hint, severity=Severity.WARNING)
@@ -360,7 +392,7 @@ def windows_are_removed(view: View) -> Iterator[Problem]:
     """A window that is over says nothing any more."""
     for index, window in enumerate(view.inventory.maintenance):
         if window.begin < window.until and window.is_over(start_of(view.today)):
-            message = f"{_named(index)} was over at {local_time(window.until)}"
+            message = msg("{index} was over at {until}", _named(index), local_time(window.until))
             path, hint = ("windows", index, "until"), "remove the entry; Git remembers it"
             yield view.problem("maintenance", path, "maintenance-over", message, hint, severity=Severity.WARNING)
 
@@ -369,7 +401,7 @@ def windows_do_not_overlap(view: View) -> Iterator[Problem]:
     """Two windows over one thing at one time: one of the two was meant otherwise."""
     for (first, one), (second, other) in combinations(enumerate(view.inventory.maintenance), 2):
         if one.begin < other.until and other.begin < one.until and (shared := _shared(one, other)):
-            message = f"{_named(second)} overlaps with number {first + 1} over {shared}"
+            message = msg("{second} overlaps with number {first} over {shared}", _named(second), first + 1, shared)
             hint = "make one window of the two, or correct their moments"
             path = ("windows", second, "from")
             yield view.problem("maintenance", path, "maintenance-overlaps", message, hint, severity=Severity.WARNING)
@@ -382,7 +414,7 @@ def _shared(one: MaintenanceWindow, other: MaintenanceWindow) -> str:
 
 
 def _named(index: int) -> str:
-    return f"window number {index + 1}"
+    return msg("window number {index}", index + 1)
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.inventory.model import ConnectionPlan, Facility, GatewaySystem, Move, Operating, Party, SignOff
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.renamed_ids import old_names
@@ -29,7 +29,9 @@ def windows_have_an_end(view: View) -> Iterator[Problem]:
     """A freeze ends after it begins."""
     for index, window in enumerate(view.inventory.settings.policy.freeze):
         if window.until <= window.begin:
-            message = f"the freeze ends at {window.until:%Y-%m-%dT%H:%M}, which is not after its beginning"
+            message = msg(
+                "the freeze ends at {until}, which is not after its beginning", f"{window.until:%Y-%m-%dT%H:%M}"
+            )
             path = ("policy", "freeze", index, "until")
             yield view.problem("inventory", path, "freeze-in-disorder", message, "correct one of the two moments")
 
@@ -44,7 +46,7 @@ def protected_objects_stay(view: View) -> Iterator[Problem]:
         kind, _, name = mark.partition("/")
         if mark in there or mark in view.broken or (kind == "relay" and unread) or mark in moved:
             continue
-        message = f"{mark.replace('/', ' ', 1)} is protected, and it is not in the inventory any more"
+        message = msg("{mark} is protected, and it is not in the inventory any more", mark.replace("/", " ", 1))
         hint = (
             "take it back from Git; to remove it, first write `protected: false` into its block, run `provisioner"
             " allocate`, and have that reviewed"
@@ -67,9 +69,9 @@ def protections_are_recorded(view: View) -> Iterator[Problem]:
         if is_protected == (name in marks):
             continue
         label = name.replace("/", " ", 1)
-        message = f"{label} is protected, and the lock does not know it"
+        message = msg("{label} is protected, and the lock does not know it", label)
         if not is_protected:
-            message = f"{label} is not protected any more, and the lock says that it is"
+            message = msg("{label} is not protected any more, and the lock says that it is", label)
         concerns = (label.partition(" ")[2],) if name.startswith("facility/") else ()
         yield view.problem("allocations", (), ALLOCATION_MISSING, message, RUN_ALLOCATE, concerns=concerns)
 
@@ -91,7 +93,7 @@ def moves_are_sound(view: View) -> Iterator[Problem]:
         if fault is not None:
             key, message, hint = fault
             named = move.old if key == "from" else move.new
-            text = f"moved: {named} {message}"
+            text = msg("moved: {named} {message}", named, message)
             about_them = fault in {_UNREAD, _STILL} or (fault == _GONE and view.once_here(_parts(move.new)[1]))
             both = _facilities(move) if about_them else ()
             yield view.problem("inventory", ("moved", index, key), "move-unsound", text, hint, concerns=both)
@@ -104,9 +106,13 @@ def _facilities(move: Move) -> tuple[str, ...]:
 def _shape(move: Move) -> Fault | None:
     old, new = _parts(move.old), _parts(move.new)
     if len(old) != len(new):
-        return "to", f"is not of the kind of {move.old}", "a facility becomes a facility, a device a device"
+        return "to", msg("is not of the kind of {old}", move.old), "a facility becomes a facility, a device a device"
     if len(old) == 3 and old[:2] != new[:2]:  # noqa: PLR2004 (province, facility, device)
-        return "to", f"is in another facility than {move.old}", "a device that went elsewhere is a new device there"
+        return (
+            "to",
+            msg("is in another facility than {old}", move.old),
+            "a device that went elsewhere is a new device there",
+        )
     return None
 
 
@@ -116,8 +122,8 @@ def _target(view: View, move: Move) -> Fault | None:
     if outline is None and f"facility/{facility}" not in view.broken:
         return _GONE
     if outline is not None and outline.province != province:
-        hint = f"write {outline.province}/{facility}"
-        return "to", f"does not exist: facility {facility} is in {outline.province}", hint
+        hint = msg("write {province}/{facility}", outline.province, facility)
+        return "to", msg("does not exist: facility {facility} is in {province}", facility, outline.province), hint
     return None
 
 
@@ -141,7 +147,12 @@ def moves_end(view: View) -> Iterator[Problem]:
     """Two names are for a time: each costs a session with the camera."""
     for index, move in enumerate(view.inventory.settings.moved):
         if move.until <= view.today:
-            message = f"moved: {move.old} is still served beside {move.new}; that was meant until {move.until}"
+            message = msg(
+                "moved: {old} is still served beside {new}; that was meant until {until}",
+                move.old,
+                move.new,
+                move.until,
+            )
             hint = "see with `provisioner plan` who still reads the old names; then remove the entry"
             path = ("moved", index, "until")
             yield view.problem("inventory", path, "move-over", message, hint, severity=Severity.WARNING)
@@ -162,7 +173,12 @@ def relays_hold_both_names(view: View) -> Iterator[Problem]:
         both = once[relay.id] + more[relay.id]
         if once[relay.id] <= relay.max_paths < both:
             carried = counted(both, "path")
-            message = f"relay {relay.id} would carry {carried} with both names; its max_paths is {relay.max_paths}"
+            message = msg(
+                "relay {id} would carry {carried} with both names; its max_paths is {max_paths}",
+                relay.id,
+                carried,
+                relay.max_paths,
+            )
             hint = "move fewer ids at a time, or raise max_paths if the host was measured to bear it"
             path = ("relays", carrier.relays.index(relay), "max_paths")
             yield view.problem(f"carrier/{carrier.id}", path, "relay-over-capacity", message, hint)
@@ -182,8 +198,8 @@ def agreed_plans_are_complete(site: SiteView) -> Iterator[Problem]:
             continue
         for what in ("gateway", "cameras"):
             if not getattr(site.facility, what):
-                message = f"the {key} is agreed, but the file has no {what}"
-                hint = f"add {what}, or write {key}.state: proposed"
+                message = msg("the {key} is agreed, but the file has no {what}", key, what)
+                hint = msg("add {what}, or write {key}.state: proposed", what, key)
                 yield site.problem((key, "state"), "plan-incomplete", message, hint)
 
 
@@ -217,10 +233,14 @@ def plans_are_signed(site: SiteView) -> Iterator[Problem]:
 
 def _stale(site: SiteView, key: str, plan: ConnectionPlan, stale: list[SignOff]) -> Problem:
     names = _listed([f"{_NAMES[sign_off.by]} ({sign_off.signed_on})" for sign_off in stale])
-    message = f"edited since it was signed by {names}: carrier, relay, access, recorders, cameras or streams"
+    message = msg("edited since it was signed by {names}: carrier, relay, access, recorders, cameras or streams", names)
     command = " ".join(["--successor" if key == "successor" else "", *(f"--by {s.by.value}" for s in stale)]).strip()
     name = site.facility.id
-    hint = f"undo the edit, or let them agree to it and run `provisioner sign-off {name} {command} --source …`"
+    hint = msg(
+        "undo the edit, or let them agree to it and run `provisioner sign-off {name} {command} --source …`",
+        name,
+        command,
+    )
     severity = Severity.ERROR if plan.agreed else Severity.WARNING
     return site.problem((key, "sign_offs"), "sign-off-stale", message, hint, severity=severity)
 
@@ -228,10 +248,12 @@ def _stale(site: SiteView, key: str, plan: ConnectionPlan, stale: list[SignOff])
 def _faulty(site: SiteView, key: str) -> Iterator[Problem]:
     for index, proof in enumerate(site.signed(key).proofs):
         if proof.worth is Worth.FAULTY:
-            message = f"the signature of {_NAMES[proof.party]} {proof.fault}"
-            hint = (
-                "take the sign-off back from Git as it was recorded, or let the party sign what"
-                f" `provisioner sign-off {site.facility.id} --by {proof.party.value} --statement …` prints"
+            message = msg("the signature of {names} {fault}", _NAMES[proof.party], proof.fault)
+            hint = msg(
+                "take the sign-off back from Git as it was recorded, or let the party sign what "
+                "`provisioner sign-off {id} --by {value} --statement …` prints",
+                site.facility.id,
+                proof.party.value,
             )
             yield site.problem((key, "sign_offs", index, "signature"), "sign-off-forged", message, hint)
 
@@ -244,20 +266,26 @@ def _signatures(site: SiteView, key: str, plan: ConnectionPlan) -> Iterator[Prob
     parties: set[Party] = set()
     for index, sign_off in enumerate(plan.sign_offs):
         if sign_off.by in parties:
-            message = f"{_NAMES[sign_off.by]} signed twice"
+            message = msg("{names} signed twice", _NAMES[sign_off.by])
             path = (key, "sign_offs", index, "by")
             yield site.problem(path, "sign-off-duplicate", message, "keep the newer one")
         parties.add(sign_off.by)
         if site.days.is_to_come(sign_off.signed_on):
-            message = f"the sign-off of {_NAMES[sign_off.by]} is of {sign_off.signed_on}, a day to come"
+            message = msg(
+                "the sign-off of {names} is of {signed_on}, a day to come", _NAMES[sign_off.by], sign_off.signed_on
+            )
             path = (key, "sign_offs", index, "signed_on")
             yield site.problem(path, "date-in-the-future", message, "write the day on which it was signed")
     if plan.agreed and (missing := missing_parties(plan)):
         names = ", ".join(_NAMES[party] for party in missing)
-        message = f"the {key} is agreed, but the sign-off is missing of: {names}"
+        message = msg("the {key} is agreed, but the sign-off is missing of: {names}", key, names)
         commands = " ".join(f"--by {party.value}" for party in missing)
         name = site.facility.id
-        hint = f"run `provisioner sign-off {name} {commands} …` with the minutes as --source, or write state: proposed"
+        hint = msg(
+            "run `provisioner sign-off {name} {commands} …` with the minutes as --source, or write state: proposed",
+            name,
+            commands,
+        )
         yield site.problem((key, "state"), "sign-off-missing", message, hint)
 
 
@@ -266,13 +294,15 @@ def days_have_passed(site: SiteView) -> Iterator[Problem]:
     facility = site.facility
     for path, day in _past_days(facility):
         if day and site.days.is_to_come(day):
-            message = f"{path[-1]} is {day}, a day to come"
+            message = msg("{path} is {day}, a day to come", path[-1], day)
             yield site.problem(path, "date-in-the-future", message, "write the day on which it was done")
     if facility.opened_on and facility.closed_on and facility.closed_on < facility.opened_on:
-        message = f"closed_on {facility.closed_on} is before opened_on {facility.opened_on}"
+        message = msg("closed_on {closed_on} is before opened_on {opened_on}", facility.closed_on, facility.opened_on)
         yield site.problem(("closed_on",), "dates-in-disorder", message, "correct one of the two days")
     if facility.closed_on and facility.operating is not Operating.CLOSED:
-        message = f"closed_on is {facility.closed_on}, but operating is {facility.operating.value}"
+        message = msg(
+            "closed_on is {closed_on}, but operating is {value}", facility.closed_on, facility.operating.value
+        )
         hint = "write operating: closed to remove it from every host, or remove closed_on"
         yield site.problem(("closed_on",), "dates-in-disorder", message, hint)
 
@@ -297,11 +327,11 @@ def openings_are_written_down(site: SiteView) -> Iterator[Problem]:
         hint = "add opens_on, the day on which people are to come; its cameras are to be connected before"
         yield site.problem(("operating",), "opening-missing", message, hint)
     if facility.operating is Operating.STANDBY and facility.opens_on and site.days.is_to_come(facility.opens_on):
-        message = f"opens_on is {facility.opens_on}, but operating is standby, so that no host carries it"
+        message = msg("opens_on is {opens_on}, but operating is standby, so that no host carries it", facility.opens_on)
         hint = "write operating: preparing, so that it is connected before people come, or remove opens_on"
         yield site.problem(("opens_on",), "dates-in-disorder", message, hint)
     if facility.opens_on and facility.closed_on and facility.closed_on < facility.opens_on:
-        message = f"closed_on {facility.closed_on} is before opens_on {facility.opens_on}"
+        message = msg("closed_on {closed_on} is before opens_on {opens_on}", facility.closed_on, facility.opens_on)
         yield site.problem(("closed_on",), "dates-in-disorder", message, "correct one of the two days")
 
 
@@ -310,7 +340,9 @@ def surveys_add_up(site: SiteView) -> Iterator[Problem]:
     survey = site.facility.survey
     if survey and survey.cameras.fit > survey.cameras.present:
         counts = survey.cameras
-        message = f"the survey has {counts.fit} cameras that will do, but only {counts.present} that are there"
+        message = msg(
+            "the survey has {fit} cameras that will do, but only {present} that are there", counts.fit, counts.present
+        )
         path = ("survey", "cameras", "fit")
         yield site.problem(path, "survey-counts", message, "correct one of the two counts")
 
@@ -324,13 +356,17 @@ def surveys_come_before_plans(site: SiteView) -> Iterator[Problem]:
         if not plan.agreed:
             continue
         if survey is None:
-            message = f"the {key} is agreed, but there is no survey"
+            message = msg("the {key} is agreed, but there is no survey", key)
             hint = "add survey: what DIC, Health and the carrier found there"
             yield site.problem((key, "state"), "survey-missing", message, hint, severity=Severity.WARNING)
             continue
         early = [sign_off for sign_off in plan.sign_offs if sign_off.signed_on < survey.surveyed_on]
         if early and key == "plan":
-            message = f"the plan was signed on {early[0].signed_on}, before the survey of {survey.surveyed_on}"
+            message = msg(
+                "the plan was signed on {signed_on}, before the survey of {surveyed_on}",
+                early[0].signed_on,
+                survey.surveyed_on,
+            )
             path = ("survey", "surveyed_on")
             hint = "correct one of the two days"
             yield site.problem(path, "dates-in-disorder", message, hint, severity=Severity.WARNING)
@@ -342,10 +378,12 @@ def blocks_are_in_order(site: SiteView) -> Iterator[Problem]:
     if blocked is None:
         return
     if blocked.due < blocked.since:
-        message = f"blocked: due {blocked.due} is before since {blocked.since}"
+        message = msg("blocked: due {due} is before since {since}", blocked.due, blocked.since)
         yield site.problem(("blocked", "due"), "dates-in-disorder", message, "correct one of the two days")
     elif site.facility.operating is not Operating.CLOSED and site.days.has_passed(blocked.due):
-        message = f"blocked ({blocked.reason.value}): {blocked.owner.value} was due on {blocked.due}"
+        message = msg(
+            "blocked ({value}): {value_2} was due on {due}", blocked.reason.value, blocked.owner.value, blocked.due
+        )
         hint = "write what is done next and until when, or remove blocked if it is solved"
         yield site.problem(("blocked", "due"), "block-overdue", message, hint, severity=Severity.WARNING)
 
@@ -359,11 +397,15 @@ def successors_are_over_another_relay(site: SiteView) -> Iterator[Problem]:
         message, hint = "a successor needs a plan that it follows", "write the carrier's plan as plan"
         yield site.problem(("successor",), "successor-without-plan", message, hint)
     elif successor.relay == plan.relay:
-        message = f"the successor has the same relay as the plan, {plan.relay}"
+        message = msg("the successor has the same relay as the plan, {relay}", plan.relay)
         hint = "name the relay that the site moves to, or remove successor"
         yield site.problem(("successor", "relay"), "successor-same-relay", message, hint)
     if plan is not None and successor.access is not plan.access:
-        message = f"the successor reaches the devices by {successor.access.value}, and the plan by {plan.access.value}"
+        message = msg(
+            "the successor reaches the devices by {value}, and the plan by {value_2}",
+            successor.access.value,
+            plan.access.value,
+        )
         hint = "write the same access in both: one package of one gateway serves both relays"
         yield site.problem(("successor", "access"), "successor-other-access", message, hint)
 
@@ -373,12 +415,16 @@ def pushing_sites_can_push(site: SiteView) -> Iterator[Problem]:
     gateway = site.facility.gateway
     pushed = [(key, plan) for key, plan in site.plans() if plan.access.is_pushed]
     if pushed and gateway is not None and gateway.system is not GatewaySystem.LINUX:
-        message = f"the gateway runs {gateway.system.value}, which cannot push: MediaMTX runs on Linux"
+        message = msg("the gateway runs {value}, which cannot push: MediaMTX runs on Linux", gateway.system.value)
         hint = "put a Linux machine into the cameras' network and write gateway.system: linux, or agree another access"
         yield site.problem(("gateway", "system"), "publish-gateway-unfit", message, hint)
     for key, plan in pushed:
         if plan.backup_relay is not None:
-            message = f"the site pushes to {plan.relay}, and would have to push all again to {plan.backup_relay}"
+            message = msg(
+                "the site pushes to {relay}, and would have to push all again to {backup_relay}",
+                plan.relay,
+                plan.backup_relay,
+            )
             hint = "remove backup_relay: only relays that pull can wait until somebody reads"
             yield site.problem((key, "backup_relay"), "publish-with-backup", message, hint)
     if gateway is not None and gateway.public_addresses and site.facility.plan and not pushed:
@@ -396,7 +442,7 @@ def pushing_sites_are_not_asked(site: SiteView) -> Iterator[Problem]:
     asked = [(("recorders", n, "onvif"), one.id) for n, one in enumerate(facility.recorders) if one.onvif]
     asked += [(("cameras", n, "onvif"), one.id) for n, one in enumerate(facility.cameras) if one.onvif]
     for path, device in asked:
-        message = f"{device} is asked by nobody: no relay reaches a device of a site that pushes"
+        message = msg("{device} is asked by nobody: no relay reaches a device of a site that pushes", device)
         hint = "remove onvif, or agree another access"
         yield site.problem(path, "publish-not-asked", message, hint, severity=Severity.WARNING)
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from provisioner.base.errors import RECEIVERS, Problem, Severity
 from provisioner.base.roles import BOUND_TO, is_read
-from provisioner.base.text import counted, did_you_mean, is_loopback
+from provisioner.base.text import counted, did_you_mean, is_loopback, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography import SCHEMES, ProvinceError, by_slug, provinces
 from provisioner.inventory.model import Centre, MailSecurity, Operating, Receiver, ReceiverKind
@@ -42,7 +42,7 @@ def receivers_are_in_order(view: View) -> Iterator[Problem]:
     """A receiver reads in the name of somebody who is there, and can be told."""
     for index, receiver in enumerate(view.inventory.receivers):
         for fault in faults_of(receiver, view):
-            message = f"receiver {receiver.id}: {fault.message}"
+            message = msg("receiver {id}: {message}", receiver.id, fault.message)
             yield view.problem(RECEIVERS, (RECEIVERS, index, *fault.path), fault.code, message, fault.hint)
 
 
@@ -52,7 +52,7 @@ def receivers_have_names_of_their_own(view: View) -> Iterator[Problem]:
     for index, receiver in enumerate(view.inventory.receivers):
         counts[receiver.id] += 1
         if counts[receiver.id] > 1:
-            message = f"receiver {receiver.id} stands twice"
+            message = msg("receiver {id} stands twice", receiver.id)
             path, hint = (RECEIVERS, index, "id"), "give one of the two another id"
             yield view.problem(RECEIVERS, path, "receiver-duplicate", message, hint)
 
@@ -66,15 +66,17 @@ def _faults_of_role(receiver: Receiver, view: View) -> Iterator[ReceiverFault]:
     wanted = BOUND_TO.get(receiver.role)
     for kind in receiver.of:
         if kind != wanted:
-            whose = f"is of a {wanted}" if wanted else "is of the whole country"
-            message = f"the role {receiver.role} {whose}, and not of a {kind}"
-            yield ReceiverFault((kind,), "receiver-role-unfit", message, f"leave {kind} out, or correct the role")
+            whose = msg("is of a {wanted}", wanted) if wanted else "is of the whole country"
+            message = msg("the role {role} {whose}, and not of a {kind}", receiver.role, whose, kind)
+            yield ReceiverFault(
+                (kind,), "receiver-role-unfit", message, msg("leave {kind} out, or correct the role", kind)
+            )
     if wanted is None:
         return
     name = receiver.of.get(wanted)
     if name is None:
-        message = f"the role {receiver.role} is of a {wanted}, and none is named"
-        yield ReceiverFault((), "receiver-role-unfit", message, f"add '{wanted}: …'")
+        message = msg("the role {role} is of a {wanted}, and none is named", receiver.role, wanted)
+        yield ReceiverFault((), "receiver-role-unfit", message, msg("add '{wanted}: …'", wanted))
     elif fault := _ABSENT[wanted](receiver, name, view):
         yield fault
 
@@ -88,8 +90,8 @@ def _absent_province(receiver: Receiver, slug: str, view: View) -> ReceiverFault
         known = (province.slug for province in provinces(scheme))
         hint = did_you_mean(slug, known, "write the province's slug, e.g. bac-giang")
         if other:
-            hint = f"it is one of {other}: write province_scheme: {other} beside it"
-        message = f"{slug!r} is not a province of the scheme {scheme.value}"
+            hint = msg("it is one of {other}: write province_scheme: {other_2} beside it", other, other)
+        message = msg("{slug} is not a province of the scheme {value}", repr(slug), scheme.value)
         return ReceiverFault(("province",), "province-unknown", message, hint)
     return None
 
@@ -97,15 +99,15 @@ def _absent_province(receiver: Receiver, slug: str, view: View) -> ReceiverFault
 def _absent_carrier(_receiver: Receiver, name: str, view: View) -> ReceiverFault | None:
     if view.knows(f"carrier/{name}"):
         return None
-    hint = did_you_mean(name, view.inventory.carriers, f"write carriers/{name}.yml, or correct the name")
-    return ReceiverFault(("carrier",), "carrier-unknown", f"carrier {name} has no file", hint)
+    hint = did_you_mean(name, view.inventory.carriers, msg("write carriers/{name}.yml, or correct the name", name))
+    return ReceiverFault(("carrier",), "carrier-unknown", msg("carrier {name} has no file", name), hint)
 
 
 def _absent_facility(_receiver: Receiver, name: str, view: View) -> ReceiverFault | None:
     if name in view.outlines or f"facility/{name}" in view.broken:
         return None
     hint = did_you_mean(name, view.outlines, "correct the id, or take the receiver out with its facility")
-    return ReceiverFault(("facility",), "facility-unknown", f"facility {name} does not exist", hint)
+    return ReceiverFault(("facility",), "facility-unknown", msg("facility {name} does not exist", name), hint)
 
 
 _ABSENT: Final[dict[str, Callable[[Receiver, str, View], ReceiverFault | None]]] = {
@@ -119,12 +121,14 @@ def _faults_of_kind(receiver: Receiver) -> Iterator[ReceiverFault]:
     needed = _NEEDS[receiver.kind]
     for key in needed:
         if getattr(receiver, key) is None:
-            message = f"a receiver of the kind {receiver.kind} needs {key!r}"
-            yield ReceiverFault((), "receiver-incomplete", message, f"add '{key}: …'")
+            message = msg("a receiver of the kind {kind} needs {key}", receiver.kind, repr(key))
+            yield ReceiverFault((), "receiver-incomplete", message, msg("add '{key}: …'", key))
     for key in sorted({key for keys in _NEEDS.values() for key in keys} - {*needed}):
         if getattr(receiver, key) is not None:
-            message = f"a receiver of the kind {receiver.kind} has no {key!r}"
-            yield ReceiverFault((key,), "receiver-incomplete", message, f"leave {key} out, or correct the kind")
+            message = msg("a receiver of the kind {kind} has no {key}", receiver.kind, repr(key))
+            yield ReceiverFault(
+                (key,), "receiver-incomplete", message, msg("leave {key} out, or correct the kind", key)
+            )
     is_open = receiver.security is MailSecurity.NONE
     if receiver.kind is ReceiverKind.SMTP and is_open and not is_loopback(receiver.server or ""):
         message = "its mails would go over a network in the clear"
@@ -145,7 +149,7 @@ def secret_faults_of(receiver: Receiver, has: Iterable[str]) -> Iterator[tuple[s
     if receiver.kind is ReceiverKind.SMTP:
         for name, what in (("sender", "no sender's address"), ("addresses", "no address to write to")):
             if name not in held:
-                yield f"its mail has {what}", f"{name}: …"
+                yield msg("its mail has {what}", what), f"{name}: …"
     if ("username" in held) != ("password" in held):
         yield "its login is half a login", "username: … and password: …"
 
@@ -158,7 +162,7 @@ def viewers_have_their_own_ids(view: View) -> Iterator[Problem]:
             owner, path = f"centre/{centre.id}", ("viewers", index, "id")
             if viewer.id in first:
                 place = view.where(first[viewer.id][0], *first[viewer.id][1])
-                message = f"the viewer {viewer.id} is there twice; first in {place}"
+                message = msg("the viewer {id} is there twice; first in {place}", viewer.id, place)
                 yield view.problem(owner, path, "viewer-duplicate", message, "give one of the two another id")
             first.setdefault(viewer.id, (owner, path))
 
@@ -173,14 +177,14 @@ def prefixes_are_of_what_is_there(view: View) -> Iterator[Problem]:
             place, owner = (*path, index), f"centre/{centre.id}"
             known = facilities if "/" in prefix else _slugs()
             if prefix not in known and not ("/" in prefix and unread):
-                message = f"reads names {prefix}, and there is no such facility"
+                message = msg("reads names {prefix}, and there is no such facility", prefix)
                 if "/" not in prefix:
-                    message = f"reads names {prefix}, which is no province"
+                    message = msg("reads names {prefix}, which is no province", prefix)
                 hint = did_you_mean(prefix, sorted(known), "write a province's slug, or province/facility")
                 yield view.problem(owner, place, "read-prefix-unknown", message, hint)
             others = (*prefixes[:index], *(one for one in prefixes[index + 1 :] if one != prefix))
             if is_read(prefix, others):
-                message, hint = f"{prefix} may be read by another line already", "leave one of the two out"
+                message, hint = msg("{prefix} may be read by another line already", prefix), "leave one of the two out"
                 yield view.problem(owner, place, "read-prefix-twice", message, hint, severity=Severity.WARNING)
 
 
@@ -202,8 +206,8 @@ def viewers_read_what_their_centre_reads(view: View) -> Iterator[Problem]:
         for number, viewer in enumerate(centre.viewers if centre.reads else ()):
             for index, prefix in enumerate(viewer.reads):
                 if not is_read(prefix, centre.reads):
-                    message = f"viewer {viewer.id} would read {prefix}, which the centre itself may not"
-                    hint = f"add {prefix} to the centre's reads, or take it from the viewer's"
+                    message = msg("viewer {id} would read {prefix}, which the centre itself may not", viewer.id, prefix)
+                    hint = msg("add {prefix} to the centre's reads, or take it from the viewer's", prefix)
                     path = ("viewers", number, "reads", index)
                     yield view.problem(f"centre/{centre.id}", path, "viewer-beyond-centre", message, hint)
 
@@ -222,8 +226,15 @@ def facilities_are_read_by_a_centre(view: View) -> Iterator[Problem]:
             if not any(is_read(beginning, centre.reads) for centre in reading[plan.carrier]):
                 unread[plan.carrier, facility.province].append(facility.id)
     for (carrier, province), names in sorted(unread.items()):
-        message = f"no centre of {carrier} may read {counted(len(names), 'facility')} of {province}"
-        hint = f"add {province} to reads of one of its centres, or `verify` cannot prove these paths at a centre"
+        message = msg(
+            "no centre of {carrier} may read {facilities} of {province}",
+            carrier,
+            counted(len(names), "facility"),
+            province,
+        )
+        hint = msg(
+            "add {province} to reads of one of its centres, or `verify` cannot prove these paths at a centre", province
+        )
         centre = reading[carrier][0].id
         yield view.problem(
             f"centre/{centre}", ("reads",), "facility-read-by-nobody", message, hint, severity=Severity.WARNING
@@ -236,17 +247,19 @@ def viewers_come_from_somewhere(view: View) -> Iterator[Problem]:
         for index, viewer in enumerate(centre.viewers):
             owner, path = f"centre/{centre.id}", ("viewers", index)
             if centre.hub is not None and not viewer.networks:
-                message = f"viewer {viewer.id} reads at a hub, and nothing says from where"
+                message = msg("viewer {id} reads at a hub, and nothing says from where", viewer.id)
                 hint = "write networks: the networks that it comes from"
                 yield view.problem(owner, path, "viewer-without-networks", message, hint)
             if centre.hub is None and viewer.networks:
-                message = f"viewer {viewer.id} has networks, and the centre is no hub: it comes from the centre itself"
+                message = msg(
+                    "viewer {id} has networks, and the centre is no hub: it comes from the centre itself", viewer.id
+                )
                 hint = "take networks out, or write hub"
                 yield view.problem(owner, (*path, "networks"), "viewer-networks-unused", message, hint)
             for number, network in enumerate(viewer.networks):
                 if network.prefixlen < _WIDEST:
-                    message = f"viewer {viewer.id} may come from {network}, which is nearly anybody"
-                    hint = f"write the networks that it really has, /{_WIDEST} or narrower"
+                    message = msg("viewer {id} may come from {network}, which is nearly anybody", viewer.id, network)
+                    hint = msg("write the networks that it really has, /{widest} or narrower", _WIDEST)
                     place: KeyPath = (*path, "networks", number)
                     yield view.problem(owner, place, "viewer-network-open", message, hint)
 
@@ -270,7 +283,7 @@ def hubs_can_serve(view: View) -> Iterator[Problem]:
             )
             yield view.problem(owner, ("hub",), "hub-without-carriers", message, hint)
         if centre.ssh.port in _OF_HUB:
-            message = f"port {centre.ssh.port} is the hub's MediaMTX's, so that SSH cannot have it"
+            message = msg("port {port} is the hub's MediaMTX's, so that SSH cannot have it", centre.ssh.port)
             hint = "let sshd listen on another port, and write that"
             yield view.problem(owner, ("ssh", "port"), "ssh-port-taken", message, hint)
 

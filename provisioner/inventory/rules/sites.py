@@ -17,7 +17,7 @@ from datetime import date, timedelta
 from ipaddress import IPv4Address, IPv6Address
 
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.inventory.files.positions import KeyPath, Located
 from provisioner.inventory.makes import MAKES, NoRtspPathError, stream_path
 from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Recorder, Stream, StreamName, channel_of
@@ -78,7 +78,7 @@ class SiteView:
     ) -> Problem:
         """A problem of this facility, with its place and its name in front."""
         owner = f"facility/{self.facility.id}"
-        text = f"facility {self.facility.id}: {message}"
+        text = msg("facility {id}: {message}", self.facility.id, message)
         if self.source is None:
             return Problem("", 0, 0, code, text, hint, owner, severity)
         place = self.source.at(path)
@@ -96,7 +96,7 @@ class SiteView:
         outline = self.outline or outline_of(self.facility)
         plan = outline.plan if key == "plan" else outline.successor
         if plan is None:
-            raise ValueError(f"there is no {key}")
+            raise ValueError(msg("there is no {key}", key))
         return plan
 
 
@@ -112,7 +112,7 @@ def device_ids_are_unique(site: SiteView) -> Iterator[Problem]:
     kinds: dict[str, str] = {}
     for kind, index, name in _device_names(facility):
         if name in kinds:
-            message = f"the id {name} is used twice: by a {kinds[name]} and by a {kind[:-1]}"
+            message = msg("the id {name} is used twice: by a {kinds} and by a {kind}", name, kinds[name], kind[:-1])
             hint = "give one of the devices another id"
             yield site.problem((kind, index, "id"), "device-id-duplicate", message, hint)
         kinds.setdefault(name, kind[:-1])
@@ -131,8 +131,8 @@ def recorders_exist(site: SiteView) -> Iterator[Problem]:
     known = [recorder.id for recorder in facility.recorders]
     for index, camera in enumerate(facility.cameras):
         if camera.recorder and camera.recorder not in known:
-            message = f"camera {camera.id}: recorder {camera.recorder} does not exist"
-            hint = f"the recorders here are {', '.join(known)}" if known else "list it under recorders"
+            message = msg("camera {id}: recorder {recorder} does not exist", camera.id, camera.recorder)
+            hint = msg("the recorders here are {known}", ", ".join(known)) if known else "list it under recorders"
             yield site.problem(("cameras", index, "recorder"), "recorder-unknown", message, hint)
 
 
@@ -146,7 +146,13 @@ def channels_are_unique(site: SiteView) -> Iterator[Problem]:
             continue
         channel = (camera.recorder, channel_of(camera, recorders.get(camera.recorder)))
         if channel in cameras:
-            message = f"camera {camera.id}: channel {channel[1]} of {camera.recorder} is also {cameras[channel]}"
+            message = msg(
+                "camera {id}: channel {channel} of {recorder} is also {cameras}",
+                camera.id,
+                channel[1],
+                camera.recorder,
+                cameras[channel],
+            )
             hint = "correct the channel; on hybrid recorders IP channels begin after the analog ones"
             yield site.problem(("cameras", index, "channel"), "channel-duplicate", message, hint)
         cameras.setdefault(channel, camera.id)
@@ -161,14 +167,21 @@ def channels_exist(site: SiteView) -> Iterator[Problem]:
         if recorder is None:
             continue
         if camera.ip_channel is not None and recorder.analog_channels is None:
-            message = f"camera {camera.id}: ip_channel counts from the end of {recorder.id}'s analog channels"
-            hint = f"write analog_channels at recorder {recorder.id}, or channel instead of ip_channel"
+            message = msg(
+                "camera {id}: ip_channel counts from the end of {id_2}'s analog channels", camera.id, recorder.id
+            )
+            hint = msg("write analog_channels at recorder {id}, or channel instead of ip_channel", recorder.id)
             yield site.problem(("cameras", index, "ip_channel"), "channel-unknown", message, hint)
         elif _last_channel(recorder) < channel_of(camera, recorder):
             key = "channel" if camera.ip_channel is None else "ip_channel"
-            message = (
-                f"camera {camera.id}: {recorder.id} has {recorder.analog_channels or 0} analog and"
-                f" {recorder.ip_channels or 0} IP channels; there is no channel {channel_of(camera, recorder)}"
+            message = msg(
+                "camera {id}: {id_2} has {analog_channels} analog and {ip_channels} IP channels; there "
+                "is no channel {camera}",
+                camera.id,
+                recorder.id,
+                recorder.analog_channels or 0,
+                recorder.ip_channels or 0,
+                channel_of(camera, recorder),
             )
             yield site.problem(("cameras", index, key), "channel-unknown", message, "correct the channel")
 
@@ -198,12 +211,22 @@ def recorders_bear_the_load(site: SiteView) -> Iterator[Problem]:
         sessions, kbps = len(streams) * relays, sum(stream.kbps or 0 for stream in streams) * relays
         if recorder.max_sessions is not None and sessions > recorder.max_sessions:
             opened = counted(sessions, "session")
-            message = f"recorder {recorder.id}: we would open {opened}; it serves {recorder.max_sessions}"
+            message = msg(
+                "recorder {id}: we would open {opened}; it serves {max_sessions}",
+                recorder.id,
+                opened,
+                recorder.max_sessions,
+            )
             hint = "leave out main streams, or connect some cameras by their own address"
             path = ("recorders", index, "max_sessions")
             yield site.problem(path, "recorder-over-capacity", message, hint)
         if recorder.max_out_kbps is not None and kbps > recorder.max_out_kbps:
-            message = f"recorder {recorder.id}: we would pull {kbps} kbit/s; it sends {recorder.max_out_kbps}"
+            message = msg(
+                "recorder {id}: we would pull {kbps} kbit/s; it sends {max_out_kbps}",
+                recorder.id,
+                kbps,
+                recorder.max_out_kbps,
+            )
             hint = "contract lower rates, or leave out main streams"
             path = ("recorders", index, "max_out_kbps")
             yield site.problem(path, "recorder-over-capacity", message, hint)
@@ -220,7 +243,11 @@ def uplinks_bear_the_load(site: SiteView) -> Iterator[Problem]:
     if any(plan.access.is_pushed for plan in facility.carried_plans):
         pushed = sum(_rate(stream) for camera in facility.cameras for _, stream in camera.streams.named) * relays
         if pushed > upload * 1000:
-            message = f"the streams that are pushed need {pushed / 1000:g} Mbit/s; the line sends {upload:g}"
+            message = msg(
+                "the streams that are pushed need {pushed} Mbit/s; the line sends {upload}",
+                f"{pushed / 1000:g}",
+                f"{upload:g}",
+            )
             hint = "contract lower rates, leave out main streams, or a faster line"
             path = ("survey", "uplink", "upload_mbps")
             yield site.problem(path, "uplink-over-capacity", message, hint, severity=Severity.WARNING)
@@ -229,9 +256,13 @@ def uplinks_bear_the_load(site: SiteView) -> Iterator[Problem]:
     needed = subs + max((_rate(camera.streams.main) for camera in facility.cameras), default=0) * relays
     message = ""
     if subs > upload * 1000:
-        message = f"the sub streams need {subs / 1000:g} Mbit/s; the line sends {upload:g}"
+        message = msg("the sub streams need {subs} Mbit/s; the line sends {upload}", f"{subs / 1000:g}", f"{upload:g}")
     elif needed > upload * 1000:
-        message = f"the sub streams and one main stream need {needed / 1000:g} Mbit/s; the line sends {upload:g}"
+        message = msg(
+            "the sub streams and one main stream need {needed} Mbit/s; the line sends {upload}",
+            f"{needed / 1000:g}",
+            f"{upload:g}",
+        )
     if message:
         hint = "contract lower rates, or a faster line"
         path = ("survey", "uplink", "upload_mbps")
@@ -254,11 +285,11 @@ def devices_stand_in_the_lan(site: SiteView) -> Iterator[Problem]:
     edges = {first, last} if last - first > 1 else set()
     for path, device, address, _ in _devices(facility):
         if not first <= (number := int(address)) <= last:
-            message = f"{_name(path, device)}: {address} lies outside the LAN {lan}"
+            message = msg("{path}: {address} lies outside the LAN {lan}", _name(path, device), address, lan)
             hint = "correct the address or gateway.lan"
             yield site.problem((*path, "address"), "address-outside-lan", message, hint)
         elif number in edges:
-            message = f"{_name(path, device)}: {address} is the LAN's network or broadcast address"
+            message = msg("{path}: {address} is the LAN's network or broadcast address", _name(path, device), address)
             yield site.problem((*path, "address"), "address-outside-lan", message, "correct the address")
 
 
@@ -270,7 +301,9 @@ def device_addresses_are_unique(site: SiteView) -> Iterator[Problem]:
         # Numbers: an address takes longer to hash than all the rest.
         place = int(address), port
         if place in devices:
-            message = f"{_name(path, device)}: {address} port {port} is also {devices[place]}"
+            message = msg(
+                "{path}: {address} port {port} is also {devices}", _name(path, device), address, port, devices[place]
+            )
             hint = "correct one of the two; channels of a recorder name the recorder instead of an address"
             yield site.problem((*path, "address"), "address-duplicate", message, hint)
         else:
@@ -283,14 +316,22 @@ def asked_ports_are_their_own(site: SiteView) -> Iterator[Problem]:
     asked = list(_asked(facility))
     if not asked:
         return
-    owners = {(int(address), port): f"the video of {device}" for _, device, address, port in _devices(facility)}
+    owners = {
+        (int(address), port): msg("the video of {device}", device) for _, device, address, port in _devices(facility)
+    }
     for path, device, address, port in asked:
         place = int(address), port
         if place in owners:
-            message = f"{_name(path, device)}: ONVIF at {address} port {port} is also {owners[place]}"
+            message = msg(
+                "{path}: ONVIF at {address} port {port} is also {owners}",
+                _name(path, device),
+                address,
+                port,
+                owners[place],
+            )
             hint = "write the port of the device's ONVIF service, as its network settings have it (often 80 or 8000)"
             yield site.problem((*path, "onvif"), "onvif-port-duplicate", message, hint)
-        owners.setdefault(place, f"the ONVIF of {device}")
+        owners.setdefault(place, msg("the ONVIF of {device}", device))
 
 
 def _asked(facility: Facility) -> Iterator[tuple[KeyPath, str, IPv4Address, int]]:
@@ -331,7 +372,7 @@ def streams_have_paths(site: SiteView) -> Iterator[Problem]:
                 stream_path(facility, camera, name)
             except NoRtspPathError as error:
                 path = ("cameras", index, "streams", name.value)
-                message = f"camera {camera.id}: stream {name.value}: {error}"
+                message = msg("camera {id}: stream {value}: {error}", camera.id, name.value, error)
                 hint = "write rtsp_path: the path and query of the device's RTSP address, without host and login"
                 yield site.problem(path, "rtsp-path-missing", message, hint)
 
@@ -342,10 +383,13 @@ def carriers_let_sites_push(view: View) -> Iterator[Problem]:
         carrier = view.inventory.carriers.get(plan.carrier)
         is_open = carrier is None or carrier.publishers is not None
         if plan.access.is_pushed and not is_open and facility.operating is not Operating.CLOSED:
-            message = f"its {key} is to push to {plan.relay}, and {plan.carrier} lets no site push"
-            hint = (
-                f"write publishers in carriers/{plan.carrier}.yml, which opens port 8322 of its relays; or agree"
-                " another access"
+            message = msg(
+                "its {key} is to push to {relay}, and {carrier} lets no site push", key, plan.relay, plan.carrier
+            )
+            hint = msg(
+                "write publishers in carriers/{carrier}.yml, which opens port 8322 of its relays; or "
+                "agree another access",
+                plan.carrier,
             )
             yield view.problem(owner, (key, "access"), "publish-not-open", message, hint)
 
@@ -355,8 +399,15 @@ def relays_are_found_by_sites_that_push(view: View) -> Iterator[Problem]:
     for owner, key, _, plan in view.plans():
         _, relay = view.inventory.relays.get(plan.relay, (None, None))
         if plan.access.is_pushed and relay is not None and isinstance(relay.wireguard_endpoint, IPv6Address):
-            message = f"its {key} is to push to {plan.relay}, whose endpoint {relay.wireguard_endpoint} is of IPv6"
-            hint = f"write under endpoint of {plan.relay} an address of IPv4, or a name; or agree another access"
+            message = msg(
+                "its {key} is to push to {relay}, whose endpoint {wireguard_endpoint} is of IPv6",
+                key,
+                plan.relay,
+                relay.wireguard_endpoint,
+            )
+            hint = msg(
+                "write under endpoint of {relay} an address of IPv4, or a name; or agree another access", plan.relay
+            )
             yield view.problem(owner, (key, "relay"), "publish-endpoint-unfit", message, hint)
 
 
@@ -368,8 +419,14 @@ def sites_push_from_where_they_may(view: View) -> Iterator[Problem]:
             networks = known.publishers.networks if known and known.publishers else ()
             for index, address in enumerate(facility.public_addresses):
                 if networks and not any(IPv4Address(address) in network for network in networks):
-                    message = f"it pushes from {address}, which lies in none of the networks that {carrier} lets push"
-                    hint = f"correct it, or add its network to publishers.networks in carriers/{carrier}.yml"
+                    message = msg(
+                        "it pushes from {address}, which lies in none of the networks that {carrier} lets push",
+                        address,
+                        carrier,
+                    )
+                    hint = msg(
+                        "correct it, or add its network to publishers.networks in carriers/{carrier}.yml", carrier
+                    )
                     path = ("gateway", "public_addresses", index)
                     yield view.problem(owner, path, "public-address-outside", message, hint)
 

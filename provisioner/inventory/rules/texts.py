@@ -20,7 +20,7 @@ from provisioner.base.private_text import (
     states_login,
     unknown_references,
 )
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Model
 from provisioner.inventory.model.free_texts import WITHHELD, texts_in
@@ -34,13 +34,16 @@ _GIT: Final = "Git does not forget, so if it was committed, "
 _PASSWORD: Final[_Finding] = (
     "password-in-text",
     "a password or login is written out (it is not repeated here)",
-    f"take it out; logins stand in secrets/ alone. {_GIT}change the password on the device",
+    msg("take it out; logins stand in secrets/ alone. {git}change the password on the device", _GIT),
     _ERROR,
 )
 _PERSON: Final[_Finding] = (
     "personal-in-text",
     "a phone number or an e-mail address is written out (it is not repeated here)",
-    f"take it out; people stand in contacts/ alone. {_GIT}take it out of the history, too, e.g. with git-filter-repo",
+    msg(
+        "take it out; people stand in contacts/ alone. {git}take it out of the history, too, e.g. with git-filter-repo",
+        _GIT,
+    ),
     _ERROR,
 )
 _ODD: Final[_Finding] = (
@@ -58,7 +61,12 @@ _MARKUP: Final[_Finding] = (
 _PATH: Final[_Finding] = (
     "password-in-path",
     "the RTSP path holds a login that is written out (it is not repeated here)",
-    f"write {{username}} and {{password}} in its place: secrets/ has them. {_GIT}change the password on the device",
+    msg(
+        "write {username} and {password} in its place: secrets/ has them. {git}change the password on the device",
+        "{username}",
+        "{password}",
+        _GIT,
+    ),
     _ERROR,
 )
 _PRIVATE: Final = (_PASSWORD, _PERSON, _ODD)
@@ -88,7 +96,7 @@ def _path_finding(path: str) -> _Finding | None:
         return _PATH
     if unknown := unknown_references(path):
         # What stands between the braces may itself be a password.
-        message = f"the RTSP path refers {counted(len(unknown), 'time')} to what nothing fills in"
+        message = msg("the RTSP path refers {times} to what nothing fills in", counted(len(unknown), "time"))
         hint = "write {username} or {password}, which stand for the login in secrets/; other braces as %7B and %7D"
         return "rtsp-path-reference", message, hint, _ERROR
     return None
@@ -116,7 +124,7 @@ def rtsp_paths_hold_no_login(site: SiteView) -> Iterator[Problem]:
             if finding := _path_finding(stream.rtsp_path):
                 code, message, hint, severity = finding
                 path = ("cameras", index, "streams", name.value, "rtsp_path")
-                message = f"camera {camera.id}: stream {name.value}: {message}"
+                message = msg("camera {id}: stream {value}: {message}", camera.id, name.value, message)
                 yield site.problem(path, code, message, hint, severity=severity)
 
 
@@ -161,7 +169,9 @@ def downloads_need_no_login(view: View) -> Iterator[Problem]:
     address = source.partition("://")[2].replace("{version}", "").replace("{arch}", "")
     if address and path_holds_login(address):
         message = "mediamtx.source holds a login that is written out (it is not repeated here)"
-        hint = f"name a mirror that asks for none, or file: and a path. {_GIT}change the password of the mirror"
+        hint = msg(
+            "name a mirror that asks for none, or file: and a path. {git}change the password of the mirror", _GIT
+        )
         yield view.problem("inventory", ("mediamtx", "source"), "password-in-path", message, hint)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from provisioner.base.errors import worst_of
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.hosts.facts import HostFacts
 from provisioner.operations.rollout.answers import StepTime
 from provisioner.plan.change import Change
@@ -122,51 +122,73 @@ _OUTCOMES = {
     HostOutcome.UNCHANGED: EndClass.UNCHANGED,
 }
 _AN_APPLY: Mapping[EndClass, Callable[[str, str], str]] = {
-    EndClass.BROKEN: lambda hosts, names: (
-        f"a person is needed now: {hosts} could not return to last-good: {names}; the switch there keeps trying"
+    EndClass.BROKEN: lambda hosts, names: msg(
+        "a person is needed now: {hosts} could not return to last-good: {names}; the switch there keeps trying",
+        hosts,
+        names,
     ),
-    EndClass.RETURNED: lambda hosts, names: (
-        f"{hosts} failed and returned to last-good: {names}; repair what their lines name, then plan and apply again"
+    EndClass.RETURNED: lambda hosts, names: msg(
+        "{hosts} failed and returned to last-good: {names}; repair what their lines name, then plan and apply again",
+        hosts,
+        names,
     ),
-    EndClass.REFUSED: lambda hosts, names: (
-        f"{hosts} refused the change, untouched: {names}; repair what their lines name, then plan again"
+    EndClass.REFUSED: lambda hosts, names: msg(
+        "{hosts} refused the change, untouched: {names}; repair what their lines name, then plan again", hosts, names
     ),
-    EndClass.LOCKED: lambda hosts, names: (
-        f"{hosts} held by another run: {names}; wait until it has ended (provisioner history), then apply again"
+    EndClass.LOCKED: lambda hosts, names: msg(
+        "{hosts} held by another run: {names}; wait until it has ended (provisioner history), then apply again",
+        hosts,
+        names,
     ),
-    EndClass.STALE: lambda hosts, names: (
-        f"{hosts} moved since the plan was made, or taken over by another run: {names};"
-        " make a new plan: provisioner plan --out FILE"
+    EndClass.STALE: lambda hosts, names: msg(
+        "{hosts} moved since the plan was made, or taken over by another run: {names}; make a "
+        "new plan: provisioner plan --out FILE",
+        hosts,
+        names,
     ),
-    EndClass.LOCK_OUT: lambda hosts, names: (
-        f"{hosts} would shut SSH out by its new rules: {names}; repair management_networks, then plan again"
+    EndClass.LOCK_OUT: lambda hosts, names: msg(
+        "{hosts} would shut SSH out by its new rules: {names}; repair management_networks, then plan again",
+        hosts,
+        names,
     ),
-    EndClass.FOREIGN: lambda hosts, names: (
-        f"{hosts} of another inventory, sent nothing: {names}; ask its owner, then provisioner hosts adopt"
+    EndClass.FOREIGN: lambda hosts, names: msg(
+        "{hosts} of another inventory, sent nothing: {names}; ask its owner, then provisioner hosts adopt", hosts, names
     ),
-    EndClass.NODE: lambda hosts, names: (
-        f"{hosts} not carried by the node of its carrier, untouched: {names}; do what its line says, or ask its people"
+    EndClass.NODE: lambda hosts, names: msg(
+        "{hosts} not carried by the node of its carrier, untouched: {names}; do what its line says, or ask its people",
+        hosts,
+        names,
     ),
-    EndClass.UNKNOWN: lambda hosts, names: (
-        f"{hosts} not reached, or what became of it is not known: {names}; once it answers, plan and apply again"
+    EndClass.UNKNOWN: lambda hosts, names: msg(
+        "{hosts} not reached, or what became of it is not known: {names}; once it answers, plan and apply again",
+        hosts,
+        names,
     ),
-    EndClass.TAKEN_BACK: lambda hosts, names: (
-        f"{hosts} returned to last-good, as others failed before: {names}; plan and apply again once those are repaired"
+    EndClass.TAKEN_BACK: lambda hosts, names: msg(
+        "{hosts} returned to last-good, as others failed before: {names}; plan and apply again once those are repaired",
+        hosts,
+        names,
     ),
-    EndClass.HELD_BACK: lambda hosts, names: f"{hosts} not started: {names}",
+    EndClass.HELD_BACK: lambda hosts, names: msg("{hosts} not started: {names}", hosts, names),
 }
 _A_ROLLBACK = {
     **_AN_APPLY,
-    EndClass.RETURNED: lambda hosts, names: (
-        f"a person is needed now: {hosts} did not go back, and stayed as it was: {names}; see the lines above"
+    EndClass.RETURNED: lambda hosts, names: msg(
+        "a person is needed now: {hosts} did not go back, and stayed as it was: {names}; see the lines above",
+        hosts,
+        names,
     ),
-    EndClass.REFUSED: lambda hosts, names: (
-        f"a person is needed now: {hosts} refused to go back, and nothing was touched: {names}; see the lines above"
+    EndClass.REFUSED: lambda hosts, names: msg(
+        "a person is needed now: {hosts} refused to go back, and nothing was touched: {names}; see the lines above",
+        hosts,
+        names,
     ),
-    EndClass.LOCK_OUT: lambda hosts, names: (
-        f"a person is needed now: {hosts} would shut SSH out with its older rules, and stayed: {names}"
+    EndClass.LOCK_OUT: lambda hosts, names: msg(
+        "a person is needed now: {hosts} would shut SSH out with its older rules, and stayed: {names}", hosts, names
     ),
-    EndClass.STALE: lambda hosts, names: f"{hosts} moved meanwhile: {names}; call provisioner rollback again",
+    EndClass.STALE: lambda hosts, names: msg(
+        "{hosts} moved meanwhile: {names}; call provisioner rollback again", hosts, names
+    ),
 }
 
 
@@ -296,14 +318,14 @@ def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Se
     worse = sum(1 for kind in (EndClass.BROKEN, EndClass.RETURNED, EndClass.REFUSED) if by_class[kind])
     yield from failed[:worse]
     yield from _remaining(end)
-    yield from (f"the record of the run is not whole: {note}" for note in end.notes)
+    yield from (msg("the record of the run is not whole: {note}", note) for note in end.notes)
     yield from failed[worse:]
     yield from _dark(end)
     if end.ended in {"paused", "interrupted"}:
-        what = f"run {end.run} pauses" if end.ended == "paused" else f"run {end.run} was interrupted"
-        yield f"{what}: provisioner apply --resume goes on, provisioner apply --abort ends it"
+        what = msg("run {run} pauses", end.run) if end.ended == "paused" else msg("run {run} was interrupted", end.run)
+        yield msg("{what}: provisioner apply --resume goes on, provisioner apply --abort ends it", what)
     if end.ended == "stopped":
-        yield f"the rollout was stopped: {end.cause.removeprefix('not started: ')}"
+        yield msg("the rollout was stopped: {cause}", end.cause.removeprefix("not started: "))
     if end.held:
         yield held_ending(end.held)
 
@@ -312,10 +334,14 @@ def _remaining(end: RunEnd) -> Iterator[str]:
     if end.remaining:
         listed = [f"{c.resource.value} {c.name} on {c.host} ({c.reason})" for c in end.remaining[:_REMAINING]]
         more = len(end.remaining) - _REMAINING
-        changes = f"{', '.join(listed)} and {more} more" if more > 0 else ", ".join(listed)
+        changes = msg("{listed} and {more} more", ", ".join(listed), more) if more > 0 else ", ".join(listed)
         yield (
-            f"a fresh plan still finds {counted(len(end.remaining), 'change')} on what was applied:"
-            f" {changes}; see provisioner plan --details, and apply again"
+            msg(
+                "a fresh plan still finds {changes} on what was applied: {changes_2}; see provisioner "
+                "plan --details, and apply again",
+                counted(len(end.remaining), "change"),
+                changes,
+            )
         )
 
 
@@ -323,21 +349,29 @@ def _dark(end: RunEnd) -> Iterator[str]:
     """The paths of the plan that give no picture on hosts that stay as the plan has them."""
     paths = sorted(p for result in end.results if result.outcome is HostOutcome.APPLIED for p in result.not_up)
     if paths:
-        yield f"no picture of {counted(len(paths), 'path')} of the plan: {named(paths)}; provisioner verify says why"
+        yield msg(
+            "no picture of {paths} of the plan: {paths_2}; provisioner verify says why",
+            counted(len(paths), "path"),
+            named(paths),
+        )
 
 
 def _good_lines(end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[str]:
     applied, unchanged = by_class[EndClass.APPLIED], by_class[EndClass.UNCHANGED]
     hosts = len(end.results) + len(end.left_out)
     if applied and end.going_back:
-        yield f"{counted(len(applied), 'host')} returned, run {end.run}; the inventory still says what was undone"
+        yield msg(
+            "{hosts} returned, run {run}; the inventory still says what was undone",
+            counted(len(applied), "host"),
+            end.run,
+        )
     elif applied:
         fresh = _fresh_lines(end, len(applied) + len(unchanged), hosts)
-        yield f"{counted(len(applied), 'host')} applied, run {end.run}{fresh}"
+        yield msg("{hosts} applied, run {run}{fresh}", counted(len(applied), "host"), end.run, fresh)
     elif unchanged and len(unchanged) == hosts:
         yield "nothing to do for all others" if end.held else "nothing to do"
     elif unchanged:
-        yield f"nothing to do on {len(unchanged)} of {counted(hosts, 'host')}"
+        yield msg("nothing to do on {unchanged} of {hosts}", len(unchanged), counted(hosts, "host"))
 
 
 def _fresh_lines(end: RunEnd, good: int, hosts: int) -> str:
@@ -346,7 +380,7 @@ def _fresh_lines(end: RunEnd, good: int, hosts: int) -> str:
         return ""
     unread = [r.host for r in end.results if r.outcome is HostOutcome.APPLIED and r.facts is None]
     if unread:
-        return f"; what a fresh plan finds on {named(unread)} is not known: provisioner plan tells it"
+        return "; " + msg("what a fresh plan finds on {unread} is not known: provisioner plan tells it", named(unread))
     if good < hosts:
-        return f"; a fresh plan finds nothing more on {good} of {counted(hosts, 'host')}"
+        return "; " + msg("a fresh plan finds nothing more on {good} of {hosts}", good, counted(hosts, "host"))
     return "; a fresh plan is empty but for what is held" if end.held else "; a fresh plan is empty"

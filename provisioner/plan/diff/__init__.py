@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from provisioner.base.text import msg
 from provisioner.desired.render.host import RenderedFile
 from provisioner.desired.spec import UNIT_MEDIAMTX, UNIT_NFT, UNIT_REVERT, UNIT_WG, HostSpec, units_of
 from provisioner.hosts.facts import HostFacts
@@ -106,7 +107,7 @@ def needs_of_sites(
         elif (place := moved.get(spec.id)) and not (spec.trust and spec.trust.endpoint):
             before = (facts[spec.id].trust if spec.id in facts else None) or spec.trust
             sites = [site for site in sites if place.concerns(site, before, spec.trust)]
-            reason = f"the relay's public address or port {place.was} → {place.is_now}"
+            reason = msg("the relay's public address or port {was} → {is_now}", place.was, place.is_now)
         if reason:
             # The key of its tunnel, and the port of that, is nothing to sites that push.
             if place is not None and place.was.rpartition(":")[0] != place.is_now.rpartition(":")[0]:

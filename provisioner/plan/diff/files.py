@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from provisioner.base.frozen import HeldFacility
 from provisioner.base.secret import keyed_digest
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.desired.names import UNITS, HostNames
 from provisioner.desired.render.host import MEDIAMTX_FILE, READERS_FILE, RenderedFile, program_path
 from provisioner.desired.spec import SITE, UNIT_MEDIAMTX, HostSpec, Peer, units_of
@@ -79,9 +79,11 @@ def file_differences(spec: HostSpec, file: RenderedFile, live: FileFacts) -> lis
         return ["it is no plain file", "content"]
     differing = [] if live.digest == keyed_digest(spec.digest_key, file.content) else ["content"]
     if live.mode != file.mode:
-        differing.append(f"mode {live.mode:04o} → {file.mode:04o}")
+        differing.append(msg("mode {mode} → {mode_2}", f"{live.mode:04o}", f"{file.mode:04o}"))
     if (live.owner, live.group) != (file.owner, file.group):
-        differing.append(f"owner {live.owner}:{live.group} → {file.owner}:{file.group}")
+        differing.append(
+            msg("owner {owner}:{group} → {owner_2}:{group_2}", live.owner, live.group, file.owner, file.group)
+        )
     return differing
 
 
@@ -105,7 +107,7 @@ def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
     if path == READERS_FILE and at.spec.media is not None:
         # Measured on 1.20.1: the file is watched, and who reads at the moment goes on under the former one.
         impact = Impact.HOT
-        reason = f"{reason}: whoever comes from now on is shown another certificate, and nobody is cut"
+        reason = msg("{reason}: whoever comes from now on is shown another certificate, and nobody is cut", reason)
         reason += caution(at.spec.media.artefact.version)
     return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, impact, reason, cut)
 
@@ -137,13 +139,17 @@ def _relay_file(at: Comparison, file: RenderedFile, reason: str) -> tuple[Impact
         return (
             Impact.ALL,
             at.served_here,
-            f"{reason}; what {counted(live.foreign, 'foreign line')} in it would do is not known",
+            msg(
+                "{reason}; what {foreign_lines} in it would do is not known",
+                reason,
+                counted(live.foreign, "foreign line"),
+            ),
         )
     desired = settings_of(file.content, at.spec.digest_key)
     names = desired.keys() | live.settings.keys()
     changed = {name for name in names if desired.get(name) != live.settings.get(name)}
     if not changed:
-        listed = f"{reason}; its settings do not, its paths are listed"
+        listed = msg("{reason}; its settings do not, its paths are listed", reason)
         same = (Impact.NONE, NOBODY, listed)
         return with_hub_paths(at, same, alone=True) if at.spec.hub else same
     of_settings = _of_settings(at, changed, desired, live)
@@ -154,7 +160,7 @@ def _of_settings(
     at: Comparison, changed: set[str], desired: Mapping[str, object], live: RelayFacts
 ) -> tuple[Impact, Audience, str]:
     impact = impact_of_settings(changed, live.settings)
-    reason = f"settings differ: {', '.join(sorted(changed))}"
+    reason = msg("settings differ: {changed}", ", ".join(sorted(changed)))
     if impact is not Impact.HOT or at.spec.media is None:
         return impact, at.served_here, reason
     reason += caution(at.spec.media.artefact.version)
@@ -193,7 +199,7 @@ def rule_changes(at: Comparison) -> Iterator[Change]:
     table = at.spec.names.listed_table
     differences = [one for one in at.facts.firewall.differences if one.name not in held]
     if at.spec.firewall is not None and not at.facts.firewall.present:
-        reason = f"the host does not have it (chains, sets, elements and rules: {len(differences)})"
+        reason = msg("the host does not have it (chains, sets, elements and rules: {differences})", len(differences))
         yield Change(at.spec.id, Resource.RULE, table, Action.CREATE, Impact.HOT, reason)
         return
     for difference in differences:
@@ -220,14 +226,18 @@ def _change(at: Comparison, difference: RuleDifference) -> Change:
 
 def _device(at: Comparison, address: str, port: int) -> str:
     paths = at.desired_by_address.get(address, ())
-    here = (f"{p.device} of {p.facility}" for p in paths if p.source and p.source.port == port)
-    return next(here, f"{address} port {port}")
+    here = (msg("{device} of {facility}", p.device, p.facility) for p in paths if p.source and p.source.port == port)
+    return next(here, msg("{address} port {port}", address, port))
 
 
 def _asked_device(at: Comparison, address: str, port: int) -> str:
     asked = at.spec.relay.asked if at.spec.relay else ()
-    here = (f"{one.device} of {one.facility}" for one in asked if (str(one.address), one.port) == (address, port))
-    return next(here, f"{address} port {port}")
+    here = (
+        msg("{device} of {facility}", one.device, one.facility)
+        for one in asked
+        if (str(one.address), one.port) == (address, port)
+    )
+    return next(here, msg("{address} port {port}", address, port))
 
 
 def held_changes(at: Comparison) -> Iterator[Change]:
@@ -245,7 +255,7 @@ def held_changes(at: Comparison) -> Iterator[Change]:
 
 
 def _reason(held: HeldFacility) -> str:
-    return f"held: {held.reason}"
+    return msg("held: {reason}", held.reason)
 
 
 def held_on(spec: HostSpec, facts: HostFacts) -> frozenset[str]:
@@ -276,7 +286,7 @@ def _unit_change(at: Comparison, name: str) -> Change:
     if file_differences(at.spec, at.files[path], file):
         (cutting if name == UNIT_MEDIAMTX else hot).append("its file differs")
     if own := [path for path in state.drop_ins if overrides_ours(at.spec, path)]:
-        (cutting if name == UNIT_MEDIAMTX else hot).append(f"overridden by {', '.join(own)}")
+        (cutting if name == UNIT_MEDIAMTX else hot).append(msg("overridden by {own}", ", ".join(own)))
     if name == names.unit_wg:
         cutting += _interface_wrongs(at, state)
         hot += _link_wrongs(at)
@@ -301,12 +311,12 @@ def _second_wrongs(at: Comparison) -> tuple[list[str], tuple[Peer, ...]]:
         return [], ()
     if live is None:
         port = desired.port if desired else 0
-        return [f"the relay's next key answers beside the present one, at port {port}"], ()
+        return [msg("the relay's next key answers beside the present one, at port {port}", port)], ()
     left = tuple(peer for peer in at.left_by_key if not peer.name.startswith(SITE))
-    without = [f"without the relay until they are applied: {_names(left)}"] if left else []
+    without = [msg("without the relay until they are applied: {left}", _names(left))] if left else []
     if at.takes_next_key:
         port = live.listen_port
-        return [f"the relay's next key takes the place of the present one, at port {port}", *without], left
+        return [msg("the relay's next key takes the place of the present one, at port {port}", port), *without], left
     if desired is None:
         return ["the relay's next key goes", *without], left
     if (live.public_key, live.listen_port) != desired:
@@ -340,9 +350,9 @@ def _as_desired(names: HostNames, name: str) -> str:
 def _wrongs(names: HostNames, name: str, state: UnitFacts) -> list[str]:
     wrong = []
     if name != names.unit_revert and state.active != "active":
-        wrong.append(f"it is {state.active}")
+        wrong.append(msg("it is {active}", state.active))
     if state.enabled != "enabled":
-        wrong.append(f"it is {state.enabled}")
+        wrong.append(msg("it is {enabled}", state.enabled))
     if state.reload:
         wrong.append("systemd has not read its file")
     return wrong
@@ -356,11 +366,11 @@ def _interface_wrongs(at: Comparison, state: UnitFacts) -> list[str]:
         # Restarted: and MediaMTX with it, which requires it.
         return [*wrong, "the interface is not there"] if state.active == "active" else wrong
     if live.addresses != (f"{tunnel.address}/32",):
-        wrong.append(f"address {', '.join(live.addresses) or 'none'} → {tunnel.address}/32")
+        wrong.append(msg("address {addresses} → {address}/32", ", ".join(live.addresses) or "none", tunnel.address))
     if at.takes_next_key:
         return wrong
     if tunnel.listen_port is not None and live.listen_port != tunnel.listen_port:
-        wrong.append(f"port {live.listen_port} → {tunnel.listen_port}")
+        wrong.append(msg("port {listen_port} → {listen_port_2}", live.listen_port, tunnel.listen_port))
     return wrong
 
 
@@ -369,8 +379,8 @@ def _other_key(at: Comparison) -> list[str]:
     former = at.fleet.former_keys.get(at.spec.id)
     if former is None:
         return []
-    known = f"its public key {former} → another one"
-    return [f"{known}: no site of it connects before it has a new package"]
+    known = msg("its public key {former} → another one", former)
+    return [msg("{known}: no site of it connects before it has a new package", known)]
 
 
 def _link_wrongs(at: Comparison) -> list[str]:
@@ -378,10 +388,10 @@ def _link_wrongs(at: Comparison) -> list[str]:
     tunnel, live = at.spec.tunnel, at.facts.tunnel
     if live is None:
         return []
-    wrong = [] if live.mtu == tunnel.mtu else [f"MTU {live.mtu} → {tunnel.mtu}"]
+    wrong = [] if live.mtu == tunnel.mtu else [msg("MTU {mtu} → {mtu_2}", live.mtu, tunnel.mtu)]
     desired, routes = {str(route) for route in tunnel.routes}, set(live.routes)
-    wrong += [f"route {route} is missing" for route in sorted(desired - routes)]
-    return wrong + [f"route {route} is not ours" for route in sorted(routes - desired)]
+    wrong += [msg("route {route} is missing", route) for route in sorted(desired - routes)]
+    return wrong + [msg("route {route} is not ours", route) for route in sorted(routes - desired)]
 
 
 def is_silent(facts: HostFacts) -> bool:

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from provisioner.base.secret import keyed_digest
-from provisioner.base.text import endpoint_text
+from provisioner.base.text import endpoint_text, msg
 from provisioner.desired.render.host import NFT_FILE, READERS_FILE, TRUST_FILE, WG_FILE
 from provisioner.desired.spec import HostSpec, Peer
 from provisioner.desired.trust import Trust
@@ -161,7 +161,11 @@ def _other_name(at: Comparison) -> str:
         return ""
     if live.endpoint.rpartition(":")[0] == desired.endpoint.rpartition(":")[0]:
         return ""
-    return f"the relay's endpoint {live.endpoint or 'by address'} → {desired.endpoint or 'by address'}"
+    return msg(
+        "the relay's endpoint {endpoint} → {endpoint_2}",
+        live.endpoint or "by address",
+        desired.endpoint or "by address",
+    )
 
 
 def _other_port(at: Comparison, site: str) -> str:
@@ -176,21 +180,25 @@ def _other_port(at: Comparison, site: str) -> str:
     if was == is_now:
         return ""
     if site in known or site in desired:
-        return f"the port of the relay that its gateway dials {was} → {is_now}"
-    return f"the relay's WireGuard port {was} → {is_now}"
+        return msg("the port of the relay that its gateway dials {was} → {is_now}", was, is_now)
+    return msg("the relay's WireGuard port {was} → {is_now}", was, is_now)
 
 
 def _other_relay_address(at: Comparison) -> str:
     tunnel, live = at.spec.tunnel, at.facts.tunnel
     if live is None or not rewrites(at, WG_FILE) or not live.addresses or live.addresses == (f"{tunnel.address}/32",):
         return ""
-    return f"the relay's tunnel address {', '.join(live.addresses)} → {tunnel.address}/32"
+    return msg("the relay's tunnel address {addresses} → {address}/32", ", ".join(live.addresses), tunnel.address)
 
 
 def _of_one_site(at: Comparison, peer: Peer, live: PeerFacts | None) -> str:
     if live is None:
         others = sorted(at.fleet.holders.get(peer.public_key, frozenset()) - {at.spec.id})
-        return f"{at.spec.id} serves it from now on, where it was served by {', '.join(others)}" if others else ""
+        return (
+            msg("{id} serves it from now on, where it was served by {others}", at.spec.id, ", ".join(others))
+            if others
+            else ""
+        )
     if psk_is_renewed(at, peer, live):
         return "its pre-shared key is another one"
     desired = tuple(sorted(map(str, peer.allowed_ips)))
@@ -201,8 +209,8 @@ def _of_one_site(at: Comparison, peer: Peer, live: PeerFacts | None) -> str:
 
 def _other_addresses(allowed_ips: str, desired: str) -> str:
     if "," in allowed_ips + desired:
-        return f"its addresses {allowed_ips} → {desired}"
-    return f"its tunnel address {allowed_ips} → {desired}"
+        return msg("its addresses {allowed_ips} → {desired}", allowed_ips, desired)
+    return msg("its tunnel address {allowed_ips} → {desired}", allowed_ips, desired)
 
 
 def _other_devices(at: Comparison, peer: Peer) -> str:
@@ -223,8 +231,8 @@ def _other_devices(at: Comparison, peer: Peer) -> str:
 def _led_otherwise(peer: Peer, wanted: Collection[_Place], unwanted: Collection[_Place]) -> str:
     more, less = _places(peer, wanted), _places(peer, unwanted)
     if more:
-        return f"its gateway has to lead {more} to a device"
-    return f"its gateway still leads {less}" if less else ""
+        return msg("its gateway has to lead {more} to a device", more)
+    return msg("its gateway still leads {less}", less) if less else ""
 
 
 def _asked_otherwise(at: Comparison, peer: Peer) -> str:
@@ -249,7 +257,7 @@ def _is_of(peer: Peer, address: str) -> bool:
 def _places(peer: Peer, places: Iterable[_Place]) -> str:
     """Places of a site as people call them: ports of its one address, or else each with its address."""
     if len(peer.allowed_ips) == 1 and peer.allowed_ips[0].prefixlen == peer.allowed_ips[0].max_prefixlen:
-        return ", ".join(f"port {port}" for _, port in sorted(places, key=itemgetter(1)))
+        return ", ".join(msg("port {port}", port) for _, port in sorted(places, key=itemgetter(1)))
     return ", ".join(f"{address}:{port}" for address, port in sorted(places))
 
 

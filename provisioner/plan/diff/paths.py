@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 
 from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import keyed_digest
-from provisioner.base.text import Document
+from provisioner.base.text import Document, msg
 from provisioner.desired.render.host import hub_settings, path_settings
 from provisioner.desired.render.quote import source_head
 from provisioner.desired.spec import HostSpec, HubPath, MediaPath
@@ -105,7 +105,11 @@ class Quarantined:
     @property
     def why(self) -> str:
         """What is so, in words."""
-        return f"quarantined since {self.since_text}: {self.device} refuses its password, and is not asked any more"
+        return msg(
+            "quarantined since {since_text}: {device} refuses its password, and is not asked any more",
+            self.since_text,
+            self.device,
+        )
 
     @property
     def since_text(self) -> str:
@@ -116,7 +120,7 @@ class Quarantined:
     def next_step(self) -> str:
         """What is to be done about it."""
         if self.renewed and self.until:
-            return f"its login is under change until {self.until}: provisioner apply tries the new one"
+            return msg("its login is under change until {until}: provisioner apply tries the new one", self.until)
         if self.renewed:
             return "the inventory has another login for it: provisioner apply brings it back"
         if self.lifted:
@@ -164,7 +168,11 @@ def _is_hot(name: str, live: Mapping[str, object]) -> bool:
 
 def caution(version: str) -> str:
     """Say that a version's own rules are not known, in words that end a reason; nothing for the version read."""
-    return "" if version == READ else f" (by the reload rules of {READ}; those of {version} are not known)"
+    return (
+        ""
+        if version == READ
+        else (" " + msg("(by the reload rules of {read}; those of {version} are not known)", READ, version))
+    )
 
 
 def path_changes(at: Comparison) -> Iterator[Change]:
@@ -226,7 +234,7 @@ def _reason(changed: set[str], settings: Mapping[str, object], live: PathFacts) 
             reasons.append(f"{name} {was} → {desired}")
             continue
         was, desired = live.source or "none", address_without_login(str(settings["source"]))
-        reasons.append(f"source {was} → {desired}" if desired != was else _hidden(desired))
+        reasons.append(msg("source {was} → {desired}", was, desired) if desired != was else _hidden(desired))
     return "; ".join(reasons)
 
 
@@ -257,9 +265,11 @@ def _gone(at: Comparison, name: str, now_called: Mapping[str, str]) -> Change:
     renamed = now_called.get(at.live_paths[name].source or "")
     reason = "no open facility with an agreed plan has it"
     if others:
-        reason = f"{', '.join(others)} serves it from now on; it is no longer served here"
+        reason = msg("{others} serves it from now on; it is no longer served here", ", ".join(others))
     elif renamed:
-        reason = f"its stream is {renamed} from now on; `moved` in inventory.yml would serve both names for a while"
+        reason = msg(
+            "its stream is {renamed} from now on; `moved` in inventory.yml would serve both names for a while", renamed
+        )
     cut = at.watching(name)
     return Change(at.spec.id, Resource.PATH, name, Action.DELETE, Impact.PATH, reason, cut, *owner_of_path(name))
 
@@ -280,7 +290,9 @@ def with_hub_paths(at: Comparison, of_settings: _Judged, *, alone: bool) -> _Jud
     other = {name for name, path in desired.items() if name in live and live[name].digest != _digest(at, path)}
     if not (new or gone or other):
         return of_settings
-    reason = f"of the hub's paths: {len(new)} new, {len(other)} with another source, {len(gone)} gone"
+    reason = msg(
+        "of the hub's paths: {new} new, {other} with another source, {gone} gone", len(new), len(other), len(gone)
+    )
     impact, cut = (Impact.PATH if other or gone else Impact.HOT), at.watching(*sorted(other | gone))
     if alone:
         return impact, cut, reason
@@ -328,12 +340,16 @@ def with_quarantine(at: Comparison, changes: Iterator[Change]) -> Iterator[Chang
 
 def _meant(change: Change, one: Quarantined) -> Change:
     if not change.pending and one.lifted:
-        reason = f"its quarantine since {one.since_text} is lifted: {one.device} is asked again with the same password"
+        reason = msg(
+            "its quarantine since {since_text} is lifted: {device} is asked again with the same password",
+            one.since_text,
+            one.device,
+        )
         return change._replace(action=Action.UPDATE, impact=Impact.HOT, reason=reason)
     if not change.pending:
         return change._replace(reason=f"{one.why}; {one.next_step}")
     if change.action is not Action.UPDATE:
-        return change._replace(reason=f"{change.reason}; it is {one.why}", cut=NOBODY)
+        return change._replace(reason=msg("{reason}; it is {why}", change.reason, one.why), cut=NOBODY)
     back = one.renewed or one.lifted
-    after = "it comes back from quarantine" if back else f"it stays {one.why}"
+    after = "it comes back from quarantine" if back else msg("it stays {why}", one.why)
     return change._replace(impact=Impact.HOT if back else Impact.NONE, reason=f"{change.reason}; {after}", cut=NOBODY)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from provisioner.base.secret import keyed_digest
-from provisioner.base.text import endpoint_text
+from provisioner.base.text import endpoint_text, msg
 from provisioner.desired.spec import LEFT, NEXT, SITE, Peer
 from provisioner.hosts.facts import PeerFacts
 from provisioner.plan.change import NOBODY, Action, Audience, Change, Impact, Resource
@@ -91,7 +91,7 @@ def _differences(at: Comparison, peer: Peer, live: PeerFacts) -> list[str]:
     differing = []
     desired = sorted(map(str, peer.allowed_ips))
     if desired != list(live.allowed_ips):
-        differing.append(f"allowed IPs {_listed(live.allowed_ips)} → {_listed(desired)}")
+        differing.append(msg("allowed IPs {allowed_ips} → {desired}", _listed(live.allowed_ips), _listed(desired)))
     if live.psk != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode()):
         differing.append("pre-shared key differs: used from the next handshake on")
     if live.keepalive_s != peer.keepalive_s:
@@ -108,10 +108,14 @@ def _listed(values: Iterable[str]) -> str:
 
 def _rekeyed(at: Comparison, peer: Peer, old: str) -> Change:
     if at.fleet.next_keys.get(peer.name.removeprefix(_RELAY)) in {peer.public_key, old}:
-        reason = f"public key {old} → {peer.public_key}: the relay changes its own key, and answers with both"
+        reason = msg(
+            "public key {old} → {public_key}: the relay changes its own key, and answers with both",
+            old,
+            peer.public_key,
+        )
         return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, Impact.HOT, reason)
     impact, cut = _impact(at, peer.name, {str(network) for network in peer.allowed_ips})
-    reason = f"public key {old} → {peer.public_key}"
+    reason = msg("public key {old} → {public_key}", old, peer.public_key)
     return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(at, peer))
 
 
@@ -125,10 +129,13 @@ def _stranger(at: Comparison, public_key: str, live: PeerFacts) -> Change:
     site = f"{SITE}{where[1]}" if where[1] else ""
     impact, cut = _impact(at, site, set(allowed))
     if known:
-        name, reason = site, f"no path is pulled from {where[1]} here from now on"
+        name, reason = site, msg("no path is pulled from {where} here from now on", where[1])
     else:
-        name, reason = f"unknown/{public_key}", f"no site, centre or relay has this key; it holds {_listed(allowed)}"
-        reason += f", from which {where[1]} is pulled" if site else ""
+        name, reason = (
+            f"unknown/{public_key}",
+            msg("no site, centre or relay has this key; it holds {allowed}", _listed(allowed)),
+        )
+        reason += (", " + msg("from which {where} is pulled", where[1])) if site else ""
     return Change(at.spec.id, Resource.PEER, name, Action.DELETE, impact, reason, cut, *where)
 
 
@@ -145,9 +152,13 @@ def _of_former(at: Comparison, public_key: str, live: PeerFacts, facility: str) 
     short = f"{public_key[:_SHORT]}…"
     impact, cut = _impact(at, f"{SITE}{facility}", set(live.allowed_ips))
     if facility in at.fleet.known_sites:
-        reason = f"{short} is a former key of the gateway of {facility}"
+        reason = msg("{short} is a former key of the gateway of {facility}", short, facility)
     else:
-        reason = f"{short} was the gateway of {facility} when this host was applied last; no file has that key any more"
+        reason = msg(
+            "{short} was the gateway of {facility} when this host was applied last; no file has that key any more",
+            short,
+            facility,
+        )
     name = f"former/{facility}/{public_key}"
     return Change(at.spec.id, Resource.PEER, name, Action.DELETE, impact, reason, cut, province, facility)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from ipaddress import ip_network
 
 from provisioner.base.roles import was_read
-from provisioner.base.text import counted, endpoint_text
+from provisioner.base.text import counted, endpoint_text, msg
 from provisioner.desired.approval_terms import ApprovalTerms
 from provisioner.desired.owner import UNMARKED, Owner
 from provisioner.desired.spec import NEXT, SITE, HostSpec
@@ -26,9 +26,13 @@ def trust_changes(at: Comparison) -> Iterator[Change]:
         return
     before = _owner_before(at)
     if before is not None:
-        yield _change(at, OWNER, Action.UPDATE, f"{_owner_words(before)} → this inventory{_what_ends(at)}")
+        yield _change(
+            at, OWNER, Action.UPDATE, msg("{before} → this inventory{at}", _owner_words(before), _what_ends(at))
+        )
     if not at.facts.proved and before is None:
-        yield _change(at, HOST, Action.CREATE, f"nothing proves that it was managed before: {_place(desired)}")
+        yield _change(
+            at, HOST, Action.CREATE, msg("nothing proves that it was managed before: {desired}", _place(desired))
+        )
         return
     if not at.facts.proved:
         return
@@ -52,7 +56,7 @@ def _owner_before(at: Comparison) -> Owner | None:
 
 
 def _owner_words(owner: Owner) -> str:
-    return f"released by {owner.words}" if owner.released else owner.words
+    return msg("released by {words}", owner.words) if owner.released else owner.words
 
 
 def _what_ends(at: Comparison) -> str:
@@ -63,8 +67,11 @@ def _what_ends(at: Comparison) -> str:
     if not (paths or peers):
         return ""
     viewers = sum(number for path, number in at.facts.viewers.items() if path in paths)
-    return (
-        f"; it ends {counted(len(paths), 'path')} with {counted(viewers, 'viewer')} and {counted(len(peers), 'peer')}"
+    return "; " + msg(
+        "it ends {paths} with {viewers} and {peers}",
+        counted(len(paths), "path"),
+        counted(viewers, "viewer"),
+        counted(len(peers), "peer"),
     )
 
 
@@ -73,12 +80,12 @@ def _change(at: Comparison, name: str, action: Action, reason: str) -> Change:
 
 
 def _place(trust: Trust) -> str:
-    words = [f"{trust.user}@{endpoint_text(trust.address, trust.port)}", f"host key {trust.host_key}"]
-    words += [f"over the jump host {trust.jump}"] if trust.jump else []
+    words = [f"{trust.user}@{endpoint_text(trust.address, trust.port)}", msg("host key {host_key}", trust.host_key)]
+    words += [msg("over the jump host {jump}", trust.jump)] if trust.jump else []
     words += [trust.program] if trust.program else []
-    words += [f"SSH from {' '.join(trust.ssh_from)}"] if trust.ssh_from else []
-    words += [f"sites push from {' '.join(trust.publishers)}"] if trust.publishers else []
-    words += [f"readers {' '.join(trust.readers)}"] if trust.readers else []
+    words += [msg("SSH from {ssh_from}", " ".join(trust.ssh_from))] if trust.ssh_from else []
+    words += [msg("sites push from {publishers}", " ".join(trust.publishers))] if trust.publishers else []
+    words += [msg("readers {readers}", " ".join(trust.readers))] if trust.readers else []
     return ", ".join(words)
 
 
@@ -95,12 +102,12 @@ def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str
             yield name, Action.UPDATE, f"{was or 'none'} → {is_now}"
     for network in desired.ssh_from:
         if not _within(network, live.ssh_from):
-            yield f"SSH from {network}", Action.CREATE, "new SSH could not come from there"
+            yield msg("SSH from {network}", network), Action.CREATE, "new SSH could not come from there"
     for network in desired.publishers:
         if not _within(network, live.publishers):
-            yield f"sites push from {network}", Action.CREATE, "nobody could come to push from there"
+            yield msg("sites push from {network}", network), Action.CREATE, "nobody could come to push from there"
     for reader in (one for one in sorted(desired.readers) if not was_read(one, live.readers)):
-        yield f"reader {reader}", Action.CREATE, "it could not read, or hold these secrets, before"
+        yield msg("reader {reader}", reader), Action.CREATE, "it could not read, or hold these secrets, before"
 
 
 def _keys(live: Mapping[str, str], desired: Mapping[str, str]) -> Iterator[tuple[str, Action, str]]:
@@ -119,7 +126,7 @@ def _keys(live: Mapping[str, str], desired: Mapping[str, str]) -> Iterator[tuple
         held = (live.get(name, "").partition(" ")[0], owners.get(allowed, ""), present.partition(" ")[0])
         known = {old for old in held if old}
         if known and known != {key}:
-            yield f"key of {name}", Action.UPDATE, f"{' and '.join(sorted(known - {key}))} → {key}"
+            yield msg("key of {name}", name), Action.UPDATE, f"{' and '.join(sorted(known - {key}))} → {key}"
 
 
 def policy_changes(spec: HostSpec, live: AppliedPolicy | None, now: datetime) -> Iterator[Change]:
@@ -141,16 +148,24 @@ def policy_changes(spec: HostSpec, live: AppliedPolicy | None, now: datetime) ->
 def _loosened(live: AppliedPolicy, desired: AppliedPolicy, now: datetime) -> Iterator[tuple[str, Action, str]]:
     for name, number in desired.limits.items():
         if name in live.limits and number > live.limits[name]:
-            yield f"limit {name}", Action.UPDATE, f"{live.limits[name]} → {number}: a plan may do more"
+            yield (
+                msg("limit {name}", name),
+                Action.UPDATE,
+                msg("{limits} → {number}: a plan may do more", live.limits[name], number),
+            )
     for window in live.freeze:
         if not _is_kept(window, desired.freeze, now):
-            yield f"freeze {window}", Action.DELETE, "changes were held back in this window"
+            yield msg("freeze {window}", window), Action.DELETE, "changes were held back in this window"
     for mark in sorted(set(live.protected) - set(desired.protected)):
-        yield f"protected {mark}", Action.DELETE, "it could not leave the inventory"
+        yield msg("protected {mark}", mark), Action.DELETE, "it could not leave the inventory"
     for line in sorted(set(desired.signing) - set(live.signing)):
-        yield f"signing: {line}", Action.CREATE, "whose word on a connection plan counts was decided without it"
+        yield (
+            msg("signing: {line}", line),
+            Action.CREATE,
+            "whose word on a connection plan counts was decided without it",
+        )
     for line in sorted(set(live.signing) - set(desired.signing)):
-        yield f"signing: {line}", Action.DELETE, "it decided whose word on a connection plan counts"
+        yield msg("signing: {line}", line), Action.DELETE, "it decided whose word on a connection plan counts"
 
     yield from _other_terms(live.approvals, desired.approvals)
     yield from _other_rego(live.rego, desired.rego)
@@ -164,9 +179,9 @@ def _other_terms(live: ApprovalTerms | None, desired: ApprovalTerms | None) -> I
     approvers = {one.words for one in desired.approvers} if desired else set()
     for rule in live.rules:
         if rule.words not in rules:
-            yield f"approval: {rule.words}", Action.DELETE, "plans were not applied without it"
+            yield msg("approval: {words}", rule.words), Action.DELETE, "plans were not applied without it"
     for line in sorted(approvers - {one.words for one in live.approvers}):
-        yield f"approval: {line}", Action.CREATE, "who approves plans was decided without it"
+        yield msg("approval: {line}", line), Action.CREATE, "who approves plans was decided without it"
     if desired and desired.valid_hours > live.valid_hours:
         yield "approval: valid hours", Action.UPDATE, f"{live.valid_hours} → {desired.valid_hours}"
 
@@ -177,10 +192,10 @@ def _other_rego(live: Sequence[str], desired: Sequence[str]) -> Iterator[tuple[s
     for line in sorted(set(live) - set(desired)):
         file, _, digest = line.partition(" ")
         if file in now:
-            reason = f"{_short(digest)} → {_short(now[file])}: plans were held against it as it was"
-            yield f"Rego rules {file}", Action.UPDATE, reason
+            reason = msg("{digest} → {now}: plans were held against it as it was", _short(digest), _short(now[file]))
+            yield msg("Rego rules {file}", file), Action.UPDATE, reason
         else:
-            yield f"Rego rules {file}", Action.DELETE, "plans were held against them"
+            yield msg("Rego rules {file}", file), Action.DELETE, "plans were held against them"
 
 
 def _short(digest: str) -> str:

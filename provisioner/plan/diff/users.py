@@ -18,6 +18,7 @@ from ipaddress import ip_address, ip_network
 from typing import Final, NamedTuple
 
 from provisioner.base.secret import keyed_digest
+from provisioner.base.text import msg
 from provisioner.desired.render.quote import source_head, source_url
 from provisioner.desired.spec import HostSpec, LoginChange, MediaPath, StreamSource
 from provisioner.hosts.facts import HostFacts, ReaderFacts, RuntimeFacts
@@ -75,7 +76,9 @@ def ended_by(live: object, desired: object, runtime: RuntimeFacts | None) -> End
     now, wanted = _entries(live), _entries(desired)
     changed = sorted(name for name in now.keys() | wanted.keys() if now.get(name) != wanted.get(name))
     words = [_change(name, now.get(name), wanted.get(name)) for name in changed]
-    reason = "; ".join(words[:_MANY]) + (f"; and {len(words) - _MANY} more" if len(words) > _MANY else "")
+    reason = "; ".join(words[:_MANY]) + (
+        ("; " + msg("and {words} more", len(words) - _MANY)) if len(words) > _MANY else ""
+    )
     takes_away = any(name in now and not _only_wider(now[name], wanted.get(name)) for name in changed) or not now
     if runtime is None:
         return EndedReaders({}, takes_away, reason)
@@ -125,12 +128,12 @@ def _entries(setting: object) -> Entries:
 
 def _change(name: str, now: list[Mapping[str, object]] | None, wanted: list[Mapping[str, object]] | None) -> str:
     if wanted is None:
-        return f"{name} may not come any more"
+        return msg("{name} may not come any more", name)
     if now is None:
-        return f"{name} is new"
+        return msg("{name} is new", name)
     if _rights(now) != _rights(wanted):
-        return f"the secret or the rights of {name}"
-    return f"where {name} may come from"
+        return msg("the secret or the rights of {name}", name)
+    return msg("where {name} may come from", name)
 
 
 def _only_wider(now: list[Mapping[str, object]], wanted: list[Mapping[str, object]] | None) -> bool:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from provisioner.base.errors import HostError, UsageError
-from provisioner.base.text import VIETNAM, asked, counted, nearest, printable
+from provisioner.base.text import VIETNAM, asked, counted, msg, nearest, printable
 from provisioner.desired.render.host import program_path
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
@@ -73,23 +73,25 @@ class Measure(NamedTuple):
 
 
 MEASURES: Final = (
-    Measure("deletions", lambda e: e.lost, lambda _, n: f"{counted(n, 'path')} would be served nowhere any more"),
+    Measure(
+        "deletions", lambda e: e.lost, lambda _, n: msg("{paths} would be served nowhere any more", counted(n, "path"))
+    ),
     Measure(
         "deletion_percent",
         lambda e: -(-100 * e.lost // e.paths) if e.lost else 0,
-        lambda _, n: f"{n} % of all paths would be served nowhere any more",
+        lambda _, n: msg("{n} % of all paths would be served nowhere any more", n),
     ),
-    Measure("hosts", lambda e: e.hosts, lambda _, n: f"{counted(n, 'host')} would change"),
+    Measure("hosts", lambda e: e.hosts, lambda _, n: msg("{hosts} would change", counted(n, "host"))),
     Measure(
         "all_impact",
         lambda e: len(e.cut_whole),
-        lambda e, n: f"every path would reconnect on {counted(n, 'host')}: {named(e.cut_whole)}",
+        lambda e, n: msg("every path would reconnect on {hosts}: {cut_whole}", counted(n, "host"), named(e.cut_whole)),
     ),
-    Measure("viewers", lambda e: e.viewers, lambda _, n: f"{counted(n, 'viewer')} would be cut"),
+    Measure("viewers", lambda e: e.viewers, lambda _, n: msg("{viewers} would be cut", counted(n, "viewer"))),
     Measure(
         "freeze",
         lambda e: e.changing if e.frozen else 0,
-        lambda e, n: f"frozen, {counted(n, 'change')} {e.frozen}",
+        lambda e, n: msg("frozen, {changes} {frozen}", counted(n, "change"), e.frozen),
     ),
 )
 """One for each limit, in the order in which refusals are listed."""
@@ -145,7 +147,7 @@ class PlanInQuestion:
 def named(names: Sequence[str]) -> str:
     """Some names, and how many more there are."""
     listed = ", ".join(names[:_MANY])
-    return f"{listed} and {len(names) - _MANY} more" if len(names) > _MANY else listed
+    return msg("{listed} and {names} more", listed, len(names) - _MANY) if len(names) > _MANY else listed
 
 
 def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
@@ -160,8 +162,8 @@ def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
         if name not in {*LIMITS, TRUST} or not equals or not (number.isascii() and number.isdigit()) or len(number) > 9:  # noqa: PLR2004 (no plan is larger)
             known = (*LIMITS, TRUST)
             question = "" if name in known else asked(nearest(name, known))
-            hint = f"{question} write --allow NAME=NUMBER, NAME one of {', '.join(known)}".lstrip()
-            raise UsageError(f"--allow {printable(text, 80)} is not understood", hint=hint)
+            hint = msg("{question} write --allow NAME=NUMBER, NAME one of {known}", question, ", ".join(known)).lstrip()
+            raise UsageError(msg("--allow {text} is not understood", printable(text, 80)), hint=hint)
         allowances[name] = int(number)
     return dict(sorted(allowances.items()))
 
@@ -196,8 +198,9 @@ def hint_once_saved(refusals: Sequence[PlanRefusal], allowed: Mapping[str, int])
     if others or not any(refusal.allow for refusal in refusals):
         return others[0] if others else "make a new plan, and have it reviewed: provisioner plan --out FILE"
     words = " ".join(f"--allow {allowance}" for allowance in asked.values())
-    return (
-        f"a saved plan takes no allowance; if this is meant, plan again and have it reviewed: plan {words} --out FILE"
+    return msg(
+        "a saved plan takes no allowance; if this is meant, plan again and have it reviewed: plan {words} --out FILE",
+        words,
     )
 
 
@@ -212,14 +215,22 @@ def refused_trust(changes: Sequence[Change], unproved: Collection[str], allowed:
     trusted = distinct_trust(changes)
     if len(trusted) <= allowed:
         return ()
-    first = "; ".join(f"{change.name} on {named(hosts)}" for hosts, change in trusted[:_NAMED])
-    more = f"; and {len(trusted) - _NAMED} more" if len(trusted) > _NAMED else ""
-    message = (
-        f"{counted(len(trusted), 'change')} of who and what is trusted ({first}{more}); {allowed or 'none'} may be"
+    first = "; ".join(msg("{name} on {hosts}", change.name, named(hosts)) for hosts, change in trusted[:_NAMED])
+    more = ("; " + msg("and {trusted} more", len(trusted) - _NAMED)) if len(trusted) > _NAMED else ""
+    message = msg(
+        "{changes} of who and what is trusted ({first}{more}); {allowed} may be",
+        counted(len(trusted), "change"),
+        first,
+        more,
+        allowed or "none",
     )
-    hint = f"look at each; if all are meant, and you know who asked for them, add --allow trust={len(trusted)}"
+    hint = msg(
+        "look at each; if all are meant, and you know who asked for them, add --allow trust={trusted}", len(trusted)
+    )
     if unproved:
-        hint += f"; trust={len(trusted) + len(unproved)} would also take {named(sorted(unproved))} for new"
+        hint += "; " + msg(
+            "trust={trusted} would also take {unproved} for new", len(trusted) + len(unproved), named(sorted(unproved))
+        )
     return (PlanRefusal(TRUST, message, hint, allowed, len(trusted), allow=f"{TRUST}={len(trusted)}"),)
 
 
@@ -227,12 +238,14 @@ def _over_limit(effect: Effect, limits: Mapping[str, int]) -> Iterator[PlanRefus
     for measure in MEASURES:
         name, value, limit = measure.name, measure.of(effect), limits[measure.name]
         if value > limit:
-            message = f"{measure.words(effect, value)}; the limit is {limit}"
+            message = msg("{effect}; the limit is {limit}", measure.words(effect, value), limit)
             yield PlanRefusal(name, message, _hint(name, value), limit, value, allow=f"{name}={value}")
 
 
 def _hint(name: str, value: int) -> str:
-    return f"make the change smaller, e.g. by --limit; or, if this is meant, add --allow {name}={value}"
+    return msg(
+        "make the change smaller, e.g. by --limit; or, if this is meant, add --allow {name}={value}", name, value
+    )
 
 
 # --- limits ---------------------------------------------------------------------------------------
@@ -247,7 +260,11 @@ def _effect_of(policy: Policy, subject: PlanInQuestion, now: datetime) -> Effect
         paths=len(lost | subject.served) + subject.served_elsewhere,
         cut_whole=tuple(sorted({change.host for change in changing if change.impact is Impact.ALL})),
         viewers=sum(sum(paths.values()) for paths in cut_by(changing).values()),
-        frozen=f"until {freeze.until.astimezone(VIETNAM):%Y-%m-%d %H:%M} (Vietnam): {freeze.reason}" if freeze else "",
+        frozen=msg(
+            "until {vietnam} (Vietnam): {reason}", f"{freeze.until.astimezone(VIETNAM):%Y-%m-%d %H:%M}", freeze.reason
+        )
+        if freeze
+        else "",
     )
 
 
@@ -269,7 +286,9 @@ def lost_paths(subject: PlanInQuestion) -> set[str]:
 def _uncounted(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
     cutting = {c.host for c in pending(subject.changes) if c.impact.rank >= Impact.PATH.rank}
     for host in sorted(cutting & subject.uncounted):
-        message = f"{host}: some paths would reconnect, and who watches there is not known: its relay does not tell"
+        message = msg(
+            "{host}: some paths would reconnect, and who watches there is not known: its relay does not tell", host
+        )
         hint = "find out why its Control API does not answer; or, if this is meant, add --allow viewers=NUMBER"
         yield PlanRefusal(VIEWERS_UNKNOWN, message, hint, host=host, allow="viewers=NUMBER")
 
@@ -279,15 +298,23 @@ def _protected(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
     owners = {c.name: c.facility for c in subject.changes if c.name in lost and c.facility in subject.protected}
     for facility in sorted(set(owners.values())):
         gone = sorted(name for name, owner in owners.items() if owner == facility)
-        message = f"facility {facility} is protected, and {counted(len(gone), 'path')} of it would go: {named(gone)}"
-        hint = f"undo the edit; or first write `protected: false` into the file of {facility}, and have that reviewed"
+        message = msg(
+            "facility {facility} is protected, and {paths} of it would go: {gone}",
+            facility,
+            counted(len(gone), "path"),
+            named(gone),
+        )
+        hint = msg(
+            "undo the edit; or first write `protected: false` into the file of {facility}, and have that reviewed",
+            facility,
+        )
         yield PlanRefusal(PROTECTED, message, hint, 0, len(gone))
     for change in subject.changes:
         key = change.name.removeprefix("unknown/")
         if change.resource is Resource.PEER and change.action is Action.DELETE and key in subject.protected_keys:
             owner = subject.protected_keys[key]
-            message = f"{owner} is protected, and {change.host} would forget it as a peer"
-            hint = f"undo the edit; or first write `protected: false` for {owner}, and have that reviewed"
+            message = msg("{owner} is protected, and {host} would forget it as a peer", owner, change.host)
+            hint = msg("undo the edit; or first write `protected: false` for {owner}, and have that reviewed", owner)
             yield PlanRefusal(PROTECTED, message, hint, 0, 1, change.host)
 
 
@@ -331,6 +358,13 @@ def _lacking(
         error = refusal(artefacts[arch], arch)
         if error is not None:
             yield (
-                f"MediaMTX for {arch} cannot be had here, so that an apply would refuse {counted(len(names), 'host')}"
-                f" ({named(names)}): {error.message}; {error.hint}"
+                msg(
+                    "MediaMTX for {arch} cannot be had here, so that an apply would refuse {hosts} "
+                    "({names}): {message}; {hint}",
+                    arch,
+                    counted(len(names), "host"),
+                    named(names),
+                    error.message,
+                    error.hint,
+                )
             )

@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, ip_network
 from typing import Final
 
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.desired.limit import Limit
 from provisioner.desired.names import is_of_a_side
 from provisioner.desired.render.host import firewall_file
@@ -89,12 +89,12 @@ def sentence(result: StatementResult) -> str:
     name, says = statement.name, statement.words
     cases = "; ".join(words_of(cell) for cell in result.broken[:_NAMED])
     if (left := len(result.broken) - _NAMED) > 0:
-        cases = f"{cases}; and {counted(left, 'more case')}"
+        cases = msg("{cases}; and {more_cases}", cases, counted(left, "more case"))
     if statement.origin is Origin.BUILT_IN:
-        return f"built-in statement {name} does not hold: {says}; but {cases}"
+        return msg("built-in statement {name} does not hold: {says}; but {cases}", name, says, cases)
     if statement.reason:
-        return f"intent {name} ({statement.reason}) does not hold: {says}; but {cases}"
-    return f"intent {name} does not hold: {says}; but {cases}"
+        return msg("intent {name} ({reason}) does not hold: {says}; but {cases}", name, statement.reason, says, cases)
+    return msg("intent {name} does not hold: {says}; but {cases}", name, says, cases)
 
 
 def words_of(cell: ReachCell) -> str:
@@ -104,18 +104,21 @@ def words_of(cell: ReachCell) -> str:
         source = f"{source} ({cell.program.value})"
     match cell.reach:
         case CellReach.YES:
-            return f"{source} reaches {service} of {target}: {rules}"
+            return msg("{source} reaches {service} of {target}: {rules}", source, service, target, rules)
         case CellReach.NO:
-            return f"{source} does not reach {service} of {target}: {rules}"
+            return msg("{source} does not reach {service} of {target}: {rules}", source, service, target, rules)
         case CellReach.PART:
-            return f"{source} reaches {service} of {target} in part: {rules}"
+            return msg("{source} reaches {service} of {target} in part: {rules}", source, service, target, rules)
 
 
 def hint_of(result: StatementResult) -> str:
     """What to do about a statement that does not hold."""
     statement = result.statement
     if statement.origin is Origin.INVENTORY:
-        return f"undo the edit that breaks it; or change intent {statement.name} in intents.yml, and have that reviewed"
+        return msg(
+            "undo the edit that breaks it; or change intent {name} in intents.yml, and have that reviewed",
+            statement.name,
+        )
     return "compare the templates with ours, and management networks with the pools: provisioner prove --why"
 
 
@@ -137,9 +140,9 @@ def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[S
         ssh_peer: the controller as the host saw it come; empty where the host did not say.
     """
     for network in management:
-        yield SshOrigin(network, f"the management network {network}")
+        yield SshOrigin(network, msg("the management network {network}", network))
     if ssh_peer:
-        yield SshOrigin(ip_network(ssh_peer), f"this controller, which the host sees as {ssh_peer}")
+        yield SshOrigin(ip_network(ssh_peer), msg("this controller, which the host sees as {ssh_peer}", ssh_peer))
 
 
 def locked_out(rules: str, ssh_port: int, sources: Iterable[SshOrigin]) -> tuple[SshOrigin, ...]:
@@ -199,27 +202,39 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
     for network, device in facts.routes_elsewhere:
         if spec.side and is_of_a_side(device):
             continue  # the plan is refused
-        message = (
-            f"{spec.id} reaches {network} by {device}, and the tunnel is to have that network: sites there would not be"
-            " reached, or what is there now would not"
+        message = msg(
+            "{id} reaches {network} by {device}, and the tunnel is to have that network: sites there "
+            "would not be reached, or what is there now would not",
+            spec.id,
+            network,
+            device,
         )
         hint, pool = "move the pool, or remove the route", _pool(inventory, spec, network)
         yield warning("pool-routed-elsewhere", message, hint, ("inventory", pool) if pool else None)
     if spec.adopted is not None and spec.owner is not None and facts.owner and facts.owner.is_same(spec.owner):
-        message = f"{spec.id} is this inventory's: what the lock says of taking it over is spent"
-        hint = f"remove it: provisioner hosts adopt {spec.id}"
+        message = msg("{id} is this inventory's: what the lock says of taking it over is spent", spec.id)
+        hint = msg("remove it: provisioner hosts adopt {id}", spec.id)
         yield warning("adoption-spent", message, hint, ("allocations", ("adopted", spec.id)))
     around, needed = facts.surroundings, spec.tunnel.mtu + _ENVELOPE
     if _SMALLEST_MTU <= around.mtu < needed:
-        message = (
-            f"{spec.id} sends packets of {around.mtu} bytes at most by {around.device}, and those of the tunnel take"
-            f" {needed}: large ones would not arrive, and pictures stand still"
+        message = msg(
+            "{id} sends packets of {mtu} bytes at most by {device}, and those of the tunnel take "
+            "{needed}: large ones would not arrive, and pictures stand still",
+            spec.id,
+            around.mtu,
+            around.device,
+            needed,
         )
-        yield warning("host-mtu-small", message, f"raise the MTU of {around.device} to {needed} at least")
+        yield warning(
+            "host-mtu-small", message, msg("raise the MTU of {device} to {needed} at least", around.device, needed)
+        )
     for port in around.taken:
-        message = (
-            f"{spec.id}: port {port.port}/{port.protocol}, which is to be ours there, is taken by a program of the user"
-            f" {port.user}"
+        message = msg(
+            "{id}: port {port}/{protocol}, which is to be ours there, is taken by a program of the user {user}",
+            spec.id,
+            port.port,
+            port.protocol,
+            port.user,
         )
         at = (owner, (*block, "wireguard_port")) if port.protocol == "udp" and spec.relay else None
         hint = "stop that program, or give it another port"

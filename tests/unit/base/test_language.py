@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import polib
 import pytest
 
 from provisioner.base.language import ENGLISH, Language, UnknownLanguageError, language_of, translator
-from provisioner.base.language.messages import catalogue_file, places_of
+from provisioner.base.language.messages import catalogue_file
+from provisioner.base.text import places_of
 from provisioner.inventory.model import BlockReason
 from provisioner.record.labels import LABELS
 from provisioner.record.lifecycle.state import FacilityState
@@ -76,6 +78,19 @@ def test_the_extraction_sees_what_is_said() -> None:
     ):
         assert sentence in wanted
     assert wanted["{n} path"][0] == "{n} paths"
+
+
+def test_each_place_of_a_sentence_gets_a_value() -> None:
+    seen = 0
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "msg":
+                seen += 1
+                msgid, *values = node.args
+                assert isinstance(msgid, ast.Constant), f"{path}:{node.lineno}: its msgid is no literal"
+                assert not any(isinstance(value, ast.Starred) for value in values)
+                assert len(places_of(str(msgid.value))) == len(values), f"{path}:{node.lineno}"
+    assert seen > 100
 
 
 def test_what_is_said_elsewhere_is_still_said() -> None:

@@ -9,7 +9,7 @@ import polib
 import pytest
 
 from provisioner.base.language import Language
-from provisioner.base.language.messages import places_of
+from provisioner.base.text import places_of
 from provisioner.verify.result import Cause
 from provisioner.web.filters import next_action
 from provisioner.web.texts import CATALOGUE, age, at_time, page_translator, words_of
