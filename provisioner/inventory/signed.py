@@ -1,10 +1,11 @@
 """What DIC, Health and the carrier sign when they agree a connection plan (letter 1407/BTTTT-CVT, item 2). Pure.
 
 The signed content is the carrier, its relays, the access mode, and the recorders and cameras with their
-streams. What is left at its default does not count, so that a new key of a later version changes nothing
-that was signed; neither does the order of recorders and cameras in the file. How a device is asked about itself
-(`onvif`) is outside as well: one that was replaced has another serial number, and nobody agrees anew. So is what a
-setting was before, and until when that is taken (`accept`): it was signed when it was the setting.
+streams. Each field of these says in the model whether it is signed (`Use`). What is left at its default does not count,
+so that a new key of a later version changes nothing that was signed; neither does the order of recorders and cameras in
+the file. How a device is asked about itself (`onvif`) is outside as well: one that was replaced has another serial
+number, and nobody agrees anew. So is what a setting was before, and until when that is taken (`accept`): it was signed
+when it was the setting.
 
 A party's signature is over a statement that people can read: whose agreement it is, on which day and by which
 document, for which facility of which inventory, and all that is built from the plan. What comes later and is no
@@ -14,25 +15,22 @@ matter of the three is outside: the gateway's key, which is born on the site aft
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 from enum import StrEnum
 from functools import cache
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, get_args
 
 from pydantic import TypeAdapter
 
 from provisioner.base.ssh_signature import SignatureFormError, is_made_by_its_key, signature_of
 from provisioner.base.text import canonical_json
-from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Party, Recorder, SignOff
+from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Model, Party, Recorder, SignOff
+from provisioner.inventory.model.base import use_of
 
 PARTIES = tuple(Party)
 NAMESPACE: Final = "plan@provisioner"
 """What a signature has to be for, as `ssh-keygen -Y sign -n` takes it: one made for a file or for Git is none here."""
-
-_UNSIGNED: Final = frozenset({"onvif", "accept"})
-
-_Item = TypeVar("_Item", Recorder, Camera)
 
 
 def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
@@ -40,8 +38,8 @@ def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
     content = {
         "facility": facility.id,
         "plan": {"carrier": plan.carrier, "relay": plan.relay, "access": plan.access.value} | _backup(plan),
-        "recorders": _by_id(_recorders(), facility.recorders),
-        "cameras": _by_id(_cameras(), facility.cameras),
+        "recorders": _by_id(facility.recorders),
+        "cameras": _by_id(facility.cameras),
     }
     return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
 
@@ -50,29 +48,31 @@ def _backup(plan: ConnectionPlan) -> dict[str, str]:
     return {"backup_relay": plan.backup_relay} if plan.backup_relay else {}
 
 
-# An adapter writes out all items in one call: a country has a hundred thousand cameras.
-@cache
-def _recorders() -> TypeAdapter[tuple[Recorder, ...]]:
-    return TypeAdapter(tuple[Recorder, ...])
+def _by_id(items: tuple[Recorder, ...] | tuple[Camera, ...]) -> dict[str, object]:
+    # An adapter writes out all items in one call: a country has a hundred thousand cameras.
+    if not items:
+        return {}
+    adapter, unsigned = _writer(type(items[0]))
+    return {
+        item["id"]: item for item in adapter.dump_python(items, mode="json", exclude_defaults=True, exclude=unsigned)
+    }
 
 
 @cache
-def _cameras() -> TypeAdapter[tuple[Camera, ...]]:
-    return TypeAdapter(tuple[Camera, ...])
+def _writer(model: type[Model]) -> tuple[TypeAdapter[tuple[Model, ...]], dict[str, Any]]:
+    return TypeAdapter(tuple[model, ...]), {"__all__": unsigned_fields(model)}  # type: ignore[valid-type]
 
 
-def _by_id(adapter: TypeAdapter[tuple[_Item, ...]], items: tuple[_Item, ...]) -> dict[str, object]:
-    dumped = adapter.dump_python(items, mode="json", exclude_defaults=True)
-    return {item["id"]: _signed(item) for item in dumped}
-
-
-def _signed(item: Mapping[str, object]) -> dict[str, object]:
-    """A recorder, a camera or a stream without what nobody signs."""
-    signed = {key: value for key, value in item.items() if key not in _UNSIGNED}
-    streams = signed.get("streams")
-    if isinstance(streams, dict) and any("accept" in stream for stream in streams.values()):
-        signed["streams"] = {name: _signed(stream) for name, stream in streams.items()}
-    return signed
+def unsigned_fields(model: type[Model]) -> dict[str, Any]:
+    """Return the fields that no party signs, in the form of pydantic's `exclude`."""
+    fields: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        kinds = (field.annotation, *get_args(field.annotation))
+        if use_of(field).signed is False:
+            fields[name] = True
+        elif inner := [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Model)]:
+            fields[name] = unsigned_fields(inner[0])
+    return fields
 
 
 def missing_parties(plan: ConnectionPlan) -> tuple[Party, ...]:

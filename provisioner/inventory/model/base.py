@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Final, Literal
@@ -27,6 +28,7 @@ from pydantic import (
     WithJsonSchema,
     WrapValidator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace, is_host_name
@@ -193,6 +195,26 @@ class Model(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, defer_build=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The uses of a field, beside its type.
+
+    Attributes:
+        signed: whether parties sign it in a plan; each field of a signed model says so.
+    """
+
+    signed: bool | None = None
+
+
+SIGNED: Final = Use(signed=True)
+UNSIGNED: Final = Use(signed=False)
+
+
+def use_of(field: FieldInfo) -> Use:
+    """Return the uses of a field."""
+    return next((item for item in field.metadata if isinstance(item, Use)), Use())
 
 
 # --- addresses of either family, and host names ------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from provisioner.inventory.model.base import Day, LanAddress, Model, Port, Positive, Slug, Text
+from provisioner.inventory.model.base import SIGNED, UNSIGNED, Day, LanAddress, Model, Port, Positive, Slug, Text
 
 
 class Make(StrEnum):
@@ -54,6 +54,15 @@ class Codec(StrEnum):
     H265 = "h265"
 
 
+PictureWidth = Annotated[int, Field(ge=16, le=7680)]
+PictureHeight = Annotated[int, Field(ge=16, le=4320)]
+MeanKbps = Annotated[int, Field(ge=16, le=100_000)]
+LeastKbps = Annotated[int, Field(ge=1, le=100_000)]
+Fps = Annotated[int, Field(ge=1, le=120)]
+Channel = Annotated[int, Field(ge=1, le=256)]
+Channels = Annotated[int, Field(ge=0, le=256)]
+RtspPath = Annotated[str, StringConstraints(pattern=r"^/[\x21-\x7e]*$", max_length=500)]
+
 DarkHours = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
 """From one time of day to another; over midnight where the end is before the beginning."""
 
@@ -68,13 +77,13 @@ class FormerStream(Model):
     """What was contracted of a stream before; what is left out was the same."""
 
     codec: Codec | None = None
-    width: Annotated[int, Field(ge=16, le=7680)] | None = None
+    width: PictureWidth | None = None
     """Pixels."""
-    height: Annotated[int, Field(ge=16, le=4320)] | None = None
+    height: PictureHeight | None = None
     """Pixels."""
-    least_kbps: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    least_kbps: LeastKbps | None = None
     """The least rate that was agreed, in kilobits a second."""
-    fps: Annotated[int, Field(ge=1, le=120)] | None = None
+    fps: Fps | None = None
     """Frames a second."""
 
     @model_validator(mode="after")
@@ -119,23 +128,23 @@ class DeviceAccept(Model):
 class Stream(Model):
     """What was contracted of a stream; level 5 holds the decoded frame against codec and size."""
 
-    codec: Codec = Codec.H264
-    width: Annotated[int, Field(ge=16, le=7680)]
+    codec: Annotated[Codec, SIGNED] = Codec.H264
+    width: Annotated[PictureWidth, SIGNED]
     """Pixels."""
-    height: Annotated[int, Field(ge=16, le=4320)]
+    height: Annotated[PictureHeight, SIGNED]
     """Pixels."""
-    kbps: Annotated[int, Field(ge=16, le=100_000)] | None = None
+    kbps: Annotated[MeanKbps | None, SIGNED] = None
     """The contracted mean rate, in kilobits a second; recorder and uplink limits are held against it."""
-    least_kbps: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    least_kbps: Annotated[LeastKbps | None, SIGNED] = None
     """The least rate that was agreed, in kilobits a second; a quiet scene at a variable rate needs little."""
-    fps: Annotated[int, Field(ge=1, le=120)] | None = None
+    fps: Annotated[Fps | None, SIGNED] = None
     """Frames a second; level 6 holds what comes against it."""
-    rtsp_path: Annotated[str, StringConstraints(pattern=r"^/[\x21-\x7e]*$", max_length=500)] | None = None
+    rtsp_path: Annotated[RtspPath | None, SIGNED] = None
     """Path and query of the device's RTSP address, without host and login; the make's own where it is left out.
 
     Where a device wants its login there, `{username}` and `{password}` stand for what `secrets/` has.
     """
-    accept: StreamAccept | None = None
+    accept: Annotated[StreamAccept | None, UNSIGNED] = None
     """What it was before, and until when that is taken as well."""
 
     @model_validator(mode="after")
@@ -151,8 +160,8 @@ class Stream(Model):
 class Streams(Model):
     """A camera's streams: `sub` always, `main` if it is wanted."""
 
-    sub: Stream
-    main: Stream | None = None
+    sub: Annotated[Stream, SIGNED]
+    main: Annotated[Stream | None, SIGNED] = None
 
     @property
     def named(self) -> tuple[tuple[StreamName, Stream], ...]:
@@ -180,51 +189,51 @@ class Onvif(Model):
 class Recorder(Model):
     """A recorder (NVR, DVR): one address, several channels, one failure."""
 
-    id: Slug
-    make: Make
-    model: Text | None = None
-    address: LanAddress
-    port: Port = 554
-    analog_channels: Annotated[int, Field(ge=0, le=256)] | None = None
+    id: Annotated[Slug, SIGNED]
+    make: Annotated[Make, SIGNED]
+    model: Annotated[Text | None, SIGNED] = None
+    address: Annotated[LanAddress, SIGNED]
+    port: Annotated[Port, SIGNED] = 554
+    analog_channels: Annotated[Channels | None, SIGNED] = None
     """On hybrid recorders: how many analog inputs come before the first IP channel."""
-    ip_channels: Annotated[int, Field(ge=0, le=256)] | None = None
+    ip_channels: Annotated[Channels | None, SIGNED] = None
     """How many IP channels the recorder can take."""
-    max_sessions: Positive | None = None
+    max_sessions: Annotated[Positive | None, SIGNED] = None
     """How many RTSP sessions it serves at once; every stream that we pull is one."""
-    max_out_kbps: Positive | None = None
+    max_out_kbps: Annotated[Positive | None, SIGNED] = None
     """How much video it sends out, in kilobits a second."""
-    onvif: Onvif | None = None
+    onvif: Annotated[Onvif | None, UNSIGNED] = None
     """Where it is asked about itself; nobody asks it where this is left out."""
-    accept: DeviceAccept | None = None
+    accept: Annotated[DeviceAccept | None, UNSIGNED] = None
     """What of it was another one, and until when that is taken as well."""
 
 
 class Camera(Model):
     """A camera: an IP camera with an address of its own, or a channel of a recorder."""
 
-    id: Slug
-    zone: Zone
-    location: Text | None = None
+    id: Annotated[Slug, SIGNED]
+    zone: Annotated[Zone, SIGNED]
+    location: Annotated[Text | None, SIGNED] = None
     """Where it hangs, for people; no name of a person belongs here."""
-    make: Make | None = None
-    model: Text | None = None
-    address: LanAddress | None = None
-    port: Port = 554
-    recorder: Slug | None = None
-    channel: Annotated[int, Field(ge=1, le=256)] = 1
+    make: Annotated[Make | None, SIGNED] = None
+    model: Annotated[Text | None, SIGNED] = None
+    address: Annotated[LanAddress | None, SIGNED] = None
+    port: Annotated[Port, SIGNED] = 554
+    recorder: Annotated[Slug | None, SIGNED] = None
+    channel: Annotated[Channel, SIGNED] = 1
     """The recorder's channel as its RTSP address counts them."""
-    ip_channel: Annotated[int, Field(ge=1, le=256)] | None = None
+    ip_channel: Annotated[Channel | None, SIGNED] = None
     """On a hybrid recorder: the number among its IP channels; they follow the analog ones."""
-    dark_hours: tuple[DarkHours, ...] = ()
+    dark_hours: Annotated[tuple[DarkHours, ...], SIGNED] = ()
     """When it may see nothing, in Vietnam's time, e.g. `22:00-05:00`: a black picture is no fault then."""
-    audio: bool = False
+    audio: Annotated[bool, SIGNED] = False
     """Whether sound was asked for; without it a stream that carries sound is reported."""
-    onvif: Onvif | None = None
+    onvif: Annotated[Onvif | None, UNSIGNED] = None
     """Where it is asked about itself; of a recorder's channel the recorder is asked. Nobody asks where it is left out.
     """
-    accept: DeviceAccept | None = None
+    accept: Annotated[DeviceAccept | None, UNSIGNED] = None
     """As a recorder's; a recorder's channel has the recorder's login."""
-    streams: Streams
+    streams: Annotated[Streams, SIGNED]
 
     @model_validator(mode="after")
     def _own_address_or_recorder(self) -> Camera:

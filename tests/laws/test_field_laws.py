@@ -1,0 +1,96 @@
+"""Laws of the model's fields: each says where it is used, and the uses follow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+
+from provisioner.inventory.model import Camera, Facility, Model, Recorder
+from provisioner.inventory.model.base import use_of
+from provisioner.inventory.signed import signed_content
+from tests import inventories as make
+
+STREAM = {"codec": "h265", "width": 1280, "height": 720, "kbps": 2048, "least_kbps": 64, "fps": 15, "rtsp_path": "/a"}
+ONVIF = {"port": 8000, "model": "DS", "serial": "01", "profile": "sub"}
+LOGIN = {"old": {"login": "vault"}, "until": "2021-06-01"}
+RECORDER: dict[str, Any] = {
+    "id": "nvr-01",
+    "make": "dahua",
+    "model": "X",
+    "address": "192.168.1.9",
+    "port": 555,
+    "analog_channels": 4,
+    "ip_channels": 8,
+    "max_sessions": 9,
+    "max_out_kbps": 9000,
+    "onvif": ONVIF,
+    "accept": LOGIN,
+}
+OWN: dict[str, Any] = {
+    "id": "cam-01",
+    "zone": "cong",
+    "location": "cổng",
+    "make": "axis",
+    "model": "Y",
+    "address": "192.168.1.8",
+    "port": 556,
+    "dark_hours": ["22:00-05:00"],
+    "audio": True,
+    "onvif": ONVIF,
+    "accept": LOGIN,
+    "streams": {
+        "sub": STREAM | {"accept": {"old": {"fps": 10}, "until": "2021-06-01"}},
+        "main": STREAM | {"accept": {"old": {"codec": "h264"}, "until": "2021-06-01"}},
+    },
+}
+CHANNELS: list[dict[str, Any]] = [
+    {"id": "cam-02", "zone": "san", "recorder": "nvr-01", "channel": 7, "streams": {"sub": STREAM}},
+    {"id": "cam-03", "zone": "san", "recorder": "nvr-01", "ip_channel": 2, "streams": {"sub": STREAM}},
+]
+SIGNED_IN_2021 = "sha256:066072e957782f2b8a58e2d26be81c8e83e87f37999d790fce69e52dd4fb71b4"
+"""What the three signed of this facility; the hash of an agreed plan is never another one."""
+
+
+def facility_of() -> Facility:
+    plain = make.facility(recorders=[RECORDER], cameras=[OWN, *CHANNELS])
+    return Facility.model_validate_json(json.dumps(plain))
+
+
+def content_of(facility: Facility) -> str:
+    assert facility.plan is not None
+    return signed_content(facility, facility.plan)
+
+
+def signed_models(model: type[Model]) -> Iterator[type[Model]]:
+    yield model
+    for field in model.model_fields.values():
+        kinds = (field.annotation, *get_args(field.annotation))
+        if use_of(field).signed is not False:
+            for kind in kinds:
+                if isinstance(kind, type) and issubclass(kind, Model):
+                    yield from signed_models(kind)
+
+
+@pytest.mark.parametrize("model", [*signed_models(Camera), *signed_models(Recorder)])
+def test_every_field_of_a_signed_model_says_whether_it_is_signed(model: type[Model]) -> None:
+    assert [name for name, field in model.model_fields.items() if use_of(field).signed is None] == []
+
+
+def test_what_was_signed_stays_signed() -> None:
+    assert content_of(facility_of()) == SIGNED_IN_2021
+
+
+@pytest.mark.parametrize("kind", ["cameras", "recorders"])
+def test_a_change_voids_signatures_exactly_if_the_field_is_signed(kind: str) -> None:
+    facility = facility_of()
+    first, *others = getattr(facility, kind)
+    assert first.model_fields_set | {"recorder", "channel", "ip_channel"} >= set(type(first).model_fields)
+    for name in first.model_fields_set:
+        field = type(first).model_fields[name]
+        if not field.is_required():
+            other = first.model_copy(update={name: field.default})
+            changed = facility.model_copy(update={kind: (other, *others)})
+            assert (content_of(changed) != SIGNED_IN_2021) is use_of(field).signed, name
