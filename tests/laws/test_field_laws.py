@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import pytest
 
 from provisioner.inventory.model import Camera, Facility, Model, Recorder
-from provisioner.inventory.model.base import use_of
+from provisioner.inventory.model.base import Slug, Text, Use, use_of
+from provisioner.inventory.model.free_texts import text_keys, texts_in
 from provisioner.inventory.signed import signed_content
 from tests import inventories as make
+
+
+class Typed(Model):
+    """What a person may type, with uses beside it."""
+
+    name: Annotated[Text, Use(signed=True)]
+    note: Annotated[Text | None, Use(signed=False)] = None
+    path: Annotated[Slug | None, Use(private=True)] = None
+    id: Annotated[Slug, Use(signed=True)] = "a"
+
 
 STREAM = {"codec": "h265", "width": 1280, "height": 720, "kbps": 2048, "least_kbps": 64, "fps": 15, "rtsp_path": "/a"}
 ONVIF = {"port": 8000, "model": "DS", "serial": "01", "profile": "sub"}
@@ -94,3 +105,9 @@ def test_a_change_voids_signatures_exactly_if_the_field_is_signed(kind: str) -> 
             other = first.model_copy(update={name: field.default})
             changed = facility.model_copy(update={kind: (other, *others)})
             assert (content_of(changed) != SIGNED_IN_2021) is use_of(field).signed, name
+
+
+def test_uses_beside_a_text_hide_it_from_no_rule() -> None:
+    typed = Typed(name="one", note="two", path="three")
+    assert dict(texts_in(typed)) == {("name",): "one", ("note",): "two"}
+    assert text_keys(Typed) == {"name", "note", "path"}

@@ -31,24 +31,23 @@ from provisioner.inventory.model import (
     Uplink,
 )
 from provisioner.inventory.model.connection import CameraCount
+from provisioner.inventory.model.free_texts import text_keys
 
 FieldPath = tuple[str, ...]
 """The keys that lead to a value in a facility's file; other than a `KeyPath` it names cameras and recorders by ids."""
 _LISTS = frozenset({"cameras", "recorders"})
-_DEFAULTS = {"port": 554, "codec": "h264", "audio": False, "channel": 1}
+_DEFAULTS = {
+    name: field.default
+    for model in (Camera, Stream)
+    for name, field in model.model_fields.items()
+    if not field.is_required()
+}
 """What the model takes where nothing is written: writing it out would change a file and say nothing new."""
 _MODELS: tuple[type[Model], ...] = (
     *(Facility, Location, Survey, Uplink, CameraCount, Capacity, Blocked, Gateway),
     *(Recorder, Camera, Streams, Stream),
 )
 """Whose order of keys new mappings take."""
-_FREE_TEXTS = frozenset(
-    {
-        *("name", "street", "ward", "district", "model", "location", "provider", "router"),
-        *("obstacles", "advice", "next_action", "rtsp_path"),
-    }
-)
-"""Keys whose values a report does not repeat: people write anything there."""
 _LONGEST_LINE = 100
 
 
@@ -326,7 +325,7 @@ def _field_changes(old: object, new: object, path: FieldPath) -> Iterator[FieldC
             if known.get(item.get("id")) != item:
                 yield from _field_changes(known.get(item.get("id")), item, (*path, str(item.get("id"))))
     else:
-        free = bool(path) and path[-1] in _FREE_TEXTS
+        free = bool(path) and path[-1] in text_keys(*_MODELS)
         yield FieldChange(".".join(path), "" if free else _text(old), "" if free else _text(new))
 
 

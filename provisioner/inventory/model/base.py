@@ -203,9 +203,11 @@ class Use:
 
     Attributes:
         signed: whether parties sign it in a plan; each field of a signed model says so.
+        private: whether reports leave its value out, although it is no free text.
     """
 
     signed: bool | None = None
+    private: bool = False
 
 
 SIGNED: Final = Use(signed=True)

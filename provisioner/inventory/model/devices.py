@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from provisioner.inventory.model.base import SIGNED, UNSIGNED, Day, LanAddress, Model, Port, Positive, Slug, Text
+from provisioner.inventory.model.base import SIGNED, UNSIGNED, Day, LanAddress, Model, Port, Positive, Slug, Text, Use
 
 
 class Make(StrEnum):
@@ -139,7 +139,7 @@ class Stream(Model):
     """The least rate that was agreed, in kilobits a second; a quiet scene at a variable rate needs little."""
     fps: Annotated[Fps | None, SIGNED] = None
     """Frames a second; level 6 holds what comes against it."""
-    rtsp_path: Annotated[RtspPath | None, SIGNED] = None
+    rtsp_path: Annotated[RtspPath | None, Use(signed=True, private=True)] = None
     """Path and query of the device's RTSP address, without host and login; the make's own where it is left out.
 
     Where a device wants its login there, `{username}` and `{password}` stand for what `secrets/` has.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Annotated, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from provisioner.inventory.model.base import Model, Text
+from provisioner.inventory.model.base import Model, Text, use_of
 
 _Path = tuple[str | int, ...]
 M = TypeVar("M", bound=Model)
@@ -15,6 +15,7 @@ M = TypeVar("M", bound=Model)
 WITHHELD: Final = "(withheld: see provisioner validate)"
 """What stands in a page or document for a text that may not be shown."""
 
+_TEXT: Final = get_args(Text)
 _HOLDERS: Final = frozenset({Annotated, Union, types.UnionType, tuple, dict})
 
 
@@ -70,6 +71,17 @@ def _is_text(model: type[Model], name: str) -> bool:
 
 
 @cache
+def text_keys(*models: type[Model]) -> frozenset[str]:
+    """Return the keys of some models that hold a free text, or that the model declares private."""
+    return frozenset(
+        name
+        for model in models
+        for name, field in model.model_fields.items()
+        if use_of(field).private or dict(_fields(model)).get(name)
+    )
+
+
+@cache
 def _fields(model: type[Model]) -> tuple[tuple[str, bool], ...]:
     """The fields that lead to a free text, and whether they are texts themselves."""
     hints = get_type_hints(model, include_extras=True)
@@ -87,7 +99,8 @@ def _holds(hint: object, wanted: Callable[[object], bool]) -> bool:
 
 
 def _is_free(hint: object) -> bool:
-    return hint == Text or hint is str
+    # A field's own marks stand behind those of `Text`.
+    return hint is str or get_args(hint)[: len(_TEXT)] == _TEXT
 
 
 def _leads_on(hint: object) -> bool:
