@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TypedDict, TypeVar, Unpack
+from typing import Any, TypeVar
 
 import click
 
@@ -12,10 +12,11 @@ from provisioner.base.errors import UsageError
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.terminal import DAY, ListedWord
+from provisioner.cli.support.options import field_options
+from provisioner.cli.support.terminal import DAY
 from provisioner.cli.support.texts import Writing, edit_options, edits_of
 from provisioner.cli.support.texts import finish as finish_edit
-from provisioner.inventory.model import Make, StreamName, Zone
+from provisioner.inventory.model import Camera, Recorder, StreamName
 from provisioner.operations.edit.cameras import (
     DeviceOrder,
     StreamOrder,
@@ -27,13 +28,10 @@ from provisioner.operations.edit.cameras import (
     device_replaced,
     stream_of,
 )
+from provisioner.operations.edit.file_edit import named_values
 
 F = TypeVar("F", bound=Callable[..., object])
 
-_ZONES = ListedWord([zone.value for zone in Zone])
-_MAKES = ListedWord([make.value for make in Make])
-_PORT = click.IntRange(1, 65535)
-_CHANNEL = click.IntRange(1, 256)
 _STREAM = "WxH[/CODEC][@FPS]"
 
 
@@ -46,12 +44,23 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-_OF_DEVICE = _options(
-    click.option("--make", type=_MAKES, help="Whose RTSP address it has."),
-    click.option("--model", default="", metavar="TEXT"),
-    click.option("--address", default="", metavar="ADDRESS", help="Its address in the site's network."),
-    click.option("--port", type=_PORT, help="Its RTSP port, where it is not 554."),
-    click.option("--serial", default="", metavar="TEXT", help="The serial number that it says by ONVIF."),
+_FIELDS = field_options(Camera, required=True)
+_SERIAL = click.option("--serial", default="", metavar="TEXT", help="The serial number that it says by ONVIF.")
+_PLACE = list(_FIELDS).index("port") + 1
+_OF_CAMERA = _options(*[*_FIELDS.values()][:_PLACE], _SERIAL, *[*_FIELDS.values()][_PLACE:])
+_OF_DEVICE = _options(*(option for name, option in _FIELDS.items() if name in Recorder.model_fields), _SERIAL)
+_OF_MOVE = _options(
+    *field_options(
+        Camera,
+        zone="What it looks at from now on.",
+        location="Where it hangs from now on, for people.",
+        recorder="",
+        channel="",
+        ip_channel="",
+        address="Its own address: it is no recorder's channel any more.",
+        make="With an address of its own: whose RTSP address it has.",
+        port="With an address of its own: its RTSP port, where it is not 554.",
+    ).values()
 )
 _OF_STREAMS = _options(
     click.option("--sub", default="", metavar=_STREAM, help="What was contracted of the stream that is always pulled."),
@@ -59,30 +68,6 @@ _OF_STREAMS = _options(
     click.option("--sub-path", default="", metavar="PATH", help="Its RTSP path, where it is not the make's own."),
     click.option("--main-path", default="", metavar="PATH", help="Its RTSP path, where it is not the make's own."),
 )
-_OF_CHANNEL = _options(
-    click.option("--recorder", default="", metavar="ID", help="The recorder whose channel it is."),
-    click.option("--channel", type=_CHANNEL, help="The channel, as the recorder's RTSP address counts them."),
-    click.option("--ip-channel", type=_CHANNEL, help="On a hybrid recorder: the number among its IP channels."),
-)
-
-
-class DeviceWords(TypedDict, total=False):
-    """What the options of these commands say of a device; a command has some of them."""
-
-    make: str | None
-    model: str
-    address: str
-    port: int | None
-    serial: str
-    recorder: str
-    channel: int | None
-    ip_channel: int | None
-    zone: str | None
-    location: str
-    sub: str
-    main: str
-    sub_path: str
-    main_path: str
 
 
 @click.group(cls=NamedGroup)
@@ -92,22 +77,20 @@ def camera() -> None:
 
 @camera.command()
 @click.argument("name", metavar="FACILITY[/CAMERA]", shell_complete=facilities_like)
-@click.option("--zone", type=_ZONES, required=True, help="What it looks at, after the list of order 4403/CV-BCĐ.")
-@click.option("--location", default="", metavar="TEXT", help="Where it hangs, for people.")
-@_OF_DEVICE
-@_OF_CHANNEL
+@_OF_CAMERA
 @click.option("--recorder-address", default="", metavar="ADDRESS", help="The recorder's, where that is new as well.")
 @_OF_STREAMS
 @edit_options
 @click.pass_obj
 def add(
     invocation: Invocation,
+    /,
     name: str,
     *,
     recorder_address: str,
     dry_run: bool,
     commits: bool,
-    **words: Unpack[DeviceWords],
+    **words: Any,
 ) -> int:
     """Add a camera to a facility: a recorder's channel, or one with an address of its own.
 
@@ -139,12 +122,13 @@ def add(
 @click.pass_obj
 def replace(
     invocation: Invocation,
+    /,
     name: str,
     *,
     accept_old_until: datetime | None,
     dry_run: bool,
     commits: bool,
-    **words: Unpack[DeviceWords],
+    **words: Any,
 ) -> int:
     """Write down that another device hangs in the place of a camera or a recorder; its id and zone stay.
 
@@ -190,15 +174,10 @@ def accept(
 
 @camera.command()
 @click.argument("name", metavar="FACILITY/CAMERA", shell_complete=facilities_like)
-@click.option("--zone", type=_ZONES, help="What it looks at from now on.")
-@click.option("--location", default="", metavar="TEXT", help="Where it hangs from now on, for people.")
-@_OF_CHANNEL
-@click.option("--address", default="", metavar="ADDRESS", help="Its own address: it is no recorder's channel any more.")
-@click.option("--make", type=_MAKES, help="With an address of its own: whose RTSP address it has.")
-@click.option("--port", type=_PORT, help="With an address of its own: its RTSP port, where it is not 554.")
+@_OF_MOVE
 @edit_options
 @click.pass_obj
-def move(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, **words: Unpack[DeviceWords]) -> int:
+def move(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, **words: Any) -> int:
     """Write down that a camera looks at something else, or is reached another way.
 
     Example: provisioner -i DIR camera move kcl-bg-001/cam-03 --recorder nvr-01 --channel 18
@@ -231,34 +210,18 @@ def _device(name: str) -> tuple[str, str]:
     return facility, device
 
 
-def _order(words: DeviceWords) -> DeviceOrder:
-    """What the options say, as an order."""
-    make, zone = words.get("make"), words.get("zone")
-    return DeviceOrder(
-        make=Make(make) if make else None,
-        model=words.get("model", ""),
-        address=words.get("address", ""),
-        port=words.get("port"),
-        serial=words.get("serial", ""),
-        recorder=words.get("recorder", ""),
-        channel=words.get("channel"),
-        ip_channel=words.get("ip_channel"),
-        zone=Zone(zone) if zone else None,
-        location=words.get("location", ""),
-        streams=_streams(words),
-    )
+def _order(words: Mapping[str, Any]) -> DeviceOrder:
+    """Return what the options name, as an order."""
+    return DeviceOrder(named_values(Camera, words), words.get("serial", ""), _streams(words))
 
 
-def _streams(words: DeviceWords) -> dict[StreamName, StreamOrder]:
+def _streams(words: Mapping[str, Any]) -> dict[StreamName, StreamOrder]:
     """The streams that were named.
 
     Raises:
         UsageError: one is no stream, or has a path and no size.
     """
-    named = {
-        StreamName.SUB: (words.get("sub", ""), words.get("sub_path", "")),
-        StreamName.MAIN: (words.get("main", ""), words.get("main_path", "")),
-    }
+    named = {name: (words.get(name.value, ""), words.get(f"{name.value}_path", "")) for name in StreamName}
     for stream, (size, path) in named.items():
         if path and not size:
             raise UsageError(f"--{stream.value}-path goes with --{stream.value}", hint="name its size as well")

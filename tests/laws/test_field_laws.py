@@ -6,12 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any, get_args
 
+import click
 import pytest
+from pydantic import Field
 
-from provisioner.inventory.model import Camera, Facility, Model, Recorder
-from provisioner.inventory.model.base import Slug, Text, Use, use_of
+from provisioner.cli.support.options import field_options
+from provisioner.inventory.model import Camera, Facility, Model, Recorder, Zone
+from provisioner.inventory.model.base import Day, LanAddress, Slug, Text, Use, use_of
 from provisioner.inventory.model.free_texts import text_keys, texts_in
 from provisioner.inventory.signed import signed_content
+from provisioner.operations.edit.file_edit import named_values
 from tests import inventories as make
 
 
@@ -22,6 +26,18 @@ class Typed(Model):
     note: Annotated[Text | None, Use(signed=False)] = None
     path: Annotated[Slug | None, Use(private=True)] = None
     id: Annotated[Slug, Use(signed=True)] = "a"
+
+
+class Optional(Model):
+    """A field of each form that an option may have."""
+
+    kind: Annotated[Zone, Use(option="What it is.")]
+    other: str = ""
+    text: Annotated[Text | None, Use(option="")] = None
+    count: Annotated[Annotated[int, Field(ge=1, le=9)] | None, Use(option="How many.")] = None
+    day: Annotated[Day | None, Use(option="When.")] = None
+    address: Annotated[LanAddress | None, Use(option="Where.")] = None
+    slug: Annotated[Slug | None, Use(option="Whose.")] = None
 
 
 STREAM = {"codec": "h265", "width": 1280, "height": 720, "kbps": 2048, "least_kbps": 64, "fps": 15, "rtsp_path": "/a"}
@@ -111,3 +127,23 @@ def test_uses_beside_a_text_hide_it_from_no_rule() -> None:
     typed = Typed(name="one", note="two", path="three")
     assert dict(texts_in(typed)) == {("name",): "one", ("note",): "two"}
     assert text_keys(Typed) == {"name", "note", "path"}
+
+
+def test_an_option_is_of_its_field_s_form_and_its_value_goes_into_the_file() -> None:
+    @click.command()
+    @click.pass_context
+    def command(context: click.Context, /, **words: object) -> None:
+        context.obj.update(named_values(Optional, words))
+
+    for option in field_options(Optional, required=True).values():
+        option(command)
+    forms = {param.name: param.type for param in command.params}
+    assert list(forms) == ["kind", "text", "count", "day", "address", "slug"]
+    assert [param.name for param in command.params if param.required] == ["kind"]
+    words = {"kind": "cong", "text": "một  hai", "count": "3", "day": "2021-05-08", "address": "192.168.1.9"}
+    found: dict[str, object] = {}
+    command.main([f"--{key}={value}" for key, value in words.items()], obj=found, standalone_mode=False)
+    assert found == words | {"text": "một hai", "count": 3, "day": "2021-05-08"}
+    for wrong in ("--kind=x", "--count=0", "--count=10", "--day=8.5.2021"):
+        with pytest.raises(click.BadParameter):
+            command.main(["--kind=cong", wrong], obj={}, standalone_mode=False)

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import Final, TypedDict, TypeVar
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import Annotated, Any, Final, TypedDict, TypeVar, get_args, get_origin
 
 import click
+from pydantic.fields import FieldInfo
 
 from provisioner.base.errors import UsageError
 from provisioner.base.text import VIETNAM, counted, printable
 from provisioner.cli.support.completion import limits_like
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_warning
-from provisioner.cli.support.terminal import Amount, ListedWord
+from provisioner.cli.support.terminal import DAY, Amount, ListedWord
 from provisioner.desired.names import NAMES
+from provisioner.inventory.model.base import Model, Text, use_of
 from provisioner.record.availability.measured import Span
 from provisioner.verify.picture_mode import Looks
 
@@ -123,6 +127,53 @@ def rollout_options(command: C) -> C:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def field_options(model: type[Model], /, *, required: bool = False, **helps: str) -> dict[str, Callable[[C], C]]:
+    """Return the options of a model's fields, by the fields' names, in their order.
+
+    Args:
+        model: the model whose fields say which options they have.
+        required: whether the option of a field without a default has to be named.
+        helps: the only fields, in another order, with another help; the model's if that is empty.
+    """
+    options: dict[str, Callable[[C], C]] = {}
+    for name in helps or model.model_fields:
+        field = model.model_fields[name]
+        kind, marks = _form_of(field)
+        if (described := use_of(field).option) is not None:
+            word, metavar = _word_of(kind, marks)
+            flag, needed = f"--{name.replace('_', '-')}", required and field.is_required()
+            described = helps.get(name) or described or None
+            options[name] = click.option(flag, type=word, metavar=metavar, required=needed, help=described)
+        elif isinstance(kind, type) and issubclass(kind, Model):
+            options |= field_options(kind)
+    return options
+
+
+def _form_of(field: FieldInfo) -> tuple[object, tuple[object, ...]]:
+    """The type of a field's values, and the bounds beside it."""
+    kind: object = field.annotation
+    if type(None) in get_args(kind):
+        kind = next(part for part in get_args(kind) if part is not type(None))
+    inner = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+    marks = [*field.metadata, *inner[1:]]
+    nested = [bound for mark in marks if isinstance(mark, FieldInfo) for bound in mark.metadata]
+    return inner[0], (*marks, *nested)
+
+
+def _word_of(kind: object, marks: Sequence[object]) -> tuple[click.ParamType[Any] | None, str | None]:
+    """The form of an option's value, and what stands for it in the help."""
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return ListedWord([one.value for one in kind]), None
+    if kind is int:
+        bounds = {name: getattr(mark, name) for mark in marks for name in ("ge", "le") if hasattr(mark, name)}
+        return click.IntRange(bounds.get("ge"), bounds.get("le")), None
+    if kind is date:
+        return DAY, None
+    if kind is IPv4Address:
+        return None, "ADDRESS"
+    return None, "TEXT" if all(mark in marks for mark in get_args(Text)[1:]) else "ID"
 
 
 def deadline_option(description: str) -> Callable[[C], C]:

@@ -204,10 +204,12 @@ class Use:
     Attributes:
         signed: whether parties sign it in a plan; each field of a signed model says so.
         private: whether reports leave its value out, although it is no free text.
+        option: the help of the option by which commands set it; None if there is no such option.
     """
 
     signed: bool | None = None
     private: bool = False
+    option: str | None = None
 
 
 SIGNED: Final = Use(signed=True)

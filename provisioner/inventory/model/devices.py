@@ -212,17 +212,19 @@ class Camera(Model):
     """A camera: an IP camera with an address of its own, or a channel of a recorder."""
 
     id: Annotated[Slug, SIGNED]
-    zone: Annotated[Zone, SIGNED]
-    location: Annotated[Text | None, SIGNED] = None
+    zone: Annotated[Zone, Use(signed=True, option="What it looks at, after the list of order 4403/CV-BCĐ.")]
+    location: Annotated[Text | None, Use(signed=True, option="Where it hangs, for people.")] = None
     """Where it hangs, for people; no name of a person belongs here."""
-    make: Annotated[Make | None, SIGNED] = None
-    model: Annotated[Text | None, SIGNED] = None
-    address: Annotated[LanAddress | None, SIGNED] = None
-    port: Annotated[Port, SIGNED] = 554
-    recorder: Annotated[Slug | None, SIGNED] = None
-    channel: Annotated[Channel, SIGNED] = 1
+    make: Annotated[Make | None, Use(signed=True, option="Whose RTSP address it has.")] = None
+    model: Annotated[Text | None, Use(signed=True, option="")] = None
+    address: Annotated[LanAddress | None, Use(signed=True, option="Its address in the site's network.")] = None
+    port: Annotated[Port, Use(signed=True, option="Its RTSP port, where it is not 554.")] = 554
+    recorder: Annotated[Slug | None, Use(signed=True, option="The recorder whose channel it is.")] = None
+    channel: Annotated[Channel, Use(signed=True, option="The channel, as the recorder's RTSP address counts them.")] = 1
     """The recorder's channel as its RTSP address counts them."""
-    ip_channel: Annotated[Channel | None, SIGNED] = None
+    ip_channel: Annotated[
+        Channel | None, Use(signed=True, option="On a hybrid recorder: the number among its IP channels.")
+    ] = None
     """On a hybrid recorder: the number among its IP channels; they follow the analog ones."""
     dark_hours: Annotated[tuple[DarkHours, ...], SIGNED] = ()
     """When it may see nothing, in Vietnam's time, e.g. `22:00-05:00`: a black picture is no fault then."""

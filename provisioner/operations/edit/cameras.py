@@ -13,10 +13,9 @@ from datetime import date
 
 from provisioner.base.errors import UsageError
 from provisioner.base.text import printable
-from provisioner.base.vietnamese import clean
 from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import Camera, Codec, Facility, Make, Recorder, Stream, StreamName, Zone
+from provisioner.inventory.model import Camera, Codec, Facility, Recorder, Stream, StreamName
 from provisioner.inventory.renamed_ids import DEVICE_DIGITS, next_free
 from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit, OpenFacility, place_of_device
 
@@ -55,44 +54,22 @@ class StreamOrder:
 
 @dataclass(frozen=True, slots=True)
 class DeviceOrder:
-    """What is asked of a camera or a recorder; None and empty are what nobody said.
+    """What is asked of a camera or a recorder.
 
     Attributes:
-        make, model, address, port: of the device.
+        values: the camera's fields that were named, as a facility's file has them.
         serial: what it says by ONVIF that its serial number is.
-        recorder: the recorder whose channel a camera is.
-        channel, ip_channel: of the recorder, as its RTSP address counts them, or among its IP channels.
-        zone, location: what a camera looks at, and where it hangs.
         streams: what was contracted of its streams.
     """
 
-    make: Make | None = None
-    model: str = ""
-    address: str = ""
-    port: int | None = None
+    values: Mapping[str, object]
     serial: str = ""
-    recorder: str = ""
-    channel: int | None = None
-    ip_channel: int | None = None
-    zone: Zone | None = None
-    location: str = ""
     streams: Mapping[StreamName, StreamOrder] = field(default_factory=dict)
 
     @property
-    def values(self) -> dict[str, object]:
-        """What was said, but for streams and serial number, as a facility's file has it."""
-        values: dict[str, object] = {
-            "zone": self.zone.value if self.zone else None,
-            "location": clean(self.location) or None,
-            "make": self.make.value if self.make else None,
-            "model": clean(self.model) or None,
-            "address": self.address or None,
-            "port": self.port,
-            "recorder": self.recorder or None,
-            "channel": self.channel,
-            "ip_channel": self.ip_channel,
-        }
-        return {key: value for key, value in values.items() if value is not None}
+    def recorder(self) -> str:
+        """The recorder whose channel a camera is; empty if none was named."""
+        return str(self.values.get("recorder", ""))
 
 
 def day_to_come(until: date, today: date) -> date:
@@ -224,7 +201,7 @@ def camera_added(
     if any(known.id == name for known in site.cameras):
         hint = f"provisioner camera replace {facility}/{name}"
         raise UsageError(f"facility {facility} has a camera {name}", hint=hint, object=facility)
-    if not order.recorder and not order.address:
+    if not order.recorder and "address" not in order.values:
         hint = "add --address 192.168.1.31 --make axis, or of a recorder --recorder nvr-01 --channel 1"
         raise UsageError("a camera has an address of its own, or is a recorder's channel", hint=hint, object=facility)
     values = order.values
@@ -243,11 +220,10 @@ def _with_recorder(text: FacilityText, site: Facility, order: DeviceOrder, addre
     if any(recorder.id == order.recorder for recorder in site.recorders):
         hint = f"leave its address out, or give it another one: provisioner camera replace {site.id}/{order.recorder}"
         raise UsageError(f"facility {site.id} has a recorder {order.recorder}", hint=hint, object=site.id)
-    if not order.recorder or order.make is None:
+    if not order.recorder or "make" not in order.values:
         raise UsageError("a new recorder needs an id and a make", hint="add --recorder nvr-02 --make hikvision")
-    new: dict[str, object] = {"id": order.recorder, "make": order.make.value}
-    new |= {"model": clean(order.model)} if order.model else {}
-    new |= {"address": address} | ({"port": order.port} if order.port is not None else {})
+    values = {**order.values, "id": order.recorder, "address": address}
+    new: dict[str, object] = {key: values[key] for key in ("id", "make", "model", "address", "port") if key in values}
     new |= {"onvif": Flow(serial=order.serial)} if order.serial else {}
     place: dict[KeyPath, object] = {("recorders", len(site.recorders)): Flow(new)}
     return text.with_values(place if site.recorders else {("recorders",): [Flow(new)]})
@@ -335,9 +311,9 @@ def camera_moved(edits: Edits, facility: str, camera: str, order: DeviceOrder) -
     gone: tuple[str, ...] = ()
     if order.recorder:
         gone = ("address", "make", "model", "port", "onvif", "accept")
-    elif order.address:
+    elif "address" in values:
         gone = ("recorder", "channel", "ip_channel")
-    gone += ("ip_channel",) if order.channel is not None else ("channel",) if order.ip_channel is not None else ()
+    gone += ("ip_channel",) if "channel" in values else ("channel",) if "ip_channel" in values else ()
     text = text.with_values({(*place, key): value for key, value in values.items()})
     return opened.edited(text.without(*((*place, key) for key in gone if key not in values)))
 

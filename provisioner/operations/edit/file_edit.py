@@ -10,13 +10,14 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from difflib import unified_diff
 from pathlib import Path
 
 from provisioner.base.errors import InventoryError, LockedError, Problem, Severity, UsageError
 from provisioner.base.files import read_regular, write_atomic
 from provisioner.base.text import counted, did_you_mean, printable
+from provisioner.base.vietnamese import clean
 from provisioner.inventory import rules
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.files.edit import EditError, edited, removed, renamed
@@ -26,7 +27,8 @@ from provisioner.inventory.files.yaml import MAX_BYTES, parse
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.site import site_of
-from provisioner.inventory.model import Camera, Facility, Frame, Recorder, device_of
+from provisioner.inventory.model import Camera, Facility, Frame, Model, Recorder, device_of
+from provisioner.inventory.model.free_texts import text_keys
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.view import without_consequences
 
@@ -310,6 +312,18 @@ def edited_file(path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> 
         return before, edited(before, changes)
     except EditError as error:
         raise InventoryError(f"{path} cannot be edited: {error}", hint=by_hand) from error
+
+
+def named_values(model: type[Model], words: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of a model that words name, as a file has them."""
+    texts = text_keys(model)
+    named = ((name, words.get(name)) for name in model.model_fields)
+    values = ((name, _in_file(clean(str(word or "")) if name in texts else word)) for name, word in named)
+    return {name: value for name, value in values if value not in (None, "")}
+
+
+def _in_file(word: object) -> object:
+    return word.date().isoformat() if isinstance(word, datetime) else word
 
 
 def place_of_device(site: Facility, device: str) -> tuple[KeyPath, Camera | Recorder]:
