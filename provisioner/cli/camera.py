@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -12,7 +12,7 @@ from provisioner.base.errors import UsageError
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.options import field_options
+from provisioner.cli.support.options import field_options, in_order
 from provisioner.cli.support.terminal import DAY
 from provisioner.cli.support.texts import Writing, edit_options, edits_of
 from provisioner.cli.support.texts import finish as finish_edit
@@ -30,27 +30,17 @@ from provisioner.operations.edit.cameras import (
 )
 from provisioner.operations.edit.file_edit import named_values
 
-F = TypeVar("F", bound=Callable[..., object])
-
+_RTSP_PATH = "Its RTSP path, where it is not the make's own."
 _STREAM = "WxH[/CODEC][@FPS]"
 
 
-def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
-    def decorate(command: F) -> F:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
 _FIELDS = field_options(Camera, required=True)
-_SERIAL = click.option("--serial", default="", metavar="TEXT", help="The serial number that it says by ONVIF.")
-_PLACE = list(_FIELDS).index("port") + 1
-_OF_CAMERA = _options(*[*_FIELDS.values()][:_PLACE], _SERIAL, *[*_FIELDS.values()][_PLACE:])
-_OF_DEVICE = _options(*(option for name, option in _FIELDS.items() if name in Recorder.model_fields), _SERIAL)
-_OF_MOVE = _options(
-    *field_options(
+_SERIAL = {"serial": click.option("--serial", metavar="TEXT", help="The serial number that it says by ONVIF.")}
+_SHARED = {name: option for name, option in _FIELDS.items() if name in Recorder.model_fields}
+_OF_DEVICE = in_order(_SHARED | _SERIAL)
+_OF_CAMERA = in_order({name: _FIELDS[name] for name in ("zone", "location")} | _SHARED | _SERIAL | _FIELDS)
+_OF_MOVE = in_order(
+    field_options(
         Camera,
         zone="What it looks at from now on.",
         location="Where it hangs from now on, for people.",
@@ -60,13 +50,15 @@ _OF_MOVE = _options(
         address="Its own address: it is no recorder's channel any more.",
         make="With an address of its own: whose RTSP address it has.",
         port="With an address of its own: its RTSP port, where it is not 554.",
-    ).values()
+    )
 )
-_OF_STREAMS = _options(
-    click.option("--sub", default="", metavar=_STREAM, help="What was contracted of the stream that is always pulled."),
-    click.option("--main", default="", metavar=_STREAM, help="What was contracted of the stream on demand."),
-    click.option("--sub-path", default="", metavar="PATH", help="Its RTSP path, where it is not the make's own."),
-    click.option("--main-path", default="", metavar="PATH", help="Its RTSP path, where it is not the make's own."),
+_OF_STREAMS = in_order(
+    {
+        "sub": click.option("--sub", metavar=_STREAM, help="What was contracted of the stream that is always pulled."),
+        "main": click.option("--main", metavar=_STREAM, help="What was contracted of the stream on demand."),
+        "sub_path": click.option("--sub-path", metavar="PATH", help=_RTSP_PATH),
+        "main_path": click.option("--main-path", metavar="PATH", help=_RTSP_PATH),
+    }
 )
 
 
@@ -212,7 +204,7 @@ def _device(name: str) -> tuple[str, str]:
 
 def _order(words: Mapping[str, Any]) -> DeviceOrder:
     """Return what the options name, as an order."""
-    return DeviceOrder(named_values(Camera, words), words.get("serial", ""), _streams(words))
+    return DeviceOrder(named_values(Camera, words), words.get("serial") or "", _streams(words))
 
 
 def _streams(words: Mapping[str, Any]) -> dict[StreamName, StreamOrder]:
@@ -221,7 +213,7 @@ def _streams(words: Mapping[str, Any]) -> dict[StreamName, StreamOrder]:
     Raises:
         UsageError: one is no stream, or has a path and no size.
     """
-    named = {name: (words.get(name.value, ""), words.get(f"{name.value}_path", "")) for name in StreamName}
+    named = {name: (words.get(name.value), words.get(f"{name.value}_path") or "") for name in StreamName}
     for stream, (size, path) in named.items():
         if path and not size:
             raise UsageError(f"--{stream.value}-path goes with --{stream.value}", hint="name its size as well")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import TypedDict, Unpack
+from functools import partial
+from typing import Any, TypedDict, Unpack
 
 import click
 
@@ -13,14 +14,23 @@ from provisioner.base.text import Document
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like, hosts_like, provinces_like
 from provisioner.cli.support.context import Invocation, now, today
+from provisioner.cli.support.options import field_options, in_order
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.question import answer, is_attended
 from provisioner.cli.support.terminal import Amount, ListedWord
 from provisioner.cli.support.texts import Writing, edit_options, edits_of, finish
-from provisioner.inventory.model import Access, GatewaySystem, ManagingBody, Operating, Party, SurveyVerdict, UplinkKind
+from provisioner.inventory.model import (
+    Access,
+    Facility,
+    GatewaySystem,
+    ManagingBody,
+    Operating,
+    Party,
+    SurveyVerdict,
+    UplinkKind,
+)
 from provisioner.inventory.model.facility import FacilityKind
 from provisioner.operations.edit.facilities import (
-    NewFacility,
     PlanOrder,
     SurveyOrder,
     added,
@@ -43,24 +53,15 @@ from provisioner.operations.questions.next_step import (
 _DAY = click.DateTime(["%Y-%m-%d"])
 _KINDS = ListedWord([kind.value for kind in FacilityKind])
 _BODIES = ListedWord([body.value for body in ManagingBody])
-_NEW = "a new facility"
-_OPENINGS = (Operating.OPEN, Operating.PREPARING, Operating.STANDBY)
-
-
-class FacilityWords(TypedDict):
-    """What the options say of a new facility."""
-
-    province: str
-    name: str
-    kind: str | None
-    body: str | None
-    operating: str | None
-    opens_on: datetime | None
-    street: str
-    ward: str
-    district: str
-    people: int | None
-    same_name: bool
+_OPENINGS = ListedWord([one.value for one in (Operating.OPEN, Operating.PREPARING, Operating.STANDBY)])
+_PROVINCE = "The province, e.g. bac-giang."
+_OF_FACILITY = in_order(
+    field_options(Facility)
+    | {
+        "province": click.option("--province", metavar="SLUG", shell_complete=provinces_like, help=_PROVINCE),
+        "operating": click.option("--operating", type=_OPENINGS, help="open; with --opens-on it is preparing."),
+    }
+)
 
 
 class SurveyWords(TypedDict):
@@ -173,25 +174,12 @@ facility.add_command(next_)
 
 @facility.command()
 @click.argument("identifier", metavar="[ID]", required=False, default="")
-@click.option(
-    "--province", default="", metavar="SLUG", shell_complete=provinces_like, help="The province, e.g. bac-giang."
-)
-@click.option("--name", default="", metavar="TEXT", help="The building's name.")
-@click.option("--kind", type=_KINDS)
-@click.option("--managing-body", "body", type=_BODIES)
-@click.option(
-    "--operating", type=ListedWord([o.value for o in _OPENINGS]), help="open; with --opens-on it is preparing."
-)
-@click.option("--opens-on", type=_DAY, help="The day on which people are to come.")
-@click.option("--street", default="", metavar="TEXT")
-@click.option("--ward", default="", metavar="TEXT")
-@click.option("--district", default="", metavar="TEXT")
-@click.option("--people", type=click.IntRange(min=1), help="For how many people it is.")
+@_OF_FACILITY
 @click.option("--same-name", is_flag=True, help="Another facility of the province has that name, and is another one.")
 @edit_options
 @click.pass_obj
 def add(
-    invocation: Invocation, identifier: str, *, dry_run: bool, commits: bool, **words: Unpack[FacilityWords]
+    invocation: Invocation, /, identifier: str, *, same_name: bool, dry_run: bool, commits: bool, **words: Any
 ) -> int:
     """Register a facility: write its file, with what is known of it now.
 
@@ -201,23 +189,15 @@ def add(
 
     Example: provisioner -i DIR facility add --province bac-giang --kind school --managing-body ubnd_tinh
     """
-    opens_on = _day(words["opens_on"])
-    expected = Operating.PREPARING if opens_on else Operating.OPEN
-    new = NewFacility(
-        words["province"] or answer(invocation, "--province", "The province's slug", what=_NEW),
-        words["name"] or answer(invocation, "--name", "The building's name", what=_NEW),
-        FacilityKind(words["kind"] or answer(invocation, "--kind", "What it is otherwise", what=_NEW, kind=_KINDS)),
-        ManagingBody(words["body"] or answer(invocation, "--managing-body", "Who runs it", what=_NEW, kind=_BODIES)),
-        id=identifier,
-        operating=Operating(words["operating"]) if words["operating"] else expected,
-        opens_on=opens_on,
-        street=words["street"],
-        ward=words["ward"],
-        district=words["district"],
-        people=words["people"],
-        same_name=words["same_name"],
-    )
-    edit = added(edits_of(invocation), new)
+    ask = partial(answer, invocation, what="a new facility")
+    asked = {
+        "province": words["province"] or ask("--province", "The province's slug"),
+        "name": words["name"] or ask("--name", "The building's name"),
+        "kind": words["kind"] or ask("--kind", "What it is otherwise", kind=_KINDS),
+        "managing_body": words["managing_body"] or ask("--managing-body", "Who runs it", kind=_BODIES),
+        "operating": words["operating"] or (Operating.PREPARING if words["opens_on"] else Operating.OPEN).value,
+    }
+    edit = added(edits_of(invocation), words | asked, identifier=identifier, same_name=same_name)
     return finish(invocation, edit, Writing(dry_run, commits, f"{edit.facility}: registered"))
 
 

@@ -19,14 +19,14 @@ from collections.abc import Iterator
 from datetime import date
 from enum import StrEnum
 from functools import cache
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter
 
 from provisioner.base.ssh_signature import SignatureFormError, is_made_by_its_key, signature_of
 from provisioner.base.text import canonical_json
 from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Model, Party, Recorder, SignOff
-from provisioner.inventory.model.base import use_of
+from provisioner.inventory.model.base import inner_model, use_of
 
 PARTIES = tuple(Party)
 NAMESPACE: Final = "plan@provisioner"
@@ -67,11 +67,10 @@ def unsigned_fields(model: type[Model]) -> dict[str, Any]:
     """Return the fields that no party signs, in the form of pydantic's `exclude`."""
     fields: dict[str, Any] = {}
     for name, field in model.model_fields.items():
-        kinds = (field.annotation, *get_args(field.annotation))
         if use_of(field).signed is False:
             fields[name] = True
-        elif inner := [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Model)]:
-            fields[name] = unsigned_fields(inner[0])
+        elif inner := inner_model(field):
+            fields[name] = unsigned_fields(inner)
     return fields
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import click
 import pytest
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from provisioner.cli.support.options import field_options
 from provisioner.inventory.model import Camera, Facility, Model, Recorder, Zone
-from provisioner.inventory.model.base import Day, LanAddress, Slug, Text, Use, use_of
+from provisioner.inventory.model.base import Day, LanAddress, Slug, Text, Use, inner_model, use_of
 from provisioner.inventory.model.free_texts import text_keys, texts_in
 from provisioner.inventory.signed import signed_content
 from provisioner.operations.edit.file_edit import named_values
@@ -94,11 +94,8 @@ def content_of(facility: Facility) -> str:
 def signed_models(model: type[Model]) -> Iterator[type[Model]]:
     yield model
     for field in model.model_fields.values():
-        kinds = (field.annotation, *get_args(field.annotation))
-        if use_of(field).signed is not False:
-            for kind in kinds:
-                if isinstance(kind, type) and issubclass(kind, Model):
-                    yield from signed_models(kind)
+        if use_of(field).signed is not False and (inner := inner_model(field)):
+            yield from signed_models(inner)
 
 
 @pytest.mark.parametrize("model", [*signed_models(Camera), *signed_models(Recorder)])

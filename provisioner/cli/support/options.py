@@ -5,7 +5,7 @@ Moments and days are by Vietnam's clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -22,7 +22,7 @@ from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_warning
 from provisioner.cli.support.terminal import DAY, Amount, ListedWord
 from provisioner.desired.names import NAMES
-from provisioner.inventory.model.base import Model, Text, use_of
+from provisioner.inventory.model.base import Model, Text, inner_model, use_of
 from provisioner.record.availability.measured import Span
 from provisioner.verify.picture_mode import Looks
 
@@ -140,15 +140,25 @@ def field_options(model: type[Model], /, *, required: bool = False, **helps: str
     options: dict[str, Callable[[C], C]] = {}
     for name in helps or model.model_fields:
         field = model.model_fields[name]
-        kind, marks = _form_of(field)
         if (described := use_of(field).option) is not None:
-            word, metavar = _word_of(kind, marks)
+            word, metavar = _word_of(*_form_of(field))
             flag, needed = f"--{name.replace('_', '-')}", required and field.is_required()
             described = helps.get(name) or described or None
             options[name] = click.option(flag, type=word, metavar=metavar, required=needed, help=described)
-        elif isinstance(kind, type) and issubclass(kind, Model):
-            options |= field_options(kind)
+        elif inner := inner_model(field):
+            options |= field_options(inner)
     return options
+
+
+def in_order(options: Mapping[str, Callable[[C], C]]) -> Callable[[C], C]:
+    """Return what adds options to a command, in their order."""
+
+    def decorate(command: C) -> C:
+        for option in reversed([*options.values()]):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def _form_of(field: FieldInfo) -> tuple[object, tuple[object, ...]]:

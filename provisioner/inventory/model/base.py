@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, Final, Literal
+from types import UnionType
+from typing import Annotated, Final, Literal, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -219,6 +220,13 @@ UNSIGNED: Final = Use(signed=False)
 def use_of(field: FieldInfo) -> Use:
     """Return the uses of a field."""
     return next((item for item in field.metadata if isinstance(item, Use)), Use())
+
+
+def inner_model(field: FieldInfo) -> type[Model] | None:
+    """Return the model of a field that holds one object; `None` of values and of lists."""
+    kind = field.annotation
+    parts = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
+    return next((part for part in parts if isinstance(part, type) and issubclass(part, Model)), None)
 
 
 # --- addresses of either family, and host names ------------------------------------------------------

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
-from provisioner.inventory.model.base import Day, FileSlug, Model, Positive, Slug, Text, Version
+from provisioner.inventory.model.base import Day, FileSlug, Model, Positive, Slug, Text, Use, Version
 from provisioner.inventory.model.connection import (
     Blocked,
     ClaimedConnection,
@@ -55,18 +56,18 @@ class FacilityKind(StrEnum):
 class Location(Model):
     """Where a facility is, for people who have to find it; the province stands apart, as it is part of the paths."""
 
-    street: Text | None = None
+    street: Annotated[Text | None, Use(option="")] = None
     """Number and street, hamlet or village; the facility's own address, never a person's."""
-    ward: Text | None = None
+    ward: Annotated[Text | None, Use(option="")] = None
     """Commune, ward or special zone (xã, phường, đặc khu)."""
-    district: Text | None = None
+    district: Annotated[Text | None, Use(option="")] = None
     """As the province wrote it: since 2025-07-01 there are none."""
 
 
 class Capacity(Model):
     """How large a facility is; enough cameras is judged against it."""
 
-    people: Positive
+    people: Annotated[Positive, Use(option="For how many people it is.")]
     rooms: Positive | None = None
     floors: Positive | None = None
 
@@ -110,16 +111,16 @@ class Facility(Model):
     version: Version
     id: FileSlug
     """Unique in the whole inventory, frozen at registration."""
-    province: Slug
+    province: Annotated[Slug, Use(option="")]
     """The province's slug, frozen at registration: no merger of provinces changes it."""
     province_scheme: ProvinceScheme | None = None
     """The list that the slug is of, where it is not the inventory's; frozen with it."""
-    name: Text
-    kind: FacilityKind
-    managing_body: ManagingBody
-    operating: Operating
+    name: Annotated[Text, Use(option="The building's name.")]
+    kind: Annotated[FacilityKind, Use(option="")]
+    managing_body: Annotated[ManagingBody, Use(option="")]
+    operating: Annotated[Operating, Use(option="")]
     """`open` while people are in it, `preparing` before they come; `closed` removes it from every host."""
-    opens_on: Day | None = None
+    opens_on: Annotated[Day | None, Use(option="The day on which people are to come.")] = None
     """The day on which people are to come; it stays as a record once they have."""
     opened_on: Day | None = None
     closed_on: Day | None = None

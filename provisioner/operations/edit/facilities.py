@@ -7,14 +7,14 @@ by the caller.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.base.errors import UsageError
 from provisioner.base.text import did_you_mean, is_between, printable
-from provisioner.base.vietnamese import clean, fold
+from provisioner.base.vietnamese import fold
 from provisioner.inventory import rules
 from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
@@ -24,17 +24,15 @@ from provisioner.inventory.model import (
     ConnectionPlan,
     Facility,
     Frame,
-    ManagingBody,
     Operating,
     Party,
     PlanState,
     SurveyVerdict,
     UplinkKind,
 )
-from provisioner.inventory.model.facility import FacilityKind
 from provisioner.inventory.renamed_ids import next_facility
 from provisioner.inventory.signed import unsigned_by
-from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit, frame_of
+from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit, frame_of, named_values
 
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
@@ -44,37 +42,6 @@ NO_BACKUP = "none"
 _SHOWN = 80
 _LAN_BITS = 24
 _LAN_INTERFACE = "br-lan"
-
-
-@dataclass(frozen=True, slots=True)
-class NewFacility:
-    """What is known of a facility when it is registered; empty is what nobody said.
-
-    Attributes:
-        province: the province's slug.
-        name: the building's name.
-        kind: what it is when nobody is in quarantine.
-        managing_body: who runs it.
-        id: its id; the next free one of the province where it is left out.
-        operating: whether people are in it.
-        opens_on: the day on which people are to come.
-        street, ward, district: where it is.
-        people: for how many people it is.
-        same_name: whether another facility of the province may have that name.
-    """
-
-    province: str
-    name: str
-    kind: FacilityKind
-    managing_body: ManagingBody
-    id: str = ""
-    operating: Operating = Operating.OPEN
-    opens_on: date | None = None
-    street: str = ""
-    ward: str = ""
-    district: str = ""
-    people: int | None = None
-    same_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +91,14 @@ class PlanOrder:
     relay_port: int | None = None
 
 
-def added(edits: Edits, new: NewFacility) -> FileEdit:
+def added(edits: Edits, words: Mapping[str, object], *, identifier: str = "", same_name: bool = False) -> FileEdit:
     """The file of a new facility.
+
+    Args:
+        edits: the inventory.
+        words: its fields that were named.
+        identifier: its id; the next free one of the province where it is left out.
+        same_name: whether another facility of the province may have its name.
 
     Raises:
         UsageError: the id is in use or was, or another facility of the province has the name.
@@ -133,29 +106,17 @@ def added(edits: Edits, new: NewFacility) -> FileEdit:
     """
     loaded = edits.load()
     frame_of(loaded)  # without the lock nobody knows which ids there were
-    if not _ID.fullmatch(new.province):
+    values = named_values(Facility, words)
+    province = str(values["province"])
+    if not _ID.fullmatch(province):
         hint = "name its slug, e.g. bac-giang: see `provisioner geography`"
-        raise UsageError(f"{printable(new.province, _SHOWN)} is no province", hint=hint)
-    name = new.id or _next_id(loaded, new.province)
+        raise UsageError(f"{printable(province, _SHOWN)} is no province", hint=hint)
+    name = identifier or _next_id(loaded, province)
     _refuse_known(loaded, name)
-    if not new.same_name and (twin := _namesake(loaded, new)):
+    if not same_name and (twin := _namesake(loaded, province, str(values["name"]))):
         hint = "if it is another building add --same-name; if it is this one, edit that"
-        raise UsageError(f"{twin} in {new.province} has this name already", hint=hint, object=twin)
-    values: dict[str, object] = {
-        "province": new.province,
-        "name": clean(new.name),
-        "kind": new.kind.value,
-        "managing_body": new.managing_body.value,
-        "operating": new.operating.value,
-    }
-    if new.opens_on:
-        values["opens_on"] = new.opens_on.isoformat()
-    location = {"street": clean(new.street), "ward": clean(new.ward), "district": clean(new.district)}
-    if any(location.values()):
-        values["location"] = {key: text for key, text in location.items() if text}
-    if new.people is not None:
-        values["capacity"] = {"people": new.people}
-    path = edits.root / "facilities" / new.province / f"{name}.yml"
+        raise UsageError(f"{twin} in {province} has this name already", hint=hint, object=twin)
+    path = edits.root / "facilities" / province / f"{name}.yml"
     text = FacilityText(path, f"version: 1\nid: {name}\n".encode())
     return edits.edit(loaded, name, None, text.with_values({(key,): value for key, value in values.items()}))
 
@@ -183,10 +144,10 @@ def _retired(loaded: Loaded) -> set[str]:
     return {stone.object.split("/")[1] for stone in stones if stone.object.startswith("site/")}
 
 
-def _namesake(loaded: Loaded, new: NewFacility) -> str:
-    wanted = fold(new.name)
-    here = (name for name, outline in loaded.outlines.items() if outline.province == new.province)
-    return next((name for name in here if fold(loaded.facility(name).name) == wanted), "")
+def _namesake(loaded: Loaded, province: str, name: str) -> str:
+    wanted = fold(name)
+    here = (known for known, outline in loaded.outlines.items() if outline.province == province)
+    return next((known for known in here if fold(loaded.facility(known).name) == wanted), "")
 
 
 def contact_confirmed(edits: Edits, facility: str, day: date) -> FileEdit:

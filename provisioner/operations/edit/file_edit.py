@@ -28,6 +28,7 @@ from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.site import site_of
 from provisioner.inventory.model import Camera, Facility, Frame, Model, Recorder, device_of
+from provisioner.inventory.model.base import inner_model, use_of
 from provisioner.inventory.model.free_texts import text_keys
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.view import without_consequences
@@ -315,11 +316,16 @@ def edited_file(path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> 
 
 
 def named_values(model: type[Model], words: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields of a model that words name, as a file has them."""
-    texts = text_keys(model)
-    named = ((name, words.get(name)) for name in model.model_fields)
-    values = ((name, _in_file(clean(str(word or "")) if name in texts else word)) for name, word in named)
-    return {name: value for name, value in values if value not in (None, "")}
+    """Return the fields of a model that options name, as a file has them."""
+    values: dict[str, object] = {}
+    for name, field_ in model.model_fields.items():
+        word = words.get(name)
+        if use_of(field_).option is not None and word not in (None, ""):
+            value = clean(str(word)) if name in text_keys(model) else _in_file(word)
+            values |= {name: value} if value != "" or field_.is_required() else {}
+        elif (inner := inner_model(field_)) and (below := named_values(inner, words)):
+            values[name] = below
+    return values
 
 
 def _in_file(word: object) -> object:
