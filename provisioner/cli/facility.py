@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import partial
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import click
 
@@ -62,19 +62,6 @@ _OF_FACILITY = in_order(
         "operating": click.option("--operating", type=_OPENINGS, help="open; with --opens-on it is preparing."),
     }
 )
-
-
-class SurveyWords(TypedDict):
-    """What the options say of a survey."""
-
-    day: datetime | None
-    by: tuple[str, ...]
-    uplink: str
-    upload: float | None
-    present: int
-    fit: int | None
-    missing: int
-    verdict: str
 
 
 @click.command("next")
@@ -227,22 +214,21 @@ def contact(invocation: Invocation, name: str, day: datetime | None, *, dry_run:
 @click.option("--verdict", type=ListedWord([v.value for v in SurveyVerdict]), required=True)
 @edit_options
 @click.pass_obj
-def survey(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, **words: Unpack[SurveyWords]) -> int:
+def survey(
+    invocation: Invocation,
+    /,
+    name: str,
+    day: datetime | None,
+    *,
+    dry_run: bool,
+    commits: bool,
+    **words: Unpack[SurveyOrder],
+) -> int:
     """Write down what DIC, Health and the carrier found at a facility; what else an older survey says stays.
 
     Example: provisioner -i DIR facility survey kcl-bg-003 --by dic --uplink fibre --present 4 --verdict ready
     """
-    order = SurveyOrder(
-        _day(words["day"]) or today(),
-        [Party(party) for party in words["by"]],
-        UplinkKind(words["uplink"]),
-        words["upload"],
-        words["present"],
-        words["present"] if words["fit"] is None else words["fit"],
-        words["missing"],
-        SurveyVerdict(words["verdict"]),
-    )
-    edit = surveyed(edits_of(invocation), name, order)
+    edit = surveyed(edits_of(invocation), name, _day(day) or today(), words)
     return finish(invocation, edit, Writing(dry_run, commits, f"{name}: surveyed"))
 
 

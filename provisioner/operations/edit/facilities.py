@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network
+from typing import TypedDict
 
 from provisioner.base.errors import UsageError
 from provisioner.base.text import did_you_mean, is_between, printable
@@ -25,10 +26,7 @@ from provisioner.inventory.model import (
     Facility,
     Frame,
     Operating,
-    Party,
     PlanState,
-    SurveyVerdict,
-    UplinkKind,
 )
 from provisioner.inventory.renamed_ids import next_facility
 from provisioner.inventory.signed import unsigned_by
@@ -44,27 +42,18 @@ _LAN_BITS = 24
 _LAN_INTERFACE = "br-lan"
 
 
-@dataclass(frozen=True, slots=True)
-class SurveyOrder:
-    """What DIC, Health and the carrier found at a facility.
+class SurveyOrder(TypedDict):
+    """What DIC, Health and the carrier found at a facility, in the words of its file."""
 
-    Attributes:
-        day: when they were there.
-        by: who was.
-        uplink: how it reaches the Internet.
-        upload_mbps: megabits a second towards it; None where nobody measured.
-        present, fit, missing: cameras that are there, that will do, that are to be added.
-        verdict: what it comes to.
-    """
-
-    day: date
-    by: Sequence[Party]
-    uplink: UplinkKind
-    upload_mbps: float | None
+    by: Sequence[str]
+    uplink: str
+    upload: float | None
+    """Megabits a second towards the Internet; `None` if nobody measured."""
     present: int
-    fit: int
+    fit: int | None
+    """Cameras that will do; all that are present if `None`."""
     missing: int
-    verdict: SurveyVerdict
+    verdict: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +150,7 @@ def contact_confirmed(edits: Edits, facility: str, day: date) -> FileEdit:
     return opened.edited(opened.text.with_values({("contact_confirmed_on",): day.isoformat()}))
 
 
-def surveyed(edits: Edits, facility: str, order: SurveyOrder) -> FileEdit:
+def surveyed(edits: Edits, facility: str, day: date, order: SurveyOrder) -> FileEdit:
     """A facility's file with the survey; what an older one says beside (devices, gaps, obstacles) stays.
 
     Raises:
@@ -169,25 +158,23 @@ def surveyed(edits: Edits, facility: str, order: SurveyOrder) -> FileEdit:
         UsageError: there is no such facility.
     """
     opened = edits.open(facility)
-    site, text = opened.site, opened.text
-    upload = {} if order.upload_mbps is None else {"upload_mbps": order.upload_mbps}
+    fit = order["present"] if order["fit"] is None else order["fit"]
+    counts: dict[str, object] = {"present": order["present"], "fit": fit, "missing": order["missing"]}
+    line: dict[str, object] = {"kind": order["uplink"]}
+    line |= {} if order["upload"] is None else {"upload_mbps": order["upload"]}
     values: dict[str, object] = {
-        "surveyed_on": order.day.isoformat(),
-        "by": [party.value for party in order.by],
-        "uplink": Flow(kind=order.uplink.value, **upload),
-        "cameras": Flow(present=order.present, fit=order.fit, missing=order.missing),
-        "verdict": order.verdict.value,
+        "surveyed_on": day.isoformat(),
+        "by": list(order["by"]),
+        "uplink": Flow(line),
+        "cameras": Flow(counts),
+        "verdict": order["verdict"],
     }
-    if site.survey is None:
-        changed = text.with_values({("survey",): values})
-    else:
-        below = {"uplink", "cameras"}
-        places: dict[KeyPath, object] = {("survey", key): value for key, value in values.items() if key not in below}
-        places |= {("survey", "uplink", "kind"): order.uplink.value}
-        places |= {("survey", "uplink", key): value for key, value in upload.items()}
-        counts = {"present": order.present, "fit": order.fit, "missing": order.missing}
-        changed = text.with_values(places | {("survey", "cameras", key): count for key, count in counts.items()})
-    return opened.edited(changed)
+    if opened.site.survey is None:
+        return opened.edited(opened.text.with_values({("survey",): values}))
+    below = {"uplink": line, "cameras": counts}
+    places: dict[KeyPath, object] = {("survey", key): value for key, value in values.items() if key not in below}
+    places |= {("survey", part, key): value for part, inner in below.items() for key, value in inner.items()}
+    return opened.edited(opened.text.with_values(places))
 
 
 def closed(edits: Edits, facility: str, day: date | None) -> FileEdit:
