@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any
 
 import click
 
@@ -39,26 +38,6 @@ _SSH_PORT = "22"
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
-class InitWords(TypedDict):
-    """What the options say of a new inventory."""
-
-    identifier: str
-    scheme: str
-    carriers: tuple[str, ...]
-    provinces: tuple[str, ...]
-    source: str
-    since: datetime | None
-    networks: tuple[str, ...]
-    centre: str
-    centre_name: str
-    relays: tuple[str, ...]
-    user: str
-    known: tuple[str, ...]
-    version: str
-    artefact: str
-    sums: tuple[str, ...]
-
-
 @click.command("init")
 @click.argument("folder", metavar="DIR", required=False, type=Place(path_type=Path, file_okay=False))
 @click.option("--from", "answers", type=Place(path_type=Path), metavar="FILE", help="Take answers from a YAML file.")
@@ -88,7 +67,7 @@ def init(
     answers: Path | None,
     prints: bool,
     vault_password: Path | None,
-    **words: Unpack[InitWords],
+    **words: Any,
 ) -> int:
     """Begin an inventory: its commented files, its vault's password, its Git repository.
 
@@ -110,7 +89,7 @@ def init(
         if name == "vault_password":
             vault_password = Path(str(value))
         else:
-            words[name] = value  # type: ignore[literal-required]
+            words[name] = value
     try:
         return _init(invocation, folder, vault_password, words)
     except (InventoryError, PolicyError, UsageError) as error:
@@ -163,7 +142,7 @@ def _raise_with_place(error: InventoryError | PolicyError | UsageError, answers:
         raise type(error)(f"{place}: {error.message}", hint=error.hint, object=error.object) from None
 
 
-def _init(invocation: Invocation, folder: Path, vault_password: Path | None, words: InitWords) -> int:
+def _init(invocation: Invocation, folder: Path, vault_password: Path | None, words: Mapping[str, Any]) -> int:
     root = folder.absolute()
     beginning = _Questions(invocation, root).beginning(root.name, words)
     configuration = file_of(invocation.configuration.caller)
@@ -188,7 +167,7 @@ class _Questions:
     def __init__(self, invocation: Invocation, root: Path) -> None:
         self._invocation, self._askers = invocation, KeyAskers(invocation.env, root)
 
-    def beginning(self, name: str, words: InitWords) -> Beginning:
+    def beginning(self, name: str, words: Mapping[str, Any]) -> Beginning:
         """All of it."""
         carriers = dict(self._named(words["carriers"], "--carrier", "The first carrier's id, e.g. viettel"))
         first = next(iter(carriers))
