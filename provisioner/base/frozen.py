@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provisioner.base.errors import Problem
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class HeldFacility:
         """Why it is held, in a sentence: the first error, and how many more there are."""
         more = len(self.problems) - 1
         first = self.problems[0].message if self.problems else "it is invalid"
-        first = first.removeprefix(f"facility {self.id}: ")
-        return f"{first} (and {counted(more, 'more error')})" if more > 0 else first
+        first = first.removeprefix(msg("facility {id}", self.id) + ": ")
+        return msg("{first} (and {more_errors})", first, counted(more, "more error")) if more > 0 else first
 
     @property
     def hint(self) -> str:
@@ -57,7 +57,7 @@ class HeldFacility:
     @property
     def text(self) -> str:
         """The facility, why it is held, and where that is mended, in one line."""
-        return f"{self.id} is held: {self.reason}" + (f" ({self.place})" if self.place else "")
+        return msg("{id} is held: {reason}", self.id, self.reason) + (f" ({self.place})" if self.place else "")
 
     @property
     def document(self) -> dict[str, object]:

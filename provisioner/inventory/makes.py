@@ -14,6 +14,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from provisioner.base.text import msg
 from provisioner.inventory.model import Camera, Facility, Make, Recorder, Stream, StreamName, channel_of
 
 
@@ -71,7 +72,7 @@ def rtsp_path(make: Make, channel: int, stream: StreamName, *, recorder: bool = 
     """
     maker = MAKES.get(make)
     if maker is None:
-        raise NoRtspPathError(f"the make {make.value} has no RTSP path of its own")
+        raise NoRtspPathError(msg("the make {value} has no RTSP path of its own", make.value))
     pattern = (recorder and maker.recorder_path) or maker.path
     index = int(stream is StreamName.SUB)
     return pattern.format(channel=channel, stream=stream.value, index=index, number=index + 1)

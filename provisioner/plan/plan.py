@@ -19,7 +19,7 @@ from provisioner import __version__
 from provisioner.base.errors import Problem
 from provisioner.base.frozen import HeldFacility
 from provisioner.base.secret import keyed_digest
-from provisioner.base.text import canonical_json
+from provisioner.base.text import canonical_json, msg
 from provisioner.desired.render.host import RenderedFile
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
@@ -332,23 +332,32 @@ def moved_items(then: HostItems, now: HostItems) -> list[str]:
         if was == is_now:
             continue
         if was is None:
-            moved.append(f"{item} was not there and is {is_now}")
+            moved.append(msg("{item} was not there and is {is_now}", item, is_now))
         elif is_now is None:
-            moved.append(f"{item} was {was} and is gone")
+            moved.append(msg("{item} was {was} and is gone", item, was))
         else:
-            moved.append(f"{item} was {was} and is {is_now}")
+            moved.append(msg("{item} was {was} and is {is_now}", item, was, is_now))
     return moved
 
 
 def first_few(items: list[str]) -> str:
     """A list as one text: the first few, and how many more there are."""
-    more = f"; and {len(items) - _LISTED} more" if len(items) > _LISTED else ""
+    more = ("; " + msg("and {items} more", len(items) - _LISTED)) if len(items) > _LISTED else ""
     return "; ".join(items[:_LISTED]) + more
 
 
 def _files(facts: HostFacts) -> Iterator[tuple[str, str]]:
     for path, file in facts.files.items():
-        yield f"file {path}", f"content {_short(file.digest)}, {file.mode:04o} {file.owner}:{file.group}"
+        yield (
+            f"file {path}",
+            msg(
+                "content {digest}, {mode} {owner}:{group}",
+                _short(file.digest),
+                f"{file.mode:04o}",
+                file.owner,
+                file.group,
+            ),
+        )
 
 
 def _short(digest: str) -> str:
@@ -359,8 +368,8 @@ def _units(facts: HostFacts) -> Iterator[tuple[str, str]]:
     for name, unit in facts.units.items():
         words = [unit.active, unit.enabled]
         words += ["its file not read by systemd"] if unit.reload else []
-        words += [f"overridden by {path}" for path in unit.drop_ins]
-        yield f"unit {name}", ", ".join(words)
+        words += [msg("overridden by {path}", path) for path in unit.drop_ins]
+        yield msg("unit {name}", name), ", ".join(words)
 
 
 def _tunnel(facts: HostFacts, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -369,11 +378,25 @@ def _tunnel(facts: HostFacts, names: Mapping[str, str]) -> Iterator[tuple[str, s
         return
     routes = " ".join(live.routes) or "none"
     addresses = " ".join(live.addresses) or "none"
-    yield "tunnel", f"{addresses}, MTU {live.mtu}, routes {routes}, key {live.public_key[:_SHORT]}"
+    yield (
+        "tunnel",
+        msg(
+            "{addresses}, MTU {mtu}, routes {routes}, key {public_key}",
+            addresses,
+            live.mtu,
+            routes,
+            live.public_key[:_SHORT],
+        ),
+    )
     for key, peer in live.peers.items():
         psk = _short(peer.psk) if peer.psk else "none"
         allowed = " ".join(peer.allowed_ips) or "none"
-        words = f"allowed IPs {allowed}, keepalive {peer.keepalive_s or 'off'}, pre-shared key {psk}"
+        words = msg(
+            "allowed IPs {allowed}, keepalive {keepalive_s}, pre-shared key {psk}",
+            allowed,
+            peer.keepalive_s or "off",
+            psk,
+        )
         yield f"peer {names.get(key, f'unknown/{key}')}", words
 
 
@@ -383,7 +406,7 @@ def _rules(facts: HostFacts) -> Iterator[tuple[str, str]]:
         yield "rule table inet provisioner", "missing"
         return
     for difference in facts.firewall.differences:
-        yield f"rule {difference.name}", words[difference.action]
+        yield msg("rule {name}", difference.name), words[difference.action]
 
 
 def _others(facts: HostFacts) -> Iterator[tuple[str, str]]:
@@ -391,7 +414,7 @@ def _others(facts: HostFacts) -> Iterator[tuple[str, str]]:
         state = "whole" if facts.program.whole else "not whole" if facts.program.present else "not installed"
         yield "program MediaMTX", f"{facts.program.version or 'no version'}, {state}"
     if facts.armed is not None:
-        yield "change", f"waiting for the confirmation of run {facts.armed.run}"
+        yield "change", msg("waiting for the confirmation of run {run}", facts.armed.run)
 
 
 def seen_in(document: Mapping[str, Mapping[str, object]]) -> dict[str, HostItems]:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from provisioner.base.errors import InventoryError, Problem
+from provisioner.base.text import msg
 from provisioner.inventory.model import (
     SHORTEST_PREFIX,
     Access,
@@ -424,7 +425,9 @@ class _Allocation:
         for device in devices:
             port = recorded.get(device) or next(free, None)
             if port is None:
-                self._exhausted(f"site/{facility.id}", "ports", f"its ports above {_LAST_PORT} do not exist")
+                self._exhausted(
+                    f"site/{facility.id}", "ports", msg("its ports above {last_port} do not exist", _LAST_PORT)
+                )
                 break
             ports[device] = port
         return dict(sorted(ports.items()))
@@ -447,7 +450,11 @@ class _Allocation:
         lengths = range(self.inventory.settings.pools.site_prefix_length, SHORTEST_PREFIX - 1, -1)
         length = known.prefixlen if known else next((n for n in lengths if _devices_in(n) >= last), SHORTEST_PREFIX)
         if 0 in numbers.values() or last > _devices_in(length):
-            why = f"its prefix of /{length} has room for {_devices_in(length)} devices, those that it had included"
+            why = msg(
+                "its prefix of /{length} has room for {length_2} devices, those that it had included",
+                length,
+                _devices_in(length),
+            )
             self._exhausted(f"site/{facility.id}", "prefix", why, _PREFIX_IS_FULL)
         return length, dict(sorted(numbers.items()))
 
@@ -464,7 +471,9 @@ class _Allocation:
         prefix = self.taken.next_prefix(network, length) if network else None
         if network and prefix is None:
             self._exhausted(
-                f"site/{facility.id}", "pool", f"no prefix of /{length} is left in the pool {pool} {network}"
+                f"site/{facility.id}",
+                "pool",
+                msg("no prefix of /{length} is left in the pool {pool} {network}", length, pool, network),
             )
         return prefix
 
@@ -473,14 +482,14 @@ class _Allocation:
         network = self._pool(pool, name)
         address = self.taken.next_address(network) if network else None
         if network and address is None:
-            self._exhausted(name, "pool", f"no address is left in the pool {pool} {network}")
+            self._exhausted(name, "pool", msg("no address is left in the pool {pool} {network}", pool, network))
         return address
 
     def _pool(self, pool: str, name: str) -> IPv4Network | None:
         pools = self.inventory.settings.pools
         network = pools.centres if pool == CENTRES else pools.carriers.get(pool.partition("/")[2])
         if network is None:
-            self._exhausted(name, "pool", f"there is no pool {pool}")
+            self._exhausted(name, "pool", msg("there is no pool {pool}", pool))
         return network
 
     def _exhausted(self, name: str, what: str, why: str, hint: str = _ADD_CAPACITY) -> None:

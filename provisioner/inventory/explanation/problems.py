@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 from provisioner.base.addresses import AnyAddress, AnyNetwork, HostPlace
 from provisioner.base.errors import Problem
 from provisioner.base.private_text import is_private
-from provisioner.base.text import are, counted, nearest
+from provisioner.base.text import are, counted, msg, nearest
 from provisioner.base.vietnamese import fold
 from provisioner.inventory.files.layout import written_at
 from provisioner.inventory.files.positions import KeyPath
@@ -163,7 +163,7 @@ class ParsedFile:
 
 def ask(field: str, what: str) -> str:
     """Say what kind of value to write."""
-    return f"write {what} for {field}" if field else f"write {what}"
+    return msg("write {what} for {field}", what, field) if field else msg("write {what}", what)
 
 
 def for_number(field: str, value: object, *, whole: bool) -> str:
@@ -175,13 +175,19 @@ def for_number(field: str, value: object, *, whole: bool) -> str:
     if not 0 < len(text) <= _LONGEST:
         return ask(field, kind)
     if re.fullmatch(r"[-+]?[0-9]+(:[0-5]?[0-9])+", text):
-        return f"{ask(field, kind)}; {text} is a text here (older readers of YAML count it in sixties)"
+        return msg("{field}; {text} is a text here (older readers of YAML count it in sixties)", ask(field, kind), text)
     if re.fullmatch(r"[-+]?0[0-9]+", text):
-        return f"{_write(field, int(text))}; with a leading zero it is a text here (older readers take it for octal)"
+        return msg(
+            "{field}; with a leading zero it is a text here (older readers take it for octal)", _write(field, int(text))
+        )
     number, rest = _number_in(text, whole=whole)
     if not number or rest[:1].isdigit():
-        return f"{ask(field, kind)}, without quotes"
-    return f"{_write(field, number)}, without {rest!r}" if rest else f"{_write(field, number)}, without quotes"
+        return msg("{field}, without quotes", ask(field, kind))
+    return (
+        msg("{field}, without {rest}", _write(field, number), repr(rest))
+        if rest
+        else msg("{field}, without quotes", _write(field, number))
+    )
 
 
 def _number_in(text: str, *, whole: bool) -> tuple[str, str]:
@@ -197,7 +203,7 @@ def for_truth(field: str, value: object) -> str:
     """Say how to write a truth value: YAML 1.2 knows two words."""
     text = str(value).strip().lower()
     if text in _YES or text in _NO:
-        return f"{_write(field, 'true' if text in _YES else 'false')}, without quotes"
+        return msg("{field}, without quotes", _write(field, "true" if text in _YES else "false"))
     return ask(field, "true or false")
 
 
@@ -226,7 +232,7 @@ def for_day(field: str, value: object) -> str:
     if readings:
         among = " or ".join(map(str, readings))
         return _write(field, among) + (", whichever is meant" if len(readings) > 1 else "")
-    return f"write {field or 'it'} as YYYY-MM-DD, a day that exists, e.g. 2021-05-10"
+    return msg("write {field} as YYYY-MM-DD, a day that exists, e.g. 2021-05-10", field or "it")
 
 
 def _days(*candidates: Sequence[int]) -> list[date]:
@@ -244,8 +250,10 @@ def for_choice(field: str, value: object, choices: Sequence[str]) -> str:
         return _write(field, choices[0])
     text = str(value).strip().lower().replace("-", "_").replace(" ", "_")
     close = [text] if text in choices else nearest(text, choices, most=1, alike=_ALIKE)
-    listed = f"one of {', '.join(choices)}"
-    return f"{_write(field, close[0])}; it is {listed}" if close and isinstance(value, str) else listed
+    listed = msg("one of {choices}", ", ".join(choices))
+    return (
+        msg("{field}; it is {listed}", _write(field, close[0]), listed) if close and isinstance(value, str) else listed
+    )
 
 
 def for_address(field: str, value: object, *, network: bool) -> str:
@@ -258,8 +266,8 @@ def for_address(field: str, value: object, *, network: bool) -> str:
                 return _write(field, IPv4Network(plain + (numbers[5] or "/24"), strict=False))
             return _write(field, IPv4Address(plain))
     if network:
-        return f"write {field or 'it'} as a network's first address and its length, e.g. 192.168.1.0/24"
-    return f"write {field or 'it'} as four numbers from 0 to 255 with dots between, e.g. 192.168.1.10"
+        return msg("write {field} as a network's first address and its length, e.g. 192.168.1.0/24", field or "it")
+    return msg("write {field} as four numbers from 0 to 255 with dots between, e.g. 192.168.1.10", field or "it")
 
 
 def for_either_address(field: str, value: object, *, network: bool, name: bool) -> str:
@@ -275,9 +283,12 @@ def for_either_address(field: str, value: object, *, network: bool, name: bool) 
     elif re.match(r"[0-9]+\.", text):
         return for_address(field, value, network=network)
     if network:
-        return f"write {field or 'it'} as a network's first address and its length, e.g. 192.0.2.0/24 or 2001:db8::/48"
+        return msg(
+            "write {field} as a network's first address and its length, e.g. 192.0.2.0/24 or 2001:db8::/48",
+            field or "it",
+        )
     examples = "192.0.2.10, 2001:db8::10 or relay.example.com" if name else "192.0.2.10 or 2001:db8::10"
-    return f"write {field or 'it'} like one of these: {examples}"
+    return msg("write {field} like one of these: {examples}", field or "it", examples)
 
 
 def _plain_network(text: str) -> IPv4Network | IPv6Network:
@@ -288,7 +299,7 @@ def _plain_network(text: str) -> IPv4Network | IPv6Network:
 
 
 def _write(field: str, value: object) -> str:
-    return f"write {field}: {value}" if field else f"write {value}"
+    return msg("write {field}: {value}", field, value) if field else msg("write {value}", value)
 
 
 # --- types that paths lead to ----------------------------------------------------------------------
@@ -349,7 +360,12 @@ def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem
     for detail in own[:MAX_PROBLEMS]:
         yield _Explanation(subject, detail).problem()
     if (left := len(own) - MAX_PROBLEMS) > 0:
-        message = f"{subject.owner.replace('/', ' ', 1)}: {counted(left, 'more problem')} {are(left)} not listed"
+        message = msg(
+            "{owner}: {more_problems} {are} not listed",
+            subject.owner.replace("/", " ", 1),
+            counted(left, "more problem"),
+            are(left),
+        )
         place = subject.source.at(())
         hint = "correct the ones that are listed first"
         yield Problem(place.file, place.line, place.column, "problems-not-listed", message, hint, subject.owner)
@@ -372,7 +388,7 @@ def _item_label(listing: str, index: int, item: object) -> str:
     named = item.get("id", item.get("ref", item.get("province"))) if isinstance(item, dict) else None
     if isinstance(named, str) and not is_private(named):
         return f"{_SINGULAR.get(listing, listing)} {named}"
-    return f"{_SINGULAR.get(listing, listing)} number {index + 1}"
+    return msg("{listing} number {index}", _SINGULAR.get(listing, listing), index + 1)
 
 
 def _step(value: object, part: str | int) -> object:
@@ -441,9 +457,13 @@ class _Explanation:
         if not isinstance(value, str) or self.hidden:
             return None
         if self.path[-1:] == ("zone",) and is_inside_a_room(value):
-            return "zone-forbidden", f"a camera may not look into a room, toilet or bath ({value!r})", ZONE_RULE
+            return (
+                "zone-forbidden",
+                msg("a camera may not look into a room, toilet or bath ({value})", repr(value)),
+                ZONE_RULE,
+            )
         if self.path[-2:] == ("ssh", "user") and self.detail["type"] == "string_pattern_mismatch":
-            message = f"{value!r} is not the name of a user that can be passed on safely"
+            message = msg("{value} is not the name of a user that can be passed on safely", repr(value))
             return "host-user-unsafe", message, UNSAFE_USER_HINT
         return None
 
@@ -451,28 +471,36 @@ class _Explanation:
         key = self.path[-1]
         schema = schema_at(self.subject.schema, self.path)
         allowed = choices_of(schema)
-        hint = f"add '{key}: …'" + (f", one of {allowed}" if allowed else "")
-        return "key-missing", f"{key!r} is missing", hint
+        hint = msg("add '{key}: …'", key) + ((", " + msg("one of {allowed}", allowed)) if allowed else "")
+        return "key-missing", msg("{key} is missing", repr(key)), hint
 
     def _unknown_key(self) -> tuple[str, str, str]:
         known = keys_of(schema_at(self.subject.schema, self.path[:-1]))
         if self.hidden:
-            return "key-unknown", "a key here is not known", f"the keys here are {', '.join(known)}"
+            return "key-unknown", "a key here is not known", msg("the keys here are {known}", ", ".join(known))
         key = str(self.path[-1])
         close = nearest(key, known, most=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the keys here are {', '.join(known)}"
-        return "key-unknown", f"{key!r} is not a known key", hint
+        hint = (
+            msg("did you mean {close}?", repr(close[0]))
+            if close
+            else msg("the keys here are {known}", ", ".join(known))
+        )
+        return "key-unknown", msg("{key} is not a known key", repr(key)), hint
 
     def _wrong(self, kind: str) -> str:
         schema = schema_at(self.subject.schema, self.path)
         if kind == "value_error" and (schema not in (IPv4Address, IPv4Network) or "host bits" in self._sentence()):
             return self._sentence()
         if self.is_key:
-            return "the key cannot be a name here" if self.hidden else f"{self.path[-1]!r} cannot be a key here"
+            return (
+                "the key cannot be a name here"
+                if self.hidden
+                else msg("{path} cannot be a key here", repr(self.path[-1]))
+            )
         if self.value is None and not self.path:
             return "the file is empty"
         quoted = "the value" if self.hidden else _quoted(self.value)
-        return f"{quoted} is not {_expected(kind, self.detail, schema)}"
+        return msg("{quoted} is not {kind}", quoted, _expected(kind, self.detail, schema))
 
     def _sentence(self) -> str:
         text = str(self.detail["ctx"]["error"])
@@ -487,7 +515,7 @@ class _Explanation:
         if kind == "string_pattern_mismatch":
             return PATTERN_HINTS.get(ctx["pattern"], _EXAMPLE)
         if kind in _BOUNDS:
-            return ask(self._field, f"a number of {_expected(kind, self.detail, schema)}")
+            return ask(self._field, msg("a number of {kind}", _expected(kind, self.detail, schema)))
         if self.hidden or self.is_key or isinstance(self.value, dict | list):
             return _GENERAL_HINTS.get(kind, _EXAMPLE)
         return self._correction(kind, schema, ctx)
@@ -510,7 +538,9 @@ class _Explanation:
         if kind == "value_error" and "THH:MM" in self._sentence():
             return "write it as 2021-05-22T06:00, a minute that exists"
         if kind == "value_error" and "Windows" in self._sentence():
-            return f"choose another id, e.g. {self.value}-1; `moved` in inventory.yml keeps the paths of a facility"
+            return msg(
+                "choose another id, e.g. {value}-1; `moved` in inventory.yml keeps the paths of a facility", self.value
+            )
         return _GENERAL_HINTS.get(kind, _EXAMPLE)
 
     @property
@@ -535,10 +565,10 @@ def _expected(kind: str, detail: ErrorDetails, schema: object) -> str:
         }
         return words.get(kind, "less than {bound}").format(bound=f"{bound:g}")
     if kind == "string_too_long":
-        return f"a text of {ctx['max_length']} characters or fewer"
+        return msg("a text of {ctx} characters or fewer", ctx["max_length"])
     if schema in _ADDRESSES:
         return _ADDRESSES[schema]
-    return _EXPECTED.get(kind, f"valid ({kind})")
+    return _EXPECTED.get(kind, msg("valid ({kind})", kind))
 
 
 def _quoted(value: object) -> str:

@@ -27,6 +27,7 @@ from yaml.events import (
 
 from provisioner.base.errors import REGO_RULES, Problem
 from provisioner.base.files import open_regular
+from provisioner.base.text import msg
 from provisioner.inventory.files.positions import KeyPath, Mark, Marks
 from provisioner.inventory.files.yaml import NextEvent, mark_of, parse
 from provisioner.inventory.model import (
@@ -280,11 +281,14 @@ def _contacts_in_the_clear(root: Path) -> Iterator[Problem]:
         if path.is_symlink() and leads_out(str(root), (_CONTACTS, path.name)):
             yield _link(file)
         elif _is_in_the_clear(path):
-            hint = (
-                f"ansible-vault encrypt --encrypt-vault-id {_CONTACTS}-{path.stem} {file.shown}; if it was ever"
-                " committed in the clear, the persons have to be told: Git does not forget"
+            hint = msg(
+                "ansible-vault encrypt --encrypt-vault-id {contacts}-{stem} {shown}; if it was ever "
+                "committed in the clear, the persons have to be told: Git does not forget",
+                _CONTACTS,
+                path.stem,
+                file.shown,
             )
-            message = f"contacts {path.stem}: the file is not encrypted"
+            message = msg("contacts {stem}: the file is not encrypted", path.stem)
             yield Problem(file.shown, 0, 0, "contacts-not-encrypted", message, hint, file.owner)
 
 
@@ -414,17 +418,21 @@ def leads_out(root: str, parts: tuple[str, ...]) -> bool:
 
 
 def _link(file: File) -> Problem:
-    message = f"{_printable(file.relative)} is a link out of its folder of the inventory: it is not followed"
+    message = msg(
+        "{relative} is a link out of its folder of the inventory: it is not followed", _printable(file.relative)
+    )
     return Problem(file.shown, 0, 0, "link-outside", message, _LINK_HINT, file.owner)
 
 
 def _unexpected(file: File) -> Problem:
-    message = f"{_printable(file.relative)} is not a file of an inventory: nothing reads it"
+    message = msg("{relative} is not a file of an inventory: nothing reads it", _printable(file.relative))
     return Problem(file.shown, 0, 0, "file-unexpected", message, _LAYOUT_HINT, file.owner)
 
 
 def _unreadable(folder: File) -> Problem:
-    message = f"the folder {_printable(folder.relative) or '.'} cannot be read: what it holds is not checked"
+    message = msg(
+        "the folder {relative} cannot be read: what it holds is not checked", _printable(folder.relative) or "."
+    )
     return Problem(folder.shown, 0, 0, "folder-unreadable", message, "correct its permissions", folder.owner)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from provisioner.base.text import asked, nearest
+from provisioner.base.text import asked, msg, nearest
 from provisioner.base.vietnamese import Legacy, clean, fold, possible_readings, read_legacy
 from provisioner.inventory.geography.province import (
     SCHEMES,
@@ -270,7 +270,13 @@ def unit_today(slug: str, slug_scheme: str, scheme: str) -> Province:
     if len(units) > 1:
         listed = ", ".join(map(str, units))
         raise AmbiguousProvinceError(
-            f"{province} of {slug_scheme} is several provinces in {scheme}: {listed}",
-            hint=f"a list in use is not older than the slugs: set it to {slug_scheme}",
+            msg(
+                "{province} of {slug_scheme} is several provinces in {scheme}: {listed}",
+                province,
+                slug_scheme,
+                scheme,
+                listed,
+            ),
+            hint=msg("a list in use is not older than the slugs: set it to {slug_scheme}", slug_scheme),
         )
     return units[0]

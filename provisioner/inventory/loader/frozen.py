@@ -13,7 +13,7 @@ from pathlib import Path
 
 from provisioner.base.errors import InventoryError, Problem
 from provisioner.base.frozen import HeldFacility
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.inventory import rules
 from provisioner.inventory.loader.load import Loaded, refuse_invalid, valid_inventory
 from provisioner.inventory.loader.load import check as check_inventory
@@ -130,7 +130,9 @@ def _without(loaded: Loaded, frame: Frame, errors: Errors) -> rules.View:
 def _invalid(root: Path, problems: tuple[Problem, ...]) -> InventoryError:
     count = counted(len(problems), "problem")
     return InventoryError(
-        f"the inventory {root} is invalid: {count}", problems=problems, hint="correct the places listed"
+        msg("the inventory {root} is invalid: {count}", root, count),
+        problems=problems,
+        hint="correct the places listed",
     )
 
 

@@ -20,7 +20,7 @@ from pydantic_core import from_json
 from provisioner.base.errors import REGO_RULES, InventoryError, Problem, Severity
 from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import VAULT_MARK, File, PlacesIn, layout_of, leads_out
 from provisioner.inventory.files.positions import Located, Places, SourceFile
@@ -243,7 +243,9 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
     if errors or loaded.inventory is None:
         count = counted(len(errors), "problem")
         raise InventoryError(
-            f"the inventory {root} is invalid: {count}", problems=tuple(errors), hint="correct the places listed"
+            msg("the inventory {root} is invalid: {count}", root, count),
+            problems=tuple(errors),
+            hint="correct the places listed",
         )
     return loaded.inventory
 
@@ -381,7 +383,7 @@ class _FilesPass:
             self.rego.append(RegoFile(file.relative, text))
             return
         message, hint = (
-            f"{file.relative} is no text of at most {MOST_BYTES // 1024} KiB",
+            msg("{relative} is no text of at most {most_bytes} KiB", file.relative, MOST_BYTES // 1024),
             "write rules as UTF-8, and few",
         )
         self._problem(file, "rego-form", message, hint)
@@ -389,22 +391,28 @@ class _FilesPass:
     def _take_encrypted(self, file: File, data: bytes) -> None:
         self.others[file.relative] = hashlib.sha256(data).hexdigest(), ""
         if not data.startswith(VAULT_MARK):
-            message = f"{file.owner}: the file is not encrypted"
-            hint = (
-                f"ansible-vault encrypt --encrypt-vault-id secrets {file.shown}; if it was ever committed in the"
-                " clear, change the secrets in it: Git does not forget"
+            message = msg("{owner}: the file is not encrypted", file.owner)
+            hint = msg(
+                "ansible-vault encrypt --encrypt-vault-id secrets {shown}; if it was ever committed in "
+                "the clear, change the secrets in it: Git does not forget",
+                file.shown,
             )
             self._problem(file, "secret-not-encrypted", message, hint)
         elif file.carrier is not None and (under := _carrier_of_label(data)) not in {None, file.carrier}:
-            message = f"{file.owner}: it is encrypted under the vault id of the carrier {under}"
+            message = msg("{owner}: it is encrypted under the vault id of the carrier {under}", file.owner, under)
             whose = f"secrets-{file.carrier}, or secrets" if file.carrier else "secrets"
-            hint = f"ansible-vault rekey --new-vault-id {whose}: that file is not {under}'s to open"
+            hint = msg("ansible-vault rekey --new-vault-id {whose}: that file is not {under}'s to open", whose, under)
             self._problem(file, "secret-under-another-id", message, hint)
 
     def _duplicate(self, file: File) -> None:
         first = self.sources[file.owner].shown
         self.broken.add(file.owner)
-        message = f"{file.owner.replace('/', ' ', 1)}: the id is used twice: in {first} and in {file.shown}"
+        message = msg(
+            "{owner}: the id is used twice: in {first} and in {shown}",
+            file.owner.replace("/", " ", 1),
+            first,
+            file.shown,
+        )
         hint = "give one of the two another id: a facility's id is unique in the whole inventory"
         place = OnDisk(file, _digest(file)).at(("id",))
         code = f"{file.kind}-id-duplicate"
@@ -414,8 +422,8 @@ class _FilesPass:
         for name in ("instructions", "designations"):
             if name not in self.sources:
                 message, hint = (
-                    f"{name}.yml is missing",
-                    f"write {name}.yml; `provisioner schema {name}` prints what it holds",
+                    msg("{name}.yml is missing", name),
+                    msg("write {name}.yml; `provisioner schema {name_2}` prints what it holds", name, name),
                 )
                 self._problem(File(self.root, f"{name}.yml", name, Model), "file-missing", message, hint)
 
@@ -531,7 +539,7 @@ class _FilesPass:
 def _refuse_without_settings(root: Path) -> None:
     if not (root / _SETTINGS).is_file():
         hint = "name the inventory's folder with -i DIR or PROVISIONER_INVENTORY"
-        raise InventoryError(f"{root} holds no inventory.yml", hint=hint)
+        raise InventoryError(msg("{root} holds no inventory.yml", root), hint=hint)
 
 
 def _text_in(data: bytes) -> str | None:

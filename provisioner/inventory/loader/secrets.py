@@ -20,7 +20,7 @@ from provisioner.base.files import read_regular, write_atomic
 from provisioner.base.processes import in_parallel
 from provisioner.base.secret import Secret
 from provisioner.base.service import Stage, at_stage
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.base.vault import (
     SECRETS_ID,
     Opener,
@@ -271,8 +271,10 @@ def _by_todays_ids(problems: Iterable[Problem], moves: Sequence[Move], known: Co
 def _shut(root: Path, loaded: LoadedSecrets) -> Iterator[Problem]:
     """Warn of what was not checked, by name."""
     for owner, vault_id in loaded.secrets.shut.items():
-        message = f"{owner} stayed shut: it is encrypted for the vault id {vault_id}, and was not checked"
-        hint = f"add {vault_id}@FILE to ANSIBLE_VAULT_IDENTITY_LIST to check it as well"
+        message = msg(
+            "{owner} stayed shut: it is encrypted for the vault id {vault_id}, and was not checked", owner, vault_id
+        )
+        hint = msg("add {vault_id}@FILE to ANSIBLE_VAULT_IDENTITY_LIST to check it as well", vault_id)
         yield Problem(str(root / f"{owner}.yml"), 0, 0, "secrets-shut", message, hint, owner, Severity.WARNING)
 
 
@@ -299,12 +301,12 @@ def _under_old_ids(loaded: LoadedSecrets, new: LoadedSecrets) -> Iterator[Proble
         was, now = (_logins_of(secrets, whose) for secrets in (loaded.secrets, new.secrets))
         for facility, owner in owners.items():
             if was.get(facility) != now.get(facility):
-                message = f"facility {facility}: its logins still stand under an older id"
+                message = msg("facility {facility}: its logins still stand under an older id", facility)
                 hint = "rename them with `ansible-vault edit`, before the entry of moved is removed"
                 yield _warning(loaded, owner, message, hint)
     for name, carrier in new.secrets.carriers.items():
         for facility in sorted(carrier.site_psks.keys() - loaded.secrets.carriers[name].site_psks.keys()):
-            message = f"facility {facility}: its pre-shared key still stands under an older id"
+            message = msg("facility {facility}: its pre-shared key still stands under an older id", facility)
             hint = "run `provisioner keys init`, before the entry of moved is removed: a new key would cut the site off"
             yield _warning(loaded, f"secrets/carriers/{name}", message, hint)
 
@@ -343,7 +345,7 @@ def load_secrets(
     problems = check(root, loaded, inventory)
     errors = tuple(p for p in problems if p.severity is Severity.ERROR and p.code not in tolerate)
     if errors:
-        message = f"the secrets of {root} are invalid: {counted(len(errors), 'problem')}"
+        message = msg("the secrets of {root} are invalid: {problems}", root, counted(len(errors), "problem"))
         raise InventoryError(message, problems=errors, hint="correct the places listed")
     return loaded.secrets
 
@@ -511,7 +513,7 @@ class _SecretsPass:
             # Two carriers may both have them, while a facility changes from one to the other.
             if facility in cameras or any(facility in self.owners.get(w, {}) for w in self._beside(whose)):
                 place = self.sources[file.owner].at((facility,), key=True)
-                message = f"facility {facility} has logins in two files"
+                message = msg("facility {facility} has logins in two files", facility)
                 hint = "keep them in the file of its province, or in its carrier's"
                 problem = Problem(place.file, place.line, place.column, "secret-duplicate", message, hint, file.owner)
                 self.problems.append(replace(problem, concerns=(facility,)))

@@ -16,7 +16,7 @@ from pydantic_core import from_json, to_json
 
 from provisioner.base.errors import REGO_RULES, InventoryError, Problem
 from provisioner.base.files import open_regular
-from provisioner.base.text import canonical_json
+from provisioner.base.text import canonical_json, msg
 from provisioner.inventory import rules
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.layout import LOCK_NAME, File, PlacesIn, locate
@@ -154,7 +154,7 @@ def read(file: File, data: bytes) -> FileContent:
         ValueError: the file is an encrypted one, which has no model.
     """
     if file.model is None:
-        raise ValueError(f"{file.relative} is encrypted")
+        raise ValueError(msg("{relative} is encrypted", file.relative))
     source = SourceFile(file.shown, data, PlacesIn)
     document = parse(data, max_bytes=max_bytes(file))
     text = "" if document.faults else as_json(document.value)
@@ -183,8 +183,14 @@ def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ..
         value = getattr(model, key)
         if value != expected:
             place = source.at((key,))
-            message = f"{file.owner.replace('/', ' ', 1)}: {key} is {value}, but the file stands at {file.relative}"
-            hint = f"move the file to {file.moved(key, value)}, or write {key}: {expected}"
+            message = msg(
+                "{owner}: {key} is {value}, but the file stands at {relative}",
+                file.owner.replace("/", " ", 1),
+                key,
+                value,
+                file.relative,
+            )
+            hint = msg("move the file to {key}, or write {key_2}: {expected}", file.moved(key, value), key, expected)
             code = f"{file.kind}-file-misplaced"
             problems.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
     return tuple(problems)
@@ -232,7 +238,7 @@ def text_of(file: File, digest: str) -> str:
     except OSError:
         data = b""
     if hashlib.sha256(data).hexdigest() != digest:
-        message = f"{file.shown} was changed while the inventory was read"
+        message = msg("{shown} was changed while the inventory was read", file.shown)
         raise InventoryError(message, hint="run the command again", object=file.owner)
     return as_json(parse(data, max_bytes=max_bytes(file)).value)
 
@@ -270,5 +276,5 @@ def details_of(value: object) -> str:
 
 def unreadable(file: File, error: OSError) -> Problem:
     """Say that a file cannot be read."""
-    message = f"cannot be read: {error.strerror}"
+    message = msg("cannot be read: {strerror}", error.strerror)
     return Problem(file.shown, 0, 0, "file-unreadable", message, "correct its permissions", file.owner)

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from provisioner.base.errors import UsageError
-from provisioner.base.text import did_you_mean, printable
+from provisioner.base.text import did_you_mean, msg, printable
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model import Access, Carrier, ConnectionPlan, Facility, Frame, Operating, PlanState
 from provisioner.inventory.signed import unsigned_by
@@ -94,22 +94,32 @@ def refuse_pair(frame: Frame, order: DrainOrder) -> Carrier:
     relays = frame.relays
     for name in (order.relay, order.to):
         if name not in relays:
-            hint = did_you_mean(name, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
-            raise UsageError(f"there is no relay {printable(name, _SHOWN)}", hint=hint, object=name)
+            hint = did_you_mean(name, relays, msg("relays are: {relays}", ", ".join(sorted(relays)) or "none"))
+            raise UsageError(msg("there is no relay {name}", printable(name, _SHOWN)), hint=hint, object=name)
     for name in (order.relay, order.to):
         refuse_changing(frame.allocations, name, "take part in a drain")
     (carrier, relay), (other, target) = relays[order.relay], relays[order.to]
     if order.relay == order.to:
-        raise UsageError(f"{order.relay} cannot be emptied onto itself", hint="name another relay of its carrier")
+        raise UsageError(
+            msg("{relay} cannot be emptied onto itself", order.relay), hint="name another relay of its carrier"
+        )
     if carrier.id != other.id:
         hint = "to another carrier go facilities, one by one: provisioner facility move FACILITY --to RELAY"
-        raise UsageError(f"{order.to} is of another carrier, {other.id}", hint=hint, object=order.relay)
+        raise UsageError(msg("{to} is of another carrier, {id}", order.to, other.id), hint=hint, object=order.relay)
     if target.drain_to:
-        hint = f"name one that goes on, or remove drain_to of {order.to} from carriers/{carrier.id}.yml"
-        raise UsageError(f"{order.to} is itself being emptied, onto {target.drain_to}", hint=hint, object=order.to)
+        hint = msg("name one that goes on, or remove drain_to of {to} from carriers/{id}.yml", order.to, carrier.id)
+        raise UsageError(
+            msg("{to} is itself being emptied, onto {drain_to}", order.to, target.drain_to), hint=hint, object=order.to
+        )
     if relay.drain_to not in {None, order.to}:
-        hint = f"go on with --to {relay.drain_to}, or take that back first: provisioner relay keep {order.relay}"
-        raise UsageError(f"{order.relay} is being emptied onto {relay.drain_to}", hint=hint, object=order.relay)
+        hint = msg(
+            "go on with --to {drain_to}, or take that back first: provisioner relay keep {relay}",
+            relay.drain_to,
+            order.relay,
+        )
+        raise UsageError(
+            msg("{relay} is being emptied onto {drain_to}", order.relay, relay.drain_to), hint=hint, object=order.relay
+        )
     return carrier
 
 
@@ -136,13 +146,17 @@ def drain_begun(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -> 
     changed: list[FileEdit] = []
     for name, outline in loaded.outlines.items():
         if outline.successor is not None and outline.successor.relay == order.relay:
-            stays[name] = f"it is just moving to {order.relay}: facility move {name} --to {order.to}"
+            stays[name] = msg(
+                "it is just moving to {relay}: facility move {name} --to {to}", order.relay, name, order.to
+            )
         elif outline.plan is not None and outline.plan.backup_relay == order.relay:
-            stays[name] = f"{order.relay} is its backup relay: name another one first, or none"
+            stays[name] = msg("{relay} is its backup relay: name another one first, or none", order.relay)
         elif outline.plan is None or outline.plan.relay != order.relay:
             continue
         elif outline.successor is not None and outline.successor.relay != order.to:
-            stays[name] = f"it is moving to {outline.successor.relay}: that ends with facility move {name} --finish"
+            stays[name] = msg(
+                "it is moving to {relay}: that ends with facility move {name} --finish", outline.successor.relay, name
+            )
         elif name in held:
             stays[name] = _FAULTY
         else:
@@ -150,7 +164,7 @@ def drain_begun(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -> 
     judged = _judged(edits, loaded, changed)
     faulty = frozenset({name for name, why in stays.items() if why == _FAULTY} | set(judged.refused))
     for name, problems in judged.refused.items():
-        at_once = f"with a cut: provisioner facility move {name} --to {order.to} --at-once"
+        at_once = msg("with a cut: provisioner facility move {name} --to {to} --at-once", name, order.to)
         stays[name] = f"{problems[0].message.partition(': ')[2]}; {at_once}"
     files = (_mark(edits.root, carrier, order), *judged.edits)
     return DrainEdits(tuple(edit for edit in files if edit.changed), dict(sorted(stays.items())), faulty)
@@ -197,7 +211,7 @@ def _over(site: Facility, relay: str) -> ConnectionPlan:
     """The plan of a facility over another relay of its carrier."""
     plan = site.plan
     if plan is None:  # who asks has seen that it has one
-        raise UsageError(f"facility {site.id} has no plan", object=site.id)
+        raise UsageError(msg("facility {id} has no plan", site.id), object=site.id)
     known = {"state": PlanState.AGREED, "carrier": plan.carrier, "relay": relay, "access": plan.access}
     return ConnectionPlan.model_validate(known | backup_beside(plan, plan.carrier, relay))
 
@@ -243,8 +257,8 @@ def drain_taken_back(edits: Edits, relay: str) -> KeptRelay:
     loaded = edits.load()
     relays = frame_of(loaded).relays
     if relay not in relays:
-        hint = did_you_mean(relay, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
-        raise UsageError(f"there is no relay {printable(relay, _SHOWN)}", hint=hint, object=relay)
+        hint = did_you_mean(relay, relays, msg("relays are: {relays}", ", ".join(sorted(relays)) or "none"))
+        raise UsageError(msg("there is no relay {relay}", printable(relay, _SHOWN)), hint=hint, object=relay)
     carrier, known = relays[relay]
     if known.drain_to is None:
         return KeptRelay(relay, "", (), (), {})

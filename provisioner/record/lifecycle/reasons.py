@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from provisioner.base.text import counted, local_time, were
+from provisioner.base.text import counted, local_time, msg, were
 from provisioner.inventory.deadlines import Duty
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import BlockReason, ConnectionPlan, Facility, Instruction, Operating
@@ -80,16 +80,22 @@ def _of_file(grounds: Grounds) -> Iterator[Reason]:
     facility = grounds.facility
     yield grounds.written(_OPERATING[facility.operating], "operating")
     if facility.opens_on and facility.operating is Operating.PREPARING:
-        yield grounds.written(f"it opens on {facility.opens_on}", "opens_on")
+        yield grounds.written(msg("it opens on {opens_on}", facility.opens_on), "opens_on")
     if facility.contact_confirmed_on:
         yield grounds.written(
-            f"its representative was confirmed on {facility.contact_confirmed_on}", "contact_confirmed_on"
+            msg("its representative was confirmed on {contact_confirmed_on}", facility.contact_confirmed_on),
+            "contact_confirmed_on",
         )
     else:
         yield grounds.written("no representative is confirmed (contact_confirmed_on)")
     if facility.survey:
         by = ", ".join(party.value for party in facility.survey.by)
-        text = f"it was surveyed on {facility.survey.surveyed_on} by {by}: {facility.survey.verdict.value}"
+        text = msg(
+            "it was surveyed on {surveyed_on} by {by}: {value}",
+            facility.survey.surveyed_on,
+            by,
+            facility.survey.verdict.value,
+        )
         yield grounds.written(text, "survey", "verdict")
     else:
         yield grounds.written("it was not surveyed (survey)")
@@ -100,18 +106,31 @@ def _of_file(grounds: Grounds) -> Iterator[Reason]:
 
 
 def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reason]:
-    over = f"{plan.carrier} over {plan.relay}" + (f", backup {plan.backup_relay}" if plan.backup_relay else "")
+    over = msg("{carrier} over {relay}", plan.carrier, plan.relay) + (
+        (", " + msg("backup {backup_relay}", plan.backup_relay)) if plan.backup_relay else ""
+    )
     for index, sign_off in stale_sign_offs(grounds.facility, plan):
-        text = f"{PARTIES[sign_off.by]} signed another content of the {key} on {sign_off.signed_on}"
+        text = msg(
+            "{parties} signed another content of the {key} on {signed_on}",
+            PARTIES[sign_off.by],
+            key,
+            sign_off.signed_on,
+        )
         yield grounds.written(text, key, "sign_offs", index, "content")
     missing = ", ".join(PARTIES[party] for party in missing_parties(plan))
     if not plan.agreed:
-        text = f"the {key} ({over}) is proposed, not agreed" + (f"; still to sign: {missing}" if missing else "")
+        text = msg("the {key} ({over}) is proposed, not agreed", key, over) + (
+            ("; " + msg("still to sign: {missing}", missing)) if missing else ""
+        )
     elif missing:
-        text = f"the {key} ({over}) says that it is agreed, but did not get the signature of: {missing}"
+        text = msg(
+            "the {key} ({over}) says that it is agreed, but did not get the signature of: {missing}", key, over, missing
+        )
     else:
         last = max(sign_off.signed_on for sign_off in plan.sign_offs)
-        text = f"the {key} ({over}) is agreed: DIC, Health and the carrier have signed, the last on {last}"
+        text = msg(
+            "the {key} ({over}) is agreed: DIC, Health and the carrier have signed, the last on {last}", key, over, last
+        )
         text += _by_keys(grounds.facility, plan)
     yield grounds.written(text, key, "state")
 
@@ -122,7 +141,11 @@ def _by_keys(facility: Facility, plan: ConnectionPlan) -> str:
     claimed = [PARTIES[proof.party] for proof in proofs if proof.worth is not Worth.SIGNED]
     if not claimed:
         return ", each by its key"
-    return ", all without a key" if len(claimed) == len(proofs) else f"; without a key: {', '.join(claimed)}"
+    return (
+        ", all without a key"
+        if len(claimed) == len(proofs)
+        else ("; " + msg("without a key: {claimed}", ", ".join(claimed)))
+    )
 
 
 def _of_rendering(grounds: Grounds) -> Iterator[Reason]:
@@ -145,7 +168,7 @@ def _of_rendering(grounds: Grounds) -> Iterator[Reason]:
 
 
 def _when(shown: Shown) -> str:
-    return f"{local_time(shown.at)} (run {shown.run})"
+    return msg("{at} (run {run})", local_time(shown.at), shown.run)
 
 
 def _of_evidence(grounds: Grounds) -> Iterator[Reason]:
@@ -154,7 +177,7 @@ def _of_evidence(grounds: Grounds) -> Iterator[Reason]:
         yield Reason(_left(facility.id, host, evidence))
     for (name, host), shown in sorted(evidence.without.items()):
         if name == facility.id and not facility.rendered:
-            yield Reason(f"{host} is without it since {_when(shown)}")
+            yield Reason(msg("{host} is without it since {shown}", host, _when(shown)))
     outline = grounds.standing.facility
     if outline.plan and facility.operating is not Operating.CLOSED:
         yield from _of_progress(ConnectionProgress(outline, outline.plan, evidence), grounds)
@@ -163,12 +186,18 @@ def _of_evidence(grounds: Grounds) -> Iterator[Reason]:
 def _left(facility: str, host: str, evidence: Evidence) -> str:
     word = evidence.words.get(host)
     if word is None:
-        return f"nobody has seen what {host} holds"
+        return msg("nobody has seen what {host} holds", host)
     if word.held is None:
-        return f"what {host} holds is not known: a change of it began at {_when(word.shown)} and its end was not seen"
+        return msg(
+            "what {host} holds is not known: a change of it began at {shown} and its end was not seen",
+            host,
+            _when(word.shown),
+        )
     if facility in word.held:
-        return f"{host} still held something of it at {_when(word.shown)}"
-    return f"{host} was not as desired at {_when(word.shown)}, so that something of it may be left there"
+        return msg("{host} still held something of it at {shown}", host, _when(word.shown))
+    return msg(
+        "{host} was not as desired at {shown}, so that something of it may be left there", host, _when(word.shown)
+    )
 
 
 def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Reason]:
@@ -178,37 +207,59 @@ def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Rea
         yield from _of_relay(progress, relay, grounds)
     proof, check = progress.proof, progress.last_check
     if proof:
-        yield Reason(f"all its pulled paths were up at the centre first at {_when(proof.first)}")
-        again = f"and again at {_when(proof.again)}: accepted" if proof.again else "and not yet again a day later"
+        yield Reason(msg("all its pulled paths were up at the centre first at {first}", _when(proof.first)))
+        again = (
+            msg("and again at {again}: accepted", _when(proof.again))
+            if proof.again
+            else "and not yet again a day later"
+        )
         yield Reason(again)
     elif grounds.standing.connected_at:
         yield Reason(
-            f"it was connected first at {local_time(grounds.standing.connected_at)}, with another content;"
-            " what is signed now has not been up as a whole"
+            msg(
+                "it was connected first at {connected_at}, with another content; what is signed now has "
+                "not been up as a whole",
+                local_time(grounds.standing.connected_at),
+            )
         )
     if check:
-        of = f"{check.proved} of {counted(check.pulled, 'pulled path')} {were(check.pulled)} up at the centre"
-        left = "" if check.checked == check.pulled else f", {check.checked} {were(check.checked)} checked"
-        yield Reason(f"at the last verification {of}{left}, at {_when(check.shown)}")
+        of = msg(
+            "{proved} of {pulled_paths} {are} up at the centre",
+            check.proved,
+            counted(check.pulled, "pulled path"),
+            were(check.pulled),
+        )
+        left = (
+            ""
+            if check.checked == check.pulled
+            else (", " + msg("{checked} {are} checked", check.checked, were(check.checked)))
+        )
+        yield Reason(msg("at the last verification {of}{left}, at {shown}", of, left, _when(check.shown)))
     else:
         yield Reason("what is signed now was never verified")
     declined = progress.evidence.declined.get(progress.content)
     if proof and declined:
-        yield Reason(f"last proved at {_when(proof.last)}, and not as a whole since {_when(declined)}")
+        yield Reason(
+            msg("last proved at {last}, and not as a whole since {declined}", _when(proof.last), _when(declined))
+        )
 
 
 def _of_relay(progress: ConnectionProgress, relay: str, grounds: Grounds) -> Iterator[Reason]:
     shown, word = progress.carried.get(relay), grounds.evidence.words.get(relay)
     if shown is None:
-        yield Reason(f"{relay} has not been seen to hold what is signed now")
+        yield Reason(msg("{relay} has not been seen to hold what is signed now", relay))
         return
-    yield Reason(f"{relay} holds what is signed since {_when(shown)}")
+    yield Reason(msg("{relay} holds what is signed since {shown}", relay, _when(shown)))
     if word is None or not grounds.facility.rendered:
         return
     if word.held is None:
-        yield Reason(f"what {relay} holds now is not known: a change of it began at {_when(word.shown)}")
+        yield Reason(
+            msg("what {relay} holds now is not known: a change of it began at {shown}", relay, _when(word.shown))
+        )
     elif word.held.get(grounds.facility.id) != progress.content[1]:
-        yield Reason(f"by the last word {relay} does not hold it as signed any more, at {_when(word.shown)}")
+        yield Reason(
+            msg("by the last word {relay} does not hold it as signed any more, at {shown}", relay, _when(word.shown))
+        )
 
 
 def _of_successor(grounds: Grounds) -> Iterator[Reason]:
@@ -218,14 +269,21 @@ def _of_successor(grounds: Grounds) -> Iterator[Reason]:
         steps = ConnectionProgress(outline, outline.successor, grounds.evidence).steps
         furthest = max(steps, key=list(FacilityState).index)
         until = "the plan" if FacilityState.ACCEPTED in steps else "accepted"
-        yield Reason(f"the successor's connection is {furthest.words}; both relays serve until it is {until}")
+        yield Reason(
+            msg("the successor's connection is {words}; both relays serve until it is {until}", furthest.words, until)
+        )
 
 
 def _of_claim(grounds: Grounds) -> Iterator[Reason]:
     claim = grounds.facility.claimed_connection
     if claim:
         proved = "is no proof" if not grounds.standing.is_connected else "was proved since"
-        text = f"it is claimed to be connected since {claim.connected_on} ({claim.source}), which {proved}"
+        text = msg(
+            "it is claimed to be connected since {connected_on} ({source}), which {proved}",
+            claim.connected_on,
+            claim.source,
+            proved,
+        )
         yield grounds.written(text, "claimed_connection")
 
 
@@ -241,12 +299,18 @@ def _of_duties(grounds: Grounds) -> Iterator[Reason]:
         yield Reason("nobody is in it: it is held against no order")
     elif not grounds.duties:
         body = grounds.facility.managing_body.value
-        yield grounds.written(f"no order binds it: none has {body} in its scope", "managing_body")
+        yield grounds.written(msg("no order binds it: none has {body} in its scope", body), "managing_body")
     for duty in grounds.duties:
         place = grounds.places.at("instructions", *duty.place)
         met = "" if connected_at is None else "; it was in time" if duty.met_by(connected_at) else "; it was late"
         opens = ", when it opens" if duty.is_opening else ""
-        text = f"{duty.order.ref} binds it: connected before {duty.before}, 00:00 in Vietnam{opens}{met}"
+        text = msg(
+            "{ref} binds it: connected before {before}, 00:00 in Vietnam{opens}{met}",
+            duty.order.ref,
+            duty.before,
+            opens,
+            met,
+        )
         yield Reason(text, place.file, place.line)
 
 
@@ -256,15 +320,15 @@ def _of_other_orders(grounds: Grounds) -> Iterator[Reason]:
     for index, order in enumerate(grounds.orders):
         if grounds.facility.id in order.facilities and order.ref not in bound:
             place = grounds.places.at("instructions", "instructions", index, "facilities", grounds.facility.id)
-            yield Reason(f"{order.ref} has a day for it, and does not bind it", place.file, place.line)
+            yield Reason(msg("{ref} has a day for it, and does not bind it", order.ref), place.file, place.line)
 
 
 def _of_block(grounds: Grounds) -> Iterator[Reason]:
     blocked = grounds.facility.blocked
     if blocked:
-        acts = f"{blocked.owner.value} acts until {blocked.due}"
-        text = f"it is blocked since {blocked.since} ({blocked.reason.value}): {acts}"
+        acts = msg("{value} acts until {due}", blocked.owner.value, blocked.due)
+        text = msg("it is blocked since {since} ({value}): {acts}", blocked.since, blocked.reason.value, acts)
         yield grounds.written(text, "blocked", "reason")
         if blocked.reason is BlockReason.NOT_IN_SCOPE and grounds.duties:
             refs = ", ".join(duty.order.ref for duty in grounds.duties)
-            yield grounds.written(f"it is said to be out of scope, and {refs} binds it", "blocked", "reason")
+            yield grounds.written(msg("it is said to be out of scope, and {refs} binds it", refs), "blocked", "reason")
