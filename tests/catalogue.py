@@ -177,6 +177,8 @@ def _texts(node: ast.AST, skipped: set[int]) -> Iterator[str]:
             yield text
         case ast.Call(func=ast.Name(id="counted"), args=[number, ast.Constant(value=str())]):
             yield from _texts(number, skipped)
+        case ast.Call(func=ast.Name(id="Use")):
+            return  # the help of options, which is English
         case _:
             for child in ast.iter_child_nodes(node):
                 yield from _texts(child, skipped)
