@@ -11,7 +11,7 @@ from provisioner.base.text import Document, counted, printable
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import limit_option
-from provisioner.cli.support.output import print_document, print_warning, problem_document, problem_lines
+from provisioner.cli.support.output import print_document, print_warning, problem_lines
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import code_with_held, held_documents, print_held
 from provisioner.desired.limit import parse_limits
@@ -44,7 +44,7 @@ def prove(invocation: Invocation, sources: tuple[str, ...], targets: tuple[str, 
     session = session_of(invocation)
     proof = prove_reach(session, sources, targets)
     if invocation.json:
-        problems = [problem_document(problem) for problem in proof.problems]
+        problems = [problem.document for problem in proof.problems]
         document = reachability_document(proof.cells, proof.results)
         print_document(document | {"problems": problems, "held": held_documents(proof.held)})
     else:

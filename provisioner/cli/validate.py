@@ -6,15 +6,18 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import click
+from pydantic import Field
 
 from provisioner import __version__
+from provisioner.base.document import Count, ProblemRow, Row
 from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
 from provisioner.base.language import Translator
 from provisioner.base.text import Document
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import print_document, problem_document, problem_lines
+from provisioner.cli.support.output import print_document, problem_lines
 from provisioner.cli.support.terminal import Place
 from provisioner.cli.support.texts import code_with_held, held_documents, print_held
 from provisioner.operations.edit.validate import COUNTED, AllocatedItem, Validation
@@ -71,7 +74,7 @@ def validate(
     validation = check_all(invocation.inventory, invocation.env, today=judged_on, cached=not no_cache)
     _write_files(validation.problems, sarif, code_quality, junit)
     if invocation.json:
-        print_document(_validation_document(validation))
+        print_document(ValidateDocument.model_validate(validation).plain)
     else:
         # Of hundreds of warnings none hides the error among them.
         listed = sorted(validation.problems, key=lambda problem: problem.severity is not Severity.ERROR)
@@ -106,15 +109,36 @@ def _json_text(document: object) -> str:
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
-def _validation_document(validation: Validation) -> Document:
-    return {
-        "schema": "provisioner/validate",
-        "version": 1,
-        "ok": not validation.errors,
-        "counts": dict(validation.counts),
-        "sign_offs": dict(validation.sign_offs),
-        "problems": [problem_document(problem) for problem in validation.problems],
-    }
+class CountsRow(Row):
+    """What the inventory declares."""
+
+    provinces: Count
+    carriers: Count
+    relays: Count
+    facilities: Count
+    cameras: Count
+    paths: Count
+
+
+class SignOffsRow(Row):
+    """The sign-offs of agreed plans."""
+
+    signed: Count
+    """By the party's key."""
+    claimed: Count
+    """By the word of the file's author."""
+
+
+class ValidateDocument(Row, title="A validation"):
+    """What `provisioner validate --output json` prints."""
+
+    schema_: Literal["provisioner/validate"] = Field("provisioner/validate", alias="schema")
+    version: Literal[1] = 1
+    ok: bool
+    """Whether there is no error; warnings do not count."""
+    counts: CountsRow
+    sign_offs: SignOffsRow
+    problems: tuple[ProblemRow, ...]
 
 
 def _summary(validation: Validation, say: Translator) -> str:

@@ -27,7 +27,7 @@ from provisioner.cli.contacts.access import (
 )
 from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import print_document, problem_document, problem_lines
+from provisioner.cli.support.output import print_document, problem_lines
 from provisioner.cli.support.question import ask, refuse_unattended
 from provisioner.cli.support.terminal import Place
 from provisioner.importing.contacts import erasure
@@ -81,7 +81,7 @@ def _show_checked(invocation: Invocation, problems: Collection[Problem], judged:
     code = InventoryError.exit_code if errors else 0
     if invocation.json:
         fields = {"ok": not errors, "provinces": sorted(judged), "contacts": count}
-        print_document(contacts_document("check", **fields, problems=[problem_document(p) for p in problems]))
+        print_document(contacts_document("check", **fields, problems=[p.document for p in problems]))
         return code
     for line in problem_lines(problems):
         click.echo(line, color=invocation.color)

@@ -49,11 +49,6 @@ def hint_line(hint: str, say: Translator = ENGLISH) -> str:
     return f"{say('hint')}: {printable(say.restated(hint))}"
 
 
-def problem_document(problem: Problem) -> Document:
-    """A problem as it stands in the documents of `validate` and of errors."""
-    return problem.document
-
-
 def print_error(error: ProvisionerError, *, as_json: bool, color: bool | None, say: Translator = ENGLISH) -> None:
     """Print an expected error: its problems if it has some, one sentence, and what to do next."""
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
@@ -90,14 +85,8 @@ def error_document(
     object: str = "",  # noqa: A002 (the document's own word)
     problems: Iterable[Problem] = (),
 ) -> Document:
-    """The error document; `problems` is there only where there are some."""
-    document: Document = {
-        "schema": "provisioner/error",
-        "version": 1,
-        "code": code,
-        "message": message,
-        "hint": hint,
-        "object": object,
-    }
-    listed = [problem_document(problem) for problem in problems]
-    return document | ({"problems": listed} if listed else {})
+    """Make the error document; `problems` is there if there are some."""
+    from provisioner.base.document import ErrorDocument  # noqa: PLC0415 (wrong usage needs no models)
+
+    listed = tuple(problems) or None
+    return ErrorDocument(code=code, message=message, hint=hint, object=object, problems=listed).plain

@@ -16,7 +16,7 @@ from provisioner.base.git import Checkout, commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import Document, printable
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import print_document, problem_document, problem_lines
+from provisioner.cli.support.output import print_document, problem_lines
 from provisioner.operations.edit.file_edit import Edits, FileEdit
 from provisioner.report.tables import some_of
 
@@ -102,7 +102,7 @@ def _edit_document(edit: FileEdit, commit: str, *, dry_run: bool) -> Document:
         "written": edit.changed and not dry_run,
         "commit": commit or None,
         "diff": list(edit.diff),
-        "warnings": [problem_document(problem) for problem in edit.warnings],
+        "warnings": [problem.document for problem in edit.warnings],
         "to_be_signed": bool(edit.sign_offs),
     }
 

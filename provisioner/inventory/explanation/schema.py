@@ -7,14 +7,11 @@ everything between files.
 
 from __future__ import annotations
 
-import ast
-import inspect
 from collections.abc import Iterator, Mapping
 from functools import cache
-from itertools import pairwise
-from textwrap import dedent
 from typing import Final
 
+from provisioner.base.document import field_docstrings
 from provisioner.base.text import Document
 from provisioner.inventory.explanation.problems import PATTERN_HINTS
 from provisioner.inventory.model import (
@@ -131,22 +128,13 @@ def _describe(part: Document, docstrings: Mapping[str, str]) -> None:
 @cache
 def _docstrings() -> dict[str, dict[str, str]]:
     """The docstrings of all models' fields, under the names that their files know them by."""
-    return {model.__name__: dict(_documented(model)) for model in _models(Model)}
+    return {model.__name__: dict(field_docstrings(model)) for model in _models(Model)}
 
 
 def _models(model: type[Model]) -> Iterator[type[Model]]:
     for below in model.__subclasses__():
         yield below
         yield from _models(below)
-
-
-def _documented(model: type[Model]) -> Iterator[tuple[str, str]]:
-    (body,) = ast.parse(dedent(inspect.getsource(model))).body
-    statements = body.body if isinstance(body, ast.ClassDef) else []
-    for field, text in pairwise(statements):
-        match field, text:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
-                yield model.model_fields[name].alias or name, inspect.cleandoc(said)
 
 
 def _formed_within(value: object) -> object:

@@ -53,6 +53,11 @@ class Validation:
     has_signers: bool
 
     @property
+    def ok(self) -> bool:
+        """Whether there is no error."""
+        return not self.errors
+
+    @property
     def errors(self) -> int:
         """How many problems are errors."""
         return sum(problem.severity is Severity.ERROR for problem in self.problems)
