@@ -15,14 +15,15 @@ from textwrap import dedent
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.fields import FieldInfo
 
 from provisioner.base.errors import Severity
 from provisioner.base.text import Document, local_iso
 
 
-def form(**keywords: str | float) -> Any:
+def form(**keywords: Any) -> Any:
     """Name what the schema says of a value, and the model does not check."""
-    return Field(json_schema_extra=dict(keywords))
+    return Field(json_schema_extra=keywords)
 
 
 def absent() -> Any:
@@ -56,10 +57,46 @@ class Row(BaseModel):
         frozen=True, extra="ignore", from_attributes=True, validate_by_name=True, defer_build=True
     )
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Take the keywords below."""
+
+    @classmethod
+    def __pydantic_init_subclass__(
+        cls, *, name: str = "", version: int = 1, without: tuple[str, ...] = (), **keywords: Any
+    ) -> None:
+        """Finish a class.
+
+        Args:
+            name: what document it is; its field `schema` is `provisioner/` and this.
+            version: of that document.
+            without: the fields of its base that it does not have.
+            keywords: pydantic's own.
+        """
+        super().__pydantic_init_subclass__(**keywords)
+        fields = cls.__pydantic_fields__
+        if name:
+            fields["schema_"] = _only(f"provisioner/{name}", "schema")
+            fields["version"] = _only(version)
+        for field in without:
+            del fields[field]
+
     @property
     def plain(self) -> Document:
         """The printed form."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+class Printed(Row):
+    """Base of whole documents; a class names its own with `name=`, and with `version=` if it is not the first."""
+
+    schema_: str = Field("", alias="schema")
+    version: int = 1
+
+
+def _only(value: str | int, alias: str | None = None) -> FieldInfo:
+    """Make a field that has one value."""
+    only: Any = Literal
+    return FieldInfo.from_annotated_attribute(only[value], Field(value, alias=alias))
 
 
 class ProblemRow(Row):
@@ -94,11 +131,9 @@ class HeldRow(Row):
     """0 where there is none."""
 
 
-class ErrorDocument(Row, title="An error"):
+class ErrorDocument(Printed, name="error", title="An error"):
     """What any command prints with `--output json` where it has no result."""
 
-    schema_: Literal["provisioner/error"] = Field("provisioner/error", alias="schema")
-    version: Literal[1] = 1
     code: Annotated[str, form(pattern="^[a-z-]+$")]
     message: Said
     hint: str

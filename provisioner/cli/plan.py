@@ -15,6 +15,7 @@ from typing import TypeVar
 import click
 from click.core import ParameterSource
 
+from provisioner.base.document import Digest, KeyedDigest, Printed, Row, Said, absent
 from provisioner.base.errors import HostError, PolicyError, StalePlanError, StateError, UsageError
 from provisioner.base.files import write_atomic
 from provisioner.base.language import Translator, marked
@@ -43,12 +44,19 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.operations.questions.compare import compare
 from provisioner.operations.questions.packages import older_packages
-from provisioner.plan import DRIFT_SCHEMA, SCHEMA, Plan, compare_document, plan_document
-from provisioner.plan.document import held_document
+from provisioner.plan import Plan
+from provisioner.plan.document import (
+    CompareDocument,
+    DriftDocument,
+    HeldInPlanRow,
+    PlanDocument,
+    held_row,
+    plan_in_parts,
+)
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedChange, between, between_document
 from provisioner.record.lifecycle.site_packages import PackageStanding
-from provisioner.report.facilities import older_lines, packages_document
+from provisioner.report.facilities import PackageRow, older_lines, packages_document
 from provisioner.report.plan_markdown import (
     beside_lines,
     between_comment,
@@ -60,7 +68,6 @@ from provisioner.report.plan_markdown import (
     viewers_of,
 )
 
-_CHECK_SCHEMA = "provisioner/plan-check"
 _LONGEST = 200
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MOST_MOVED = 200
@@ -74,6 +81,52 @@ _known_in = click.option(
     help="Log in only to hosts that REF has so: address, user, host key, jump host.",
 )
 _details = click.option("--details", is_flag=True, help="List every change with its reason, by host.")
+
+
+class MovedRow(Row):
+    """What moved, with what the plan had and what is there now."""
+
+    host: str
+    """Empty for what all hosts share."""
+    what: Said
+
+
+class PlanCheckDocument(Printed, name="plan-check", title="A plan checked"):
+    """What `provisioner plan --check` prints with `--output json`."""
+
+    same: bool
+    """Whether the plan is still the one that was expected."""
+    expected: Digest
+    digest: Digest
+    moved: tuple[MovedRow, ...]
+    unreadable: dict[str, str]
+    held: tuple[HeldInPlanRow, ...]
+
+
+class MadeByRow(Row):
+    """Who made a plan, as far as the machine, its pipeline and Git say, and which approvers had to do with it.
+
+    Nothing proves it, and no digest is over it.
+    """
+
+    user: str
+    machine: str
+    job: str
+    """Empty outside of a pipeline."""
+    approvers: tuple[str, ...]
+
+
+class WholePlanDocument(PlanDocument, name="plan", title="A plan"):
+    """What `provisioner plan --output json` prints, and what `--out` saves."""
+
+    packages: tuple[PackageRow, ...] | None = absent()
+    """The sites of the chosen hosts whose last package is not what the inventory says now, by what was recorded."""
+    seen: dict[str, dict[str, str]] | None = absent()
+    """Only in a saved plan: what was seen on each host, so that one that moves can say what moved."""
+    made_by: MadeByRow | None = absent()
+    """Only in a saved plan."""
+    seal: KeyedDigest | None = absent()
+    """Only in a saved plan: over everything else in it, with a key of the vault."""
 
 
 def check(invocation: Invocation, session: Session, expected: str, limit: Limit, allow: Mapping[str, int]) -> int:
@@ -115,17 +168,15 @@ def _is_file(name: str) -> bool:
 def _show_check(invocation: Invocation, result: PlanCheck) -> None:
     digest, planned = result.planned.plan.basis.digest, result.planned
     if invocation.json:
-        document = {
-            "schema": _CHECK_SCHEMA,
-            "version": 1,
-            "same": result.same,
-            "expected": result.digest,
-            "digest": digest,
-            "moved": [{"host": host, "what": words} for host, words in result.moved],
-            "unreadable": dict(sorted(planned.plan.unreadable.items())),
-            "held": [held_document(one) for one in planned.plan.held],
-        }
-        print_document(document)
+        document = PlanCheckDocument(
+            same=result.same,
+            expected=result.digest,
+            digest=digest,
+            moved=[{"host": host, "what": words} for host, words in result.moved],
+            unreadable=dict(sorted(planned.plan.unreadable.items())),
+            held=[held_row(one) for one in planned.plan.held],
+        )
+        print_document(document.plain)
         return
     terminal = stdout_of(invocation.env, color=invocation.color)
     held = [one.facility for one in planned.plan.held_back]
@@ -165,7 +216,7 @@ def diff(invocation: Invocation, first: Path, second: Path) -> int:
     invocation.refuse_proposed(first, second)
     compared = between(read_plan(first).plan, read_plan(second).plan)
     if invocation.json:
-        print_document(between_document(compared))
+        print_document(between_document(compared).plain)
     elif invocation.markdown:
         click.echo(between_comment(compared, invocation.say), nl=False)
     else:
@@ -332,7 +383,7 @@ def plan(
     if out is not None:
         write_atomic(out, planned.text(session.seal_key, maker_here(session)), mode=0o600)
     older = _older_packages(invocation, session, planned)
-    _show_planned(invocation, planned, SCHEMA, details=details, everything=everything, packages=older)
+    _show_planned(invocation, planned, PlanDocument, details=details, everything=everything, packages=older)
     if planned.plan.refused:
         return PolicyError.exit_code
     if planned.unreadable:
@@ -361,7 +412,7 @@ def _refuse_options(ctx: click.Context) -> None:
 
 def _show_plan(invocation: Invocation, plan: Plan, *, details: bool, everything: bool) -> None:
     if invocation.json:
-        print_document(compare_document(plan, everything=everything))
+        print_document(plan_in_parts(plan, everything=everything, model=CompareDocument))
     elif invocation.markdown:
         click.echo(plan_comment(plan, invocation.say), nl=False)
     else:
@@ -393,7 +444,7 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
     """
     planned = make_plan(session_of(invocation), parse_limits(limits), is_judged=False)
     details = details or invocation.verbose
-    _show_planned(invocation, planned, DRIFT_SCHEMA, details=details, everything=everything)
+    _show_planned(invocation, planned, DriftDocument, details=details, everything=everything)
     if planned.unreadable:
         return HostError.exit_code
     return code_with_held(0 if planned.plan.is_empty else _MOST_CHANGES, planned.plan.held_back)
@@ -402,7 +453,7 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
 def _show_planned(
     invocation: Invocation,
     planned: Planned,
-    schema: str,
+    model: type[PlanDocument],
     *,
     details: bool,
     everything: bool,
@@ -410,7 +461,7 @@ def _show_planned(
 ) -> None:
     if invocation.json:
         of_sites: Document = {} if packages is None else {"packages": packages_document(packages)}
-        print_document(plan_document(planned.plan, everything=everything, schema=schema) | of_sites)
+        print_document(plan_in_parts(planned.plan, everything=everything, model=model) | of_sites)
         return
     _show_plan(invocation, planned.plan, details=details, everything=everything)
     if invocation.markdown:
@@ -419,4 +470,4 @@ def _show_planned(
         print_error_line(error, color=invocation.color, margin="  ", say=invocation.say)
     terminal = stdout_of(invocation.env, color=invocation.color)
     terminal.print(older_lines(packages or (), invocation.say))
-    terminal.print(plan_ending_lines(planned.plan, terminal, judged=schema == SCHEMA, say=invocation.say))
+    terminal.print(plan_ending_lines(planned.plan, terminal, judged=model is PlanDocument, say=invocation.say))

@@ -23,6 +23,7 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.plan.change import Resource
 from provisioner.plan.diff import Quarantined
+from provisioner.plan.document import QuarantinedRow
 
 
 @click.group(cls=NamedGroup)
@@ -53,7 +54,7 @@ def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
             {
                 "schema": "provisioner/quarantine",
                 "version": 1,
-                "quarantined": [one.document for one in paths],
+                "quarantined": [QuarantinedRow.model_validate(one).plain for one in paths],
                 "unreadable": {host: error.message for host, error in sorted(planned.unreadable.items())},
             }
         )

@@ -6,13 +6,11 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import click
-from pydantic import Field
 
 from provisioner import __version__
-from provisioner.base.document import Count, ProblemRow, Row
+from provisioner.base.document import Count, Printed, ProblemRow, Row
 from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
 from provisioner.base.language import Translator
 from provisioner.base.text import Document
@@ -129,11 +127,9 @@ class SignOffsRow(Row):
     """By the word of the file's author."""
 
 
-class ValidateDocument(Row, title="A validation"):
+class ValidateDocument(Printed, name="validate", title="A validation"):
     """What `provisioner validate --output json` prints."""
 
-    schema_: Literal["provisioner/validate"] = Field("provisioner/validate", alias="schema")
-    version: Literal[1] = 1
     ok: bool
     """Whether there is no error; warnings do not count."""
     counts: CountsRow

@@ -5,7 +5,6 @@ from __future__ import annotations
 from provisioner.plan.document import (
     DRIFT_SCHEMA,
     SCHEMA,
-    compare_document,
     no_change,
     packages_by_cause,
     plan_document,
@@ -51,7 +50,6 @@ __all__ = [
     "Saved",
     "Totals",
     "WrittenPlan",
-    "compare_document",
     "desired_digest",
     "moved_hosts",
     "moved_items",

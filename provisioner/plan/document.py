@@ -7,95 +7,402 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Final, Literal
 
-from provisioner.base.text import Document, counted, printable
+from provisioner.base.document import (
+    Count,
+    Digest,
+    HeldRow,
+    KeyedDigest,
+    MomentText,
+    Positive,
+    Printed,
+    ProblemRow,
+    Row,
+    Said,
+    form,
+    of,
+)
+from provisioner.base.errors import Severity
+from provisioner.base.text import Document, LongList, counted, printable
+from provisioner.inventory.model import ApprovedChanges, Limits
 from provisioner.inventory.policy_rules.engine import RegoVerdict
-from provisioner.plan.change import Action, Change, Impact, distinct_trust, pending
+from provisioner.plan.change import Action, Impact, Resource, distinct_trust
 from provisioner.plan.diff import SitePackageNeed
-from provisioner.plan.guards.approvals import need_documents
-from provisioner.plan.guards.policy import PlanRefusal, named
+from provisioner.plan.guards.approvals import ApprovalNeed
+from provisioner.plan.guards.policy import named
 from provisioner.plan.plan import HeldInPlan, Plan, Totals, totals_of
 
 SCHEMA = "provisioner/plan"
 DRIFT_SCHEMA = "provisioner/drift"
 COMPARE_SCHEMA = "provisioner/compare"
 
-
-def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> Document:
-    """The plan's document; no-ops are counted, and listed with `everything`."""
-    changing = plan.pending
-    totals = totals_of(changing, plan.carriers)
-    counts = summary(plan.changes, totals) | {"viewers_unknown": list(plan.uncounted)}
-    counts["noop"] = plan.resources - len(changing)
-    listed = plan.changes if everything else changing
-    return {
-        "schema": schema,
-        "version": 1,
-        "digest": plan.basis.digest,
-        "meaning": plan.basis.meaning,
-        "inventory": {"commit": plan.commit, "digest": plan.basis.inventory},
-        "templates": plan.basis.templates,
-        "tool": plan.basis.version,
-        "live": dict(sorted(plan.basis.live.items())),
-        "desired": dict(sorted(plan.basis.desired.items())),
-        "planned": dict(sorted(plan.basis.planned.items())),
-        "allow": dict(sorted(plan.basis.allow.items())),
-        "requests": {host: dict(of) for host, of in sorted(plan.basis.requests.items())},
-        "summary": counts,
-        "totals": totals_document(totals),
-        "viewers_by_path": {relay: dict(paths) for relay, paths in totals.cut.items()},
-        "changes": [change_document(change) for change in listed],
-        "left_out": list(plan.left_out),
-        "outside_limit": [{"host": c.host, "resource": c.resource.value, "name": c.name} for c in plan.outside],
-        "refused": [refusal_document(refusal) for refusal in plan.refused],
-        "unreadable": dict(sorted(plan.unreadable.items())),
-        "unproved": list(plan.unproved),
-        "site_packages": [need._asdict() for need in plan.site_packages],
-        "notes": [*plan.lacking, *plan.notes, *(f"{one.message}; {one.hint}" for one in plan.warnings)],
-        "warnings": [one.document for one in plan.warnings],
-        "held": [held_document(one) for one in plan.held],
-        "quarantined": [one.document for one in plan.quarantined],
-        "approvals": need_documents(plan.approvals),
-        "rego": rego_document(plan.rego),
-    }
+_LIMITS: Final = [*Limits.model_fields]
+_OTHER_REFUSALS: Final = (
+    *("protected", "lock_out", "intent", "outside_limit", "viewers_unknown", "networks_taken", "rego"),
+)
+_WARNINGS: Final = [
+    *("adoption-spent", "host-clock-off", "host-disk-full", "host-mtu-small", "host-other-firewall"),
+    *("host-port-taken", "pool-routed-elsewhere", "rego-warns"),
+]
+Readers = dict[str, dict[str, Positive]]
+"""Live readers by relay and path."""
 
 
-def compare_document(plan: Plan, *, everything: bool = False) -> Document:
-    """The document of two revisions compared: a plan's, without hosts, digest and viewers."""
-    whole = plan_document(plan, everything=everything, schema=COMPARE_SCHEMA)
-    of_hosts = {
+class ImpactCounts(Row):
+    """Changes by impact."""
+
+    none: Count
+    hot: Count
+    path: Count
+    all: Count
+
+
+class PlanSummary(Row):
+    """The counts of a plan."""
+
+    create: Count
+    update: Count
+    delete: Count
+    noop: Count
+    trust: Count
+    """Changes of who and what is trusted, each counted once."""
+    hosts: Count
+    """Hosts that change."""
+    viewers_dropped: Count
+    """Live readers that are cut, nobody twice."""
+    impact: ImpactCounts
+    viewers_unknown: tuple[str, ...]
+    """Hosts of which it is not known who watches."""
+
+
+class _CarrierKey(Row):
+    carrier: str
+
+
+class _ProvinceKey(Row):
+    province: str
+
+
+class _FacilityKey(_ProvinceKey):
+    facility: str
+
+
+class ChangeCounts(Row):
+    """Changes of one carrier, province or facility."""
+
+    create: Count
+    update: Count
+    delete: Count
+    hosts: Count
+    """Hosts that change."""
+    impact: Impact
+    """Who notices: nobody and nothing that runs, nobody, the readers of one path, all readers of the relay."""
+    viewers: Count
+    """Live readers that are cut."""
+
+
+class CarrierCounts(ChangeCounts, _CarrierKey):
+    """Changes of one carrier."""
+
+
+class ProvinceCounts(ChangeCounts, _ProvinceKey):
+    """Changes of one province."""
+
+
+class FacilityCounts(ChangeCounts, _FacilityKey):
+    """Changes of one facility."""
+
+
+class PlanTotals(Row):
+    """Changes by carrier, province and facility."""
+
+    carriers: tuple[CarrierCounts, ...]
+    """Centres, which belong to no single carrier, have the row `centres`."""
+    provinces: tuple[ProvinceCounts, ...]
+    facilities: tuple[FacilityCounts, ...]
+
+
+class PlannedRow(Row):
+    """One resource of one host."""
+
+    host: str
+    """The relay or centre."""
+    resource: Resource
+    """What changes; trust is who and what is trusted."""
+    name: str
+    """The path's, peer's, rule's, file's or unit's name."""
+    action: Action
+    impact: Impact
+    """Who notices: nobody and nothing that runs, nobody, the readers of one path, all readers of the relay."""
+    viewers: Count
+    """Live readers that it cuts."""
+    viewers_by_path: Readers = of("cut")
+    """Live readers that are cut, by relay and path."""
+    reason: Said
+    """Why; a no-op says why too."""
+    province: str
+    """The facility's province; empty where it is about no single facility."""
+    facility: str
+    """The facility."""
+
+
+class OutsideRow(Row):
+    """A pending change that `--limit` does not name."""
+
+    host: str
+    resource: Resource
+    """What changes; trust is who and what is trusted."""
+    name: str
+
+
+class RefusedRow(Row):
+    """Why the plan is not to be applied as it stands."""
+
+    policy: Annotated[str, form(enum=[*_LIMITS, *_OTHER_REFUSALS])]
+    """A limit's name, or what else holds the plan back."""
+    limit: Count | None
+    """What is allowed."""
+    value: Count | None
+    """What the plan does."""
+    host: str
+    """The host, empty where it is about the whole plan."""
+    message: Said
+    hint: Said
+
+
+class NewPackageRow(Row):
+    """A site whose gateway needs a new site package once this is applied, and why."""
+
+    facility: str
+    relay: str
+    reason: str
+
+
+class WarningRow(ProblemRow):
+    """What the machines themselves have against a plan."""
+
+    severity: Literal[Severity.WARNING]
+    code: Annotated[str, form(enum=_WARNINGS)]
+    message: str
+
+
+class HeldInPlanRow(HeldRow):
+    """A facility with errors of its own: what hosts have of it stays as it is, and all others go on."""
+
+    hosts: tuple[str, ...]
+    """Of the hosts that were read, those that have something of it."""
+    chosen: bool
+    """Whether --limit takes it; where it does not, it is no reason to end with 3."""
+
+
+class QuarantinedRow(Row):
+    """A path that a relay does not pull, since its device refuses the password; it is no change."""
+
+    host: str
+    path: str
+    province: str
+    facility: str
+    device: str
+    """Address and port in the tunnel."""
+    since: MomentText = of("since_text")
+    renewed: bool
+    """Whether the inventory has another login by now: an apply brings the path back."""
+
+
+class NeedRow(Row):
+    """So many different people, as a role (empty: any), for hosts of a carrier (empty: of none)."""
+
+    changes: ApprovedChanges
+    role: str
+    people: Positive
+    carrier: str
+    hosts: tuple[str, ...]
+
+
+class RegoRow(Row):
+    """How many Rego rules judged the plan, and what came of it."""
+
+    files: Count
+    rules: Count
+    denied: Count
+    warned: Count
+    failed: Count
+
+
+class PlanInventory(Row):
+    """The planned revision."""
+
+    commit: str
+    """Empty outside Git."""
+    digest: Digest
+
+
+class PlanDocument(Printed, name="plan", title="A plan"):
+    """What `provisioner plan --output json` prints, and what `--out` saves."""
+
+    digest: Digest
+    """What the plan rests on: with another one it is another plan. Commit, times and viewers are not in it."""
+    meaning: Digest
+    """What is done: what the hosts that change are to hold, each change, what is allowed and held. Approvals are of
+    it; an edit that moves nothing there leaves it the same."""
+    inventory: PlanInventory
+    templates: Digest
+    tool: str
+    """This program's version."""
+    live: dict[str, KeyedDigest]
+    """The live digest of each host in the plan."""
+    desired: dict[str, KeyedDigest]
+    """The digest of what each of them should hold."""
+    planned: dict[str, Digest]
+    """The digest of what is to be done on each of them."""
+    allow: dict[Annotated[str, form(enum=_LIMITS)], Count]
+    """Limits that were raised for this plan."""
+    requests: dict[str, dict[str, Digest]]
+    """By host that changes: the digests of the calls that it gets, by operation, and of where it is. Approvals are of
+    them, too."""
+    summary: PlanSummary
+    totals: PlanTotals
+    viewers_by_path: Readers
+    """Live readers that are cut, by relay and path."""
+    changes: tuple[PlannedRow, ...] = ()
+    """What there is to do; with `--all` what is as desired, too."""
+    left_out: tuple[str, ...]
+    """Hosts that `--limit` leaves out; they were not read."""
+    outside_limit: tuple[OutsideRow, ...]
+    """Pending changes of chosen hosts that `--limit` does not name."""
+    refused: tuple[RefusedRow, ...]
+    unreadable: dict[str, str]
+    """Hosts that could not be read, and why: their changes are not in the plan."""
+    unproved: tuple[str, ...]
+    """Those of the unreadable hosts that did not prove that they were managed before; nothing was sent to them."""
+    site_packages: tuple[NewPackageRow, ...]
+    """The sites whose gateways need a new site package once this is applied, and why."""
+    notes: tuple[str, ...]
+    """What else a reader has to know."""
+    warnings: tuple[WarningRow, ...]
+    """What the machines themselves have against it, each with its place in the inventory's files."""
+    held: tuple[HeldInPlanRow, ...]
+    quarantined: tuple[QuarantinedRow, ...]
+    approvals: tuple[NeedRow, ...]
+    """Who has to approve it before it is applied."""
+    rego: RegoRow | None
+    """Null where none was asked. What they deny is in `refused`, what they warn of in `warnings`."""
+
+
+class DriftDocument(PlanDocument, name="drift", title="A drift"):
+    """What `provisioner drift --output json` prints: a plan under another name."""
+
+
+class ComparedSummary(PlanSummary, without=("viewers_dropped", "viewers_unknown")):
+    """The counts of two revisions compared."""
+
+
+class ComparedCarrier(CarrierCounts, without=("viewers",)):
+    """Changes of one carrier."""
+
+
+class ComparedProvince(ProvinceCounts, without=("viewers",)):
+    """Changes of one province."""
+
+
+class ComparedFacility(FacilityCounts, without=("viewers",)):
+    """Changes of one facility."""
+
+
+class ComparedTotals(PlanTotals):
+    """Changes by carrier, province and facility."""
+
+    carriers: tuple[ComparedCarrier, ...]
+    provinces: tuple[ComparedProvince, ...]
+    facilities: tuple[ComparedFacility, ...]
+
+
+class ComparedRow(PlannedRow, without=("viewers", "viewers_by_path")):
+    """One resource of one host."""
+
+
+class AgainstRow(Row):
+    """The older revision."""
+
+    name: str
+    """As it was asked for."""
+    commit: Annotated[str, form(pattern="^[0-9a-f]{40,64}$")]
+    digest: Digest
+
+
+class CompareDocument(
+    PlanDocument,
+    name="compare",
+    title="Two revisions compared",
+    without=(
         *("digest", "meaning", "live", "desired", "planned", "requests", "unreadable", "unproved", "viewers_by_path"),
         *("quarantined", "warnings"),
-    }
-    document = {key: value for key, value in whole.items() if key not in of_hosts}
-    for key in ("viewers_dropped", "viewers_unknown"):
-        del document["summary"][key]
-    for row in (row for rows in document["totals"].values() for row in rows):
-        del row["viewers"]
-    for change in document["changes"]:
-        del change["viewers"], change["viewers_by_path"]
-    against = plan.against
-    revision = {"name": against.name, "commit": against.commit, "digest": against.digest} if against else None
-    return document | {"against": revision}
+    ),
+):
+    """What `provisioner plan --offline --against REF --output json` prints.
+
+    No host was asked: there are no viewers in it.
+    """
+
+    summary: ComparedSummary
+    totals: ComparedTotals
+    changes: tuple[ComparedRow, ...] = ()
+    against: AgainstRow
 
 
-def summary(changes: Iterable[Change], totals: Totals) -> dict[str, object]:
-    """The counts of a plan's document; `changes` are all, no-ops included."""
-    changes = list(changes)
-    actions = Counter(change.action for change in changes)
-    changing = pending(changes)
-    impacts = Counter(change.impact for change in changing)
-    return {
-        **{action.value: actions[action] for action in Action},
-        "trust": len(distinct_trust(changing)),
-        "hosts": len({change.host for change in changing}),
-        "viewers_dropped": totals.viewers,
-        "impact": {impact.value: impacts[impact] for impact in Impact},
-    }
+def plan_document(plan: Plan, *, everything: bool = False, model: type[PlanDocument] = PlanDocument) -> Document:
+    """The plan's document; no-ops are counted, and listed with `everything`."""
+    document = plan_in_parts(plan, everything=everything, model=model)
+    return document | {"changes": list(document["changes"])}
 
 
-def totals_document(totals: Totals) -> dict[str, list[dict[str, object]]]:
-    """The rows of carriers, provinces and facilities."""
+def plan_in_parts(plan: Plan, *, everything: bool = False, model: type[PlanDocument] = PlanDocument) -> Document:
+    """The plan's document, whose changes are made while they are written."""
+    changing = plan.pending
+    totals, basis = totals_of(changing, plan.carriers), plan.basis
+    actions, impacts = Counter(change.action for change in changing), Counter(change.impact for change in changing)
+    document = model.model_validate(
+        {
+            "digest": basis.digest,
+            "meaning": basis.meaning,
+            "inventory": {"commit": plan.commit, "digest": basis.inventory},
+            "templates": basis.templates,
+            "tool": basis.version,
+            **{key: dict(sorted(getattr(basis, key).items())) for key in ("live", "desired", "planned", "allow")},
+            "requests": {host: dict(of) for host, of in sorted(basis.requests.items())},
+            "summary": {
+                **{action.value: actions[action] for action in Action},
+                "noop": plan.resources - len(changing),
+                "trust": len(distinct_trust(changing)),
+                "hosts": len({change.host for change in changing}),
+                "viewers_dropped": totals.viewers,
+                "impact": {impact.value: impacts[impact] for impact in Impact},
+                "viewers_unknown": plan.uncounted,
+            },
+            "totals": _totals(totals),
+            "viewers_by_path": totals.cut,
+            "left_out": plan.left_out,
+            "outside_limit": plan.outside,
+            "refused": plan.refused,
+            "unreadable": dict(sorted(plan.unreadable.items())),
+            "unproved": plan.unproved,
+            "site_packages": plan.site_packages,
+            "notes": [*plan.lacking, *plan.notes, *(f"{one.message}; {one.hint}" for one in plan.warnings)],
+            "warnings": plan.warnings,
+            "held": [held_row(one) for one in plan.held],
+            "quarantined": plan.quarantined,
+            "approvals": tuple(dict.fromkeys(map(_need, plan.approvals))),
+            "rego": _rego(plan.rego),
+            "against": plan.against,
+        }
+    )
+    row = ComparedRow if model is CompareDocument else PlannedRow
+    listed = plan.changes if everything else changing
+    return document.plain | {"changes": LongList(lambda: (row.model_validate(change).plain for change in listed))}
+
+
+def _totals(totals: Totals) -> Document:
     return {
         "carriers": [{"carrier": name, **row.document()} for name, row in totals.carriers.items()],
         "provinces": [{"province": name, **row.document()} for name, row in totals.provinces.items()],
@@ -106,45 +413,21 @@ def totals_document(totals: Totals) -> dict[str, list[dict[str, object]]]:
     }
 
 
-def change_document(change: Change) -> dict[str, object]:
-    """One change."""
-    return {
-        "host": change.host,
-        "resource": change.resource.value,
-        "name": change.name,
-        "action": change.action.value,
-        "impact": change.impact.value,
-        "viewers": change.viewers,
-        "viewers_by_path": {relay: dict(paths) for relay, paths in change.cut.items()},
-        "reason": change.reason,
-        "province": change.province,
-        "facility": change.facility,
-    }
-
-
-def held_document(held: HeldInPlan) -> dict[str, object]:
+def held_row(held: HeldInPlan) -> HeldInPlanRow:
     """One facility that is held, and which of the hosts that were read have something of it."""
-    return held.facility.document | {"hosts": list(held.hosts), "chosen": held.chosen}
+    return HeldInPlanRow(**held.facility.document, hosts=held.hosts, chosen=held.chosen)
 
 
-def rego_document(verdict: RegoVerdict | None) -> dict[str, int] | None:
-    """What Rego rules said of a plan, counted; their words are among what is refused and the warnings."""
+def _need(need: ApprovalNeed) -> NeedRow:
+    rule = need.rule
+    return NeedRow(changes=rule.changes, role=rule.role, people=rule.people, carrier=need.carrier, hosts=need.hosts)
+
+
+def _rego(verdict: RegoVerdict | None) -> RegoRow | None:
     if verdict is None:
         return None
     said = {"denied": len(verdict.denied), "warned": len(verdict.warned), "failed": len(verdict.failed)}
-    return {"files": verdict.files, "rules": verdict.rules} | said
-
-
-def refusal_document(refusal: PlanRefusal) -> dict[str, object]:
-    """One refusal; `limit` and `value` are null where it is about no number."""
-    return {
-        "policy": refusal.policy,
-        "limit": refusal.limit,
-        "value": refusal.value,
-        "host": refusal.host,
-        "message": refusal.message,
-        "hint": refusal.hint,
-    }
+    return RegoRow(files=verdict.files, rules=verdict.rules, **said)
 
 
 def no_change(plan: Plan, since: str = "") -> str:

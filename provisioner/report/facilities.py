@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Protocol
 
+from provisioner.base.document import Day, Moment, Row, Said
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import VIETNAM, Document, local_iso
 from provisioner.inventory.deadlines import Duty
@@ -326,30 +327,55 @@ def older_lines(standings: Iterable[PackageStanding], say: Translator = ENGLISH)
             )
 
 
+class HandedOutRow(Row):
+    """The package that was handed out last."""
+
+    at: Moment
+    run: str
+    by: str
+    relays: tuple[Said, ...]
+    takes_down: bool
+    valid_until: Day | None
+    """The last day on which it may be installed; null where it has none, or nobody recorded it."""
+
+
+class PackageRow(Row):
+    """A site with what is known of its package."""
+
+    facility: Said
+    standing: PackageState
+    """Of `current` somebody said that it is installed, or its tunnel was seen by it."""
+    former: tuple[Said, ...]
+    """Relays that it may still name, and is not to name, or not with this key or address."""
+    wanted: tuple[Said, ...]
+    """The relays that its package would name now; none where the gateway is to be taken down."""
+    handed_out: HandedOutRow | None
+    installed_at: Moment | None
+    """Since when it is known that the gateway has that one; null where nobody knows."""
+    command: str | None
+    """What comes next."""
+
+
 def packages_document(standings: Iterable[PackageStanding]) -> list[Document]:
     """Each site with what is known of its package."""
-    return [
-        {
-            "facility": one.facility,
-            "standing": one.state.value,
-            "former": list(one.former),
-            "wanted": list(one.wanted),
-            "handed_out": _package_document(one),
-            "installed_at": local_iso(one.installed.at) if one.installed else None,
-            "command": one.command or None,
-        }
-        for one in standings
-    ]
+    return [_package(one).plain for one in standings]
 
 
-def _package_document(one: PackageStanding) -> Document | None:
-    if one.handed is None:
-        return None
-    return {
-        "at": local_iso(one.handed.shown.at),
-        "run": one.handed.shown.run,
-        "by": one.handed.by,
-        "relays": [named.relay for named in one.handed.relays],
-        "takes_down": one.handed.takes_down,
-        "valid_until": one.handed.until.isoformat() if one.handed.until else None,
-    }
+def _package(one: PackageStanding) -> PackageRow:
+    handed = one.handed and HandedOutRow(
+        at=one.handed.shown.at,
+        run=one.handed.shown.run,
+        by=one.handed.by,
+        relays=[named.relay for named in one.handed.relays],
+        takes_down=one.handed.takes_down,
+        valid_until=one.handed.until,
+    )
+    return PackageRow(
+        facility=one.facility,
+        standing=one.state,
+        former=one.former,
+        wanted=one.wanted,
+        handed_out=handed,
+        installed_at=one.installed and one.installed.at,
+        command=one.command or None,
+    )

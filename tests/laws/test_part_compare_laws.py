@@ -21,7 +21,8 @@ from provisioner.desired.limit import Limit, parse_limits
 from provisioner.operations.edit.validate import allocate
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.questions.compare import compare_part, compare_whole
-from provisioner.plan import compare_document
+from provisioner.plan import plan_document
+from provisioner.plan.document import CompareDocument
 from tests import inventories
 from tests.national import TODAY, Country, generate
 
@@ -182,8 +183,10 @@ def documents(root: Path, against: str = "HEAD", limit: Limit | None = None) -> 
     except (InventoryError, UsageError) as error:
         return (part if isinstance(part, str) or part is None else "a plan"), str(error)
     if part is None or isinstance(part, str):
-        return part, json.dumps(compare_document(whole))
-    return json.dumps(compare_document(part)), json.dumps(compare_document(whole))
+        return part, json.dumps(plan_document(whole, model=CompareDocument))
+    return json.dumps(plan_document(part, model=CompareDocument)), json.dumps(
+        plan_document(whole, model=CompareDocument)
+    )
 
 
 def allocated(root: Path) -> None:

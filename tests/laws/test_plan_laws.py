@@ -7,12 +7,14 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provisioner.base.text import indented_parts
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.observe import observe
 from provisioner.operations.rollout import HostOutcome, Job, apply
 from provisioner.plan import Basis, Plan, plan_document
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.diff import changes_of
+from provisioner.plan.document import plan_in_parts
 from tests import fleets, inventories
 from tests.simulated import SimulatedHosts
 
@@ -94,7 +96,9 @@ def test_no_secret_is_in_a_plan_or_in_what_is_printed_of_it(sites: dict[str, int
     apply_all(state(sites, "another one"), hosts)
     desired = state(sites)
     changes = plan_of(desired, hosts)
-    text = json.dumps(plan_document(Plan(Basis("i", "t", {}), tuple(changes)), everything=True), ensure_ascii=False)
+    plan = Plan(Basis("i", "t", {}), tuple(changes))
+    text = json.dumps(plan_document(plan, everything=True), ensure_ascii=False, indent=2)
+    assert "".join(indented_parts(plan_in_parts(plan, everything=True))) == text
     text += repr(desired) + repr(fleets.files_of(desired)) + repr(changes)
     for secret in secrets_in(desired):
         assert secret not in text

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 DOCUMENTS: Final[Mapping[str, str]] = {
     "apply": "",
     "availability": "",
-    "compare": "",
-    "drift": "",
+    "compare": "provisioner.plan.document:CompareDocument",
+    "drift": "provisioner.plan.document:DriftDocument",
     "error": "provisioner.base.document:ErrorDocument",
     "export": "",
     "import": "",
     "nightly": "",
     "notice": "",
     "notify": "",
-    "plan": "",
-    "plan-check": "",
-    "plan-diff": "",
+    "plan": "provisioner.cli.plan:WholePlanDocument",
+    "plan-check": "provisioner.cli.plan:PlanCheckDocument",
+    "plan-diff": "provisioner.plan.saved.comparison:PlanDiffDocument",
     "policy-input": "",
     "prove": "",
     "rollback": "",
@@ -90,7 +90,7 @@ class _Generator(GenerateJsonSchema):
         return self.generate_inner(inner)
 
     def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
-        values = list(schema["expected"])
+        values = [getattr(value, "value", value) for value in schema["expected"]]
         return {"enum": values} if values[1:] else {"const": values[0]}
 
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
@@ -98,12 +98,14 @@ class _Generator(GenerateJsonSchema):
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         made, model = super().model_schema(schema), schema["cls"]
+        made["description"] = " ".join(made["description"].split())
         if not model.model_config.get("title"):
             made.pop("title", None)
         for base in reversed(model.__mro__):
             if issubclass(base, Row) and base is not Row:
                 for name, said in field_docstrings(base):
-                    made["properties"][name]["description"] = said
+                    if name in made["properties"]:
+                        made["properties"][name]["description"] = " ".join(said.split())
         return made
 
 

@@ -21,7 +21,8 @@ from provisioner.base.text import Document, local_iso
 from provisioner.desired.limit import Limit
 from provisioner.operations.nightly.notices import Sending
 from provisioner.operations.pipeline.stages import Planned
-from provisioner.plan import DRIFT_SCHEMA, plan_document
+from provisioner.plan import plan_document
+from provisioner.plan.document import DriftDocument
 from provisioner.record.place import state_folder
 from provisioner.verify.path_history import Orders
 from provisioner.verify.result import Verdict, VerifyResult
@@ -205,7 +206,7 @@ def night_document(night: NightRun, *, everything: bool = True) -> Document:
         everything: whether the documents of the verification and of the comparison are in it.
     """
     planned = night.planned
-    drift = plan_document(planned.plan, schema=DRIFT_SCHEMA) if everything and planned else None
+    drift = plan_document(planned.plan, model=DriftDocument) if everything and planned else None
     return {
         "schema": "provisioner/nightly",
         "version": 1,

@@ -38,7 +38,8 @@ from provisioner.operations.nightly.night import (
 from provisioner.operations.nightly.notices import Sending, problem_of, sight_of, switchboard, tell_all
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
-from provisioner.plan import DRIFT_SCHEMA, plan_document, plan_ending
+from provisioner.plan import plan_document, plan_ending
+from provisioner.plan.document import DriftDocument
 from provisioner.record.leases import LeaseHolder, night_lease
 from provisioner.record.place import state_place_of, who, who_text
 from provisioner.verify.document import verify_document
@@ -166,7 +167,7 @@ def _report(night: NightRun) -> StepOutcome:
     _report_verification(night)
     folder = _folder(night.orders.report)
     if night.planned is not None:
-        _write(folder / "drift.json", plan_document(night.planned.plan, schema=DRIFT_SCHEMA))
+        _write(folder / "drift.json", plan_document(night.planned.plan, model=DriftDocument))
     return StepOutcome()
 
 

@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 
 from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import keyed_digest
-from provisioner.base.text import Document, msg
+from provisioner.base.text import msg
 from provisioner.desired.render.host import hub_settings, path_settings
 from provisioner.desired.render.quote import source_head
 from provisioner.desired.spec import HostSpec, HubPath, MediaPath
@@ -126,19 +126,6 @@ class Quarantined:
         if self.lifted:
             return "it is asked again"
         return "correct the password in secrets/ and apply, or have it tried again: provisioner quarantine lift"
-
-    @property
-    def document(self) -> Document:
-        """The path as documents have it."""
-        return {
-            "host": self.host,
-            "path": self.path,
-            "province": self.province,
-            "facility": self.facility,
-            "device": self.device,
-            "since": self.since_text,
-            "renewed": self.renewed,
-        }
 
 
 def impact_of_path_settings(changed: Collection[str]) -> Impact:

@@ -28,7 +28,7 @@ from provisioner.base.ssh_signature import (
     public_key_of,
     signature_of,
 )
-from provisioner.base.text import VIETNAM, Document, counted
+from provisioner.base.text import VIETNAM, counted
 from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.inventory.model import ApprovedChanges
 from provisioner.plan.change import Change, Impact, Resource, is_of_policy
@@ -116,18 +116,6 @@ class ApprovalNeed:
         role = f" as {self.rule.role}" if self.rule.role else ""
         carrier = f" of {self.carrier}" if self.carrier else ""
         return f"{people}{role}{carrier} for {named(self.hosts)} ({self.rule.changes.value})"
-
-    @property
-    def document(self) -> Document:
-        """The need as it stands in a plan's document."""
-        rule = self.rule
-        return {
-            "changes": rule.changes.value,
-            "role": rule.role,
-            "people": rule.people,
-            "carrier": self.carrier,
-            "hosts": list(self.hosts),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,11 +333,6 @@ def approval_needs(
             for rule, carrier in product(concerned, at.carriers or ("",)):
                 asked[terms, rule, carrier].append(host)
     return tuple(ApprovalNeed(rule, carrier, tuple(names), terms) for (terms, rule, carrier), names in asked.items())
-
-
-def need_documents(needs: Sequence[ApprovalNeed]) -> list[Document]:
-    """The needs of a plan, one by the inventory's terms and the same one by a host's terms once."""
-    return list({repr(need.document): need.document for need in needs}.values())
 
 
 def need_lines(needs: Sequence[ApprovalNeed]) -> tuple[str, ...]:

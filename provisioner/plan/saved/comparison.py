@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated, Final
 
-from provisioner.base.text import Document
-from provisioner.plan.change import Change, Impact, Resource, cut_by
+from provisioner.base.document import Count, Digest, Printed, Row, form
+from provisioner.plan.change import Action, Change, Impact, Resource, cut_by
 from provisioner.plan.saved.file import WrittenPlan
 
-PLAN_DIFF_SCHEMA = "provisioner/plan-diff"
+_BESIDE: Final = [
+    *("tool", "templates", "inventory", "commit", "allowance", "held", "refused"),
+    *("not read", "in the plan", "to hold"),
+]
 
 
 class ChangeTurn(StrEnum):
@@ -246,57 +250,119 @@ def _refusals(plan: WrittenPlan) -> dict[str, str]:
 # --- the document ---------------------------------------------------------------------------------
 
 
-def between_document(compared: BetweenPlans) -> Document:
+class PlanRow(Row):
+    """One of the two plans."""
+
+    digest: Digest
+    meaning: Digest
+    commit: str
+    """Empty outside Git."""
+    changes: Count
+    viewers_dropped: Count
+    """Live readers that were cut by it when it was made; no digest is over them."""
+
+
+class MovedSummary(Row):
+    """What moved, counted."""
+
+    appears: Count
+    vanishes: Count
+    differs: Count
+    hosts: tuple[str, ...]
+    """The hosts on which a change moved."""
+    trust: Count
+    """How many of them are of who and what is trusted."""
+    impact: Impact
+
+
+class SideRow(Row):
+    """A change as one of two plans has it."""
+
+    action: Annotated[Action, form(enum=["create", "update", "delete"])]
+    impact: Impact
+    reason: str
+
+
+class MovedChangeRow(Row):
+    """A change that is not the same in both plans."""
+
+    host: str
+    resource: Resource
+    name: str
+    province: str
+    facility: str
+    turn: ChangeTurn
+    before: SideRow | None
+    after: SideRow | None
+
+
+class MovedAudienceRow(Row):
+    """A path of which another number of live readers is cut."""
+
+    relay: str
+    path: str
+    before: Count
+    after: Count
+
+
+class MovedBesideRow(Row):
+    """What else moved."""
+
+    what: Annotated[str, form(enum=_BESIDE)]
+    of: str
+    """The host, facility, policy or allowance; empty where it is about all."""
+    before: str
+    """Empty where the first plan has nothing of it."""
+    after: str
+
+
+class PlanDiffDocument(Printed, name="plan-diff", title="Two plans side by side"):
+    """What `provisioner plan diff` prints with `--output json`."""
+
+    same: bool
+    """Whether both do the same, so that what approved the first approves the second."""
+    equal: bool
+    """Whether they have one digest: the same plan, even of another commit."""
+    first: PlanRow
+    second: PlanRow
+    summary: MovedSummary
+    changes: tuple[MovedChangeRow, ...]
+    """Changes that are not the same in both: trust first, then the worst first."""
+    viewers: tuple[MovedAudienceRow, ...]
+    beside: tuple[MovedBesideRow, ...]
+
+
+def between_document(compared: BetweenPlans) -> PlanDiffDocument:
     """What is between two plans as a document."""
-    return {
-        "schema": PLAN_DIFF_SCHEMA,
-        "version": 1,
-        "same": compared.is_same,
-        "equal": compared.is_equal,
-        "first": _of_plan(compared.first),
-        "second": _of_plan(compared.second),
-        "summary": {
-            **{turn.value: number for turn, number in compared.turns.items()},
-            "hosts": list(compared.hosts),
+    return PlanDiffDocument(
+        same=compared.is_same,
+        equal=compared.is_equal,
+        first=_of_plan(compared.first),
+        second=_of_plan(compared.second),
+        summary={
+            **compared.turns,
+            "hosts": compared.hosts,
             "trust": sum(moved.is_of_trust for moved in compared.changes),
-            "impact": compared.worst.value,
+            "impact": compared.worst,
         },
-        "changes": [_moved_document(moved) for moved in compared.changes],
-        "viewers": [
-            {"relay": one.relay, "path": one.path, "before": one.before, "after": one.after} for one in compared.viewers
-        ],
-        "beside": [
-            {"what": one.what, "of": one.of, "before": one.before, "after": one.after} for one in compared.beside
-        ],
-    }
+        changes=[_moved(one) for one in compared.changes],
+        viewers=compared.viewers,
+        beside=compared.beside,
+    )
 
 
-def _of_plan(plan: WrittenPlan) -> Document:
+def _of_plan(plan: WrittenPlan) -> PlanRow:
     viewers = sum(sum(paths.values()) for paths in cut_by(plan.changes).values())
-    return {
-        "digest": plan.basis.digest,
-        "meaning": plan.basis.meaning,
-        "commit": plan.commit,
-        "changes": len(plan.changes),
-        "viewers_dropped": viewers,
-    }
+    return PlanRow(
+        digest=plan.basis.digest,
+        meaning=plan.basis.meaning,
+        commit=plan.commit,
+        changes=len(plan.changes),
+        viewers_dropped=viewers,
+    )
 
 
-def _moved_document(moved: MovedChange) -> Document:
-    either = moved.either
-    return {
-        "host": either.host,
-        "resource": either.resource.value,
-        "name": either.name,
-        "province": either.province,
-        "facility": either.facility,
-        "turn": moved.turn.value,
-        "before": _as_it_is(moved.before),
-        "after": _as_it_is(moved.after),
-    }
-
-
-def _as_it_is(change: Change | None) -> Document | None:
-    if change is None:
-        return None
-    return {"action": change.action.value, "impact": change.impact.value, "reason": change.reason}
+def _moved(moved: MovedChange) -> MovedChangeRow:
+    change = moved.either
+    place = {key: getattr(change, key) for key in ("host", "resource", "name", "province", "facility")}
+    return MovedChangeRow(**place, turn=moved.turn, before=moved.before, after=moved.after)
