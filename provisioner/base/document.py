@@ -14,7 +14,7 @@ from itertools import pairwise
 from textwrap import dedent
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.fields import FieldInfo
 
 from provisioner.base.errors import Severity
@@ -31,9 +31,18 @@ def absent() -> Any:
     return Field(default=None, exclude_if=lambda value: value is None)
 
 
-def of(attribute: str) -> Any:
-    """Name the attribute, or the keyword, that a field is made from, if it is not the field's name."""
-    return Field(validation_alias=attribute)
+class Ungiven:
+    """Stands for a key that is left out, where `None` is written as `null`."""
+
+
+def ungiven() -> Any:
+    """Default of a key that is left out unless it is given, even as `None`."""
+    return Field(default=Ungiven, exclude_if=lambda value: value is Ungiven)
+
+
+def of(*attributes: str) -> Any:
+    """Name the attribute that a field is made from, or the path to it, if it is not the field's name."""
+    return Field(validation_alias=AliasPath(*attributes))
 
 
 Count = Annotated[int, form(minimum=0)]
@@ -41,6 +50,7 @@ Positive = Annotated[int, form(minimum=1)]
 Said = Annotated[str, form(minLength=1)]
 """A text that is not empty."""
 Share = Annotated[float, form(minimum=0, maximum=1)]
+Seconds = Annotated[float, form(minimum=0)]
 Digest = Annotated[str, form(pattern="^sha256:[0-9a-f]{64}$")]
 KeyedDigest = Annotated[str, form(pattern="^hmac-sha256:[0-9a-f]{64}$")]
 MomentText = Annotated[str, form(format="date-time")]

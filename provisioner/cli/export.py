@@ -20,7 +20,7 @@ from provisioner.cli.support.options import from_option, limit_option, span_of, 
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.session import overview_of, write_report, write_tree
 from provisioner.cli.support.terminal import ListedWord, Place
-from provisioner.cli.support.texts import code_with_held, held_documents, print_held
+from provisioner.cli.support.texts import code_with_held, print_held
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.desired.render.host import RenderedFile
 from provisioner.operations.questions.availability import AvailabilityAsked, availability_of
@@ -39,7 +39,7 @@ from provisioner.report.documents import (
     letterhead_of,
 )
 from provisioner.report.documents.official import short_digest
-from provisioner.report.exports import REPORTS, FacilityList, export_document
+from provisioner.report.exports import REPORTS, FacilityList, InventoryRow, export_document
 from provisioner.report.progress import CarrierIncidents, CarrierShares, incidents_of_document
 from provisioner.report.status import freshness_label, freshness_line
 from provisioner.report.tables import Page
@@ -236,9 +236,11 @@ def _export(
         write_report(out, book, force=force)
         wrote.append(f"wrote {out}")
     if invocation.json:
-        inventory = {"id": whole.inventory.settings.id, "digest": whole.loaded.digest}
-        document = export_document(what, counts, listing, whole.now, whole.evidence.runs, proof=proof)
-        print_document(document | {"inventory": inventory, "held": held_documents(held)})
+        inventory = InventoryRow(id=whole.inventory.settings.id, digest=whole.loaded.digest)
+        document = export_document(
+            what, counts, listing, whole.now, whole.evidence.runs, inventory=inventory, proof=proof, held=held
+        )
+        print_document(document.plain)
         return code_with_held(0, held)
     if proof is not None:
         click.echo(freshness_line(proof))

@@ -56,7 +56,7 @@ from provisioner.plan.document import (
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedChange, between, between_document
 from provisioner.record.lifecycle.site_packages import PackageStanding
-from provisioner.report.facilities import PackageRow, older_lines, packages_document
+from provisioner.report.facilities import PackageRow, older_lines, package_rows
 from provisioner.report.plan_markdown import (
     beside_lines,
     between_comment,
@@ -460,7 +460,7 @@ def _show_planned(
     packages: Sequence[PackageStanding] | None = None,
 ) -> None:
     if invocation.json:
-        of_sites: Document = {} if packages is None else {"packages": packages_document(packages)}
+        of_sites: Document = {} if packages is None else {"packages": [row.plain for row in package_rows(packages)]}
         print_document(plan_in_parts(planned.plan, everything=everything, model=model) | of_sites)
         return
     _show_plan(invocation, planned.plan, details=details, everything=everything)

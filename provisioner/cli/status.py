@@ -18,7 +18,7 @@ from provisioner.cli.support.options import MomentWord, from_option, limit_optio
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.session import overview_of
 from provisioner.cli.support.terminal import ListedWord
-from provisioner.cli.support.texts import HOSTS_KEEP, code_with_held, held_documents, print_held
+from provisioner.cli.support.texts import HOSTS_KEEP, code_with_held, print_held
 from provisioner.desired.limit import parse_limits
 from provisioner.operations.questions.overview import Overview
 from provisioner.operations.questions.packages import package_standings, read_packages
@@ -26,8 +26,8 @@ from provisioner.plan.guards.policy import named
 from provisioner.record.availability.measured import GroupedBy, missed
 from provisioner.record.lifecycle.reasons import Grounds, reasons
 from provisioner.record.lifecycle.status import FacilityStatus, drain_standings
-from provisioner.report.availability import availability_document, availability_lines
-from provisioner.report.facilities import change_lines, package_lines, packages_document
+from provisioner.report.availability import AvailabilityDocument, availability_lines, availability_row
+from provisioner.report.facilities import change_lines, package_lines, package_rows
 from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
 
 if TYPE_CHECKING:
@@ -81,11 +81,20 @@ def _status(
     records = read_packages(whole.place)
     packages = package_standings(whole.inventory, records, whole.evidence, sites, today=today())
     if invocation.json:
-        document = status_document(chosen, whole.evidence, whole.now, explained, files=whole, drains=drains)
-        document["packages"] = packages_document(packages)
-        document["key_changes"] = {name: bool(key) for name, key in changing.items()}
-        of_all = {"unreadable": list(whole.unreadable), "unsealed_relays": list(whole.unsealed)}
-        print_document(document | of_all | {"held": held_documents(held)})
+        document = status_document(
+            chosen,
+            whole.evidence,
+            whole.now,
+            explained,
+            files=whole,
+            drains=drains,
+            packages=package_rows(packages),
+            key_changes={name: bool(key) for name, key in changing.items()},
+            unreadable=whole.unreadable,
+            unsealed_relays=whole.unsealed,
+            held=held,
+        )
+        print_document(document.plain)
     elif why:
         _print("\n\n".join("\n".join(why_lines(one, invocation.say)) for one in explained.values()).split("\n"))
     else:
@@ -181,9 +190,17 @@ def availability(
         report = availability_of(invocation.inventory, invocation.env, asked)
     _warn_of_verdicts(invocation, report)
     if invocation.json:
-        span, rest = asked.span, {"damaged": list(report.damaged)}
-        document = availability_document(by, report.rows, report.total, span=span, as_of=moment, longest=report.longest)
-        print_document(document | rest)
+        document = AvailabilityDocument(
+            from_=asked.span.begin,
+            until=asked.span.until,
+            as_of=moment,
+            by=by,
+            longest_s=round(report.longest.total_seconds()),
+            rows=[availability_row(row) for row in report.rows],
+            total=availability_row(report.total),
+            damaged=report.damaged,
+        )
+        print_document(document.plain)
     else:
         lines = availability_lines(
             by,

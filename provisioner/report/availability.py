@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from provisioner.base.text import Document, are, counted, local_iso, local_time, percent, printable
-from provisioner.record.availability.measured import Kept, Measured, ShareRow, Span
+from pydantic import Field
+
+from provisioner.base.document import Count, Moment, Positive, Printed, Row, Seconds, Share
+from provisioner.base.text import are, counted, local_time, percent, printable
+from provisioner.record.availability.measured import GroupedBy, Kept, Measured, ShareRow, Span
 from provisioner.report.tables import text_table
 
 _NAMED = 3
@@ -114,49 +117,75 @@ def _more(rows: Sequence[ShareRow]) -> str:
 # --- document -------------------------------------------------------------------------------------
 
 
-def availability_document(
-    by: str, rows: Sequence[ShareRow], total: ShareRow, *, span: Span, as_of: datetime, longest: timedelta
-) -> Document:
-    """The `availability` document."""
-    return {
-        "schema": "provisioner/availability",
-        "version": 1,
-        "from": local_iso(span.begin),
-        "until": local_iso(span.until),
-        "as_of": local_iso(as_of),
-        "by": by,
-        "longest_s": round(longest.total_seconds()),
-        "rows": [_row_document(row) for row in rows],
-        "total": _row_document(total),
-    }
+class TimesRow(Row):
+    """For how long something was what."""
+
+    available: Share | None
+    """The share of the measured time outside of maintenance in which pictures came; null where none was."""
+    up_s: Seconds
+    """Seconds of all paths together, up in full."""
+    degraded_s: Seconds
+    """Pictures came, and not as agreed: counts as available."""
+    down_s: Seconds
+    """Down or quarantined."""
+    maintenance_s: Seconds
+    """In an announced window, whatever was seen."""
+    unmeasured_s: Seconds
+    """Nobody looked, or could not tell."""
+    unmeasured_share: Share
+    outages: Count
+    """How many times a path was seen down anew."""
 
 
-def _row_document(row: ShareRow) -> Document:
-    return {
-        "name": row.name,
-        **share_document(row),
-        "before": None if row.before is None else _times(row.before),
-    }
+class _Named(Row):
+    name: str
+    """A camera's path without its stream, or an id; empty for a carrier that is not known."""
 
 
-def share_document(row: ShareRow) -> Document:
-    """How long something was what, in documents: against what is agreed, without its name."""
-    return {
-        "paths": row.paths,
-        **_times(row.measured),
-        "agreed_percent": row.agreed,
-        "kept": row.kept.value,
-    }
+class _OfPaths(Row):
+    paths: Count
 
 
-def _times(one: Measured) -> Document:
-    return {
-        "available": one.available,
-        "up_s": one.up_s,
-        "degraded_s": one.degraded_s,
-        "down_s": one.down_s,
-        "maintenance_s": one.maintenance_s,
-        "unmeasured_s": one.unmeasured_s,
-        "unmeasured_share": one.unmeasured_share,
-        "outages": one.outages,
-    }
+class AgreedTimesRow(TimesRow, _OfPaths):
+    """For how long something was what, against what is agreed."""
+
+    agreed_percent: float | None
+    """The agreed level; null where nothing is agreed."""
+    kept: Kept
+
+
+class AvailabilityRow(AgreedTimesRow, _Named):
+    """For what share of a time pictures came."""
+
+    before: TimesRow | None
+    """The same of the span of the same length just before, where it was asked for."""
+
+
+def agreed_times(row: ShareRow) -> AgreedTimesRow:
+    """For how long something was what, against what is agreed, without its name."""
+    times = TimesRow.model_validate(row.measured).plain
+    return AgreedTimesRow(paths=row.paths, **times, agreed_percent=row.agreed, kept=row.kept)
+
+
+class AvailabilityDocument(Printed, name="availability", title="For what share of a time pictures came"):
+    """What `provisioner availability --output json` prints."""
+
+    from_: Moment = Field(serialization_alias="from")
+    """A moment, with Vietnam's zone."""
+    until: Moment
+    """The first moment that is not in it."""
+    as_of: Moment
+    """By what was known at this moment."""
+    by: GroupedBy
+    longest_s: Positive
+    """How long a look stands for at most."""
+    rows: tuple[AvailabilityRow, ...]
+    """The worst first."""
+    total: AvailabilityRow
+    damaged: tuple[str, ...]
+    """Records that cannot be read: what they saw counts as not measured."""
+
+
+def availability_row(row: ShareRow) -> AvailabilityRow:
+    """Make the row of a document."""
+    return AvailabilityRow(name=row.name, **agreed_times(row).plain, before=row.before)

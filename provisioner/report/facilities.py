@@ -6,20 +6,26 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final, Protocol
+from typing import Annotated, Final, Protocol
 
-from provisioner.base.document import Day, Moment, Row, Said
+from provisioner.base.document import Count, Day, Moment, MomentText, Row, Said, form, of
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import VIETNAM, Document, local_iso
-from provisioner.inventory.deadlines import Duty
-from provisioner.inventory.model import Camera, ClaimedConnection, Facility, Survey
-from provisioner.inventory.outline import Outline
+from provisioner.inventory.deadlines import Timeliness
+from provisioner.inventory.model import (
+    BlockOwner,
+    BlockReason,
+    Camera,
+    Facility,
+    ManagingBody,
+    Operating,
+    Survey,
+)
 from provisioner.inventory.signed import Worth
-from provisioner.record.lifecycle.evidence import KeyAge, KeyKind, KeyOrigin, Shown
-from provisioner.record.lifecycle.pictures import Pictures
+from provisioner.record.lifecycle.evidence import KeyAge, KeyKind, KeyOrigin
 from provisioner.record.lifecycle.site_packages import PackageStanding, PackageState
-from provisioner.record.lifecycle.state import Since
-from provisioner.record.lifecycle.status import FacilityStatus
+from provisioner.record.lifecycle.state import STEPS, FacilityState, Since
+from provisioner.record.lifecycle.status import FacilityStatus, OpeningRisk
 from provisioner.report.tables import some_of
 
 _KINDS: Final = {
@@ -173,103 +179,160 @@ def _named(make: str, model: str | None) -> str:
     return " ".join(part for part in (make, model) if part)
 
 
-def facility_document(status: FacilityStatus, name: str) -> Document:
+SinceText = Annotated[str, form(pattern=r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}\+07:00)?$")]
+Step = Annotated[FacilityState, form(enum=[state.value for state in STEPS])]
+
+
+class ClaimRow(Row):
+    """A connection that somebody reports and no run has proved."""
+
+    connected_on: Day
+    source: Said
+    carrier: str | None
+    cameras: Count | None
+    note: str | None
+
+
+class SurveyedCameras(Row):
+    """What a survey found."""
+
+    present: Count
+    fit: Count
+    missing: Count
+
+
+class DutyRow(Row):
+    """An order that binds a facility."""
+
+    order: Said = of("order", "ref")
+    before: Day
+    """The first day that is too late."""
+    deadline: Moment
+    """The first moment that is too late."""
+
+
+class BlockedRow(Row):
+    """Something that is written down keeps a facility from being connected."""
+
+    reason: BlockReason
+    owner: BlockOwner
+    since: Day
+    next_action: Said
+    due: Day
+
+
+class SignedRow(Row):
+    """Agreements to a facility's plan."""
+
+    signed: Count
+    """Parties whose agreement to the plan their key proves."""
+    claimed: Count
+    """Parties that agreed by the word of the file's author."""
+
+
+class OpeningRow(Row):
+    """What is wrong with an opening."""
+
+    code: OpeningRisk = of("risk")
+    text: Said = of("words")
+
+
+class FacilityRow(Row):
     """One facility: what its file says, where it stands, and how its pictures are now."""
-    standing, facility = status.standing, status.facility
+
+    facility: Said
+    name: Said
+    province: Said
+    managing_body: ManagingBody
+    carrier: str
+    """Of its plan; empty where it has none."""
+    operating: Operating
+    opens_on: Day | None
+    """The day on which people are to come."""
+    state: FacilityState
+    since: SinceText | None
+    """A day that a file names, or a moment that was observed; null where nobody wrote it down."""
+    reached: Step
+    """The furthest step, whatever the facility does now."""
+    connected: bool
+    """Hosts carry it, and all pulled paths of what is signed now were once up at level 7 in one verification; whether
+    they are now is up_now."""
+    connected_at: MomentText | None
+    """When that was so for the first time, with whatever was signed then; held against the deadline."""
+    cameras: Count
+    """In its file."""
+    up_now: bool | None
+    """Whether all its cameras are up by the last verification that looked at it, in the last 24 hours; null where
+    nobody knows, or no host carries it."""
+    cameras_up: Count | None
+    """Of the cameras; null where nobody looked."""
+    cameras_down: Count | None
+    """Looked at, and not up."""
+    cameras_unknown: Count
+    """Carried, and not looked at."""
+    looked_at: Moment | None
+    """When that verification looked at it."""
+    last_proved: Moment | None
+    """When all its pulled paths were last up at level 7."""
+    down_since: Moment | None
+    """The first verification since then in which not all were up; null while they are."""
+    claimed_connection: ClaimRow | None
+    """Null once a run has proved one."""
+    recorders: Count
+    """In its file."""
+    surveyed_cameras: SurveyedCameras | None
+    deadline: DutyRow | None
+    """The earliest that binds."""
+    timeliness: Timeliness
+    blocked: BlockedRow | None
+    sign_offs: SignedRow
+    warnings: tuple[OpeningRow, ...]
+    next: Said
+    """What has to happen."""
+
+
+def facility_values(status: FacilityStatus, name: str) -> Document:
+    """Collect what the row of a facility is made from."""
+    standing, facility, pictures = status.standing, status.facility, status.pictures
+    worths = Counter(proof.worth for proof in facility.plan.proofs) if facility.plan else Counter[Worth]()
     return {
         "facility": facility.id,
         "name": name,
         "province": facility.province,
-        "managing_body": facility.managing_body.value,
+        "managing_body": facility.managing_body,
         "carrier": status.carrier,
-        "operating": facility.operating.value,
-        "opens_on": str(facility.opens_on) if facility.opens_on else None,
-        "state": standing.state.value,
-        "since": since_document(standing.since),
-        "reached": standing.reached.value,
+        "operating": facility.operating,
+        "opens_on": facility.opens_on,
+        "state": standing.state,
+        "since": since_text(standing.since),
+        "reached": standing.reached,
         "connected": standing.is_connected,
-        "connected_at": since_document(standing.connected_at),
-        **_pictures(status.pictures),
-        "claimed_connection": _claim(status.claimed) if status.claimed else None,
-        "recorders": facility.recorders,
-        "surveyed_cameras": _surveyed(facility),
-        "deadline": duty_document(status.duty) if status.duty else None,
-        "timeliness": status.timeliness.value,
-        "blocked": _blocked(status),
-        "sign_offs": _sign_offs(status),
-        "warnings": _warnings(status),
-        "next": status.next,
-    }
-
-
-def _pictures(pictures: Pictures) -> Document:
-    return {
+        "connected_at": since_text(standing.connected_at),
         "cameras": pictures.cameras,
         "up_now": pictures.is_up,
         "cameras_up": pictures.up if pictures.look else None,
         "cameras_down": pictures.down if pictures.look else None,
         "cameras_unknown": pictures.unknown,
-        "looked_at": _moment(pictures.look.shown if pictures.look else None),
-        "last_proved": _moment(pictures.last_proved),
-        "down_since": _moment(pictures.down_since),
+        "looked_at": pictures.look and pictures.look.shown.at,
+        "last_proved": pictures.last_proved and pictures.last_proved.at,
+        "down_since": pictures.down_since and pictures.down_since.at,
+        "claimed_connection": status.claimed,
+        "recorders": facility.recorders,
+        "surveyed_cameras": None if facility.survey_verdict is None else facility,
+        "deadline": status.duty,
+        "timeliness": status.timeliness,
+        "blocked": status.blocked if status.is_blocked else None,
+        "sign_offs": {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]},
+        "warnings": [status.opening] if status.opening else [],
+        "next": status.next,
     }
 
 
-def _moment(shown: Shown | None) -> str | None:
-    return local_iso(shown.at) if shown else None
-
-
-def _claim(claim: ClaimedConnection) -> Document:
-    return {
-        "connected_on": str(claim.connected_on),
-        "source": claim.source,
-        "carrier": claim.carrier,
-        "cameras": claim.cameras,
-        "note": claim.note,
-    }
-
-
-def _surveyed(facility: Outline) -> Document | None:
-    if facility.survey_verdict is None:
-        return None
-    return {"present": facility.present, "fit": facility.fit, "missing": facility.missing}
-
-
-def _blocked(status: FacilityStatus) -> Document | None:
-    blocked = status.blocked
-    if blocked is None or not status.is_blocked:
-        return None
-    return {
-        "reason": blocked.reason.value,
-        "owner": blocked.owner.value,
-        "since": str(blocked.since),
-        "next_action": blocked.next_action,
-        "due": str(blocked.due),
-    }
-
-
-def _sign_offs(status: FacilityStatus) -> Document:
-    """How many parties' agreement to the plan a key of theirs proves, and how many are claimed in the file."""
-    plan = status.facility.plan
-    worths = Counter(proof.worth for proof in plan.proofs) if plan else Counter()
-    return {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]}
-
-
-def _warnings(status: FacilityStatus) -> list[Document]:
-    opening = status.opening
-    return [{"code": opening.risk.value, "text": opening.words}] if opening else []
-
-
-def since_document(since: Since) -> str | None:
+def since_text(since: Since) -> str | None:
     """A moment with Vietnam's zone, a day as a day, None where nothing is known."""
     if isinstance(since, datetime):
         return local_iso(since)
     return str(since) if since else None
-
-
-def duty_document(duty: Duty) -> Document:
-    """An order that binds a facility, with the day that holds for it."""
-    return {"order": duty.order.ref, "before": str(duty.before), "deadline": local_iso(duty.deadline)}
 
 
 def package_lines(standings: Iterable[PackageStanding], say: Translator = ENGLISH) -> Iterator[str]:
@@ -356,9 +419,9 @@ class PackageRow(Row):
     """What comes next."""
 
 
-def packages_document(standings: Iterable[PackageStanding]) -> list[Document]:
-    """Each site with what is known of its package."""
-    return [_package(one).plain for one in standings]
+def package_rows(standings: Iterable[PackageStanding]) -> list[PackageRow]:
+    """Make the rows of each site with what is known of its package."""
+    return [_package(one) for one in standings]
 
 
 def _package(one: PackageStanding) -> PackageRow:

@@ -10,11 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
+from provisioner.base.document import Count, HeldRow, Moment, Positive, Printed, Row, Said, absent, of
 from provisioner.base.errors import Problem
 from provisioner.base.language import ENGLISH, Language, Translator, marked, translator
-from provisioner.base.text import VIETNAM, Document, local_iso, local_time, printable
+from provisioner.base.text import VIETNAM, local_time, printable
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import Operating
 from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Evidence, Proof, Verification
@@ -22,7 +25,16 @@ from provisioner.record.lifecycle.pictures import STALE_HOURS, Freshness, Pictur
 from provisioner.record.lifecycle.reasons import Reason
 from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Since
 from provisioner.record.lifecycle.status import DrainStanding, FacilityStatus
-from provisioner.report.facilities import FacilityReader, duty_document, facility_document, since_document
+from provisioner.report.facilities import (
+    DutyRow,
+    FacilityReader,
+    FacilityRow,
+    PackageRow,
+    SinceText,
+    Step,
+    facility_values,
+    since_text,
+)
 from provisioner.report.tables import text_table
 
 if TYPE_CHECKING:
@@ -174,23 +186,39 @@ def _parts(age: timedelta, say: Translator) -> str:
     return f"{say('{hours} h', hours=hours)} {minutes}" if hours else minutes
 
 
-def freshness_document(fresh: Freshness) -> Document:
-    """The fields of a document that say it."""
-    return {
-        "last_verification": _verification(fresh, fresh.verified) if fresh.verified else None,
-        "stale": fresh.is_stale,
-        "carried": fresh.carried,
-        "unseen": fresh.unseen,
-    }
+class VerificationRow(Row):
+    """The latest verification."""
+
+    run: Said
+    at: Moment
+    """When it ended, with Vietnam's zone."""
+    age_s: int
+    """Seconds until the report's moment."""
+    limit: tuple[str, ...]
+    """What it was limited to; empty where it looked at all."""
 
 
-def _verification(fresh: Freshness, verification: Verification) -> Document:
-    return {
-        "run": verification.shown.run,
-        "at": local_iso(verification.shown.at),
-        "age_s": int((fresh.now - verification.shown.at).total_seconds()),
-        "limit": list(verification.limit),
-    }
+class ProofRow(Row):
+    """How old the proof is."""
+
+    last_verification: VerificationRow | None
+    stale: bool
+    """It ended more than 24 hours ago, or there was none: how cameras are now is not known."""
+    carried: Count
+    """How many facilities of the report hosts carry."""
+    unseen: Count
+    """Of how many of those nobody knows how they are now."""
+
+
+def proof_row(fresh: Freshness) -> ProofRow:
+    """Say how old the proof is that a report stands on."""
+    last = fresh.verified and VerificationRow(
+        run=fresh.verified.shown.run,
+        at=fresh.verified.shown.at,
+        age_s=int((fresh.now - fresh.verified.shown.at).total_seconds()),
+        limit=fresh.verified.limit,
+    )
+    return ProofRow(last_verification=last, stale=fresh.is_stale, carried=fresh.carried, unseen=fresh.unseen)
 
 
 def proof_of_facility(status: FacilityStatus, evidence: Evidence) -> FacilityProof:
@@ -347,6 +375,96 @@ def failing_lines(failing: Mapping[str, PathSince], say: Translator = ENGLISH) -
         yield f"  - {path} {say.restated(one.verdict)}{cause}; {since}, {last}"
 
 
+class LastCheckRow(Row):
+    """The latest verification on one relay: how many paths are pulled, were checked, and were up at level 7."""
+
+    relay: Said
+    at: Moment = of("shown", "at")
+    """A moment, with Vietnam's zone."""
+    run: Said = of("shown", "run")
+    pulled: Count
+    checked: Count
+    proved: Count
+
+
+class FailingRow(Row):
+    """A path that the last verification which could tell did not see up."""
+
+    path: str
+    verdict: Literal["degraded", "down", "quarantined", "unknown"]
+    cause: str
+    since: Moment
+    """The first verification of the row."""
+    in_a_row: Positive
+    """How many verifications in a row saw it so."""
+    last_look: Moment
+    """A moment, with Vietnam's zone."""
+    last_up: Moment | None
+    """The last verification that saw pictures; null where none did."""
+
+
+class ReasonRow(Row):
+    """Why a facility stands where it does."""
+
+    text: Said
+    file: str
+    line: Count
+
+
+class StatusRow(FacilityRow):
+    """One facility, in full."""
+
+    rendered: bool
+    """Whether hosts are to carry it."""
+    left_on: tuple[Said, ...]
+    """Of a closed facility: hosts that hold something of it, or of which nobody knows that they do not."""
+    steps: dict[Step, SinceText | None]
+    orders: tuple[DutyRow, ...]
+    last_checks: tuple[LastCheckRow, ...]
+    failing: tuple[FailingRow, ...] | None = absent()
+    """Only with --why."""
+    why: tuple[ReasonRow, ...] | None = absent()
+    """Only with --why."""
+    problems: tuple[str, ...] | None = absent()
+    """Only with --why."""
+
+
+class DrainRow(Row):
+    """A relay that is being emptied onto another one of its carrier."""
+
+    relay: Said
+    to: Said
+    remaining: tuple[Said, ...]
+    """Facilities whose plan is still over it."""
+    both: tuple[Said, ...]
+    """Those of them whose successor over the other relay is agreed."""
+    held: tuple[Said, ...]
+    """Other facilities that it holds by its last word."""
+    over: bool = of("is_over")
+    """Whether nothing is left there, as far as anybody knows."""
+
+
+class StatusDocument(Printed, name="status", title="Where facilities stand"):
+    """What `provisioner status --output json` prints."""
+
+    as_of: Moment
+    """A moment, with Vietnam's zone."""
+    runs: Count
+    """How many runs the evidence is of."""
+    proof: ProofRow
+    facilities: tuple[StatusRow, ...]
+    drains: tuple[DrainRow, ...]
+    packages: tuple[PackageRow, ...] = ()
+    """What is known of the package that each site's gateway carries."""
+    key_changes: dict[str, bool] = Field(default_factory=dict)
+    """By facility whose gateway's key is changed, whether its next key is reported."""
+    unreadable: tuple[Said, ...] = ()
+    """Facilities whose files cannot be read; they are in no count."""
+    unsealed_relays: tuple[Said, ...] = ()
+    """Relays whose tunnel's key is on their disk alone: no recovery key opens it for new hardware."""
+    held: tuple[HeldRow, ...] = ()
+
+
 def status_document(
     statuses: Sequence[FacilityStatus],
     evidence: Evidence,
@@ -355,71 +473,46 @@ def status_document(
     *,
     files: FacilityReader,
     drains: Iterable[DrainStanding] = (),
-) -> Document:
+    **more: Any,
+) -> StatusDocument:
     """The `status` document; `why` holds the reasons of those facilities of which they are wanted."""
 
-    def one(status: FacilityStatus) -> Document:
+    def one(status: FacilityStatus) -> StatusRow:
         name = status.facility.id
         return _facility(status, files.name(name), evidence, why.get(name))
 
-    return {
-        "schema": "provisioner/status",
-        "version": 1,
-        "as_of": local_iso(now),
-        "runs": evidence.runs,
-        "proof": freshness_document(freshness(evidence, now, (status.pictures for status in statuses))),
-        "facilities": [one(status) for status in statuses],
-        "drains": [
-            {
-                "relay": one.relay,
-                "to": one.to,
-                "remaining": list(one.remaining),
-                "both": list(one.both),
-                "held": list(one.held),
-                "over": one.is_over,
-            }
-            for one in drains
-        ],
-    }
+    return StatusDocument(
+        as_of=now,
+        runs=evidence.runs,
+        proof=proof_row(freshness(evidence, now, (status.pictures for status in statuses))),
+        facilities=[one(status) for status in statuses],
+        drains=list(drains),
+        **more,
+    )
 
 
-def _facility(status: FacilityStatus, name: str, evidence: Evidence, why: Explained | None) -> Document:
+def _facility(status: FacilityStatus, name: str, evidence: Evidence, why: Explained | None) -> StatusRow:
     standing = status.standing
-    document = facility_document(status, name) | {
-        "rendered": status.facility.rendered,
-        "left_on": list(standing.left_on),
-        "steps": {state.value: since_document(since) for state, since in standing.steps.items()},
-        "orders": [duty_document(duty) for duty in status.duties],
-        "last_checks": [
-            {
-                "relay": check.relay,
-                "at": local_iso(check.shown.at),
-                "run": check.shown.run,
-                "pulled": check.pulled,
-                "checked": check.checked,
-                "proved": check.proved,
-            }
-            for check in evidence.checks.get(status.facility.id, ())
-        ],
-    }
-    if why is None:
-        return document
-    reasons = [{"text": reason.text, "file": reason.file, "line": reason.line} for reason in why.reasons]
-    failing = [_failing(path, one) for path, one in sorted(why.failing.items())]
-    return document | {
-        "failing": failing,
-        "why": reasons,
-        "problems": [f"{p.place}: {p.message}" for p in why.problems],
-    }
+    reasons = (
+        {
+            "failing": [_failing(path, one) for path, one in sorted(why.failing.items())],
+            "why": why.reasons,
+            "problems": [f"{p.place}: {p.message}" for p in why.problems],
+        }
+        if why
+        else {}
+    )
+    return StatusRow(
+        **facility_values(status, name),
+        rendered=status.facility.rendered,
+        left_on=standing.left_on,
+        steps={state: since_text(since) for state, since in standing.steps.items()},
+        orders=status.duties,
+        last_checks=evidence.checks.get(status.facility.id, ()),
+        **reasons,
+    )
 
 
-def _failing(path: str, one: PathSince) -> Document:
-    return {
-        "path": path,
-        "verdict": one.verdict,
-        "cause": one.cause,
-        "since": local_iso(one.since),
-        "in_a_row": one.looks,
-        "last_look": local_iso(one.last_look),
-        "last_up": local_iso(one.last_up) if one.last_up else None,
-    }
+def _failing(path: str, one: PathSince) -> FailingRow:
+    keys = ("verdict", "cause", "since", "last_look", "last_up")
+    return FailingRow(path=path, in_a_row=one.looks, **{key: getattr(one, key) for key in keys})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-from provisioner.base.document import Row, field_docstrings
+from provisioner.base.document import Row, Ungiven, field_docstrings
 from provisioner.base.text import Document
 from provisioner.inventory.explanation.schema import DIALECT
 from provisioner.inventory.policy_rules.judge import input_fields
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 DOCUMENTS: Final[Mapping[str, str]] = {
     "apply": "",
-    "availability": "",
+    "availability": "provisioner.report.availability:AvailabilityDocument",
     "compare": "provisioner.plan.document:CompareDocument",
     "drift": "provisioner.plan.document:DriftDocument",
     "error": "provisioner.base.document:ErrorDocument",
-    "export": "",
+    "export": "provisioner.report.exports:ExportDocument",
     "import": "",
     "nightly": "",
     "notice": "",
@@ -37,7 +37,7 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "policy-input": "",
     "prove": "",
     "rollback": "",
-    "status": "",
+    "status": "provisioner.report.status:StatusDocument",
     "validate": "provisioner.cli.validate:ValidateDocument",
     "verify": "",
 }
@@ -68,6 +68,7 @@ def _schema_of(name: str, model: type[Row]) -> Document:
     schema = model.model_json_schema(mode="serialization", schema_generator=_Generator)
     schema["description"] += " More fields may come; none changes its meaning."
     parts: Document = schema.pop("$defs", {})
+    parts |= {name: {"enum": part["enum"]} for name, part in parts.items() if "enum" in part}
     titled = {part["title"]: _inlined(part, parts) for part in parts.values() if "title" in part}
     head = {"$schema": DIALECT, "$id": f"https://provisioner.example/schemas/{name}.json"}
     return {**head, **_inlined(schema, parts), **({"$defs": titled} if titled else {})}
@@ -81,7 +82,7 @@ class _Generator(GenerateJsonSchema):
 
     def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: ARG002, FBT001 (as the base's)
         schema = field["schema"]
-        return schema["type"] != "default" or schema["default"] is not None
+        return schema["type"] != "default" or schema.get("default", ()) not in (None, Ungiven)
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         inner = schema["schema"]

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from provisioner.base.text import Document, local_iso
+from provisioner.base.document import Count, HeldRow, Moment, Printed, Row, Said, absent, form, ungiven
+from provisioner.base.frozen import HeldFacility
 from provisioner.record.lifecycle.pictures import Freshness
-from provisioner.report.exports.progress import PROGRESS
-from provisioner.report.exports.report import ACCEPTANCE_REPORT, SCORECARD, FacilityList, Report
-from provisioner.report.exports.surveys import SURVEY_MINUTES, SURVEYS, ZONES
-from provisioner.report.status import freshness_document
+from provisioner.report.exports.progress import PROGRESS, CountedRow, GroupRow
+from provisioner.report.exports.report import (
+    ACCEPTANCE_REPORT,
+    SCORECARD,
+    CarrierScoreRow,
+    FacilityList,
+    IncidentsOfRow,
+    ProvedRow,
+    Report,
+    ScoreRow,
+    SharesOfRow,
+)
+from provisioner.report.exports.surveys import (
+    SURVEY_MINUTES,
+    SURVEYS,
+    ZONES,
+    LackingRow,
+    MinutesRow,
+    SurveyedRow,
+    SurveyGroupRow,
+    ZoneRow,
+)
+from provisioner.report.status import ProofRow, proof_row
 
-__all__ = ["REPORTS", "FacilityList", "Report", "export_document"]
+__all__ = ["REPORTS", "FacilityList", "InventoryRow", "Report", "export_document"]
 
 # `Any`: each row counts a type of its own, which only its own functions take.
 REPORTS: Mapping[str, Report[Any]] = {
@@ -27,9 +47,65 @@ REPORTS: Mapping[str, Report[Any]] = {
 """By the name that `export` takes."""
 
 
+class InventoryRow(Row):
+    """The inventory that was counted."""
+
+    id: Said
+    digest: Said
+
+
+class ExportDocument(Printed, name="export", title="Counts for provinces and the ministry"):
+    """What `provisioner export --output json` prints."""
+
+    as_of: Moment
+    """A moment, with Vietnam's zone."""
+    runs: Count
+    """How many runs the evidence is of."""
+    report: Annotated[str, form(enum=[*REPORTS])]
+    proof: ProofRow | None = absent()
+    total: GroupRow | SurveyGroupRow | None = absent()
+    """Of progress and surveys."""
+    by_province: tuple[GroupRow | SurveyGroupRow, ...] | None = absent()
+    """Of progress and surveys."""
+    by_carrier: tuple[GroupRow, ...] | None = absent()
+    """Of progress."""
+    by_managing_body: tuple[GroupRow, ...] | None = absent()
+    """Of progress."""
+    closed: Count | None = absent()
+    """Of progress: facilities that are closed, and counted nowhere else."""
+    accepted: Count | None = absent()
+    """Of acceptance: how many facilities."""
+    proved_once: Count | None = absent()
+    """Of acceptance: proved, and not yet again a day later."""
+    facilities: tuple[CountedRow | SurveyedRow | ProvedRow | MinutesRow, ...] | None = absent()
+    """Of progress, surveys, acceptance and survey-minutes."""
+    by_zone: tuple[ZoneRow, ...] | None = absent()
+    """Of zones."""
+    lacking: tuple[LackingRow, ...] | None = absent()
+    """Of zones: those of each facility that no camera looks at, as far as anybody knows."""
+    carriers: tuple[CarrierScoreRow, ...] | None = absent()
+    """Of scorecard."""
+    all_carriers: ScoreRow | None = absent()
+    """Of scorecard."""
+    incidents_of: IncidentsOfRow | None = ungiven()
+    """Of scorecard: the verification that the incidents are of."""
+    availability_of: SharesOfRow | None = ungiven()
+    """Of scorecard: the time that availability is of; null where a host is chosen."""
+    inventory: InventoryRow
+    held: tuple[HeldRow, ...] = ()
+
+
 def export_document(
-    name: str, counted: object, listing: FacilityList, as_of: datetime, runs: int, *, proof: Freshness | None = None
-) -> Document:
+    name: str,
+    counted: object,
+    listing: FacilityList,
+    as_of: datetime,
+    runs: int,
+    *,
+    inventory: InventoryRow,
+    proof: Freshness | None = None,
+    held: Sequence[HeldFacility] = (),
+) -> ExportDocument:
     """The `export` document.
 
     Args:
@@ -38,15 +114,10 @@ def export_document(
         listing: what it counted that of.
         as_of: its moment, with its zone.
         runs: how many runs the evidence is of.
+        inventory: which inventory.
         proof: how old the proof is, of a report that rests on it.
+        held: facilities with errors of their own, which are not counted.
     """
-    head: Document = {
-        "schema": "provisioner/export",
-        "version": 1,
-        "as_of": local_iso(as_of),
-        "runs": runs,
-        "report": name,
-    }
-    if proof is not None:
-        head |= {"proof": freshness_document(proof)}
-    return head | REPORTS[name].document(counted, listing)
+    own = REPORTS[name].document(counted, listing)
+    fresh = proof and proof_row(proof)
+    return ExportDocument(as_of=as_of, runs=runs, report=name, proof=fresh, inventory=inventory, held=held, **own)

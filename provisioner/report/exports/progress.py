@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from provisioner.base.document import Count, Moment, Positive, Row, Said, absent, of
 from provisioner.base.text import Document
 from provisioner.inventory.model import BlockReason, ManagingBody
 from provisioner.inventory.outline import Outline
 from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, opening_label, up_label
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.exports.report import FacilityList, Report
-from provisioner.report.facilities import facility_document, since_document
-from provisioner.report.progress import Group, ProgressReport, counted_as, progress
+from provisioner.report.facilities import FacilityRow, facility_values
+from provisioner.report.progress import CountedAs, Group, ProgressReport, counted_as, progress
 from provisioner.report.status import short, warning_lines
 from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
 
@@ -26,51 +27,84 @@ def _count(listing: FacilityList) -> ProgressReport:
 # --- document --------------------------------------------------------------------------------------
 
 
+class GroupRow(Row):
+    """The counts of one province, carrier or managing body, or of all."""
+
+    province: Said | None = absent()
+    carrier: str | None = absent()
+    """Empty for facilities without a plan."""
+    managing_body: ManagingBody | None = absent()
+    facilities: Count
+    """The sum of connected, all of blocked, suspended and under_way."""
+    connected: Count
+    """Proved once, whatever their pictures do now."""
+    up_now: Count = of("up")
+    """Of those that are connected: all their cameras are up now."""
+    not_up: Count
+    """Of those that are connected: not all that was looked at is up."""
+    unknown: Count
+    """Of those that are connected: nobody knows how they are now."""
+    last_proved: Moment | None
+    """When one of those that are connected was last proved."""
+    down_since: Moment | None
+    """Since when not all is up of the one of which that is so the longest."""
+    claimed: Count
+    """Not connected, and somebody reports a connection; no part of the sum above."""
+    without_connection: Count
+    """Neither connected nor claimed."""
+    late: Count
+    """Of those that are connected."""
+    blocked: dict[BlockReason, Positive]
+    suspended: Count
+    under_way: Count
+    overdue: Count
+    """Never connected, and the deadline is over; blocked or not."""
+    cameras: Count
+    cameras_connected: Count
+    cameras_up: Count
+    """Up now."""
+    cameras_down: Count
+    """Looked at, and not up."""
+    cameras_unknown: Count
+    """Carried, and not looked at."""
+    recorders: Count
+    surveyed: Count
+    """How many facilities were surveyed."""
+    cameras_registered: Count = of("registered")
+    """In the files of those that were surveyed."""
+    cameras_present: Count = of("present")
+    """Of the surveys."""
+    cameras_fit: Count = of("fit")
+    """Of the surveys: will do."""
+    cameras_missing: Count = of("missing")
+    """Of the surveys: are to be added."""
+
+
+class CountedRow(FacilityRow):
+    """A facility of the report on progress."""
+
+    counted_as: CountedAs
+
+
 def _document(report: ProgressReport, listing: FacilityList) -> Document:
     name_of = listing.files.name
     return {
-        "total": _group_document(report.total, ""),
-        "by_province": [_group_document(group, "province") for group in report.by_province],
-        "by_carrier": [_group_document(group, "carrier") for group in report.by_carrier],
-        "by_managing_body": [_group_document(group, "managing_body") for group in report.by_managing_body],
+        "total": _group_row(report.total, ""),
+        "by_province": [_group_row(group, "province") for group in report.by_province],
+        "by_carrier": [_group_row(group, "carrier") for group in report.by_carrier],
+        "by_managing_body": [_group_row(group, "managing_body") for group in report.by_managing_body],
         "closed": report.closed,
         "facilities": [
-            facility_document(status, name_of(status.facility.id)) | {"counted_as": counted_as(status).value}
+            CountedRow(**facility_values(status, name_of(status.facility.id)), counted_as=counted_as(status))
             for status in report.listed
         ],
     }
 
 
-def _group_document(group: Group, key: str) -> Document:
+def _group_row(group: Group, key: str) -> GroupRow:
     """A group's counts; `key` names what it is a group of, empty for all."""
     named = {key: group.key} if key else {}
-    return named | {
-        "facilities": group.facilities,
-        "connected": group.connected,
-        "up_now": group.up,
-        "not_up": group.not_up,
-        "unknown": group.unknown,
-        "last_proved": since_document(group.last_proved),
-        "down_since": since_document(group.down_since),
-        "claimed": group.claimed,
-        "without_connection": group.without_connection,
-        "late": group.late,
-        "blocked": {reason.value: count for reason, count in group.blocked.items()},
-        "suspended": group.suspended,
-        "under_way": group.under_way,
-        "overdue": group.overdue,
-        "cameras": group.cameras,
-        "cameras_connected": group.cameras_connected,
-        "cameras_up": group.cameras_up,
-        "cameras_down": group.cameras_down,
-        "cameras_unknown": group.cameras_unknown,
-        "recorders": group.recorders,
-        "surveyed": group.surveyed,
-        "cameras_registered": group.registered,
-        "cameras_present": group.present,
-        "cameras_fit": group.fit,
-        "cameras_missing": group.missing,
-    }
+    return GroupRow(**vars(group), without_connection=group.without_connection, **named)
 
 
 # --- text ------------------------------------------------------------------------------------------

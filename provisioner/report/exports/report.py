@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from provisioner.base.text import Document, counted, local_iso, local_time, percent, printable
+from pydantic import Field
+
+from provisioner.base.document import Count, Moment, Positive, Row, Said
+from provisioner.base.text import Document, counted, local_time, percent, printable
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.geography import Province
 from provisioner.inventory.model.inventory import InProvince
@@ -16,7 +19,13 @@ from provisioner.record.availability.measured import ShareRow
 from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, Shown
 from provisioner.record.lifecycle.status import FacilityStatus
-from provisioner.report.availability import agreed_percent, availability_ending, share_document, span_line
+from provisioner.report.availability import (
+    AgreedTimesRow,
+    agreed_percent,
+    agreed_times,
+    availability_ending,
+    span_line,
+)
 from provisioner.report.facilities import FacilityReader
 from provisioner.report.progress import CarrierIncidents, CarrierScore, CarrierShares, Scorecard, scorecard
 from provisioner.report.status import FacilityProof, ProvedFacilities, proved_facilities, short
@@ -134,35 +143,59 @@ def _count_proved(listing: FacilityList) -> ProvedFacilities:
     return proved_facilities(listing.statuses, listing.evidence)
 
 
+class ShownRow(Row):
+    """When it was shown."""
+
+    at: Moment
+    """A moment, with Vietnam's zone."""
+    run: Said
+
+
+class ProofsRow(Row):
+    """When all pulled paths of a facility were up at the centre, in one verification each time."""
+
+    first: ShownRow | None
+    again: ShownRow | None
+    last: ShownRow | None
+
+
+class ProvedRow(Row):
+    """A facility of the report on acceptance."""
+
+    facility: Said
+    name: Said
+    province: Said
+    carrier: str
+    """Of its plan; empty where it has none."""
+    cameras: Count
+    accepted: bool
+    """Proved, and once more at least 24 hours later, as it is signed now."""
+    refusal: Said | None
+    """Why there is no record of acceptance to sign."""
+    proofs: ProofsRow
+
+
 def _acceptance_document(report: ProvedFacilities, listing: FacilityList) -> Document:
     name_of = listing.files.name
     return {
         "accepted": report.accepted,
         "proved_once": report.proved_once,
-        "facilities": [_proof_document(one, name_of(one.status.facility.id)) for one in report.listed],
+        "facilities": [_proved(one, name_of(one.status.facility.id)) for one in report.listed],
     }
 
 
-def _proof_document(one: FacilityProof, name: str) -> Document:
-    facility, proof = one.status.facility, one.proof
-    return {
-        "facility": facility.id,
-        "name": name,
-        "province": facility.province,
-        "carrier": one.status.carrier,
-        "cameras": facility.cameras,
-        "accepted": one.is_accepted,
-        "refusal": one.refusal or None,
-        "proofs": {
-            "first": _shown(proof.first if proof else None),
-            "again": _shown(proof.again if proof else None),
-            "last": _shown(proof.last if proof else None),
-        },
-    }
-
-
-def _shown(shown: Shown | None) -> Document | None:
-    return {"at": local_iso(shown.at), "run": shown.run} if shown else None
+def _proved(one: FacilityProof, name: str) -> ProvedRow:
+    facility = one.status.facility
+    return ProvedRow(
+        facility=facility.id,
+        name=name,
+        province=facility.province,
+        carrier=one.status.carrier,
+        cameras=facility.cameras,
+        accepted=one.is_accepted,
+        refusal=one.refusal or None,
+        proofs=one.proof or dict.fromkeys(ProofsRow.model_fields),
+    )
 
 
 def _acceptance_lines(report: ProvedFacilities) -> Iterator[str]:
@@ -224,18 +257,90 @@ def _count_carriers(listing: FacilityList) -> Scorecard:
     return scorecard(listing.statuses, listing.carriers, listing.incidents, listing.shares)
 
 
+class TimelinessRow(Row):
+    """How many facilities stand so against their deadlines; the sum is facilities."""
+
+    not_bound: Count
+    due: Count
+    on_time: Count
+    late: Count
+    overdue: Count
+
+
+class ScoreRow(Row):
+    """The counts of one carrier, or of all."""
+
+    facilities: Count
+    connected: Count
+    """Proved once, whatever their pictures do now."""
+    up_now: Count
+    """Of those that are connected: all their cameras are up now."""
+    not_up: Count
+    unknown: Count
+    """Of those that are connected: nobody knows how they are now."""
+    timeliness: TimelinessRow
+    blocked: Count
+    taking_over: Count
+    """Facilities of other carriers, whose next carrier it is to be."""
+    cameras: Count
+    cameras_up: Count
+    """Up now."""
+    cameras_down: Count
+    """Looked at, and not up."""
+    cameras_unknown: Count
+    """Carried, and not looked at."""
+    incidents: dict[str, Positive] | None
+    """By cause, how many the last verification saw; null where none is recorded. One that takes away paths of two
+    carriers counts for both."""
+    availability: AgreedTimesRow | None
+    """For what share of the time in availability_of its pictures came; null where no verdict of that time is kept."""
+
+
+class _CarrierName(Row):
+    carrier: str
+    """Empty for facilities without a plan."""
+    name: str
+
+
+class CarrierScoreRow(ScoreRow, _CarrierName):
+    """The counts of one carrier."""
+
+
+class IncidentsOfRow(Row):
+    """The verification that the incidents are of."""
+
+    run: Said
+    at: Moment
+    """When it ended, with Vietnam's zone."""
+    limit: tuple[str, ...]
+    """What it was limited to; empty where it looked at all."""
+
+
+class SharesOfRow(Row):
+    """The time that availability is of."""
+
+    from_: Moment = Field(serialization_alias="from")
+    """A moment, with Vietnam's zone."""
+    until: Moment
+    """The first moment that is not in it."""
+    longest_s: Positive
+    """How long a look stands for at most."""
+    paths: Count
+    """How many paths it is said of; 0 where no verdict of that time is kept."""
+    damaged: tuple[str, ...]
+    """Records that cannot be read: what they saw counts as not measured."""
+
+
 def _scorecard_document(card: Scorecard, _listing: FacilityList) -> Document:
-    of = card.incidents
-    run = {"run": of.run, "at": local_iso(of.at), "limit": list(of.limit)} if of else None
     return {
-        "carriers": [{"carrier": one.carrier, "name": one.name} | _score_document(one) for one in card.scores],
-        "all_carriers": _score_document(card.total),
-        "incidents_of": run,
-        "availability_of": _span_document(card.shares) if card.shares else None,
+        "carriers": [CarrierScoreRow(carrier=one.carrier, name=one.name, **_score(one)) for one in card.scores],
+        "all_carriers": ScoreRow(**_score(card.total)),
+        "incidents_of": card.incidents,
+        "availability_of": _shares_of(card.shares) if card.shares else None,
     }
 
 
-def _score_document(score: CarrierScore) -> Document:
+def _score(score: CarrierScore) -> Document:
     group = score.group
     return {
         "facilities": group.facilities,
@@ -250,19 +355,19 @@ def _score_document(score: CarrierScore) -> Document:
         "cameras_up": group.cameras_up,
         "cameras_down": group.cameras_down,
         "cameras_unknown": group.cameras_unknown,
-        "incidents": None if score.incidents is None else dict(score.incidents),
-        "availability": None if score.share is None else share_document(score.share),
+        "incidents": score.incidents,
+        "availability": score.share and agreed_times(score.share),
     }
 
 
-def _span_document(shares: CarrierShares) -> Document:
-    return {
-        "from": local_iso(shares.span.begin),
-        "until": local_iso(shares.span.until),
-        "longest_s": round(shares.longest.total_seconds()),
-        "paths": shares.total.paths if shares.total else 0,
-        "damaged": list(shares.damaged),
-    }
+def _shares_of(shares: CarrierShares) -> SharesOfRow:
+    return SharesOfRow(
+        from_=shares.span.begin,
+        until=shares.span.until,
+        longest_s=round(shares.longest.total_seconds()),
+        paths=shares.total.paths if shares.total else 0,
+        damaged=shares.damaged,
+    )
 
 
 def _scorecard_lines(card: Scorecard) -> Iterator[str]:

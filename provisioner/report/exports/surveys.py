@@ -6,14 +6,27 @@ They contain no device address and no login: those are only for the people who s
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
+from provisioner.base.document import Count, Day, Positive, Row, Said, absent, form, of
 from provisioner.base.text import Document, counted
-from provisioner.inventory.model import Camera, Facility, Operating, Survey, SurveyVerdict
+from provisioner.inventory.model import Camera, Facility, Operating, Party, SurveyVerdict, UplinkKind, Zone
+from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
 from provisioner.inventory.outline import Outline
 from provisioner.record.labels import TOTAL_LABEL, day_label, label
 from provisioner.report.exports.report import FacilityList, Report
-from provisioner.report.facilities import FacilityReader, WholeFacilities, device_words
-from provisioner.report.progress import Cover, SurveyGroup, Surveys, ZoneCover, ZoneGroup, Zones, surveys, zones
+from provisioner.report.facilities import FacilityReader, SurveyedCameras, WholeFacilities, device_words
+from provisioner.report.progress import (
+    LISTED_ZONES,
+    Cover,
+    SurveyGroup,
+    Surveys,
+    ZoneCover,
+    ZoneGroup,
+    Zones,
+    surveys,
+    zones,
+)
 from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
 
 _SURVEY_COLUMNS = (
@@ -75,27 +88,94 @@ _ZONE_COLUMNS = (
 )
 
 
-def survey_document(survey: Survey) -> Document:
+class UplinkRow(Row):
+    """A site's line."""
+
+    kind: UplinkKind
+    provider: str | None
+    upload_mbps: float | None
+    address: UplinkAddress | None
+    router: str | None
+
+
+class SurveyRow(Row):
     """What a survey found."""
-    uplink, cameras = survey.uplink, survey.cameras
-    return {
-        "surveyed_on": str(survey.surveyed_on),
-        "by": [party.value for party in survey.by],
-        "uplink": {
-            "kind": uplink.kind.value,
-            "provider": uplink.provider,
-            "upload_mbps": uplink.upload_mbps,
-            "address": uplink.address.value if uplink.address else None,
-            "router": uplink.router,
-        },
-        "rtsp": survey.rtsp.value if survey.rtsp else None,
-        "logins": survey.logins.value if survey.logins else None,
-        "cameras": {"present": cameras.present, "fit": cameras.fit, "missing": cameras.missing},
-        "gaps": [zone.value for zone in survey.gaps],
-        "verdict": survey.verdict.value,
-        "obstacles": survey.obstacles,
-        "advice": survey.advice,
-    }
+
+    surveyed_on: Day
+    by: tuple[Party, ...]
+    uplink: UplinkRow
+    rtsp: RtspState | None
+    logins: LoginState | None
+    cameras: SurveyedCameras
+    gaps: tuple[Zone, ...]
+    verdict: SurveyVerdict
+    obstacles: str | None
+    advice: str | None
+
+
+class SurveyedRow(Row):
+    """A facility of the report on surveys."""
+
+    facility: Said
+    name: Said
+    province: Said
+    survey: SurveyRow | None
+
+
+class DeviceRow(Row):
+    """A registered camera; no address and no login."""
+
+    camera: Said
+    zone: Said
+    make: Said | None
+    recorder: Said | None
+    """Whose channel it is."""
+
+
+class MinutesRow(SurveyedRow):
+    """A facility of the report that survey minutes are made of."""
+
+    devices: tuple[DeviceRow, ...]
+
+
+class SurveyGroupRow(Row):
+    """The surveys of one province, or of all."""
+
+    province: Said | None = absent()
+    facilities: Count
+    """The sum of surveyed and missing."""
+    surveyed: Count
+    verdicts: dict[SurveyVerdict, Positive]
+    missing: Count
+    cameras_present: Count
+    cameras_fit: Count
+    cameras_missing: Count
+
+
+_ListedZone = Annotated[Zone, form(enum=[zone.value for zone in LISTED_ZONES])]
+
+
+class ZoneRow(Row):
+    """One zone over all facilities."""
+
+    zone: _ListedZone
+    facilities: Count
+    """The sum of the others."""
+    covered: Count
+    planned: Count
+    gap: Count
+    no_camera: Count
+    unknown: Count
+
+
+class LackingRow(Row):
+    """A zone of a facility."""
+
+    facility: Said = of("facility", "id")
+    province: Said = of("facility", "province")
+    zone: _ListedZone
+    cameras: Count
+    cover: Cover
 
 
 def _count_surveys(listing: FacilityList) -> Surveys:
@@ -104,23 +184,14 @@ def _count_surveys(listing: FacilityList) -> Surveys:
 
 def _surveys_document(report: Surveys, listing: FacilityList) -> Document:
     return {
-        "total": _survey_group_document(report.total),
-        "by_province": [_survey_group_document(group) for group in report.by_province],
-        "facilities": [_facility_document(one, listing.files) for one in report.listed],
+        "total": _survey_counts(report.total),
+        "by_province": [_survey_counts(group) for group in report.by_province],
+        "facilities": [SurveyedRow(**_facility(one, listing.files)) for one in report.listed],
     }
 
 
-def _survey_group_document(group: SurveyGroup) -> Document:
-    named = {"province": group.key} if group.key else {}
-    return named | {
-        "facilities": group.facilities,
-        "surveyed": group.surveyed,
-        "verdicts": {verdict.value: count for verdict, count in group.verdicts.items()},
-        "missing": group.missing,
-        "cameras_present": group.cameras_present,
-        "cameras_fit": group.cameras_fit,
-        "cameras_missing": group.cameras_missing,
-    }
+def _survey_counts(group: SurveyGroup) -> SurveyGroupRow:
+    return SurveyGroupRow(**vars(group), surveyed=group.surveyed, province=group.key or None)
 
 
 def _surveys_lines(report: Surveys) -> Iterator[str]:
@@ -204,30 +275,21 @@ def _minutes_document(facilities: tuple[Outline, ...], listing: FacilityList) ->
     return {"facilities": [_facility_with_devices(one, listing.files) for one in facilities]}
 
 
-def _facility_with_devices(outline: Outline, files: FacilityReader) -> Document:
+def _facility_with_devices(outline: Outline, files: FacilityReader) -> MinutesRow:
     facility = files.facility(outline.id)
-    devices = [_device_document(facility, camera) for camera in facility.cameras]
-    return _facility_document(outline, WholeFacilities({outline.id: facility})) | {"devices": devices}
+    devices = [_device_row(facility, camera) for camera in facility.cameras]
+    return MinutesRow(**_facility(outline, WholeFacilities({outline.id: facility})), devices=devices)
 
 
-def _device_document(facility: Facility, camera: Camera) -> Document:
+def _device_row(facility: Facility, camera: Camera) -> DeviceRow:
     makes = {one.id: one.make.value for one in facility.recorders}
-    return {
-        "camera": camera.id,
-        "zone": camera.zone.value,
-        "make": camera.make.value if camera.make else makes.get(camera.recorder or ""),
-        "recorder": camera.recorder,
-    }
+    make = camera.make.value if camera.make else makes.get(camera.recorder or "")
+    return DeviceRow(camera=camera.id, zone=camera.zone.value, make=make, recorder=camera.recorder)
 
 
-def _facility_document(facility: Outline, files: FacilityReader) -> Document:
-    survey = files.survey(facility.id)
-    return {
-        "facility": facility.id,
-        "name": files.name(facility.id),
-        "province": facility.province,
-        "survey": survey_document(survey) if survey else None,
-    }
+def _facility(facility: Outline, files: FacilityReader) -> Document:
+    name, survey = files.name(facility.id), files.survey(facility.id)
+    return {"facility": facility.id, "name": name, "province": facility.province, "survey": survey}
 
 
 def _minutes_lines(facilities: tuple[Outline, ...]) -> Iterator[str]:
@@ -250,7 +312,7 @@ def _minutes_cells(facility: Outline) -> list[str]:
 def _minutes_pages(facilities: tuple[Outline, ...], listing: FacilityList) -> tuple[Page, ...]:
     surveyed = [listing.files.facility(one.id) for one in facilities if one.survey_verdict]
     minutes = [_minutes_row(n, one, listing.province_of(one).name) for n, one in enumerate(surveyed, start=1)]
-    devices = [_device_row(one, camera) for one in surveyed for camera in one.cameras]
+    devices = [_device_cells(one, camera) for one in surveyed for camera in one.cameras]
     return Page("Biên bản khảo sát", _MINUTES_COLUMNS, minutes), Page("Thiết bị đã đăng ký", _DEVICE_COLUMNS, devices)
 
 
@@ -277,7 +339,7 @@ def _minutes_row(number: int, facility: Facility, province: str) -> SheetRow:
     )
 
 
-def _device_row(facility: Facility, camera: Camera) -> SheetRow:
+def _device_cells(facility: Facility, camera: Camera) -> SheetRow:
     where = camera.location or ""
     return facility.id, facility.name, camera.id, label(camera.zone), where, device_words(facility, camera)
 
@@ -287,25 +349,8 @@ def _counted_zones(listing: FacilityList) -> Zones:
 
 
 def _zones_document(report: Zones, _listing: FacilityList) -> Document:
-    return {
-        "by_zone": [_zone_group_document(group) for group in report.by_zone],
-        "lacking": [_cover_document(one) for one in report.lacking],
-    }
-
-
-def _zone_group_document(group: ZoneGroup) -> Document:
-    counts = {cover.value: count for cover, count in group.covers.items()}
-    return {"zone": group.zone.value, "facilities": group.facilities, **counts}
-
-
-def _cover_document(one: ZoneCover) -> Document:
-    return {
-        "facility": one.facility.id,
-        "province": one.facility.province,
-        "zone": one.zone.value,
-        "cameras": one.cameras,
-        "cover": one.cover.value,
-    }
+    by_zone = [ZoneRow(zone=group.zone, facilities=group.facilities, **group.covers) for group in report.by_zone]
+    return {"by_zone": by_zone, "lacking": report.lacking}
 
 
 def _zones_lines(report: Zones) -> Iterator[str]:
