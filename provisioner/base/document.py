@@ -14,7 +14,7 @@ from itertools import pairwise
 from textwrap import dedent
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from provisioner.base.errors import Severity
@@ -50,7 +50,8 @@ Positive = Annotated[int, form(minimum=1)]
 Said = Annotated[str, form(minLength=1)]
 """A text that is not empty."""
 Share = Annotated[float, form(minimum=0, maximum=1)]
-Seconds = Annotated[float, form(minimum=0)]
+Seconds = Annotated[int | float, WithJsonSchema({"type": "number", "minimum": 0})]
+"""A time that is written as it was told: `2` and `2.0` are two texts."""
 Digest = Annotated[str, form(pattern="^sha256:[0-9a-f]{64}$")]
 KeyedDigest = Annotated[str, form(pattern="^hmac-sha256:[0-9a-f]{64}$")]
 MomentText = Annotated[str, form(format="date-time")]

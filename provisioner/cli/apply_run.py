@@ -5,11 +5,14 @@ It is imported while hosts are read already, so that they do not wait for it.
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import click
 
+from provisioner.base.document import Printed, Said, form
 from provisioner.base.errors import RollbackError, UsageError
 from provisioner.base.language import marked
-from provisioner.base.text import Document, printable
+from provisioner.base.text import printable
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
@@ -23,13 +26,14 @@ from provisioner.cli.support.results import (
     show_applied,
 )
 from provisioner.cli.support.terminal import stderr_of
-from provisioner.cli.support.texts import code_with_held, held_documents, held_lines
+from provisioner.cli.support.texts import code_with_held, held_lines
 from provisioner.operations.apply.apply import RollbackPlan, abort, apply_plan, plan_rollback, resume, roll_back
-from provisioner.operations.apply.intent import Applied, RunOptions
+from provisioner.operations.apply.intent import Applied, RunOptions, RunRow
 from provisioner.operations.apply.saved_plan import plan_again, reviewed_plan
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
-from provisioner.operations.rollout import HostOutcome, HostResult, NotStartedBecause, exit_code, host_document
+from provisioner.operations.rollout import HostOutcome, HostResult, NotStartedBecause, exit_code
+from provisioner.operations.rollout.result import HostRow
 
 __all__ = [
     "abort",
@@ -105,7 +109,7 @@ def show_rolled_back(invocation: Invocation, planned: RollbackPlan, applied: App
 
 def _show_rollback(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> None:
     if invocation.json:
-        print_document(_rollback_document(planned, applied))
+        print_document(_rollback_document(planned, applied).plain)
         return
     say = invocation.say
     for result in applied.results:
@@ -116,26 +120,40 @@ def _show_rollback(invocation: Invocation, planned: RollbackPlan, applied: Appli
         click.echo(line, color=invocation.color)
 
 
-def _rollback_document(planned: RollbackPlan, applied: Applied) -> Document:
+class ReturnedRow(HostRow):
+    """What became of one host of a rollback."""
+
+    outcome: Annotated[
+        str, form(enum=["returned", "stayed", "unchanged", "not-started", "unreachable", "rollback-failed"])
+    ]
+    target: str
+    """The run whose change is undone, empty for none."""
+
+
+class _Undone(Printed):
+    run: Said
+    outcome: Literal["returned", "partial", "failed"]
+
+
+class RollbackDocument(RunRow, _Undone, name="rollback", title="A rollback"):
+    """What `provisioner rollback --output json` prints."""
+
+    hosts: tuple[ReturnedRow, ...]
+
+
+def _rollback_document(planned: RollbackPlan, applied: Applied) -> RollbackDocument:
     done = sum(result.outcome is HostOutcome.APPLIED for result in applied.results)
-    outcome = "returned" if done == len(applied.results) else "partial" if done else "failed"
-    return {
-        "schema": "provisioner/rollback",
-        "version": 1,
-        "run": applied.run,
-        "outcome": outcome,
-        "ended": applied.ended,
-        "notes": list(applied.notes),
-        "warnings": list(applied.warnings),
-        "closed": [closed.document for closed in applied.closed],
-        "held": held_documents(applied.held),
-        "hosts": [
-            host_document(result)
+    return RollbackDocument(
+        **RunRow.model_validate(applied).plain,
+        run=applied.run,
+        outcome="returned" if done == len(applied.results) else "partial" if done else "failed",
+        hosts=[
+            HostRow.model_validate(result).plain
             | {"outcome": _ROLLBACK_WORDS.get(result.outcome, result.outcome.value)}
             | {"target": planned.hosts.get(result.host, ("",))[0]}
             for result in applied.results
         ],
-    }
+    )
 
 
 def _rollback_exit_code(results: tuple[HostResult, ...]) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pydantic_core import core_schema
 
 DOCUMENTS: Final[Mapping[str, str]] = {
-    "apply": "",
+    "apply": "provisioner.operations.apply.intent:ApplyDocument",
     "availability": "provisioner.report.availability:AvailabilityDocument",
     "compare": "provisioner.plan.document:CompareDocument",
     "drift": "provisioner.plan.document:DriftDocument",
@@ -36,7 +36,7 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "plan-diff": "provisioner.plan.saved.comparison:PlanDiffDocument",
     "policy-input": "",
     "prove": "",
-    "rollback": "",
+    "rollback": "provisioner.cli.apply_run:RollbackDocument",
     "status": "provisioner.report.status:StatusDocument",
     "validate": "provisioner.cli.validate:ValidateDocument",
     "verify": "",

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NotRequired, TypedDict, cast
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
+from provisioner.base.document import Digest, HeldRow, Printed, Row, Said, form, of
 from provisioner.base.frozen import HeldFacility
-from provisioner.operations.rollout import HostResult, RolloutOptions, Wave, apply_document
+from provisioner.base.text import Document
+from provisioner.operations.rollout import HostResult, RolloutOptions, Wave
+from provisioner.operations.rollout.result import HostRow, outcome_of
 from provisioner.plan import Basis
 from provisioner.plan.change import Action, Change, HostCut, Impact, Resource, cut_from
 from provisioner.record.entries import RecordedApproval
@@ -105,10 +108,61 @@ class ClosedRun:
     run: str
     outcome: str
 
-    @property
-    def document(self) -> dict[str, str]:
-        """The run as it stands in a document."""
-        return {"run": self.run, "outcome": self.outcome}
+
+class ClosedRow(Row):
+    """An earlier run whose controller was killed, recorded as ended now that its hosts were read."""
+
+    run: str
+    outcome: str
+
+
+class RunRow(Row):
+    """How a run ended."""
+
+    ended: Literal["done", "stopped", "paused", "interrupted", "aborted"]
+    """From `paused` and `interrupted` it can be taken up again."""
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    """What was wished beside the run and was not had, e.g. a Git note."""
+    closed: tuple[ClosedRow, ...]
+    held: tuple[HeldRow, ...]
+
+
+class RemainingRow(Row):
+    """What a fresh plan still finds."""
+
+    host: str
+    name: str
+    reason: str
+
+
+class ApprovalRow(Row):
+    """An approval by which the plan was applied."""
+
+    approver: str
+    roles: tuple[str, ...]
+    key: str
+    """The fingerprint of the key that signed it."""
+    at: str
+    """When it was signed, by the signer's clock, in UTC."""
+    meaning: Digest
+    plan: Digest
+    """The plan that was read for it."""
+
+
+class _Enacted(Printed):
+    plan: Annotated[str, form(pattern="^(sha256:[0-9a-f]{64})?$")]
+    """The digest of the plan that was enacted."""
+    outcome: Literal["applied", "rolled-back", "partial", "nothing-to-do"]
+    hosts: tuple[HostRow, ...] = of("results")
+    run: Said
+
+
+class ApplyDocument(RunRow, _Enacted, name="apply", title="An apply"):
+    """What `provisioner apply --output json` prints."""
+
+    approvals: tuple[ApprovalRow, ...]
+    remaining: tuple[RemainingRow, ...]
 
 
 @dataclass(frozen=True)
@@ -141,18 +195,14 @@ class Applied:
     approvals: tuple[RecordedApproval, ...] = ()
 
     @property
-    def document(self) -> dict[str, object]:
+    def outcome(self) -> str:
+        """The outcome of the whole."""
+        return outcome_of(self.results)
+
+    @property
+    def document(self) -> Document:
         """The JSON document of the run."""
-        return apply_document(self.plan, self.results) | {
-            "run": self.run,
-            "ended": self.ended,
-            "notes": list(self.notes),
-            "warnings": list(self.warnings),
-            "closed": [closed.document for closed in self.closed],
-            "held": [one.document for one in self.held],
-            "approvals": [one.document for one in self.approvals],
-            "remaining": [{"host": c.host, "name": c.name, "reason": c.reason} for c in self.remaining],
-        }
+        return ApplyDocument.model_validate(self).plain
 
 
 def intent_of(plain: Mapping[str, object]) -> Intent:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
 
+from provisioner.base.document import Row, Seconds, form
 from provisioner.base.errors import worst_of
 from provisioner.base.text import counted, msg
 from provisioner.hosts.facts import HostFacts
@@ -258,30 +260,29 @@ def _host_code(result: HostResult) -> int:
     }.get(result.outcome, 0)
 
 
-def apply_document(plan_digest: str, results: Sequence[HostResult]) -> dict[str, object]:
-    """The JSON document of an apply."""
-    return {
-        "schema": "provisioner/apply",
-        "version": 1,
-        "plan": plan_digest,
-        "outcome": outcome_of(results),
-        "hosts": [host_document(result) for result in results],
-    }
+class StepRow(Row):
+    """One step of a host's change, with its seconds."""
+
+    name: str
+    seconds: Seconds
 
 
-def host_document(result: HostResult) -> dict[str, object]:
-    """One host's part of the document."""
-    return {
-        "host": result.host,
-        "outcome": result.outcome.value,
-        "receipt": result.receipt,
-        "seconds": result.seconds,
-        "cause": result.cause,
-        "steps": [{"name": step.name, "seconds": step.seconds} for step in result.steps],
-        "wave": result.wave,
-        "notes": list(result.notes),
-        "not_up": list(result.not_up),
-    }
+class HostRow(Row):
+    """What became of one host."""
+
+    host: str
+    outcome: Annotated[str, form(enum=[*HostOutcome])]
+    receipt: str
+    """The receipt's path on the host, empty where there is none."""
+    seconds: Seconds
+    cause: str
+    """Why, empty where all went well."""
+    steps: tuple[StepRow, ...]
+    wave: str
+    """The wave in which it changed, empty where it did not."""
+    notes: tuple[str, ...]
+    not_up: tuple[str, ...]
+    """Paths of the plan without a picture: new ones, and those that gave none before."""
 
 
 def end_class(result: HostResult) -> EndClass:
