@@ -218,7 +218,7 @@ class _Import:
         if self.options.report is not None:
             write_private(self.options.report, report_sheet(result, language), force=self.options.force)
         if self.invocation.json:
-            print_document(import_document(result, language))
+            print_document(import_document(result, language).plain)
             return
         for line in read_lines(result.inputs, language):
             click.echo(printable(line))

@@ -44,9 +44,7 @@ def prove(invocation: Invocation, sources: tuple[str, ...], targets: tuple[str, 
     session = session_of(invocation)
     proof = prove_reach(session, sources, targets)
     if invocation.json:
-        problems = [problem.document for problem in proof.problems]
-        document = reachability_document(proof.cells, proof.results)
-        print_document(document | {"problems": problems, "held": held_documents(proof.held)})
+        print_document(reachability_document(proof.cells, proof.results, proof.problems, proof.held).plain)
     else:
         _print_proof(invocation, proof, why=why)
     code = PolicyError.exit_code if proof.problems else _ABOUT_NOTHING if proof.about_nothing else 0

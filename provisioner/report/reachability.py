@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from provisioner.base.text import Document, counted, printable
+from pydantic import Field
+
+from provisioner.base.document import Count, HeldRow, Printed, ProblemRow, Row, of
+from provisioner.base.errors import Problem
+from provisioner.base.frozen import HeldFacility
+from provisioner.base.text import counted, printable
+from provisioner.inventory.model.orders import Program, Service
 from provisioner.plan.reach.roads import CellReach
 from provisioner.plan.reach.statements import Origin, ReachCell, StatementResult
 from provisioner.report.tables import text_table
@@ -65,42 +71,87 @@ def _ending(origin: Origin, of: Sequence[StatementResult]) -> str:
     return f"{head}: {', '.join(said)}"
 
 
-def reachability_document(cells: Sequence[ReachCell], results: Sequence[StatementResult]) -> Document:
+class CellRow(Row, title="cell"):
+    """Whether something passes from one place to another."""
+
+    from_: str = Field(validation_alias="source", serialization_alias="from")
+    """The place where it comes from, e.g. `site/kcl-bg-001`."""
+    program: Program | None
+    """Whose programs send, of relays and centres; null where nobody can tell."""
+    to: str = of("target")
+    """The place where it goes."""
+    service: Service
+    reaches: CellReach = of("reach")
+    by: tuple[str, ...]
+    """The rules that decide it, e.g. `relay-viettel-1 input: readers`."""
+
+
+class ProveSummary(Row):
+    """What it comes to."""
+
+    cells: Count
+    reached: Count
+    statements: Count
+    broken: Count
+    about_nothing: Count
+
+
+class StatementRow(Row):
+    """A statement, and what became of it."""
+
+    id: str
+    origin: Origin
+    says: str
+    """What it says, in words."""
+    reason: str | None
+    cells: Count
+    """How many cells it is about."""
+    holds: bool | None
+    """Null where it is about nothing that is there."""
+    broken: tuple[CellRow, ...]
+
+
+class ProveDocument(Printed, name="prove", title="Who can reach what, and which statements hold"):
+    """What `provisioner prove --output json` prints."""
+
+    summary: ProveSummary
+    cells: tuple[CellRow, ...]
+    statements: tuple[StatementRow, ...]
+    problems: tuple[ProblemRow, ...]
+    held: tuple[HeldRow, ...]
+    """Facilities with errors of their own: nothing is said of them."""
+
+
+def reachability_document(
+    cells: Sequence[ReachCell],
+    results: Sequence[StatementResult],
+    problems: Sequence[Problem] = (),
+    held: Sequence[HeldFacility] = (),
+) -> ProveDocument:
     """The matrix and the statements."""
-    return {
-        "schema": "provisioner/prove",
-        "version": 1,
-        "summary": {
-            "cells": len(cells),
-            "reached": sum(cell.reach is not CellReach.NO for cell in cells),
-            "statements": len(results),
-            "broken": sum(bool(result.broken) for result in results),
-            "about_nothing": sum(not result.cells for result in results),
-        },
-        "cells": [_cell(cell) for cell in cells],
-        "statements": [_statement(result) for result in results],
-    }
+    return ProveDocument(
+        summary=ProveSummary(
+            cells=len(cells),
+            reached=sum(cell.reach is not CellReach.NO for cell in cells),
+            statements=len(results),
+            broken=sum(bool(result.broken) for result in results),
+            about_nothing=sum(not result.cells for result in results),
+        ),
+        cells=cells,
+        statements=[_statement(result) for result in results],
+        problems=problems,
+        held=held,
+    )
 
 
-def _cell(cell: ReachCell) -> Document:
-    return {
-        "from": cell.source,
-        "program": cell.program.value if cell.program else None,
-        "to": cell.target,
-        "service": cell.service.value,
-        "reaches": cell.reach.value,
-        "by": list(cell.by),
-    }
-
-
-def _statement(result: StatementResult) -> Document:
+def _statement(result: StatementResult) -> StatementRow:
     statement = result.statement
-    return {
-        "id": statement.name,
-        "origin": statement.origin.value,
-        "says": statement.words,
-        "reason": statement.reason or None,
-        "cells": result.cells,
-        "holds": result.holds if result.cells else None,
-        "broken": [_cell(cell) for cell in result.broken],
-    }
+    return StatementRow(
+        id=statement.name,
+        origin=statement.origin,
+        says=statement.words,
+        reason=statement.reason or None,
+        cells=result.cells,
+        holds=result.holds if result.cells else None,
+        broken=result.broken,
+    )

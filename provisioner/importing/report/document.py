@@ -6,14 +6,17 @@ The document is `provisioner/import` version 1. The spreadsheet goes back to the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
 
+from provisioner.base.document import Count, Printed, Row, of
 from provisioner.base.language import Language
 from provisioner.base.spreadsheet import HEADER, landscape, put, saved
-from provisioner.importing.grid import Finding
-from provisioner.importing.proposal.answers import Question
+from provisioner.importing.forms.columns import FormKind
+from provisioner.importing.grid import Finding, FindingLevel
+from provisioner.importing.proposal.answers import Question, QuestionKind, Why
 from provisioner.importing.proposal.proposal import ImportResult
 from provisioner.importing.report.messages import LEVELS, wording
 from provisioner.importing.report.text import QUESTION, because, in_order_of_weight, question_text
@@ -27,94 +30,234 @@ _LINE_HEIGHT = 15
 _WIDTHS = (6, 10, 24, 12, 8, 24, 20, 56, 56, 22)
 
 
-def import_document(result: ImportResult, language: Language) -> dict[str, object]:
+class TableRow(Row):
+    """A table that was found."""
+
+    file: str
+    """As it was typed."""
+    sheet: str
+    """Empty for CSV."""
+    kind: FormKind
+    """What its rows describe."""
+    header_row: Count
+    """The last row of its header."""
+    rows: Count
+    """How many rows of data it has."""
+
+
+class FindingRow(Row):
+    """Something that was found in a table."""
+
+    severity: FindingLevel
+    code: str
+    """A stable id."""
+    message: str
+    hint: str
+    """What to do next."""
+    file: str
+    sheet: str
+    row: Count
+    """0 where no row is concerned."""
+    column: str
+    """The column's letters; empty where no cell is concerned."""
+    header: str
+    """The column's header in Vietnamese."""
+    value: str
+    """The cell's value as far as it may be shown."""
+    object: str
+    """The facility concerned, as facility/ID, or empty."""
+
+
+class CandidateRow(Row):
+    """A site that a row may be."""
+
+    facility: str
+    """Its id; empty for a row of the sheets that has none yet."""
+    row: Count
+    """The row that it is; 0 for a site of the inventory."""
+    sheet: str
+    """The sheet of that row, or empty."""
+    name: str
+    """Its name."""
+    address: str
+    """Street, ward and district, as far as they are known."""
+    why: tuple[Why, ...]
+    """Why it is a candidate."""
+    because: str
+    """The same in words."""
+
+
+class QuestionRow(Row):
+    """A question that only a person can answer."""
+
+    kind: QuestionKind
+    """twin: sites of one name, and what would tell them apart is missing on one side. rename: a name or place like that
+    of another site. missing: a site of the inventory that is not in the list of its province."""
+    message: str
+    answer: str
+    """How to answer."""
+    file: str
+    """As it was typed."""
+    sheet: str
+    """Empty for CSV."""
+    row: Count
+    """The row that waits for the answer; 0 where a site is missing."""
+    column: str
+    """The letters of the column Mã cơ sở, which takes the answer; empty where there is none."""
+    name: str
+    """The row's name, where a candidate has one like it; name and address of a site that is missing."""
+    object: str
+    """The site that is missing, as facility/ID, or empty."""
+    candidates: tuple[CandidateRow, ...]
+    """The sites that the row may be, best first; five at most."""
+
+
+class ChangedValueRow(Row):
+    """A value that the sheets change."""
+
+    field: str = of("path")
+    """The way to the value, with the ids of cameras and recorders."""
+    before: str
+    """Empty where there was none, and for free texts."""
+    after: str
+    """Empty for free texts."""
+
+
+class ChangedFileRow(Row):
+    """A file that the sheets change."""
+
+    facility: str
+    """Its id."""
+    file: str
+    """Its file, below the inventory's folder."""
+    action: Literal["create", "update"]
+    changes: tuple[ChangedValueRow, ...]
+    sign_offs_needed: tuple[str, ...]
+    """Who signed what changes: dic, health, carrier."""
+
+
+class ContactCounts(Row):
+    """Contacts of a province, in numbers only."""
+
+    province: str
+    """Its slug."""
+    compared: bool
+    """Whether its contacts could be opened."""
+    new: Count
+    changed: Count
+    unchanged: Count
+
+
+class ImportDocument(Printed, name="import", title="An import"):
+    """What `provisioner import FILE… --output json` prints.
+
+    No value that may be a password or a person's data is in it.
+    """
+
+    ok: bool
+    """Whether there is no error, and no row that waits for an answer; warnings and notes do not count."""
+    language: Language
+    """The language of messages and hints."""
+    tables: tuple[TableRow, ...]
+    """Every table that was found."""
+    problems: tuple[FindingRow, ...]
+    """Everything that was found, by place."""
+    questions: tuple[QuestionRow, ...]
+    """What only a person can answer. A row that is asked about is not written."""
+    facilities: tuple[ChangedFileRow, ...]
+    """Files that the sheets change."""
+    contacts: tuple[ContactCounts, ...]
+    """Contacts by province, in numbers only."""
+    written: tuple[str, ...]
+    """The files that were written; empty without --write."""
+
+
+def import_document(result: ImportResult, language: Language) -> ImportDocument:
     """The document; values of cells are in it only as far as they may be shown."""
     proposal = result.proposal
-    return {
-        "schema": "provisioner/import",
-        "version": 1,
-        "ok": not proposal.errors and not proposal.waiting,
-        "language": language.value,
-        "tables": [
-            {
-                "file": table.position.file,
-                "sheet": table.position.sheet,
-                "kind": table.form.kind.value,
-                "header_row": table.header_row,
-                "rows": len(table.rows),
-            }
+    return ImportDocument(
+        ok=not proposal.errors and not proposal.waiting,
+        language=language,
+        tables=[
+            TableRow(
+                file=table.position.file,
+                sheet=table.position.sheet,
+                kind=table.form.kind,
+                header_row=table.header_row,
+                rows=len(table.rows),
+            )
             for table in result.inputs.tables
         ],
-        "problems": [_problem(finding, language) for finding in proposal.findings],
-        "questions": [_question(question, language) for question in proposal.questions],
-        "facilities": [
-            {
-                "facility": edit.facility,
-                "file": f"facilities/{proposal.provinces[edit.facility]}/{edit.facility}.yml",
-                "action": "create" if edit.before is None else "update",
-                "changes": [{"field": c.path, "before": c.before, "after": c.after} for c in edit.changes],
-                "sign_offs_needed": list(proposal.resign.get(edit.facility, ())),
-            }
+        problems=[_problem(finding, language) for finding in proposal.findings],
+        questions=[_question(question, language) for question in proposal.questions],
+        facilities=[
+            ChangedFileRow(
+                facility=edit.facility,
+                file=f"facilities/{proposal.provinces[edit.facility]}/{edit.facility}.yml",
+                action="create" if edit.before is None else "update",
+                changes=edit.changes,
+                sign_offs_needed=proposal.resign.get(edit.facility, ()),
+            )
             for edit in proposal.changed
         ],
-        "contacts": [
-            {
-                "province": draft.province,
-                "compared": draft.known is not None,
-                "new": draft.new,
-                "changed": draft.changed,
-                "unchanged": draft.unchanged,
-            }
+        contacts=[
+            ContactCounts(
+                province=draft.province,
+                compared=draft.known is not None,
+                new=draft.new,
+                changed=draft.changed,
+                unchanged=draft.unchanged,
+            )
             for draft in proposal.contact_drafts.values()
         ],
-        "written": list(result.written),
-    }
+        written=result.written,
+    )
 
 
-def _question(question: Question, language: Language) -> dict[str, object]:
+def _question(question: Question, language: Language) -> QuestionRow:
     words = question_text(question, language)
     position = question.position
-    return {
-        "kind": question.kind.value,
-        "message": words.message,
-        "answer": words.answer,
-        "file": position.file,
-        "sheet": position.sheet,
-        "row": position.row,
-        "column": position.cell.rstrip("0123456789"),
-        "name": question.name,
-        "object": f"facility/{question.facility}" if question.facility else "",
-        "candidates": [
-            {
-                "facility": candidate.facility,
-                "row": candidate.row.row if candidate.row else 0,
-                "sheet": candidate.row.sheet if candidate.row else "",
-                "name": candidate.name,
-                "address": candidate.address,
-                "why": [reason.value for reason in candidate.reasons],
-                "because": because(candidate, language),
-            }
+    return QuestionRow(
+        kind=question.kind,
+        message=words.message,
+        answer=words.answer,
+        file=position.file,
+        sheet=position.sheet,
+        row=position.row,
+        column=position.cell.rstrip("0123456789"),
+        name=question.name,
+        object=f"facility/{question.facility}" if question.facility else "",
+        candidates=[
+            CandidateRow(
+                facility=candidate.facility,
+                row=candidate.row.row if candidate.row else 0,
+                sheet=candidate.row.sheet if candidate.row else "",
+                name=candidate.name,
+                address=candidate.address,
+                why=candidate.reasons,
+                because=because(candidate, language),
+            )
             for candidate in question.candidates
         ],
-    }
+    )
 
 
-def _problem(finding: Finding, language: Language) -> dict[str, object]:
+def _problem(finding: Finding, language: Language) -> FindingRow:
     words = wording(finding.remark, language)
     position = finding.position
-    return {
-        "severity": finding.remark.level.value,
-        "code": finding.remark.code,
-        "message": words.message,
-        "hint": words.hint,
-        "file": position.file,
-        "sheet": position.sheet,
-        "row": position.row,
-        "column": position.cell.rstrip("0123456789"),
-        "header": position.header,
-        "value": finding.value,
-        "object": finding.object,
-    }
+    return FindingRow(
+        severity=finding.remark.level,
+        code=finding.remark.code,
+        message=words.message,
+        hint=words.hint,
+        file=position.file,
+        sheet=position.sheet,
+        row=position.row,
+        column=position.cell.rstrip("0123456789"),
+        header=position.header,
+        value=finding.value,
+        object=finding.object,
+    )
 
 
 def report_sheet(result: ImportResult, language: Language) -> bytes:
