@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 
 import click
 
+from provisioner.base.document import Printed
 from provisioner.base.errors import NoticeError, UsageError
 from provisioner.base.processes import program_path, small_environment
-from provisioner.base.text import printable
+from provisioner.base.text import Document, printable
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.support.attendance import AskedAfter
 from provisioner.cli.support.context import Invocation, now
@@ -24,6 +25,7 @@ from provisioner.integrations.alerting.metric_catalogue import exposition
 from provisioner.operations.nightly.night import NightOrders, night_document, notice_lines
 from provisioner.operations.nightly.notices import (
     Sending,
+    SendingRow,
     last_verification,
     refuse_unknown,
     send_test,
@@ -187,6 +189,23 @@ def _metrics_into(file: Path, environment: Mapping[str, str]) -> Callable[[str],
     return write
 
 
+class TriedRow(SendingRow):
+    """A receiver, what became of its notice, and the notice."""
+
+    notice: Document | None
+    """With --dry-run the `notice` document."""
+
+
+class NotifyDocument(Printed, name="notify", title="Notices"):
+    """What `provisioner notify --output json` prints."""
+
+    run: str
+    """The recorded verification that was told of; empty for a test."""
+    dry_run: bool
+    test: bool
+    notices: tuple[TriedRow, ...]
+
+
 @click.command()
 @click.option("--test", "test", metavar="RECEIVER", help="Send one receiver a message that says that it is a test.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show what would be sent to whom, and send nothing.")
@@ -214,9 +233,8 @@ def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers:
         run, document = last_verification(session)
         sendings = tell_all(board, sight_of(session, document, run), only=receivers, dry=is_dry)
     if invocation.json:
-        listed = [sending.document | {"notice": sending.notice if is_dry else None} for sending in sendings]
-        document = {"schema": "provisioner/notify", "version": 1, "run": run, "dry_run": is_dry}
-        print_document(document | {"test": test is not None, "notices": listed})
+        listed = [TriedRow(**sending.row.plain, notice=sending.notice if is_dry else None) for sending in sendings]
+        print_document(NotifyDocument(run=run, dry_run=is_dry, test=test is not None, notices=listed).plain)
     else:
         for line in notice_lines(sendings) or ("no receiver: write receivers.yml",):
             click.echo(printable(line))

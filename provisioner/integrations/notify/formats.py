@@ -12,9 +12,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+from provisioner.base.document import Count, Day, Moment, Positive, Printed, Row, Said, absent, of
 from provisioner.base.language import Language, Translator, translator
-from provisioner.base.roles import Matter, Reach
-from provisioner.base.text import Document, local_iso, printable, start_of
+from provisioner.base.roles import Matter, Reach, ReaderRole
+from provisioner.base.text import Document, printable, start_of
 from provisioner.integrations.notify.mail import Letter, counts_sentence, state_sentence, trial_sentence
 from provisioner.integrations.notify.news import (
     NOTHING_KNOWN,
@@ -27,7 +28,7 @@ from provisioner.integrations.notify.news import (
     worst_of_verdicts,
 )
 from provisioner.inventory.model import Receiver
-from provisioner.verify.result import Cause, Verdict
+from provisioner.verify.result import Cause, Layer, Verdict
 
 _MOST_ITEMS: Final = 500
 _MOST_PATHS: Final = 100
@@ -44,65 +45,130 @@ Labels = Mapping[str, str]
 _VERSION: Final = 1
 
 
+class VerdictCounts(Row):
+    """Paths by verdict."""
+
+    paths: Count
+    up: Count
+    degraded: Count
+    down: Count
+    unknown: Count
+    maintenance: Count
+    quarantined: Count
+
+
+Turns = dict[Turn, Count]
+
+
+class ItemRow(Row):
+    """Something that is broken, or mended."""
+
+    turn: Turn
+    verdict: Verdict
+    layer: Layer | None
+    object: Said
+    cause: str
+    first: Day
+    nights: Positive
+    """Which night of it this is."""
+    paths_total: Count
+    paths: tuple[Said, ...]
+    provinces: tuple[Said, ...]
+    facilities: tuple[Said, ...]
+    carriers: tuple[Said, ...]
+    detail: str
+    """The evidence, in English; empty for roles that may not see a site's network."""
+
+
+class ProvinceRow(Row):
+    """Paths of a province."""
+
+    province: str
+    counts: VerdictCounts = of("verdicts")
+    turns: Turns
+    """How many paths and hosts stand so against what the receiver was told before."""
+
+
+class NoticeDocument(Printed, name="notice", title="A notice"):
+    """What a webhook is sent; a test has neither run nor counts."""
+
+    test: bool
+    inventory: Said
+    run: str | None = absent()
+    at: Moment | None = absent()
+    night: Day | None = absent()
+    """The day in Vietnam."""
+    receiver: Said
+    role: ReaderRole | None = absent()
+    of: str | None = absent()
+    language: Language
+    changed: bool | None = absent()
+    """Whether something is new to the receiver; a heartbeat has false."""
+    counts: VerdictCounts | None = absent()
+    turns: Turns | None = absent()
+    """How many paths and hosts stand so against what the receiver was told before."""
+    left: Count | None = absent()
+    """Paths that were told of before and are not in the inventory any more."""
+    items: tuple[ItemRow, ...] | None = absent()
+    items_left_out: Count | None = absent()
+    provinces: tuple[ProvinceRow, ...] | None = absent()
+    subject: Said
+    text: Said
+
+
 def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> Document:
     """The `notice` document: what one receiver is told of a night."""
     items = news.items[:_MOST_ITEMS]
-    return {
-        "schema": "provisioner/notice",
-        "version": 1,
-        "test": False,
-        "inventory": news.inventory,
-        "run": news.run,
-        "at": local_iso(news.at),
-        "night": news.day.isoformat(),
-        "receiver": receiver.id,
-        "role": news.reader.role.value,
-        "of": news.reader.of,
-        "language": receiver.language.value,
-        "changed": news.has_changed,
-        "counts": dict(news.counts),
-        "turns": dict(news.turns),
-        "left": news.left,
-        "items": [_item_document(item, news) for item in items],
-        "items_left_out": len(news.items) - len(items),
-        "provinces": [
-            {"province": one.province, "counts": dict(one.verdicts), "turns": dict(one.turns)} for one in news.provinces
-        ],
-        "subject": letter.subject,
-        "text": letter.plain,
-    }
+    return NoticeDocument(
+        test=False,
+        inventory=news.inventory,
+        run=news.run,
+        at=news.at,
+        night=news.day,
+        receiver=receiver.id,
+        role=news.reader.role,
+        of=news.reader.of,
+        language=receiver.language,
+        changed=news.has_changed,
+        counts=news.counts,
+        turns=news.turns,
+        left=news.left,
+        items=[_item_row(item, news) for item in items],
+        items_left_out=len(news.items) - len(items),
+        provinces=news.provinces,
+        subject=letter.subject,
+        text=letter.plain,
+    ).plain
 
 
-def _item_document(item: NewsItem, news: NightNews) -> Document:
-    return {
-        "turn": item.turn.value,
-        "verdict": item.verdict.value,
-        "layer": item.layer.value if item.layer else None,
-        "object": item.object,
-        "cause": item.cause.value,
-        "first": item.first.isoformat(),
-        "nights": item.nights(news.day),
-        "paths_total": len(item.paths),
-        "paths": list(item.paths[:_MOST_PATHS]),
-        "provinces": list(item.provinces),
-        "facilities": list(item.facilities[:_MOST_PATHS]),
-        "carriers": list(item.carriers),
-        "detail": item.detail,
-    }
+def _item_row(item: NewsItem, news: NightNews) -> ItemRow:
+    return ItemRow(
+        turn=item.turn,
+        verdict=item.verdict,
+        layer=item.layer,
+        object=item.object,
+        cause=item.cause,
+        first=item.first,
+        nights=item.nights(news.day),
+        paths_total=len(item.paths),
+        paths=item.paths[:_MOST_PATHS],
+        provinces=item.provinces,
+        facilities=item.facilities[:_MOST_PATHS],
+        carriers=item.carriers,
+        detail=item.detail,
+    )
 
 
 def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> Document:
     """A document that tells nothing but that it came."""
-    return {
-        "schema": "provisioner/notice",
-        "version": 1,
-        "test": True,
-        "inventory": inventory,
-        "receiver": receiver.id,
-        "language": receiver.language.value,
-        "subject": letter.subject,
-        "text": letter.plain,
-    }
+    return NoticeDocument(
+        test=True,
+        inventory=inventory,
+        receiver=receiver.id,
+        language=receiver.language,
+        subject=letter.subject,
+        text=letter.plain,
+    ).plain
 
 
 def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> tuple[list[Document], list[Labels]]:

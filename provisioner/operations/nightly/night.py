@@ -15,11 +15,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from provisioner.base.document import Count, Moment, Printed, Row, Said, Seconds
 from provisioner.base.errors import ProvisionerError, StateError, rank_of, worst_of
 from provisioner.base.files import make_own_folder, read_regular, refuse_link, replace_file
 from provisioner.base.text import Document, local_iso
 from provisioner.desired.limit import Limit
-from provisioner.operations.nightly.notices import Sending
+from provisioner.integrations.notify.formats import VerdictCounts
+from provisioner.operations.nightly.notices import Sending, SendingRow
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.plan import plan_document
 from provisioner.plan.document import DriftDocument
@@ -73,18 +75,6 @@ class StepResult:
     outcome: StepOutcome
     error: ProvisionerError | None = None
     seconds: float = 0.0
-
-    @property
-    def document(self) -> Document:
-        """What a document says of it."""
-        return {
-            "step": self.step.value,
-            "state": self.outcome.state.value,
-            "code": self.outcome.code,
-            "message": self.error.message if self.error else "",
-            "hint": self.error.hint if self.error else "",
-            "seconds": round(self.seconds, 2),
-        }
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -198,6 +188,45 @@ def _defect(error: Exception) -> ProvisionerError:
     return ProvisionerError(f"internal error ({type(error).__name__} at {where})", hint=hint)
 
 
+class StepRow(Row):
+    """A step of a night."""
+
+    step: NightStep
+    state: StepState
+    code: Count
+    message: str
+    hint: str
+    seconds: Seconds
+
+
+class NightDocument(Printed, name="nightly", title="A night"):
+    """What `provisioner nightly --output json` prints.
+
+    `nightly.json` of --report has it without `verify` and `drift`.
+    """
+
+    inventory: Said
+    started_at: Moment
+    finished_at: Moment | None
+    run: str
+    """The recorded verification; empty where it could not be recorded."""
+    complete: bool
+    """Whether every path was verified, that was recorded, and every host was compared."""
+    exit_code: Count
+    summary: VerdictCounts | None
+    drifted: tuple[Said, ...] | None
+    """The hosts that differ from the inventory; null where they were not compared."""
+    steps: tuple[StepRow, ...]
+    notices: tuple[SendingRow, ...]
+    notes: tuple[str, ...]
+    ending: tuple[str, ...]
+    """The last lines, the worst first."""
+    verify: Document | None
+    """The `verify` document; null where there was no verification."""
+    drift: Document | None
+    """The `drift` document; null where hosts were not compared."""
+
+
 def night_document(night: NightRun, *, everything: bool = True) -> Document:
     """The `nightly` document.
 
@@ -207,24 +236,35 @@ def night_document(night: NightRun, *, everything: bool = True) -> Document:
     """
     planned = night.planned
     drift = plan_document(planned.plan, model=DriftDocument) if everything and planned else None
-    return {
-        "schema": "provisioner/nightly",
-        "version": 1,
-        "inventory": night.inventory,
-        "started_at": local_iso(night.started),
-        "finished_at": local_iso(night.finished) if night.finished else None,
-        "run": night.run,
-        "complete": night.is_complete,
-        "exit_code": night.code,
-        "summary": night.document["summary"] if night.document else None,
-        "drifted": sorted(night.drifted) if night.drifted is not None else None,
-        "steps": [step.document for step in night.steps],
-        "notices": [sending.document for sending in night.sendings],
-        "notes": list(night.notes),
-        "ending": list(night.ending),
-        "verify": night.document if everything else None,
-        "drift": drift,
-    }
+    document = NightDocument(
+        inventory=night.inventory,
+        started_at=night.started,
+        finished_at=night.finished,
+        run=night.run,
+        complete=night.is_complete,
+        exit_code=night.code,
+        summary=night.document["summary"] if night.document else None,
+        drifted=sorted(night.drifted) if night.drifted is not None else None,
+        steps=[_step_row(step) for step in night.steps],
+        notices=[sending.row for sending in night.sendings],
+        notes=night.notes,
+        ending=night.ending,
+        verify=None,
+        drift=None,
+    )
+    # The documents of a country are large: they are handed on as they are.
+    return document.plain | {"verify": night.document if everything else None, "drift": drift}
+
+
+def _step_row(step: StepResult) -> StepRow:
+    return StepRow(
+        step=step.step,
+        state=step.outcome.state,
+        code=step.outcome.code,
+        message=step.error.message if step.error else "",
+        hint=step.error.hint if step.error else "",
+        seconds=round(step.seconds, 2),
+    )
 
 
 def notice_lines(sendings: Sequence[Sending]) -> tuple[str, ...]:

@@ -11,13 +11,15 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+from provisioner.base.document import Count, Row, Said
 from provisioner.base.errors import RECEIVERS, NoticeError, ProvisionerError, Severity, StateError, UsageError
 from provisioner.base.http import Patience, ReachError
-from provisioner.base.roles import ReaderScope
+from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.base.text import Document, did_you_mean
 from provisioner.integrations.notify.delivery import Outgoing, ReceiverDoors, deliver
 from provisioner.integrations.notify.formats import (
     Labels,
+    Turns,
     alerts_of,
     last_notice,
     notice_document,
@@ -78,19 +80,36 @@ class Sending:
         return self.outcome in {SendOutcome.FAILED, SendOutcome.FAULTY}
 
     @property
-    def document(self) -> Document:
+    def row(self) -> SendingRow:
         """What a document says of it; no address is in it."""
-        return {
-            "receiver": self.receiver.id,
-            "kind": self.receiver.kind.value,
-            "role": self.receiver.role.value,
-            "of": next(iter(self.receiver.of.values()), ""),
-            "outcome": self.outcome.value,
-            "attempts": self.attempts,
-            "turns": dict(self.turns),
-            "message": self.message,
-            "hint": self.hint,
-        }
+        return SendingRow(
+            receiver=self.receiver.id,
+            kind=self.receiver.kind,
+            role=self.receiver.role,
+            of=next(iter(self.receiver.of.values()), ""),
+            outcome=self.outcome,
+            attempts=self.attempts,
+            turns=self.turns,
+            message=self.message,
+            hint=self.hint,
+        )
+
+
+class SendingRow(Row):
+    """A receiver, and what became of its notice."""
+
+    receiver: Said
+    kind: ReceiverKind
+    role: ReaderRole
+    of: str
+    """The slug of its province, carrier or facility; empty for a role of the whole country."""
+    outcome: SendOutcome
+    """`faulty` is a receiver that could not be tried: what is wrong with it stands in `message`."""
+    attempts: Count
+    turns: Turns
+    """How many paths and hosts stand so against what the receiver was told before."""
+    message: str
+    hint: str
 
 
 @dataclass(frozen=True)
