@@ -240,7 +240,7 @@ def _export(
         document = export_document(
             what, counts, listing, whole.now, whole.evidence.runs, inventory=inventory, proof=proof, held=held
         )
-        print_document(document.plain)
+        print_document(document)
         return code_with_held(0, held)
     if proof is not None:
         click.echo(freshness_line(proof))

@@ -94,7 +94,7 @@ def _status(
             unsealed_relays=whole.unsealed,
             held=held,
         )
-        print_document(document.plain)
+        print_document(document)
     elif why:
         _print("\n\n".join("\n".join(why_lines(one, invocation.say)) for one in explained.values()).split("\n"))
     else:

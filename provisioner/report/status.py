@@ -17,7 +17,7 @@ from pydantic import Field
 from provisioner.base.document import Count, HeldRow, Moment, Positive, Printed, Row, Said, absent, of
 from provisioner.base.errors import Problem
 from provisioner.base.language import ENGLISH, Language, Translator, marked, translator
-from provisioner.base.text import VIETNAM, local_time, printable
+from provisioner.base.text import VIETNAM, Document, LongList, local_time, printable
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import Operating
 from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Evidence, Proof, Verification
@@ -474,21 +474,22 @@ def status_document(
     files: FacilityReader,
     drains: Iterable[DrainStanding] = (),
     **more: Any,
-) -> StatusDocument:
+) -> Document:
     """The `status` document; `why` holds the reasons of those facilities of which they are wanted."""
 
     def one(status: FacilityStatus) -> StatusRow:
         name = status.facility.id
         return _facility(status, files.name(name), evidence, why.get(name))
 
-    return StatusDocument(
+    document = StatusDocument(
         as_of=now,
         runs=evidence.runs,
         proof=proof_row(freshness(evidence, now, (status.pictures for status in statuses))),
-        facilities=[one(status) for status in statuses],
+        facilities=(),
         drains=list(drains),
         **more,
     )
+    return document.plain | {"facilities": LongList(lambda: (one(status).plain for status in statuses))}
 
 
 def _facility(status: FacilityStatus, name: str, evidence: Evidence, why: Explained | None) -> StatusRow:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from provisioner.base.document import Count, HeldRow, Moment, Printed, Row, Said, absent, form, ungiven
 from provisioner.base.frozen import HeldFacility
+from provisioner.base.text import Document, LongList
 from provisioner.record.lifecycle.pictures import Freshness
 from provisioner.report.exports.progress import PROGRESS, CountedRow, GroupRow
 from provisioner.report.exports.report import (
@@ -105,7 +106,7 @@ def export_document(
     inventory: InventoryRow,
     proof: Freshness | None = None,
     held: Sequence[HeldFacility] = (),
-) -> ExportDocument:
+) -> Document:
     """The `export` document.
 
     Args:
@@ -120,4 +121,6 @@ def export_document(
     """
     own = REPORTS[name].document(counted, listing)
     fresh = proof and proof_row(proof)
-    return ExportDocument(as_of=as_of, runs=runs, report=name, proof=fresh, inventory=inventory, held=held, **own)
+    parts = {key: value for key, value in own.items() if isinstance(value, LongList)}
+    head = {"as_of": as_of, "runs": runs, "report": name, "proof": fresh, "inventory": inventory, "held": held}
+    return ExportDocument(**head, **own | dict.fromkeys(parts, ())).plain | parts

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from provisioner.base.document import Count, Moment, Positive, Row, Said, absent, of
-from provisioner.base.text import Document
+from provisioner.base.text import Document, LongList
 from provisioner.inventory.model import BlockReason, ManagingBody
 from provisioner.inventory.outline import Outline
 from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, opening_label, up_label
@@ -94,10 +94,12 @@ def _document(report: ProgressReport, listing: FacilityList) -> Document:
         "by_carrier": [_group_row(group, "carrier") for group in report.by_carrier],
         "by_managing_body": [_group_row(group, "managing_body") for group in report.by_managing_body],
         "closed": report.closed,
-        "facilities": [
-            CountedRow(**facility_values(status, name_of(status.facility.id)), counted_as=counted_as(status))
-            for status in report.listed
-        ],
+        "facilities": LongList(
+            lambda: (
+                CountedRow(**facility_values(one, name_of(one.facility.id)), counted_as=counted_as(one)).plain
+                for one in report.listed
+            )
+        ),
     }
 
 

@@ -43,7 +43,8 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 
 def documents(listing: FacilityList, whole: Overview) -> list[Document]:
     reports = [report.document(report.count(listing), listing) for report in REPORTS.values()]
-    return [status_document(listing.statuses, whole.evidence, whole.now, {}, files=listing.files).plain, *reports]
+    status = status_document(listing.statuses, whole.evidence, whole.now, {}, files=listing.files)
+    return [document | {"facilities": list(document.get("facilities", ()))} for document in (status, *reports)]
 
 
 def test_what_is_said_of_outlines_is_what_is_said_of_the_whole(root: Path, env: Mapping[str, str]) -> None:

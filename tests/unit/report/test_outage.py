@@ -123,7 +123,7 @@ def test_an_outage_of_every_camera_stands_in_progress_and_status(tmp_path: Path)
         "kcl-tn-001  active    2021-05-10 00:10  2021-05-09 00:10  0/8     2021-05-10 00:10  2021-05-11 00:10" in text
     )
     whole_files = WholeFacilities(inventory.facilities)
-    (first, *_) = status_document(judged, shown, MORNING, {}, files=whole_files).plain["facilities"]
+    (first, *_) = status_document(judged, shown, MORNING, {}, files=whole_files)["facilities"]
     assert (first["connected"], first["up_now"], first["cameras_up"]) == (True, False, 0)
     assert (first["last_proved"], first["down_since"]) == ("2021-05-10T00:10:00+07:00", "2021-05-11T00:10:00+07:00")
     assert first["next"] == "8 of 8 cameras are not up: see provisioner verify --detail"
@@ -156,7 +156,7 @@ def test_proof_that_is_older_than_a_day_says_its_age_first_and_nothing_of_now(tm
     proof = freshness(shown, later, (status.pictures for status in judged))
     listed = listing(judged)
     head, counted = InventoryRow(id="x", digest="x"), REPORTS["progress"].count(listed)
-    document = export_document("progress", counted, listed, later, 1, inventory=head, proof=proof).plain
+    document = export_document("progress", counted, listed, later, 1, inventory=head, proof=proof)
     assert document["proof"]["stale"]
     assert document["proof"]["last_verification"]["age_s"] == int(timedelta(days=3, hours=4, minutes=1).total_seconds())
     lines = progress_lines(judged)
