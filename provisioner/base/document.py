@@ -1,4 +1,4 @@
-"""Models of the JSON documents that commands print, from which their JSON Schemas are made. Pure.
+"""Models of the JSON documents that commands print, and their JSON Schemas. Pure.
 
 A document's keys stand in the order of its fields. The model holds types and known values; the form of a text or the
 bounds of a number stand in the schema alone, so that no odd value stops a command from printing its result.
@@ -12,13 +12,19 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from itertools import pairwise
 from textwrap import dedent
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from provisioner.base.errors import Severity
 from provisioner.base.text import Document, local_iso
+
+if TYPE_CHECKING:
+    from pydantic_core import core_schema
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 def form(**keywords: Any) -> Any:
@@ -153,6 +159,20 @@ class ErrorDocument(Printed, name="error", title="An error"):
     """Only where there are some."""
 
 
+def schema_of_document(name: str, model: type[Row]) -> Document:
+    """Make the JSON Schema of a document.
+
+    A part stands where it is used; one that has a title of its own stands in `$defs`.
+    """
+    schema = model.model_json_schema(mode="serialization", schema_generator=_Generator)
+    schema["description"] += " More fields may come; none changes its meaning."
+    parts: Document = schema.pop("$defs", {})
+    parts |= {name: {"enum": part["enum"]} for name, part in parts.items() if "enum" in part}
+    titled = {part["title"]: _inlined(part, parts) for part in parts.values() if "title" in part}
+    head = {"$schema": DIALECT, "$id": f"https://provisioner.example/schemas/{name}.json"}
+    return {**head, **_inlined(schema, parts), **({"$defs": titled} if titled else {})}
+
+
 def field_docstrings(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
     """Read the docstrings of a model's own fields, each under the name that files and documents use."""
     (body,) = ast.parse(dedent(inspect.getsource(model))).body
@@ -161,3 +181,51 @@ def field_docstrings(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
         match field, text:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
                 yield model.model_fields[name].serialization_alias or name, inspect.cleandoc(said)
+
+
+class _Generator(GenerateJsonSchema):
+    """Pydantic's generator, without titles made of names, with the docstrings of fields."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 (as the base's)
+        return False
+
+    def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: ARG002, FBT001 (as the base's)
+        schema = field["schema"]
+        return schema["type"] != "default" or schema.get("default", ()) not in (None, Ungiven)
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        inner = schema["schema"]
+        if schema.get("default") is None and inner["type"] == "nullable":
+            inner = inner["schema"]  # absent, never null
+        return self.generate_inner(inner)
+
+    def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
+        values = [getattr(value, "value", value) for value in schema["expected"]]
+        return {"enum": values} if values[1:] else {"const": values[0]}
+
+    def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
+        return {"enum": [member.value for member in schema["members"]]}
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        made, model = super().model_schema(schema), schema["cls"]
+        made["description"] = " ".join(made["description"].split())
+        if not model.model_config.get("title"):
+            made.pop("title", None)
+        for base in reversed(model.__mro__):
+            if issubclass(base, Row) and base is not Row:
+                for name, said in field_docstrings(base):
+                    if name in made["properties"]:
+                        made["properties"][name]["description"] = " ".join(said.split())
+        return made
+
+
+def _inlined(value: Any, parts: Document) -> Any:
+    if isinstance(value, list):
+        return [_inlined(item, parts) for item in value]
+    if not isinstance(value, dict):
+        return value
+    rest = {key: _inlined(item, parts) for key, item in value.items() if key != "$ref"}
+    if "$ref" not in value:
+        return rest
+    part = parts[value["$ref"].rpartition("/")[2]]
+    return {"$ref": f"#/$defs/{part['title']}", **rest} if "title" in part else {**_inlined(part, parts), **rest}

@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from provisioner.inventory.explanation.schema import DIALECT, KINDS, PATHS, schema_of
+from provisioner.base.document import DIALECT
+from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
 from tests import inventories as make

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Final
 
-from provisioner.base.document import field_docstrings
+from provisioner.base.document import DIALECT, field_docstrings
 from provisioner.base.text import Document
 from provisioner.inventory.explanation.problems import PATTERN_HINTS
 from provisioner.inventory.model import (
@@ -29,7 +29,6 @@ from provisioner.inventory.model import (
     Signers,
 )
 
-DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 KINDS: Final[Mapping[str, type[Model]]] = {
     "inventory": Settings,
     "instructions": Instructions,
