@@ -14,7 +14,6 @@ from openpyxl.utils import get_column_letter
 from provisioner.base.document import Count, Printed, Row, of
 from provisioner.base.language import Language
 from provisioner.base.spreadsheet import HEADER, landscape, put, saved
-from provisioner.importing.forms.columns import FormKind
 from provisioner.importing.grid import Finding, FindingLevel
 from provisioner.importing.proposal.answers import Question, QuestionKind, Why
 from provisioner.importing.proposal.proposal import ImportResult
@@ -37,7 +36,7 @@ class TableRow(Row):
     """As it was typed."""
     sheet: str
     """Empty for CSV."""
-    kind: FormKind
+    kind: Literal["facilities", "contacts", "surveys", "cameras"]
     """What its rows describe."""
     header_row: Count
     """The last row of its header."""
@@ -182,7 +181,7 @@ def import_document(result: ImportResult, language: Language) -> ImportDocument:
             TableRow(
                 file=table.position.file,
                 sheet=table.position.sheet,
-                kind=table.form.kind,
+                kind=table.form.kind.value,
                 header_row=table.header_row,
                 rows=len(table.rows),
             )
