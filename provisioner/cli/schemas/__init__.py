@@ -12,7 +12,6 @@ from typing import Final
 
 from provisioner.base.document import schema_of_document
 from provisioner.base.text import Document
-from provisioner.inventory.policy_rules.judge import input_fields
 
 DOCUMENTS: Final[Mapping[str, str]] = {
     "apply": "provisioner.operations.apply.intent:ApplyDocument",
@@ -28,7 +27,7 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "plan": "provisioner.cli.plan:WholePlanDocument",
     "plan-check": "provisioner.cli.plan:PlanCheckDocument",
     "plan-diff": "provisioner.plan.saved.comparison:PlanDiffDocument",
-    "policy-input": "",
+    "policy-input": "provisioner.inventory.policy_rules.document:RegoInput",
     "prove": "provisioner.report.reachability:ProveDocument",
     "rollback": "provisioner.cli.apply_run:RollbackDocument",
     "status": "provisioner.report.status:StatusDocument",
@@ -44,8 +43,6 @@ def document_schema(name: str) -> Document:
     Raises:
         FileNotFoundError: there is no such document, or the installation is broken.
     """
-    if name == "policy-input":
-        return dict(input_fields().schema)
     module, _, model = DOCUMENTS.get(name, "").partition(":")
     if module:
         return schema_of_document(name, getattr(import_module(module), model))

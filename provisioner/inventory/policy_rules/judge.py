@@ -7,7 +7,6 @@ on it without these words. That comes to the same if a test is about one plan, w
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from provisioner.base.document import schema_of_document
 from provisioner.base.errors import Problem, Severity
+from provisioner.inventory.policy_rules.document import RegoInput, RegoMoment
 from provisioner.inventory.policy_rules.engine import (
     CHECKED,
     JUDGED,
@@ -52,30 +53,10 @@ _ENDS: Final = frozenset({";", "with"})
 _ONE: Final = "a test is about one plan: write a test for each"
 NOT_INSTALLED: Final = "rego-not-installed"
 _MOST_FAULTS: Final = 50
-_SCHEMA: Final = Path(__file__).with_name("document.json")
-_NOTHING: Final = {"create": 0, "update": 0, "delete": 0, "viewers": 0, "impact": "none"}
-EMPTY: Final[dict[str, object]] = {
-    "schema": "provisioner/policy-input",
-    "version": 1,
-    "now": {
-        "at": "2021-05-20T12:00:00+07:00",
-        "date": "2021-05-20",
-        "year": 2021,
-        "month": 5,
-        "day": 20,
-        "hour": 12,
-        "minute": 0,
-        "weekday": "thursday",
-    },
-    "inventory": "none",
-    "offline": True,
-    "summary": _NOTHING,
-    "hosts": [],
-    "carriers": [],
-    "provinces": [],
-    "facilities": [],
-    "changes": [],
-}
+_NOON: Final = {"at": "2021-05-20T12:00:00+07:00", "date": "2021-05-20", "year": 2021, "month": 5, "day": 20}
+EMPTY: Final = RegoInput(
+    now=RegoMoment(**_NOON, hour=12, minute=0, weekday="thursday"), inventory="none", offline=True
+).plain
 """What rules see of a plan in which nothing changes."""
 _EVALUATOR: Final = (
     "install it beside provisioner: pip install 'regopy>=1.5.2,<1.6', which needs glibc 2.34 or later; until then"
@@ -239,7 +220,7 @@ def _faults(rule: RegoRule, replaced: Sequence[_Replacement], *, is_test: bool) 
 @cache
 def input_fields() -> InputFields:
     """The document that rules see."""
-    return InputFields(json.loads(_SCHEMA.read_text(encoding="utf-8")))
+    return InputFields(schema_of_document("policy-input", RegoInput))
 
 
 def rego_problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool = True) -> tuple[Problem, ...]:

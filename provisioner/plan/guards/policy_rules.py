@@ -14,6 +14,16 @@ from typing import Final
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import VIETNAM, Document, aware, counted
 from provisioner.desired.spec import HostSpec
+from provisioner.inventory.policy_rules.document import (
+    RegoCarrier,
+    RegoChange,
+    RegoCounts,
+    RegoFacility,
+    RegoHost,
+    RegoInput,
+    RegoMoment,
+    RegoProvince,
+)
 from provisioner.inventory.policy_rules.engine import RegoFinding, RegoVerdict
 from provisioner.plan.change import Action, Change, Impact, Resource, cut_by, distinct_trust, pending
 from provisioner.plan.guards.policy import PlanRefusal
@@ -62,42 +72,40 @@ def rego_input(plan: PlanForRego, now: datetime) -> Document:
     by_facility = _by(changing, lambda change: (change.facility,) if change.facility else ())
     by_province = _by(changing, lambda change: (change.province,) if change.facility else ())
     not_new = {c.facility for c in plan.changes if c.resource is Resource.PATH and c.action is not Action.CREATE}
-    return {
-        "schema": "provisioner/policy-input",
-        "version": 1,
-        "now": _moment(now),
-        "inventory": plan.inventory,
-        "offline": plan.offline,
-        "summary": _counts(changing),
-        "hosts": [
-            {
-                "id": host,
-                "kind": "relay" if host in plan.hosts and plan.hosts[host].relay else "centre",
-                "carriers": carriers.get(host, []),
-                "trust": len(distinct_trust(changes)),
-                "counts": _counts(changes),
-            }
+    return RegoInput(
+        now=_moment(now),
+        inventory=plan.inventory,
+        offline=plan.offline,
+        summary=_counts(changing),
+        hosts=[
+            RegoHost(
+                id=host,
+                kind="relay" if host in plan.hosts and plan.hosts[host].relay else "centre",
+                carriers=carriers.get(host, []),
+                trust=len(distinct_trust(changes)),
+                counts=_counts(changes),
+            )
             for host, changes in by_host.items()
         ],
-        "carriers": [{"id": carrier, "counts": _counts(changes)} for carrier, changes in by_carrier.items()],
-        "provinces": [
-            {"id": name, "facilities": len({change.facility for change in changes}), "counts": _counts(changes)}
+        carriers=[RegoCarrier(id=carrier, counts=_counts(changes)) for carrier, changes in by_carrier.items()],
+        provinces=[
+            RegoProvince(id=name, facilities=len({change.facility for change in changes}), counts=_counts(changes))
             for name, changes in by_province.items()
         ],
-        "facilities": [
-            {
-                "id": name,
-                "province": changes[0].province,
-                "carriers": sorted({carrier for change in changes for carrier in carriers.get(change.host, ())}),
-                "cameras": plan.cameras.get(name, 0),
-                "new": name in plan.cameras and name not in not_new,
-                "known": name in plan.cameras,
-                "counts": _counts(changes),
-            }
+        facilities=[
+            RegoFacility(
+                id=name,
+                province=changes[0].province,
+                carriers=sorted({carrier for change in changes for carrier in carriers.get(change.host, ())}),
+                cameras=plan.cameras.get(name, 0),
+                new=name in plan.cameras and name not in not_new,
+                known=name in plan.cameras,
+                counts=_counts(changes),
+            )
             for name, changes in by_facility.items()
         ],
-        "changes": [_change(change, carriers.get(change.host, [])) for change in changing],
-    }
+        changes=[_change(change, carriers.get(change.host, [])) for change in changing],
+    ).plain
 
 
 def _by(changes: Iterable[Change], of: _Of) -> dict[str, list[Change]]:
@@ -109,44 +117,28 @@ def _by(changes: Iterable[Change], of: _Of) -> dict[str, list[Change]]:
     return dict(sorted(listed.items()))
 
 
-def _counts(changes: Sequence[Change]) -> dict[str, object]:
+def _counts(changes: Sequence[Change]) -> RegoCounts:
     actions = Counter(change.action for change in changes)
-    return {
-        "create": actions[Action.CREATE],
-        "update": actions[Action.UPDATE],
-        "delete": actions[Action.DELETE],
-        "viewers": sum(sum(paths.values()) for paths in cut_by(changes).values()),
-        "impact": max((change.impact for change in changes), key=lambda impact: impact.rank, default=Impact.NONE).value,
-    }
+    return RegoCounts(
+        create=actions[Action.CREATE],
+        update=actions[Action.UPDATE],
+        delete=actions[Action.DELETE],
+        viewers=sum(sum(paths.values()) for paths in cut_by(changes).values()),
+        impact=max((change.impact for change in changes), key=lambda impact: impact.rank, default=Impact.NONE).value,
+    )
 
 
-def _change(change: Change, carriers: Sequence[str]) -> dict[str, object]:
-    return {
-        "host": change.host,
-        "resource": change.resource.value,
-        "name": change.name,
-        "action": change.action.value,
-        "impact": change.impact.value,
-        "reason": change.reason,
-        "viewers": change.viewers,
-        "carriers": carriers,
-        "province": change.province,
-        "facility": change.facility,
-    }
+def _change(change: Change, carriers: Sequence[str]) -> RegoChange:
+    keys = ("host", "name", "reason", "viewers", "province", "facility")
+    kinds = {"resource": change.resource.value, "action": change.action.value, "impact": change.impact.value}
+    return RegoChange(**{key: getattr(change, key) for key in keys}, **kinds, carriers=carriers)
 
 
-def _moment(now: datetime) -> dict[str, object]:
+def _moment(now: datetime) -> RegoMoment:
     local = aware(now).astimezone(VIETNAM)
-    return {
-        "at": local.isoformat(timespec="seconds"),
-        "date": local.date().isoformat(),
-        "year": local.year,
-        "month": local.month,
-        "day": local.day,
-        "hour": local.hour,
-        "minute": local.minute,
-        "weekday": _WEEKDAYS[local.weekday()],
-    }
+    day = {key: getattr(local, key) for key in ("year", "month", "day", "hour", "minute")}
+    at, date = local.isoformat(timespec="seconds"), local.date().isoformat()
+    return RegoMoment(at=at, date=date, **day, weekday=_WEEKDAYS[local.weekday()])
 
 
 def rego_refusals(verdict: RegoVerdict) -> tuple[PlanRefusal, ...]:
