@@ -1,6 +1,6 @@
 # Copyright (C) the provisioner authors
 #
-# This plugin imports Ansible and is therefore licensed, alone in this project, under the GNU General
+# This plugin imports Ansible and is therefore licensed, with the connection plugin beside it, under the GNU General
 # Public License, version 3 or (at your option) any later version: https://www.gnu.org/licenses/gpl-3.0.txt
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Feeds bundles (program and request) to the host's Python over standard input: one round trip a call.
@@ -13,15 +13,12 @@ of its own unless the call may share one.
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import json
 import os
 import re
 import shlex
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +27,8 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 MARK = "PROVISIONER-ANSWER "
-# A host may be in other hands, and sends what it likes. A relay of ten thousand paths has ten megabytes to say;
-# nothing that is much longer is read (`hosts/document.py` refuses it again), nor a complaint longer than a page.
-LONGEST_ANSWER = 16 * 1024 * 1024
+# What is read of a host that gives no answer.
 LONGEST_COMPLAINT = 64 * 1024
-_PART, _PARTS_AT_ONCE = 64 * 1024, 32
 # What an answer of our program is made of; white space of other kinds would be lines to Ansible.
 _ANSWER = re.compile(rb"[ -~]*")
 # A connection that may be shared waits so long for the next call; ssh(1) takes the first value of an option.
@@ -163,8 +157,7 @@ class ActionModule(ActionBase):
         for way in ways:
             self._connection.set_option("ssh_args", way)
             try:
-                with _bounded_reading(self._connection):
-                    return self._carried(call)
+                return self._carried(call)
             except AnsibleConnectionFailure as error:
                 said = str(error)
                 if not _NOTHING_CAME.fullmatch(said):
@@ -177,7 +170,7 @@ class ActionModule(ActionBase):
         """First the challenge, or whose the host is, and only to one that may have it the bundle."""
         for part, shell in ((call["root"], ROOT_SHELL), (call["own"], OWN_SHELL)):
             if part is not None:
-                return self._fed(shell, part, sudoable=False)
+                return self._fed(shell, part)
         challenge, claims = call["challenge"], call["claims"]
         if challenge is not None and (unproved := self._challenge(json.loads(challenge))) is not None:
             return unproved
@@ -190,15 +183,15 @@ class ActionModule(ActionBase):
     def _challenge(self, challenge: dict[str, str]) -> bytes | None:
         """Have the host prove that it holds the key that was left on it: None if it does."""
         line = challenge["challenge"].encode() + b"\n"
-        done = self._low_level_execute_command(installed(self._side) + "prove", in_data=line, sudoable=False)
-        proof = _last_after(PROOF, done["stdout"])
+        code, out, complaint = self._ask(installed(self._side) + "prove", line)
+        proof = _last_after(PROOF, out)
         if hmac.compare_digest(proof.encode(), challenge["proof"].encode()):
             return None
-        owner = _last_after(OWNER, done["stdout"])
+        owner = _last_after(OWNER, out)
         if not owner:
             # An older program says nothing of it; where one answers, something of somebody's is there.
-            owner = self._look() if done["rc"] else UNMARKED
-        said = _last_word(done.get("stderr"))
+            owner = self._look() if code else UNMARKED
+        said = _last_word(complaint)
         return _failure("unproved", said or "its proof is not the one of the key that was left there", owner)
 
     def _whose(self, claims: list[list[str]]) -> bytes | None:
@@ -210,24 +203,29 @@ class ActionModule(ActionBase):
 
     def _look(self) -> str:
         """What the host says of whose it is, to the door's text; empty where it says nothing."""
-        look = f"{SUDO}{PYTHON}{shlex.quote(door(self._side, TELL))}"
-        # Standard input is never empty: without it ssh would be given a terminal.
-        done = self._low_level_execute_command(look, in_data=b"\n", sudoable=False)
-        return _last_after(OWNER, done["stdout"])
+        _, out, _ = self._ask(SUDO + PYTHON + shlex.quote(door(self._side, TELL)), b"")
+        return _last_after(OWNER, out)
 
     def _carry(self, bundle: bytes, seal: bytes | None) -> bytes:
         """Feed a bundle to the installed program, sealed; at a first contact to the host's Python."""
         if seal is None:
-            return self._fed(PYTHON + shlex.quote(door(self._side, RECEIVE)), bundle, sudoable=True)
-        return self._fed(installed(self._side) + "call", seal + bundle, sudoable=False)
+            return self._fed(SUDO + PYTHON + shlex.quote(door(self._side, RECEIVE)), bundle)
+        return self._fed(installed(self._side) + "call", seal + bundle)
 
-    def _fed(self, command: str, data: bytes, *, sudoable: bool) -> bytes:
+    def _fed(self, command: str, data: bytes) -> bytes:
         """Feed a command on the host: its answer."""
-        done = self._low_level_execute_command(command, in_data=data, sudoable=sudoable)
-        if not done["stdout"].startswith(MARK):
-            said = _last_word(done.get("stderr")) or _last_word(done["stdout"]) or "it said nothing"
-            return _failure("failed", f"the host gave no answer (code {done['rc']}): {said}")
-        return str(done["stdout"][len(MARK) :]).encode("ascii", "replace")
+        code, out, complaint = self._ask(command, data)
+        if not out.startswith(MARK):
+            said = _last_word(complaint) or _last_word(out) or "it said nothing"
+            return _failure("failed", f"the host gave no answer (code {code}): {said}")
+        return out[len(MARK) :].encode("ascii", "replace")
+
+    def _ask(self, command: str, data: bytes) -> tuple[int, str, str]:
+        """Feed a command on the host: its code, the last answer in its output or the end of that, its complaints."""
+        # The shell is the login's own else; a second command in it keeps a last line from being lost (ansible#13876).
+        shell = "/bin/sh -c " + shlex.quote(f"{command} && sleep 0")
+        code, out, complaint = self._connection.exec_command(shell, in_data=data, sudoable=False)
+        return code, last_answer(out).decode(errors="surrogateescape"), complaint.decode(errors="surrogateescape")
 
 
 def _wait_for(socket: str) -> None:
@@ -247,9 +245,9 @@ def _taken(path: Path) -> bytes | None:
     return content
 
 
-def _last_word(said: str | None) -> str:
+def _last_word(said: str) -> str:
     """The last line of what a host printed: a server's banner comes before it, and its farewell after."""
-    lines = [line.strip() for line in (said or "").splitlines()]
+    lines = [line.strip() for line in said.splitlines()]
     spoken = [line for line in lines if line and not _FAREWELL.match(line)]
     return spoken[-1][-LONGEST_LINE:] if spoken else ""
 
@@ -291,77 +289,6 @@ def _mark_in(owner: str) -> dict[str, Any] | None:
 def _failure(kind: str, error: str, owner: str = "") -> bytes:
     whose = {"owner": owner} if owner else {}
     return json.dumps({"ok": False, "kind": kind, "error": error[-2000:], **whose}).encode("ascii")
-
-
-# --- bounds -------------------------------------------------------------------------------------------
-
-
-class _TooLongError(AnsibleError):
-    """A host sent more than any program of ours has to say."""
-
-
-class _BoundedPipe:
-    """What ssh writes, up to a bound; then ssh is ended, and with it the call."""
-
-    def __init__(self, pipe: Any, ssh: subprocess.Popen[bytes], longest: int) -> None:
-        self._pipe, self._ssh, self._left, self._longest = pipe, ssh, longest, longest
-
-    def fileno(self) -> int:
-        """The pipe's number: who reads waits for it."""
-        return int(self._pipe.fileno())
-
-    def read(self, _size: int = -1) -> bytes:
-        """What is there, but not too much at once; nothing at the end."""
-        parts = [self._part()]
-        # Ansible copies all that it has with every part.
-        with contextlib.suppress(BlockingIOError):
-            while parts[-1] and len(parts) < _PARTS_AT_ONCE:
-                parts.append(self._part())
-        return b"".join(parts)
-
-    def _part(self) -> bytes:
-        part = os.read(self.fileno(), _PART)
-        self._left -= len(part)
-        if self._left < 0:
-            self._ssh.kill()
-            raise _TooLongError(f"it sent more than {self._longest} bytes, which no program of ours does")
-        return part
-
-    def close(self) -> None:
-        """Close the pipe."""
-        self._pipe.close()
-
-
-class _BoundedProcess(subprocess.Popen):
-    """A program of which no more is read than the bounds allow."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if self.stdout is not None:
-            self.stdout = _BoundedPipe(self.stdout, self, LONGEST_ANSWER)
-        if self.stderr is not None:
-            self.stderr = _BoundedPipe(self.stderr, self, LONGEST_COMPLAINT)
-
-
-@contextlib.contextmanager
-def _bounded_reading(connection: Any) -> Iterator[None]:
-    """See that Ansible, which keeps all that comes and several copies of it, gets no more than there may be.
-
-    A worker is a process of its own: nothing else in it starts programs meanwhile.
-    """
-    usual, run = subprocess.Popen, connection.exec_command
-
-    def run_and_cut(*args: Any, **options: Any) -> tuple[int, bytes, bytes]:
-        code, out, complaint = run(*args, **options)
-        return code, last_answer(out), complaint[-LONGEST_COMPLAINT:]
-
-    subprocess.Popen = _BoundedProcess
-    connection.exec_command = run_and_cut
-    try:
-        yield
-    finally:
-        subprocess.Popen = usual
-        connection.exec_command = run
 
 
 def last_answer(out: bytes) -> bytes:

@@ -20,11 +20,11 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 
 from .lab import Lab
 
-_PLUGIN: Final = Path(__file__).parents[2] / "playbooks/action_plugins/provisioner_host.py"
+_PLAYBOOKS: Final = Path(__file__).parents[2] / "playbooks"
 
 
-def _plugin() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("action_plugin", _PLUGIN)
+def _plugin(file: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("plugin", _PLAYBOOKS / file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -32,13 +32,13 @@ def _plugin() -> ModuleType:
     return module
 
 
-_ACTION = _plugin()
+_ACTION = _plugin("action_plugins/provisioner_host.py")
 BOOTSTRAP: Final = str(_ACTION.door("", _ACTION.RECEIVE))
 MARK: Final = str(_ACTION.MARK)
 PROOF: Final = str(_ACTION.PROOF)
 OWNER: Final = str(_ACTION.OWNER)
 INSTALLED: Final = str(_ACTION.installed(""))
-LONGEST_ANSWER: Final = int(_ACTION.LONGEST_ANSWER)
+LONGEST_ANSWER: Final = int(_plugin("connection_plugins/provisioner_ssh.py").LONGEST_ANSWER)
 
 
 def is_open(owner: str, claims: list[list[str]]) -> bool:

@@ -298,10 +298,6 @@ class Play:
             link = folder / LINKS / str(number)
             self._shares = self._shares and len(f"{link}.{_MOST_SHARED}") <= LONGEST_SOCKET
             hosts[spec.id] = {
-                # The name that its address and its jump host stand under in our configuration of ssh.
-                "ansible_host": spec.id,
-                "ansible_port": spec.ssh.port,
-                "ansible_user": spec.ssh.user,
                 "link": str(link),
                 "over": ssh.over.get(spec.id, ""),
                 "side": spec.side,

@@ -1,4 +1,4 @@
-"""A program in the place of ssh, behind which a host answers as it likes: by its port, or by a file of its name.
+"""A program in the place of ssh, behind which a host answers as it likes.
 
 Started by Ansible with the arguments of ssh. Behind it nobody runs what was asked for.
 """
@@ -6,7 +6,6 @@ Started by Ansible with the arguments of ssh. Behind it nobody runs what was ask
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from pathlib import Path
@@ -15,15 +14,12 @@ _BLOCK = 1 << 20
 
 
 def main(folder: Path, arguments: list[str]) -> int:
-    """Answer as the file of the port says: its first line is what to do, the rest what to say."""
-    port = next(word.removeprefix("Port=") for word in arguments if word.startswith("Port="))
-    deed, _, words = (folder / port).read_bytes().partition(b"\n")
-    marker = re.search(r"BECOME-SUCCESS-[a-z]+", " ".join(arguments))
-    if marker:
-        say(1, marker[0].encode() + b"\n")
+    """Answer as the file of the host says: its first line is what to do, the rest what to say."""
+    *_, host, command = arguments
+    deed, _, words = (folder / host).read_bytes().partition(b"\n")
     while os.read(0, _BLOCK):
         pass
-    if "tell_owner()" in arguments[-1] and not marker:
+    if "\ntell_owner()\n" in command:
         # Whose it is comes before any bundle.
         say(1, b"\nPROVISIONER-OWNER nothing\n")
         return 0
@@ -36,6 +32,10 @@ def main(folder: Path, arguments: list[str]) -> int:
             while True:
                 say(1, words)
                 time.sleep(0.05)
+        case b"leave":
+            say(1, words)
+            if os.fork() == 0:
+                time.sleep(600)
         case b"hang":
             time.sleep(600)
     return 0

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -48,9 +47,9 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     runner = AnsibleRunner(fleets.templates(), environment)
 
     def asked(deed: bytes, words: bytes, timeout_s: float = 60) -> dict[str, HostAnswer]:
-        (said / "1").write_bytes(deed + b"\n" + words)
-        (said / "2").write_bytes(b"say\n" + ANSWER)
-        return runner.call([call("bad", 1), call("good", 2)], timeout_s=timeout_s)
+        (said / "bad").write_bytes(deed + b"\n" + words)
+        (said / "good").write_bytes(b"say\n" + ANSWER)
+        return runner.call([call("bad"), call("good")], timeout_s=timeout_s)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "_MARGIN_S", 0)
@@ -61,12 +60,8 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     runtime.rmdir()
 
 
-def call(host: str, port: int) -> HostCall:
-    spec = state({}).hosts["centre"]
-    ssh = spec.ssh.model_copy(update={"port": port})
-    return HostCall(
-        replace(spec, id=host, address=IPv4Address("127.0.0.1"), ssh=ssh), {"operation": "observe"}, unproved=True
-    )
+def call(host: str) -> HostCall:
+    return HostCall(replace(state({}).hosts["centre"], id=host), {"operation": "observe"}, unproved=True)
 
 
 def most_memory() -> int:
@@ -172,6 +167,11 @@ def test_a_host_that_never_comes_to_an_end_keeps_nobody_waiting(ask: Asked, deed
 
 
 @RELAY
+def test_a_connection_that_keeps_its_pipes_in_the_background_keeps_no_answer_back(ask: Asked) -> None:
+    assert ask(b"leave", ANSWER, timeout_s=20)["bad"].document == GOOD
+
+
+@RELAY
 def test_what_a_host_says_after_its_answer_is_not_its_answer(ask: Asked) -> None:
     forged = b"\n" + MARK + b'{"ok": true, "answer": {"live_digest": "forged"}}'
     answers = ask(b"say", forged + ANSWER + b"and more\n" + b"trailing")
@@ -179,7 +179,7 @@ def test_what_a_host_says_after_its_answer_is_not_its_answer(ask: Asked) -> None
 
 
 def test_both_sides_agree_on_the_longest_answer() -> None:
-    plugin = Path("playbooks/action_plugins/provisioner_host.py").read_text()
+    plugin = Path("playbooks/connection_plugins/provisioner_ssh.py").read_text()
     (longest,) = re.findall(r"^LONGEST_ANSWER = (.*)$", plugin, re.MULTILINE)
     assert math.prod(map(int, longest.split(" * "))) == LONGEST_ANSWER
 

@@ -20,7 +20,7 @@ CANARY = "canary-of-a-host-that-is-asked-nothing-else"
 # In the place of ssh: what was asked for runs here, by the machine's shell, with programs that tell who asked.
 SSH = r"""#!/bin/sh
 folder=$(dirname "$0")
-for command; do :; done
+for command; do [ "$last" = -F ] && grep User "$command" >> "$folder/asked"; last=$command; done
 printf '%s\n' "$*" >> "$folder/asked"
 SSH_CONNECTION='198.51.100.5 50000 203.0.113.31 22' PATH=$folder:/usr/bin:/bin exec /bin/sh -c "$command"
 """
@@ -66,7 +66,6 @@ def test_the_script_is_all_that_a_host_gets_and_its_last_word_is_the_answer(
     asked = (folder / "asked").read_text()
     assert CANARY not in asked
     assert "prove" not in asked
-    assert "BECOME" not in asked
     assert asked.count("/bin/sh -s") >= 1
     assert ("SSH_CONNECTION" in asked) == as_root
 
@@ -88,4 +87,4 @@ def test_a_host_that_read_a_script_has_proved_nothing_by_it(runner: AnsibleRunne
     assert answer.outcome is CallOutcome.UNPROVED, "it is challenged as ever"
     another = replace(SPEC, ssh=SPEC.ssh.model_copy(update={"user": "root"}))
     assert runner.call([HostCall(another, {"operation": "approach"}, script=script)], timeout_s=60)[SPEC.id].document
-    assert 'User="root"' in (folder / "asked").read_text()
+    assert "User root\n" in (folder / "asked").read_text()

@@ -1,0 +1,128 @@
+# Copyright (C) the provisioner authors
+#
+# This plugin imports Ansible and is therefore licensed, with the action plugin beside it, under the GNU General
+# Public License, version 3 or (at your option) any later version: https://www.gnu.org/licenses/gpl-3.0.txt
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ssh that is fed a command's input and read up to a bound.
+
+Ansible's own plugin keeps all that a host sends, in several copies, and has no option for less.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import selectors
+import shlex
+import subprocess
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.connection import ConnectionBase
+
+DOCUMENTATION = """
+name: provisioner_ssh
+short_description: bounded ssh
+description: Runs one command through ssh, and ends ssh once it sends more than any program of ours has to say.
+options:
+  host:
+    description: The name that ssh's configuration has for the host.
+    vars: [{name: inventory_hostname}]
+  ssh_args:
+    description: The words for ssh before the host.
+    env: [{name: ANSIBLE_SSH_ARGS}]
+"""
+
+# A host may be in other hands, and sends what it likes. A relay of ten thousand paths has ten megabytes to say;
+# nothing that is much longer is read (`base/host_answer.py` refuses it again), nor a complaint longer than a page.
+LONGEST_ANSWER = 16 * 1024 * 1024
+LONGEST_COMPLAINT = 64 * 1024
+# As much as a pipe holds (pipe(7)).
+_PART = 64 * 1024
+_METHODS = "PreferredAuthentications=gssapi-with-mic,gssapi-keyex,hostbased,publickey"
+_WORDS = ("KbdInteractiveAuthentication=no", _METHODS, "ConnectTimeout=15")
+# ssh ends with this code if it is not connected.
+_NOT_CONNECTED = 255
+# A shared connection that ends while ssh asks it for a session.
+_BROKEN = b"mux_client_hello_exchange: write packet: Broken pipe"
+
+
+class Connection(ConnectionBase):
+    """A host behind ssh; each command is a program of its own, which may share a connection with others."""
+
+    transport = "provisioner_ssh"
+    has_pipelining = True
+
+    def _connect(self) -> Connection:
+        return self
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        """Run a command on the host.
+
+        Raises:
+            AnsibleConnectionFailure: the host is not reached.
+            AnsibleError: the host sent too much, or ssh does not start.
+        """
+        host = self.get_option("host")
+        options = [word for option in _WORDS for word in ("-o", option)]
+        words = ["ssh", *shlex.split(self.get_option("ssh_args")), *options, host, cmd]
+        code, out, complaint = _carried(words, in_data or b"")
+        if code == _NOT_CONNECTED and _BROKEN in complaint:
+            code, out, complaint = _carried(words, in_data or b"")
+        if code == _NOT_CONNECTED:
+            said = complaint.decode(errors="surrogateescape")
+            raise AnsibleConnectionFailure(
+                f'Data could not be sent to remote host "{host}". Make sure this host can be reached over ssh: {said}'
+            )
+        return code, out, complaint
+
+    def put_file(self, in_path: str, out_path: str) -> None:
+        """Refuse: no file is copied."""
+        raise AnsibleError("this connection copies no files")
+
+    fetch_file = put_file
+
+    def close(self) -> None:
+        """Do nothing: no connection is open between commands, but those that ssh shares."""
+
+
+def _carried(words: list[str], data: bytes) -> tuple[int, bytes, bytes]:
+    """Run ssh: its code, its output and its complaints."""
+    pipe = subprocess.PIPE
+    try:
+        ssh = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
+    except OSError as error:
+        raise AnsibleError("Unable to execute ssh command line on a controller.") from error
+    with ssh, os.fdopen(os.pidfd_open(ssh.pid), "rb") as end, selectors.DefaultSelector() as ready:
+        kept = {ssh.stdout: bytearray(), ssh.stderr: bytearray()}
+        bounds = {ssh.stdout: LONGEST_ANSWER, ssh.stderr: LONGEST_COMPLAINT}
+        for stream in (ssh.stdin, *kept):
+            os.set_blocking(stream.fileno(), False)
+            ready.register(stream, selectors.EVENT_READ if stream in kept else selectors.EVENT_WRITE)
+        ready.register(end, selectors.EVENT_READ)
+        left, has_ended = memoryview(data), False
+        while not has_ended:
+            streams = [key.fileobj for key, _ in ready.select()]
+            # A connection that stays in the background may keep the pipes open: they hold the last words of ssh.
+            has_ended = end in streams
+            if ssh.stdin in streams:
+                left = _left_of(left, ssh.stdin)
+                if not left:
+                    ready.unregister(ssh.stdin)
+                    ssh.stdin.close()
+            for stream in kept if has_ended else kept.keys() & streams:
+                part = stream.read(_PART)
+                kept[stream] += part or b""
+                if part == b"" and not has_ended:
+                    ready.unregister(stream)
+                if len(kept[stream]) > bounds[stream]:
+                    ssh.kill()
+                    raise AnsibleError(f"it sent more than {bounds[stream]} bytes, which no program of ours does")
+    return ssh.returncode, bytes(kept[ssh.stdout]), bytes(kept[ssh.stderr])
+
+
+def _left_of(data: memoryview, stream: io.RawIOBase) -> memoryview:
+    """Write a part of some data: the rest. No more is written to a command that reads no more."""
+    try:
+        return data[stream.write(data) or 0 :]
+    except BrokenPipeError:
+        return data[:0]
