@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 
 from provisioner.cli.main import main
-from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.early_start import BegunAnsible
-from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.hosts.runner import HostAnswer, HostCall, OpenRunner
 from provisioner.operations.pipeline import session
 from tests.simulated import SimulatedHosts
 
 
-class SlowHosts(SimulatedHosts):
+class SlowHosts(SimulatedHosts, OpenRunner):
     """Hosts that answer one after the other."""
 
     delay_s = 1.0
@@ -27,12 +26,6 @@ class SlowHosts(SimulatedHosts):
     def goes_on_with(self, begun: BegunAnsible) -> None:
         """Let what was begun end: these hosts are not called by it."""
         begun.close()
-
-    def expect(self, specs: Sequence[HostSpec]) -> None:
-        """Start nothing."""
-
-    def close(self) -> None:
-        """Keep nothing open."""
 
 
 if __name__ == "__main__":

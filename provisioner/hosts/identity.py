@@ -20,7 +20,7 @@ from provisioner.base.ssh_signature import SignatureFormError, public_key_of
 from provisioner.base.text import endpoint_text
 from provisioner.desired.owner import Owner
 from provisioner.hosts.call_target import CallTarget
-from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall, OpenRunner
 
 if TYPE_CHECKING:
     from provisioner_host.wire import OwnerToMark
@@ -124,7 +124,7 @@ def is_shown_key(line: str) -> bool:
         return False
 
 
-class HostKeyScans:
+class HostKeyScans(OpenRunner):
     """Carries calls that ask which key a host shows, and no others.
 
     Args:
@@ -135,22 +135,12 @@ class HostKeyScans:
     def __init__(self, environment: Mapping[str, str], asker: str = "this machine") -> None:
         self._environment, self._asker = environment, asker
 
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call, by host id."""
-        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
-
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call, as soon as it is there; what could not be begun in time is not begun."""
         until = time.monotonic() + timeout_s
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for one in as_completed([pool.submit(self._asked, call, until) for call in calls]):
                 yield one.result()
-
-    def expect(self, specs: Sequence[CallTarget]) -> None:
-        """Nothing has to be started."""
-
-    def close(self) -> None:
-        """Nothing is open."""
 
     def _asked(self, call: HostCall, until: float) -> HostAnswer:
         host = call.spec

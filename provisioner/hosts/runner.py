@@ -124,39 +124,28 @@ class HostRunner(Protocol):
 
 
 @runtime_checkable
-class StreamingRunner(Protocol):
-    """A `HostRunner` that has each answer as soon as it is there."""
+class OpenRunner(HostRunner, Protocol):
+    """A `HostRunner` with each answer as soon as it is there, and with a start and an end; whoever is one names it."""
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call, in the order in which they come; several threads may do so at once."""
         ...
 
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """An answer for every call, by host id."""
+        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
 
-@runtime_checkable
-class ExpectingRunner(Protocol):
-    """A `HostRunner` that takes a while to start, and can do so before there is a call."""
-
-    def expect(self, specs: Sequence[CallTarget]) -> None:
+    def expect(self, specs: Sequence[CallTarget]) -> None:  # noqa: ARG002 (whoever has something to start takes it)
         """Start for calls to these hosts that are about to come; nothing is sent to them before."""
-        ...
+        return
 
-
-@runtime_checkable
-class ProvingRunner(Protocol):
-    """A `HostRunner` that can ask hosts for their proof before there is a call."""
-
-    def prove(self, specs: Sequence[CallTarget]) -> None:
+    def prove(self, specs: Sequence[CallTarget]) -> None:  # noqa: ARG002 (as above)
         """Have hosts that are expected prove themselves now; of one that does not the first call to it tells."""
-        ...
-
-
-@runtime_checkable
-class ClosableRunner(Protocol):
-    """A `HostRunner` that keeps something open between calls."""
+        return
 
     def close(self) -> None:
         """End it; calls on their way have no answer any more."""
-        ...
+        return
 
 
 class UnprovedHostError(HostError):
@@ -203,26 +192,6 @@ class CallsWatcher(Protocol):
         ...
 
 
-class OpenRunner(Protocol):
-    """A `HostRunner` with all that a real one can do."""
-
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call, by host id."""
-        ...
-
-    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
-        """An answer for every call, in the order in which they come."""
-        ...
-
-    def expect(self, specs: Sequence[CallTarget]) -> None:
-        """Start for calls to these hosts that are about to come."""
-        ...
-
-    def close(self) -> None:
-        """End it."""
-        ...
-
-
 def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
     """The error of a host that could not be reached, did not prove itself, or whose program failed."""
     place = f"{spec.id} ({spec.place})"
@@ -258,16 +227,12 @@ def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
     )
 
 
-class AttendedRunner:
+class AttendedRunner(OpenRunner):
     """A runner whose calls somebody watches; it carries them as the other one does."""
 
     def __init__(self, runner: OpenRunner, watcher: CallsWatcher) -> None:
         self._runner = runner
         self._watcher = watcher
-
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call, by host id."""
-        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call, in the order in which they come."""
@@ -289,9 +254,8 @@ class AttendedRunner:
         self._runner.expect(specs)
 
     def prove(self, specs: Sequence[CallTarget]) -> None:
-        """Have expected hosts prove themselves now, where what carries calls can ask for that."""
-        if isinstance(self._runner, ProvingRunner):
-            self._runner.prove(specs)
+        """Have expected hosts prove themselves now."""
+        self._runner.prove(specs)
 
     def close(self) -> None:
         """End it."""

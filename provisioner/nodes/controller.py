@@ -18,7 +18,7 @@ from typing import Final
 from provisioner import __version__
 from provisioner.base.errors import HostError
 from provisioner.hosts.call_target import CallTarget
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner, ProvingRunner
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 from provisioner.nodes.envelope import (
     EnvelopeError,
     EnvelopeHeader,
@@ -68,7 +68,7 @@ class _LacksError(Exception):
     """The node does not keep a file that it said it keeps."""
 
 
-class NodeRunner:
+class NodeRunner(OpenRunner):
     """Carries calls to hosts of carriers by their nodes.
 
     Args:
@@ -90,13 +90,6 @@ class NodeRunner:
         self._lock = threading.Lock()
         self._listener: threading.Thread | None = None
         self._closed = threading.Event()
-
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call, by host id."""
-        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
-
-    def expect(self, specs: Sequence[CallTarget]) -> None:
-        """Nothing is to be done: a node keeps what it has begun."""
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call, in the order in which they come; all calls are of one carrier's hosts."""
@@ -256,7 +249,7 @@ class _Failed:
     error: BaseException
 
 
-class RoutedRunner:
+class RoutedRunner(OpenRunner):
     """Carries each call from where its host is reached.
 
     A host belongs to a node whose carrier is the only one that it serves. A centre that several carriers share is
@@ -270,10 +263,6 @@ class RoutedRunner:
 
     def __init__(self, local: OpenRunner, remote: OpenRunner, carriers: Collection[str]) -> None:
         self._local, self._remote, self._carriers = local, remote, frozenset(carriers)
-
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call, by host id."""
-        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call, in the order in which they come."""
@@ -305,8 +294,7 @@ class RoutedRunner:
 
     def prove(self, specs: Sequence[CallTarget]) -> None:
         """Have expected hosts prove themselves now that are called from here."""
-        if isinstance(self._local, ProvingRunner):
-            self._local.prove([spec for spec in specs if not self._node_of(spec)])
+        self._local.prove([spec for spec in specs if not self._node_of(spec)])
 
     def close(self) -> None:
         """End it."""

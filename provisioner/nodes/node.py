@@ -29,7 +29,7 @@ from provisioner.desired.names import HostNames
 from provisioner.desired.render.templates import load_templates
 from provisioner.hosts.call_rules import call_refusal
 from provisioner.hosts.identity import SHOW_KEY, is_show_key
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner, StreamingRunner
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 from provisioner.nodes.approvals import NodeApprovals
 from provisioner.nodes.envelope import (
     EnvelopeError,
@@ -303,7 +303,7 @@ class NodeParts:
     folder: Callable[[], Path]
     tell: Callable[[str], None]
     artefacts: KeptArtefacts
-    scans: StreamingRunner
+    scans: OpenRunner
     approvals: NodeApprovals | None = None
     reaches: Callable[[bool], None] = lambda _: None
 

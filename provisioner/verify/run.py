@@ -22,7 +22,7 @@ from provisioner.base.text import are, counted
 from provisioner.desired.spec import ReaderEncryption
 from provisioner.hosts.condition import Condition, ending_certificate, findings, other_firewalls
 from provisioner.hosts.facts import HostFacts, engine_name
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, OpenRunner
 from provisioner.plan.change import Change, pending
 from provisioner.verify.devices import by_device, device_reports, with_account
 from provisioner.verify.evidence import HostEvidence, parse_evidence
@@ -568,7 +568,7 @@ class _TimedAnswers:
         self.waits = Waits(asked_s=time.monotonic() - begun, hosts=waits)
 
     def _coming(self, calls: Sequence[HostCall], timeout_s: float) -> Iterator[HostAnswer]:
-        if not isinstance(self._runner, StreamingRunner):
+        if not isinstance(self._runner, OpenRunner):
             answers = self._runner.call(calls, timeout_s=timeout_s)
             self.at = self._watch.now()
             yield from answers.values()

@@ -16,15 +16,14 @@ from provisioner.base.secret import seal_of
 from provisioner.desired.render.templates import Templates
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.play import answer_in
-from provisioner.hosts.call_target import CallTarget
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 
 PLACE: Final = "SIMULATED_HOSTS"
 """Names the socket at which hosts answer."""
 _MOMENT_S: Final = 0.02
 
 
-class CountryCarrier:
+class CountryCarrier(OpenRunner):
     """Calls go to the process of the hosts all at once; each answer is read when somebody takes it.
 
     Args:
@@ -37,10 +36,6 @@ class CountryCarrier:
         self._place = environment.get(PLACE) or os.environ[PLACE]
         self._folder = Path(tempfile.mkdtemp(prefix="country-", dir="/dev/shm"))
         self._number = 0
-
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call, by host id."""
-        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call as soon as it is there."""
@@ -69,9 +64,6 @@ class CountryCarrier:
             link.sendall(json.dumps(asked).encode() + b"\n")
             link.recv(1)
         return answer.name
-
-    def expect(self, specs: Sequence[CallTarget]) -> None:
-        """Nothing has to be started."""
 
     def close(self) -> None:
         """Remove what has travelled."""

@@ -17,7 +17,7 @@ from provisioner.base.secret import Secret
 from provisioner.desired.owner import Owner
 from provisioner.hosts.call_target import CallTarget, TargetHost
 from provisioner.hosts.identity import HostKeyScans
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 from provisioner.inventory.model import JumpHost, Ssh
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.envelope import ExchangeKey, new_exchange_key
@@ -104,7 +104,7 @@ def naming(*artefacts: Path) -> NodeRules:
 
 
 @dataclass
-class CountingHosts:
+class CountingHosts(OpenRunner):
     """Hosts in the place of real ones: each call is counted, answered with its own number, and takes a moment."""
 
     done: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -113,10 +113,6 @@ class CountingHosts:
     silent: frozenset[str] = frozenset()
     closed: int = 0
     artefacts: list[bytes] = field(default_factory=list)
-
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call."""
-        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call, in their order."""
@@ -131,9 +127,6 @@ class CountingHosts:
             number = int(call.request.get("observe", call.request)["digest_key"])
             self.done[call.spec.id, number] += 1
             yield HostAnswer(call.spec.id, CallOutcome.ANSWERED, {"number": number})
-
-    def expect(self, specs: Sequence[CallTarget]) -> None:
-        """Nothing has to be started."""
 
     def close(self) -> None:
         """Count it."""

@@ -20,8 +20,7 @@ from typing import Any, Final
 
 from provisioner import __version__
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts.call_target import CallTarget
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 from provisioner.nodes.unit import UnitReport, UnitState, pack_report, pack_unit, report_in, unit_in
 from tests.nodes.own_process import begun
 from tests.simulated import SimulatedHost, SimulatedHosts, go_back
@@ -127,7 +126,7 @@ class _Served:
                         self._note(name, run, "nobody confirmed")
 
 
-class ServedHosts:
+class ServedHosts(OpenRunner):
     """Carries calls to such hosts, from whichever process.
 
     Args:
@@ -138,22 +137,12 @@ class ServedHosts:
     def __init__(self, address: str, process: int) -> None:
         self._address, self.process = address, process
 
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call."""
-        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
-
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call, as soon as it is there."""
         assert timeout_s > 0
         with ThreadPoolExecutor(len(calls)) as pool:
             for one in as_completed([pool.submit(self._asked, call, timeout_s) for call in calls]):
                 yield one.result()
-
-    def expect(self, specs: Sequence[CallTarget]) -> None:
-        """Nothing has to be started."""
-
-    def close(self) -> None:
-        """Nothing is open."""
 
     def told(self) -> tuple[dict[str, SimulatedHost], list[HostEvent]]:
         """The hosts as they are, and what happened to them."""

@@ -16,9 +16,8 @@ import pytest
 
 from provisioner.desired.limit import Limit
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.identity import HostKeyScans
-from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.hosts.runner import HostAnswer, HostCall, OpenRunner
 from provisioner.nodes.controller import NodeRunner, RoutedRunner
 from provisioner.nodes.envelope import CONTROLLER, ExchangeKey, PublicExchangeKey, new_exchange_key, node_name
 from provisioner.nodes.jetstream import controller_mailbox, node_mailbox
@@ -40,7 +39,7 @@ MOST_S_A_HOST = 2.0
 
 
 @dataclass
-class HostsBehind:
+class HostsBehind(OpenRunner):
     """Hosts in memory behind one end: each call is counted, and is answered as soon as it is there.
 
     Attributes:
@@ -52,22 +51,12 @@ class HostsBehind:
     hosts: SimulatedHosts = field(default_factory=SimulatedHosts)
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call."""
-        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
-
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call, in their order."""
         for call in calls:
             self.calls[call.spec.id, str(call.request["operation"])] += 1
             known = replace(call, spec=self.specs[call.spec.id])
             yield from self.hosts.call([known], timeout_s=timeout_s).values()
-
-    def expect(self, specs: Sequence[CallTarget]) -> None:
-        """Nothing has to be started."""
-
-    def close(self) -> None:
-        """Nothing is open."""
 
     @property
     def mediamtx(self) -> frozenset[str]:

@@ -17,7 +17,7 @@ from provisioner.desired.render.templates import Templates
 from provisioner.hosts.ansible.early_start import MAX_WORKERS, BegunAnsible
 from provisioner.hosts.ansible.play import Play, Proofs
 from provisioner.hosts.call_target import CallTarget
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 
 # Beyond the time of the calls themselves: for ansible-runner to start and to notice.
 _MARGIN_S = 10.0
@@ -26,7 +26,7 @@ _MOMENT_S = 0.02
 _Posted = dict[tuple[Play, int], HostCall]
 
 
-class AnsibleRunner:
+class AnsibleRunner(OpenRunner):
     """Carries calls to hosts over SSH, every call over a new connection unless it may share one.
 
     Plays of up to fifty hosts stay open for later calls to the same hosts, until this object is closed,
@@ -77,14 +77,6 @@ class AnsibleRunner:
                 for play in self._plays:
                     if play.takes(spec):
                         play.prove(spec)
-
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call, by host id.
-
-        Raises:
-            HostError: ansible-runner itself did not work, or there is no tmpfs for secrets.
-        """
-        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call as soon as it is there; those of silent hosts come at the end.

@@ -31,7 +31,7 @@ from provisioner.base.errors import (
 from provisioner.base.http import Patience
 from provisioner.base.text import counted
 from provisioner.desired.limit import Limit
-from provisioner.hosts.runner import ClosableRunner
+from provisioner.hosts.runner import OpenRunner
 from provisioner.integrations.forge.client import ForgeClient, set_status
 from provisioner.integrations.forge.dialects import CommitStatus, StatusState
 from provisioner.operations.agent.branch import FollowedBranch, secret_in
@@ -172,7 +172,7 @@ class Tidings:
 def close_session(session: Session) -> None:
     """End what a session keeps open for its calls to hosts."""
     runner = vars(session).get("runner")
-    if isinstance(runner, ClosableRunner):
+    if isinstance(runner, OpenRunner):
         runner.close()
 
 

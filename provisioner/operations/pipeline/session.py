@@ -37,11 +37,8 @@ from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import (
     AttendedRunner,
     CallsWatcher,
-    ClosableRunner,
-    ExpectingRunner,
     HostRunner,
-    ProvingRunner,
-    StreamingRunner,
+    OpenRunner,
 )
 from provisioner.inventory.files.revision import commit_of
 from provisioner.inventory.loader.cache import Cache, cache_of
@@ -91,7 +88,7 @@ class Session:
         if self.begun is not None:
             local.goes_on_with(self.begun)
         runner = routed_by(self.environment, local, self.root)
-        if self.watcher is None or not isinstance(runner, StreamingRunner):
+        if self.watcher is None or not isinstance(runner, OpenRunner):
             return runner
         return AttendedRunner(runner, self.watcher)
 
@@ -281,10 +278,9 @@ class CalledHost:
 def expect_calls(session: Session, specs: Sequence[HostSpec]) -> None:
     """Have what carries calls start for hosts, and those prove themselves meanwhile; nothing else is sent to them."""
     runner = session.runner
-    if isinstance(runner, ExpectingRunner):
+    if isinstance(runner, OpenRunner):
         runner.expect(specs)
-        if isinstance(runner, ProvingRunner):
-            runner.prove(specs)
+        runner.prove(specs)
 
 
 def expect_hosts(session: Session, limit: Limit) -> None:
@@ -293,7 +289,7 @@ def expect_hosts(session: Session, limit: Limit) -> None:
     Raises:
         InventoryError, SecretsError, UsageError: as `verify_inventory`.
     """
-    if isinstance(session.runner, ExpectingRunner):
+    if isinstance(session.runner, OpenRunner):
         targets = select(session.state, session.read_limit(limit))
         expect_calls(session, list({s.id: s for target in targets for s in (target.relay, *target.centres)}.values()))
 
@@ -307,7 +303,7 @@ def begin_observing(session: Session, limit: Limit) -> Observing | None:
         InventoryError, SecretsError, RenderError: there is nothing to compare with.
         UsageError: the limit takes no host.
     """
-    if session.known_in or not isinstance(session.runner, ExpectingRunner):
+    if session.known_in or not isinstance(session.runner, OpenRunner):
         return None
     hosts = chosen_hosts(session.state, session.read_limit(limit))
     session.runner.expect(hosts)
@@ -316,7 +312,7 @@ def begin_observing(session: Session, limit: Limit) -> Observing | None:
 
 def end_calls(session: Session) -> None:
     """Have what carries calls end beside what is still done; no call of this session comes after."""
-    if isinstance(session.runner, ClosableRunner):
+    if isinstance(session.runner, OpenRunner):
         Thread(target=session.runner.close, name="end of calls").start()
 
 

@@ -1,7 +1,7 @@
 """Many hosts' calls at once, and a rollout's journal. An effect stage.
 
 Calls that become due together travel together: one Ansible run carries many. Neither a slow host nor several silent
-ones keep the others waiting if the runner gives answers one by one (`StreamingRunner`): they have to be heard before
+ones keep the others waiting if the runner gives answers one by one (`OpenRunner`): they have to be heard before
 their switch expires. A journal has a line before and after each step, enough to go on after the controller's death; the
 kept one is `operations.apply.journal`.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from provisioner.base.errors import ProvisionerError
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, OpenRunner
 
 # Answers that come within so many seconds of each other have their next calls travel together.
 _TOGETHER_S = 0.05
@@ -164,7 +164,7 @@ class Dispatcher:
     def _carry(self, batch: Sequence[_Due]) -> None:
         calls = [item.call for item in batch]
         timeout_s = max(item.timeout_s for item in batch)
-        if not isinstance(self._runner, StreamingRunner):
+        if not isinstance(self._runner, OpenRunner):
             for answer in self._runner.call(calls, timeout_s=timeout_s).values():
                 self._answers.put(answer)
             return
@@ -173,7 +173,7 @@ class Dispatcher:
             self._runs[run] = self._clock() - (_SLOW_S if batch[0].waits else 0.0)
         threading.Thread(target=self._stream, args=(self._runner, run, calls, timeout_s), daemon=True).start()
 
-    def _stream(self, runner: StreamingRunner, run: int, calls: Sequence[HostCall], timeout_s: float) -> None:
+    def _stream(self, runner: OpenRunner, run: int, calls: Sequence[HostCall], timeout_s: float) -> None:
         missing = {call.spec.id for call in calls}
         error = "the run ended without an answer"
         try:

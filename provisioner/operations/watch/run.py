@@ -23,12 +23,10 @@ from provisioner.desired.render.host import RenderedFile, render_host
 from provisioner.hosts.observe import observe_request
 from provisioner.hosts.runner import (
     CallOutcome,
-    ClosableRunner,
-    ExpectingRunner,
     HostAnswer,
     HostCall,
     HostRunner,
-    StreamingRunner,
+    OpenRunner,
 )
 from provisioner.integrations.alerting.night_metrics import Labels
 from provisioner.integrations.alerting.watch_metrics import ShownSeries, WatchFacts, broken, watch_sheet
@@ -243,12 +241,12 @@ class PathWatch:
         """Have what carries calls start for all relays, in groups that it keeps open."""
         runner, relays = self.inventory.runner, {t.relay.id: t.relay for t in self.inventory.targets}
         specs = list(relays.values())
-        if isinstance(runner, ExpectingRunner):
+        if isinstance(runner, OpenRunner):
             for first in range(0, len(specs), MOST_TOGETHER):
                 runner.expect(specs[first : first + MOST_TOGETHER])
 
     def _close(self) -> None:
-        if isinstance(self.inventory.runner, ClosableRunner):
+        if isinstance(self.inventory.runner, OpenRunner):
             self.inventory.runner.close()
 
     def _submit(self, pool: ThreadPoolExecutor) -> None:
@@ -366,6 +364,6 @@ def watched(session: Session, limit: Limit, runner: HostRunner) -> Watched:
 
 
 def _answers(runner: HostRunner, calls: Sequence[HostCall], timeout_s: float) -> Iterable[HostAnswer]:
-    if isinstance(runner, StreamingRunner):
+    if isinstance(runner, OpenRunner):
         return runner.stream(calls, timeout_s=timeout_s)
     return runner.call(calls, timeout_s=timeout_s).values()

@@ -19,8 +19,7 @@ import pytest
 from provisioner.base.git import OWN_HOOK
 from provisioner.base.ssh_signature import fingerprint_of
 from provisioner.cli.main import run
-from provisioner.hosts.call_target import CallTarget
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 from provisioner.nodes import settings
 from provisioner.nodes.controller import RoutedRunner
 from provisioner.operations.apply import execution
@@ -282,14 +281,11 @@ SECOND = (
 )
 
 
-class AskedNode:
+class AskedNode(OpenRunner):
     """The node of Viettel: it shows a key of each host, and who was asked about is written down."""
 
     def __init__(self) -> None:
         self.asked: dict[str, tuple[str, ...]] = {}
-
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         assert timeout_s > 0
@@ -297,12 +293,6 @@ class AskedNode:
             assert (call.request, call.files, call.spec.identity.reveal()) == ({"operation": "show-key"}, {}, "")
             self.asked[call.spec.id] = call.spec.carriers
             yield HostAnswer(call.spec.id, CallOutcome.ANSWERED, {"host_key": OTHER})
-
-    def expect(self, specs: Sequence[CallTarget]) -> None:
-        """Nothing has to be started."""
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 @pytest.mark.parametrize("more", [(), SECOND], ids=["one carrier", "two"])

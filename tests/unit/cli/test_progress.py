@@ -21,7 +21,7 @@ from provisioner.cli.support import onlookers
 from provisioner.cli.support.onlookers import Progress, ProgressForm, line_of, rows_of
 from provisioner.cli.support.running import Expected, TerminalRows, Underway
 from provisioner.hosts.call_target import CallTarget
-from provisioner.hosts.runner import AttendedRunner, CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import AttendedRunner, CallOutcome, HostAnswer, HostCall, OpenRunner
 from provisioner.operations.apply.journal import UsualTime, usual_time
 from provisioner.record.entries import Operation, Recorded, Run
 from tests.pseudo_terminal import Screen
@@ -280,7 +280,7 @@ def test_a_terminal_that_is_gone_ends_no_call(monkeypatch: pytest.MonkeyPatch) -
 # --- calls to hosts -------------------------------------------------------------------------------------
 
 
-class Three:
+class Three(OpenRunner):
     """A runner of which the second host never answers."""
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:

@@ -13,8 +13,7 @@ import pytest
 
 from provisioner.base.errors import StateError
 from provisioner.base.text import Document
-from provisioner.hosts.call_target import CallTarget
-from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.hosts.runner import HostAnswer, HostCall, OpenRunner
 from provisioner.operations.apply import execution, journal, verification
 from provisioner.operations.apply.journal import ProofsSoFar, state_place
 from provisioner.operations.pipeline import stages
@@ -35,7 +34,7 @@ class KilledError(BaseException):
     """The controller is killed."""
 
 
-class HostsOneByOne(WatchedHosts):
+class HostsOneByOne(WatchedHosts, OpenRunner):
     """Hosts that answer one after the other, one of them last; the controller is killed before a host's answer."""
 
     def __init__(self) -> None:
@@ -48,12 +47,6 @@ class HostsOneByOne(WatchedHosts):
             if call.spec.id == self.killed_before and call.request["operation"] == "probe":
                 raise KilledError
             yield from self.call([call], timeout_s=timeout_s).values()
-
-    def expect(self, specs: Sequence[CallTarget]) -> None:
-        """Nothing has to be started."""
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def controller_of(folder: Path, every_s: float, monkeypatch: pytest.MonkeyPatch) -> Controller:

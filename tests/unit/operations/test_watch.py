@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,8 @@ import pytest
 
 from provisioner.base.errors import HostError, UsageError
 from provisioner.desired.limit import Limit
-from provisioner.desired.spec import HostSpec
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.call_target import CallTarget
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 from provisioner.integrations.alerting.metric_catalogue import exposition
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.watch import run as watch_run
@@ -174,7 +174,7 @@ def test_a_relay_that_dies_hides_no_other_and_comes_back(watching: Watching) -> 
     assert watching.error == []
 
 
-class HungHosts(WatchedHosts):
+class HungHosts(WatchedHosts, OpenRunner):
     """Hosts of which one takes a call and never answers, until somebody closes the connection."""
 
     def __init__(self, hung: str) -> None:
@@ -183,7 +183,7 @@ class HungHosts(WatchedHosts):
         self.expected: list[str] = []
         self.asked: list[str] = []
 
-    def expect(self, specs: Sequence[HostSpec]) -> None:
+    def expect(self, specs: Sequence[CallTarget]) -> None:
         """Keep which hosts are expected."""
         self.expected += [spec.id for spec in specs]
 
@@ -191,10 +191,10 @@ class HungHosts(WatchedHosts):
         """Let the hung call go."""
         self.closed.set()
 
-    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> list[HostAnswer]:
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """Answers, unless the hung host is among them: those of others come all the same, by another call."""
         self.asked += [call.spec.id for call in calls]
-        return list(self._each(calls, timeout_s))
+        return iter(self._each(calls, timeout_s))
 
     def _each(self, calls: Sequence[HostCall], timeout_s: float) -> Sequence[HostAnswer]:
         answers = self.call([call for call in calls if call.spec.id != self.hung], timeout_s=timeout_s)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 from provisioner.operations.rollout.dispatcher import Dispatcher
 from tests.hostile import RELAY
 from tests.unit.operations.rollout.world import state
@@ -17,15 +17,11 @@ from tests.unit.operations.rollout.world import state
 SPEC = state({}).hosts["centre"]
 
 
-class SomeHang:
+class SomeHang(OpenRunner):
     """Hosts of which those whose name says so do not answer until they are let go."""
 
     def __init__(self) -> None:
         self.let_go = threading.Event()
-
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """All answers."""
-        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """Each answer as soon as it is there."""

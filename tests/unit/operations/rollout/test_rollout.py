@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.hosts.runner import HostAnswer, HostCall, OpenRunner
 from provisioner.operations.rollout import (
     HostOutcome,
     Job,
@@ -112,17 +112,13 @@ def test_an_abort_returns_hosts_that_wait() -> None:
     assert controller.contents() == before
 
 
-class SlowHosts:
+class SlowHosts(OpenRunner):
     """A streaming carrier over hosts in memory in which one host is slow."""
 
     def __init__(self, hosts: SimulatedHosts, slow: str, seconds: float) -> None:
         self._hosts, self._slow, self._seconds = hosts, slow, seconds
         self._lock = threading.Lock()
         self.ended: dict[str, float] = {}
-
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call, by host id."""
-        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """The slow host's first answer late."""
