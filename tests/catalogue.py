@@ -180,8 +180,8 @@ def _texts(node: ast.AST, skipped: set[int]) -> Iterator[str]:
         case ast.Call(func=ast.Name(id="Use")):
             return  # the help of options, which is English
         case ast.ClassDef(body=body):  # what its keywords say stands in schemas
-            for child in body:
-                yield from _texts(child, skipped)
+            for statement in body:
+                yield from _texts(statement, skipped)
         case _:
             for child in ast.iter_child_nodes(node):
                 yield from _texts(child, skipped)

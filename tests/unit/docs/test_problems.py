@@ -32,6 +32,7 @@ NO_CODES = {
     "secrets-salt": "a file of the cache",
     "ls-files": "Git",
     "ls-tree": "Git",
+    "policy-input": "a document",
     "rev-list": "Git",
     "rev-parse": "Git",
     "site-package": "a command",
