@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,17 @@ from hypothesis import strategies as st
 
 from provisioner.inventory.files.edit import render_mapping
 from provisioner.inventory.files.layout import File, PlacesIn, locate
-from provisioner.inventory.files.positions import Marks
-from provisioner.inventory.files.yaml import GAVE_UP, MAX_DEPTH, MAX_FAULTS, Document, parse, read_quickly, resolve
+from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.files.yaml import (
+    GAVE_UP,
+    MAX_DEPTH,
+    MAX_FAULTS,
+    Document,
+    parse,
+    read_carefully,
+    read_quickly,
+    resolve,
+)
 from provisioner.inventory.loader.load import check, load
 from provisioner.inventory.loader.site import MAX_FILE_BYTES, read
 from provisioner.inventory.model import Facility
@@ -45,23 +55,17 @@ def assert_sound(document: Document) -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_give_a_value_or_faults_with_places(data: bytes) -> None:
-    assert_sound(parse(data, marks=True))
+    assert_sound(parse(data))
 
 
 @given(YAMLISH)
 def test_any_text_that_looks_like_yaml_gives_a_value_or_faults_with_places(text: str) -> None:
-    assert_sound(parse(text.encode(), marks=True))
-
-
-@given(YAMLISH)
-def test_marks_do_not_change_what_is_read(text: str) -> None:
-    with_marks, without = parse(text.encode(), marks=True), parse(text.encode())
-    assert (with_marks.value, with_marks.faults) == (without.value, without.faults)
+    assert_sound(parse(text.encode()))
 
 
 @given(YAMLISH | st.dictionaries(KEYS, plain, max_size=5).map(render_mapping))
 def test_the_quick_way_reads_what_the_careful_way_reads_or_gives_up(text: str) -> None:
-    careful, quick = parse(text.encode(), marks=True), read_quickly(text.encode(), MAX_DEPTH)
+    careful, quick = read_carefully(text.encode()), read_quickly(text.encode(), MAX_DEPTH)
     if quick is not GAVE_UP:
         assert careful.faults == ()
         assert repr(quick) == repr(careful.value)
@@ -73,13 +77,19 @@ def test_a_place_is_the_same_whether_one_is_looked_up_or_all_are_marked(
     mapping: dict[str, Any], data: st.DataObject
 ) -> None:
     text = render_mapping(mapping).encode()
-    document = parse(text, marks=True)
-    known = Marks(document.values, document.keys)
-    path = data.draw(st.sampled_from(sorted(document.values, key=str)))
-    path += data.draw(st.sampled_from([(), ("no-such-key",), (7,), ("no-such-key", 0)]))
+    paths = st.sampled_from(sorted(paths_in(mapping), key=str))
+    beyond: st.SearchStrategy[KeyPath] = st.sampled_from([(), ("no-such-key",), (7,), ("no-such-key", 0)])
     asked = PlacesIn(text)
-    for key in (False, True) * 3:
-        assert locate(text, path, key=key) == known.nearest(path, key=key) == asked.nearest(path, key=key)
+    for above, below, key in data.draw(st.lists(st.tuples(paths, beyond, st.booleans()), min_size=1, max_size=6)):
+        path = (*above, *below)
+        assert locate(text, path, key=key) == asked.nearest(path, key=key)
+
+
+def paths_in(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from paths_in(below, (*path, key))
 
 
 @given(st.binary(max_size=300) | YAMLISH.map(str.encode), st.lists(KEYS | st.integers(0, 3), max_size=4))

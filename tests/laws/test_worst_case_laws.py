@@ -16,6 +16,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from hashlib import sha1
 from pathlib import Path
 from random import Random
@@ -33,8 +34,11 @@ from provisioner.base.secret import Secret
 from provisioner.importing.dcim import client
 from provisioner.importing.dcim.objects import DcimMapping
 from provisioner.importing.tables.files import read_input_files
+from provisioner.inventory.files.layout import File
 from provisioner.inventory.files.revision import keys_since, revision
 from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.loader.site import site_of
+from provisioner.inventory.model import Facility
 from provisioner.inventory.policy_rules.file import MOST_FILES, RegoFile
 from provisioner.inventory.policy_rules.judge import rego_problems
 from provisioner.plan.saved.file import written_plan
@@ -87,9 +91,11 @@ def read_yaml(data: bytes, _folder: Path) -> object:
     return [fault.code for fault in parse(data).faults][:2]
 
 
-def place_yaml(data: bytes, _folder: Path) -> object:
-    """As `validate` does, for the places of what is wrong."""
-    return [fault.code for fault in parse(data, marks=True).faults][:2]
+def read_facility(data: bytes, folder: Path) -> object:
+    """As every command does, with the model of a facility and the rules on one."""
+    file = File(folder, "facilities/bac-giang/kcl-bg-001.yml", "facility/kcl-bg-001", Facility)
+    site = site_of(file, data, date(2021, 5, 9))
+    return [one.code for one in (*site.faults, *site.problems)][:3], bool(site.outline)
 
 
 def read_json(data: bytes, _folder: Path) -> object:
@@ -169,7 +175,7 @@ READERS: Final[Mapping[str, Callable[[bytes, Path], object]]] = {
     "xlsx": read_sheet,
     "csv": read_sheet,
     "yaml": read_yaml,
-    "yaml with places": place_yaml,
+    "facility": read_facility,
     "json": read_json,
     "netbox": read_netbox,
     "rego": check_rego,
@@ -505,6 +511,52 @@ YAML: Final[dict[str, Case]] = {
 }
 
 
+# --- facilities ----------------------------------------------------------------------------------------
+
+_SITE: Final = f"{_HEAD}name: A\nkind: school\nmanaging_body: ubnd_tinh\noperating: open\n"
+_CAMERA: Final = (
+    "id: cam-{0}, zone: san, make: hikvision, address: 10.0.{1}.{2}, streams: {{sub: {{width: 64, height: 36}}}}"
+)
+
+
+def _cameras(number: int, *changes: str, end: str = "") -> Case:
+    """Cameras, each with the same slip."""
+    camera = f"- {{{{{_CAMERA}}}}}\n"
+    for old, new in zip(changes[::2], changes[1::2], strict=True):
+        camera = camera.replace(old, new)
+    listed = (camera.format(n, n % 256, n // 256) for n in range(number))
+    return lambda _: (f"{_SITE}cameras:\n{''.join(listed)}"[: MOST_BYTES - len(end)] + end).encode()
+
+
+_WRONG: Final = {"texts": "b,", "numbers": "1,", "maps": "{},", "keys": "{a: },", "lists": "[],"}
+FACILITY: Final[dict[str, Case]] = {
+    **YAML,
+    "cameras": _cameras(9_000),
+    "cameras of one address": _cameras(9_000, "10.0.{1}.{2}", "10.0.0.1"),
+    "cameras of one id": _cameras(9_000, "cam-{0}", "cam"),
+    "cameras with a wrong address": _cameras(9_000, "10.0", "x"),
+    "cameras in a room": _cameras(9_000, "san", "wc"),
+    "cameras of a recorder that is not there": _cameras(9_000, "make: hikvision, address: 10.0.{1}.{2}", "recorder: x"),
+    "cameras with keys that are not known": _cameras(30_000, _CAMERA, "a: 1, b: 2, c: 3, d: 4, e: 5"),
+    "cameras before wrong ones": _cameras(8_000, end="\n" + "- {id: 5}\n" * 5_000),
+    **{
+        f"{key} of wrong {name}": _filled(f"{_SITE}{key}: [", piece, "]\n")
+        for key in ("cameras", "recorders", "name", "kind", "unknown")
+        for name, piece in _WRONG.items()
+    },
+    **{
+        f"as many wrong {name} as may be": _filled(f"{_SITE}cameras: [", piece + " " * width, "]\n")
+        for name, piece, width in (
+            ("texts", "b,", 3),
+            ("maps", "{},", 14),
+            ("keys", "{a: },", 15),
+            ("lists", "[],", 14),
+        )
+    },
+    "unknown keys": lambda _: _SITE.encode() + _numbered(70_000, "k#: 1\n"),
+}
+
+
 # --- JSON, and pages of a NetBox -----------------------------------------------------------------------
 
 JSON: Final[dict[str, Case]] = {
@@ -761,7 +813,7 @@ CASES: Final[Mapping[str, Mapping[str, Case]]] = {
     "xlsx": XLSX,
     "csv": CSV,
     "yaml": YAML,
-    "yaml with places": YAML,
+    "facility": FACILITY,
     "json": JSON,
     "netbox": NETBOX,
     "rego": REGO,
@@ -840,7 +892,7 @@ def _misses(*forms: str) -> list[Cost]:
 
 @MERGE_REQUEST
 @pytest.mark.soak
-@pytest.mark.parametrize("form", ["xlsx", "csv", "yaml", "yaml with places", "json", "netbox", "rego", "git"])
+@pytest.mark.parametrize("form", ["xlsx", "csv", "yaml", "facility", "json", "netbox", "rego", "git"])
 def test_no_file_takes_more_than_its_length_explains(form: str) -> None:
     assert _misses(form) == []
 

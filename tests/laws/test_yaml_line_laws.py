@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.inventory.files.yaml import NOT_PLAIN, _read_carefully, read_lines
+from provisioner.inventory.files.yaml import NOT_PLAIN, read_carefully, read_lines
 
 INVENTORIES = Path(__file__).parents[2] / "inventories"
 
@@ -85,7 +85,7 @@ def holds(text: str) -> bool:
     value = read_lines(text)
     if value is NOT_PLAIN:
         return False
-    careful = _read_carefully(text.encode(), marks=False)
+    careful = read_carefully(text.encode())
     assert not careful.faults, text
     assert repr(value) == repr(careful.value), text
     return True

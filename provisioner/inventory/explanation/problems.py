@@ -24,7 +24,6 @@ from provisioner.base.errors import Problem
 from provisioner.base.private_text import is_private
 from provisioner.base.text import are, counted, msg, nearest
 from provisioner.base.vietnamese import fold
-from provisioner.inventory.files.layout import written_at
 from provisioner.inventory.files.positions import KeyPath
 
 if TYPE_CHECKING:
@@ -154,8 +153,11 @@ class ParsedFile:
     secret: bool = False
 
     def written(self, path: KeyPath) -> str:
-        """A value as it stands in the file, letter by letter: of 1.20 the number would be 1.2."""
-        return written_at(self.source.data, path)
+        """A scalar as it stands in the file, letter by letter: of 1.20 the number would be 1.2."""
+        value = self.value
+        for part in path:
+            value = _step(value, part)
+        return value if isinstance(value, str) else self.source.word_at(path)
 
 
 # --- corrections -----------------------------------------------------------------------------------

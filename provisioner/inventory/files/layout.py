@@ -1,7 +1,7 @@
 """Files of an inventory's folder, and places of values in one.
 
 The files are those of docs/start/first-inventory.md. A problem names one place, and most places are near a file's head:
-reading stops there. Only if many places of one file are wanted, the file is read as a whole, once.
+reading stops there, and goes on from there if a later place is wanted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cached_property
 from pathlib import Path
 
 from yaml import CSafeLoader, YAMLError
@@ -29,7 +28,7 @@ from provisioner.base.errors import REGO_RULES, Problem
 from provisioner.base.files import open_regular
 from provisioner.base.text import msg
 from provisioner.inventory.files.positions import KeyPath, Mark, Marks
-from provisioner.inventory.files.yaml import NextEvent, mark_of, parse
+from provisioner.inventory.files.yaml import MAX_DEPTH, NextEvent, mark_of
 from provisioner.inventory.model import (
     Allocations,
     Carrier,
@@ -46,7 +45,6 @@ from provisioner.inventory.model import (
 )
 from provisioner.inventory.policy_rules.file import is_rego_name
 
-_SINGLE_LOOKUPS = 4
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _STARTS = (MappingStartEvent, SequenceStartEvent)
 _ENDS = (MappingEndEvent, SequenceEndEvent)
@@ -86,23 +84,20 @@ _LAYOUT_HINT = (
 
 
 class PlacesIn:
-    """The places of one file's values, found on demand."""
+    """The places of one file's values, found on demand: no more of the file is read than that needs."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._asked = 0
+        self._values: dict[KeyPath, Mark] = {}
+        self._keys: dict[KeyPath, Mark] = {}
+        self._unread = _places(data)
 
     def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
         """The place of a value (or of its key), or of the closest thing around it that exists."""
-        self._asked += 1
-        if self._asked <= _SINGLE_LOOKUPS:
-            return locate(self._data, path, key=key)
-        return self._all.nearest(path, key=key)
-
-    @cached_property
-    def _all(self) -> Marks:
-        document = parse(self._data, marks=True, max_bytes=len(self._data))
-        return Marks(document.values, document.keys)
+        known = self._keys if key else self._values
+        while path not in known and (place := next(self._unread, None)):
+            at, mark, is_key = place
+            (self._keys if is_key else self._values).setdefault(at, mark)
+        return Marks(self._values, self._keys).nearest(path, key=key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +184,6 @@ def locate(data: bytes, path: KeyPath, *, key: bool = False) -> Mark:
     return mark_of(_nearest(data, path, key=key))
 
 
-def written_at(data: bytes, path: KeyPath) -> str:
-    """The scalar at a place, or the closest one, as it is written there: 1.20 is not 1.2."""
-    return str(getattr(_nearest(data, path, key=False), "value", ""))
-
-
 def _nearest(data: bytes, path: KeyPath, *, key: bool) -> Event | None:
     """The event of a value, or of what is closest around it; None where there is nothing at all."""
     nearest: Event | None = None
@@ -219,6 +209,32 @@ def _events(next_event: NextEvent, path: KeyPath, *, key: bool) -> Iterator[Even
             return
         at_key, event = pair
         yield at_key if key and position == len(path) else event
+
+
+def _places(data: bytes) -> Iterator[tuple[KeyPath, Mark, bool]]:
+    """Each value and key with its place, and whether it is a key, in the file's order."""
+    next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
+    with suppress(YAMLError):
+        next_event()
+        if type(next_event()) is DocumentStartEvent:
+            yield from _places_below(next_event(), (), next_event)
+
+
+def _places_below(event: Event | None, path: KeyPath, next_event: NextEvent) -> Iterator[tuple[KeyPath, Mark, bool]]:
+    yield path, mark_of(event), False
+    if len(path) >= MAX_DEPTH:
+        _skip(event, next_event)
+    elif type(event) is SequenceStartEvent:
+        position = 0
+        while type(event := next_event()) is not SequenceEndEvent:
+            yield from _places_below(event, (*path, position), next_event)
+            position += 1
+    elif type(event) is MappingStartEvent:
+        while type(event := next_event()) is not MappingEndEvent:
+            _skip(event, next_event)
+            below = (*path, str(getattr(event, "value", "")))
+            yield below, mark_of(event), True
+            yield from _places_below(next_event(), below, next_event)
 
 
 def _entry(next_event: NextEvent, name: str) -> tuple[Event | None, Event | None] | None:

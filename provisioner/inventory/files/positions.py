@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -81,6 +82,15 @@ class SourceFile:
     def marks(self) -> Nearest:
         """The places of everything in this file."""
         return self.mark(self.data)
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self.data.decode("utf-8-sig", "replace").split("\n")
+
+    def word_at(self, path: KeyPath) -> str:
+        """A number, truth value or null as it stands in this file, letter by letter."""
+        mark = self.marks.nearest(path)
+        return re.split(r"[\s,\[\]{}]", self._lines[mark.line - 1][mark.column - 1 :], maxsplit=1)[0]
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
         """The place of a value in this file; the file is parsed again for it."""

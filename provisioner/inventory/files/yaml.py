@@ -1,4 +1,4 @@
-"""Strict YAML over libyaml: plain values, and places on demand.
+"""Strict YAML over libyaml: plain values.
 
 The rules are those of YAML 1.2's core schema, less what has bitten people: anchors, aliases, tags,
 merge keys, duplicate keys and second documents are faults with a place. A number with a leading zero (`08`),
@@ -8,8 +8,8 @@ longer than its length explains.
 A file is read by the quickest of three readers that can. `read_lines` knows files in which a line means by itself what
 it means in YAML: block mappings and sequences, collections in brackets that end on their line, scalars that are plain
 or in quotes without escapes, comments. Most files of an inventory are like that. `read_quickly` takes libyaml's events,
-without places and explanations; making the events is four fifths of its time. Both give up on anything unusual: then
-the file is read again, slowly, for its faults and places. All three read what they accept alike; a law holds them
+without explanations; making the events is four fifths of its time. Both give up on anything unusual: then
+the file is read again, slowly, for its faults. All three read what they accept alike; a law holds them
 against each other.
 """
 
@@ -35,7 +35,7 @@ from yaml.events import (
 )
 
 from provisioner.base.private_text import is_private
-from provisioner.inventory.files.positions import KeyPath, Mark
+from provisioner.inventory.files.positions import Mark
 
 Scalar = str | int | float | bool | None
 
@@ -82,6 +82,10 @@ MAX_BYTES = 4 * 1024 * 1024
 """The largest text that is read where nobody says another limit."""
 MAX_DEPTH = 32
 """A facility file is seven levels deep; libyaml's own limit is far beyond Python's stack."""
+_LARGE: Final = 64 * 1024
+_BYTES_A_VALUE: Final = 4
+"""Each value may have an error, which takes time to explain. A short camera has 77 bytes for a weight of 17."""
+_TOO_MANY: Final = "the file has more values than any inventory needs"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
 """What ends a line, and a comment, for YAML alone: behind it a key hides from whoever reviews the file."""
@@ -116,12 +120,10 @@ class YamlFault:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file: its value, what is wrong with it, and (if asked for) the place of each value and key."""
+    """A parsed file: its value, and what is wrong with it."""
 
     value: object
-    faults: tuple[YamlFault, ...]
-    values: dict[KeyPath, Mark]
-    keys: dict[KeyPath, Mark]
+    faults: tuple[YamlFault, ...] = ()
 
 
 class _Stop(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
@@ -417,27 +419,39 @@ def _event_sequence(next_event: NextEvent, levels: int) -> list[object]:
             items.append(_event_collection(event, next_event, levels))
 
 
-# --- with faults and places ------------------------------------------------------------------------
+# --- with faults -----------------------------------------------------------------------------------
 
 
-def parse(data: bytes, *, marks: bool = False, max_bytes: int = MAX_BYTES) -> Document:
+def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Document:
     """Parse one file.
 
     Args:
         data: its bytes.
-        marks: whether to record places too; that doubles the memory, so it is done on failure only.
         max_bytes: a larger file is not read at all.
     """
     try:
         text = _decoded(data, max_bytes)
     except _Stop as stop:
-        return Document(None, (stop.fault,), {}, {})
-    quick = GAVE_UP if marks else read_quickly(text, MAX_DEPTH)
-    return Document(quick, (), {}, {}) if quick is not GAVE_UP else _read_carefully(text, marks=marks)
+        return Document(None, (stop.fault,))
+    quick = read_quickly(text, MAX_DEPTH)
+    document = Document(quick) if quick is not GAVE_UP else read_carefully(text)
+    if len(data) > _LARGE and not document.faults and _weight(document.value) > len(data) // _BYTES_A_VALUE:
+        return Document(None, (YamlFault("yaml-too-large", _TOO_MANY, "split it", 1, 1),))
+    return document
 
 
-def _read_carefully(data: bytes, *, marks: bool) -> Document:
-    reader = _Reader(yaml.CSafeLoader(data), marks=marks)
+def _weight(value: object) -> int:
+    """How many values there are; a list or a mapping takes as much as three more."""
+    weight, level = 0, [value]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        weight += 3 * len(level) + sum(map(len, level))
+        level = [below for one in level for below in (one.values() if isinstance(one, dict) else one)]
+    return weight
+
+
+def read_carefully(data: bytes) -> Document:
+    """The value and the faults of UTF-8 without a byte order mark."""
+    reader = _Reader(yaml.CSafeLoader(data))
     value: object = None
     try:
         value = reader.read()
@@ -447,7 +461,7 @@ def _read_carefully(data: bytes, *, marks: bool) -> Document:
         reader.faults.append(_syntax_fault(error))
     except yaml.reader.ReaderError as error:
         reader.faults.append(_character_fault(data, error))
-    return Document(value, tuple(reader.faults), reader.values, reader.keys)
+    return Document(value, tuple(reader.faults))
 
 
 def _decoded(data: bytes, max_bytes: int) -> bytes:
@@ -507,10 +521,7 @@ class _Reader:
 
     loader: yaml.CSafeLoader
     """libyaml's parser; its constructor is never asked."""
-    marks: bool
     faults: list[YamlFault] = field(default_factory=list)
-    values: dict[KeyPath, Mark] = field(default_factory=dict)
-    keys: dict[KeyPath, Mark] = field(default_factory=dict)
 
     def read(self) -> object:
         self._next()
@@ -518,7 +529,7 @@ class _Reader:
         if isinstance(start, yaml.StreamEndEvent):
             return None
         self._check_directives(start)
-        value = self._node(self._next(), (), 0)
+        value = self._node(self._next(), 0)
         self._next()
         after = self._next()
         if not isinstance(after, yaml.StreamEndEvent):
@@ -544,30 +555,28 @@ class _Reader:
         if event.tag is not None:
             self._fault(event, "yaml-tag", "a tag (!) is not allowed", _tag_hint(event.tag))
 
-    def _node(self, event: yaml.Event | None, path: KeyPath, depth: int) -> object:
+    def _node(self, event: yaml.Event | None, depth: int) -> object:
         if isinstance(event, yaml.AliasEvent):
             self._fault(event, "yaml-alias", "an alias (*) is not allowed", "write the value out; quote a text with *")
             return None
         if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             self._check_properties(event)
-        if self.marks:
-            self.values[path] = mark_of(event)
         if isinstance(event, yaml.ScalarEvent):
             return event.value if event.style else resolve(event.value)
         if depth >= MAX_DEPTH:
             message = f"more than {MAX_DEPTH} levels of nesting"
             raise _Stop(_at(event, "yaml-depth", message, "a facility file needs seven levels"))
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(path, depth + 1)
-        return self._mapping(path, depth + 1)
+            return self._sequence(depth + 1)
+        return self._mapping(depth + 1)
 
-    def _sequence(self, path: KeyPath, depth: int) -> list[object]:
+    def _sequence(self, depth: int) -> list[object]:
         items: list[object] = []
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
-            items.append(self._node(event, (*path, len(items)) if self.marks else path, depth))
+            items.append(self._node(event, depth))
         return items
 
-    def _mapping(self, path: KeyPath, depth: int) -> dict[str, object]:
+    def _mapping(self, depth: int) -> dict[str, object]:
         entries: dict[str, object] = {}
         first: dict[str, int] = {}
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
@@ -576,12 +585,8 @@ class _Reader:
                 named = "a key" if is_private(key) else f"the key {key!r}"
                 message = f"{named} stands twice; the first one is in line {first[key]}"
                 self._fault(event, "key-duplicate", message, "remove one of the two")
-            mark = mark_of(event)
-            first.setdefault(key, mark.line)
-            below = (*path, key) if self.marks else path
-            if self.marks:
-                self.keys[below] = mark
-            entries[key] = self._node(self._next(), below, depth)
+            first.setdefault(key, mark_of(event).line)
+            entries[key] = self._node(self._next(), depth)
         return entries
 
     def _key(self, event: yaml.Event | None, depth: int) -> str:
@@ -590,7 +595,7 @@ class _Reader:
             raise _Stop(_at(event, "yaml-template", "{{ … }} is not a value", _TEMPLATE_HINT))
         if not isinstance(event, yaml.ScalarEvent):
             self._fault(event, "yaml-key", "a key has to be a text", "quote the key")
-            self._node(event, (), depth)
+            self._node(event, depth)
             return ""
         self._check_properties(event)
         if event.value == "<<" and not event.style:

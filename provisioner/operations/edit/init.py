@@ -31,7 +31,8 @@ from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.identity import SCAN_S, key_shown, show_key_call
 from provisioner.hosts.runner import HostRunner
 from provisioner.inventory.files.edit import scalar
-from provisioner.inventory.files.positions import KeyPath, Marks
+from provisioner.inventory.files.layout import PlacesIn
+from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.model import Ssh
 from provisioner.operations.edit.validate import allocate
@@ -204,7 +205,7 @@ class _Reader:
     """Values of one file, as the command line would have them."""
 
     path: Path
-    marks: Marks
+    marks: PlacesIn
 
     def answer(self, key: str, value: object, known: Collection[str]) -> OptionAnswer:
         if key not in known:
@@ -426,13 +427,13 @@ def read_answers(path: Path, known: Collection[str]) -> dict[str, OptionAnswer]:
         data = read_regular(path, most=_MOST_ANSWER_BYTES)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name a file of answers") from None
-    document = parse(data, marks=True)
+    document = parse(data)
     if document.faults:
         fault = document.faults[0]
         raise UsageError(f"{path}:{fault.line}:{fault.column}: {fault.message}", hint=fault.hint)
     if not isinstance(document.value, dict):
         raise UsageError(f"{path}:1:1: no answers", hint="provisioner init --print-answers prints an example")
-    reader = _Reader(path, Marks(document.values, document.keys))
+    reader = _Reader(path, PlacesIn(data))
     return {key: reader.answer(key, value, known) for key, value in document.value.items()}
 
 

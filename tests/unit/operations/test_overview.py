@@ -10,7 +10,7 @@ import pytest
 
 from provisioner.base.text import VIETNAM, Document
 from provisioner.desired.limit import Limit
-from provisioner.inventory.files.yaml import _read_carefully
+from provisioner.inventory.files.yaml import read_carefully
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.loader.site import as_json, content_of
 from provisioner.inventory.model.free_texts import WITHHELD
@@ -90,7 +90,7 @@ def test_the_digest_is_the_same_however_it_is_come_by(root: Path, env: Mapping[s
 def texts(root: Path) -> dict[str, str]:
     """What facilities' files say, as JSON, read event by event."""
     paths = sorted(root.glob("facilities/*/*.yml"))
-    values = {path: _read_carefully(path.read_bytes(), marks=False).value for path in paths}
+    values = {path: read_carefully(path.read_bytes()).value for path in paths}
     return {path.relative_to(root).as_posix(): as_json(value) for path, value in values.items()}
 
 
