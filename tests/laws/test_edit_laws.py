@@ -95,6 +95,26 @@ def test_an_edit_made_twice_is_the_edit_made_once(path: tuple[Any, ...], value: 
     assert edited(once, {path: value}) == once
 
 
+FURTHER = st.sampled_from([("newer",), ("list", 3), ("list", 0, "size", 3), ("list", 2, "id"), ("flow", "d"), ("x", 0)])
+
+
+@given(st.lists(st.tuples(PLACES | FURTHER, VALUES), max_size=8))
+def test_many_changes_at_once_are_those_changes_one_after_the_other(changes: list[tuple[Any, Any]]) -> None:
+    asked = dict(changes)
+    one_by_one, at_once, refused = FILE, b"", ["", ""]
+    try:
+        for path, value in asked.items():
+            one_by_one = edited(one_by_one, {path: value})
+    except EditError as error:
+        one_by_one, refused[0] = b"", str(error)
+    try:
+        at_once = edited(FILE, asked)
+    except EditError as error:
+        refused[1] = str(error)
+    assert at_once == one_by_one
+    assert refused[0] == refused[1]
+
+
 @given(VALUES)
 def test_a_place_that_does_not_exist_is_refused(value: Any) -> None:
     for path in (("nowhere", "deep"), ("list", 7), ("plan", "state", "x"), ("version", 0)):

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import yaml
 
@@ -151,14 +153,18 @@ def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = M
         EditError: the file has faults, or a place cannot be reached.
     """
     expected = _parsed(data, max_bytes)
-    text = before = text_of(data)
+    before = text_of(data)
+    batch = _Batch(before)
     for path, value in changes.items():
         if not path:
             raise EditError("the whole file is not a place")
         if value_at(expected, path) == value:
             continue
-        text = _set(text, path, value)
+        if not batch.is_apart(path):
+            batch = _Batch(batch.text())
+        batch.set(path, value)
         expected = _with(expected, path, value)
+    text = batch.text()
     if text == before:
         return data
     return _confirmed(bytes_like(data, text), expected, max_bytes)
@@ -229,37 +235,110 @@ def _plain(value: object) -> object:
     return value
 
 
-def _set(text: str, path: KeyPath, value: object) -> str:
-    node = yaml.compose(text, Loader=yaml.CSafeLoader)
-    if node is None:
-        raise EditError("the file is empty")
-    place = _Place(node, None, 0, flow=False)
-    for depth, part in enumerate(path):
-        child = place.child(part)
-        if child is None:
-            if depth != len(path) - 1:
-                raise EditError(f"there is no place {'.'.join(map(str, path[: depth + 1]))}")
-            return _add(text, place, part, value)
-        place = child
-    return _replace(text, place, value)
+class _Splice(NamedTuple):
+    """A piece of a text, and what comes into its place."""
+
+    start: int
+    end: int
+    new: str
 
 
-def _replace(text: str, place: _Place, value: object) -> str:
+class _Batch:
+    """Changes that leave each other's places as they are: the text is read once for all of them."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._node = yaml.compose(text, Loader=yaml.CSafeLoader)
+        self._changed: set[KeyPath] = set()
+        self._around: set[KeyPath] = set()
+        """What the changed places are in."""
+        self._added: dict[KeyPath, tuple[_Place, dict[str | int, object]]] = {}
+        self._splices: list[_Splice] = []
+
+    def is_apart(self, path: KeyPath) -> bool:
+        """Tell whether a place is in no changed one, around none, and not what a grown collection ended with."""
+        above = [path[:length] for length in range(len(path))]
+        if path in self._changed or path in self._around or not self._changed.isdisjoint(above):
+            return False
+        grown = (length for length, one in enumerate(above) if one in self._added)
+        if any(path[length] == _last(self._added[above[length]][0].node) for length in grown):
+            return False
+        place = self._place(path[:-1])
+        if place.child(path[-1]) is not None or path[:-1] in self._added:
+            return True
+        last = (*path[:-1], _last(place.node))
+        return last not in self._changed and last not in self._around
+
+    def set(self, path: KeyPath, value: object) -> None:
+        """Set a value at a place that is apart; what is not there is added."""
+        place = self._place(path[:-1])
+        child = place.child(path[-1])
+        if child is not None:
+            self._splices.append(_replace(self._text, child, value))
+        else:
+            _, added = self._added.setdefault(path[:-1], (place, {}))
+            if isinstance(place.node, yaml.SequenceNode):
+                fits = path[-1] == len(place.node.value) + len(added)
+            else:
+                fits = isinstance(place.node, yaml.MappingNode) and isinstance(path[-1], str)
+            if not fits:
+                raise EditError(f"{path[-1]!r} cannot be added there")
+            added[path[-1]] = value
+        self._changed.add(path)
+        self._around.update(path[:length] for length in range(len(path)))
+
+    def _place(self, path: KeyPath) -> _Place:
+        if self._node is None:
+            raise EditError("the file is empty")
+        place = _Place(self._node, None, 0, flow=False)
+        for depth, part in enumerate(path, start=1):
+            child = place.child(part)
+            if child is None:
+                raise EditError(f"there is no place {'.'.join(map(str, path[:depth]))}")
+            place = child
+        return place
+
+    def text(self) -> str:
+        """The text with all changes."""
+        added = (_add(self._text, place, entries) for place, entries in self._added.values())
+        pieces, at = [], 0
+        for splice in sorted((*self._splices, *added)):
+            pieces += [self._text[at : splice.start], splice.new]
+            at = splice.end
+        return "".join((*pieces, self._text[at:]))
+
+
+def _last(node: yaml.Node) -> str | int | None:
+    """The key or the position of a collection's last entry."""
+    if not isinstance(node, yaml.CollectionNode) or not node.value:
+        return None
+    last = node.value[-1]
+    return str(last[0].value) if isinstance(last, tuple) else len(node.value) - 1
+
+
+def _replace(text: str, place: _Place, value: object) -> _Splice:
     node = place.node
     start, end = node.start_mark.index, _end(node, text)
     is_block = isinstance(node, yaml.CollectionNode) and not node.flow_style
     if place.flow or not _needs_block(value):
         if is_block and place.key_end is not None:  # what is said behind the key stays
             between = text[place.key_end : start].rstrip()
-            return f"{text[: place.key_end]} {_inline(value)}{between}{text[end:]}"
+            return _Splice(place.key_end, end, f" {_inline(value)}{between}")
         space = " " if text[start - 1] not in " \n[{," else ""
-        return f"{text[:start]}{space}{_inline(value)}{text[end:]}"
+        return _Splice(start, end, f"{space}{_inline(value)}")
     if place.key_end is None:
-        return text[:start] + _block(value, node.start_mark.column).lstrip() + text[end:]
-    indent = place.key_column + 2
+        return _Splice(start, end, _block(value, node.start_mark.column).lstrip())
+    block = _block(value, place.key_column + 2)
     if is_block:
-        return f"{text[:start].rstrip(' ')}{_block(value, indent)}{text[end:]}"
-    return f"{text[:start].rstrip()}\n{_block(value, indent)}{text[end:]}"
+        return _Splice(_behind(text, start, " "), end, block)
+    return _Splice(_behind(text, start, string.whitespace), end, f"\n{block}")
+
+
+def _behind(text: str, index: int, spaces: str) -> int:
+    """The end of what stands before a place, without spaces."""
+    while index and text[index - 1] in spaces:
+        index -= 1
+    return index
 
 
 def _end(node: yaml.Node, text: str = "") -> int:
@@ -275,38 +354,35 @@ def _end(node: yaml.Node, text: str = "") -> int:
     return _end(last[1] if isinstance(last, tuple) else last, text)
 
 
-def _add(text: str, place: _Place, part: str | int, value: object) -> str:
-    parent = place.node
-    if isinstance(parent, yaml.MappingNode) and isinstance(part, str):
-        entry = f"{_scalar(part)}:"
-    elif isinstance(parent, yaml.SequenceNode) and part == len(parent.value):
-        entry = "-"
-    else:
-        raise EditError(f"{part!r} cannot be added there")
+def _add(text: str, place: _Place, entries: Mapping[str | int, object]) -> _Splice:
+    """New entries at a collection's end."""
+    parent = cast("yaml.CollectionNode", place.node)
+    named = [(f"{_scalar(part)}:" if isinstance(part, str) else "-", value) for part, value in entries.items()]
     if place.flow or parent.flow_style:
-        return _add_inline(text, parent, entry, value)
+        return _add_inline(text, parent, named)
     column = parent.start_mark.column
     # A comment behind the last value stays on its line.
-    tail = text.find("\n", _end(parent, text))
-    tail = len(text) if tail < 0 else tail
-    if _needs_block(value) and entry != "-":
-        new = f"{' ' * column}{entry}\n{_block(value, column + 2)}"
-    elif _needs_block(value):
-        new = f"{' ' * column}- {_block(value, column + 2).lstrip()}"
-    else:
-        new = f"{' ' * column}{entry} {_inline(value)}"
-    return f"{text[:tail]}\n{new}{text[tail:] or chr(10)}"
+    tail = _last_of_line(text, _end(parent, text))
+    new = ""
+    for entry, value in named:
+        if _needs_block(value) and entry != "-":
+            new += f"\n{' ' * column}{entry}\n{_block(value, column + 2)}"
+        elif _needs_block(value):
+            new += f"\n{' ' * column}- {_block(value, column + 2).lstrip()}"
+        else:
+            new += f"\n{' ' * column}{entry} {_inline(value)}"
+    return _Splice(tail, tail, new if tail < len(text) else f"{new}\n")
 
 
-def _add_inline(text: str, parent: yaml.CollectionNode, entry: str, value: object) -> str:
+def _add_inline(text: str, parent: yaml.CollectionNode, entries: Sequence[tuple[str, object]]) -> _Splice:
     end = parent.end_mark.index - 1
-    before = text[:end].rstrip()
-    gap = text[len(before) : end]
-    token = _inline(value) if entry == "-" else f"{entry} {_inline(value)}"
-    comma = "" if not parent.value or before.endswith(",") else ","
+    before = _behind(text, end, string.whitespace)
+    gap = text[before:end]
+    tokens = (_inline(value) if entry == "-" else f"{entry} {_inline(value)}" for entry, value in entries)
+    comma = "" if not parent.value or text[before - 1] == "," else ","
     padding = " " if isinstance(parent, yaml.MappingNode) else ""
     space = " " if comma else gap or padding
-    return f"{before}{comma}{space}{token}{gap or padding}{text[end:]}"
+    return _Splice(before, end, f"{comma}{space}{', '.join(tokens)}{gap or padding}")
 
 
 def _needs_block(value: object) -> bool:
