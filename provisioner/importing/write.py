@@ -105,11 +105,10 @@ class TemplateContent:
     def _facility(self, facility: Facility) -> dict[str, object]:
         scheme = self.inventory.scheme_of(facility.province_scheme)
         capacity = facility.capacity.model_dump() if facility.capacity else {}
-        plain = ("name", "kind", "managing_body", "operating", "opens_on", "opened_on", "closed_on", "notice_posted_on")
-        own = {key: getattr(facility, key) for key in plain}
+        own = {key: getattr(facility, key) for key in FORM_OF[FormKind.FACILITIES].fields_of(Facility)}
         where = facility.location.model_dump() if facility.location else {}
         named = {"facility_id": facility.id, "province": by_slug(facility.province, scheme).name}
-        return named | own | where | capacity
+        return own | named | where | capacity
 
 
 @dataclass(frozen=True)
@@ -221,18 +220,15 @@ def _devices(facility: Facility) -> Iterator[dict[str, object]]:
 
 def _recorder(recorder: Recorder) -> dict[str, object]:
     row = {"device": DeviceKind.RECORDER, "recorder_id": recorder.id}
-    keys = ("make", "model", "address", "port", "analog_channels", "ip_channels")
-    return row | {key: getattr(recorder, key) for key in keys}
+    return row | {key: getattr(recorder, key) for key in FORM_OF[FormKind.CAMERAS].fields_of(Recorder)}
 
 
 def _camera(camera: Camera) -> dict[str, object]:
-    row: dict[str, object] = {"camera_id": camera.id, "audio": "Có" if camera.audio else None}
-    row |= {key: getattr(camera, key) for key in ("zone", "location", "model")}
-    if camera.recorder:
-        numbered = {"ip_channel": camera.ip_channel} if camera.ip_channel else {"channel": camera.channel}
-        row |= {"device": DeviceKind.CHANNEL, "recorder_id": camera.recorder, **numbered}
-    else:
-        row |= {"device": DeviceKind.CAMERA, "make": camera.make, "address": camera.address, "port": camera.port}
+    row: dict[str, object] = {key: getattr(camera, key) for key in FORM_OF[FormKind.CAMERAS].fields_of(Camera)}
+    row |= {"camera_id": camera.id, "audio": "Có" if camera.audio else None, "recorder_id": camera.recorder}
+    row["device"] = DeviceKind.CHANNEL if camera.recorder else DeviceKind.CAMERA
+    for left_out in ("port", "channel") if camera.ip_channel else ("port",) if camera.recorder else ("channel",):
+        del row[left_out]
     for name in StreamName:
         stream = camera.streams.sub if name is StreamName.SUB else camera.streams.main
         if stream:

@@ -19,6 +19,7 @@ from provisioner.base.vietnamese import clean, fold
 from provisioner.importing.forms import values
 from provisioner.importing.forms.choices import Choice, word_key
 from provisioner.importing.forms.values import CellReader, read_day
+from provisioner.inventory.model import Model
 
 _PASSWORD_HEADERS = ("matkhau", "password", "passwd", "passcode", "pwd", "matma", "maxacminh", "safetycode")
 _SAFE_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(?:[.,][0-9]{1,4})?")
@@ -273,6 +274,10 @@ class Form:
     def title_keys(self) -> frozenset[str]:
         """The keys of its titles."""
         return frozenset(map(word_key, (self.kind.value, self.title, *self.titles.split("|"))))
+
+    def fields_of(self, model: type[Model]) -> tuple[str, ...]:
+        """The columns that are fields of a model, in the sheet's order."""
+        return tuple(column.key for column in self.columns if column.stored and column.key in model.model_fields)
 
     def find(self, header: str) -> Column | None:
         """The column that a header names; brackets and numbers in it do not count."""

@@ -11,16 +11,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from provisioner.importing.forms.choices import DeviceKind
+from provisioner.importing.forms.forms import CAMERAS
 from provisioner.importing.grid import error, note, warning
 from provisioner.importing.proposal.edits import FacilityDraft
 from provisioner.importing.tables.records import Record
-from provisioner.inventory.model import StreamName
+from provisioner.inventory.model import Camera, Recorder, StreamName
 from provisioner.inventory.renamed_ids import DEVICE_DIGITS, next_free
 
 _STREAM_KEYS = ("size", "fps", "codec", "kbps", "rtsp_path")
 _STREAMED = tuple(f"{name.value}_{key}" for name in StreamName for key in _STREAM_KEYS)
-_OF_RECORDERS = ("make", "model", "address", "port", "analog_channels", "ip_channels")
-_OF_CAMERAS_ONLY = ("zone", "channel", "ip_channel", "location", "audio", *_STREAMED)
+_OF_RECORDERS = CAMERAS.fields_of(Recorder)
+_OF_CAMERAS = CAMERAS.fields_of(Camera)
+_OF_CAMERAS_ONLY = (*(key for key in _OF_CAMERAS if key not in _OF_RECORDERS), *_STREAMED)
+_OF_CHANNELS = ("channel", "ip_channel")
+_OF_OWN_ADDRESSES = ("make", "address", "port")
 _DEFAULT_PORT = 554
 
 
@@ -228,12 +232,10 @@ class DeviceDraft:
     def _put_camera(self, device: _Device, record: Record, recorder: _Device | None) -> None:
         path = ("cameras", device.id)
         known = device.known
-        keys = ["zone", "location", "model", "audio"]
-        if recorder is None:
-            keys += ["make", "address", "port"]
-        else:
+        others = _OF_CHANNELS if recorder is None else _OF_OWN_ADDRESSES
+        keys = [key for key in _OF_CAMERAS if key not in others]
+        if recorder is not None:
             self._draft.want(record, (*path, "recorder"), "recorder_id", recorder.id)
-            keys += ["channel", "ip_channel"]
         moved = (recorder is None and known.get("recorder")) or (recorder is not None and known.get("address"))
         renumbered = (record.get("channel") and known.get("ip_channel")) or (
             record.get("ip_channel") and known and known.get("ip_channel") is None
@@ -250,10 +252,8 @@ class DeviceDraft:
 
     def _keep(self, device: _Device, record: Record, recorder: _Device | None) -> None:
         """Write a camera anew with what stays true of it: it has become another kind of device, or counts otherwise."""
-        gone = {"make", "address", "port"} if recorder else {"recorder"}
-        gone |= (
-            {"channel", "ip_channel"} if not recorder or record.get("channel") or record.get("ip_channel") else set()
-        )
+        gone = {*_OF_OWN_ADDRESSES} if recorder else {"recorder"}
+        gone |= {*_OF_CHANNELS} if not recorder or any(record.get(key) for key in _OF_CHANNELS) else set()
         for key, value in device.known.items():
             if key in gone | {"id", "streams"} or value in (None, []):
                 continue

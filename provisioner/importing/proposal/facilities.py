@@ -6,15 +6,16 @@ from datetime import date
 from enum import Enum
 
 from provisioner.base.vietnamese import fold
+from provisioner.importing.forms.forms import FACILITIES
 from provisioner.importing.grid import error, note, warning
 from provisioner.importing.proposal.edits import FacilityDraft, FieldPath
 from provisioner.importing.proposal.identity import unit_part
 from provisioner.importing.tables.records import Record
-from provisioner.inventory.model import Facility, Operating, Survey
+from provisioner.inventory.model import Capacity, Facility, Location, Operating, Survey
 
-_PLAIN = ("name", "kind", "managing_body", "operating", "opens_on", "opened_on", "closed_on", "notice_posted_on")
-_LOCATION = ("street", "ward", "district")
-_CAPACITY = ("people", "rooms", "floors")
+_PLAIN = tuple(key for key in FACILITIES.fields_of(Facility) if key != "province")
+_LOCATION = FACILITIES.fields_of(Location)
+_CAPACITY = FACILITIES.fields_of(Capacity)
 _UPLINK = {
     "uplink_kind": "kind",
     "uplink_provider": "provider",
