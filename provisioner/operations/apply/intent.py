@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, NotRequired, TypedDict, cast
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import TypeAdapter
 
 from provisioner.base.document import Digest, HeldRow, Printed, Row, Said, form, of
 from provisioner.base.frozen import HeldFacility
@@ -20,33 +22,7 @@ from provisioner.plan.change import Action, Change, HostCut, Impact, Resource, c
 from provisioner.record.entries import RecordedApproval
 
 _APPROVALS = (("CI_MERGE_REQUEST_IID", "merge request !"), ("GITHUB_REF", "ref "), ("CHANGE_ID", "change "))
-
-
-class _PlainBasis(TypedDict):
-    """The basis, by the names of its attributes."""
-
-    inventory: str
-    templates: str
-    live: dict[str, str]
-    version: str
-    desired: dict[str, str]
-    planned: dict[str, str]
-    allow: dict[str, int]
-    held: NotRequired[list[str]]
-    requests: NotRequired[dict[str, dict[str, str]]]
-
-
-class _PlainIntent(TypedDict):
-    """The intent as the journal has it; a change is its resource, name, action and impact."""
-
-    basis: _PlainBasis
-    waves: list[tuple[str, list[str]]]
-    live: dict[str, str]
-    changes: dict[str, list[list[str]]]
-    rollback: dict[str, str]
-    max_failed: int
-    cuts: NotRequired[dict[str, dict[str, object]]]
-    warrant: NotRequired[str]
+_BASIS: Final = TypeAdapter(Basis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,30 +181,18 @@ class Applied:
         return ApplyDocument.model_validate(self).plain
 
 
-def intent_of(plain: Mapping[str, object]) -> Intent:
-    """An intent as the journal has it."""
-    own = cast("_PlainIntent", plain)  # our own document, which the journal's hashes hold
-    basis = own["basis"]
+def intent_of(plain: Mapping[str, Any]) -> Intent:
+    """An intent as the journal has it: our own document, which its hashes hold."""
     return Intent(
-        basis=Basis(
-            basis["inventory"],
-            basis["templates"],
-            basis["live"],
-            basis["version"],
-            basis["desired"],
-            basis["planned"],
-            basis["allow"],
-            tuple(basis.get("held", ())),
-            basis.get("requests", {}),
-        ),
-        waves=tuple(Wave(name, tuple(hosts)) for name, hosts in own["waves"]),
-        live=dict(own["live"]),
-        changes={host: tuple(_change_in(host, c) for c in of) for host, of in own["changes"].items()},
-        rollback=dict(own["rollback"]),
-        max_failed=int(own["max_failed"]),
+        basis=_BASIS.validate_python(plain["basis"]),
+        waves=tuple(Wave(name, tuple(hosts)) for name, hosts in plain["waves"]),
+        live=dict(plain["live"]),
+        changes={host: tuple(_change_in(host, c) for c in of) for host, of in plain["changes"].items()},
+        rollback=dict(plain["rollback"]),
+        max_failed=int(plain["max_failed"]),
         # A run that an older version began says nothing of it.
-        cuts={host: cut_from(host, cut) for host, cut in own.get("cuts", {}).items()},
-        warrant=own.get("warrant", "").encode(),
+        cuts={host: cut_from(host, cut) for host, cut in plain.get("cuts", {}).items()},
+        warrant=plain.get("warrant", "").encode(),
     )
 
 

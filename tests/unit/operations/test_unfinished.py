@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from provisioner.base.errors import UsageError
-from provisioner.operations.apply.intent import Intent
+from provisioner.operations.apply.intent import Intent, intent_of
 from provisioner.operations.apply.unfinished import unfinished
 from provisioner.operations.rollout import Wave
 from provisioner.plan import Basis
+from provisioner.plan.change import Action, Change, HostCut, Impact, Resource
 from provisioner.record.entries import Operation
 from provisioner.record.event_log import Event, EventLog
 from provisioner.record.place import StatePlace
 from provisioner.record.store import open_history
 from tests import histories
 
+REQUESTS = {"relay-1": {"switch": "c"}}
 INTENT = Intent(
     basis=Basis(inventory="i", templates="t", live={}, version="1", desired={}, planned={}, allow={}),
     waves=(Wave("canary", ("relay-1",)),),
@@ -30,6 +33,35 @@ INTENT = Intent(
 def place(tmp_path: Path) -> StatePlace:
     """Where no run was ever recorded."""
     return StatePlace("example", tmp_path / "state" / "state.db")
+
+
+FULL = Intent(
+    basis=Basis(
+        "i", "t", {"relay-1": "l"}, "1", {"relay-1": "d"}, {"relay-1": "p"}, {"hosts": 3}, ("kcl-bg-001",), REQUESTS
+    ),
+    waves=(Wave("canary", ("relay-1",)), Wave("rest", ())),
+    live={"relay-1": "l"},
+    changes={"relay-1": (Change("relay-1", Resource.PATH, "a/b", Action.CREATE, Impact.NONE, "as recorded"),)},
+    rollback={"relay-1": "run-0"},
+    max_failed=2,
+    cuts={"relay-1": HostCut("relay-1", paths=frozenset({"a/b"}))},
+    warrant=b"{}",
+)
+
+
+@pytest.mark.parametrize("intent", [INTENT, FULL])
+def test_every_recorded_intent_is_read(intent: Intent) -> None:
+    text = json.dumps(intent.plain())
+    assert intent_of(json.loads(text)) == intent
+    assert json.dumps(intent_of(json.loads(text)).plain()) == text
+
+
+def test_an_intent_of_an_older_version_is_read() -> None:
+    plain = json.loads(json.dumps(INTENT.plain()))
+    for name in ("held", "requests"):
+        del plain["basis"][name]
+    del plain["cuts"]
+    assert intent_of(plain) == INTENT
 
 
 def begin(place: StatePlace, number: int, *, begun: bool = True, ended: bool = False) -> None:
