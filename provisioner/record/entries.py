@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NotRequired, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 from provisioner.base.text import aware, canonical_text
 from provisioner.record.availability.verdict_table import SweptPaths
@@ -200,17 +200,6 @@ class InventoryVersion(TypedDict):
     digest: str
 
 
-class PlainApproval(TypedDict):
-    """An approval as entries have it."""
-
-    approver: str
-    roles: list[str]
-    key: str
-    at: str
-    meaning: str
-    plan: str
-
-
 class RunContent(TypedDict):
     """What both entries of a run say."""
 
@@ -224,7 +213,7 @@ class RunContent(TypedDict):
     who: dict[str, str]
     tool: str
     limit: list[str]
-    approvals: NotRequired[list[PlainApproval]]
+    approvals: NotRequired[list[dict[str, Any]]]
 
 
 class BegunContent(RunContent):
@@ -358,7 +347,7 @@ def _run_content(run: Run, step: EntryKind, at: datetime) -> RunContent:
         "limit": list(run.limit),
     }
     if run.approvals:
-        content["approvals"] = [cast("PlainApproval", one.document) for one in run.approvals]
+        content["approvals"] = [one.document for one in run.approvals]
     return content
 
 
@@ -366,11 +355,6 @@ def checks_digest(checks: Iterable[FacilityCheck]) -> str:
     """The hash of a verification's checks, in whatever order they come."""
     rows = sorted([c.facility, c.relay, c.content, moment_text(c.at), c.pulled, c.checked, c.proved] for c in checks)
     return digest(canonical(rows))
-
-
-def _approval(plain: PlainApproval) -> RecordedApproval:
-    roles = tuple(plain["roles"])
-    return RecordedApproval(plain["approver"], roles, plain["key"], plain["at"], plain["meaning"], plain["plan"])
 
 
 def recorded_of(begun: BegunContent | None, ended: EndedContent | None) -> Recorded:
@@ -388,7 +372,7 @@ def recorded_of(begun: BegunContent | None, ended: EndedContent | None) -> Recor
         tool=entry["tool"],
         plan=entry["plan"],
         limit=tuple(entry["limit"]),
-        approvals=tuple(map(_approval, entry.get("approvals", ()))),
+        approvals=tuple(RecordedApproval(**one | {"roles": tuple(one["roles"])}) for one in entry.get("approvals", ())),
     )
     hosts, intent = (tuple(begun["hosts"]), begun.get("intent", "")) if begun else ((), "")
     if ended is None:
