@@ -7,7 +7,7 @@ What needs more of a facility takes the `Facility`, or adds a field here.
 from __future__ import annotations
 
 from datetime import date
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from provisioner.base.private_text import path_as_read
@@ -15,6 +15,7 @@ from provisioner.inventory.allocate import asked_devices_of, devices_of
 from provisioner.inventory.model import (
     Access,
     Blocked,
+    Camera,
     ClaimedConnection,
     ConnectionPlan,
     Facility,
@@ -26,11 +27,13 @@ from provisioner.inventory.model import (
     Party,
     PlanState,
     ProvinceScheme,
+    Recorder,
     Slug,
     SurveyVerdict,
     accept_of,
     relays_of,
 )
+from provisioner.inventory.model.base import use_of
 from provisioner.inventory.signed import SignOffProof, Worth, agreed_on, proofs_of, signed_content, unsigned_by
 
 
@@ -59,13 +62,15 @@ class PlanOutline(NamedTuple):
 
 
 class Remarks(Model):
-    """What stands in a facility's way, and what is claimed of it."""
+    """What stands in a facility's way, what is claimed of it, and what reports show of its devices."""
 
     blocked: Blocked | None = None
     claimed_connection: ClaimedConnection | None = None
+    devices: dict[Slug, dict[str, bool | int | str]] | None = None
+    """Of each device that has any, by its id, the fields that are marked `Use(status=True)`."""
 
 
-_NO_REMARKS = Remarks.model_construct(blocked=None, claimed_connection=None)
+_NO_REMARKS = Remarks.model_construct(blocked=None, claimed_connection=None, devices=None)
 
 
 class Outline(NamedTuple):
@@ -89,7 +94,7 @@ class Outline(NamedTuple):
         asked_devices: those of its devices that are asked about themselves by ONVIF; sorted.
         contact_confirmed_on: as in its file; so are `opens_on` and `closed_on`. `surveyed_on` is the survey's.
         survey_verdict: the survey's, if there is one; `present`, `fit` and `missing` are the cameras that it counted.
-        remarks: what blocks it and what is claimed of it, as JSON under the names of its file; empty where neither is.
+        remarks: its `Remarks` as JSON; empty where there are none.
     """
 
     id: str
@@ -207,9 +212,25 @@ def rtsp_paths_of(facility: Facility) -> str:
 
 
 def _remarks_of(facility: Facility) -> str:
-    if facility.blocked is None and facility.claimed_connection is None:
+    devices = _shown_devices(facility) or None
+    if facility.blocked is None and facility.claimed_connection is None and devices is None:
         return ""
-    return facility.model_dump_json(include={"blocked", "claimed_connection"}, exclude_none=True)
+    remarks = Remarks(blocked=facility.blocked, claimed_connection=facility.claimed_connection, devices=devices)
+    return remarks.model_dump_json(exclude_none=True)
+
+
+def _shown_devices(facility: Facility) -> dict[str, dict[str, bool | int | str]]:
+    shown = {}
+    devices: tuple[Recorder | Camera, ...] = (*facility.recorders, *facility.cameras)
+    for one in devices:
+        if names := _in_status(type(one)):
+            shown[one.id] = one.model_dump(mode="json", include=names, exclude_defaults=True)
+    return {device: values for device, values in shown.items() if values}
+
+
+@cache
+def _in_status(model: type[Model]) -> set[str]:
+    return {name for name, field in model.model_fields.items() if use_of(field).status}
 
 
 def _plan_outline(facility: Facility, plan: ConnectionPlan | None) -> PlanOutline | None:

@@ -11,9 +11,11 @@ import pytest
 from pydantic import Field
 
 from provisioner.cli.support.options import field_options
+from provisioner.inventory import outline
 from provisioner.inventory.model import Camera, Facility, Model, Recorder, Zone
 from provisioner.inventory.model.base import Day, LanAddress, Slug, Text, Use, inner_model, use_of
-from provisioner.inventory.model.free_texts import text_keys, texts_in
+from provisioner.inventory.model.free_texts import WITHHELD, text_keys, texts_in, with_texts
+from provisioner.inventory.outline import outline_of, packed, unpacked
 from provisioner.inventory.signed import signed_content
 from provisioner.operations.edit.file_edit import named_values
 from tests import inventories as make
@@ -144,3 +146,14 @@ def test_an_option_is_of_its_field_s_form_and_its_value_goes_into_the_file() -> 
     for wrong in ("--kind=x", "--count=0", "--count=10", "--day=8.5.2021"):
         with pytest.raises(click.BadParameter):
             command.main(["--kind=cong", wrong], obj={}, standalone_mode=False)
+
+
+def test_what_reports_show_of_devices_goes_with_the_outline(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert outline_of(facility_of()).remarks == ""
+    shown = {Camera: {"location", "audio"}, Recorder: {"model"}}
+    monkeypatch.setattr(outline, "_in_status", shown.__getitem__)
+    found = outline_of(facility_of())
+    assert found.read_remarks.devices == {"nvr-01": {"model": "X"}, "cam-01": {"location": "cổng", "audio": True}}
+    assert unpacked(json.loads(json.dumps(packed(found)))) == found
+    public = with_texts(found.read_remarks, lambda text: text.replace("cổng", WITHHELD))
+    assert public.devices == {"nvr-01": {"model": "X"}, "cam-01": {"location": WITHHELD, "audio": True}}

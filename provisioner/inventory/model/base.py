@@ -206,11 +206,13 @@ class Use:
         signed: whether parties sign it in a plan; each field of a signed model says so.
         private: whether reports leave its value out, although it is no free text.
         option: the help of the option by which commands set it; None if there is no such option.
+        status: whether `status` and `export progress` show it; of cameras and recorders.
     """
 
     signed: bool | None = None
     private: bool = False
     option: str | None = None
+    status: bool = False
 
 
 SIGNED: Final = Use(signed=True)
