@@ -244,17 +244,17 @@ def approval_verdict(
 def _of_keys(call: CarriedCall, rules: ApprovalRules) -> str:
     """Why keys are not made; a host that has its own makes further ones without anybody's word."""
     brings = {"identity", "tunnel-key", "next-key"} & call.files.keys()
-    if not (brings or "restores" in call.request) or call.host.id in rules.new_hosts:
+    if not (brings or "restores" in call.request) or call.spec.id in rules.new_hosts:
         return ""
     return (
-        f"it brings {call.host.id} a key, and the node's file asks for approvals: its people write"
-        f' new_hosts = ["{call.host.id}"] below [approvals] for as long as that takes'
+        f"it brings {call.spec.id} a key, and the node's file asks for approvals: its people write"
+        f' new_hosts = ["{call.spec.id}"] below [approvals] for as long as that takes'
     )
 
 
 def _of_confirm(call: CarriedCall, memory: NodeMemory) -> str:
     """Why a change is not confirmed: it is none that the node let begin, or other things would be written down."""
-    begun = memory.changes.get(call.host.id)
+    begun = memory.changes.get(call.spec.id)
     if begun is None or begun.run != call.request["run"]:
         return "it confirms a change that this node did not let begin: the host returns by itself"
     if begun.confirm and begun.confirm != call_digest(call.request, call.files):
@@ -264,12 +264,12 @@ def _of_confirm(call: CarriedCall, memory: NodeMemory) -> str:
 
 def _taken_back(call: CarriedCall, memory: NodeMemory, now: datetime) -> NodeMemory:
     """What is remembered of a rollback: the run that it takes back is over on every host."""
-    before = memory.changes.get(call.host.id)
+    before = memory.changes.get(call.spec.id)
     # What a host keeps of before an earlier run takes later ones back as well.
     runs = {call.request["target"], before.run if before else ""}
     begun = BegunChange(before.at if before else _second_of(now), call.request["run"])
     taken_back = memory.taken_back | (runs & set(memory.used.values()))
-    return replace(memory, changes={**memory.changes, call.host.id: begun}, taken_back=taken_back)
+    return replace(memory, changes={**memory.changes, call.spec.id: begun}, taken_back=taken_back)
 
 
 def _skipping(call: CarriedCall) -> str:
@@ -284,7 +284,7 @@ def _of_apply(call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: 
     if not call.warrant:
         asked = f"its file asks for {_people(rules)}, and this change brings none"
         return f"{asked}: save the plan (plan --out), let them sign it (approve), and apply that file", memory
-    warrant, run, host = warrant_in(call.warrant), str(call.request["run"]), call.host.id
+    warrant, run, host = warrant_in(call.warrant), str(call.request["run"]), call.spec.id
     if reason := _unplanned(call, warrant, rules, memory):
         return reason, memory
     counted, aside = _counted(warrant, rules, _Now(now, run, memory))
@@ -313,7 +313,7 @@ def _people(rules: ApprovalRules) -> str:
 
 def _unplanned(call: CarriedCall, warrant: Warrant, rules: ApprovalRules, memory: NodeMemory) -> str:
     """Why a change is not the one of the plan, or the plan counts no more; empty if it is and does."""
-    host = call.host.id
+    host = call.spec.id
     if warrant.inventory != rules.inventory:
         return f"its file approves plans of {rules.inventory}, not of {_shown(warrant.inventory)}"
     if call.request["run"] in memory.taken_back:
@@ -321,7 +321,7 @@ def _unplanned(call: CarriedCall, warrant: Warrant, rules: ApprovalRules, memory
     planned = warrant.basis.requests.get(host, {})
     if host not in warrant.basis.changing or "confirm" not in planned:
         return "the plan that was approved does not change it"
-    is_elsewhere = target_digest(call.host) != planned.get("host")
+    is_elsewhere = target_digest(call.spec) != planned.get("host")
     if is_elsewhere or call_digest(call.request, call.files) != planned.get("apply"):
         what = "it goes to another machine than in the plan" if is_elsewhere else "the call is not the one of the plan"
         return f"{what} that was approved"

@@ -207,7 +207,7 @@ class NodeRules:
 
     def refusal(self, call: CarriedCall) -> str:
         """Why a call is not carried; empty where it is."""
-        host = call.host
+        host = call.spec
         if not is_carrier(host.id) or host.carriers != (self.carrier,):
             return f"it is no host of {self.carrier} alone"
         for place in [host.address, *([host.jump.address] if host.jump else [])]:
@@ -228,14 +228,14 @@ class NodeRules:
         if "artefact" in sizes:
             return "it brings MediaMTX's program as another file"
         if call.artefact_sha256:
-            sizes["artefact"] = len(call.artefact or b"")
-        if reason := call_refusal(call.request, sizes, call.host.side):
+            sizes["artefact"] = len(call.content or b"")
+        if reason := call_refusal(call.request, sizes, call.spec.side):
             return f"no host takes it: it {reason}"
         program = call.files.get("program")
         if call.request["operation"] == "apply":
-            put = call.request["files"].get(HostNames(call.host.side).host_program)
+            put = call.request["files"].get(HostNames(call.spec.side).host_program)
             program = call.files[put["content"]] if put else None
-        if program is not None and program != self.program(call.host.side):
+        if program is not None and program != self.program(call.spec.side):
             return (
                 "it brings another on-host program than the node's own, which alone is installed: install the same"
                 " version at the node and at the controller"
@@ -423,13 +423,13 @@ class Node:
     def _lacking(self, unit: CallUnit) -> frozenset[str]:
         """Keep the large files that a unit may bring: the checksums of those that it does not, and nobody has."""
         brought = {
-            call.artefact_sha256: call.artefact
+            call.artefact_sha256: call.content
             for call in unit.calls
-            if call.artefact is not None and not self._parts.rules.refusal(call)
+            if call.content is not None and not self._parts.rules.refusal(call)
         }
         for sha256, content in brought.items():
             self._parts.artefacts.add(sha256, content)
-        needed = {call.artefact_sha256 for call in unit.calls if call.artefact is None and call.artefact_sha256}
+        needed = {call.artefact_sha256 for call in unit.calls if call.content is None and call.artefact_sha256}
         return frozenset(needed - self._parts.artefacts.names) if needed else frozenset()
 
     def _refuse(self, header: EnvelopeHeader, reason: str, lacks: frozenset[str] = frozenset()) -> None:
@@ -447,7 +447,7 @@ class Node:
         with self._lock:
             self._units[header.unit] = carrying
         operations = ", ".join(sorted({str(call.request.get("operation", "script")) for call in unit.calls}))
-        hosts = ", ".join(sorted(call.host.id for call in unit.calls))
+        hosts = ", ".join(sorted(call.spec.id for call in unit.calls))
         self._parts.tell(f"unit {header.unit[:8]} is begun: {operations} on {hosts}")
         self._report(header, UnitState.GOING)
         thread = threading.Thread(target=self._carry, args=(carrying, unit))
@@ -457,7 +457,7 @@ class Node:
     # --- a unit -------------------------------------------------------------------------------------
 
     def _carry(self, carrying: _Carrying, unit: CallUnit) -> None:
-        missing = {call.host.id for call in unit.calls}
+        missing = {call.spec.id for call in unit.calls}
         error = "the node's run ended without an answer"
         try:
             for answer in self._answers(carrying.header, unit):
@@ -475,16 +475,16 @@ class Node:
         allowed = []
         for call in unit.calls:
             if refusal := self._parts.rules.refusal(call) or self._unapproved(call):
-                self._parts.tell(f"unit {header.unit[:8]}: {call.host.id} is refused: {refusal}")
+                self._parts.tell(f"unit {header.unit[:8]}: {call.spec.id} is refused: {refusal}")
                 error = f"the node of {header.carrier} refuses: {refusal}"
-                yield HostAnswer(call.host.id, CallOutcome.REFUSED, error=error)
+                yield HostAnswer(call.spec.id, CallOutcome.REFUSED, error=error)
             else:
                 allowed.append(call)
         asked = [one for one in (call.host_call(None) for call in allowed) if is_show_key(one)]
         if asked:
             yield from self._parts.scans.stream(asked, timeout_s=unit.timeout_s)
         hosts = {one.spec.id for one in asked}
-        if carried := [call for call in allowed if call.host.id not in hosts]:
+        if carried := [call for call in allowed if call.spec.id not in hosts]:
             with self._session(header) as runner, self._laid(carried) as calls:
                 yield from runner.stream(calls, timeout_s=unit.timeout_s)
 
@@ -512,7 +512,7 @@ class Node:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _artefact(self, call: CarriedCall) -> bytes:
-        content = call.artefact if call.artefact is not None else self._parts.artefacts.content(call.artefact_sha256)
+        content = call.content if call.content is not None else self._parts.artefacts.content(call.artefact_sha256)
         if content is None:
             raise UnitError("a file that the node kept is not there any more, or was changed")
         return content

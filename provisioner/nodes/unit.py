@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -37,37 +37,22 @@ class UnitError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class CarriedCall:
-    """A call as it travels; all else than here as in a `HostCall`.
+class CarriedCall(HostCall):
+    """A call as it travels; its artefact is laid on the node's disk first.
 
     Attributes:
-        artefact: the large file's content; None where there is none, or the node has to have it.
+        content: the large file's content; None where there is none, or the node has to have it.
         artefact_sha256: its checksum; empty where there is none.
     """
 
-    host: TargetHost
-    request: Document = field(repr=False)
-    files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
-    artefact: bytes | None = field(repr=False, default=None)
+    spec: TargetHost
+    content: bytes | None = field(repr=False, default=None)
     artefact_sha256: str = ""
-    shares: bool = False
-    unproved: bool = False
-    since: str = ""
-    script: ShellScript | None = None
-    warrant: bytes = field(repr=False, default=b"")
 
     def host_call(self, artefact: Path | None) -> HostCall:
-        """The call, with its artefact where that was laid."""
-        return HostCall(
-            self.host,
-            self.request,
-            self.files,
-            artefact,
-            shares=self.shares,
-            unproved=self.unproved,
-            since=self.since,
-            script=self.script,
-        )
+        """The call, with its artefact where that was laid; the warrant was for the node."""
+        own = {name.name: getattr(self, name.name) for name in fields(HostCall)}
+        return HostCall(**own | {"artefact": artefact, "warrant": b""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +196,7 @@ def unit_in(payload: bytes) -> CallUnit:
         unit = CallUnit(str(document["version"]), float(document["timeout_s"]), calls)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
         raise UnitError("it is not as units are") from None
-    hosts = {call.host.id for call in unit.calls}
+    hosts = {call.spec.id for call in unit.calls}
     if not 0 < len(calls) <= _MOST_CALLS or len(hosts) != len(calls) or not 0 < unit.timeout_s <= _MOST_SECONDS:
         raise UnitError("it is not as units are")
     return unit
@@ -242,10 +227,10 @@ def _call_in(document: Document, parts: Sequence[bytes]) -> CarriedCall:
     if not isinstance(request, dict) or (artefact is not None and said != sha256) or not (not said or is_sha256(said)):
         raise TypeError("a request is no object, or a file is not the one that is named")
     return CarriedCall(
-        host=target_in(document["host"]),
+        spec=target_in(document["host"]),
         request=request,
         files={str(name): parts[number] for name, number in document["files"].items()},
-        artefact=artefact,
+        content=artefact,
         artefact_sha256=said,
         shares=document["shares"] is True,
         unproved=document["unproved"] is True,

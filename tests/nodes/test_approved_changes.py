@@ -225,7 +225,7 @@ def refused(
 
 
 def with_request(call: CarriedCall, **parts: Any) -> CarriedCall:
-    return replace(call, request=call.request | parts)
+    return replace(call, request={**call.request} | parts)
 
 
 def with_file(call: CarriedCall, **parts: Any) -> CarriedCall:
@@ -271,7 +271,7 @@ TAMPERED: dict[str, Callable[[CarriedCall], CarriedCall]] = {
     "another inventory's host": lambda call: with_request(
         call, owner={"inventory": "other", "key": "0" * 32, "host": RELAY}
     ),
-    "another program": lambda call: replace(call, artefact=b"\x7fELF", artefact_sha256="0" * 64),
+    "another program": lambda call: replace(call, content=b"\x7fELF", artefact_sha256="0" * 64),
     "another on-host program": lambda call: replace(
         call, files=dict(call.files) | {call.request["files"][HOST_PROGRAM]["content"]: b"#!/bin/sh\n"}
     ),
@@ -285,15 +285,15 @@ TAMPERED: dict[str, Callable[[CarriedCall], CarriedCall]] = {
         files=dict(call.files) | {"artefact": b"\x7fELF"},
     ),
     "a key that no request has": lambda call: with_request(call, anything=True),
-    "another host": lambda call: replace(call, host=replace(call.host, id="relay-vnpt-2")),
+    "another host": lambda call: replace(call, spec=replace(call.spec, id="relay-vnpt-2")),
     "another machine by the host's name": lambda call: replace(
-        call, host=replace(call.host, address=ip_address("10.20.0.99"))
+        call, spec=replace(call.spec, address=ip_address("10.20.0.99"))
     ),
     "another machine by its SSH key": lambda call: replace(
-        call, host=replace(call.host, ssh=call.host.ssh.model_copy(update={"host_key": OTHER_KEY}))
+        call, spec=replace(call.spec, ssh=call.spec.ssh.model_copy(update={"host_key": OTHER_KEY}))
     ),
-    "another machine by its own key": lambda call: replace(call, host=replace(call.host, identity=Secret("0" * 64))),
-    "the plan's word for another host": lambda call: replace(call, host=replace(call.host, id=OTHER)),
+    "another machine by its own key": lambda call: replace(call, spec=replace(call.spec, identity=Secret("0" * 64))),
+    "the plan's word for another host": lambda call: replace(call, spec=replace(call.spec, id=OTHER)),
     "no approval": lambda call: replace(call, warrant=b""),
     "what is no approval": lambda call: replace(call, warrant=b"{}"),
     "half of an approval": lambda call: replace(call, warrant=call.warrant[:-20]),
@@ -470,7 +470,7 @@ def test_a_rollback_revokes_the_approvals_of_the_run_that_it_takes_back(approved
         refusal, after = approval_verdict(back, asked, memory, now)
         assert not refusal
         assert "was taken back" in approval_verdict(approved, asked, after, now)[0]
-        elsewhere = replace(approved, host=replace(approved.host, id="relay-vnpt-2"))
+        elsewhere = replace(approved, spec=replace(approved.spec, id="relay-vnpt-2"))
         assert approval_verdict(elsewhere, asked, after, now)[0]
 
 
@@ -511,7 +511,7 @@ def test_a_rollback_by_the_run_of_an_approved_change_confirms_nothing_else(
     (call, memory), asked = confirmed, rules("noc-1")
     same = with_request(rollback_of(MADE["house"].hosts.carried["apply"], ""), run=call.request["run"])
     for host in (RELAY, "relay-vnpt-2"):
-        back = replace(same, host=replace(same.host, id=host))
+        back = replace(same, spec=replace(same.spec, id=host))
         assert "which it could then confirm" in approval_verdict(back, asked, memory, datetime.now(UTC))[0]
 
 
@@ -602,7 +602,7 @@ def test_mediamtx_is_one_that_people_approved_or_that_the_file_names(approved: C
     content = b"\x7fELF another MediaMTX"
     sha256 = hashlib.sha256(content).hexdigest()
     program = {"path": "/usr/local/lib/provisioner/mediamtx-1.20.1-abcdef", "artefact": True, "sha256": sha256}
-    call = replace(with_request(approved, program=program), artefact=content, artefact_sha256=sha256)
+    call = replace(with_request(approved, program=program), content=content, artefact_sha256=sha256)
     alone = replace(NODE_RULES, approved=False)
     assert f'mediamtx = ["{sha256}"]' in alone.refusal(call)
     beside = replace(call, artefact=None, artefact_sha256="", files=dict(call.files) | {"artefact": content})

@@ -77,7 +77,7 @@ def test_an_artefact_travels_once_however_many_hosts_get_it(tmp_path: Path) -> N
     artefact.write_bytes(bytes(100_000))
     packed = pack_unit("0.1.0", [HostCall(host_of(n), {}, artefact=artefact) for n in range(5)], 1)
     assert len(packed) < 120_000
-    assert {call.artefact for call in unit_in(packed).calls} == {bytes(100_000)}
+    assert {call.content for call in unit_in(packed).calls} == {bytes(100_000)}
 
 
 @given(st.builds(UnitReport, st.sampled_from(UnitState), st.lists(answers, max_size=3).map(tuple), texts, texts))
@@ -128,15 +128,15 @@ def test_a_node_of_now_reads_what_a_controller_of_before_packed() -> None:
     unit = unit_in((CASES / "unit-of-before.bin").read_bytes())
     first, second, third = unit.calls
     assert (unit.version, unit.timeout_s) == ("0.1.0", 60.0)
-    assert (first.request, first.files, first.artefact) == (
+    assert (first.request, first.files, first.content) == (
         {"operation": "apply", "run": "run-1"},
         {"0": b"table", "nft": b"table"},
         b"program",
     )
     assert (first.shares, first.unproved, first.warrant) == (True, True, b"")
     assert first.artefact_sha256 == hashlib.sha256(b"program").hexdigest()
-    assert second.host.jump is not None
-    assert (str(second.host.jump.address), second.since) == ("jump.example.com", "run-1")
+    assert second.spec.jump is not None
+    assert (str(second.spec.jump.address), second.since) == ("jump.example.com", "run-1")
     assert third.script == ShellScript("true\n", as_root=True)
 
 
