@@ -32,7 +32,7 @@ from provisioner.report.status import Explained, drain_lines, status_document, s
 
 if TYPE_CHECKING:
     from provisioner.operations.questions.availability import AvailabilityReport
-    from provisioner.record.availability.since import PathSince
+    from provisioner.record.availability.path_state import PathState
 
 _USUAL_ROWS = 40
 _MISSED = 1
@@ -129,7 +129,7 @@ def _all_explained(whole: Overview, chosen: Sequence[FacilityStatus]) -> dict[st
     return {one.facility.id: _explained(whole, one, failing.get(one.facility.id, {})) for one in chosen}
 
 
-def _explained(whole: Overview, status: FacilityStatus, failing: Mapping[str, PathSince]) -> Explained:
+def _explained(whole: Overview, status: FacilityStatus, failing: Mapping[str, PathState]) -> Explained:
     facility = whole.facility(status.facility.id)
     grounds = Grounds(
         facility, status.standing, whole.evidence, status.duties, whole.inventory.instructions, whole.loaded.places

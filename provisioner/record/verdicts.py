@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from provisioner.base.text import start_of
 from provisioner.record.availability.measured import LONGEST_STANDING, Measured, Span, measured
-from provisioner.record.availability.since import PathSince, Strip, nights, since
+from provisioner.record.availability.path_state import PathState, Strip, nights, since
 from provisioner.record.availability.verdict_table import ByPath, KeptVerdict, SweptPaths
 from provisioner.record.database import has_table, open_database
 from provisioner.record.entries import Ending, Operation, Run
@@ -54,7 +54,7 @@ def record_verdicts(
 
 def read_since(
     place: StatePlace, prefix: str = "", as_of: datetime | None = None, begin: datetime | None = None
-) -> ByPath[PathSince]:
+) -> ByPath[PathState]:
     """Since when each path is what it is, of those whose names begin with a prefix.
 
     Args:

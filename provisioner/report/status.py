@@ -38,7 +38,7 @@ from provisioner.report.facilities import (
 from provisioner.report.tables import text_table
 
 if TYPE_CHECKING:
-    from provisioner.record.availability.since import PathSince
+    from provisioner.record.availability.path_state import PathState
 
 _HOUR = timedelta(hours=1)
 _MINUTE = timedelta(minutes=1)
@@ -116,7 +116,7 @@ class Explained:
     status: FacilityStatus
     reasons: tuple[Reason, ...]
     problems: tuple[Problem, ...]
-    failing: Mapping[str, PathSince] = field(default_factory=dict)
+    failing: Mapping[str, PathState] = field(default_factory=dict)
 
 
 def short(moment: datetime) -> str:
@@ -366,7 +366,7 @@ def _short(since: Since) -> str:
     return str(since) if since else ""
 
 
-def failing_lines(failing: Mapping[str, PathSince], say: Translator = ENGLISH) -> Iterator[str]:
+def failing_lines(failing: Mapping[str, PathState], say: Translator = ENGLISH) -> Iterator[str]:
     """Each path that is not up, the one that has been so for longest first, with why, since when and how often."""
     for path, one in sorted(failing.items(), key=lambda item: (item[1].since, item[0])):
         cause = f": {say.restated(one.cause)}" if one.cause else ""
@@ -514,6 +514,6 @@ def _facility(status: FacilityStatus, name: str, evidence: Evidence, why: Explai
     )
 
 
-def _failing(path: str, one: PathSince) -> FailingRow:
+def _failing(path: str, one: PathState) -> FailingRow:
     keys = ("verdict", "cause", "since", "last_look", "last_up")
     return FailingRow(path=path, in_a_row=one.looks, **{key: getattr(one, key) for key in keys})

@@ -17,7 +17,7 @@ from provisioner.base.frozen import HeldFacility
 from provisioner.base.host_answer import Fields, UnreadableError, fields_of
 from provisioner.hosts.condition import HostFault
 from provisioner.plan.change import Change
-from provisioner.record.availability.since import PathSince
+from provisioner.record.availability.path_state import PathState
 from provisioner.verify.picture_measures import PictureView
 
 PARTS: Mapping[str, str] = MappingProxyType(
@@ -623,7 +623,7 @@ class VerifyResult:
     waits: Waits = field(default_factory=Waits)
     references: Mapping[str, ReferenceReport] = field(default_factory=dict, repr=False)
     accepted: tuple[Accepted, ...] | None = None
-    before: Mapping[str, PathSince] = field(default_factory=dict, repr=False)
+    before: Mapping[str, PathState] = field(default_factory=dict, repr=False)
     devices: tuple[DeviceReport, ...] = ()
 
     @property

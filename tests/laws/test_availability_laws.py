@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given
@@ -19,7 +19,7 @@ from provisioner.record.availability.measured import (
     measured,
     total_of,
 )
-from provisioner.record.availability.since import nights, since
+from provisioner.record.availability.path_state import PathState, after, nights, since
 from provisioner.record.availability.verdict_table import (
     ABSENT,
     MARKS,
@@ -201,6 +201,22 @@ def test_since_is_the_first_look_that_no_other_state_came_after(of: Told, as_of:
         assert one.last_up == max((at for at, k in known if k.verdict in {"up", "degraded"}), default=None)
         after = [at for at, k in looked if k.verdict == "unknown" and at > known[-1][0]]
         assert one.unknown_since == min(after, default=None)
+
+
+def folded(checks: Iterable[tuple[datetime, KeptVerdict]], state: PathState | None = None) -> PathState | None:
+    for at, kept in checks:
+        state = after(state, kept, at)
+    return state
+
+
+@given(told, moments)
+def test_one_check_after_the_other_comes_to_what_all_together_do(of: Told, half: datetime) -> None:
+    whole = since(table(of))
+    for path in PATHS:
+        checks = seen_of(of, path)
+        earlier = [one for one in checks if one[0] <= half]
+        assert folded(checks) == whole.get(path)
+        assert folded(checks[len(earlier) :], folded(earlier)) == whole.get(path)
 
 
 @given(told, st.integers(0, 21), st.integers(1, 30))

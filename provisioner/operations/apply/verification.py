@@ -33,7 +33,7 @@ from provisioner.operations.pipeline.stages import new_run_id, paths_to_verify, 
 from provisioner.operations.rollout import HostOutcome, HostResult
 from provisioner.plan.change import Action, Change, Resource, pending
 from provisioner.plan.diff import held_on
-from provisioner.record.availability.since import PathSince
+from provisioner.record.availability.path_state import PathState
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
 from provisioner.record.heads import note_head
 from provisioner.record.path_memory import add_references, each_memory, read_references
@@ -267,7 +267,7 @@ def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> Verify
     return replace(result, references=reports, before=_since_before(session, result))
 
 
-def _since_before(session: Session, result: VerifyResult) -> Mapping[str, PathSince]:
+def _since_before(session: Session, result: VerifyResult) -> Mapping[str, PathState]:
     """Since when paths that are not up had been what they were; nothing where that cannot be read."""
     failing = {path.path for path in result.paths if path.without_window is not Verdict.UP}
     provinces = sorted({path.partition("/")[0] for path in failing})

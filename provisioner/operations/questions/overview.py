@@ -32,7 +32,7 @@ from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.record.place import StatePlace, state_place_of
 
 if TYPE_CHECKING:
-    from provisioner.record.availability.since import PathSince
+    from provisioner.record.availability.path_state import PathState
 
 M = TypeVar("M", bound=Model)
 
@@ -159,7 +159,7 @@ class Overview:
         with at_stage(Stage.COUNT):
             return statuses(self.inventory, self.evidence, self.now, chosen)
 
-    def failing(self, facilities: Collection[Outline]) -> Mapping[str, Mapping[str, PathSince]]:
+    def failing(self, facilities: Collection[Outline]) -> Mapping[str, Mapping[str, PathState]]:
         """Of some facilities, the paths that the last look which could tell did not see up, and since when.
 
         Raises:
@@ -170,7 +170,7 @@ class Overview:
         # The database's library takes time.
         from provisioner.record.verdicts import read_since  # noqa: PLC0415
 
-        failing: dict[str, dict[str, PathSince]] = {facility.id: {} for facility in facilities}
+        failing: dict[str, dict[str, PathState]] = {facility.id: {} for facility in facilities}
         for province in sorted({facility.province for facility in facilities}):
             for path, one in read_since(self.place, f"{province}/", self.now).items():
                 facility = path.removeprefix(f"{province}/").partition("/")[0]

@@ -10,6 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.record.availability.path_state import after as after_check
+from provisioner.record.availability.verdict_table import KeptVerdict
 from provisioner.verify.memory import (
     MOST_KEYS,
     MOST_PAST,
@@ -154,6 +156,21 @@ def test_a_good_look_ends_a_failure_and_an_unknown_one_leaves_it(memory: PathMem
         if memory.failing is not None:
             assert known.failing.first == memory.failing.first
             assert known.failing.count == memory.failing.count + 1
+
+
+@given(
+    st.lists(looks.filter(lambda look: look.trouble or look.verdict is not Verdict.DOWN), unique_by=lambda one: one.at)
+)
+def test_a_failure_is_the_state_of_the_path_by_its_looks_outside_windows(some: list[PathLook]) -> None:
+    memory, state = NOTHING, None
+    for look in sorted(some, key=lambda one: one.at):
+        memory = after(memory, look)
+        if not look.maintenance:
+            state = after_check(state, KeptVerdict(look.verdict.value), look.at)
+    failing, down = memory.failing, state if state and state.verdict == Verdict.DOWN else None
+    assert (failing is None) == (down is None)
+    if failing and down:
+        assert (failing.first, failing.last, failing.count) == (down.since, down.last_look, down.looks)
 
 
 @given(memories, moments)

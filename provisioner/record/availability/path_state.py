@@ -1,12 +1,12 @@
-"""Since when a path has its state, and its last nights. Pure.
+"""The state of a path, since when it lasts, and the last nights. Pure.
 
-A night is a day of Vietnam's calendar.
+`after` is one check more, `since` the same of all recorded checks at once. A night is a day of Vietnam's calendar.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -31,8 +31,8 @@ _WORST_FIRST: Final = ("down", "quarantined", "degraded", "up", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
-class PathSince:
-    """What a path is, and since when.
+class PathState:
+    """The state of a path, and since when it lasts.
 
     Looks that could not tell neither end a state nor count for it; quarantined is a kind of down.
 
@@ -79,7 +79,32 @@ Strip = tuple[SeenNight | None, ...]
 """Day after day, None where nobody looked."""
 
 
-def since(table: LookTable, as_of: datetime | None = None) -> Mapping[str, PathSince]:
+def after(state: PathState | None, kept: KeptVerdict, at: datetime) -> PathState:
+    """Return the state of a path after one check more.
+
+    Args:
+        state: the state before; `None` if nobody checked the path yet.
+        kept: what the check saw.
+        at: when the check was; no earlier check comes after it.
+    """
+    now, before = _STATES[kept.verdict], None if state is None else _STATES[state.verdict]
+    if state is not None and now == _UNKNOWN != before:
+        return state if state.unknown_since else replace(state, unknown_since=at)
+    begun, looks = (state.since, state.looks) if state is not None and now == before else (at, 0)
+    return PathState(
+        verdict=kept.verdict,
+        cause=kept.cause,
+        level=kept.level,
+        since=begun,
+        looks=looks + 1,
+        last_look=at,
+        last_up=at if now in _UP else state.last_up if state else None,
+        unknown_since=begun if now == _UNKNOWN else None,
+        maintenance=kept.maintenance and now != _UNKNOWN,
+    )
+
+
+def since(table: LookTable, as_of: datetime | None = None) -> Mapping[str, PathState]:
     """Since when each path is what it is; a path that nobody looked at is not named.
 
     Args:
@@ -97,7 +122,7 @@ def since(table: LookTable, as_of: datetime | None = None) -> Mapping[str, PathS
     return by_path
 
 
-def _of(table: LookTable, place: int, column: bytes) -> PathSince | None:
+def _of(table: LookTable, place: int, column: bytes) -> PathState | None:
     states = column.translate(_STATE_OF)
     known = states.rstrip(bytes([_UNKNOWN, _NOT]))
     after = states[len(known) :].find(_UNKNOWN)
@@ -109,7 +134,7 @@ def _of(table: LookTable, place: int, column: bytes) -> PathSince | None:
     first = known.index(state, before + 1)
     up = max(known.rfind(one) for one in _UP)
     kept = kept_of(column[last], table.words[table.cause_column(place)[last]])
-    return PathSince(
+    return PathState(
         verdict=kept.verdict,
         cause=kept.cause,
         level=kept.level,
@@ -122,7 +147,7 @@ def _of(table: LookTable, place: int, column: bytes) -> PathSince | None:
     )
 
 
-def _never_known(table: LookTable, place: int, column: bytes, states: bytes) -> PathSince | None:
+def _never_known(table: LookTable, place: int, column: bytes, states: bytes) -> PathState | None:
     """A path of which no look could ever tell."""
     first, last = states.find(_UNKNOWN), states.rfind(_UNKNOWN)
     if first < 0:
@@ -130,7 +155,7 @@ def _never_known(table: LookTable, place: int, column: bytes, states: bytes) -> 
     kept = kept_of(column[last], table.words[table.cause_column(place)[last]])
     begun = _moment(table, first)
     looks = states.count(_UNKNOWN)
-    return PathSince(kept.verdict, kept.cause, kept.level, begun, looks, _moment(table, last), unknown_since=begun)
+    return PathState(kept.verdict, kept.cause, kept.level, begun, looks, _moment(table, last), unknown_since=begun)
 
 
 def _moment(table: LookTable, sweep: int) -> datetime:
