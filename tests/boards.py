@@ -11,10 +11,11 @@ from typing import Any, Final
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.outline import outlined
 from provisioner.record.availability.measured import Measured, Span
+from provisioner.record.availability.path_state import PathState
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE
 from provisioner.record.lifecycle.status import statuses
 from provisioner.web.board import Board, merged
-from provisioner.web.source import NightSquare, Past, SeenSince, build_board, days_until
+from provisioner.web.source import NightSquare, Past, build_board, days_until
 from tests import fleets, inventories
 from tests.verified import DrawnNight
 
@@ -81,7 +82,7 @@ def _incident(*paths: Mapping[str, Any]) -> dict[str, Any]:
 def board(revision: str = "one") -> Board:
     """What one night showed."""
     whole = inventory()
-    seen = {"bac-giang/kcl-bg-001/cam-01/sub": SeenSince("up", AT - timedelta(days=9), 10)}
+    seen = {"bac-giang/kcl-bg-001/cam-01/sub": PathState("up", "", 7, AT - timedelta(days=9), 10, AT)}
     found = merged([document()])
     return build_board(whole, statuses(outlined(whole), NO_EVIDENCE, NOW), found, since=seen, revision=revision)
 

@@ -32,6 +32,7 @@ from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model import Camera, Facility, Inventory
 from provisioner.inventory.outline import OutlinedInventory
 from provisioner.record.availability.measured import Measured, Span
+from provisioner.record.availability.path_state import PathState
 from provisioner.record.entries import last_verifications
 from provisioner.record.lifecycle.evidence import Evidence
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
@@ -71,23 +72,6 @@ REREAD: Final = timedelta(minutes=15)
 _ALIVE_S: Final = 15.0
 MOST_LISTENERS: Final = 200
 _MOST_SCOPES: Final = 256
-
-
-@dataclass(frozen=True, slots=True)
-class SeenSince:
-    """What the history of verdicts says of a path now.
-
-    Attributes:
-        verdict: of the last look that could tell.
-        since: the first look of the state that lasts.
-        looks: how many looks saw it.
-        unknown_since: the first of the looks since that could not tell; None where the last one could.
-    """
-
-    verdict: str
-    since: datetime
-    looks: int
-    unknown_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +212,7 @@ class RecordedSource:
                 whole.whole_inventory,
                 statuses(whole.inventory, whole.evidence, whole.now),
                 merged(documents),
-                since=_since(whole.place) if documents else {},
+                since=read_since(whole.place) if documents else {},
                 unread=whole.unreadable,
                 revision=hashlib.sha256(f"{whole.loaded.digest} {mark}".encode()).hexdigest()[:16],
             )
@@ -392,7 +376,7 @@ def build_board(
     statuses: Iterable[FacilityStatus],
     merged: Merged,
     *,
-    since: Mapping[str, SeenSince],
+    since: Mapping[str, PathState],
     unread: Sequence[str] = (),
     revision: str = "",
 ) -> Board:
@@ -434,7 +418,7 @@ def build_board(
     )
 
 
-def _dated(path: SeenPath, seen: SeenSince | None) -> SeenPath:
+def _dated(path: SeenPath, seen: PathState | None) -> SeenPath:
     """A path with since when it is so; the history knows it of paths that are up as well."""
     if seen is None:
         return path
@@ -520,8 +504,3 @@ def strip_words(squares: Sequence[NightSquare], language: Language) -> str:
 def _mark(history: History) -> str:
     newest = history.past(3).runs
     return " ".join(f"{one.run.id}:{one.finished and one.finished.isoformat()}" for one in newest)
-
-
-def _since(place: StatePlace) -> Mapping[str, SeenSince]:
-    known = read_since(place)
-    return {path: SeenSince(one.verdict, one.since, one.looks, one.unknown_since) for path, one in known.items()}
