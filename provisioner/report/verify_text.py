@@ -192,7 +192,7 @@ def _incidents(result: VerifyResult, say: Translator, *, detail: bool, color: bo
 def _since(result: VerifyResult, incident: Incident, say: Translator) -> Iterator[str]:
     """Since when, where it is not new."""
     if row := in_a_row(result, incident):
-        yield since_words(row.since, row.times, say)
+        yield since_words(row.since, row.looks, say)
 
 
 def _below(incident: Incident, say: Translator, *, detail: bool) -> Iterator[str]:

@@ -180,7 +180,7 @@ def _incident(incident: Incident) -> Document:
 
 def _in_a_row(result: VerifyResult, incident: Incident) -> Document:
     row = in_a_row(result, incident)
-    return {"since": _time(row.since) if row else None, "in_a_row": row.times if row else None}
+    return {"since": _time(row.since) if row else None, "in_a_row": row.looks if row else None}
 
 
 def _seconds(wait: HostWait | None) -> Document:

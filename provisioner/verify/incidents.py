@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Final, Protocol, TypeVar
 
 from provisioner.base.text import counted
 from provisioner.hosts.condition import Condition
+from provisioner.record.availability.path_state import PathState, after
+from provisioner.record.availability.verdict_table import KeptVerdict
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.result import (
     IMPERFECT,
@@ -80,19 +82,6 @@ class FailingPath(Protocol):
 
 
 _P = TypeVar("_P", bound=FailingPath)
-
-
-@dataclass(frozen=True, slots=True)
-class InARow:
-    """How long something has been broken.
-
-    Attributes:
-        since: the first verification in a row that saw it so.
-        times: how many did, this one included.
-    """
-
-    since: datetime
-    times: int
 
 
 def as_wholes(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -> tuple[PathVerdict, ...]:
@@ -256,19 +245,13 @@ def of_devices(devices: Iterable[DeviceReport]) -> tuple[Incident, ...]:
     return tuple(Incident(layer, name, cause, (), detail) for (layer, name, cause), detail in faults.items())
 
 
-def in_a_row(result: VerifyResult, incident: Incident) -> InARow | None:
-    """How long an incident has been: as its path of longest; None where no earlier verification saw it so."""
+def in_a_row(result: VerifyResult, incident: Incident) -> PathState | None:
+    """Return the state of the incident's path of longest standing; `None` if no earlier verification saw it so."""
     wanted = frozenset(incident.paths)
-    rows = [row for path in result.paths if path.path in wanted and (row := _of(path, result))]
-    return InARow(min(row.since for row in rows), max(row.times for row in rows)) if rows else None
-
-
-def _of(path: PathVerdict, result: VerifyResult) -> InARow | None:
-    before = result.before.get(path.path)
-    if before is None or before.unknown_since is not None or not _is_alike(path.without_window, before.verdict):
-        return None
-    return InARow(before.since, before.looks + 1)
-
-
-def _is_alike(now: Verdict, before: str) -> bool:
-    return now.value == before or (now in _DOWN and before in {verdict.value for verdict in _DOWN})
+    states = (
+        after(before, KeptVerdict(path.without_window.value), result.finished_at)
+        for path in result.paths
+        if path.path in wanted and path.without_window is not Verdict.UNKNOWN
+        if (before := result.before.get(path.path))
+    )
+    return min((one for one in states if one.looks > 1), key=lambda one: (one.since, -one.looks), default=None)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provisioner.operations.apply import execution
+from provisioner.record.availability.verdict_table import UNREAD
 from provisioner.record.place import state_place_of
-from provisioner.record.verdicts import read_since
+from provisioner.record.verdicts import read_since, record_verdicts
 from tests.unit.cli.test_documents import holds
 from tests.unit.operations.test_verification import Controller
 from tests.watched import WatchedHosts
@@ -73,6 +75,17 @@ def test_an_incident_says_since_when_and_how_often_in_a_row(nightly: Nightly) ->
     assert (said.verdict, said.last_up, said.looks) == ("up", said.last_look, 1)
     nightly.controller.hosts.silent = {PATH}
     assert nightly.incident() == {"since": None, "in_a_row": None}
+
+
+def test_a_check_that_could_not_tell_leaves_the_row_as_it_is(nightly: Nightly) -> None:
+    """So it is in `status` and on the page, which read the same state."""
+    nightly.controller.hosts.silent = {PATH}
+    nightly.verify()
+    first = read_since(nightly.place)[PATH]
+    record_verdicts(nightly.place, "run-x", first.last_look + timedelta(milliseconds=1), {PATH: UNREAD}, whole=False)
+    assert nightly.incident()["in_a_row"] == 2
+    now = read_since(nightly.place)[PATH]
+    assert (now.since, now.looks, now.unknown_since) == (first.since, 2, None)
 
 
 def test_status_says_why_with_since_when(nightly: Nightly) -> None:
