@@ -45,7 +45,6 @@ class SeenPath:
         verdict: one of `WORST_FIRST`.
         passed: the levels that passed.
         since: since when it is as it is; None where nobody knows.
-        looks: how many checks in a row saw it so; 0 where nobody counted.
         proved_at: when it was last proved to its end, where it is not up, and as far as it is remembered.
         until: the end of its maintenance window.
         would_be: its verdict without that window.
@@ -65,7 +64,6 @@ class SeenPath:
     passed: tuple[int, ...] = ()
     checked_at: datetime | None = None
     since: datetime | None = None
-    looks: int = 0
     proved_level: int = 0
     proved_at: datetime | None = None
     until: datetime | None = None
@@ -314,7 +312,6 @@ def _path_row(name: str, raw: Document) -> SeenPath:
         passed=tuple(level for level in listed(raw.get("passed")) if isinstance(level, int)),
         checked_at=moment(raw.get("checked_at")),
         since=moment(failing.get("since")),
-        looks=whole(failing.get("looks")),
         proved_level=whole(proof.get("level")),
         proved_at=moment(proof.get("at")),
         until=moment(window.get("until")),

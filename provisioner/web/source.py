@@ -39,7 +39,6 @@ from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.record.place import StatePlace
 from provisioner.record.store import History, find_history
 from provisioner.record.verdicts import read_availability, read_nights, read_since
-from provisioner.verify.result import Verdict
 from provisioner.web.board import (
     WORST_FIRST,
     Board,
@@ -420,13 +419,8 @@ def build_board(
 
 def _dated(path: SeenPath, seen: PathState | None) -> SeenPath:
     """A path with since when it is so; the history knows it of paths that are up as well."""
-    if seen is None:
-        return path
-    if path.verdict == Verdict.UNKNOWN and seen.unknown_since:
-        return replace(path, since=seen.unknown_since)
-    if seen.verdict not in {path.verdict, path.would_be}:
-        return path
-    return replace(path, since=seen.since, looks=seen.looks)
+    begun = seen.since_as(path.would_be or path.verdict) if seen else None
+    return replace(path, since=begun) if begun else path
 
 
 def _province_name(inventory: Inventory, facility: Facility) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -21,6 +21,11 @@ ITSELF: Final = (HOST_SIGHT, DEVICE_SIGHT)
 _OF_DEVICES: Final = frozenset({Layer.CAMERA, Layer.RECORDER})
 _SILENT: Final = frozenset({Verdict.MAINTENANCE})
 _ANSWERED: Final = "answered"
+Since = Callable[[str, Verdict], datetime | None]
+
+
+def _by_nobody(_path: str, _verdict: Verdict) -> None:
+    """Know of no record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Sight:
         relay: the path's relay: while a facility changes its carrier, one path is on two; empty for a host or device.
         facility: the path's facility, or the device's; empty for a host.
         carriers: the path's carrier, or all that have paths on the host, or of the device.
-        since: the day since which it fails, where that is known; in Vietnam.
+        since: the day since which it is so, where that is known; in Vietnam.
     """
 
     name: str
@@ -126,6 +131,7 @@ def night_of(
     run: str = "",
     listed: Iterable[str] = (),
     drifted: Iterable[str] | None = None,
+    since: Since = _by_nobody,
 ) -> NightSight:
     """A verification's document as notices see it.
 
@@ -136,12 +142,13 @@ def night_of(
         run: the recorded run.
         listed: keys of the inventory's paths; of those that were not verified nothing is said.
         drifted: the hosts that differ from the inventory, by a comparison of its own; None takes the verification's.
+        since: tells since when a path is what a verdict says, by the record; `None` if it does not say so.
 
     Raises:
         ValueError: it is no such document.
     """
     try:
-        paths = [_of_path(path) for path in document["paths"]]
+        paths = [_of_path(path, since) for path in document["paths"]]
         hosts = list(document["hosts"])
         asked = {str(host["host"]) for host in hosts}
         by_comparison = frozenset(drifted) if drifted is not None else None
@@ -184,11 +191,11 @@ def _is_silent(path: Sight) -> bool:
     return path.verdict in _SILENT or path.cause is Cause.NOT_ASKED
 
 
-def _of_path(path: Document) -> Sight:
-    failing = path["failing"]
-    verdict = Verdict(path["verdict"])
+def _of_path(path: Document, since: Since) -> Sight:
+    name, failing, verdict = str(path["path"]), path["failing"], Verdict(path["verdict"])
+    begun = since(name, verdict) or (datetime.fromisoformat(failing["since"]) if failing else None)
     return Sight(
-        name=str(path["path"]),
+        name=name,
         relay=str(path["relay"]),
         facility=str(path["facility"]),
         carriers=frozenset({str(path["carrier"])}),
@@ -197,7 +204,7 @@ def _of_path(path: Document) -> Sight:
         layer=Layer(path["layer"]) if path["layer"] else None,
         object=str(path["object"]),
         detail=str(path["detail"]),
-        since=datetime.fromisoformat(failing["since"]).astimezone(VIETNAM).date() if failing else None,
+        since=begun.astimezone(VIETNAM).date() if begun else None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -35,9 +35,12 @@ from provisioner.inventory.loader.receivers import ReceiversVault, open_receiver
 from provisioner.inventory.model import Frame, Receiver, ReceiverKind
 from provisioner.operations.apply.journal import state_place
 from provisioner.operations.pipeline.session import Session
+from provisioner.record.availability.path_state import PathState
 from provisioner.record.entries import Operation
 from provisioner.record.sent import keep_notice, read_notices
 from provisioner.record.store import find_history
+from provisioner.record.verdicts import read_since
+from provisioner.verify.result import Verdict
 
 _AT_ONCE: Final = 32
 """So many receivers are told at a time: one that hangs holds up none of the others."""
@@ -203,7 +206,14 @@ def sight_of(session: Session, document: Document, run: str, drifted: Iterable[s
     carriers |= {host.id: frozenset(host.carriers) for host in state.left_out.values()}
     listed = [path_key(path.name, host.id) for host, path in state.paths]
     inventory = session.inventory.settings.id
-    return night_of(document, carriers, inventory=inventory, run=run, listed=listed, drifted=drifted)
+    states: dict[str, PathState] = {}
+    with suppress(StateError):
+        states.update(read_since(state_place(session)))
+
+    def since(path: str, verdict: Verdict) -> datetime | None:
+        return states[path].since_as(verdict) if path in states else None
+
+    return night_of(document, carriers, inventory=inventory, run=run, listed=listed, drifted=drifted, since=since)
 
 
 def tell_all(

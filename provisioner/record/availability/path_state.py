@@ -58,6 +58,13 @@ class PathState:
     unknown_since: datetime | None = None
     maintenance: bool = False
 
+    def since_as(self, verdict: str) -> datetime | None:
+        """Return since when a verdict is so; `None` if the path is in another state."""
+        state = _STATES.get(verdict)
+        if state == _UNKNOWN:
+            return self.unknown_since
+        return self.since if state == _STATES[self.verdict] else None
+
 
 @dataclass(frozen=True, slots=True)
 class SeenNight:

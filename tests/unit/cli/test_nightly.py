@@ -7,17 +7,20 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from provisioner.base.text import VIETNAM
 from provisioner.base.vault import VaultPasswords, decrypt, encrypt
 from provisioner.operations.nightly import run as nightly_run
+from provisioner.record.availability.verdict_table import KeptVerdict
 from provisioner.record.entries import Operation
 from provisioner.record.leases import FILE, LeaseHolder, night_lease
 from provisioner.record.store import find_history
+from provisioner.record.verdicts import record_verdicts
 from tests.recorded import Printed, RecordingController, recording_controller
 from tests.sinks import MailSink, WebSink, closed_port, mail_sink, status, web_sink
 from tests.unit.cli.test_documents import holds
@@ -137,6 +140,16 @@ def test_what_changes_is_told_once_and_what_comes_back_too(nights: Nights) -> No
         holds("notice", notice)
     assert (new["turns"]["new"], new["items"][0]["paths"], new["items"][0]["detail"] != "") == (1, [CAMERA], True)
     assert (back["turns"]["back"], back["items"][0]["turn"]) == (1, "back")
+
+
+def test_a_new_receiver_is_told_since_when_as_status_and_pages_say(nights: Nights) -> None:
+    began = datetime.now(UTC) - timedelta(days=9)
+    record_verdicts(nights.controller.place, "before", began, {CAMERA: KeptVerdict("down", "silent")}, whole=False)
+    sink = nights.web("noc", "carrier", carrier="viettel")
+    nights.hosts.silent = {CAMERA}
+    nights.document()
+    (item,) = json.loads(sink.taken[0].body)["items"]
+    assert item["first"] == began.astimezone(VIETNAM).date().isoformat()
 
 
 def test_a_heartbeat_is_told_of_every_night(nights: Nights) -> None:
