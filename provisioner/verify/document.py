@@ -1,224 +1,523 @@
-"""The JSON document of a verification (docs/reference/json.md). Pure."""
+"""The JSON document of a verification: its model, its maker and its one reader (docs/reference/json.md). Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, Literal, TypeVar
 
-from provisioner.base.text import Document, LongList
+from pydantic import (
+    AliasChoices,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+from pydantic import WithJsonSchema as Schema
+
+from provisioner.base.document import Count, Day, HeldRow, Positive, Row, absent, form, of
+from provisioner.base.host_answer import UnreadableError
+from provisioner.base.text import Document, LongList, printable
+from provisioner.hosts.condition import Condition
+from provisioner.plan.change import Action, Resource
 from provisioner.verify.incidents import in_a_row
 from provisioner.verify.judge import HIGHEST, LEVELS
 from provisioner.verify.result import (
     PARTS,
     Accepted,
-    DeviceReport,
+    Cause,
+    DeviceState,
     HostReport,
-    HostWait,
     Incident,
+    Layer,
     PathVerdict,
-    PictureReport,
-    ReferenceReport,
-    SettingSeen,
-    ToLookAt,
+    Verdict,
     VerifyResult,
     summary_of,
 )
 
+_SHOWN: Final = 200
+_Word = TypeVar("_Word", bound=StrEnum)
 
-def verify_document(result: VerifyResult) -> Document:
-    """The `verify` document."""
-    return {**verify_in_parts(result), "paths": [_path(p, result) for p in result.paths]}
+
+def _known(words: type[_Word], otherwise: _Word) -> BeforeValidator:
+    """Read a word of a later version as another one, which says less."""
+    known = frozenset(words)
+    return BeforeValidator(lambda word: otherwise if isinstance(word, str) and word not in known else word)
+
+
+def _one_of(*words: str) -> Schema:
+    """Name the words of today in the schema; those of a later version are read as they are."""
+    return Schema({"enum": list(words)})
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+Moment = Annotated[AwareDatetime, PlainSerializer(_utc, return_type=str), form(format="date-time")]
+Number = Annotated[int | float, Schema({"type": "number"})]
+Seconds = Annotated[int | float, Schema({"type": "number", "minimum": 0})]
+Level = Annotated[int, form(minimum=0, maximum=7)]
+Proved = Annotated[int, form(minimum=1, maximum=7)]
+SaidVerdict = Annotated[Verdict, _known(Verdict, Verdict.UNKNOWN), _one_of(*Verdict)]
+SaidCause = Annotated[Cause, _known(Cause, Cause.UNKNOWN), Schema({"type": "string"})]
+SaidLayer = Annotated[Layer, _known(Layer, Layer.STREAM), _one_of(*Layer)]
+
+
+class _Older(Row):
+    """Base of what an older version recorded with fewer keys."""
+
+    # Values of the keys that may be missing.
+    _left_out: ClassVar[Mapping[str, object]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, value: object) -> object:
+        return {**cls._left_out, **value} if isinstance(value, dict) else value
+
+
+class FailingRow(Row):
+    """A failure that stands."""
+
+    since: Moment
+    looks: Positive
+    confirmed: bool
+
+
+class ProofRow(Row):
+    """What was proved last."""
+
+    level: Proved
+    at: Moment
+    age_s: Count
+
+
+class WindowRow(Row):
+    """A maintenance window."""
+
+    begin: Moment = Field(validation_alias=AliasChoices("from", "begin"), serialization_alias="from")
+    until: Moment
+    reason: str
+    would_be: Annotated[SaidVerdict, _one_of(*(one for one in Verdict if one is not Verdict.MAINTENANCE))]
+
+
+_SUSPECTS: Final = _one_of("covered", "blurred", "frozen", "moved", "swapped", "partly covered")
+
+
+class PictureRow(Row):
+    """What a look made of a picture."""
+
+    state: Annotated[str, _one_of("good", "faulty", "dark: cannot judge", "not measured", "not due")]
+    look: Literal["quick", "full"] | None
+    seconds: Number
+    fps: Number | None
+    kbps: int | None
+    suspects: tuple[Annotated[str, _SUSPECTS], ...]
+    labels: tuple[str, ...]
+    undecided: str
+    """Why its view was compared with nothing, or what cannot be said of it."""
+
+
+class DoubtRow(Row):
+    """What a person should look at."""
+
+    word: str
+    since: Moment
+    checks: Positive
+    detail: str
+
+
+class SettingRow(Row):
+    """A setting under change."""
+
+    setting: Literal["login", "picture"]
+    object: str
+    """The device or camera within its facility."""
+    until: Day
+    """The last day on which either is taken."""
+    seen: Annotated[Literal["old", "new"] | None, BeforeValidator(lambda seen: seen or None)]
+    """Which of the two it was seen by; null where no picture told."""
+
+
+class ReferenceRow(Row):
+    """References of a picture."""
+
+    count: Positive
+    newest: Moment
+    age_s: Count
+    lights: tuple[Literal["day", "night", "between"], ...]
+    move_detectable: bool
+
+
+class PathRow(_Older):
+    """A path of a relay."""
+
+    _left_out: ClassVar = {
+        **dict.fromkeys(("carrier", "camera", "cause", "object", "detail"), ""),
+        **dict.fromkeys(("checked_at", "layer", "failing", "last_proof", "maintenance", "picture", "reference")),
+        "level": 0,
+        "passed": (),
+        "to_look_at": (),
+    }
+
+    path: str
+    carrier: str
+    province: str
+    facility: str
+    camera: str
+    relay: str
+    verdict: SaidVerdict
+    level: Level
+    """The highest level that was passed with all lower ones; 0 is none."""
+    cause: SaidCause
+    """Empty where it is up."""
+    checked_at: Moment | None
+    passed: tuple[Level, ...]
+    layer: Annotated[SaidLayer, Schema({"type": "string"})] | None
+    object: str
+    detail: str
+    failing: FailingRow | None
+    """The failure that stands; unconfirmed, it was seen once and is not called down yet."""
+    last_proof: ProofRow | None
+    """Of a path that is not up: the highest level that was ever proved, and when that was the last time."""
+    maintenance: WindowRow | None
+    """The maintenance window that the path is in, and what it would be without one."""
+    picture: PictureRow | None
+    to_look_at: tuple[DoubtRow, ...]
+    """What a person should look at: suspect in several checks, spread in time. It changes no verdict."""
+    reference: ReferenceRow | None
+    """What a person accepted of its picture; null where nothing was."""
+    accept: Annotated[tuple[SettingRow, ...] | None, Field(json_schema_extra={"minItems": 1})] = absent()
+    """Settings under change, of which either is taken; left out where there are none."""
+
+
+class IncidentRow(_Older):
+    """One fault with all its paths."""
+
+    _left_out: ClassVar = {"object": "", "detail": "", "since": None, "in_a_row": None}
+
+    layer: SaidLayer
+    object: str
+    cause: SaidCause
+    paths: tuple[str, ...]
+    detail: str
+    since: Moment | None
+    """The first verification in a row that saw it so, by those that are kept; null where this is the first."""
+    in_a_row: Annotated[int, form(minimum=2)] | None
+    """How many verifications in a row saw it so, this one included."""
+
+
+class DriftRow(Row):
+    """A change that would make a host as desired."""
+
+    resource: Annotated[Resource, _one_of(*Resource)]
+    """What changes; trust is who and what is trusted."""
+    name: str
+    action: Annotated[Action, _one_of(*Action)]
+
+
+class HostFindingRow(Row):
+    """A finding about a host."""
+
+    cause: Annotated[Condition, _one_of(*Condition)] = of("condition")
+    detail: str
+
+
+class HostSecondsRow(Row):
+    """How long a host took."""
+
+    answer: Seconds | None
+    visit: Seconds | None
+    reads: Seconds | None
+    centre_reads: Seconds | None
+    samples: Seconds | None
+    facts: Seconds | None
+    ports: Seconds | None
+    causes: Seconds | None
+
+
+_NO_SECONDS: Final = dict.fromkeys(HostSecondsRow.model_fields)
+
+
+class HostRow(_Older):
+    """A host."""
+
+    _left_out: ClassVar = {"error": "", "drift": None, "findings": (), "seconds": _NO_SECONDS}
+
+    host: str
+    outcome: str
+    error: str
+    drift: tuple[DriftRow, ...] | None
+    findings: tuple[HostFindingRow, ...]
+    """What is wrong with the host itself; it degrades no path."""
+    seconds: HostSecondsRow
+    """How long until it answered, how long its visit took, and what for: parts overlap. Null is not known."""
+
+
+class DeviceFindingRow(Row):
+    """A finding about a device."""
+
+    cause: Annotated[SaidCause, _one_of("profile differs", "device clock off", "device tells nothing")]
+    detail: str
+
+
+class DeviceRow(_Older):
+    """A device that was asked about itself."""
+
+    _left_out: ClassVar = {
+        **dict.fromkeys(("province", "relay", "detail", "model", "serial", "firmware"), ""),
+        "state": DeviceState.NOT_ASKED,
+        "clock_off_s": None,
+        "shown_off_s": None,
+    }
+
+    facility: str
+    province: str
+    device: str
+    """A recorder, or a camera with an address of its own."""
+    carrier: str
+    relay: str
+    state: Annotated[DeviceState, _one_of(*DeviceState)]
+    detail: str
+    model: str
+    serial: str
+    firmware: str
+    clock_off_s: int | None
+    """By how many seconds its clock is ahead (or behind, below 0) at least; null is not known."""
+    shown_off_s: int | None
+    """The same of the time that it shows in its picture, beside Vietnam's."""
+    findings: tuple[DeviceFindingRow, ...]
+    """What is wrong with the device itself; it degrades no path."""
+
+
+class SummaryRow(Row):
+    """Paths by verdict."""
+
+    paths: Count
+    up: Count
+    degraded: Count
+    down: Count
+    unknown: Count
+    maintenance: Count
+    quarantined: Count
+
+
+class SampleRow(Row):
+    """The cameras that were to be measured."""
+
+    asked: str
+    week: str
+    cameras: Count
+    of_cameras: Count
+
+
+class ScopeRow(Row):
+    """How far a run was asked to go."""
+
+    level: Proved
+    """Up to which level."""
+    sample: SampleRow | None
+    """The cameras that were to be measured, of those that were chosen; null is all of them."""
+    deadline_s: Number | None
+    once: bool
+    """Whether paths were judged by one look alone: one failure was enough for down."""
+    measured: Count
+    """Of how many paths this run came to know how they are."""
+    not_reached: Count
+    """The other ones; they are unknown."""
+
+
+class MemoryRow(Row):
+    """What earlier runs left."""
+
+    used: bool
+    reason: str
+    """Empty where it was used."""
+
+
+class SecondsRow(Row):
+    """Where the time went."""
+
+    total: Seconds
+    until_asked: Seconds
+    until_answered: Seconds
+
+
+class AcceptedRow(Row):
+    """A path whose picture was to be accepted."""
+
+    path: str
+    accepted: bool
+    refused: str
+    notes: tuple[str, ...]
+
+
+class VerifyDocument(_Older, title="A verification"):
+    """What `provisioner verify --output json` prints."""
+
+    _left_out: ClassVar = {
+        "engine": "",
+        "held": (),
+        "accepted": None,
+        "level_names": {},
+        "memory": {"used": False, "reason": ""},
+        "summary": summary_of(()),
+        "seconds": dict.fromkeys(SecondsRow.model_fields, 0),
+        "scope": {"level": 1, "sample": None, "deadline_s": None, "once": False, "measured": 0, "not_reached": 0},
+    }
+
+    schema_: Literal["provisioner/verify"] = Field("provisioner/verify", alias="schema")
+    version: Literal[1] = 1
+    engine: str
+    """The relay program, as hosts told it."""
+    started_at: Moment
+    finished_at: Moment
+    summary: SummaryRow
+    scope: ScopeRow
+    """How far this run was asked to go."""
+    memory: MemoryRow
+    """Whether what earlier runs left of the paths could be read."""
+    level_names: Annotated[dict[str, str], Field(json_schema_extra={"propertyNames": {"pattern": "^[0-9]$"}})]
+    paths: tuple[PathRow, ...]
+    incidents: tuple[IncidentRow, ...]
+    hosts: tuple[HostRow, ...]
+    seconds: SecondsRow
+    """Where the time went: until hosts were asked, and until the last one had answered."""
+    held: tuple[HeldRow, ...]
+    """Facilities with errors of their own: what hosts have of them stays as it is, and all others go on."""
+    accepted: tuple[AcceptedRow, ...] | None
+    """With --accept: what came of each path; else null."""
+    devices: tuple[DeviceRow, ...] | None = absent()
+    """What devices told of themselves by ONVIF; left out where the inventory asks nobody."""
+
+
+# --- read ------------------------------------------------------------------------------------------
+
+
+def recorded_verification(document: object) -> VerifyDocument:
+    """Read a document of a verification as it was printed or recorded, by this version or an older one.
+
+    Raises:
+        UnreadableError: it is no such document; the message has a place and no value.
+    """
+    try:
+        return VerifyDocument.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, ("verify", *first["loc"])))
+        raise UnreadableError(f"{printable(place, _SHOWN)}: {first['type']}") from None
+
+
+def last_known(documents: Iterable[VerifyDocument]) -> dict[tuple[str, str], tuple[VerifyDocument, PathRow]]:
+    """Find the last word on each path of each relay that knew something, with the document that has it.
+
+    Args:
+        documents: verifications, the oldest first.
+    """
+    last: dict[tuple[str, str], tuple[VerifyDocument, PathRow]] = {}
+    for document in documents:
+        for row in document.paths:
+            if row.cause is not Cause.NOT_ASKED or (row.path, row.relay) not in last:
+                last[row.path, row.relay] = document, row
+    return last
+
+
+# --- made ------------------------------------------------------------------------------------------
+
+
+_SAME: Final = (
+    *("path", "carrier", "province", "facility", "camera", "relay", "verdict", "level", "cause", "checked_at"),
+    *("passed", "layer", "object", "detail", "maintenance", "picture", "to_look_at"),
+)
+
+
+def verify_document(result: VerifyResult) -> VerifyDocument:
+    """Make the document of a verification."""
+    return _without_paths(result).model_copy(update={"paths": tuple(_path(p, result) for p in result.paths)})
 
 
 def verify_in_parts(result: VerifyResult) -> Document:
-    """The same, for whoever writes it down: each path's part is made when it is written."""
-    return {
-        "schema": "provisioner/verify",
-        "version": 1,
-        "engine": result.engine,
-        "started_at": _time(result.started_at),
-        "finished_at": _time(result.finished_at),
-        "summary": summary_of(result.paths),
-        "scope": _scope(result),
-        "memory": {"used": not result.forgot, "reason": result.forgot},
-        "level_names": {str(level.number): level.name for level in LEVELS},
-        "paths": LongList(lambda: (_path(p, result) for p in result.paths)),
-        "incidents": [_incident(i) | _in_a_row(result, i) for i in result.incidents],
-        "hosts": [_host(h) | {"seconds": _seconds(result.waits.hosts.get(h.host))} for h in result.hosts],
-        "seconds": {
-            "total": round(result.waits.total_s, 2),
-            "until_asked": round(result.waits.before_s, 2),
-            "until_answered": round(result.waits.asked_s, 2),
-        },
-        "held": [one.document for one in result.held],
-        "accepted": None if result.accepted is None else [_accepted(one) for one in result.accepted],
-        **({"devices": [_device(one) for one in result.devices]} if result.devices else {}),
-    }
+    """The same in plain values, for whoever writes it down: each path's part is made when it is written."""
+    return _without_paths(result).plain | {"paths": LongList(lambda: (_path(p, result).plain for p in result.paths))}
 
 
-def _time(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
+def _without_paths(result: VerifyResult) -> VerifyDocument:
+    scope, measured = result.scope, sum(path.is_measured for path in result.paths)
+    return VerifyDocument.model_validate(
+        {
+            "engine": result.engine,
+            "started_at": result.started_at,
+            "finished_at": result.finished_at,
+            "summary": summary_of(result.paths),
+            "scope": ScopeRow(
+                level=scope.level or HIGHEST.number,
+                sample=scope.sample and SampleRow.model_validate(scope.sample),
+                deadline_s=scope.deadline_s,
+                once=scope.once,
+                measured=measured,
+                not_reached=len(result.paths) - measured,
+            ),
+            "memory": MemoryRow(used=not result.forgot, reason=result.forgot),
+            "level_names": {str(level.number): level.name for level in LEVELS},
+            "paths": (),
+            "incidents": [_incident(one, result) for one in result.incidents],
+            "hosts": [_host(one, result) for one in result.hosts],
+            "seconds": SecondsRow(
+                total=round(result.waits.total_s, 2),
+                until_asked=round(result.waits.before_s, 2),
+                until_answered=round(result.waits.asked_s, 2),
+            ),
+            "held": [one.document for one in result.held],
+            "accepted": None if result.accepted is None else [_accepted(one) for one in result.accepted],
+            "devices": result.devices or None,
+        }
+    )
 
 
-def _scope(result: VerifyResult) -> Document:
-    scope = result.scope
-    sample = None
-    if scope.sample is not None:
-        asked, week = scope.sample.asked, scope.sample.week
-        sample = {"asked": asked, "week": week, "cameras": scope.sample.cameras, "of_cameras": scope.sample.of_cameras}
-    measured = sum(path.is_measured for path in result.paths)
-    return {
-        "level": scope.level or HIGHEST.number,
-        "sample": sample,
-        "deadline_s": scope.deadline_s,
-        "once": scope.once,
-        "measured": measured,
-        "not_reached": len(result.paths) - measured,
-    }
+def _path(path: PathVerdict, result: VerifyResult) -> PathRow:
+    same = {name: getattr(path, name) for name in _SAME}
+    now, proof, reference = result.finished_at, path.last_proof, result.references.get(path.path)
+    return PathRow.model_validate(
+        {
+            **same,
+            "failing": path.standing,
+            "last_proof": proof and ProofRow(level=proof.level, at=proof.at, age_s=_age(proof.at, now)),
+            "reference": reference
+            and ReferenceRow.model_validate(
+                {
+                    "count": reference.count,
+                    "newest": reference.newest,
+                    "age_s": _age(reference.newest, now),
+                    "lights": reference.lights,
+                    "move_detectable": reference.move_shows,
+                }
+            ),
+            "accept": path.settings or None,
+        }
+    )
 
 
-def _path(path: PathVerdict, result: VerifyResult) -> Document:
-    return {
-        "path": path.path,
-        "carrier": path.carrier,
-        "province": path.province,
-        "facility": path.facility,
-        "camera": path.camera,
-        "relay": path.relay,
-        "verdict": path.verdict.value,
-        "level": path.level,
-        "cause": path.cause.value,
-        "checked_at": _time(path.checked_at),
-        "passed": list(path.passed),
-        "layer": path.layer.value if path.layer else None,
-        "object": path.object,
-        "detail": path.detail,
-        "failing": _failing(path),
-        "last_proof": _last_proof(path, result.finished_at),
-        "maintenance": _window(path),
-        "picture": _picture(path.picture),
-        "to_look_at": [_to_look_at(one) for one in path.to_look_at],
-        "reference": _reference(result.references.get(path.path), result.finished_at),
-        **({"accept": [_setting(one) for one in path.settings]} if path.settings else {}),
-    }
+def _age(moment: datetime, now: datetime) -> int:
+    return max(0, round((now - moment).total_seconds()))
 
 
-def _setting(one: SettingSeen) -> Document:
-    return {"setting": one.setting, "object": one.object, "until": one.until.isoformat(), "seen": one.seen or None}
+def _accepted(one: Accepted) -> AcceptedRow:
+    return AcceptedRow(path=one.path, accepted=not one.refused, refused=one.refused, notes=one.notes)
 
 
-def _to_look_at(one: ToLookAt) -> Document:
-    return {"word": one.word, "since": _time(one.since), "checks": one.checks, "detail": one.detail}
-
-
-def _reference(report: ReferenceReport | None, now: datetime) -> Document | None:
-    if report is None:
-        return None
-    return {
-        "count": report.count,
-        "newest": _time(report.newest),
-        "age_s": max(0, round((now - report.newest).total_seconds())),
-        "lights": list(report.lights),
-        "move_detectable": report.move_shows,
-    }
-
-
-def _accepted(one: Accepted) -> Document:
-    return {"path": one.path, "accepted": not one.refused, "refused": one.refused, "notes": list(one.notes)}
-
-
-def _picture(picture: PictureReport | None) -> Document | None:
-    if picture is None:
-        return None
-    return {
-        "state": picture.state,
-        "look": ("full" if picture.full else "quick") if picture.seconds else None,
-        "seconds": picture.seconds,
-        "fps": picture.fps,
-        "kbps": picture.kbps,
-        "suspects": list(picture.suspects),
-        "labels": list(picture.labels),
-        "undecided": picture.undecided,
-    }
-
-
-def _failing(path: PathVerdict) -> Document | None:
-    standing = path.standing
-    if standing is None:
-        return None
-    return {"since": _time(standing.since), "looks": standing.looks, "confirmed": standing.confirmed}
-
-
-def _last_proof(path: PathVerdict, now: datetime) -> Document | None:
-    proof = path.last_proof
-    if proof is None:
-        return None
-    age_s = max(0, round((now - proof.at).total_seconds()))
-    return {"level": proof.level, "at": _time(proof.at), "age_s": age_s}
-
-
-def _window(path: PathVerdict) -> Document | None:
-    window = path.maintenance
-    if window is None:
-        return None
-    return {
-        "from": _time(window.begin),
-        "until": _time(window.until),
-        "reason": window.reason,
-        "would_be": window.would_be.value,
-    }
-
-
-def _incident(incident: Incident) -> Document:
-    return {
-        "layer": incident.layer.value,
-        "object": incident.object,
-        "cause": incident.cause.value,
-        "paths": list(incident.paths),
-        "detail": incident.detail,
-    }
-
-
-def _in_a_row(result: VerifyResult, incident: Incident) -> Document:
+def _incident(incident: Incident, result: VerifyResult) -> Document:
     row = in_a_row(result, incident)
-    return {"since": _time(row.since) if row else None, "in_a_row": row.looks if row else None}
+    same = {name: getattr(incident, name) for name in ("layer", "object", "cause", "paths", "detail")}
+    return {**same, "since": row and row.since, "in_a_row": row and row.looks}
 
 
-def _seconds(wait: HostWait | None) -> Document:
-    """How long a host took: until its answer, on the host itself, and what for; null where that is not known."""
-    parts = {what.replace(" ", "_"): wait.parts.get(what) if wait else None for what in PARTS}
-    return {"answer": _rounded(wait.answered_s if wait else None), "visit": wait.visit_s if wait else None, **parts}
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 2)
-
-
-def _host(host: HostReport) -> Document:
-    drift = None
-    if host.drift is not None:
-        drift = [{"resource": c.resource.value, "name": c.name, "action": c.action.value} for c in host.drift]
-    return {
-        "host": host.host,
-        "outcome": host.outcome,
-        "error": host.error,
-        "drift": drift,
-        "findings": [{"cause": one.condition.value, "detail": one.detail} for one in host.findings],
-    }
-
-
-def _device(report: DeviceReport) -> Document:
-    return {
-        "facility": report.facility,
-        "province": report.province,
-        "device": report.device,
-        "carrier": report.carrier,
-        "relay": report.relay,
-        "state": report.state.value,
-        "detail": report.detail,
-        "model": report.model,
-        "serial": report.serial,
-        "firmware": report.firmware,
-        "clock_off_s": report.clock_off_s,
-        "shown_off_s": report.shown_off_s,
-        "findings": [{"cause": one.cause.value, "detail": one.detail} for one in report.findings],
-    }
+def _host(report: HostReport, result: VerifyResult) -> Document:
+    wait = result.waits.hosts.get(report.host)
+    parts = {what.replace(" ", "_"): wait and wait.parts.get(what) for what in PARTS}
+    answer = None if wait is None or wait.answered_s is None else round(wait.answered_s, 2)
+    same = {name: getattr(report, name) for name in ("host", "outcome", "error", "drift", "findings")}
+    return {**same, "seconds": {"answer": answer, "visit": wait and wait.visit_s, **parts}}

@@ -397,6 +397,11 @@ class PictureReport:
     undecided: str = ""
 
     @property
+    def look(self) -> str | None:
+        """How it was looked at; `None` if nobody looked."""
+        return ("full" if self.full else "quick") if self.seconds else None
+
+    @property
     def is_notable(self) -> bool:
         """Whether there is more to say of it than that it is good."""
         return bool(self.seconds) and (self.state not in {"good", "faulty"} or bool(self.suspects or self.labels))

@@ -162,7 +162,7 @@ class _Bench:
             for number, states in enumerate(_year(self._country, self._nights, seed)):
                 at, document = _FIRST + number * _DAY, None
                 if number % _EVERY == 0:
-                    document = verify_document(_result(self._country, states, at))
+                    document = verify_document(_result(self._country, states, at)).plain
                 swept = _swept(self._country, states)
                 began = time.perf_counter()
                 self._end(history, number, Ending(at, "not-up", document, swept=swept))

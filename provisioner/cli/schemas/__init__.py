@@ -32,7 +32,7 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "rollback": "provisioner.cli.apply_run:RollbackDocument",
     "status": "provisioner.report.status:StatusDocument",
     "validate": "provisioner.cli.validate:ValidateDocument",
-    "verify": "",
+    "verify": "provisioner.verify.document:VerifyDocument",
 }
 """The documents that have a schema, and the model of each; the field `schema` of one is `provisioner/` and its name."""
 

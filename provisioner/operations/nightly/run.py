@@ -128,7 +128,7 @@ def _take_lease(session: Session, night: NightRun, held: ExitStack) -> None:
 def _verify(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
     expect_verification(session, night.orders.limits, night.orders.verification)
     result = verify_with_memory(session, night.orders.limit, night.orders.verification)
-    night.result, night.document = result, verify_document(result)
+    night.result, night.document = result, verify_document(result).plain
     watcher.verified(result)
     code = exit_code(result, night.orders.fail_on)
     return StepOutcome(worst_of(code, _HELD) if result.held else code, night.orders.ending(result))

@@ -247,7 +247,7 @@ def test_every_file_of_the_example_is_listed() -> None:
 
 def test_the_levels_of_the_page_are_those_that_are_checked() -> None:
     moment = datetime(2021, 6, 1, tzinfo=UTC)
-    checked = verify_document(VerifyResult("e", moment, moment, (), ()))["level_names"]
+    checked = verify_document(VerifyResult("e", moment, moment, (), ())).level_names
     assert re.findall(r"^\| (\d) \|", section(text_of("docs/daily/watching.md"), "Every path"), re.MULTILINE) == list(
         checked
     )

@@ -94,7 +94,7 @@ def test_a_full_disk_a_wrong_clock_and_another_firewall_are_told_of_the_host_and
         (RELAY, "clock off", ()),
         (RELAY, "another firewall", ()),
     ]
-    told = next(host for host in verify_document(result)["hosts"] if host["host"] == RELAY)
+    told = next(host for host in verify_document(result).plain["hosts"] if host["host"] == RELAY)
     assert [one["cause"] for one in told["findings"]] == ["disk full", "clock off", "another firewall"]
     for page in (text_report(result), html_page(result)):
         assert "make room there" in page

@@ -189,7 +189,9 @@ def test_the_page_and_the_comment_list_settings_too() -> None:
 
 
 def test_the_document_has_it_where_there_is_a_change() -> None:
-    document = verify_document(result_of(SettingSeen("login", OWN, UNTIL, "new"), SettingSeen("login", OWN, UNTIL, "")))
+    document = verify_document(
+        result_of(SettingSeen("login", OWN, UNTIL, "new"), SettingSeen("login", OWN, UNTIL, ""))
+    ).plain
     assert [path["accept"] for path in document["paths"]] == [
         [{"setting": "login", "object": OWN, "until": "2021-06-20", "seen": "new"}],
         [{"setting": "login", "object": OWN, "until": "2021-06-20", "seen": None}],

@@ -135,7 +135,7 @@ def test_an_inventory_without_paths_is_wrong_usage() -> None:
 
 def test_the_document_is_that_of_the_design() -> None:
     unreachable = HostAnswer(CENTRE, CallOutcome.UNREACHABLE, error="ssh: no route")
-    document = verify_document(judged(answers() | {CENTRE: unreachable}, {RELAY: [change()]}))
+    document = verify_document(judged(answers() | {CENTRE: unreachable}, {RELAY: [change()]})).plain
     assert document["schema"] == "provisioner/verify"
     assert document["version"] == 1
     assert document["started_at"] == "2021-05-11T17:00:00Z"

@@ -31,7 +31,7 @@ def test_whatever_a_host_says_of_its_time_is_no_error(seconds: Any, spans: Any, 
     assert wait.parts.keys() <= PARTS.keys()
     assert wait.answered_s == answered_s
     assert waits_line(Waits(1.0, answered_s, {RELAY: wait})).isprintable()
-    json.dumps(verify_document(replace(judged(answers()), waits=Waits(hosts={RELAY: wait}))), allow_nan=False)
+    json.dumps(verify_document(replace(judged(answers()), waits=Waits(hosts={RELAY: wait}))).plain, allow_nan=False)
 
 
 def test_the_line_names_the_host_that_all_waited_for() -> None:
@@ -49,7 +49,7 @@ def test_the_line_names_the_host_that_all_waited_for() -> None:
         "(pictures 3.2 s, facts 0.6 s)"
     )
     assert waits_line(waits) in text_report(replace(judged(answers()), waits=waits))
-    document = verify_document(replace(judged(answers()), waits=waits))
+    document = verify_document(replace(judged(answers()), waits=waits)).plain
     assert document["seconds"] == {"total": 5.6, "until_asked": 0.9, "until_answered": 4.7}
     of_relay = next(host["seconds"] for host in document["hosts"] if host["host"] == RELAY)
     assert (of_relay["answer"], of_relay["visit"], of_relay["reads"], of_relay["samples"]) == (4.6, 3.4, 3.2, None)

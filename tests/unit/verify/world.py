@@ -345,7 +345,7 @@ def judged(
 
 def printed(result: VerifyResult) -> str:
     """The document as `verify --output json` prints it."""
-    return json.dumps(verify_document(result), ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(verify_document(result).plain, ensure_ascii=False, indent=2) + "\n"
 
 
 def matching(pattern: str) -> list[str]:
