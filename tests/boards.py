@@ -14,7 +14,8 @@ from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import PathState
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE
 from provisioner.record.lifecycle.status import statuses
-from provisioner.web.board import Board, merged
+from provisioner.verify.document import recorded_verification
+from provisioner.web.board import Board, Merged, merged
 from provisioner.web.source import NightSquare, Past, build_board, days_until
 from tests import fleets, inventories
 from tests.verified import DrawnNight
@@ -78,12 +79,17 @@ def _incident(*paths: Mapping[str, Any]) -> dict[str, Any]:
     return first | {"paths": [path["path"] for path in paths]}
 
 
+def read(*documents: Mapping[str, Any]) -> Merged:
+    """What verifications say together."""
+    return merged([recorded_verification(document) for document in documents])
+
+
 @cache
 def board(revision: str = "one") -> Board:
     """What one night showed."""
     whole = inventory()
     seen = {"bac-giang/kcl-bg-001/cam-01/sub": PathState("up", "", 7, AT - timedelta(days=9), 10, AT)}
-    found = merged([document()])
+    found = read(document())
     return build_board(whole, statuses(outlined(whole), NO_EVIDENCE, NOW), found, since=seen, revision=revision)
 
 

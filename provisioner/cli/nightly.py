@@ -230,8 +230,8 @@ def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers:
         sendings = (send_test(board, test),)
     else:
         refuse_unknown(board, receivers)
-        run, document = last_verification(session)
-        sendings = tell_all(board, sight_of(session, document, run), only=receivers, dry=is_dry)
+        run, verification = last_verification(session)
+        sendings = tell_all(board, sight_of(session, verification, run), only=receivers, dry=is_dry)
     if invocation.json:
         listed = [TriedRow(**sending.row.plain, notice=sending.notice if is_dry else None) for sending in sendings]
         print_document(NotifyDocument(run=run, dry_run=is_dry, test=test is not None, notices=listed).plain)

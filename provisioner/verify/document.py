@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final, Literal, TypeVar
+from functools import cache
+from types import NoneType
+from typing import Annotated, Final, Literal, TypeVar, get_args
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     AwareDatetime,
     BeforeValidator,
@@ -63,21 +66,27 @@ Number = Annotated[int | float, Schema({"type": "number"})]
 Seconds = Annotated[int | float, Schema({"type": "number", "minimum": 0})]
 Level = Annotated[int, form(minimum=0, maximum=7)]
 Proved = Annotated[int, form(minimum=1, maximum=7)]
+Name = Annotated[str, AfterValidator(printable)]
 SaidVerdict = Annotated[Verdict, _known(Verdict, Verdict.UNKNOWN), _one_of(*Verdict)]
 SaidCause = Annotated[Cause, _known(Cause, Cause.UNKNOWN), Schema({"type": "string"})]
 SaidLayer = Annotated[Layer, _known(Layer, Layer.STREAM), _one_of(*Layer)]
 
 
-class _Older(Row):
-    """Base of what an older version recorded with fewer keys."""
+@cache
+def _nulls(model: type[Row]) -> Mapping[str, None]:
+    fields = model.model_fields.items()
+    return dict.fromkeys(
+        name for name, field in fields if field.is_required() and NoneType in get_args(field.annotation)
+    )
 
-    # Values of the keys that may be missing.
-    _left_out: ClassVar[Mapping[str, object]] = {}
+
+class _Older(Row):
+    """Base of what an older version recorded with fewer keys: one that may be null is null if it is missing."""
 
     @model_validator(mode="before")
     @classmethod
     def _completed(cls, value: object) -> object:
-        return {**cls._left_out, **value} if isinstance(value, dict) else value
+        return {**_nulls(cls), **value} if isinstance(value, dict) else value
 
 
 class FailingRow(Row):
@@ -156,30 +165,22 @@ class ReferenceRow(Row):
 class PathRow(_Older):
     """A path of a relay."""
 
-    _left_out: ClassVar = {
-        **dict.fromkeys(("carrier", "camera", "cause", "object", "detail"), ""),
-        **dict.fromkeys(("checked_at", "layer", "failing", "last_proof", "maintenance", "picture", "reference")),
-        "level": 0,
-        "passed": (),
-        "to_look_at": (),
-    }
-
-    path: str
-    carrier: str
+    path: Name
+    carrier: str = ""
     province: str
     facility: str
-    camera: str
-    relay: str
+    camera: str = ""
+    relay: Name
     verdict: SaidVerdict
-    level: Level
+    level: Level = 0
     """The highest level that was passed with all lower ones; 0 is none."""
-    cause: SaidCause
+    cause: SaidCause = Cause.NONE
     """Empty where it is up."""
     checked_at: Moment | None
-    passed: tuple[Level, ...]
+    passed: tuple[Level, ...] = ()
     layer: Annotated[SaidLayer, Schema({"type": "string"})] | None
-    object: str
-    detail: str
+    object: str = ""
+    detail: str = ""
     failing: FailingRow | None
     """The failure that stands; unconfirmed, it was seen once and is not called down yet."""
     last_proof: ProofRow | None
@@ -187,7 +188,7 @@ class PathRow(_Older):
     maintenance: WindowRow | None
     """The maintenance window that the path is in, and what it would be without one."""
     picture: PictureRow | None
-    to_look_at: tuple[DoubtRow, ...]
+    to_look_at: tuple[DoubtRow, ...] = ()
     """What a person should look at: suspect in several checks, spread in time. It changes no verdict."""
     reference: ReferenceRow | None
     """What a person accepted of its picture; null where nothing was."""
@@ -198,13 +199,11 @@ class PathRow(_Older):
 class IncidentRow(_Older):
     """One fault with all its paths."""
 
-    _left_out: ClassVar = {"object": "", "detail": "", "since": None, "in_a_row": None}
-
     layer: SaidLayer
-    object: str
+    object: str = ""
     cause: SaidCause
-    paths: tuple[str, ...]
-    detail: str
+    paths: tuple[Name, ...]
+    detail: str = ""
     since: Moment | None
     """The first verification in a row that saw it so, by those that are kept; null where this is the first."""
     in_a_row: Annotated[int, form(minimum=2)] | None
@@ -227,7 +226,7 @@ class HostFindingRow(Row):
     detail: str
 
 
-class HostSecondsRow(Row):
+class HostSecondsRow(_Older):
     """How long a host took."""
 
     answer: Seconds | None
@@ -240,21 +239,16 @@ class HostSecondsRow(Row):
     causes: Seconds | None
 
 
-_NO_SECONDS: Final = dict.fromkeys(HostSecondsRow.model_fields)
-
-
 class HostRow(_Older):
     """A host."""
 
-    _left_out: ClassVar = {"error": "", "drift": None, "findings": (), "seconds": _NO_SECONDS}
-
-    host: str
+    host: Name
     outcome: str
-    error: str
+    error: str = ""
     drift: tuple[DriftRow, ...] | None
-    findings: tuple[HostFindingRow, ...]
+    findings: tuple[HostFindingRow, ...] = ()
     """What is wrong with the host itself; it degrades no path."""
-    seconds: HostSecondsRow
+    seconds: HostSecondsRow = HostSecondsRow.model_validate({})
     """How long until it answered, how long its visit took, and what for: parts overlap. Null is not known."""
 
 
@@ -268,24 +262,17 @@ class DeviceFindingRow(Row):
 class DeviceRow(_Older):
     """A device that was asked about itself."""
 
-    _left_out: ClassVar = {
-        **dict.fromkeys(("province", "relay", "detail", "model", "serial", "firmware"), ""),
-        "state": DeviceState.NOT_ASKED,
-        "clock_off_s": None,
-        "shown_off_s": None,
-    }
-
     facility: str
-    province: str
+    province: str = ""
     device: str
     """A recorder, or a camera with an address of its own."""
     carrier: str
-    relay: str
-    state: Annotated[DeviceState, _one_of(*DeviceState)]
-    detail: str
-    model: str
-    serial: str
-    firmware: str
+    relay: str = ""
+    state: Annotated[DeviceState, _one_of(*DeviceState)] = DeviceState.NOT_ASKED
+    detail: str = ""
+    model: str = ""
+    serial: str = ""
+    firmware: str = ""
     clock_off_s: int | None
     """By how many seconds its clock is ahead (or behind, below 0) at least; null is not known."""
     shown_off_s: int | None
@@ -297,13 +284,13 @@ class DeviceRow(_Older):
 class SummaryRow(Row):
     """Paths by verdict."""
 
-    paths: Count
-    up: Count
-    degraded: Count
-    down: Count
-    unknown: Count
-    maintenance: Count
-    quarantined: Count
+    paths: Count = 0
+    up: Count = 0
+    degraded: Count = 0
+    down: Count = 0
+    unknown: Count = 0
+    maintenance: Count = 0
+    quarantined: Count = 0
 
 
 class SampleRow(Row):
@@ -315,36 +302,36 @@ class SampleRow(Row):
     of_cameras: Count
 
 
-class ScopeRow(Row):
+class ScopeRow(_Older):
     """How far a run was asked to go."""
 
-    level: Proved
+    level: Proved = HIGHEST.number
     """Up to which level."""
     sample: SampleRow | None
     """The cameras that were to be measured, of those that were chosen; null is all of them."""
     deadline_s: Number | None
-    once: bool
+    once: bool = False
     """Whether paths were judged by one look alone: one failure was enough for down."""
-    measured: Count
+    measured: Count = 0
     """Of how many paths this run came to know how they are."""
-    not_reached: Count
+    not_reached: Count = 0
     """The other ones; they are unknown."""
 
 
 class MemoryRow(Row):
     """What earlier runs left."""
 
-    used: bool
-    reason: str
+    used: bool = False
+    reason: str = ""
     """Empty where it was used."""
 
 
 class SecondsRow(Row):
     """Where the time went."""
 
-    total: Seconds
-    until_asked: Seconds
-    until_answered: Seconds
+    total: Seconds = 0
+    until_asked: Seconds = 0
+    until_answered: Seconds = 0
 
 
 class AcceptedRow(Row):
@@ -359,35 +346,24 @@ class AcceptedRow(Row):
 class VerifyDocument(_Older, title="A verification"):
     """What `provisioner verify --output json` prints."""
 
-    _left_out: ClassVar = {
-        "engine": "",
-        "held": (),
-        "accepted": None,
-        "level_names": {},
-        "memory": {"used": False, "reason": ""},
-        "summary": summary_of(()),
-        "seconds": dict.fromkeys(SecondsRow.model_fields, 0),
-        "scope": {"level": 1, "sample": None, "deadline_s": None, "once": False, "measured": 0, "not_reached": 0},
-    }
-
     schema_: Literal["provisioner/verify"] = Field("provisioner/verify", alias="schema")
     version: Literal[1] = 1
-    engine: str
+    engine: str = ""
     """The relay program, as hosts told it."""
     started_at: Moment
     finished_at: Moment
-    summary: SummaryRow
-    scope: ScopeRow
+    summary: SummaryRow = SummaryRow()
+    scope: ScopeRow = ScopeRow.model_validate({})
     """How far this run was asked to go."""
-    memory: MemoryRow
+    memory: MemoryRow = MemoryRow()
     """Whether what earlier runs left of the paths could be read."""
-    level_names: Annotated[dict[str, str], Field(json_schema_extra={"propertyNames": {"pattern": "^[0-9]$"}})]
+    level_names: dict[str, str] = Field({}, json_schema_extra={"propertyNames": {"pattern": "^[0-9]$"}})
     paths: tuple[PathRow, ...]
     incidents: tuple[IncidentRow, ...]
-    hosts: tuple[HostRow, ...]
-    seconds: SecondsRow
+    hosts: tuple[HostRow, ...] = ()
+    seconds: SecondsRow = SecondsRow()
     """Where the time went: until hosts were asked, and until the last one had answered."""
-    held: tuple[HeldRow, ...]
+    held: tuple[HeldRow, ...] = ()
     """Facilities with errors of their own: what hosts have of them stays as it is, and all others go on."""
     accepted: tuple[AcceptedRow, ...] | None
     """With --accept: what came of each path; else null."""

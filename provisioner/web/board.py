@@ -14,15 +14,13 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
-from provisioner.base.text import Document
-from provisioner.verify.result import Cause, Verdict
+from provisioner.verify.document import PathRow, VerifyDocument, last_known
 
 WORST_FIRST: Final = ("down", "quarantined", "unknown", "degraded", "maintenance", "up")
 """The verdicts of paths, those first that somebody has to see to."""
 
 _RANK: Final = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
 _PARTS = 3
-_VERDICTS = frozenset(verdict.value for verdict in Verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,98 +266,44 @@ def by_carrier(
     }
 
 
-def merged(documents: Sequence[Document]) -> Merged:
-    """Put documents of verifications together, the oldest first; one that is not as such documents are says nothing."""
-    last: dict[tuple[str, str], tuple[int, SeenPath]] = {}
-    for number, document in enumerate(documents):
-        for row in _path_rows(document):
-            if (row.name, row.relay) not in last or row.cause != Cause.NOT_ASKED:
-                last[row.name, row.relay] = (number, row)
-    ends = [moment(document.get("finished_at")) for document in documents]
-    used = [ends[number] for number in {number for number, _ in last.values()}]
-    newest = documents[-1] if documents else {}
+def merged(documents: Sequence[VerifyDocument]) -> Merged:
+    """Put verifications together, the oldest first."""
+    last = last_known(documents)
+    newest = documents[-1] if documents else None
     return Merged(
-        paths=tuple(row for _, (_, row) in sorted(last.items())),
-        hosts=tuple(_hosts(newest)),
-        verified_at=max((end for end in ends if end), default=None),
-        oldest_at=min((end for end in used if end), default=None),
-        engine=text(newest.get("engine")),
-    )
-
-
-def _path_rows(document: Document) -> Iterator[SeenPath]:
-    for raw in records(document.get("paths")):
-        name = text(raw.get("path"))
-        if name.count("/") >= _PARTS:
-            yield _path_row(name, raw)
-
-
-def _path_row(name: str, raw: Document) -> SeenPath:
-    failing, proof, window = (part(raw.get(key)) for key in ("failing", "last_proof", "maintenance"))
-    verdict = text(raw.get("verdict"))
-    return SeenPath(
-        name=name,
-        facility=text(raw.get("facility")),
-        camera=text(raw.get("camera")),
-        stream=name.rpartition("/")[2],
-        carrier=text(raw.get("carrier")),
-        relay=text(raw.get("relay")),
-        verdict=verdict if verdict in _VERDICTS else Verdict.UNKNOWN,
-        cause=text(raw.get("cause")),
-        layer=text(raw.get("layer")),
-        object=text(raw.get("object")),
-        detail=text(raw.get("detail")),
-        passed=tuple(level for level in listed(raw.get("passed")) if isinstance(level, int)),
-        checked_at=moment(raw.get("checked_at")),
-        since=moment(failing.get("since")),
-        proved_level=whole(proof.get("level")),
-        proved_at=moment(proof.get("at")),
-        until=moment(window.get("until")),
-        reason=text(window.get("reason")),
-        would_be=text(window.get("would_be")),
-        suspicions=tuple(
-            DoubtedPicture(text(one.get("word")), moment(one.get("since")), text(one.get("detail")))
-            for one in records(raw.get("to_look_at"))
+        paths=tuple(_seen(row) for _, (_, row) in sorted(last.items()) if row.path.count("/") >= _PARTS),
+        hosts=tuple(
+            IncidentRow(one.layer, one.object, one.cause, "", one.detail)
+            for one in (newest.incidents if newest else ())
+            if not one.paths
         ),
+        verified_at=max((document.finished_at for document in documents), default=None),
+        oldest_at=min((document.finished_at for document, _ in last.values()), default=None),
+        engine=newest.engine if newest else "",
     )
 
 
-def _hosts(document: Document) -> Iterator[IncidentRow]:
-    for raw in records(document.get("incidents")):
-        if not listed(raw.get("paths")):
-            layer, what, cause, detail = (text(raw.get(key)) for key in ("layer", "object", "cause", "detail"))
-            yield IncidentRow(layer, what, cause, "", detail)
-
-
-def text(value: object) -> str:
-    """A text; empty for what is none."""
-    return value if isinstance(value, str) else ""
-
-
-def whole(value: object) -> int:
-    """A whole number; 0 for what is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def part(value: object) -> Document:
-    """A part of a document; empty for what is none."""
-    return value if isinstance(value, dict) else {}
-
-
-def listed(value: object) -> Sequence[object]:
-    """A list; empty for what is none."""
-    return value if isinstance(value, list) else ()
-
-
-def records(value: object) -> Iterator[Document]:
-    """The parts of a list."""
-    return (one for one in listed(value) if isinstance(one, dict))
-
-
-def moment(value: object) -> datetime | None:
-    """A moment with its zone; None for what is none."""
-    try:
-        read = datetime.fromisoformat(text(value))
-    except ValueError:
-        return None
-    return read if read.tzinfo else None
+def _seen(row: PathRow) -> SeenPath:
+    failing, proof, window = row.failing, row.last_proof, row.maintenance
+    return SeenPath(
+        name=row.path,
+        facility=row.facility,
+        camera=row.camera,
+        stream=row.path.rpartition("/")[2],
+        carrier=row.carrier,
+        relay=row.relay,
+        verdict=row.verdict,
+        cause=row.cause,
+        layer=row.layer or "",
+        object=row.object,
+        detail=row.detail,
+        passed=row.passed,
+        checked_at=row.checked_at,
+        since=failing.since if failing else None,
+        proved_level=proof.level if proof else 0,
+        proved_at=proof.at if proof else None,
+        until=window.until if window else None,
+        reason=window.reason if window else "",
+        would_be=window.would_be if window else "",
+        suspicions=tuple(DoubtedPicture(one.word, one.since, one.detail) for one in row.to_look_at),
+    )

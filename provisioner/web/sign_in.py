@@ -13,7 +13,7 @@ import json
 import secrets
 import tomllib
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,6 @@ from provisioner.base.files import read_regular
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, printable
 from provisioner.web.app import SIGN_IN
-from provisioner.web.board import listed, part, text
 from provisioner.web.readers import Reader, SignInError, read_role
 from provisioner.web.server import address_in, source_of
 
@@ -171,7 +170,7 @@ class Provider:
         with self._lock:
             if self._is_old("metadata", _KEPT_S):
                 self._load_metadata()
-            address = text(self._metadata.get(name))
+            address = _text(self._metadata.get(name))
         if not is_safe(address):
             raise ProviderError(f"the provider's {name} is no https:// address")
         return address
@@ -244,7 +243,7 @@ class Provider:
         form = grant | {"client_id": self.settings.client_id}
         login = (self.settings.client_id, self.secret.reveal()) if self.secret else None
         answer = _provider_answer(requests.Request("POST", self.endpoint("token_endpoint"), data=form, auth=login))
-        return Tokens(*(text(answer.get(f"{name}_token")) for name in ("id", "access", "refresh")))
+        return Tokens(*(_text(answer.get(f"{name}_token")) for name in ("id", "access", "refresh")))
 
 
 class TokenError(Exception):
@@ -484,7 +483,7 @@ class SignInDoor:
         now = self._clock()
         session = _Session(
             reader=reader,
-            person=text(claims.get("sub")),
+            person=_text(claims.get("sub")),
             nonce=begun.nonce,
             tokens=tokens,
             is_vouched=self._provider.can_say(tokens),
@@ -609,12 +608,12 @@ def claims_of(
             leeway=_LEEWAY_S,
             options={"require": ["iss", "sub", "aud", "exp", "iat"]},
         )
-        said = (nonce if again and "nonce" not in claims else text(claims.get("nonce"))).encode()
+        said = (nonce if again and "nonce" not in claims else _text(claims.get("nonce"))).encode()
     except _NO_PROOF as error:
         raise TokenError(f"the token proves nothing ({type(error).__name__})") from None
     if not hmac.compare_digest(said, nonce.encode()):
         raise TokenError("the token is of another sign-in")
-    several = isinstance(claims.get("aud"), list) and len(listed(claims["aud"])) > 1
+    several = isinstance(claims.get("aud"), list) and len(_listed(claims["aud"])) > 1
     if claims.get("azp", settings.client_id if not several else None) != settings.client_id:
         raise TokenError("the token is for another client")
     return claims
@@ -638,11 +637,11 @@ def reader_of(claims: Mapping[str, object], settings: ProviderSettings) -> Reade
         NoRoleError: no group of theirs has a role, or two have different ones: it is not guessed which counts.
     """
     said = claims.get(settings.claim)
-    groups = [said] if isinstance(said, str) else [text(one) for one in listed(said)]
+    groups = [said] if isinstance(said, str) else [_text(one) for one in _listed(said)]
     readers = {settings.roles[group] for group in groups if group in settings.roles}
     if len(readers) != 1:
         raise NoRoleError("several roles" if readers else "no role")
-    name = text(claims.get("preferred_username")) or text(claims.get("sub"))
+    name = _text(claims.get("preferred_username")) or _text(claims.get("sub"))
     return Reader(next(iter(readers)).scope, name[:_LONGEST_NAME] if name.isprintable() else "")
 
 
@@ -682,7 +681,7 @@ def _provider_answer(request: requests.Request) -> Document:
                 if answer.status_code != requests.codes.ok or len(content) > _MOST_ANSWER_BYTES:
                     kind = RefusedError if answer.status_code in _REFUSALS else ProviderError
                     raise kind(f"the provider answers {answer.status_code}")
-                return part(json.loads(content))
+                return _part(json.loads(content))
     except (requests.RequestException, HTTPError, OSError, ValueError, RecursionError) as error:
         raise ProviderError(f"the provider does not answer as one does ({type(error).__name__})") from None
 
@@ -713,3 +712,18 @@ def _set(answer: Response, name: str, value: str, seconds: int) -> None:
 
 def _said(status: int, sentence: str) -> PlainTextResponse:
     return PlainTextResponse(f"{sentence}\n", status, _NO_STORE)
+
+
+def _text(value: object) -> str:
+    """A text; empty for what is none."""
+    return value if isinstance(value, str) else ""
+
+
+def _part(value: object) -> Document:
+    """A part of a document; empty for what is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(value: object) -> Sequence[object]:
+    """A list; empty for what is none."""
+    return value if isinstance(value, list) else ()

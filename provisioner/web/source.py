@@ -11,7 +11,7 @@ import gc
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -22,10 +22,10 @@ from typing import Final, Protocol
 from markupsafe import Markup
 
 from provisioner.base.errors import ProvisionerError
+from provisioner.base.host_answer import UnreadableError
 from provisioner.base.language import Language
 from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
-from provisioner.base.text import Document
 from provisioner.base.vietnamese import fold
 from provisioner.inventory.geography import ProvinceError
 from provisioner.inventory.loader.load import Loaded
@@ -39,6 +39,7 @@ from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.record.place import StatePlace
 from provisioner.record.store import History, find_history
 from provisioner.record.verdicts import read_availability, read_nights, read_since
+from provisioner.verify.document import VerifyDocument, recorded_verification
 from provisioner.web.board import (
     WORST_FIRST,
     Board,
@@ -216,14 +217,17 @@ class RecordedSource:
                 revision=hashlib.sha256(f"{whole.loaded.digest} {mark}".encode()).hexdigest()[:16],
             )
 
-    def _documents(self, place: StatePlace) -> tuple[Sequence[Document], str]:
+    def _documents(self, place: StatePlace) -> tuple[Sequence[VerifyDocument], str]:
         history = find_history(place)
         if history is None:
             return (), "none"
         with closing(history):
             newest = last_verifications(history.past(_NEWEST).runs)
-            documents = [history.document(one.run.id) for one in reversed(newest)]
-            return [document for document in documents if document is not None], _mark(history)
+            documents = []
+            for one in reversed(newest):
+                with suppress(UnreadableError):
+                    documents.append(recorded_verification(history.document(one.run.id)))
+            return documents, _mark(history)
 
     @property
     def past(self) -> Past:

@@ -9,8 +9,6 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from provisioner.base.host_answer import Fields, fields_of
-from provisioner.base.text import Document
 from provisioner.integrations.alerting import metric_catalogue
 from provisioner.integrations.alerting.metric_catalogue import (
     MOST_INCIDENTS,
@@ -19,10 +17,13 @@ from provisioner.integrations.alerting.metric_catalogue import (
     MetricSheet,
     scope_of,
 )
-from provisioner.verify.result import Cause, Incident, Layer, Verdict
+from provisioner.verify.document import PathRow, VerifyDocument, last_known
+from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
 
 Labels = tuple[tuple[str, str], ...]
 """Labels of a series, in the catalogue's order."""
+SaidPath = PathRow | PathVerdict
+"""What is said of a path, in a document or in a watch."""
 
 
 NO_NIGHTS: Final[Mapping[str, datetime]] = MappingProxyType({})
@@ -40,64 +41,26 @@ class RecordedLook:
     started: datetime
     finished: datetime
     whole: bool
-    document: Document = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class StateRow:
-    """What is known of a path."""
-
-    path: str
-    carrier: str
-    province: str
-    facility: str
-    host: str
-    verdict: Verdict
+    document: VerifyDocument = field(repr=False)
 
 
 @dataclass
 class _Known:
     """What recorded verifications come to, the oldest first."""
 
-    rows: dict[tuple[str, str], StateRow] = field(default_factory=dict)
     incidents: list[Incident] = field(default_factory=list)
     answered: dict[str, bool] = field(default_factory=dict)
     drift: dict[str, int] = field(default_factory=dict)
 
-    def add(self, document: Document) -> None:
-        fields = fields_of(document, "verify")
-        measured = set()
-        for path in fields.each("paths"):
-            row = _row(path)
-            if path.text("cause", "") != Cause.NOT_ASKED.value:
-                measured.add(row.path)
-            elif (row.path, row.host) in self.rows:
-                continue
-            self.rows[row.path, row.host] = row
-        hosts = {host.text("host"): host for host in fields.each("hosts")}
-        self.incidents = [*_without(self.incidents, measured, set(hosts)), *map(_incident, fields.each("incidents"))]
-        for name, host in hosts.items():
-            self.answered[name] = host.text("outcome") == "answered"
-            self.drift.pop(name, None)
-            if host.has("drift"):
-                self.drift[name] = len(host.list_of("drift"))
-
-
-def _row(path: Fields) -> StateRow:
-    word = path.text("verdict")
-    verdict = Verdict(word) if word in set(Verdict) else Verdict.UNKNOWN
-    text = path.text
-    return StateRow(text("path"), text("carrier"), text("province"), text("facility"), text("relay"), verdict)
-
-
-def _incident(fields: Fields) -> Incident:
-    layer, cause = fields.text("layer"), fields.text("cause")
-    return Incident(
-        Layer(layer) if layer in set(Layer) else Layer.STREAM,
-        fields.text("object"),
-        Cause(cause) if cause in set(Cause) else Cause.UNKNOWN,
-        fields.texts("paths"),
-    )
+    def add(self, document: VerifyDocument) -> None:
+        measured = {row.path for row in document.paths if row.cause is not Cause.NOT_ASKED}
+        incidents = (Incident(one.layer, one.object, one.cause, one.paths) for one in document.incidents)
+        self.incidents = [*_without(self.incidents, measured, {host.host for host in document.hosts}), *incidents]
+        for host in document.hosts:
+            self.answered[host.host] = host.outcome == "answered"
+            self.drift.pop(host.host, None)
+            if host.drift is not None:
+                self.drift[host.host] = len(host.drift)
 
 
 def _without(incidents: Iterable[Incident], measured: set[str], hosts: set[str]) -> Iterator[Incident]:
@@ -118,13 +81,11 @@ def night_sheet(
         looks: the newest first, down to one that looked at all, where there is one.
         now: when they are written.
         nights: when the last nightly run ended that was `complete`, and any that was at least a `part`.
-
-    Raises:
-        UnreadableError: a document is none that `verify` writes.
     """
     known, sheet = _Known(), MetricSheet(inventory, NIGHT)
     for look in reversed(looks):
         known.add(look.document)
+    rows = [row for _, row in last_known(look.document for look in reversed(looks)).values()]
     whole = next((look for look in looks if look.whole), None)
     if whole is not None:
         sheet.put(metric_catalogue.VERIFIED_AT, whole.finished.timestamp(), extent="all")
@@ -133,19 +94,19 @@ def night_sheet(
         sheet.put(metric_catalogue.VERIFIED_AT, looks[0].finished.timestamp(), extent="part")
     for extent, ended in sorted(nights.items()):
         sheet.put(metric_catalogue.NIGHT_AT, ended.timestamp(), extent=extent)
-    _put_counts(sheet, known.rows.values())
-    put_incidents(sheet, known.incidents, known.rows.values())
+    _put_counts(sheet, rows)
+    put_incidents(sheet, known.incidents, rows)
     for host, answered in sorted(known.answered.items()):
         sheet.put(metric_catalogue.HOST_ANSWERED, float(answered), host=host)
     for host, changes in sorted(known.drift.items()):
         sheet.put(metric_catalogue.HOST_DRIFT, changes, host=host)
     sheet.put(metric_catalogue.WRITTEN_AT, now.timestamp())
-    _put_paths(sheet, known.rows.values())
+    _put_paths(sheet, rows)
     sheet.put(metric_catalogue.SERIES, sheet.count + 1)
     return sheet
 
 
-def _put_counts(sheet: MetricSheet, rows: Iterable[StateRow]) -> None:
+def _put_counts(sheet: MetricSheet, rows: Iterable[SaidPath]) -> None:
     verdicts: Counter[tuple[str, str, Verdict]] = Counter()
     facilities: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
     for row in rows:
@@ -161,14 +122,14 @@ def _put_counts(sheet: MetricSheet, rows: Iterable[StateRow]) -> None:
         sheet.put(metric_catalogue.FACILITY_UP, sum(ups), **names)
 
 
-def _put_paths(sheet: MetricSheet, rows: Iterable[StateRow]) -> None:
+def _put_paths(sheet: MetricSheet, rows: Iterable[SaidPath]) -> None:
     """Every path's state; where there are too many series, those that are up are left out first."""
     rows = list(rows)
     room = sheet.room - 2
     kept = sorted(rows, key=lambda row: (row.verdict is Verdict.UP, row.path))[: max(0, room)]
     for row in sorted(kept, key=lambda row: row.path):
         sheet.put(
-            metric_catalogue.PATH_STATE, VERDICT_STATES[row.verdict], path=row.path, carrier=row.carrier, host=row.host
+            metric_catalogue.PATH_STATE, VERDICT_STATES[row.verdict], path=row.path, carrier=row.carrier, host=row.relay
         )
     sheet.put(metric_catalogue.LEFT_OUT, len(rows) - len(kept))
 
@@ -176,7 +137,7 @@ def _put_paths(sheet: MetricSheet, rows: Iterable[StateRow]) -> None:
 # --- incidents ------------------------------------------------------------------------------------
 
 
-def put_incidents(sheet: MetricSheet, incidents: Sequence[Incident], rows: Iterable[StateRow]) -> None:
+def put_incidents(sheet: MetricSheet, incidents: Sequence[Incident], rows: Iterable[SaidPath]) -> None:
     """Each incident with the number of its paths, the highest first; what is left out is counted."""
     sizes: Counter[Labels] = Counter()
     for labels, size in incident_series(incidents, rows):
@@ -187,7 +148,7 @@ def put_incidents(sheet: MetricSheet, incidents: Sequence[Incident], rows: Itera
 
 
 def incident_series(
-    incidents: Iterable[Incident], rows: Iterable[StateRow], carriers: Mapping[str, str] | None = None
+    incidents: Iterable[Incident], rows: Iterable[SaidPath], carriers: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Labels, int]]:
     """Each incident by its labels, with the number of its paths; the highest layer first.
 
@@ -199,7 +160,7 @@ def incident_series(
     by_path, known = {}, dict(carriers or {})
     for row in rows:
         by_path[row.path] = row
-        known.setdefault(row.host, row.carrier)
+        known.setdefault(row.relay, row.carrier)
     for incident in sorted(incidents, key=_in_order):
         of = [by_path[path] for path in incident.paths if path in by_path]
         yield _labels_of(incident, of, known), len(incident.paths)
@@ -209,11 +170,11 @@ def _in_order(incident: Incident) -> tuple[int, int, str, str]:
     return incident.layer.rank, -len(incident.paths), incident.object, incident.cause
 
 
-def _labels_of(incident: Incident, of: Sequence[StateRow], carriers: Mapping[str, str]) -> Labels:
+def _labels_of(incident: Incident, of: Sequence[SaidPath], carriers: Mapping[str, str]) -> Labels:
     """What an incident is known by: of where it is only what all its paths have in common."""
     facility = _common(row.facility for row in of)
     scope = scope_of(incident, facility)
-    host = incident.object if incident.layer is Layer.HOST else _common(row.host for row in of)
+    host = incident.object if incident.layer is Layer.HOST else _common(row.relay for row in of)
     # Which of a host's paths were looked at is no part of what its failure is known by.
     is_whole = scope == "host"
     return (

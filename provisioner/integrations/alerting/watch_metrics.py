@@ -13,7 +13,7 @@ from typing import Final
 
 from provisioner.integrations.alerting import metric_catalogue
 from provisioner.integrations.alerting.metric_catalogue import AGENT, MOST_INCIDENTS, VERDICT_STATES, WATCH, MetricSheet
-from provisioner.integrations.alerting.night_metrics import Labels, StateRow, incident_series
+from provisioner.integrations.alerting.night_metrics import Labels, incident_series
 from provisioner.verify.result import PathVerdict, Verdict
 from provisioner.verify.watch_states import WatchView
 
@@ -177,7 +177,4 @@ def _lasting(now: Iterable[Labels], before: Mapping[Labels, datetime], at: datet
 
 def broken(view: WatchView) -> Iterator[tuple[Labels, int]]:
     """What is broken now: each by its labels, with the number of its paths."""
-    rows = (
-        StateRow(one.path, one.carrier, one.province, one.facility, one.relay, one.verdict) for one in view.standing
-    )
-    return incident_series(view.incidents, rows, {relay.host: relay.carrier for relay in view.relays})
+    return incident_series(view.incidents, view.standing, {relay.host: relay.carrier for relay in view.relays})

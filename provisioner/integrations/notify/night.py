@@ -9,7 +9,8 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Final
 
-from provisioner.base.text import VIETNAM, Document
+from provisioner.base.text import VIETNAM
+from provisioner.verify.document import HostRow, IncidentRow, PathRow, VerifyDocument
 from provisioner.verify.result import Cause, Layer, Verdict
 
 HOST_SIGHT: Final = "host:"
@@ -124,7 +125,7 @@ class NightSight:
 
 
 def night_of(
-    document: Document,
+    document: VerifyDocument,
     carriers: Mapping[str, frozenset[str]],
     *,
     inventory: str,
@@ -136,35 +137,27 @@ def night_of(
     """A verification's document as notices see it.
 
     Args:
-        document: the `verify` document, as it was printed or recorded.
+        document: the verification.
         carriers: by host, the carriers that have paths on it.
         inventory: the inventory's id.
         run: the recorded run.
         listed: keys of the inventory's paths; of those that were not verified nothing is said.
         drifted: the hosts that differ from the inventory, by a comparison of its own; None takes the verification's.
         since: tells since when a path is what a verdict says, by the record; `None` if it does not say so.
-
-    Raises:
-        ValueError: it is no such document.
     """
-    try:
-        paths = [_of_path(path, since) for path in document["paths"]]
-        hosts = list(document["hosts"])
-        asked = {str(host["host"]) for host in hosts}
-        by_comparison = frozenset(drifted) if drifted is not None else None
-        of_hosts = [sight for host in hosts for sight in _of_host(host, carriers, by_comparison)]
-        devices = _devices(document)
-        of_devices = list(_of_devices(document, devices))
-        at = datetime.fromisoformat(document["finished_at"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"no document of a verification: {type(error).__name__}") from None
+    paths = [_of_path(path, since) for path in document.paths]
+    asked = {host.host for host in document.hosts}
+    by_comparison = frozenset(drifted) if drifted is not None else None
+    of_hosts = [sight for host in document.hosts for sight in _of_host(host, carriers, by_comparison)]
+    devices = _devices(document)
+    of_devices = list(_of_devices(document, devices))
     others = sorted((by_comparison or frozenset()) - asked)
     of_hosts += [_host_sight(host, carriers, Verdict.DEGRADED, Cause.DRIFT) for host in others]
     silent = {sight.key for sight in paths if _is_silent(sight)} | (frozenset(listed) - {s.key for s in paths})
     return NightSight(
         inventory=inventory,
         run=run,
-        at=at,
+        at=document.finished_at,
         sights=(*(sight for sight in paths if sight.key not in silent), *of_hosts, *of_devices),
         silent=frozenset(silent),
         unasked=frozenset(carriers.keys() - asked - frozenset(others)),
@@ -191,65 +184,61 @@ def _is_silent(path: Sight) -> bool:
     return path.verdict in _SILENT or path.cause is Cause.NOT_ASKED
 
 
-def _of_path(path: Document, since: Since) -> Sight:
-    name, failing, verdict = str(path["path"]), path["failing"], Verdict(path["verdict"])
-    begun = since(name, verdict) or (datetime.fromisoformat(failing["since"]) if failing else None)
+def _of_path(path: PathRow, since: Since) -> Sight:
+    begun = since(path.path, path.verdict) or (path.failing.since if path.failing else None)
     return Sight(
-        name=name,
-        relay=str(path["relay"]),
-        facility=str(path["facility"]),
-        carriers=frozenset({str(path["carrier"])}),
-        verdict=verdict,
-        cause=Cause(path["cause"]),
-        layer=Layer(path["layer"]) if path["layer"] else None,
-        object=str(path["object"]),
-        detail=str(path["detail"]),
+        name=path.path,
+        relay=path.relay,
+        facility=path.facility,
+        carriers=frozenset({path.carrier}),
+        verdict=path.verdict,
+        cause=path.cause,
+        layer=path.layer,
+        object=path.object,
+        detail=path.detail,
         since=begun.astimezone(VIETNAM).date() if begun else None,
     )
 
 
-def _of_host(host: Document, carriers: Mapping[str, frozenset[str]], drifted: frozenset[str] | None) -> Iterator[Sight]:
-    name = str(host["host"])
-    if host["outcome"] != _ANSWERED:
-        yield _host_sight(name, carriers, Verdict.UNKNOWN, Cause.HOST_UNREACHABLE, str(host["error"]))
-    if host["drift"] if drifted is None else name in drifted:
-        yield _host_sight(name, carriers, Verdict.DEGRADED, Cause.DRIFT)
-    for finding in host["findings"]:
-        yield _host_sight(name, carriers, Verdict.DEGRADED, Cause(finding["cause"]), str(finding["detail"]))
+def _of_host(host: HostRow, carriers: Mapping[str, frozenset[str]], drifted: frozenset[str] | None) -> Iterator[Sight]:
+    if host.outcome != _ANSWERED:
+        yield _host_sight(host.host, carriers, Verdict.UNKNOWN, Cause.HOST_UNREACHABLE, host.error)
+    if host.drift if drifted is None else host.host in drifted:
+        yield _host_sight(host.host, carriers, Verdict.DEGRADED, Cause.DRIFT)
+    for finding in host.findings:
+        yield _host_sight(host.host, carriers, Verdict.DEGRADED, Cause(finding.cause), finding.detail)
 
 
-def _devices(document: Document) -> dict[str, frozenset[str]]:
+def _devices(document: VerifyDocument) -> dict[str, frozenset[str]]:
     """The carriers of each device that was asked about itself and on which nobody is said to work."""
-    incidents = {(one["object"], one["cause"]) for one in _of_themselves(document)}
+    incidents = {(one.object, one.cause) for one in _of_themselves(document)}
     carriers: dict[str, frozenset[str]] = {}
-    for one in document.get("devices", ()):
-        name = f"{one['facility']}/{one['device']}"
+    for one in document.devices or ():
+        name = f"{one.facility}/{one.device}"
         # A finding that is no incident is one inside a maintenance window.
-        if all((name, finding["cause"]) in incidents for finding in one["findings"]):
-            carriers[name] = carriers.get(name, frozenset()) | {str(one["carrier"])}
+        if all((name, finding.cause) in incidents for finding in one.findings):
+            carriers[name] = carriers.get(name, frozenset()) | {one.carrier}
     return carriers
 
 
-def _of_themselves(document: Document) -> list[Document]:
+def _of_themselves(document: VerifyDocument) -> list[IncidentRow]:
     """The incidents of devices on which no path hangs."""
-    incidents = document["incidents"]
-    return [one for one in incidents if not one["paths"] and one["layer"] in _OF_DEVICES]
+    return [one for one in document.incidents if not one.paths and one.layer in _OF_DEVICES]
 
 
-def _of_devices(document: Document, devices: Mapping[str, frozenset[str]]) -> Iterator[Sight]:
+def _of_devices(document: VerifyDocument, devices: Mapping[str, frozenset[str]]) -> Iterator[Sight]:
     for one in _of_themselves(document):
-        name, cause = str(one["object"]), Cause(one["cause"])
-        if name in devices:
+        if one.object in devices:
             yield Sight(
-                name=f"{DEVICE_SIGHT}{name}:{cause}",
+                name=f"{DEVICE_SIGHT}{one.object}:{one.cause}",
                 relay="",
-                facility=name.partition("/")[0],
-                carriers=devices[name],
+                facility=one.object.partition("/")[0],
+                carriers=devices[one.object],
                 verdict=Verdict.DEGRADED,
-                cause=cause,
-                layer=Layer(one["layer"]),
-                object=name,
-                detail=str(one["detail"]),
+                cause=one.cause,
+                layer=one.layer,
+                object=one.object,
+                detail=one.detail,
             )
 
 

@@ -26,6 +26,7 @@ from provisioner.operations.pipeline.stages import Planned
 from provisioner.plan import plan_document
 from provisioner.plan.document import DriftDocument
 from provisioner.record.place import state_folder
+from provisioner.verify.document import VerifyDocument
 from provisioner.verify.path_history import Orders
 from provisioner.verify.result import Verdict, VerifyResult
 
@@ -135,7 +136,7 @@ class NightRun:
     started: datetime
     run: str = ""
     result: VerifyResult | None = field(default=None, repr=False)
-    document: Document | None = field(default=None, repr=False)
+    document: VerifyDocument | None = field(default=None, repr=False)
     planned: Planned | None = field(default=None, repr=False)
     sendings: tuple[Sending, ...] = ()
     notes: list[str] = field(default_factory=list)
@@ -243,7 +244,7 @@ def night_document(night: NightRun, *, everything: bool = True) -> Document:
         run=night.run,
         complete=night.is_complete,
         exit_code=night.code,
-        summary=night.document["summary"] if night.document else None,
+        summary=night.document.summary.plain if night.document else None,
         drifted=sorted(night.drifted) if night.drifted is not None else None,
         steps=[_step_row(step) for step in night.steps],
         notices=[sending.row for sending in night.sendings],
@@ -253,7 +254,8 @@ def night_document(night: NightRun, *, everything: bool = True) -> Document:
         drift=None,
     )
     # The documents of a country are large: they are handed on as they are.
-    return document.plain | {"verify": night.document if everything else None, "drift": drift}
+    verify = night.document.plain if everything and night.document else None
+    return document.plain | {"verify": verify, "drift": drift}
 
 
 def _step_row(step: StepResult) -> StepRow:

@@ -13,6 +13,7 @@ from typing import Final
 
 from provisioner.base.document import Count, Row, Said
 from provisioner.base.errors import RECEIVERS, NoticeError, ProvisionerError, Severity, StateError, UsageError
+from provisioner.base.host_answer import UnreadableError
 from provisioner.base.http import Patience, ReachError
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.base.text import Document, did_you_mean
@@ -38,8 +39,9 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.record.availability.path_state import PathState
 from provisioner.record.entries import Operation
 from provisioner.record.sent import keep_notice, read_notices
-from provisioner.record.store import find_history
+from provisioner.record.store import History, find_history
 from provisioner.record.verdicts import read_since
+from provisioner.verify.document import VerifyDocument, recorded_verification
 from provisioner.verify.result import Verdict
 
 _AT_ONCE: Final = 32
@@ -195,12 +197,8 @@ def _refuse_broken(session: Session) -> None:
         raise NoticeError(message, problems=tuple(sorted(problems)), hint=hint)
 
 
-def sight_of(session: Session, document: Document, run: str, drifted: Iterable[str] | None = None) -> NightSight:
-    """A verification of the session's inventory, as notices see it.
-
-    Raises:
-        ValueError: the document is none of a verification.
-    """
+def sight_of(session: Session, document: VerifyDocument, run: str, drifted: Iterable[str] | None = None) -> NightSight:
+    """A verification of the session's inventory, as notices see it."""
     state = session.state
     carriers = {host.id: frozenset(host.carriers) for host in state.hosts.values()}
     carriers |= {host.id: frozenset(host.carriers) for host in state.left_out.values()}
@@ -323,22 +321,36 @@ def send_test(board: Switchboard, name: str) -> Sending:
     return _sent(outgoing, Sending(receiver, SendOutcome.SENT, notice=document), patience)
 
 
-def last_verification(session: Session) -> tuple[str, Document]:
+def last_verification(session: Session) -> tuple[str, VerifyDocument]:
     """The newest recorded verification: its run, and its document.
 
     Raises:
         UsageError: none was recorded.
-        StateError: the history cannot be read.
+        StateError: the history, or its document, cannot be read.
     """
     history = find_history(state_place(session))
     if history is not None:
         with closing(history):
             for recorded in history.past().runs:
                 is_whole = recorded.run.operation is Operation.VERIFY and recorded.finished is not None
-                if is_whole and (document := history.document(recorded.run.id)) is not None:
+                if is_whole and (document := verification_of(history, recorded.run.id)) is not None:
                     return recorded.run.id, document
     hint = "verify first: provisioner nightly, or provisioner verify"
     raise UsageError("no verification is recorded, so that there is nothing to tell", hint=hint)
+
+
+def verification_of(history: History, run: str) -> VerifyDocument | None:
+    """Read the document of a recorded verification; `None` if it left none.
+
+    Raises:
+        StateError: it cannot be read.
+    """
+    document = history.document(run)
+    try:
+        return None if document is None else recorded_verification(document)
+    except UnreadableError as error:
+        message = f"a verification in {history.place.shown} is not as this program records them: {error}"
+        raise StateError(message, hint="provisioner history verify says whether it was changed") from None
 
 
 def problem_of(sendings: Sequence[Sending]) -> ProvisionerError | None:

@@ -128,7 +128,7 @@ def _take_lease(session: Session, night: NightRun, held: ExitStack) -> None:
 def _verify(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
     expect_verification(session, night.orders.limits, night.orders.verification)
     result = verify_with_memory(session, night.orders.limit, night.orders.verification)
-    night.result, night.document = result, verify_document(result).plain
+    night.result, night.document = result, verify_document(result)
     watcher.verified(result)
     code = exit_code(result, night.orders.fail_on)
     return StepOutcome(worst_of(code, _HELD) if result.held else code, night.orders.ending(result))
@@ -229,7 +229,7 @@ def _report_verification(night: NightRun) -> StepOutcome:
         return _SKIPPED
     if night.result is not None and night.document is not None:
         folder = _folder(night.orders.report)
-        _write(folder / "verify.json", night.document)
+        _write(folder / "verify.json", night.document.plain)
         _write_text(folder / _PAGE, night.orders.page(night.result))
         night.is_reported = True
     return StepOutcome()

@@ -9,9 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from provisioner.base.errors import InventoryError, ReportError, StateError
+from provisioner.base.errors import InventoryError, ReportError
 from provisioner.base.files import replace_file
-from provisioner.base.host_answer import UnreadableError
 from provisioner.base.text import aware
 from provisioner.integrations.alerting.metric_catalogue import MetricSheet
 from provisioner.integrations.alerting.night_metrics import RecordedLook, night_sheet
@@ -19,6 +18,7 @@ from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import Frame
 from provisioner.operations.nightly.night import last_night, night_file
+from provisioner.operations.nightly.notices import verification_of
 from provisioner.record.entries import Recorded, last_verifications
 from provisioner.record.place import StatePlace, state_place_of
 from provisioner.record.store import History, find_history
@@ -105,11 +105,7 @@ class RecordedMetrics:
         self, history: History, newest: Sequence[Recorded], now: datetime, nights: Mapping[str, datetime]
     ) -> MetricSheet:
         looks = [look for recorded in newest if (look := _look(history, recorded)) is not None]
-        try:
-            return night_sheet(self.place.inventory, looks, now, nights)
-        except UnreadableError as error:
-            message = f"a verification in {self.place.shown} is not as this program records them: {error}"
-            raise StateError(message, hint="provisioner history verify says whether it was changed") from None
+        return night_sheet(self.place.inventory, looks, now, nights)
 
 
 def _nights(file: Path) -> dict[str, datetime]:
@@ -129,7 +125,7 @@ def _moment(text: object) -> datetime | None:
 
 
 def _look(history: History, recorded: Recorded) -> RecordedLook | None:
-    document, run = history.document(recorded.run.id), recorded.run
+    document, run = verification_of(history, recorded.run.id), recorded.run
     if document is None or recorded.finished is None:
         return None
     return RecordedLook(run.started, recorded.finished, not run.limit, document)

@@ -14,6 +14,7 @@ from prometheus_client import Metric as Family
 from provisioner.integrations.alerting.night_metrics import RecordedLook, night_sheet
 from provisioner.integrations.alerting.watch_metrics import ShownSeries, WatchFacts, watch_sheet
 from provisioner.operations.watch.endpoint import served
+from provisioner.verify.document import recorded_verification
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
 from provisioner.verify.watch_states import RelayView, WatchView
@@ -136,8 +137,9 @@ def test_a_night_that_did_not_run_is_a_message_and_nothing_else_goes_by_what_is_
     host = {"host": "edge-1", "outcome": "unreachable", "drift": None}
 
     def night() -> Iterator[Family]:
-        document = {"paths": [], "incidents": [], "hosts": [host]}
-        looks = [RecordedLook(ended[0] - timedelta(hours=1), ended[0], whole=True, document=document)]
+        began = ended[0] - timedelta(hours=1)
+        document = {"started_at": began, "finished_at": ended[0], "paths": [], "incidents": [], "hosts": [host]}
+        looks = [RecordedLook(began, ended[0], whole=True, document=recorded_verification(document))]
         return night_sheet("example", looks, datetime.now(UTC)).families()
 
     with (

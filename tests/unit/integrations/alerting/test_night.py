@@ -28,6 +28,7 @@ from provisioner.integrations.alerting.metric_catalogue import (
     exposition,
 )
 from provisioner.integrations.alerting.night_metrics import RecordedLook, night_sheet
+from provisioner.verify.document import recorded_verification
 from provisioner.verify.result import Cause, Layer, Verdict
 from tests.alarms import checked
 from tests.hostile import VIEWER
@@ -44,7 +45,9 @@ def report(name: str) -> dict[str, Any]:
 
 def look(document: Mapping[str, Any], *, hours: float = 0, whole: bool = True) -> RecordedLook:
     end = NIGHT_AT + timedelta(hours=hours)
-    return RecordedLook(end - timedelta(minutes=10), end, whole, dict(document))
+    began = end - timedelta(minutes=10)
+    moments = {"started_at": began.isoformat(), "finished_at": end.isoformat()}
+    return RecordedLook(began, end, whole, recorded_verification(moments | dict(document)))
 
 
 def samples_in(text: bytes) -> Samples:

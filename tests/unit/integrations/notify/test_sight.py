@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from provisioner.integrations.notify.night import DEVICE_SIGHT, night_of
+from provisioner.verify.document import VerifyDocument, recorded_verification
 from provisioner.verify.result import Cause, Layer, Verdict
 
 OFF = {"cause": "device clock off", "detail": "its clock is 95 s ahead"}
@@ -14,12 +15,14 @@ NVR = {"facility": "kcl-bg-001", "device": "nvr-01", "carrier": "viettel", "find
 INCIDENT = {"layer": "recorder", "object": "kcl-bg-001/nvr-01", "paths": [], **OFF}
 
 
-def document(devices: list[dict[str, Any]], *incidents: dict[str, Any]) -> dict[str, Any]:
+def document(devices: list[dict[str, Any]], *incidents: dict[str, Any]) -> VerifyDocument:
     """A verification of one path that is up."""
     path: dict[str, Any] = {"path": "bac-giang/kcl-bg-001/cam-01/sub", "relay": "relay-1", "facility": "kcl-bg-001"}
+    path["province"] = "bac-giang"
     path |= {"carrier": "viettel", "verdict": "up", "cause": "", "layer": None, "object": "", "detail": ""}
     whole = {"paths": [path | {"failing": None}], "hosts": [], "incidents": [*incidents], "devices": devices}
-    return whole | {"finished_at": "2021-05-20T20:00:00+00:00"}
+    moments = dict.fromkeys(("started_at", "finished_at"), "2021-05-20T20:00:00+00:00")
+    return recorded_verification(whole | moments)
 
 
 def test_a_finding_is_a_sight_of_its_device_and_of_all_that_carry_it() -> None:
