@@ -1,8 +1,8 @@
 """What travels between controller and host: every request and every answer, as types for both sides.
 
-For the type checker alone: nobody imports it at run time, and it is not shipped. The controller builds the requests
-and parses the answers with checks of its own (`provisioner/base/host_answer.py`). Hosts and nodes hold each request
-against its keys and kinds as `carried.py` has them from here. The program travels with each request, so both sides
+It is not shipped: on a host it is for the type checker alone. The controller builds the requests, and reads the answers
+by what stands here (`provisioner/hosts/answers.py`). Hosts and nodes hold each request against its keys and kinds as
+`carried.py` has them from here. The program travels with each request, so both sides
 always have one version of this. What lies on the host's disk (the manifest, receipts, the armed change, the lease)
 outlives a version and is read with care wherever it is read.
 """
@@ -11,7 +11,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NotRequired, Protocol, TypedDict
+from typing import Annotated, Literal, NotRequired, Protocol, TypedDict
+
+
+class Bounds:
+    """A number, or the length of a list, that is outside of these is refused; without `least` there is none below."""
+
+    def __init__(self, least: float | None, most: float) -> None:
+        self.least, self.most = least, most
+
+
+class Longest:
+    """A text or a list that is longer is cut: what was cut says no more."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+
+class Pattern:
+    """A text that does not match this pattern as a whole is refused."""
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+
+
+Count = Annotated[int, Bounds(0, 2**63)]
+"""How much or how many."""
+
+Size = Annotated[float, Bounds(0, 2.0**63)]
+"""The same, with a fraction."""
+
+Sentence = Annotated[str, Longest(1000)]
+"""What people read."""
+
+
+# As the lock takes them (`inventory/model`): what a host says goes there without another look.
+PublicKey = Annotated[str, Pattern("[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")]
+PasswordHash = Annotated[str, Pattern("sha256:[A-Za-z0-9+/]{43}=")]
 
 
 class RunningChange(Protocol):
@@ -545,7 +581,7 @@ class FirewallAnswer(TypedDict):
 class PathAnswer(TypedDict):
     """A path of the relay's file without its login."""
 
-    settings: dict[str, Any]  # MediaMTX's own: any JSON
+    settings: dict[str, object]  # MediaMTX's own: any JSON
     digest: str
     source_digest: str
 
@@ -553,7 +589,7 @@ class PathAnswer(TypedDict):
 class RelayAnswer(TypedDict):
     """The relay's file without its secrets."""
 
-    settings: dict[str, Any]  # MediaMTX's own: any JSON
+    settings: dict[str, object]  # MediaMTX's own: any JSON
     paths: dict[str, PathAnswer]
     sentinel: str | None
     foreign: int
@@ -651,7 +687,7 @@ class PolicyAnswer(TypedDict):
     freeze: list[str]
     signing: list[str]
     protected: list[str]
-    approvals: NotRequired[dict[str, Any]]
+    approvals: NotRequired[dict[str, object]]
     rego: NotRequired[list[str]]
 
 
@@ -724,9 +760,9 @@ class FactsAnswer(TypedDict):
     runtime: NotRequired[RuntimeAnswer | None]
     firewalls: NotRequired[list[str]]
     receipts: NotRequired[list[RecordHead]]
-    owner: NotRequired[dict[str, Any] | None]
+    owner: NotRequired[dict[str, object] | None]
     epoch: NotRequired[int]
-    beside: NotRequired[list[dict[str, Any]]]
+    beside: NotRequired[list[dict[str, object]]]
     held: NotRequired[HeldAnswer]
     quarantine: NotRequired[dict[str, QuarantineAnswer]]
     disks: NotRequired[list[DiskAnswer]]
@@ -756,15 +792,15 @@ class RemoveAnswer(TypedDict):
     """That nothing of ours is on the host any more, and what looked like ours and is not."""
 
     removed: bool
-    notes: list[str]
+    notes: Annotated[list[Sentence], Longest(10)]
 
 
 class SealedKeyAnswer(TypedDict):
     """The tunnel's private key in a sealed box: to which recovery key, of which public key, and the box in base64."""
 
-    recovery: str
-    public_key: str
-    box: str
+    recovery: PublicKey
+    public_key: PublicKey
+    box: Annotated[str, Pattern("[A-Za-z0-9+/]{128}")]
 
 
 class KeysAnswer(TypedDict):
@@ -773,11 +809,11 @@ class KeysAnswer(TypedDict):
     Of the key that follows the tunnel's own one likewise its public half, and its box.
     """
 
-    public_key: str
-    api_hash: NotRequired[str]
-    probe_hash: NotRequired[str]
+    public_key: PublicKey
+    api_hash: NotRequired[PasswordHash]
+    probe_hash: NotRequired[PasswordHash]
     sealed: NotRequired[SealedKeyAnswer]
-    following: NotRequired[str]
+    following: NotRequired[PublicKey]
     sealed_following: NotRequired[SealedKeyAnswer]
 
 
@@ -791,7 +827,7 @@ class SampleAnswer(TypedDict):
     online: bool
     inbound_bytes: int
     damaged: NotRequired[int]
-    tracks: list[dict[str, Any]]  # codec, width, height, each null where MediaMTX does not tell
+    tracks: list[dict[str, object]]  # codec, width, height, each null where MediaMTX does not tell
 
 
 class SceneAnswer(TypedDict):

@@ -7,24 +7,9 @@ read the same file, each by itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
-from types import ModuleType
 
 from provisioner.desired.names import HostNames
-from provisioner.desired.render.templates import HOST_PACKAGE, data_folder
-
-_NAME = f"{HOST_PACKAGE}.machine.carried"
-
-
-@cache
-def _table() -> ModuleType:
-    spec = spec_from_file_location(_NAME, data_folder("playbooks") / HOST_PACKAGE / "machine" / "carried.py")
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError("the installation lacks carried.py of its playbooks: install provisioner again")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from provisioner.desired.render.templates import host_module
 
 
 def call_refusal(request: Mapping[str, object], sizes: Mapping[str, int], side: str) -> str:
@@ -35,7 +20,7 @@ def call_refusal(request: Mapping[str, object], sizes: Mapping[str, int], side: 
         sizes: the files that travel beside it: their names and sizes in bytes.
         side: the side of a shared centre that it is for; empty if the host is not shared.
     """
-    return str(_table().refusal(request, sizes, HostNames(side).ours))
+    return str(host_module("machine/carried").refusal(request, sizes, HostNames(side).ours))
 
 
 def call_digest(request: Mapping[str, object], files: Mapping[str, bytes]) -> str:
@@ -45,4 +30,4 @@ def call_digest(request: Mapping[str, object], files: Mapping[str, bytes]) -> st
         request: what the host is asked.
         files: what travels beside it.
     """
-    return str(_table().digest(request, files))
+    return str(host_module("machine/carried").digest(request, files))

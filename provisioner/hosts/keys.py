@@ -8,36 +8,27 @@ Of the keys that this machine logs in with, the public halves are read: of the o
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from provisioner.base.errors import HostError, UsageError
-from provisioner.base.host_answer import Fields, UnreadableError, parsed, unreadable_answer
+from provisioner.base.host_answer import unreadable_answer
 from provisioner.base.processes import OutputTooLongError, StillRunningError, run_quietly, small_environment
 from provisioner.base.secret import Secret
 from provisioner.desired.render.host import identity_content
 from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import HostKind, HostSpec
+from provisioner.hosts.answers import read_answer, wire
 from provisioner.hosts.bare_host import is_public_key
 from provisioner.hosts.identity import owner_to_mark
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
 from provisioner.inventory.model import SealedKey
 
-if TYPE_CHECKING:
-    from provisioner_host.wire import KeysRequest
-
-
 KEYS_TIMEOUT_S = 60.0
-
-# As the lock takes them (`inventory/model`): what a host says goes there without another look.
-_PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
-_HASH = re.compile(r"sha256:[A-Za-z0-9+/]{43}=")
-_BOX = re.compile(r"[A-Za-z0-9+/]{128}")
 
 _TIMEOUT_S: Final = 20
 _MOST_BYTES: Final = 256 * 1024
@@ -128,7 +119,7 @@ def make_next_key(spec: HostSpec, runner: HostRunner, program: bytes, *, who: st
     Raises:
         HostError: it did not answer, or its answer cannot be read.
     """
-    request: KeysRequest = {**_request(spec, who, recovery), "following": ""}
+    request: wire.KeysRequest = {**_request(spec, who, recovery), "following": ""}
     call = HostCall(spec, request, _left(spec, program, unproved=False))
     keys = _keys(spec, runner.call([call], timeout_s=KEYS_TIMEOUT_S)[spec.id], recovery, follows=True)
     if keys.following == keys.public_key:
@@ -160,7 +151,7 @@ def restore_host_keys(
     Raises:
         HostError: it did not answer or did not take the key, or its answer cannot be read.
     """
-    request: KeysRequest = {**_request(spec, who, ""), "restores": restored.public_key}
+    request: wire.KeysRequest = {**_request(spec, who, ""), "restores": restored.public_key}
     files = _left(spec, program, unproved=unproved) | {"tunnel-key": restored.private_key.reveal().encode() + b"\n"}
     if following is not None:
         request["following"] = following.public_key
@@ -195,8 +186,8 @@ def _left(spec: HostSpec, program: bytes, *, unproved: bool) -> dict[str, bytes]
     return {"program": program} | ({"identity": identity_content(spec)} if unproved else {})
 
 
-def _request(spec: HostSpec, who: str, recovery: str) -> KeysRequest:
-    request: KeysRequest = {"operation": "keys", "relay": has_passwords(spec), "who": who}
+def _request(spec: HostSpec, who: str, recovery: str) -> wire.KeysRequest:
+    request: wire.KeysRequest = {"operation": "keys", "relay": has_passwords(spec), "who": who}
     owner = owner_to_mark(spec)
     # A centre's key is in no site package: another one reaches all who know it with their next apply.
     if recovery and owner is not None and spec.kind is HostKind.RELAY:
@@ -220,37 +211,28 @@ def _keys(spec: HostSpec, answer: HostAnswer, recovery: str, *, follows: bool = 
     """
     if answer.outcome is not CallOutcome.ANSWERED:
         raise unanswered(spec, answer)
-    hashes = ("api_hash", "probe_hash") if has_passwords(spec) else ()
-
-    def parse(fields: Fields) -> HostKeys:
-        public_key = _matching(fields, "public_key", _PUBLIC_KEY)
-        sealed = fields.below_or_none("sealed") if recovery else None
-        of_relay = {name: _matching(fields, name, _HASH) for name in hashes}
-        own = _sealed(sealed, public_key, recovery) if sealed else None
-        if not follows:
-            return HostKeys(public_key, of_relay, own)
-        following = _matching(fields, "following", _PUBLIC_KEY)
-        box = fields.below_or_none("sealed_following") if recovery else None
-        return HostKeys(
-            public_key, of_relay, own, following, _sealed(box, following, recovery) if box is not None else None
-        )
-
-    return parsed(spec.id, answer.document, parse)
+    said = read_answer(spec.id, wire.KeysAnswer, answer.document)
+    needed = {"api_hash", "probe_hash"} if has_passwords(spec) else set[str]()
+    needed |= {"following"} if follows else set()
+    if missing := needed - said.keys():
+        raise unreadable_answer(spec.id, f"{min(missing)} is missing")
+    following = said.get("following", "") if follows else ""
+    return HostKeys(
+        said["public_key"],
+        {"api_hash": said["api_hash"], "probe_hash": said["probe_hash"]} if has_passwords(spec) else {},
+        _sealed(spec.id, said.get("sealed"), said["public_key"], recovery),
+        following,
+        _sealed(spec.id, said.get("sealed_following"), following, recovery) if follows else None,
+    )
 
 
-def _sealed(fields: Fields, public_key: str, recovery: str) -> SealedKey:
+def _sealed(host: str, box: wire.SealedKeyAnswer | None, public_key: str, recovery: str) -> SealedKey | None:
     """A box of the key that the host says is its own; whether that is in it only the recovery key can tell."""
-    for name, of in (("recovery", recovery), ("public_key", public_key)):
-        if _matching(fields, name, _PUBLIC_KEY) != of:
-            raise UnreadableError(f"{fields.place_of(name)} is another key than the one that was meant")
-    return SealedKey(recovery=recovery, public_key=public_key, box=_matching(fields, "box", _BOX))
-
-
-def _matching(fields: Fields, name: str, form: re.Pattern[str]) -> str:
-    text = fields.text(name)
-    if not form.fullmatch(text):
-        raise UnreadableError(f"{name} is not of its form")
-    return text
+    if not recovery or box is None:
+        return None
+    if (box["recovery"], box["public_key"]) != (recovery, public_key):
+        raise unreadable_answer(host, "a box is for another recovery key, or of another key, than was meant")
+    return SealedKey(**box)
 
 
 def own_public_keys(environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
 import zipfile
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 from provisioner.desired.names import HostNames
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 HOST_PACKAGE = "provisioner_host"
-# Types for the type checker: nothing imports them on a host.
+# Types: nothing imports them on a host.
 _NOT_SHIPPED = "wire.py"
 SIDED: Final = ("paths.py", "bundle.py")
 """The modules that say of which side the program is."""
@@ -52,6 +55,23 @@ def data_folder(name: str) -> Path:
         if (parent / name).is_dir():
             return parent / name
     raise FileNotFoundError(f"the installation lacks its {name} folder: install provisioner again")
+
+
+def host_module(path: str) -> ModuleType:
+    """A module of the on-host program that the controller uses as well, by its path without `.py`.
+
+    Raises:
+        FileNotFoundError: the installation is broken.
+    """
+    name, file = f"{HOST_PACKAGE}.{path.replace('/', '.')}", data_folder("playbooks") / HOST_PACKAGE / f"{path}.py"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = spec_from_file_location(name, file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise FileNotFoundError(f"the installation lacks {file.name} of its playbooks: install provisioner again")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return sys.modules.setdefault(name, module)
 
 
 @dataclass(frozen=True)

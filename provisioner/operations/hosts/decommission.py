@@ -12,15 +12,14 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from provisioner import __version__
 from provisioner.base.errors import HostError, PolicyError, StateError
-from provisioner.base.host_answer import Fields, parsed
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document
 from provisioner.desired.owner import UNMARKED, Owner
 from provisioner.desired.spec import HostSpec
+from provisioner.hosts.answers import read_answer, wire
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.identity import is_free, owner_to_mark
 from provisioner.hosts.observe import observe
@@ -36,13 +35,9 @@ from provisioner.record.entries import Ending, Operation, Run, of_hosts
 from provisioner.record.place import state_place_of, who
 from provisioner.record.seal import record_keys
 
-if TYPE_CHECKING:
-    from provisioner_host.wire import ReleaseRequest, RemoveRequest
-
 UNRECORDED_HINT = "see that the history can be written to (PROVISIONER_STATE); nothing has to be done again"
 RELEASE_TIMEOUT_S = 60.0
 REMOVE_TIMEOUT_S = 120.0
-_MOST_NOTES = 10
 
 
 @dataclass(frozen=True)
@@ -229,7 +224,7 @@ def release_host(session: Session, host: str, who: str, document: Document) -> s
     spec, owner = called.spec, owner_to_mark(called.spec)
     if owner is None:
         raise HostError(f"{host} has no owner to be named", object=host)
-    request: ReleaseRequest = {"operation": "release", "owner": owner, "who": who}
+    request: wire.ReleaseRequest = {"operation": "release", "owner": owner, "who": who}
     answer = session.runner.call([HostCall(spec, request)], timeout_s=RELEASE_TIMEOUT_S)[host]
     if answer.outcome is not CallOutcome.ANSWERED:
         error = unanswered(spec, answer)
@@ -329,7 +324,7 @@ def decommission(session: Session, seen: Decommission, *, trusted: int) -> tuple
     owner = owner_to_mark(spec)
     if owner is None or seen.facts is None:
         raise HostError(f"{spec.id} was not looked at", object=spec.id)
-    request: RemoveRequest = {
+    request: wire.RemoveRequest = {
         "operation": "remove",
         "owner": owner,
         "run": seen.facts.confirmed,
@@ -341,9 +336,9 @@ def decommission(session: Session, seen: Decommission, *, trusted: int) -> tuple
         error = unanswered(spec, answer)
         refuse_foreign({spec.id: error})
         raise error
-    notes = parsed(spec.id, answer.document, _notes_in)
+    said = read_answer(spec.id, wire.RemoveAnswer, answer.document)["notes"]
     _, errors = observe([spec], {spec.id: ()}, session.runner)
-    notes = (*notes, *_last_look(spec, errors.get(spec.id)))
+    notes = (*said, *_last_look(spec, errors.get(spec.id)))
     document: Document = {
         "schema": "provisioner/hosts-decommission",
         "version": 1,
@@ -352,11 +347,6 @@ def decommission(session: Session, seen: Decommission, *, trusted: int) -> tuple
     }
     left = record_done(session, Operation.DECOMMISSION, [spec.id], document, seen.called.secrets.digest_key)
     return (*notes, left) if left else notes
-
-
-def _notes_in(answer: Fields) -> tuple[str, ...]:
-    answer.flag("removed")
-    return answer.sentences("notes", _MOST_NOTES)
 
 
 def _last_look(spec: HostSpec, left: HostError | None) -> tuple[str, ...]:

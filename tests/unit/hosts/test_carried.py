@@ -29,7 +29,7 @@ MODULE = Path(carried.__file__)
 
 def kind_of(annotation: Any) -> str:
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in {typing.NotRequired, typing.Required}:
+    if origin in {typing.NotRequired, typing.Required, typing.Annotated}:
         return kind_of(inner[0])
     if origin in {typing.Union, UnionType}:
         return "|".join(map(kind_of, inner))

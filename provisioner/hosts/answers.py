@@ -1,0 +1,199 @@
+"""Hosts' answers, read as `wire.py` of the host's program declares them. Pure.
+
+`wire.py` is the only declaration. A key that it does not have is left out. Every text is one line that can be shown,
+of a bounded length; every number is finite and fits 64 bits. An error names the place, never the value.
+"""
+
+from __future__ import annotations
+
+from functools import cache, reduce
+from types import NoneType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Final,
+    Literal,
+    NotRequired,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
+
+from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, ValidationError
+from pydantic_core import core_schema as core
+
+from provisioner.base.host_answer import UnreadableError, unreadable_answer
+from provisioner.base.text import printable
+from provisioner.desired.render.templates import host_module
+
+if TYPE_CHECKING:
+    from provisioner_host import wire as wire  # noqa: PLC0414 (others import it from here)
+else:
+    wire = host_module("wire")
+
+_Answer = TypeVar("_Answer")
+
+# What any counter, port, time or identifier of ours fits in.
+_LARGEST: Final = 2**63
+# Deeper than anything that we or MediaMTX write; a deeper one would exhaust the stack of whatever walks it.
+_DEEPEST: Final = 16
+# Longer than any word or message of ours: what a program printed is cut on the host.
+_LONGEST: Final = 20_000
+_NAME_SHOWN: Final = 60
+_WRONG: Final = {
+    "missing": "is missing",
+    "string_type": "is no text",
+    "string_unicode": "is no text",
+    "string_too_long": "is too long",
+    "string_pattern_mismatch": "is not of its form",
+    "int_type": "is no number",
+    "float_type": "is no number",
+    "finite_number": "is no number",
+    "bool_type": "is neither true nor false",
+    "dict_type": "is no object",
+    "list_type": "is no list",
+    "literal_error": "is none of {expected}",
+    "greater_than": "is no number",
+    "less_than": "is no number",
+    "greater_than_equal": "is less than {ge}",
+    "less_than_equal": "is more than {le}",
+    "too_short": "has fewer than {min_length} parts",
+    "too_long": "has more than {max_length} parts",
+}
+
+
+def read(kind: type[_Answer], document: object) -> _Answer:
+    """A host's answer, or a part of one.
+
+    Args:
+        kind: its type in `wire`.
+        document: the JSON as it came.
+
+    Raises:
+        UnreadableError: it is of another form.
+    """
+    try:
+        answer: _Answer = _reader(kind.__name__).validate_python(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+    else:
+        return answer
+    wrong = _WRONG.get(first["type"], first["msg"]).format_map(first.get("ctx", {}))
+    raise UnreadableError(f"{_place(first['loc'])} {wrong}")
+
+
+def read_answer(host: str, kind: type[_Answer], document: object) -> _Answer:
+    """A host's answer.
+
+    Args:
+        host: the host's id.
+        kind: the answer's type in `wire`.
+        document: the JSON as it came.
+
+    Raises:
+        HostError: it is of another form.
+    """
+    try:
+        return read(kind, document)
+    except UnreadableError as error:
+        raise unreadable_answer(host, str(error)) from None
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Where something is in an answer, e.g. `tunnel.peers`."""
+    names = ".".join(printable(name, _NAME_SHOWN) for name in location if isinstance(name, str) and name != "[key]")
+    if location and location[-1] == "[key]":
+        return f"a name in {names.rpartition('.')[0] or 'the answer'}"
+    return names or "it"
+
+
+@cache
+def _reader(name: str) -> SchemaValidator:
+    return SchemaValidator(_schema(vars(wire)[name]))
+
+
+@cache
+def _schema(hint: object) -> CoreSchema:
+    """What a type of `wire` allows."""
+    origin, inner = get_origin(hint), get_args(hint)
+    schema: CoreSchema
+    if hint in _PLAIN:
+        schema = _PLAIN[hint]
+    elif isinstance(hint, type) and is_typeddict(hint):
+        needed, hints = vars(hint)["__required_keys__"], get_type_hints(hint, vars(wire), include_extras=True)
+        fields = {key: _field(one, is_needed=key in needed) for key, one in hints.items()}
+        schema = core.typed_dict_schema(fields, strict=True)
+    elif origin is Annotated:
+        schema = reduce(_bounded, inner[1:], _schema(inner[0]))
+    elif origin is list:
+        schema = core.list_schema(_schema(inner[0]), fail_fast=True, strict=True)
+    elif origin is dict:
+        schema = core.dict_schema(_NAME, _schema(inner[1]), fail_fast=True, strict=True)
+    elif origin is Literal:
+        schema = core.literal_schema(list(inner))
+    else:
+        (one,) = (one for one in inner if one is not NoneType)
+        schema = core.nullable_schema(_schema(one))
+    return schema
+
+
+def _field(hint: object, *, is_needed: bool) -> core.TypedDictField:
+    if get_origin(hint) is NotRequired:
+        hint, is_needed = get_args(hint)[0], False
+    return core.typed_dict_field(_schema(hint), required=is_needed)
+
+
+def _bounded(schema: CoreSchema, bound: object) -> CoreSchema:
+    """What a bound of `wire` leaves of a schema."""
+    kind = schema["type"]
+    match bound:
+        case wire.Bounds() if kind == "list":
+            return {**schema, "min_length": bound.least, "max_length": bound.most}
+        case wire.Bounds():
+            least = {"ge": bound.least} if bound.least is not None else {}
+            return {**schema, **least, "le": bound.most}
+        case wire.Longest() if kind == "list":
+            return core.no_info_after_validator_function(lambda listed: listed[: bound.most], schema)
+        case wire.Longest():
+            return core.no_info_after_validator_function(lambda text: printable(text, bound.most), _LONG_TEXT)
+        case wire.Pattern():
+            return core.str_schema(pattern=f"^(?:{bound.pattern})$", strict=True)
+    raise TypeError(bound)
+
+
+def _name(text: str) -> str:
+    if printable(text) != text:
+        raise PydanticCustomError("name", "is no name")
+    return text
+
+
+def _json(value: object, depth: int = _DEEPEST) -> object:
+    """Any JSON, no deeper than we write it."""
+    if isinstance(value, str):
+        return _TEXT_READER.validate_python(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if not depth:
+        raise PydanticCustomError("deep", "is nested too deeply")
+    if isinstance(value, dict):
+        return {_NAME_READER.validate_python(key): _json(below, depth - 1) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_json(below, depth - 1) for below in value]
+    _NUMBER_READER.validate_python(value)
+    return value
+
+
+_LONG_TEXT = core.str_schema(strict=True, max_length=_LONGEST)
+_TEXT = core.no_info_after_validator_function(printable, _LONG_TEXT)
+_NAME = core.no_info_after_validator_function(_name, _LONG_TEXT)
+_FLOAT = core.float_schema(strict=True, allow_inf_nan=False, gt=-_LARGEST, lt=_LARGEST)
+_PLAIN: Final[dict[object, CoreSchema]] = {
+    str: _TEXT,
+    int: core.int_schema(strict=True, gt=-_LARGEST, lt=_LARGEST),
+    float: _FLOAT,
+    bool: core.bool_schema(strict=True),
+    object: core.no_info_plain_validator_function(_json),
+}
+_TEXT_READER, _NAME_READER, _NUMBER_READER = (SchemaValidator(one) for one in (_TEXT, _NAME, _FLOAT))
