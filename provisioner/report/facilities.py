@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Final, Protocol
 
-from provisioner.base.document import Count, Day, Moment, MomentText, Row, Said, form, of
+from provisioner.base.document import Count, Day, Moment, MomentText, Row, Said, absent, form, of
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import VIETNAM, Document, local_iso
 from provisioner.inventory.deadlines import Timeliness
@@ -289,6 +289,8 @@ class FacilityRow(Row):
     warnings: tuple[OpeningRow, ...]
     next: Said
     """What has to happen."""
+    devices: Mapping[str, Mapping[str, bool | int | str]] | None = absent()
+    """By the id of a camera or recorder, what its file says in the fields that are shown here."""
 
 
 def facility_values(status: FacilityStatus, name: str) -> Document:
@@ -325,6 +327,7 @@ def facility_values(status: FacilityStatus, name: str) -> Document:
         "sign_offs": {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]},
         "warnings": [status.opening] if status.opening else [],
         "next": status.next,
+        "devices": status.devices or None,
     }
 
 

@@ -354,6 +354,8 @@ def why_lines(explained: Explained, say: Translator = ENGLISH) -> Iterator[str]:
         place = f" ({reason.file}:{reason.line})" if reason.file else ""
         yield f"  - {say.restated(reason.text)}{place}"
     yield from map(printable, failing_lines(explained.failing, say))
+    for device, shown in explained.status.devices.items():
+        yield printable(f"  - {facility}/{device}: {', '.join(f'{name} {value}' for name, value in shown.items())}")
     for problem in explained.problems:
         yield f"  {say.word(problem.severity)}: {problem.place}: {say.restated(problem.message)}"
     yield f"  {say('next')}: {say.restated(explained.status.next)}"

@@ -6,7 +6,7 @@ come. A relay that is being emptied is judged by the files, and by what relays w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -157,6 +157,11 @@ class FacilityStatus:
         if claimed is None or self.facility.operating is Operating.CLOSED or self.standing.is_connected:
             return None
         return claimed
+
+    @property
+    def devices(self) -> Mapping[str, Mapping[str, bool | int | str]]:
+        """What reports show of its cameras and recorders, by their ids."""
+        return self._remarks.devices or {}
 
     @property
     def is_blocked(self) -> bool:

@@ -21,10 +21,11 @@ from provisioner.cli.main import run
 from provisioner.cli.schemas import document_schema
 from provisioner.cli.support import session
 from provisioner.importing.forms import choices
-from provisioner.inventory import model
+from provisioner.inventory import model, outline
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
+from provisioner.inventory.model.free_texts import WITHHELD
 from provisioner.operations.apply.verification import Contents, contents_of
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation
 from provisioner.record.labels import LABELS, label
@@ -35,6 +36,7 @@ from provisioner.report.exports import REPORTS
 from provisioner.report.exports.surveys import COVER_LABELS
 from provisioner.report.progress import CountedAs, Cover
 from tests import histories
+from tests.hostile import VIEWER
 from tests.unit.cli.test_documents import holds
 
 ROOT = Path(__file__).parents[3]
@@ -497,3 +499,25 @@ def test_a_schema_names_every_value_that_there_may_be(name: str, field: str, val
     listed = list(texts_in(document_schema(name)))
     assert listed
     assert all(one == [value.value for value in values] for one in listed)
+
+
+@VIEWER
+def test_what_the_model_shows_of_devices_is_in_status_and_export_and_nothing_private(
+    story: Story, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = {model.Camera: {"location", "port"}, model.Recorder: {"model"}}
+    monkeypatch.setattr(outline, "_in_status", shown.__getitem__)
+    story.environment["PROVISIONER_NO_CACHE"] = "1"
+    path = EXAMPLE / "facilities/quang-nam/kcl-qn-002.yml"
+    text = path.read_text(encoding="utf-8").replace("zone: nhan_do\n", "zone: nhan_do\n    port: 8554\n", 1)
+    for location, seen in (("tầng 2", "tầng 2"), ("Hoa5mai@BG tầng 2", WITHHELD)):
+        path.write_text(f"{text}    location: {location}\n", encoding="utf-8")
+        for words in (["status", "--why"], ["export", "progress"]):
+            assert story.run("--output", "json", *words) == 0
+            printed = document(capsys)
+            holds(words[0], printed)
+            found = {one["facility"]: one.get("devices") for one in printed["facilities"]}
+            assert found["kcl-qn-002"] == {"cam-01": {"location": seen, "port": 8554}}
+            assert found["kcl-bg-001"] is None
+        assert story.run("status", "kcl-qn-002", "--why") == 0
+        assert f"- kcl-qn-002/cam-01: location {seen}, port 8554" in capsys.readouterr().out
