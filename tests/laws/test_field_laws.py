@@ -40,6 +40,13 @@ class Optional(Model):
     day: Annotated[Day | None, Use(option="When.")] = None
     address: Annotated[LanAddress | None, Use(option="Where.")] = None
     slug: Annotated[Slug | None, Use(option="Whose.")] = None
+    sound: Annotated[bool, Use(option="Whether it is heard.")] = False
+
+
+class Strange(Model):
+    """A field of a form that no option has."""
+
+    several: Annotated[tuple[Slug, ...], Use(option="Which.")] = ()
 
 
 STREAM = {"codec": "h265", "width": 1280, "height": 720, "kbps": 2048, "least_kbps": 64, "fps": 15, "rtsp_path": "/a"}
@@ -137,12 +144,17 @@ def test_an_option_is_of_its_field_s_form_and_its_value_goes_into_the_file() -> 
     for option in field_options(Optional, required=True).values():
         option(command)
     forms = {param.name: param.type for param in command.params}
-    assert list(forms) == ["kind", "text", "count", "day", "address", "slug"]
+    assert list(forms) == ["kind", "text", "count", "day", "address", "slug", "sound"]
     assert [param.name for param in command.params if param.required] == ["kind"]
     words = {"kind": "cong", "text": "một  hai", "count": "3", "day": "2021-05-08", "address": "192.168.1.9"}
     found: dict[str, object] = {}
     command.main([f"--{key}={value}" for key, value in words.items()], obj=found, standalone_mode=False)
     assert found == words | {"text": "một hai", "count": 3, "day": "2021-05-08"}
+    for word, value in (("--sound", True), ("--no-sound", False)):
+        command.main(["--kind=cong", word], obj=found, standalone_mode=False)
+        assert found["sound"] is value
+    with pytest.raises(TypeError):
+        field_options(Strange)
     for wrong in ("--kind=x", "--count=0", "--count=10", "--day=8.5.2021"):
         with pytest.raises(click.BadParameter):
             command.main(["--kind=cong", wrong], obj={}, standalone_mode=False)

@@ -142,9 +142,12 @@ def field_options(model: type[Model], /, *, required: bool = False, **helps: str
         field = model.model_fields[name]
         if (described := use_of(field).option) is not None:
             word, metavar = _word_of(*_form_of(field))
-            flag, needed = f"--{name.replace('_', '-')}", required and field.is_required()
+            flag, needed = name.replace("_", "-"), required and field.is_required()
+            flag = f"--{flag}/--no-{flag}" if word is click.BOOL else f"--{flag}"
             described = helps.get(name) or described or None
-            options[name] = click.option(flag, type=word, metavar=metavar, required=needed, help=described)
+            options[name] = click.option(
+                flag, type=word, metavar=metavar, required=needed, default=None, help=described
+            )
         elif inner := inner_model(field):
             options |= field_options(inner)
     return options
@@ -179,10 +182,14 @@ def _word_of(kind: object, marks: Sequence[object]) -> tuple[click.ParamType[Any
     if kind is int:
         bounds = {name: getattr(mark, name) for mark in marks for name in ("ge", "le") if hasattr(mark, name)}
         return click.IntRange(bounds.get("ge"), bounds.get("le")), None
+    if kind is bool:
+        return click.BOOL, None
     if kind is date:
         return DAY, None
     if kind is IPv4Address:
         return None, "ADDRESS"
+    if kind is not str:
+        raise TypeError(f"no option has the form of {kind}")
     return None, "TEXT" if all(mark in marks for mark in get_args(Text)[1:]) else "ID"
 
 
