@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic import WithJsonSchema as Schema
 
-from provisioner.base.document import Count, Day, HeldRow, Positive, Row, absent, form, of
+from provisioner.base.document import Count, Day, HeldRow, Positive, Printed, Row, Seconds, absent, form, of
 from provisioner.base.host_answer import UnreadableError
 from provisioner.base.text import Document, LongList, printable
 from provisioner.hosts.condition import Condition
@@ -63,13 +63,12 @@ def _utc(moment: datetime) -> str:
 
 Moment = Annotated[AwareDatetime, PlainSerializer(_utc, return_type=str), form(format="date-time")]
 Number = Annotated[int | float, Schema({"type": "number"})]
-Seconds = Annotated[int | float, Schema({"type": "number", "minimum": 0})]
 Level = Annotated[int, form(minimum=0, maximum=7)]
 Proved = Annotated[int, form(minimum=1, maximum=7)]
 Name = Annotated[str, AfterValidator(printable)]
-SaidVerdict = Annotated[Verdict, _known(Verdict, Verdict.UNKNOWN), _one_of(*Verdict)]
+SaidVerdict = Annotated[Verdict, _known(Verdict, Verdict.UNKNOWN)]
 SaidCause = Annotated[Cause, _known(Cause, Cause.UNKNOWN), Schema({"type": "string"})]
-SaidLayer = Annotated[Layer, _known(Layer, Layer.STREAM), _one_of(*Layer)]
+SaidLayer = Annotated[Layer, _known(Layer, Layer.STREAM)]
 
 
 @cache
@@ -213,16 +212,16 @@ class IncidentRow(_Older):
 class DriftRow(Row):
     """A change that would make a host as desired."""
 
-    resource: Annotated[Resource, _one_of(*Resource)]
+    resource: Resource
     """What changes; trust is who and what is trusted."""
     name: str
-    action: Annotated[Action, _one_of(*Action)]
+    action: Action
 
 
 class HostFindingRow(Row):
     """A finding about a host."""
 
-    cause: Annotated[Condition, _one_of(*Condition)] = of("condition")
+    cause: Condition = of("condition")
     detail: str
 
 
@@ -268,7 +267,7 @@ class DeviceRow(_Older):
     """A recorder, or a camera with an address of its own."""
     carrier: str
     relay: str = ""
-    state: Annotated[DeviceState, _one_of(*DeviceState)] = DeviceState.NOT_ASKED
+    state: DeviceState = DeviceState.NOT_ASKED
     detail: str = ""
     model: str = ""
     serial: str = ""
@@ -343,11 +342,9 @@ class AcceptedRow(Row):
     notes: tuple[str, ...]
 
 
-class VerifyDocument(_Older, title="A verification"):
+class VerifyDocument(_Older, Printed, name="verify", title="A verification"):
     """What `provisioner verify --output json` prints."""
 
-    schema_: Literal["provisioner/verify"] = Field("provisioner/verify", alias="schema")
-    version: Literal[1] = 1
     engine: str = ""
     """The relay program, as hosts told it."""
     started_at: Moment

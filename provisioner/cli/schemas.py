@@ -5,9 +5,8 @@ They are a contract: fields may be added, none changes its meaning.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from importlib import import_module, resources
+from importlib import import_module
 from typing import Final
 
 from provisioner.base.document import schema_of_document
@@ -38,14 +37,6 @@ DOCUMENTS: Final[Mapping[str, str]] = {
 
 
 def document_schema(name: str) -> Document:
-    """The schema of a document.
-
-    Raises:
-        FileNotFoundError: there is no such document, or the installation is broken.
-    """
-    module, _, model = DOCUMENTS.get(name, "").partition(":")
-    if module:
-        return schema_of_document(name, getattr(import_module(module), model))
-    text = resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8")
-    schema: Document = json.loads(text)
-    return schema
+    """Make the schema of a document."""
+    module, _, model = DOCUMENTS[name].partition(":")
+    return schema_of_document(name, getattr(import_module(module), model))
