@@ -14,22 +14,13 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
-from provisioner.verify.document import PathRow, VerifyDocument, last_known
+from provisioner.verify.document import DoubtRow, PathRow, VerifyDocument, last_known
 
 WORST_FIRST: Final = ("down", "quarantined", "unknown", "degraded", "maintenance", "up")
 """The verdicts of paths, those first that somebody has to see to."""
 
 _RANK: Final = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
 _PARTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class DoubtedPicture:
-    """What a person should look at, with since when; it changes no verdict."""
-
-    word: str
-    since: datetime | None
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +58,7 @@ class SeenPath:
     until: datetime | None = None
     reason: str = ""
     would_be: str = ""
-    suspicions: tuple[DoubtedPicture, ...] = ()
+    suspicions: tuple[DoubtRow, ...] = ()
     where: str = ""
     zone: str = ""
 
@@ -305,5 +296,5 @@ def _seen(row: PathRow) -> SeenPath:
         until=window.until if window else None,
         reason=window.reason if window else "",
         would_be=window.would_be if window else "",
-        suspicions=tuple(DoubtedPicture(one.word, one.since, one.detail) for one in row.to_look_at),
+        suspicions=row.to_look_at,
     )

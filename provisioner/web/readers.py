@@ -172,7 +172,8 @@ def _path_place(facility: FacilityRow, path: SeenPath) -> Whereabouts:
 
 def _without_evidence(path: SeenPath) -> SeenPath:
     """A path without what names a site's devices: addresses and ports stand in the evidence."""
-    return replace(path, detail="", suspicions=tuple(replace(one, detail="") for one in path.suspicions))
+    suspicions = tuple(one.model_copy(update={"detail": ""}) for one in path.suspicions)
+    return replace(path, detail="", suspicions=suspicions)
 
 
 def read_role(text: str) -> Reader | None:

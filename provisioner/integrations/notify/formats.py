@@ -28,6 +28,7 @@ from provisioner.integrations.notify.news import (
     worst_of_verdicts,
 )
 from provisioner.inventory.model import Receiver
+from provisioner.verify.document import SummaryRow
 from provisioner.verify.result import Cause, Layer, Verdict
 
 _MOST_ITEMS: Final = 500
@@ -43,19 +44,6 @@ _MOST_ALERTS: Final = 1_000
 _LONGEST_LABEL: Final = 200
 Labels = Mapping[str, str]
 _VERSION: Final = 1
-
-
-class VerdictCounts(Row):
-    """Paths by verdict."""
-
-    paths: Count
-    up: Count
-    degraded: Count
-    down: Count
-    unknown: Count
-    maintenance: Count
-    quarantined: Count
-
 
 Turns = dict[Turn, Count]
 
@@ -84,7 +72,7 @@ class ProvinceRow(Row):
     """Paths of a province."""
 
     province: str
-    counts: VerdictCounts = of("verdicts")
+    counts: SummaryRow = of("verdicts")
     turns: Turns
     """How many paths and hosts stand so against what the receiver was told before."""
 
@@ -104,7 +92,7 @@ class NoticeDocument(Printed, name="notice", title="A notice"):
     language: Language
     changed: bool | None = absent()
     """Whether something is new to the receiver; a heartbeat has false."""
-    counts: VerdictCounts | None = absent()
+    counts: SummaryRow | None = absent()
     turns: Turns | None = absent()
     """How many paths and hosts stand so against what the receiver was told before."""
     left: Count | None = absent()

@@ -20,13 +20,12 @@ from provisioner.base.errors import ProvisionerError, StateError, rank_of, worst
 from provisioner.base.files import make_own_folder, read_regular, refuse_link, replace_file
 from provisioner.base.text import Document, local_iso
 from provisioner.desired.limit import Limit
-from provisioner.integrations.notify.formats import VerdictCounts
 from provisioner.operations.nightly.notices import Sending, SendingRow
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.plan import plan_document
 from provisioner.plan.document import DriftDocument
 from provisioner.record.place import state_folder
-from provisioner.verify.document import VerifyDocument
+from provisioner.verify.document import SummaryRow, VerifyDocument
 from provisioner.verify.path_history import Orders
 from provisioner.verify.result import Verdict, VerifyResult
 
@@ -214,7 +213,7 @@ class NightDocument(Printed, name="nightly", title="A night"):
     complete: bool
     """Whether every path was verified, that was recorded, and every host was compared."""
     exit_code: Count
-    summary: VerdictCounts | None
+    summary: SummaryRow | None
     drifted: tuple[Said, ...] | None
     """The hosts that differ from the inventory; null where they were not compared."""
     steps: tuple[StepRow, ...]
@@ -244,7 +243,7 @@ def night_document(night: NightRun, *, everything: bool = True) -> Document:
         run=night.run,
         complete=night.is_complete,
         exit_code=night.code,
-        summary=night.document.summary.plain if night.document else None,
+        summary=night.document.summary if night.document else None,
         drifted=sorted(night.drifted) if night.drifted is not None else None,
         steps=[_step_row(step) for step in night.steps],
         notices=[sending.row for sending in night.sendings],

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from provisioner.web.board import Board, DoubtedPicture, FacilityRow, IncidentRow, SeenPath
-from tests.boards import GivenSource, board
+from provisioner.verify.document import DoubtRow
+from provisioner.web.board import Board, FacilityRow, IncidentRow, SeenPath
+from tests.boards import AT, GivenSource, board
 from tests.hostile import CAMERA, MERGE_REQUEST
 from tests.unit.report.test_hostile_reports import TEXTS
 from tests.unit.web.clients import Outline, crawl, local
@@ -17,7 +18,7 @@ def dressed(text: str) -> Board:
     """A board in which every text that somebody else may have written is this one."""
 
     def path(row: SeenPath) -> SeenPath:
-        look = DoubtedPicture(text, row.checked_at, text)
+        look = DoubtRow(word=text, since=AT, checks=1, detail=text)
         row = replace(row, object=text, detail=text, reason=text, where=text, relay=text)
         return replace(row, cause=text, zone=text, would_be=text, until=row.checked_at, suspicions=(look,))
 
