@@ -19,6 +19,8 @@ from typing import Final, TypeVar
 
 from provisioner.base.host_answer import Fields, UnreadableError, fields_of
 from provisioner.base.text import Document
+from provisioner.record.availability import path_state
+from provisioner.record.availability.path_state import PathState
 from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
 from provisioner.verify.result import INFERRED, Cause, Layer, PathLook, PathVerdict, Trouble, Verdict, VerifyResult
 
@@ -36,6 +38,7 @@ MOST_LEVELS: Final = 16
 REMEMBERED_FOR: Final = timedelta(hours=6)
 """A failure of longer ago says nothing about now."""
 
+_FAILED: Final = KeptVerdict(Verdict.DOWN.value)
 _LONGEST_WORD = 200
 _LONGEST_DETAIL = 300
 _HIGHEST_LEVEL = 99
@@ -67,15 +70,11 @@ class Failing:
     """A failure that stands: since when, and what it was seen to be the last time.
 
     Attributes:
-        first: the first look that failed; none was good since.
-        last: the last one that failed.
-        count: how many failed.
+        state: since when it stands, by the looks outside of maintenance windows.
         trouble: what was broken, of all the looks' causes the one that is known best.
     """
 
-    first: datetime
-    last: datetime
-    count: int
+    state: PathState
     trouble: Trouble
 
 
@@ -129,7 +128,7 @@ class PathMemory:
 
     def known_at(self, moment: datetime) -> PathMemory:
         """The memory without what it says of later than a moment: a clock was wrong, then or now."""
-        failing = self.failing if self.failing and self.failing.last <= moment else None
+        failing = self.failing if self.failing and self.failing.state.last_look <= moment else None
         full_look = self.full_look if self.full_look and self.full_look <= moment else None
         return replace(
             self,
@@ -213,10 +212,9 @@ def _failing(memory: PathMemory, look: PathLook) -> Failing | None:
         return standing
     if look.verdict is not Verdict.DOWN or look.trouble is None:
         return None
-    if standing is None:
-        return Failing(look.at, look.at, 1, look.trouble)
-    trouble = look.trouble if _replaces(look, look.trouble, memory, standing) else standing.trouble
-    return Failing(standing.first, look.at, standing.count + 1, trouble)
+    state = path_state.after(standing.state if standing else None, _FAILED, look.at)
+    is_kept = standing is not None and not _replaces(look, look.trouble, memory, standing)
+    return Failing(state, standing.trouble if standing and is_kept else look.trouble)
 
 
 def _replaces(look: PathLook, trouble: Trouble, memory: PathMemory, standing: Failing) -> bool:
@@ -228,7 +226,9 @@ def _replaces(look: PathLook, trouble: Trouble, memory: PathMemory, standing: Fa
     before = next((p.cause for p in reversed(memory.past) if p.verdict is Verdict.DOWN and not p.maintenance), None)
     same = trouble.cause in {standing.trouble.cause, before}
     better = quality(trouble.cause) > quality(standing.trouble.cause)
-    return same or better or standing.trouble.level in look.proved or look.at - standing.last > REMEMBERED_FOR
+    return (
+        same or better or standing.trouble.level in look.proved or look.at - standing.state.last_look > REMEMBERED_FOR
+    )
 
 
 def quality(cause: Cause) -> int:
@@ -259,9 +259,9 @@ def memory_document(memory: PathMemory) -> Document:
         "failing": None
         if failing is None
         else {
-            "first": _seconds(failing.first),
-            "last": _seconds(failing.last),
-            "count": failing.count,
+            "first": _seconds(failing.state.since),
+            "last": _seconds(failing.state.last_look),
+            "count": failing.state.looks,
             "trouble": _trouble_document(failing.trouble),
         },
         "trouble": None if memory.trouble is None else _trouble_document(memory.trouble),
@@ -335,12 +335,8 @@ def _standing(fields: Fields) -> Failing:
     first, last = _moment(fields.number("first")), _moment(fields.number("last"))
     if last < first:
         raise UnreadableError("it ends before it begins")
-    return Failing(
-        first=first,
-        last=last,
-        count=max(1, fields.amount("count")),
-        trouble=_trouble(fields.below("trouble")),
-    )
+    state = PathState(_FAILED.verdict, "", 0, first, max(1, fields.amount("count")), last)
+    return Failing(state, _trouble(fields.below("trouble")))
 
 
 def _trouble(fields: Fields) -> Trouble:

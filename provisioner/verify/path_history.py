@@ -344,12 +344,12 @@ def last_proof(memory: PathMemory) -> LastProof | None:
 def _before(memory: PathMemory, at: datetime) -> PathMemory:
     """What is remembered, without a failure that is too old to say anything about now."""
     failing = memory.failing
-    recent = failing is not None and at - failing.last <= REMEMBERED_FOR
+    recent = failing is not None and at - failing.state.last_look <= REMEMBERED_FOR
     return memory if recent else replace(memory, failing=None)
 
 
 def _confirms(failing: Failing | None, at: datetime) -> bool:
-    return failing is not None and at - failing.first >= APART
+    return failing is not None and at - failing.state.since >= APART
 
 
 def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory) -> PathVerdict:
@@ -368,7 +368,7 @@ def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory
         object=trouble.object,
         detail=trouble.detail if confirmed else _unconfirmed(trouble, at),
         failed_level=trouble.level,
-        standing=StandingFailure(failing.first, failing.count, confirmed),
+        standing=StandingFailure(failing.state.since, failing.state.looks, confirmed),
     )
 
 

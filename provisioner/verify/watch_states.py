@@ -380,7 +380,7 @@ class PathStates:
         relay = self._relays[host]
         if relay.asked is None:
             return None
-        firsts = (one.memory.failing.first for one in relay.paths.values() if one.memory.failing)
+        firsts = (one.memory.failing.state.since for one in relay.paths.values() if one.memory.failing)
         moments = [first + APART for first in (*firsts, *([relay.silent_since] if relay.silent_since else []))]
         pause = max(every, _SILENT_PAUSE) if relay.silent_since else every
         return min([relay.asked + pause, *(moment for moment in moments if moment > relay.asked)])
@@ -406,7 +406,7 @@ class PathStates:
 
     def _shown(self, relay: _Relay, name: str, one: _Standing, now: datetime) -> PathVerdict:
         said, failing = one.said, one.memory.failing
-        is_early = failing is not None and now - failing.first < _VISITED_BY
+        is_early = failing is not None and now - failing.state.since < _VISITED_BY
         if said.verdict is Verdict.DOWN and said.cause is Cause.UNKNOWN and is_early and _is_new(one, relay.visited):
             said = replace(said, verdict=Verdict.UNKNOWN)
         window = None if one.flowed else window_over(relay.targets[name], self._windows, now)
@@ -436,7 +436,7 @@ def _is_new(one: _Standing, visited: datetime | None) -> bool:
     failing = one.memory.failing
     if failing is None:
         return one.quarantine is None and (visited is None or moment_of(one.said) - visited > VISIT_AGAIN)
-    return failing.count >= _LOOKS_BEFORE_VISIT and (visited is None or visited < failing.first)
+    return failing.state.looks >= _LOOKS_BEFORE_VISIT and (visited is None or visited < failing.state.since)
 
 
 def _thinned(memory: PathMemory) -> PathMemory:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.record.availability.path_state import PathState
 from provisioner.verify.memory import NOTHING, REMEMBERED_FOR, Failing, PastVerdict, PathMemory, quality
 from provisioner.verify.path_history import (
     APART,
@@ -66,7 +67,7 @@ troubles = st.builds(Trouble, cause=causes, layer=st.just(Layer.CAMERA), object=
 @st.composite
 def failings(draw: st.DrawFn) -> Failing:
     first, last = sorted([draw(moments), draw(moments)])
-    return Failing(first, last, draw(st.integers(1, 9)), draw(troubles))
+    return Failing(PathState("down", "", 0, first, draw(st.integers(1, 9)), last), draw(troubles))
 
 
 @st.composite
@@ -161,10 +162,10 @@ def test_a_failure_of_long_ago_or_of_a_moment_ago_confirms_nothing(
         (NOW - APART + timedelta(seconds=1), NOW),
         (NOW + APART, NOW + APART),
     ):
-        known = replace(memory, failing=Failing(first, last, 5, trouble))
+        known = replace(memory, failing=Failing(PathState("down", "", 0, first, 5, last), trouble))
         assert settled([look(Verdict.DOWN, cause=cause)], known, TWICE).verdict is Verdict.UNKNOWN
         assert needs_second_look(look(Verdict.DOWN, cause=cause), known)
-    known = replace(memory, failing=Failing(NOW - APART, NOW - APART, 1, trouble))
+    known = replace(memory, failing=Failing(PathState("down", "", 0, NOW - APART, 1, NOW - APART), trouble))
     assert settled([look(Verdict.DOWN, cause=cause)], known, TWICE).verdict is Verdict.DOWN
     assert not needs_second_look(look(Verdict.DOWN, cause=cause), known)
 

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.record.availability.path_state import PathState
 from provisioner.record.availability.path_state import after as after_check
 from provisioner.record.availability.verdict_table import KeptVerdict
 from provisioner.verify.memory import (
@@ -47,7 +48,7 @@ pasts = st.builds(PastVerdict, at=moments, verdict=st.sampled_from(LOOKED), caus
 @st.composite
 def failings(draw: st.DrawFn) -> Failing:
     first, last = sorted([draw(moments), draw(moments)])
-    return Failing(first, last, draw(st.integers(1, 99)), draw(troubles))
+    return Failing(PathState("down", "", 0, first, draw(st.integers(1, 99)), last), draw(troubles))
 
 
 memories = st.builds(
@@ -152,10 +153,10 @@ def test_a_good_look_ends_a_failure_and_an_unknown_one_leaves_it(memory: PathMem
         assert known.failing is None
     elif look.trouble is not None:
         assert known.failing is not None
-        assert known.failing.last == look.at
+        assert known.failing.state.last_look == look.at
         if memory.failing is not None:
-            assert known.failing.first == memory.failing.first
-            assert known.failing.count == memory.failing.count + 1
+            assert known.failing.state.since == memory.failing.state.since
+            assert known.failing.state.looks == memory.failing.state.looks + 1
 
 
 @given(
@@ -170,7 +171,8 @@ def test_a_failure_is_the_state_of_the_path_by_its_looks_outside_windows(some: l
     failing, down = memory.failing, state if state and state.verdict == Verdict.DOWN else None
     assert (failing is None) == (down is None)
     if failing and down:
-        assert (failing.first, failing.last, failing.count) == (down.since, down.last_look, down.looks)
+        same = "since", "last_look", "looks"
+        assert [getattr(failing.state, name) for name in same] == [getattr(down, name) for name in same]
 
 
 @given(memories, moments)
@@ -178,7 +180,7 @@ def test_nothing_is_known_of_later(memory: PathMemory, moment: datetime) -> None
     known = memory.known_at(moment)
     times = [one.at for one in known.past] + list(known.proofs.values()) + [one.last for one in known.suspects]
     assert all(at <= moment for at in [*times, known.full_look or moment])
-    assert known.failing is None or known.failing.last <= moment
+    assert known.failing is None or known.failing.state.last_look <= moment
 
 
 def test_suspicions_last_as_long_as_they_are_seen() -> None:
