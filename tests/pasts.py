@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
 
+from provisioner.record.availability.path_state import PathState, after
+from provisioner.record.availability.verdict_table import KeptVerdict
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
 from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence, LastCheck, Proof, Shown, Verification, Word
 from tests import histories as make
@@ -154,14 +156,15 @@ def _latest(verifications: Sequence[Verification]) -> Verification | None:
 
 
 def _declined(checks: Sequence[tuple[FacilityCheck, str]]) -> dict[tuple[str, str], Shown]:
-    declined: dict[tuple[str, str], Shown] = {}
+    """Since when each content is down, by the same fold of checks that says it of a path."""
+    states: dict[tuple[str, str], PathState] = {}
+    runs: dict[tuple[tuple[str, str], datetime], str] = {}
     for check, run in sorted(checks, key=lambda one: one[0].at):
         key = check.facility, check.content
-        if _whole(check):
-            declined.pop(key, None)
-        elif check.proved < check.checked:
-            declined.setdefault(key, Shown(check.at, run))
-    return declined
+        kept = KeptVerdict("up" if _whole(check) else "down" if check.proved < check.checked else "unknown")
+        states[key] = after(states.get(key), kept, check.at)
+        runs.setdefault((key, check.at), run)
+    return {key: Shown(one.since, runs[key, one.since]) for key, one in states.items() if one.verdict == "down"}
 
 
 def _last_check(check: FacilityCheck, run: str) -> LastCheck:
