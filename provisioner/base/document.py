@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from itertools import pairwise
 from textwrap import dedent
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.fields import FieldInfo
@@ -97,10 +97,25 @@ class Row(BaseModel):
         for field in without:
             del fields[field]
 
+    @classmethod
+    def made_of(cls, value: object, **more: Any) -> Self:
+        """Make a row from a value's attributes, and from others that it lacks or has in another form."""
+        return cls.model_validate(_Joined(value, more))
+
     @property
     def plain(self) -> Document:
         """The printed form."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+class _Joined:
+    """A value with further attributes."""
+
+    def __init__(self, value: object, more: Mapping[str, object]) -> None:
+        self._value, self._more = value, more
+
+    def __getattr__(self, name: str) -> object:
+        return self._more[name] if name in self._more else getattr(self._value, name)
 
 
 class Printed(Row):

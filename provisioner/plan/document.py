@@ -29,7 +29,6 @@ from provisioner.inventory.model import ApprovedChanges, Limits
 from provisioner.inventory.policy_rules.engine import RegoVerdict
 from provisioner.plan.change import Action, Impact, Resource, distinct_trust
 from provisioner.plan.diff import SitePackageNeed
-from provisioner.plan.guards.approvals import ApprovalNeed
 from provisioner.plan.guards.policy import named
 from provisioner.plan.plan import HeldInPlan, Plan, Totals, totals_of
 
@@ -213,9 +212,9 @@ class QuarantinedRow(Row):
 class NeedRow(Row):
     """So many different people, as a role (empty: any), for hosts of a carrier (empty: of none)."""
 
-    changes: ApprovedChanges
-    role: str
-    people: Positive
+    changes: ApprovedChanges = of("rule", "changes")
+    role: str = of("rule", "role")
+    people: Positive = of("rule", "people")
     carrier: str
     hosts: tuple[str, ...]
 
@@ -392,7 +391,7 @@ def plan_in_parts(plan: Plan, *, everything: bool = False, model: type[PlanDocum
             "warnings": plan.warnings,
             "held": [held_row(one) for one in plan.held],
             "quarantined": plan.quarantined,
-            "approvals": tuple(dict.fromkeys(map(_need, plan.approvals))),
+            "approvals": tuple(dict.fromkeys(map(NeedRow.model_validate, plan.approvals))),
             "rego": _rego(plan.rego),
             "against": plan.against,
         }
@@ -415,19 +414,14 @@ def _totals(totals: Totals) -> Document:
 
 def held_row(held: HeldInPlan) -> HeldInPlanRow:
     """One facility that is held, and which of the hosts that were read have something of it."""
-    return HeldInPlanRow(**held.facility.document, hosts=held.hosts, chosen=held.chosen)
-
-
-def _need(need: ApprovalNeed) -> NeedRow:
-    rule = need.rule
-    return NeedRow(changes=rule.changes, role=rule.role, people=rule.people, carrier=need.carrier, hosts=need.hosts)
+    return HeldInPlanRow.made_of(held.facility, hosts=held.hosts, chosen=held.chosen)
 
 
 def _rego(verdict: RegoVerdict | None) -> RegoRow | None:
     if verdict is None:
         return None
     said = {"denied": len(verdict.denied), "warned": len(verdict.warned), "failed": len(verdict.failed)}
-    return RegoRow(files=verdict.files, rules=verdict.rules, **said)
+    return RegoRow.made_of(verdict, **said)
 
 
 def no_change(plan: Plan, since: str = "") -> str:

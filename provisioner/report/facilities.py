@@ -240,35 +240,35 @@ class OpeningRow(Row):
 class FacilityRow(Row):
     """One facility: what its file says, where it stands, and how its pictures are now."""
 
-    facility: Said
+    facility: Said = of("facility", "id")
     name: Said
-    province: Said
-    managing_body: ManagingBody
+    province: Said = of("facility", "province")
+    managing_body: ManagingBody = of("facility", "managing_body")
     carrier: str
     """Of its plan; empty where it has none."""
-    operating: Operating
-    opens_on: Day | None
+    operating: Operating = of("facility", "operating")
+    opens_on: Day | None = of("facility", "opens_on")
     """The day on which people are to come."""
-    state: FacilityState
+    state: FacilityState = of("standing", "state")
     since: SinceText | None
     """A day that a file names, or a moment that was observed; null where nobody wrote it down."""
-    reached: Step
+    reached: Step = of("standing", "reached")
     """The furthest step, whatever the facility does now."""
-    connected: bool
+    connected: bool = of("standing", "is_connected")
     """Hosts carry it, and all pulled paths of what is signed now were once up at level 7 in one verification; whether
     they are now is up_now."""
     connected_at: MomentText | None
     """When that was so for the first time, with whatever was signed then; held against the deadline."""
-    cameras: Count
+    cameras: Count = of("pictures", "cameras")
     """In its file."""
-    up_now: bool | None
+    up_now: bool | None = of("pictures", "is_up")
     """Whether all its cameras are up by the last verification that looked at it, in the last 24 hours; null where
     nobody knows, or no host carries it."""
     cameras_up: Count | None
     """Of the cameras; null where nobody looked."""
     cameras_down: Count | None
     """Looked at, and not up."""
-    cameras_unknown: Count
+    cameras_unknown: Count = of("pictures", "unknown")
     """Carried, and not looked at."""
     looked_at: Moment | None
     """When that verification looked at it."""
@@ -276,12 +276,12 @@ class FacilityRow(Row):
     """When all its pulled paths were last up at level 7."""
     down_since: Moment | None
     """The first verification since then in which not all were up; null while they are."""
-    claimed_connection: ClaimRow | None
+    claimed_connection: ClaimRow | None = of("claimed")
     """Null once a run has proved one."""
-    recorders: Count
+    recorders: Count = of("facility", "recorders")
     """In its file."""
     surveyed_cameras: SurveyedCameras | None
-    deadline: DutyRow | None
+    deadline: DutyRow | None = of("duty")
     """The earliest that binds."""
     timeliness: Timeliness
     blocked: BlockedRow | None
@@ -294,39 +294,22 @@ class FacilityRow(Row):
 
 
 def facility_values(status: FacilityStatus, name: str) -> Document:
-    """Collect what the row of a facility is made from."""
+    """Collect what the row of a facility has that a status has in another form."""
     standing, facility, pictures = status.standing, status.facility, status.pictures
     worths = Counter(proof.worth for proof in facility.plan.proofs) if facility.plan else Counter[Worth]()
     return {
-        "facility": facility.id,
         "name": name,
-        "province": facility.province,
-        "managing_body": facility.managing_body,
-        "carrier": status.carrier,
-        "operating": facility.operating,
-        "opens_on": facility.opens_on,
-        "state": standing.state,
         "since": since_text(standing.since),
-        "reached": standing.reached,
-        "connected": standing.is_connected,
         "connected_at": since_text(standing.connected_at),
-        "cameras": pictures.cameras,
-        "up_now": pictures.is_up,
         "cameras_up": pictures.up if pictures.look else None,
         "cameras_down": pictures.down if pictures.look else None,
-        "cameras_unknown": pictures.unknown,
         "looked_at": pictures.look and pictures.look.shown.at,
         "last_proved": pictures.last_proved and pictures.last_proved.at,
         "down_since": pictures.down_since and pictures.down_since.at,
-        "claimed_connection": status.claimed,
-        "recorders": facility.recorders,
         "surveyed_cameras": None if facility.survey_verdict is None else facility,
-        "deadline": status.duty,
-        "timeliness": status.timeliness,
         "blocked": status.blocked if status.is_blocked else None,
         "sign_offs": {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]},
         "warnings": [status.opening] if status.opening else [],
-        "next": status.next,
         "devices": status.devices or None,
     }
 
@@ -396,12 +379,12 @@ def older_lines(standings: Iterable[PackageStanding], say: Translator = ENGLISH)
 class HandedOutRow(Row):
     """The package that was handed out last."""
 
-    at: Moment
-    run: str
+    at: Moment = of("shown", "at")
+    run: str = of("shown", "run")
     by: str
     relays: tuple[Said, ...]
     takes_down: bool
-    valid_until: Day | None
+    valid_until: Day | None = of("until")
     """The last day on which it may be installed; null where it has none, or nobody recorded it."""
 
 
@@ -409,7 +392,7 @@ class PackageRow(Row):
     """A site with what is known of its package."""
 
     facility: Said
-    standing: PackageState
+    standing: PackageState = of("state")
     """Of `current` somebody said that it is installed, or its tunnel was seen by it."""
     former: tuple[Said, ...]
     """Relays that it may still name, and is not to name, or not with this key or address."""
@@ -428,20 +411,6 @@ def package_rows(standings: Iterable[PackageStanding]) -> list[PackageRow]:
 
 
 def _package(one: PackageStanding) -> PackageRow:
-    handed = one.handed and HandedOutRow(
-        at=one.handed.shown.at,
-        run=one.handed.shown.run,
-        by=one.handed.by,
-        relays=[named.relay for named in one.handed.relays],
-        takes_down=one.handed.takes_down,
-        valid_until=one.handed.until,
-    )
-    return PackageRow(
-        facility=one.facility,
-        standing=one.state,
-        former=one.former,
-        wanted=one.wanted,
-        handed_out=handed,
-        installed_at=one.installed and one.installed.at,
-        command=one.command or None,
-    )
+    handed = one.handed and HandedOutRow.made_of(one.handed, relays=[named.relay for named in one.handed.relays])
+    installed = one.installed and one.installed.at
+    return PackageRow.made_of(one, handed_out=handed, installed_at=installed, command=one.command or None)

@@ -99,9 +99,9 @@ class ProveSummary(Row):
 class StatementRow(Row):
     """A statement, and what became of it."""
 
-    id: str
-    origin: Origin
-    says: str
+    id: str = of("statement", "name")
+    origin: Origin = of("statement", "origin")
+    says: str = of("statement", "words")
     """What it says, in words."""
     reason: str | None
     cells: Count
@@ -145,13 +145,5 @@ def reachability_document(
 
 
 def _statement(result: StatementResult) -> StatementRow:
-    statement = result.statement
-    return StatementRow(
-        id=statement.name,
-        origin=statement.origin,
-        says=statement.words,
-        reason=statement.reason or None,
-        cells=result.cells,
-        holds=result.holds if result.cells else None,
-        broken=result.broken,
-    )
+    holds = result.holds if result.cells else None
+    return StatementRow.made_of(result, reason=result.statement.reason or None, holds=holds)

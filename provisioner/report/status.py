@@ -189,8 +189,8 @@ def _parts(age: timedelta, say: Translator) -> str:
 class VerificationRow(Row):
     """The latest verification."""
 
-    run: Said
-    at: Moment
+    run: Said = of("shown", "run")
+    at: Moment = of("shown", "at")
     """When it ended, with Vietnam's zone."""
     age_s: int
     """Seconds until the report's moment."""
@@ -202,7 +202,7 @@ class ProofRow(Row):
     """How old the proof is."""
 
     last_verification: VerificationRow | None
-    stale: bool
+    stale: bool = of("is_stale")
     """It ended more than 24 hours ago, or there was none: how cameras are now is not known."""
     carried: Count
     """How many facilities of the report hosts carry."""
@@ -212,13 +212,10 @@ class ProofRow(Row):
 
 def proof_row(fresh: Freshness) -> ProofRow:
     """Say how old the proof is that a report stands on."""
-    last = fresh.verified and VerificationRow(
-        run=fresh.verified.shown.run,
-        at=fresh.verified.shown.at,
-        age_s=int((fresh.now - fresh.verified.shown.at).total_seconds()),
-        limit=fresh.verified.limit,
+    last = fresh.verified and VerificationRow.made_of(
+        fresh.verified, age_s=int((fresh.now - fresh.verified.shown.at).total_seconds())
     )
-    return ProofRow(last_verification=last, stale=fresh.is_stale, carried=fresh.carried, unseen=fresh.unseen)
+    return ProofRow.made_of(fresh, last_verification=last)
 
 
 def proof_of_facility(status: FacilityStatus, evidence: Evidence) -> FacilityProof:
@@ -397,7 +394,7 @@ class FailingRow(Row):
     cause: str
     since: Moment
     """The first verification of the row."""
-    in_a_row: Positive
+    in_a_row: Positive = of("looks")
     """How many verifications in a row saw it so."""
     last_look: Moment
     """A moment, with Vietnam's zone."""
@@ -416,12 +413,12 @@ class ReasonRow(Row):
 class StatusRow(FacilityRow):
     """One facility, in full."""
 
-    rendered: bool
+    rendered: bool = of("facility", "rendered")
     """Whether hosts are to carry it."""
-    left_on: tuple[Said, ...]
+    left_on: tuple[Said, ...] = of("standing", "left_on")
     """Of a closed facility: hosts that hold something of it, or of which nobody knows that they do not."""
     steps: dict[Step, SinceText | None]
-    orders: tuple[DutyRow, ...]
+    orders: tuple[DutyRow, ...] = of("duties")
     last_checks: tuple[LastCheckRow, ...]
     failing: tuple[FailingRow, ...] | None = absent()
     """Only with --why."""
@@ -505,17 +502,14 @@ def _facility(status: FacilityStatus, name: str, evidence: Evidence, why: Explai
         if why
         else {}
     )
-    return StatusRow(
+    return StatusRow.made_of(
+        status,
         **facility_values(status, name),
-        rendered=status.facility.rendered,
-        left_on=standing.left_on,
         steps={state: since_text(since) for state, since in standing.steps.items()},
-        orders=status.duties,
         last_checks=evidence.checks.get(status.facility.id, ()),
         **reasons,
     )
 
 
 def _failing(path: str, one: PathState) -> FailingRow:
-    keys = ("verdict", "cause", "since", "last_look", "last_up")
-    return FailingRow(path=path, in_a_row=one.looks, **{key: getattr(one, key) for key in keys})
+    return FailingRow.made_of(one, path=path, in_a_row=one.looks)

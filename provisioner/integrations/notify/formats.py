@@ -130,21 +130,8 @@ def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> Docu
 
 
 def _item_row(item: NewsItem, news: NightNews) -> ItemRow:
-    return ItemRow(
-        turn=item.turn,
-        verdict=item.verdict,
-        layer=item.layer,
-        object=item.object,
-        cause=item.cause,
-        first=item.first,
-        nights=item.nights(news.day),
-        paths_total=len(item.paths),
-        paths=item.paths[:_MOST_PATHS],
-        provinces=item.provinces,
-        facilities=item.facilities[:_MOST_PATHS],
-        carriers=item.carriers,
-        detail=item.detail,
-    )
+    few = {"paths": item.paths[:_MOST_PATHS], "facilities": item.facilities[:_MOST_PATHS]}
+    return ItemRow.made_of(item, nights=item.nights(news.day), paths_total=len(item.paths), **few)
 
 
 def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> Document:

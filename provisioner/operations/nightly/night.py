@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from provisioner.base.document import Count, Moment, Printed, Row, Said, Seconds
+from provisioner.base.document import Count, Moment, Printed, Row, Said, Seconds, of
 from provisioner.base.errors import ProvisionerError, StateError, rank_of, worst_of
 from provisioner.base.files import make_own_folder, read_regular, refuse_link, replace_file
 from provisioner.base.text import Document, local_iso
@@ -192,8 +192,8 @@ class StepRow(Row):
     """A step of a night."""
 
     step: NightStep
-    state: StepState
-    code: Count
+    state: StepState = of("outcome", "state")
+    code: Count = of("outcome", "code")
     message: str
     hint: str
     seconds: Seconds
@@ -258,14 +258,8 @@ def night_document(night: NightRun, *, everything: bool = True) -> Document:
 
 
 def _step_row(step: StepResult) -> StepRow:
-    return StepRow(
-        step=step.step,
-        state=step.outcome.state,
-        code=step.outcome.code,
-        message=step.error.message if step.error else "",
-        hint=step.error.hint if step.error else "",
-        seconds=round(step.seconds, 2),
-    )
+    message, hint = (step.error.message, step.error.hint) if step.error else ("", "")
+    return StepRow.made_of(step, message=message, hint=hint, seconds=round(step.seconds, 2))
 
 
 def notice_lines(sendings: Sequence[Sending]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from provisioner.base.document import Count, Row, Said
+from provisioner.base.document import Count, Row, Said, of
 from provisioner.base.errors import RECEIVERS, NoticeError, ProvisionerError, Severity, StateError, UsageError
 from provisioner.base.host_answer import UnreadableError
 from provisioner.base.http import Patience, ReachError
@@ -87,25 +87,15 @@ class Sending:
     @property
     def row(self) -> SendingRow:
         """What a document says of it; no address is in it."""
-        return SendingRow(
-            receiver=self.receiver.id,
-            kind=self.receiver.kind,
-            role=self.receiver.role,
-            of=next(iter(self.receiver.of.values()), ""),
-            outcome=self.outcome,
-            attempts=self.attempts,
-            turns=self.turns,
-            message=self.message,
-            hint=self.hint,
-        )
+        return SendingRow.made_of(self, of=next(iter(self.receiver.of.values()), ""))
 
 
 class SendingRow(Row):
     """A receiver, and what became of its notice."""
 
-    receiver: Said
-    kind: ReceiverKind
-    role: ReaderRole
+    receiver: Said = of("receiver", "id")
+    kind: ReceiverKind = of("receiver", "kind")
+    role: ReaderRole = of("receiver", "role")
     of: str
     """The slug of its province, carrier or facility; empty for a role of the whole country."""
     outcome: SendOutcome

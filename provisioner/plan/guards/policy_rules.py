@@ -129,16 +129,14 @@ def _counts(changes: Sequence[Change]) -> RegoCounts:
 
 
 def _change(change: Change, carriers: Sequence[str]) -> RegoChange:
-    keys = ("host", "name", "reason", "viewers", "province", "facility")
     kinds = {"resource": change.resource.value, "action": change.action.value, "impact": change.impact.value}
-    return RegoChange(**{key: getattr(change, key) for key in keys}, **kinds, carriers=carriers)
+    return RegoChange.made_of(change, **kinds, carriers=carriers)
 
 
 def _moment(now: datetime) -> RegoMoment:
     local = aware(now).astimezone(VIETNAM)
-    day = {key: getattr(local, key) for key in ("year", "month", "day", "hour", "minute")}
     at, date = local.isoformat(timespec="seconds"), local.date().isoformat()
-    return RegoMoment(at=at, date=date, **day, weekday=_WEEKDAYS[local.weekday()])
+    return RegoMoment.made_of(local, at=at, date=date, weekday=_WEEKDAYS[local.weekday()])
 
 
 def rego_refusals(verdict: RegoVerdict) -> tuple[PlanRefusal, ...]:

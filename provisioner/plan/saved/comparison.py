@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final
 
-from provisioner.base.document import Count, Digest, Printed, Row, form
+from provisioner.base.document import Count, Digest, Printed, Row, form, of
 from provisioner.plan.change import Action, Change, Impact, Resource, cut_by
 from provisioner.plan.saved.file import WrittenPlan
 
@@ -224,10 +224,10 @@ def _moved_beside(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedBesi
 
 
 def _moved_texts(what: str, first: Mapping[str, str], second: Mapping[str, str]) -> Iterator[MovedBeside]:
-    for of in sorted(first.keys() | second.keys()):
-        before, after = first.get(of, ""), second.get(of, "")
+    for name in sorted(first.keys() | second.keys()):
+        before, after = first.get(name, ""), second.get(name, "")
         if before != after:
-            yield MovedBeside(what, of, before, after)
+            yield MovedBeside(what, name, before, after)
 
 
 def _texts(allow: Mapping[str, int]) -> dict[str, str]:
@@ -286,11 +286,11 @@ class SideRow(Row):
 class MovedChangeRow(Row):
     """A change that is not the same in both plans."""
 
-    host: str
-    resource: Resource
-    name: str
-    province: str
-    facility: str
+    host: str = of("either", "host")
+    resource: Resource = of("either", "resource")
+    name: str = of("either", "name")
+    province: str = of("either", "province")
+    facility: str = of("either", "facility")
     turn: ChangeTurn
     before: SideRow | None
     after: SideRow | None
@@ -345,7 +345,7 @@ def between_document(compared: BetweenPlans) -> PlanDiffDocument:
             "trust": sum(moved.is_of_trust for moved in compared.changes),
             "impact": compared.worst,
         },
-        changes=[_moved(one) for one in compared.changes],
+        changes=compared.changes,
         viewers=compared.viewers,
         beside=compared.beside,
     )
@@ -360,9 +360,3 @@ def _of_plan(plan: WrittenPlan) -> PlanRow:
         changes=len(plan.changes),
         viewers_dropped=viewers,
     )
-
-
-def _moved(moved: MovedChange) -> MovedChangeRow:
-    change = moved.either
-    place = {key: getattr(change, key) for key in ("host", "resource", "name", "province", "facility")}
-    return MovedChangeRow(**place, turn=moved.turn, before=moved.before, after=moved.after)

@@ -96,7 +96,9 @@ def _document(report: ProgressReport, listing: FacilityList) -> Document:
         "closed": report.closed,
         "facilities": LongList(
             lambda: (
-                CountedRow(**facility_values(one, name_of(one.facility.id)), counted_as=counted_as(one)).plain
+                CountedRow.made_of(
+                    one, **facility_values(one, name_of(one.facility.id)), counted_as=counted_as(one)
+                ).plain
                 for one in report.listed
             )
         ),

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from pydantic import Field
 
-from provisioner.base.document import Count, Moment, Positive, Row, Said
+from provisioner.base.document import Count, Moment, Positive, Row, Said, of
 from provisioner.base.text import Document, counted, local_time, percent, printable
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.geography import Province
@@ -162,13 +162,13 @@ class ProofsRow(Row):
 class ProvedRow(Row):
     """A facility of the report on acceptance."""
 
-    facility: Said
+    facility: Said = of("status", "facility", "id")
     name: Said
-    province: Said
-    carrier: str
+    province: Said = of("status", "facility", "province")
+    carrier: str = of("status", "carrier")
     """Of its plan; empty where it has none."""
-    cameras: Count
-    accepted: bool
+    cameras: Count = of("status", "facility", "cameras")
+    accepted: bool = of("is_accepted")
     """Proved, and once more at least 24 hours later, as it is signed now."""
     refusal: Said | None
     """Why there is no record of acceptance to sign."""
@@ -185,17 +185,8 @@ def _acceptance_document(report: ProvedFacilities, listing: FacilityList) -> Doc
 
 
 def _proved(one: FacilityProof, name: str) -> ProvedRow:
-    facility = one.status.facility
-    return ProvedRow(
-        facility=facility.id,
-        name=name,
-        province=facility.province,
-        carrier=one.status.carrier,
-        cameras=facility.cameras,
-        accepted=one.is_accepted,
-        refusal=one.refusal or None,
-        proofs=one.proof or dict.fromkeys(ProofsRow.model_fields),
-    )
+    proofs = one.proof or dict.fromkeys(ProofsRow.model_fields)
+    return ProvedRow.made_of(one, name=name, refusal=one.refusal or None, proofs=proofs)
 
 
 def _acceptance_lines(report: ProvedFacilities) -> Iterator[str]:
@@ -270,24 +261,24 @@ class TimelinessRow(Row):
 class ScoreRow(Row):
     """The counts of one carrier, or of all."""
 
-    facilities: Count
-    connected: Count
+    facilities: Count = of("group", "facilities")
+    connected: Count = of("group", "connected")
     """Proved once, whatever their pictures do now."""
-    up_now: Count
+    up_now: Count = of("group", "up")
     """Of those that are connected: all their cameras are up now."""
-    not_up: Count
-    unknown: Count
+    not_up: Count = of("group", "not_up")
+    unknown: Count = of("group", "unknown")
     """Of those that are connected: nobody knows how they are now."""
     timeliness: TimelinessRow
-    blocked: Count
+    blocked: Count = of("group", "blocked_in_all")
     taking_over: Count
     """Facilities of other carriers, whose next carrier it is to be."""
-    cameras: Count
-    cameras_up: Count
+    cameras: Count = of("group", "cameras")
+    cameras_up: Count = of("group", "cameras_up")
     """Up now."""
-    cameras_down: Count
+    cameras_down: Count = of("group", "cameras_down")
     """Looked at, and not up."""
-    cameras_unknown: Count
+    cameras_unknown: Count = of("group", "cameras_unknown")
     """Carried, and not looked at."""
     incidents: dict[str, Positive] | None
     """By cause, how many the last verification saw; null where none is recorded. One that takes away paths of two
@@ -333,31 +324,15 @@ class SharesOfRow(Row):
 
 def _scorecard_document(card: Scorecard, _listing: FacilityList) -> Document:
     return {
-        "carriers": [CarrierScoreRow(carrier=one.carrier, name=one.name, **_score(one)) for one in card.scores],
-        "all_carriers": ScoreRow(**_score(card.total)),
+        "carriers": [CarrierScoreRow.made_of(one, availability=_share(one)) for one in card.scores],
+        "all_carriers": ScoreRow.made_of(card.total, availability=_share(card.total)),
         "incidents_of": card.incidents,
         "availability_of": _shares_of(card.shares) if card.shares else None,
     }
 
 
-def _score(score: CarrierScore) -> Document:
-    group = score.group
-    return {
-        "facilities": group.facilities,
-        "connected": group.connected,
-        "up_now": group.up,
-        "not_up": group.not_up,
-        "unknown": group.unknown,
-        "timeliness": {one.value: count for one, count in score.timeliness.items()},
-        "blocked": group.blocked_in_all,
-        "taking_over": score.taking_over,
-        "cameras": group.cameras,
-        "cameras_up": group.cameras_up,
-        "cameras_down": group.cameras_down,
-        "cameras_unknown": group.cameras_unknown,
-        "incidents": score.incidents,
-        "availability": score.share and agreed_times(score.share),
-    }
+def _share(score: CarrierScore) -> AgreedTimesRow | None:
+    return agreed_times(score.share) if score.share else None
 
 
 def _shares_of(shares: CarrierShares) -> SharesOfRow:
