@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from itertools import pairwise
 from textwrap import dedent
@@ -101,6 +101,11 @@ class Row(BaseModel):
     def made_of(cls, value: object, **more: Any) -> Self:
         """Make a row from a value's attributes, and from others that it lacks or has in another form."""
         return cls.model_validate(_Joined(value, more))
+
+    @classmethod
+    def listed(cls, values: Iterable[object]) -> list[Document]:
+        """Make the printed form of each value."""
+        return [cls.model_validate(value).plain for value in values]
 
     @property
     def plain(self) -> Document:

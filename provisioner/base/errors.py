@@ -122,20 +122,6 @@ class Problem:
         return self.object.partition("/")[0] == REGO_RULES
 
     @property
-    def document(self) -> dict[str, str | int]:
-        """The problem as documents have it."""
-        return {
-            "severity": self.severity.value,
-            "code": self.code,
-            "message": self.message,
-            "hint": self.hint,
-            "file": self.file,
-            "line": self.line,
-            "column": self.column,
-            "object": self.object,
-        }
-
-    @property
     def place(self) -> str:
         """`file:line:column`, as far as it is known."""
         parts = [self.file or "inventory"]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import click
 
+from provisioner.base.document import HeldRow
 from provisioner.base.errors import HostError, PolicyError, SecretsError, UsageError
 from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_from_paper, on_paper, pair_of
 from provisioner.base.secret import Secret
@@ -23,7 +24,7 @@ from provisioner.cli.support.output import print_document, print_error_line, pri
 from provisioner.cli.support.question import is_attended
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import DAY
-from provisioner.cli.support.texts import code_with_held, held_documents, print_held
+from provisioner.cli.support.texts import code_with_held, print_held
 from provisioner.desired.recovery_key import tried
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.operations.edit.file_edit import FileEdit
@@ -166,7 +167,7 @@ def _made_document(made: KeysMade) -> Document:
         "unvouched": made.unvouched,
         "drawn": dict.fromkeys(made.drawn, ""),
         "drawn_to_push": dict.fromkeys(made.drawn_to_push, ""),
-        "held": held_documents(made.held),
+        "held": HeldRow.listed(made.held),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from provisioner.base.document import HeldRow
 from provisioner.base.errors import PolicyError
 from provisioner.base.text import Document, counted, printable
 from provisioner.cli.support.completion import hosts_like
@@ -13,7 +14,7 @@ from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import limit_option
 from provisioner.cli.support.output import print_document, print_warning, problem_lines
 from provisioner.cli.support.session import session_of
-from provisioner.cli.support.texts import code_with_held, held_documents, print_held
+from provisioner.cli.support.texts import code_with_held, print_held
 from provisioner.desired.limit import parse_limits
 from provisioner.desired.readers import ReadPath, reading_list
 from provisioner.operations.questions.reachability import ReachProof
@@ -127,7 +128,7 @@ def readers(invocation: Invocation, centre: str, viewer: str, limits: tuple[str,
     seen = reading_list(part.inventory, part.held, (centre, viewer), parse_limits(limits))
     if invocation.json:
         document = reading_document(seen.centre, seen.user, seen.readings)
-        print_document(document | {"held": held_documents(seen.held)})
+        print_document(document | {"held": HeldRow.listed(seen.held)})
         return code_with_held(0, seen.held)
     for line in reading_lines(seen.readings):
         click.echo(line)

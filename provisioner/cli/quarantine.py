@@ -54,7 +54,7 @@ def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
             {
                 "schema": "provisioner/quarantine",
                 "version": 1,
-                "quarantined": [QuarantinedRow.model_validate(one).plain for one in paths],
+                "quarantined": QuarantinedRow.listed(paths),
                 "unreadable": {host: error.message for host, error in sorted(planned.unreadable.items())},
             }
         )

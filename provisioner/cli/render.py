@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.document import HeldRow
 from provisioner.base.text import Document, counted
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, today
@@ -13,7 +14,7 @@ from provisioner.cli.support.options import hosts_limit_option
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.session import session_of, write_tree
 from provisioner.cli.support.terminal import Place
-from provisioner.cli.support.texts import code_with_held, held_documents, print_held
+from provisioner.cli.support.texts import code_with_held, print_held
 from provisioner.desired.limit import parse_limits
 from provisioner.desired.render.site import MOST_DAYS, USUAL_DAYS, SitePackage, valid_for
 from provisioner.inventory.model import GatewaySystem
@@ -49,7 +50,7 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
     if invocation.json:
         listed = [str(path) for path in written]
         document = {"schema": "provisioner/render", "version": 1, "files": listed, "left_out": left_out}
-        print_document(document | {"held": held_documents(held)})
+        print_document(document | {"held": HeldRow.listed(held)})
     else:
         for reason in left_out.values():
             print_warning(reason, "set a password for its vault id to render it as well", color=invocation.color)
@@ -128,7 +129,7 @@ def _packages_document(folder: Path, packages: SitePackages) -> Document:
         },
         "takes_down": [facility for facility, package in packages.files.items() if package.takes_down],
         "shut": {facility: list(files) for facility, files in packages.shut.items()},
-        "held": held_documents(packages.held),
+        "held": HeldRow.listed(packages.held),
     }
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import click
 
 from provisioner import __version__
-from provisioner.base.document import Count, Printed, ProblemRow, Row
+from provisioner.base.document import Count, HeldRow, Printed, ProblemRow, Row
 from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
 from provisioner.base.language import Translator
 from provisioner.base.text import Document
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, problem_lines
 from provisioner.cli.support.terminal import Place
-from provisioner.cli.support.texts import code_with_held, held_documents, print_held
+from provisioner.cli.support.texts import code_with_held, print_held
 from provisioner.operations.edit.validate import COUNTED, AllocatedItem, Validation
 from provisioner.operations.edit.validate import allocate as record_allocations
 from provisioner.operations.edit.validate import validate as check_all
@@ -169,7 +169,7 @@ def allocate(invocation: Invocation) -> int:
             "changed": allocation.path is not None,
             "assigned": _allocated(allocation.assigned),
             "retired": _allocated(allocation.retired),
-            "held": held_documents(allocation.held),
+            "held": HeldRow.listed(allocation.held),
         }
         print_document(document)
         return code_with_held(0, allocation.held)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.document import ProblemRow
 from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
 from provisioner.base.files import refuse_existing, write_private
 from provisioner.base.text import counted
@@ -81,7 +82,7 @@ def _show_checked(invocation: Invocation, problems: Collection[Problem], judged:
     code = InventoryError.exit_code if errors else 0
     if invocation.json:
         fields = {"ok": not errors, "provinces": sorted(judged), "contacts": count}
-        print_document(contacts_document("check", **fields, problems=[p.document for p in problems]))
+        print_document(contacts_document("check", **fields, problems=ProblemRow.listed(problems)))
         return code
     for line in problem_lines(problems):
         click.echo(line, color=invocation.color)

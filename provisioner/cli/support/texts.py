@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from provisioner.base.document import ProblemRow
 from provisioner.base.errors import HostError, InventoryError, UsageError, worst_of
 from provisioner.base.frozen import HeldFacility
 from provisioner.base.git import Checkout, commit_files, committing
@@ -102,7 +103,7 @@ def _edit_document(edit: FileEdit, commit: str, *, dry_run: bool) -> Document:
         "written": edit.changed and not dry_run,
         "commit": commit or None,
         "diff": list(edit.diff),
-        "warnings": [problem.document for problem in edit.warnings],
+        "warnings": ProblemRow.listed(edit.warnings),
         "to_be_signed": bool(edit.sign_offs),
     }
 
@@ -169,11 +170,6 @@ def print_held(held: Sequence[HeldFacility], *, color: bool | None, what: str, s
     """Say on standard error who is held."""
     for line in held_lines(held, what, say):
         click.echo(line, err=True, color=color)
-
-
-def held_documents(held: Sequence[HeldFacility]) -> list[dict[str, object]]:
-    """What a document says of who is held."""
-    return [one.document for one in held]
 
 
 def code_with_held(code: int, held: Sequence[object]) -> int:

@@ -32,9 +32,9 @@ _WIDTHS = (6, 10, 24, 12, 8, 24, 20, 56, 56, 22)
 class TableRow(Row):
     """A table that was found."""
 
-    file: str
+    file: str = of("position", "file")
     """As it was typed."""
-    sheet: str
+    sheet: str = of("position", "sheet")
     """Empty for CSV."""
     kind: Literal["facilities", "contacts", "surveys", "cameras"]
     """What its rows describe."""
@@ -47,19 +47,19 @@ class TableRow(Row):
 class FindingRow(Row):
     """Something that was found in a table."""
 
-    severity: FindingLevel
-    code: str
+    severity: FindingLevel = of("remark", "level")
+    code: str = of("remark", "code")
     """A stable id."""
     message: str
     hint: str
     """What to do next."""
-    file: str
-    sheet: str
-    row: Count
+    file: str = of("position", "file")
+    sheet: str = of("position", "sheet")
+    row: Count = of("position", "row")
     """0 where no row is concerned."""
     column: str
     """The column's letters; empty where no cell is concerned."""
-    header: str
+    header: str = of("position", "header")
     """The column's header in Vietnamese."""
     value: str
     """The cell's value as far as it may be shown."""
@@ -80,7 +80,7 @@ class CandidateRow(Row):
     """Its name."""
     address: str
     """Street, ward and district, as far as they are known."""
-    why: tuple[Why, ...]
+    why: tuple[Why, ...] = of("reasons")
     """Why it is a candidate."""
     because: str
     """The same in words."""
@@ -95,11 +95,11 @@ class QuestionRow(Row):
     message: str
     answer: str
     """How to answer."""
-    file: str
+    file: str = of("position", "file")
     """As it was typed."""
-    sheet: str
+    sheet: str = of("position", "sheet")
     """Empty for CSV."""
-    row: Count
+    row: Count = of("position", "row")
     """The row that waits for the answer; 0 where a site is missing."""
     column: str
     """The letters of the column Mã cơ sở, which takes the answer; empty where there is none."""
@@ -178,36 +178,21 @@ def import_document(result: ImportResult, language: Language) -> ImportDocument:
         ok=not proposal.errors and not proposal.waiting,
         language=language,
         tables=[
-            TableRow(
-                file=table.position.file,
-                sheet=table.position.sheet,
-                kind=table.form.kind.value,
-                header_row=table.header_row,
-                rows=len(table.rows),
-            )
-            for table in result.inputs.tables
+            TableRow.made_of(table, kind=table.form.kind.value, rows=len(table.rows)) for table in result.inputs.tables
         ],
         problems=[_problem(finding, language) for finding in proposal.findings],
         questions=[_question(question, language) for question in proposal.questions],
         facilities=[
-            ChangedFileRow(
-                facility=edit.facility,
+            ChangedFileRow.made_of(
+                edit,
                 file=f"facilities/{proposal.provinces[edit.facility]}/{edit.facility}.yml",
                 action="create" if edit.before is None else "update",
-                changes=edit.changes,
                 sign_offs_needed=proposal.resign.get(edit.facility, ()),
             )
             for edit in proposal.changed
         ],
         contacts=[
-            ContactCounts(
-                province=draft.province,
-                compared=draft.known is not None,
-                new=draft.new,
-                changed=draft.changed,
-                unchanged=draft.unchanged,
-            )
-            for draft in proposal.contact_drafts.values()
+            ContactCounts.made_of(draft, compared=draft.known is not None) for draft in proposal.contact_drafts.values()
         ],
         written=result.written,
     )
@@ -215,25 +200,17 @@ def import_document(result: ImportResult, language: Language) -> ImportDocument:
 
 def _question(question: Question, language: Language) -> QuestionRow:
     words = question_text(question, language)
-    position = question.position
-    return QuestionRow(
-        kind=question.kind,
+    return QuestionRow.made_of(
+        question,
         message=words.message,
         answer=words.answer,
-        file=position.file,
-        sheet=position.sheet,
-        row=position.row,
-        column=position.cell.rstrip("0123456789"),
-        name=question.name,
+        column=question.position.cell.rstrip("0123456789"),
         object=f"facility/{question.facility}" if question.facility else "",
         candidates=[
-            CandidateRow(
-                facility=candidate.facility,
+            CandidateRow.made_of(
+                candidate,
                 row=candidate.row.row if candidate.row else 0,
                 sheet=candidate.row.sheet if candidate.row else "",
-                name=candidate.name,
-                address=candidate.address,
-                why=candidate.reasons,
                 because=because(candidate, language),
             )
             for candidate in question.candidates
@@ -242,21 +219,8 @@ def _question(question: Question, language: Language) -> QuestionRow:
 
 
 def _problem(finding: Finding, language: Language) -> FindingRow:
-    words = wording(finding.remark, language)
-    position = finding.position
-    return FindingRow(
-        severity=finding.remark.level,
-        code=finding.remark.code,
-        message=words.message,
-        hint=words.hint,
-        file=position.file,
-        sheet=position.sheet,
-        row=position.row,
-        column=position.cell.rstrip("0123456789"),
-        header=position.header,
-        value=finding.value,
-        object=finding.object,
-    )
+    words, column = wording(finding.remark, language), finding.position.cell.rstrip("0123456789")
+    return FindingRow.made_of(finding, message=words.message, hint=words.hint, column=column)
 
 
 def report_sheet(result: ImportResult, language: Language) -> bytes:
