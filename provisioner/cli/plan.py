@@ -44,7 +44,7 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.operations.questions.compare import compare
 from provisioner.operations.questions.packages import older_packages
-from provisioner.plan import Plan
+from provisioner.plan import Plan, PlanMaker
 from provisioner.plan.document import (
     CompareDocument,
     DriftDocument,
@@ -103,19 +103,6 @@ class PlanCheckDocument(Printed, name="plan-check", title="A plan checked"):
     held: tuple[HeldInPlanRow, ...]
 
 
-class MadeByRow(Row):
-    """Who made a plan, as far as the machine, its pipeline and Git say, and which approvers had to do with it.
-
-    Nothing proves it, and no digest is over it.
-    """
-
-    user: str
-    machine: str
-    job: str
-    """Empty outside of a pipeline."""
-    approvers: tuple[str, ...]
-
-
 class WholePlanDocument(PlanDocument, name="plan", title="A plan"):
     """What `provisioner plan --output json` prints, and what `--out` saves."""
 
@@ -123,7 +110,7 @@ class WholePlanDocument(PlanDocument, name="plan", title="A plan"):
     """The sites of the chosen hosts whose last package is not what the inventory says now, by what was recorded."""
     seen: dict[str, dict[str, str]] | None = absent()
     """Only in a saved plan: what was seen on each host, so that one that moves can say what moved."""
-    made_by: MadeByRow | None = absent()
+    made_by: PlanMaker | None = absent()
     """Only in a saved plan."""
     seal: KeyedDigest | None = absent()
     """Only in a saved plan: over everything else in it, with a key of the vault."""

@@ -30,7 +30,7 @@ def text(sites: tuple[tuple[str, int], ...], *, password: str = "one") -> str:
     world.apply(of({"kcl-bg-001": 2, "kcl-bg-002": 1}), password="one")
     world.watch(RELAY, {"bac-giang/kcl-bg-002/cam-01/sub": 3})
     planned = world.plan(of(dict(sites)), password=password)
-    return planned.text(KEY, PlanMaker("noc", "machine", "", ("noc-1",)))
+    return planned.text(KEY, PlanMaker(user="noc", machine="machine", approvers=("noc-1",)))
 
 
 def plan(**sites: int) -> WrittenPlan:
@@ -115,7 +115,7 @@ EDITS: dict[str, Any] = {
     "inventory": lambda plan: replace(plan, basis=replace(plan.basis, inventory="sha256:" + "1" * 64)),
     "host as desired": lambda plan: replace(plan, basis=with_host(plan, "elsewhere")),
     "viewers": lambda plan: replace(plan, changes=tuple(c._replace(cut={"r": {"p": 99}}) for c in plan.changes)),
-    "maker": lambda plan: replace(plan, maker=PlanMaker("other")),
+    "maker": lambda plan: replace(plan, maker=PlanMaker(user="other")),
     "live": lambda plan: replace(plan, basis=replace(plan.basis, live=dict.fromkeys(plan.basis.live, "another"))),
 }
 CHANGING: dict[str, Any] = {

@@ -258,7 +258,7 @@ def _ended_run(session: Session, last: Unfinished, facts: Mapping[str, HostFacts
         log.write(JournalStep("", "run", "ended", {"cause": _GONE_CAUSE, "who": options.who}))
         document = Applied(last.run.id, results, plan=last.run.plan).document | {"journal": log.digest()}
         outcome = outcome_of(results)
-        return ClosedRun(last.run.id, outcome) if log.end(outcome, document, holdings) is not None else None
+        return ClosedRun(run=last.run.id, outcome=outcome) if log.end(outcome, document, holdings) is not None else None
 
 
 def _hosts_of(last: Unfinished) -> list[str]:

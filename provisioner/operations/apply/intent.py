@@ -77,15 +77,7 @@ class RunOptions:
 USUAL = RunOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class ClosedRun:
-    """An earlier run whose controller was killed, ended by a later one that saw what became of its hosts."""
-
-    run: str
-    outcome: str
-
-
-class ClosedRow(Row):
+class ClosedRun(Row):
     """An earlier run whose controller was killed, recorded as ended now that its hosts were read."""
 
     run: str
@@ -100,7 +92,7 @@ class RunRow(Row):
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     """What was wished beside the run and was not had, e.g. a Git note."""
-    closed: tuple[ClosedRow, ...]
+    closed: tuple[ClosedRun, ...]
     held: tuple[HeldRow, ...]
 
 

@@ -65,31 +65,23 @@ class MovedChange:
         return self.either.resource is Resource.TRUST
 
 
-@dataclass(frozen=True, slots=True)
-class MovedAudience:
-    """A path at a relay of which two plans cut another number of live readers."""
+class MovedAudience(Row):
+    """A path of which another number of live readers is cut."""
 
     relay: str
     path: str
-    before: int
-    after: int
+    before: Count
+    after: Count
 
 
-@dataclass(frozen=True, slots=True)
-class MovedBeside:
-    """Something beside the changes that is not the same in both plans.
+class MovedBeside(Row):
+    """What else moved."""
 
-    Attributes:
-        what: `inventory`, `templates`, `tool`, `commit`, `allowance`, `held`, `refused`, `not read`, `in the plan`,
-            `to hold`.
-        of: the host, facility, policy or allowance that it is about; empty where it is about all.
-        before: as the first plan has it; empty where it has nothing of it.
-        after: as the second has it.
-    """
-
-    what: str
+    what: Annotated[str, form(enum=_BESIDE)]
     of: str
+    """The host, facility, policy or allowance; empty where it is about all."""
     before: str
+    """Empty where the first plan has nothing of it."""
     after: str
 
 
@@ -194,7 +186,7 @@ def _moved_viewers(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedAud
         before, after = was.get(relay, {}), is_now.get(relay, {})
         for path in sorted(before.keys() | after.keys()):
             if before.get(path, 0) != after.get(path, 0):
-                yield MovedAudience(relay, path, before.get(path, 0), after.get(path, 0))
+                yield MovedAudience(relay=relay, path=path, before=before.get(path, 0), after=after.get(path, 0))
 
 
 # --- what else moved ------------------------------------------------------------------------------
@@ -209,7 +201,7 @@ def _moved_beside(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedBesi
         ("commit", first.commit, second.commit),
     ):
         if before != after:
-            yield MovedBeside(what, "", before, after)
+            yield MovedBeside(what=what, of="", before=before, after=after)
     yield from _moved_texts("allowance", _texts(was.allow), _texts(is_now.allow))
     yield from _moved_texts("held", _named(was.held), _named(is_now.held))
     yield from _moved_texts("refused", _refusals(first), _refusals(second))
@@ -217,7 +209,7 @@ def _moved_beside(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedBesi
     yield from _moved_texts("in the plan", _named(was.live), _named(is_now.live))
     shared = sorted(was.desired.keys() & is_now.desired.keys())
     yield from (
-        MovedBeside("to hold", host, was.desired[host], is_now.desired[host])
+        MovedBeside(what="to hold", of=host, before=was.desired[host], after=is_now.desired[host])
         for host in shared
         if was.desired[host] != is_now.desired[host]
     )
@@ -227,7 +219,7 @@ def _moved_texts(what: str, first: Mapping[str, str], second: Mapping[str, str])
     for name in sorted(first.keys() | second.keys()):
         before, after = first.get(name, ""), second.get(name, "")
         if before != after:
-            yield MovedBeside(what, name, before, after)
+            yield MovedBeside(what=what, of=name, before=before, after=after)
 
 
 def _texts(allow: Mapping[str, int]) -> dict[str, str]:
@@ -296,26 +288,6 @@ class MovedChangeRow(Row):
     after: SideRow | None
 
 
-class MovedAudienceRow(Row):
-    """A path of which another number of live readers is cut."""
-
-    relay: str
-    path: str
-    before: Count
-    after: Count
-
-
-class MovedBesideRow(Row):
-    """What else moved."""
-
-    what: Annotated[str, form(enum=_BESIDE)]
-    of: str
-    """The host, facility, policy or allowance; empty where it is about all."""
-    before: str
-    """Empty where the first plan has nothing of it."""
-    after: str
-
-
 class PlanDiffDocument(Printed, name="plan-diff", title="Two plans side by side"):
     """What `provisioner plan diff` prints with `--output json`."""
 
@@ -328,8 +300,8 @@ class PlanDiffDocument(Printed, name="plan-diff", title="Two plans side by side"
     summary: MovedSummary
     changes: tuple[MovedChangeRow, ...]
     """Changes that are not the same in both: trust first, then the worst first."""
-    viewers: tuple[MovedAudienceRow, ...]
-    beside: tuple[MovedBesideRow, ...]
+    viewers: tuple[MovedAudience, ...]
+    beside: tuple[MovedBeside, ...]
 
 
 def between_document(compared: BetweenPlans) -> PlanDiffDocument:

@@ -18,9 +18,10 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
+from provisioner.base.document import Row
 from provisioner.base.errors import StalePlanError
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, canonical_json, canonical_text
@@ -45,19 +46,15 @@ ChangeRow = tuple[str, str, str, str]
 """A change as it can be compared: resource, name, action, reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanMaker:
-    """Who made a plan, as far as the machine, its pipeline and Git say; nothing proves it.
-
-    Attributes:
-        job: the pipeline's job, as `system:project#number`.
-        approvers: the ids of those who approve plans, and are known by a name that had to do with this one.
-    """
+class PlanMaker(Row):
+    """Who made a plan, as far as the machine, its pipeline and Git say; no digest is over it."""
 
     user: str = ""
     machine: str = ""
     job: str = ""
+    """The pipeline's job, as `system:project#number`; empty outside of a pipeline."""
     approvers: tuple[str, ...] = ()
+    """The ids of those who approve plans, and are known by a name that had to do with this one."""
 
 
 NOT_KNOWN: Final = PlanMaker()
@@ -244,12 +241,12 @@ def _cut(plain: Document) -> Audience:
 
 def _maker(whole: Document) -> PlanMaker:
     """Who made a plan; nobody that is known where its document says nothing of it."""
-    plain = whole.get("made_by", asdict(NOT_KNOWN))
+    plain = whole.get("made_by", NOT_KNOWN.plain)
     names = [plain[name] for name in ("user", "machine", "job")]
     approvers = tuple(plain["approvers"])
     if not all(isinstance(name, str) for name in (*names, *approvers)):
         raise TypeError("a name is none")
-    return PlanMaker(plain["user"], plain["machine"], plain["job"], approvers)
+    return PlanMaker(user=plain["user"], machine=plain["machine"], job=plain["job"], approvers=approvers)
 
 
 def _is_of_its_changes(plan: WrittenPlan) -> bool:
@@ -348,7 +345,7 @@ def seal_key(digest_key: Secret) -> Secret:
 
 def saved_text(plan: Plan, seen: Mapping[str, HostItems], key: Secret, maker: PlanMaker = NOT_KNOWN) -> str:
     """A plan as it is saved: the same bytes for the same plan of the same maker."""
-    beside = {"seen": {host: dict(items) for host, items in seen.items()}, "made_by": asdict(maker)}
+    beside = {"seen": {host: dict(items) for host, items in seen.items()}, "made_by": maker.plain}
     whole = plan_document(plan) | beside
     return _pretty(whole | {"seal": _seal(whole, key)})
 
