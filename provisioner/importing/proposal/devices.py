@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 
 from provisioner.importing.forms.choices import DeviceKind
 from provisioner.importing.forms.forms import CAMERAS
@@ -35,6 +36,7 @@ class _Device:
     id: str
     known: dict[str, object]
     new: bool
+    number: int = 0
     record: Record | None = None
     streams: set[str] = field(default_factory=set)
 
@@ -60,7 +62,15 @@ class DeviceDraft:
         recorders = existing.recorders if existing else ()
         cameras = existing.cameras if existing else ()
         self._recorders = {r.id: _Device(r.id, r.model_dump(mode="json"), new=False) for r in recorders}
-        self._cameras = {c.id: _Device(c.id, c.model_dump(mode="json"), new=False) for c in cameras}
+        self._cameras = {
+            c.id: _Device(c.id, c.model_dump(mode="json"), new=False, number=number) for number, c in enumerate(cameras)
+        }
+        self._at: dict[tuple[object, ...], dict[int, _Device]] = {}
+        """The cameras that are or were at an address or on a channel, by their numbers."""
+        for device in self._cameras.values():
+            self._note_place(device)
+        self._highest: dict[str, tuple[int, int, str]] = {}
+        """How many recorders and cameras there were at the last proposal of each kind, and that id."""
 
     def want(self, records: Iterable[Record]) -> None:
         """Take the rows: recorders first, then those with ids, so that proposed ids are free ones."""
@@ -118,7 +128,7 @@ class DeviceDraft:
 
     def _new_recorder(self, record: Record, name: str | None) -> _Device:
         if name is None:
-            name = next_free("nvr", DEVICE_DIGITS, [*self._recorders, *self._cameras])
+            name = self._free_id("nvr")
             self._draft.say(record, note("id-proposed", facility=name), "recorder_id")
         self._recorders[name] = _Device(name, {}, new=True)
         return self._recorders[name]
@@ -186,26 +196,41 @@ class DeviceDraft:
             self._draft.say(record, error("device-id-taken", device=name), "camera_id")
             return None
         if name is None:
-            name = next_free("cam", DEVICE_DIGITS, [*self._recorders, *self._cameras])
+            name = self._free_id("cam")
             self._draft.say(record, note("id-proposed", facility=name), "camera_id")
-        return self._cameras.setdefault(name, _Device(name, {}, new=True))
+        return self._cameras.setdefault(name, _Device(name, {}, new=True, number=len(self._cameras)))
+
+    def _free_id(self, prefix: str) -> str:
+        """The next free id; the last one is above all that were there then, and is taken."""
+        recorders, cameras, *last = self._highest.get(prefix, (0, 0))
+        more = chain(islice(self._recorders, recorders, None), islice(self._cameras, cameras, None))
+        name = next_free(prefix, DEVICE_DIGITS, [*map(str, last), *more])
+        self._highest[prefix] = len(self._recorders), len(self._cameras), name
+        return name
+
+    def _note_place(self, device: _Device) -> None:
+        """Note where a camera is, to find it by that."""
+        known = device.known
+        address, port = known.get("address"), known.get("port") or _DEFAULT_PORT
+        channels = [(known.get("recorder"), key, known.get(key)) for key in _OF_CHANNELS]
+        for place in ((address,), (address, port), *channels):
+            self._at.setdefault(place, {})[device.number] = device
 
     def _camera_there(self, record: Record, recorder: _Device | None) -> str | None:
         """The camera that a row without an id is about: the one at the same address, or on the same channel."""
-        for device in self._cameras.values():
+        address, port = record.get("address"), record.get("port")
+        channels = {key: record.get(key) for key in _OF_CHANNELS if record.get(key)}
+        if recorder is None:
+            there = self._at.get((address,) if port is None else (address, port), {})
+        else:
+            there = self._at.get((recorder.id, *next(iter(channels.items()), ())), {})
+        for _, device in sorted(there.items()):
             known = device.known
             if recorder is not None:
-                same = all(known.get(key) == record.get(key) for key in ("channel", "ip_channel") if record.get(key))
-                if (
-                    known.get("recorder") == recorder.id
-                    and same
-                    and (record.get("channel") or record.get("ip_channel"))
-                ):
+                if known.get("recorder") == recorder.id and all(known.get(key) == channels[key] for key in channels):
                     return device.id
-            elif known.get("address") == record.get("address") is not None:
-                port = record.get("port")
-                if port is None or port == (known.get("port") or _DEFAULT_PORT):
-                    return device.id
+            elif known.get("address") == address is not None and port in (None, known.get("port") or _DEFAULT_PORT):
+                return device.id
         return None
 
     def _is_complete(self, device: _Device, record: Record, recorder: _Device | None) -> bool:
@@ -224,7 +249,7 @@ class DeviceDraft:
         return self._has_sizes(device, record)
 
     def _has_sizes(self, device: _Device, record: Record) -> bool:
-        for name in _streams_in(record):
+        for name in sorted(_streams_in(record)):
             if name not in device.known_streams and not self._draft.require(record, f"{name}_size"):
                 return False
         return True
@@ -247,7 +272,8 @@ class DeviceDraft:
             self._draft.want(record, (*path, key), key)
         device.known = known | {key: record.get(key) for key in keys if record.get(key) is not None}
         device.known |= {"recorder": recorder.id} if recorder else {}
-        for name in device.streams:
+        self._note_place(device)
+        for name in sorted(device.streams):
             self._put_stream(device, record, name)
 
     def _keep(self, device: _Device, record: Record, recorder: _Device | None) -> None:
@@ -288,7 +314,7 @@ class DeviceDraft:
                 return
         if self._has_sizes(device, record):
             device.streams |= more
-            for name in more:
+            for name in sorted(more):
                 self._put_stream(device, record, name)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeGuard
 
 from provisioner.base.vietnamese import clean
@@ -157,6 +158,24 @@ class FacilityEdit:
         return self.before != self.after
 
 
+class _Items(list[object]):
+    """The cameras or recorders of a file, found by their ids. They become more, and keep their ids."""
+
+    def __init__(self, items: Iterable[object] = ()) -> None:
+        super().__init__(items)
+        self._indexes: dict[str, int] = {}
+        self._read = 0
+
+    def index_of(self, name: str) -> int | None:
+        """The first item with an id."""
+        for index in range(self._read, len(self)):
+            item = self[index]
+            if isinstance(item, dict) and isinstance(item.get("id"), str):
+                self._indexes.setdefault(item["id"], index)
+        self._read = len(self)
+        return self._indexes.get(name)
+
+
 def edit_of(draft: FacilityDraft, before: bytes | None) -> FacilityEdit:
     """The edit that a draft asks for.
 
@@ -164,7 +183,7 @@ def edit_of(draft: FacilityDraft, before: bytes | None) -> FacilityEdit:
         EditError: the file cannot be edited.
     """
     data = f"version: 1\nid: {draft.facility}\n".encode() if before is None else before
-    old: object = parse(data).value
+    old = _with_items(parse(data).value)
     new = _applied(old, draft)
     changes = dict(_differences(old, new, ()))
     after = edited(data, changes) if changes else data
@@ -173,7 +192,7 @@ def edit_of(draft: FacilityDraft, before: bytes | None) -> FacilityEdit:
 
 
 def _applied(old: object, draft: FacilityDraft) -> object:
-    new = copy.deepcopy(old)
+    new = _with_items(copy.deepcopy(old))
     for path in draft.rewritten:
         _empty(new, path)
     for wanted_value in draft.wanted_values:
@@ -181,6 +200,12 @@ def _applied(old: object, draft: FacilityDraft) -> object:
     for path in draft.rewritten:
         _restore_comparable(new, old, path)
     return new
+
+
+def _with_items(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    return {key: _Items(one) if key in _LISTS and isinstance(one, list) else one for key, one in value.items()}
 
 
 def _empty(document: object, path: FieldPath) -> None:
@@ -228,7 +253,7 @@ def _child(node: object, part: str, parent: str | None) -> object:
         return node[_position(node, part)]
     mapping = _mapping(node)
     if mapping.get(part) is None:
-        mapping[part] = [] if part in _LISTS and parent is None else {}
+        mapping[part] = _Items() if part in _LISTS and parent is None else {}
     return mapping[part]
 
 
@@ -251,7 +276,7 @@ def _mapping(node: object) -> dict[str, object]:
 
 
 def _index(items: list[object], name: str) -> int | None:
-    return next((n for n, item in enumerate(items) if isinstance(item, dict) and item.get("id") == name), None)
+    return items.index_of(name) if isinstance(items, _Items) else None
 
 
 def _position(items: list[object], name: str) -> int:
@@ -293,11 +318,15 @@ def _are_items(value: object) -> TypeGuard[list[dict[str, object]]]:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
-def _sorted(keys: Iterable[str]) -> list[str]:
+def _sorted(keys: Iterable[str]) -> tuple[str, ...]:
+    return _in_order(tuple(keys))
+
+
+@lru_cache(maxsize=1024)
+def _in_order(keys: tuple[str, ...]) -> tuple[str, ...]:
     """Order keys as the first model that has them all."""
-    unordered = list(keys)
-    order = next((list(m.model_fields) for m in _MODELS if set(unordered) <= set(m.model_fields)), unordered)
-    return sorted(unordered, key=order.index)
+    order = next((list(m.model_fields) for m in _MODELS if set(keys) <= set(m.model_fields)), list(keys))
+    return tuple(sorted(keys, key=order.index))
 
 
 def _styled(value: object) -> object:

@@ -51,7 +51,11 @@ class _Origins:
         self.shown = edit.facility
         self.wanted_values: list[WantedValue] = []
         self._edit = edit
-        self._document: object = parse(edit.after).value
+        self.document: object = parse(edit.after).value
+        self._around: dict[FieldPath, WantedValue] = {}
+        for path, value in edit.origins.items():
+            for length in range(1, len(path)):
+                self._around.setdefault(path[:length], value)
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:  # noqa: ARG002 (the protocol's)
         """A position whose line is the number of a wanted value; 0 where no cell asks for anything near it."""
@@ -65,14 +69,13 @@ class _Origins:
         """What was wanted at a path, else of something in it, else of something beside it."""
         origins, parts = self._edit.origins, self._field_path(path)
         for length in range(len(parts), 0, -1):
-            inner = (value for known, value in origins.items() if known[:length] == parts[:length])
-            if nearest := origins.get(parts[:length]) or next(inner, None):
+            if nearest := origins.get(parts[:length]) or self._around.get(parts[:length]):
                 return nearest
         return next(iter(origins.values()), None)
 
     def _field_path(self, path: KeyPath) -> FieldPath:
         parts: list[str] = []
-        node = self._document
+        node = self.document
         for part in path:
             if isinstance(part, int):
                 node = node[part] if isinstance(node, list) and part < len(node) else None
@@ -94,7 +97,7 @@ def check_edit(edit: FacilityEdit, inventory: Inventory, lan: str | None, today:
     """
     origins = _Origins(edit)
     try:
-        new: Facility = validated(Facility, parse(edit.after).value)
+        new: Facility = validated(Facility, origins.document)
     except ValidationError as refusal:
         return _refused(edit, origins, refusal)
     old = inventory.facilities.get(edit.facility)

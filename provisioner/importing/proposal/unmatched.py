@@ -163,12 +163,24 @@ class UnplacedRows:
 
     @cached_property
     def _firsts(self) -> dict[RowPlace, Unplaced]:
+        by_identity: dict[Identity, dict[str, Unplaced]] = {}
         firsts: dict[RowPlace, Unplaced] = {}
         for row in self._others:
-            same = [self._by_key[key] for key in self._indexes[row.identity.province].same(row.identity)]
-            others = [other for other in same if not other.facility and not _other_ids(row, other)]
-            firsts[row.place] = min(others, key=lambda other: other.record.position)
+            if row.identity not in by_identity:
+                by_identity[row.identity] = self._first_by_id(row.identity)
+            first = by_identity[row.identity]
+            wanted = ("", row.wanted_id) if row.wanted_id else (next(iter(first)),)
+            fitting = (first[name] for name in wanted if name in first)
+            firsts[row.place] = min(fitting, key=lambda other: other.record.position)
         return firsts
+
+    def _first_by_id(self, identity: Identity) -> dict[str, Unplaced]:
+        """Of the rows that are one site, the first that wants each id, in the order of the rows."""
+        first: dict[str, Unplaced] = {}
+        same = [self._by_key[key] for key in self._indexes[identity.province].same(identity)]
+        for other in sorted((one for one in same if not one.facility), key=lambda one: one.record.position):
+            first.setdefault(other.wanted_id, other)
+        return first
 
     def new(self) -> Iterator[Unplaced]:
         """The rows that are sites of their own; those with an id of their own first."""

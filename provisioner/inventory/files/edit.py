@@ -14,6 +14,7 @@ import re
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -427,11 +428,12 @@ def _scalar(value: object) -> str:
     return value
 
 
+@lru_cache(maxsize=4096)
 def _reads_plain(text: str) -> bool:
     """Tell whether a text needs no quotes, by the older rules of YAML 1.1 as well (where `no` is false)."""
     if not text or not text[0].isalpha() or not text[-1].isalnum() or any(c in text for c in ":#,[]{}\"'\n\t&*!|>%@`"):
         return _is_day(text) or bool(_ADDRESS.fullmatch(text))
-    return text.isprintable() and yaml.safe_load(text) == text
+    return text.isprintable() and yaml.load(text, yaml.CSafeLoader) == text
 
 
 def _is_day(text: str) -> bool:
