@@ -55,7 +55,7 @@ MOST_BYTES: Final = MIB
 MOST_CPU_S: Final = 2.0
 MOST_MIB: Final = 300
 _MOST_CPU_S: Final = {"import": 12.0, "rego": 7.0, "git": 4.0}
-"""A row that is a facility of its own is a file, and takes 1 ms. A file of rules has a share of 5 s, and is ended there.
+"""A row that is a new facility is a file, and takes 1 ms. A file of rules has a share of 5 s, and is ended there.
 Git lists trees until it has written too much."""
 _ENDED_AT_S: Final = 20
 """Where a case is ended that has no end."""
