@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from provisioner.base.errors import StateError
 from provisioner.base.files import read_regular, replace_file
 from provisioner.base.ssh_signature import SshPublicKey
-from provisioner.base.text import printable
+from provisioner.base.text import canonical_json, printable
 from provisioner.hosts.call_rules import call_digest
 from provisioner.hosts.call_target import target_digest
 from provisioner.hosts.identity import SHOW_KEY
@@ -86,11 +86,15 @@ class BegunChange:
         at: when the newest approval was given that counted for it, or for the one before a rollback.
         run: the run.
         confirm: the digest of the call that may confirm it; empty of a rollback, which the host itself knows.
+        owner: the mark that it may leave on the host; empty if an earlier version remembered the change.
+        takes_back: of a rollback, the run that it takes back.
     """
 
     at: datetime
     run: str
     confirm: str = ""
+    owner: str = ""
+    takes_back: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +228,7 @@ def approval_verdict(
     elif operation == "confirm":
         refusal = _of_confirm(call, memory)
     elif operation == "rollback":
-        refusal = _skipping(call)
-        if call.request["run"] in memory.used.values():
-            refusal = refusal or "it goes by the run of a change that was approved, which it could then confirm"
+        refusal = _skipping(call) or _of_rollback(call, memory)
         memory = _taken_back(call, memory, now)
     elif operation == "apply":
         try:
@@ -259,7 +261,31 @@ def _of_confirm(call: CarriedCall, memory: NodeMemory) -> str:
         return "it confirms a change that this node did not let begin: the host returns by itself"
     if begun.confirm and begun.confirm != call_digest(call.request, call.files):
         return "it confirms something else than the plan that was approved: the host returns by itself"
+    return _marking(call, begun)
+
+
+def _of_rollback(call: CarriedCall, memory: NodeMemory) -> str:
+    """Why a change is not taken back: an older state than the one before the last change has less than was approved."""
+    run, target, last = call.request["run"], call.request["target"], memory.changes.get(call.host.id)
+    if run in memory.used.values():
+        return "it goes by the run of a change that was approved, which it could then confirm"
+    if last is None or target != (last.takes_back if run == last.run else last.run):
+        return (
+            "it takes back another change than the last one that this node let begin: apply a plan of what is to be"
+            " there, which its people approve"
+        )
+    return _marking(call, last)
+
+
+def _marking(call: CarriedCall, last: BegunChange) -> str:
+    if last.owner and _owner_of(call) not in {"", last.owner}:
+        return "it would mark the host otherwise than the plan that was approved"
     return ""
+
+
+def _owner_of(call: CarriedCall) -> str:
+    owner = call.request.get("owner")
+    return canonical_json(owner).decode() if owner is not None else ""
 
 
 def _taken_back(call: CarriedCall, memory: NodeMemory, now: datetime) -> NodeMemory:
@@ -267,7 +293,8 @@ def _taken_back(call: CarriedCall, memory: NodeMemory, now: datetime) -> NodeMem
     before = memory.changes.get(call.spec.id)
     # What a host keeps of before an earlier run takes later ones back as well.
     runs = {call.request["target"], before.run if before else ""}
-    begun = BegunChange(before.at if before else _second_of(now), call.request["run"])
+    at, owner = (before.at, before.owner) if before else (_second_of(now), "")
+    begun = BegunChange(at, call.request["run"], owner=owner, takes_back=call.request["target"])
     taken_back = memory.taken_back | (runs & set(memory.used.values()))
     return replace(memory, changes={**memory.changes, call.spec.id: begun}, taken_back=taken_back)
 
@@ -299,7 +326,7 @@ def _of_apply(call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: 
             f"what was approved at {moment_text(at)} is older than what was carried to it last, of"
             f" {moment_text(last.at)}: have the plan approved anew"
         ), memory
-    begun = BegunChange(at, run, warrant.basis.requests[host]["confirm"])
+    begun = BegunChange(at, run, warrant.basis.requests[host]["confirm"], _owner_of(call))
     used = {**memory.used, **{_id_of(approval): run for approval in counted.values()}}
     plans, meaning = memory.plans, warrant.basis.meaning
     if meaning not in plans or plans[meaning].run != run:

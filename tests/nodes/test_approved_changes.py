@@ -464,14 +464,13 @@ def test_another_run_is_not_carried_by_a_used_approval(approved: CarriedCall) ->
 def test_a_rollback_revokes_the_approvals_of_the_run_that_it_takes_back(approved: CarriedCall) -> None:
     now, asked, run = datetime.now(UTC), rules("noc-1"), approved.request["run"]
     _, memory = approval_verdict(approved, asked, NodeMemory(BEFORE), now)
-    for target in (run, ""):
-        back = rollback_of(approved, target)
-        assert not NODE_RULES.refusal(back)
-        refusal, after = approval_verdict(back, asked, memory, now)
-        assert not refusal
-        assert "was taken back" in approval_verdict(approved, asked, after, now)[0]
-        elsewhere = replace(approved, spec=replace(approved.spec, id="relay-vnpt-2"))
-        assert approval_verdict(elsewhere, asked, after, now)[0]
+    back = rollback_of(approved, run)
+    assert not NODE_RULES.refusal(back)
+    refusal, after = approval_verdict(back, asked, memory, now)
+    assert not refusal
+    assert "was taken back" in approval_verdict(approved, asked, after, now)[0]
+    elsewhere = replace(approved, spec=replace(approved.spec, id="relay-vnpt-2"))
+    assert approval_verdict(elsewhere, asked, after, now)[0]
 
 
 def rollback_of(call: CarriedCall, target: str) -> CarriedCall:
@@ -496,12 +495,36 @@ def rollback_of(call: CarriedCall, target: str) -> CarriedCall:
 
 
 @NODE
-def test_a_rollback_to_before_an_earlier_run_revokes_those_of_the_last_one_too(approved: CarriedCall) -> None:
+@pytest.mark.parametrize("target", ["", "20210501T000000Z-000000", "20210531T000000Z-abcdef"])
+def test_a_rollback_takes_back_nothing_but_the_last_change_that_the_node_let_begin(
+    approved: CarriedCall, target: str
+) -> None:
+    """Another one would strip the relay: what it holds is wanted no more by a controller in other hands."""
     now, asked = datetime.now(UTC), rules("noc-1")
     _, memory = approval_verdict(approved, asked, NodeMemory(BEFORE), now)
-    refusal, after = approval_verdict(rollback_of(approved, "20210530T000000Z-abcdef"), asked, memory, now)
+    for remembered in (memory, NodeMemory(BEFORE)):
+        refusal, _ = approval_verdict(rollback_of(approved, target), asked, remembered, now)
+        assert "another change than the last one that this node let begin" in refusal
+    _, after = approval_verdict(rollback_of(approved, approved.request["run"]), asked, memory, now)
+    again = with_request(rollback_of(approved, approved.request["run"]), run="20210532T000000Z-abcdef")
+    assert approval_verdict(again, asked, after, now)[0]
+
+
+@NODE
+@pytest.mark.parametrize("part", ["key", "host"])
+def test_neither_a_rollback_nor_its_confirmation_marks_the_host_otherwise(
+    confirmed: tuple[CarriedCall, NodeMemory], part: str
+) -> None:
+    (call, memory), asked, now = confirmed, rules("noc-1"), datetime.now(UTC)
+    own = MADE["house"].hosts.carried["apply"]
+    back = rollback_of(own, own.request["run"])
+    other = {"owner": own.request["owner"] | {part: "other"}}
+    assert "mark" in approval_verdict(with_request(back, **other), asked, memory, now)[0]
+    refusal, after = approval_verdict(back, asked, memory, now)
     assert not refusal
-    assert "was taken back" in approval_verdict(approved, asked, after, now)[0]
+    done = with_request(call, run=back.request["run"])
+    assert not approval_verdict(done, asked, after, now)[0]
+    assert "mark" in approval_verdict(with_request(done, **other), asked, after, now)[0]
 
 
 @NODE
@@ -553,7 +576,11 @@ def test_an_approval_that_was_held_back_from_its_run_counts_for_no_other(house: 
     ],
 )
 def test_a_rollback_skips_nothing(approved: CarriedCall, parts: dict[str, Any]) -> None:
-    assert refused(with_request(rollback_of(approved, ""), **parts))
+    now, asked = datetime.now(UTC), rules("noc-1")
+    _, memory = approval_verdict(approved, asked, NodeMemory(BEFORE), now)
+    back = rollback_of(approved, approved.request["run"])
+    assert not approval_verdict(back, asked, memory, now)[0]
+    assert approval_verdict(with_request(back, **parts), asked, memory, now)[0]
 
 
 @NODE
