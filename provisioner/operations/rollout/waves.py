@@ -22,9 +22,10 @@ from provisioner.desired.names import CANARY, LATER
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostAnswer, HostRunner
 from provisioner.operations.rollout.dispatcher import Dispatcher, Journal, JournalStep, MemoryJournal, StartedHost
-from provisioner.operations.rollout.host_change import HostChange, Phase
+from provisioner.operations.rollout.host_change import HostChange
 from provisioner.operations.rollout.job import Job, RolloutOptions
 from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
+from provisioner.operations.rollout.states import State
 
 _SHARES = tuple(zip(LATER, (0.1, 0.5, 1.0), strict=True))
 
@@ -72,7 +73,7 @@ class Calls:
     def send(self, change: HostChange, wait_s: float = 0.0) -> None:
         """Send a host's next call, at once or after a while."""
         call, timeout_s = change.next_call()
-        self.write(JournalStep(change.host, change.phase.value, "begin"))
+        self.write(JournalStep(change.host, change.state.step, "begin"))
         self._dispatcher.send(call, timeout_s, after_s=wait_s, waits=change.host_waits)
 
     def withdraw(self, host: str) -> bool:
@@ -273,7 +274,7 @@ class WavesCourse:
             self._ended(wave, change)
         elif change.is_held:
             renewed_s = self._options.confirm_s * _RENEWED_SHARE
-            self._held[change.host] = None if change.phase is Phase.START else self._options.clock() + renewed_s
+            self._held[change.host] = None if change.state is State.WAITING else self._options.clock() + renewed_s
         else:
             self._calls.send(change, wait_s)
 
