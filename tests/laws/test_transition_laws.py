@@ -14,7 +14,7 @@ from provisioner.operations.rollout import GateRules, StartedHost
 from provisioner.operations.rollout.answers import ChangeState
 from provisioner.operations.rollout.dispatcher import JournalStep
 from provisioner.operations.rollout.host_change import HostChange
-from provisioner.operations.rollout.states import BACK, RULES, TABLE, Event, State, next_state, refusals
+from provisioner.operations.rollout.states import BACK, RULES, TABLE, Event, State, next_state
 from tests.hostile import RELAY
 from tests.unit.operations.rollout.world import Controller, state
 
@@ -34,7 +34,7 @@ starts = st.builds(
 
 def test_each_event_in_each_state_leads_somewhere_or_is_refused_by_one_rule() -> None:
     for one, event in product(State, Event):
-        refused = refusals(one, event)
+        refused = [name for name, (events, states) in RULES.items() if event in events and one in states]
         assert (event in TABLE[one]) + len(refused) == 1, (one, event, refused)
         if refused:
             with pytest.raises(ValueError, match=refused[0]):

@@ -8,18 +8,15 @@ from typing import Final
 
 
 class State(StrEnum):
-    """What a host's change waits for: the answer to a call, or other hosts."""
+    """What a host's change waits for: the answer to a call, or other hosts (not started yet, or held)."""
 
     START = "start"
     LOOK = "gate"
     CONFIRM = "confirm"
     ABORT = "abort"
     STATUS = "status"
-    """What became of the call before is asked."""
     WAITING = "waiting"
-    """It is not started before earlier waves are confirmed."""
     HELD = "held"
-    """It is not confirmed before they are."""
     START_BACK = "start, returning"
     STATUS_BACK = "status, returning"
     END = "end"
@@ -62,13 +59,13 @@ class Event(StrEnum):
 
 
 _S, _E = State, Event
-_RETURNED = (_E.ROLLED_BACK, _E.ROLLBACK_FAILED, _E.UNKNOWN)
 _REFUSED = (_E.STALE, _E.LOCKED, _E.REFUSED, _E.UNSENT)
 
 
 def _asked(unheard: State, *ends: Event) -> dict[Event, State]:
     """Where the answer to any call leads: it may be none, may make no sense, or end the change."""
-    return {_E.SILENT: unheard, _E.ODD: unheard} | dict.fromkeys((*ends, *_RETURNED), _S.END)
+    ends = (*ends, _E.ROLLED_BACK, _E.ROLLBACK_FAILED, _E.UNKNOWN)
+    return {_E.SILENT: unheard, _E.ODD: unheard} | dict.fromkeys(ends, _S.END)
 
 
 TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
@@ -123,9 +120,5 @@ def next_state(state: State, event: Event) -> State:
     """
     if event in TABLE[state]:
         return TABLE[state][event]
-    raise ValueError(f"{event} in {state}: {', '.join(refusals(state, event))}")
-
-
-def refusals(state: State, event: Event) -> list[str]:
-    """The names of the rules that refuse an event in a state."""
-    return [name for name, (events, states) in RULES.items() if event in events and state in states]
+    names = [name for name, (events, states) in RULES.items() if event in events and state in states]
+    raise ValueError(f"{event} in {state}: {', '.join(names)}")
