@@ -38,6 +38,7 @@ PACKAGE = ROOT / "provisioner"
 RESTATED = (
     "base/frozen.py",
     "base/host_answer.py",
+    "hosts/answers.py",
     "hosts/condition.py",
     "hosts/runner.py",
     "hosts/unreachable.py",
@@ -118,7 +119,7 @@ def _name(node: ast.expr) -> str:
     match node:
         case ast.Call(func=ast.Name(id="are" | "were")) | ast.IfExp(body=ast.Constant(value="is" | "was")):
             return "are"
-        case ast.Name(id=name) | ast.Attribute(attr=name):
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.Subscript(slice=ast.Constant(value=str(name))):
             return name.strip("_").lower()
         case ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=str(noun))]):
             return plural_of(noun).replace(" ", "_").lower()

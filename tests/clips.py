@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from provisioner.base.host_answer import fields_of
-from provisioner.verify.picture_measures import Picture, picture_in
+from provisioner.hosts.answers import read
 from provisioner_host import wire
 from provisioner_host.look.picture_look import PictureLook
 from provisioner_host.look.picture_measures import checked_picture
@@ -141,11 +140,11 @@ QUICK: Final[wire.LookToTake] = {"seconds": 60, "most_s": 60, "keys": 0, "every"
 """A look at all of a clip: a file ends by itself."""
 
 
-def look_at(path: Path, look: wire.LookToTake = QUICK) -> Picture:
+def look_at(path: Path, look: wire.LookToTake = QUICK) -> wire.PictureAnswer:
     """A look at a file, as a host takes it of a stream and as the controller reads it."""
     picture = look_at_film(film_in(path), PictureLook(look))
     assert picture, path
-    return picture_in(fields_of(checked_picture(picture)))
+    return read(wire.PictureAnswer, checked_picture(picture))
 
 
 def has_ffmpeg() -> bool:

@@ -55,6 +55,17 @@ SWITCHED = 4_711.25
 
 _LONG_AGO = 1_620_000_000
 MOMENTS = (f"2021-05-{20 + n // 86400:02}T{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02}Z" for n in count())
+NO_SESSIONS: dict[str, Any] = {
+    "at": 0.0,
+    "over_s": 0.0,
+    "started": None,
+    "paths": None,
+    "peers": {},
+    "rules": None,
+    "changed": [],
+    "quarantined": [],
+}
+"""What a host tells of sessions where no relay answers."""
 
 
 @dataclass
@@ -267,14 +278,21 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     if intended is not None:
         intended = host_held.put_back({NFT_FILE: intended.decode()}, parts, key)[NFT_FILE].encode()
     facts: dict[str, Any] = {
-        "host": {"arch": "amd64", "python": "3.11.2", "boot_id": "boot", "ssh_peer": host.ssh_peer or _inside(call)},
+        "host": {
+            "arch": "amd64",
+            "python": "3.11.2",
+            "boot_id": "boot",
+            "os": {"id": "", "version": "", "like": []},
+            "ssh_peer": host.ssh_peer or _inside(call),
+            "selinux": "off",
+        },
         "missing_programs": [],
         "manifest": host.manifest,
         "files": {path: _described(_whole(host.files.get(path)), key) for path in owned},
         "units": {name: _unit(host, name) for name in request["units"]},
         "tunnel": _tunnel(host, key),
         "armed": host.armed,
-        "generations": [{"run": run, "at": _LONG_AGO} for run, _ in reversed(host.generations)],
+        "generations": [{"run": run, "number": 1, "at": _LONG_AGO} for run, _ in reversed(host.generations)],
         "keys": {},
         "firewall": {"present": host.rules is not None, "differences": _differences(host, intended)},
         "owner": host.owner,
@@ -381,7 +399,14 @@ def _tunnel(host: SimulatedHost, key: str) -> dict[str, Any] | None:
     if host.link is None:
         return None
     peers = {
-        name: {**peer, "psk": host_files.keyed_digest(key, peer["psk"].encode()), "handshake": 1}
+        name: {
+            "public_key": name,
+            **peer,
+            "psk": host_files.keyed_digest(key, peer["psk"].encode()),
+            "handshake": 1,
+            "received_bytes": 0,
+            "sent_bytes": 0,
+        }
         for name, peer in host.peers.items()
     }
     link = {"addresses": [host.link["address"]], "routes": sorted(host.link["routes"]), "mtu": host.link["mtu"]}
@@ -400,7 +425,7 @@ def _tunnel(host: SimulatedHost, key: str) -> dict[str, Any] | None:
 
 def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     request = call.request
-    answer = {"cause": "", "steps": [{"name": "all", "seconds": 0.1}], "run": request["run"]}
+    answer = _answer(request["run"], "armed")
     if (ended := _not_begun(host, call)) is not None:
         return answer | ended
     facts = _observe(host, call)
@@ -421,7 +446,7 @@ def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     _go_live(host, call)
     host.armed = {"run": request["run"], "kind": "apply", "target": ""}
     host.elsewhere = list(request["elsewhere"])
-    return answer | {"outcome": "armed", "before": host.before, "switched": SWITCHED}
+    return answer | {"before": host.before, "switched": SWITCHED}
 
 
 def _not_begun(host: SimulatedHost, call: HostCall) -> dict[str, Any] | None:
@@ -509,8 +534,8 @@ def _over(host: SimulatedHost, run: str) -> dict[str, Any] | None:
         return None
     receipt = host.receipts.get(run)
     if receipt is None:
-        return {"outcome": "not-started", "cause": "nothing is known of this run here", "steps": [], "run": run}
-    return {"outcome": receipt[0], "cause": receipt[1], "steps": [], "run": run, "receipt": "/receipt"}
+        return _answer(run, "not-started", "nothing is known of this run here")
+    return _answer(run, *receipt) | {"receipt": "/receipt"}
 
 
 def _look(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
@@ -539,8 +564,8 @@ def _looked(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         "errors": {},
         "sources": None,
     }
-    looked = {"sessions": {}, "relay": relay | {"paths": paths} if paths else None}
-    return looked | ({"first": {}} if (call.request.get("gate") or {}).get("first") else {})
+    looked = {"sessions": NO_SESSIONS, "relay": relay | {"paths": paths} if paths else None}
+    return looked | ({"first": NO_SESSIONS} if (call.request.get("gate") or {}).get("first") else {})
 
 
 def sources_of(paths: Iterable[MediaPath], silent: Collection[str] = ()) -> dict[str, Any]:
@@ -560,7 +585,7 @@ def sources_of(paths: Iterable[MediaPath], silent: Collection[str] = ()) -> dict
 
 
 def _answer(run: str, outcome: str, cause: str = "") -> dict[str, Any]:
-    return {"outcome": outcome, "cause": cause, "steps": [{"name": "all", "seconds": 0.1}], "run": run}
+    return {"outcome": outcome, "cause": cause, "steps": [{"name": "all", "seconds": 0.1}], "run": run, "notes": []}
 
 
 def _confirm(host: SimulatedHost, call: HostCall) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NotRequired, Protocol, TypedDict
+from typing import Annotated, Literal, NotRequired, Protocol, Required, TypedDict
 
 
 class Bounds:
@@ -44,10 +44,25 @@ Size = Annotated[float, Bounds(0, 2.0**63)]
 Sentence = Annotated[str, Longest(1000)]
 """What people read."""
 
+Moment = Annotated[int, Bounds(0, 253_402_300_799)]
+"""In seconds since 1970, to the year 9999."""
+
+Clock = Annotated[list[Annotated[float, Bounds(0, 253_402_300_799)]], Bounds(2, 2)]
+"""When it began and when it ended, by a clock."""
+
 
 # As the lock takes them (`inventory/model`): what a host says goes there without another look.
 PublicKey = Annotated[str, Pattern("[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")]
 PasswordHash = Annotated[str, Pattern("sha256:[A-Za-z0-9+/]{43}=")]
+
+
+Level = Annotated[int, Bounds(0, 255)]
+Share = Annotated[float, Bounds(0, 1)]
+Port = Annotated[int, Bounds(1, 65_535)]
+Digest = Annotated[str, Pattern("[0-9a-f]{16}")]
+Digests = Annotated[list[Digest], Bounds(0, 32)]
+Pair = Annotated[list[Count], Bounds(2, 2)]
+"""Before and after."""
 
 
 class RunningChange(Protocol):
@@ -481,7 +496,7 @@ class SystemAnswer(TypedDict):
     """The host's operating system: ID, VERSION_ID and ID_LIKE of its os-release."""
 
     id: str
-    version: str
+    version: Sentence
     like: list[str]
 
 
@@ -500,7 +515,7 @@ class FileAnswer(TypedDict):
     """A file; `digest` is keyed."""
 
     digest: str
-    mode: int
+    mode: Count
     owner: str
     group: str
 
@@ -520,7 +535,7 @@ class LinkAnswer(TypedDict):
 
     addresses: list[str]
     routes: list[str]
-    mtu: int
+    mtu: Count
 
 
 class PeerAnswer(TypedDict):
@@ -545,11 +560,11 @@ class SecondTunnelAnswer(TypedDict):
     """
 
     public_key: str
-    listen_port: int
+    listen_port: Count
     addresses: list[str]
-    mtu: int
+    mtu: Count
     alike: bool
-    moved: dict[str, int]
+    moved: dict[str, Count]
 
 
 class TunnelAnswer(LinkAnswer):
@@ -592,7 +607,7 @@ class RelayAnswer(TypedDict):
     settings: dict[str, object]  # MediaMTX's own: any JSON
     paths: dict[str, PathAnswer]
     sentinel: str | None
-    foreign: int
+    foreign: Count
 
 
 class ReaderAnswer(TypedDict):
@@ -601,16 +616,16 @@ class ReaderAnswer(TypedDict):
     user: str
     address: str
     path: str
-    readers: int
+    readers: Count
 
 
 class RuntimeAnswer(TypedDict):
     """What the running relay says of itself; `readers` is null where it does not say who they are."""
 
-    version: str
+    version: Sentence
     started: str
     sentinel: str | None
-    viewers: dict[str, int]
+    viewers: dict[str, Count]
     readers: NotRequired[list[ReaderAnswer] | None]
 
 
@@ -619,7 +634,7 @@ class ProgramAnswer(TypedDict):
 
     present: bool
     whole: bool
-    version: str
+    version: Sentence
 
 
 class GenerationAnswer(TypedDict):
@@ -627,7 +642,7 @@ class GenerationAnswer(TypedDict):
 
     run: str
     number: int
-    at: int
+    at: Moment
 
 
 class Manifest(TypedDict, total=False):
@@ -639,7 +654,7 @@ class Manifest(TypedDict, total=False):
     files: list[str]
     programs: dict[str, str]
     run: str
-    record: RecordHead
+    record: RecordHead | None
 
 
 class Tombstones(TypedDict):
@@ -653,14 +668,14 @@ class Tombstones(TypedDict):
 class Armed(TypedDict, total=False):
     """The change that waits, as the host keeps it; `damaged` is of a record that cannot be read."""
 
-    run: str
+    run: Required[Sentence]
     boot: str
     since: float
     due: float
     phase: str
     kind: str
     target: str
-    who: str
+    who: Sentence
     damaged: bool
 
 
@@ -674,20 +689,48 @@ class TrustAnswer(TypedDict):
     program: str
     ssh_from: list[str]
     readers: list[str]
-    keys: dict[str, str]
+    keys: NotRequired[dict[str, str]]
     jump: NotRequired[str]
     endpoint: NotRequired[str]
-    ports: NotRequired[dict[str, int]]
+    ports: NotRequired[dict[str, Count]]
+    publishers: NotRequired[list[str]]
+
+
+class ApprovalRuleAnswer(TypedDict):
+    """How many people have to approve what."""
+
+    changes: Literal["any", "path", "all"]
+    role: str
+    people: Count
+
+
+class ApproverAnswer(TypedDict):
+    """A key by which a person approves; `until` is empty where there is no last day."""
+
+    id: str
+    key: str
+    roles: list[str]
+    carriers: list[str]
+    since: str
+    until: str
+
+
+class ApprovalsAnswer(TypedDict):
+    """Who has to approve plans."""
+
+    valid_hours: Count
+    rules: list[ApprovalRuleAnswer]
+    approvers: list[ApproverAnswer]
 
 
 class PolicyAnswer(TypedDict):
     """What held plans back when the host was applied last, as the file of it says."""
 
-    limits: dict[str, int]
+    limits: dict[str, Count]
     freeze: list[str]
-    signing: list[str]
-    protected: list[str]
-    approvals: NotRequired[dict[str, object]]
+    signing: NotRequired[list[str]]
+    protected: NotRequired[list[str]]
+    approvals: NotRequired[ApprovalsAnswer]
     rego: NotRequired[list[str]]
 
 
@@ -702,37 +745,37 @@ class HeldAnswer(TypedDict):
     addresses: list[str]
     cameras: list[str]
     digests: dict[str, str]
-    unclear: str
+    unclear: Sentence
 
 
 class QuarantineAnswer(TypedDict):
     """A path whose device refuses its login, which is a keyed digest here: since when, and which device."""
 
     since: str
-    device: str
+    device: Sentence
     login: str
 
 
 class RouteAnswer(TypedDict):
     """A route of an interface that is not the tunnel."""
 
-    network: str
-    device: str
+    network: Sentence
+    device: Sentence
 
 
 class WayOutAnswer(TypedDict):
     """The interface of the default route, and how large its packets may be."""
 
-    device: str
-    mtu: int
+    device: Sentence
+    mtu: Count
 
 
 class PortAnswer(TypedDict):
     """A port that somebody else has, and whose program that is."""
 
-    protocol: str
-    port: int
-    user: str
+    protocol: Sentence
+    port: Count
+    user: Sentence
 
 
 class FactsAnswer(TypedDict):
@@ -759,17 +802,17 @@ class FactsAnswer(TypedDict):
     relay: NotRequired[RelayAnswer | None]
     runtime: NotRequired[RuntimeAnswer | None]
     firewalls: NotRequired[list[str]]
-    receipts: NotRequired[list[RecordHead]]
-    owner: NotRequired[dict[str, object] | None]
-    epoch: NotRequired[int]
-    beside: NotRequired[list[dict[str, object]]]
+    receipts: NotRequired[Annotated[list[RecordHead], Longest(100)]]
+    owner: NotRequired[object]
+    epoch: NotRequired[Annotated[int, Bounds(0, 10**12)]]
+    beside: NotRequired[Annotated[list[object], Longest(20)]]
     held: NotRequired[HeldAnswer]
     quarantine: NotRequired[dict[str, QuarantineAnswer]]
-    disks: NotRequired[list[DiskAnswer]]
-    clock: NotRequired[list[float]]
-    routes_elsewhere: NotRequired[list[RouteAnswer]]
+    disks: NotRequired[Annotated[list[DiskAnswer], Longest(50)]]
+    clock: NotRequired[Clock]
+    routes_elsewhere: NotRequired[Annotated[list[RouteAnswer], Longest(20)]]
     way_out: NotRequired[WayOutAnswer | None]
-    ports_taken: NotRequired[list[PortAnswer]]
+    ports_taken: NotRequired[Annotated[list[PortAnswer], Longest(20)]]
     live_digest: str
 
 
@@ -793,6 +836,12 @@ class RemoveAnswer(TypedDict):
 
     removed: bool
     notes: Annotated[list[Sentence], Longest(10)]
+
+
+class BareAnswer(TypedDict):
+    """What the shell of a bare host says, which has no program yet (`prepare.sh`)."""
+
+    said: str
 
 
 class SealedKeyAnswer(TypedDict):
@@ -820,14 +869,22 @@ class KeysAnswer(TypedDict):
 # --- evidence about paths -------------------------------------------------------------------------
 
 
+class TrackAnswer(TypedDict, total=False):
+    """A track of a path, in MediaMTX's words; null where it does not tell."""
+
+    codec: str | None
+    width: int | None
+    height: int | None
+
+
 class SampleAnswer(TypedDict):
     """What MediaMTX says of a path at one moment; `damaged` are pictures of which packets did not come, so far."""
 
     available: bool
     online: bool
-    inbound_bytes: int
-    damaged: NotRequired[int]
-    tracks: list[dict[str, object]]  # codec, width, height, each null where MediaMTX does not tell
+    inbound_bytes: Count
+    damaged: NotRequired[Count]
+    tracks: NotRequired[list[TrackAnswer]]
 
 
 class SceneAnswer(TypedDict):
@@ -847,21 +904,21 @@ class SceneAnswer(TypedDict):
         digest: by which the same picture is known again.
     """
 
-    median: int
-    bright: int
-    spread: int
-    one_level: float
-    three_levels: float
-    levels: int
-    flat_cells: float
-    gradient_p50: float
-    gradient_p90: float
-    gradient_p99: float
-    steepest: float
-    sharpness: float
-    grid: str
-    strengths: str
-    digest: str
+    median: Level
+    bright: Level
+    spread: Level
+    one_level: Share
+    three_levels: Share
+    levels: Count
+    flat_cells: Share
+    gradient_p50: Size
+    gradient_p90: Size
+    gradient_p99: Size
+    steepest: Size
+    sharpness: Size
+    grid: Annotated[str, Pattern("[0-9a-f]{512}")]
+    strengths: Annotated[str, Pattern("[0-9a-f]{128}")]
+    digest: Digest
 
 
 class PacketsAnswer(TypedDict):
@@ -877,17 +934,17 @@ class PacketsAnswer(TypedDict):
         keys: what the first key packets are known by; `key_count`: how many there were.
     """
 
-    count: int
-    bytes: int
-    span_s: float
-    arrived_s: float
-    step_s: float
-    longest_s: float
-    gaps: int
-    equal: int
-    backward: int
-    keys: list[str]
-    key_count: int
+    count: Count
+    bytes: Count
+    span_s: Size
+    arrived_s: Size
+    step_s: Size
+    longest_s: Size
+    gaps: Count
+    equal: Count
+    backward: Count
+    keys: Digests
+    key_count: Count
 
 
 class PictureAnswer(TypedDict):
@@ -905,17 +962,17 @@ class PictureAnswer(TypedDict):
     """
 
     every: bool
-    looked_s: float
+    looked_s: Size
     packets: PacketsAnswer
-    frames: int
-    owed: int
-    key_frames: int
-    complaints: int
-    missed: int
-    declared_fps: float | None
+    frames: Count
+    owed: Count
+    key_frames: Count
+    complaints: Count
+    missed: Count
+    declared_fps: Size | None
     scene: SceneAnswer | None
-    differences: list[float]
-    digests: list[str]
+    differences: Annotated[list[Annotated[float, Bounds(0, 255)]], Bounds(0, 32)]
+    digests: Digests
 
 
 class ReadAnswer(TypedDict, total=False):
@@ -927,13 +984,13 @@ class ReadAnswer(TypedDict, total=False):
     and over how many connections to the device (`connected`, null where that cannot be said).
     """
 
-    codec: str
-    width: int
-    height: int
-    error: str
+    codec: Sentence
+    width: Count
+    height: Count
+    error: Sentence
     status: int | None
     timed_out: bool
-    not_run: str
+    not_run: Sentence
     seconds: float
     picture: PictureAnswer | None
     after: SampleAnswer | None
@@ -986,19 +1043,19 @@ class DeviceClockAnswer(TypedDict):
     `shown` is what it shows people, as if that were UTC; null where it did not say.
     """
 
-    before: float
-    after: float
-    utc: int | None
-    shown: int | None
+    before: Annotated[float, Bounds(0, 7_258_118_400)]
+    after: Annotated[float, Bounds(0, 7_258_118_400)]
+    utc: Annotated[int, Bounds(0, 7_258_118_400)] | None
+    shown: Annotated[int, Bounds(0, 7_258_118_400)] | None
 
 
 class MediaProfileAnswer(TypedDict):
     """Whether a device has the media profile, its size (0 where it does not say), and the names of the first few."""
 
     there: bool
-    width: int
-    height: int
-    names: list[str]
+    width: Count
+    height: Count
+    names: Annotated[list[Sentence], Longest(8)]
 
 
 class AccountAnswer(TypedDict):
@@ -1012,13 +1069,13 @@ class AccountAnswer(TypedDict):
     """
 
     outcome: AccountOutcome
-    detail: NotRequired[str]
+    detail: NotRequired[Sentence]
     tried: NotRequired[bool]
     profiles_refused: NotRequired[bool]
     clock: NotRequired[DeviceClockAnswer]
-    model: NotRequired[str]
-    serial: NotRequired[str]
-    firmware: NotRequired[str]
+    model: NotRequired[Sentence]
+    serial: NotRequired[Sentence]
+    firmware: NotRequired[Sentence]
     profile: NotRequired[MediaProfileAnswer]
 
 
@@ -1031,7 +1088,7 @@ class OnDemandAnswer(TypedDict):
     """
 
     after: SampleAnswer
-    pulled: int
+    pulled: Count
     connected: int | None
 
 
@@ -1044,19 +1101,19 @@ class PathEvidenceAnswer(TypedDict):
         stalls: how often its source stopped sending of late while it was connected.
     """
 
-    samples: list[SampleAnswer | None]
+    samples: Annotated[list[SampleAnswer | None], Bounds(2, 2)]
     read: ReadAnswer | None
     on_demand: NotRequired[OnDemandAnswer]
     unsteady: NotRequired[bool]
-    stalls: NotRequired[int]
+    stalls: NotRequired[Count]
 
 
 class IcmpAnswer(TypedDict):
     """The ICMP message that ended a connection, and who sent it; `own` where that is the host that connects."""
 
     sender: str
-    type: int
-    code: int
+    type: Level
+    code: Level
     own: NotRequired[bool]
 
 
@@ -1073,15 +1130,15 @@ class SaidAnswer(TypedDict):
     kind: Literal["nothing", "closed", "rtsp", "http", "tls", "other"]
     status: int | None
     media: list[str]
-    redirect: NotRequired[str]
+    redirect: NotRequired[Sentence]
 
 
 class DeviceEvidenceAnswer(TypedDict):
     """How a device answered a connection, and what it said where a path of it does not flow."""
 
     address: str
-    port: int
-    outcome: str
+    port: Port
+    outcome: Sentence
     seconds: float
     icmp: NotRequired[IcmpAnswer]
     said: NotRequired[SaidAnswer]
@@ -1103,7 +1160,7 @@ class GatewayEvidenceAnswer(TypedDict):
     address: str
     small: bool
     full: bool
-    size: int
+    size: Count
     refuses: bool
 
 
@@ -1115,38 +1172,38 @@ class DropAnswer(TypedDict):
         tunnel: it was one of the tunnel's own, between the two ends of WireGuard.
     """
 
-    family: str
-    table: str
-    chain: str
+    family: Sentence
+    table: Sentence
+    chain: Sentence
     incoming: bool
     tunnel: bool
     address: str
-    port: int
+    port: Count
 
 
 class BaseChainAnswer(TypedDict):
     """A chain of another table that packets of this host pass."""
 
-    family: str
-    table: str
-    chain: str
-    hook: str
-    policy: str
+    family: Sentence
+    table: Sentence
+    chain: Sentence
+    hook: Sentence
+    policy: Sentence
 
 
 class CloserAnswer(TypedDict):
     """What a closer look says; `drops` is null where packets cannot be traced."""
 
-    drops: list[DropAnswer] | None
+    drops: Annotated[list[DropAnswer], Bounds(0, 1000)] | None
     gateways: list[GatewayEvidenceAnswer]
 
 
 class DiskAnswer(TypedDict):
     """A disk below a folder that we need; `inodes` says whether files can be made on it."""
 
-    folder: str
-    size: int
-    free: int
+    folder: Sentence
+    size: Count
+    free: Count
     inodes: bool
     writable: bool
 
@@ -1155,9 +1212,9 @@ class PeerEvidenceAnswer(TypedDict):
     """A peer's addresses and handshake, and its bytes before and after the connections."""
 
     allowed_ips: list[str]
-    handshake_age_s: float | None
-    received_bytes: list[int]
-    sent_bytes: list[int]
+    handshake_age_s: Annotated[float, Bounds(-31_622_400, 2.0**63)] | None
+    received_bytes: Pair
+    sent_bytes: Pair
 
 
 class TunnelEvidenceAnswer(TypedDict):
@@ -1171,14 +1228,14 @@ class PlaceAnswer(TypedDict):
     """An address and a port."""
 
     address: str
-    port: int
+    port: Port
 
 
 class SourceAnswer(PlaceAnswer):
     """A place that the relay is connected to: over how many connections, and how many of them carry a picture."""
 
-    count: int
-    flowing: int
+    count: Count
+    flowing: Count
 
 
 class SourcesAnswer(TypedDict):
@@ -1199,18 +1256,18 @@ class DeliveryAnswer(TypedDict):
         busy_s: how long there was something to send; `unread_s` of it the reader's own end had no room.
     """
 
-    user: str
-    path: str
-    address: str
-    port: int
-    seconds: float
-    packets: int
-    discarded: int
-    sent: int
-    again: int
-    waiting: int
-    busy_s: float
-    unread_s: float
+    user: Sentence
+    path: Sentence
+    address: Sentence
+    port: Count
+    seconds: Size
+    packets: Count
+    discarded: Count
+    sent: Count
+    again: Count
+    waiting: Count
+    busy_s: Size
+    unread_s: Size
 
 
 class ArrivalAnswer(PlaceAnswer):
@@ -1222,12 +1279,12 @@ class ArrivalAnswer(PlaceAnswer):
         waiting: bytes that nobody has read yet.
     """
 
-    own_port: int
-    seconds: float
-    received: int
-    segments: int
-    disordered: int
-    waiting: int
+    own_port: Count
+    seconds: Size
+    received: Count
+    segments: Count
+    disordered: Count
+    waiting: Count
 
 
 class FlowAnswer(TypedDict):
@@ -1237,16 +1294,16 @@ class FlowAnswer(TypedDict):
         still_s: for how long of them at a stretch nothing came, the longest.
     """
 
-    seconds: float
-    bytes: int
-    still_s: float
+    seconds: Size
+    bytes: Count
+    still_s: Size
 
 
 class RelayDeliveriesAnswer(TypedDict):
     """How a relay's streams travelled: to its readers and from its sources; `flows` are by path."""
 
-    readers: list[DeliveryAnswer]
-    sources: list[ArrivalAnswer]
+    readers: Annotated[list[DeliveryAnswer], Longest(10_000)]
+    sources: Annotated[list[ArrivalAnswer], Longest(10_000)]
     flows: dict[str, FlowAnswer]
 
 
@@ -1261,8 +1318,8 @@ class SpanAnswer(TypedDict):
 class PusherAnswer(TypedDict):
     """A site's session at a relay: the path that it pushes, and the address that it comes from."""
 
-    path: str
-    address: str
+    path: Sentence
+    address: Sentence
 
 
 class PublishingAnswer(TypedDict):
@@ -1274,7 +1331,7 @@ class PublishingAnswer(TypedDict):
     """
 
     sessions: list[PusherAnswer] | None
-    refused: dict[str, int]
+    refused: dict[str, Count]
 
 
 class RelayEvidenceAnswer(TypedDict):
@@ -1290,16 +1347,16 @@ class RelayEvidenceAnswer(TypedDict):
         not_installed: devices that only the request has, so that nothing was sent to them; left out if there are none.
     """
 
-    unit: str
-    api_error: str
+    unit: Sentence
+    api_error: Sentence
     tunnel: TunnelEvidenceAnswer
     devices: list[DeviceEvidenceAnswer]
     paths: dict[str, PathEvidenceAnswer]
     sources: SourcesAnswer | None
-    errors: dict[str, list[str]]
+    errors: dict[str, Annotated[list[Sentence], Longest(50)]]
     deliveries: NotRequired[RelayDeliveriesAnswer]
     closer: NotRequired[CloserAnswer]
-    chains: NotRequired[list[BaseChainAnswer] | None]
+    chains: NotRequired[Annotated[list[BaseChainAnswer], Bounds(0, 1000)] | None]
     onvif: NotRequired[dict[str, AccountAnswer]]
     publishing: NotRequired[PublishingAnswer]
     not_installed: NotRequired[list[PlaceAnswer]]
@@ -1310,12 +1367,19 @@ class CentreEvidenceAnswer(TypedDict):
 
     tunnel: TunnelEvidenceAnswer
     relays: dict[str, dict[str, ReadAnswer]]
-    incoming: NotRequired[list[ArrivalAnswer]]
+    incoming: NotRequired[Annotated[list[ArrivalAnswer], Longest(10_000)]]
     ways: NotRequired[list[WayAnswer]]
     closer: NotRequired[CloserAnswer]
 
 
-class ProbeAnswer(TypedDict):
+class TimesAnswer(TypedDict):
+    """How long a visit took, and its parts."""
+
+    seconds: float
+    spans: NotRequired[Annotated[list[SpanAnswer], Longest(50)]]
+
+
+class ProbeAnswer(TimesAnswer):
     """A host's facts, or why they could not be read, and its evidence.
 
     Keys:
@@ -1324,20 +1388,18 @@ class ProbeAnswer(TypedDict):
     """
 
     facts: FactsAnswer | None
-    facts_error: str
-    clock: NotRequired[list[float]]
-    disks: NotRequired[list[DiskAnswer]]
+    facts_error: Sentence
+    clock: NotRequired[Clock]
+    disks: NotRequired[Annotated[list[DiskAnswer], Longest(50)]]
     relay: NotRequired[RelayEvidenceAnswer]
     centre: NotRequired[CentreEvidenceAnswer]
-    spans: NotRequired[list[SpanAnswer]]
-    seconds: float
 
 
 class FlowLookAnswer(TypedDict):
     """Which paths flow, by name; those that the relay has not got are left out."""
 
-    unit: str
-    api_error: str
+    unit: Sentence
+    api_error: Sentence
     flows: dict[str, bool]
     seconds: float
 
@@ -1353,8 +1415,8 @@ Refusal = Literal["check", "lock-out"]
 class StepAnswer(TypedDict):
     """A step and its seconds."""
 
-    name: str
-    seconds: float
+    name: Sentence
+    seconds: Size
 
 
 class SessionAnswer(TypedDict):
@@ -1368,7 +1430,7 @@ class SessionAnswer(TypedDict):
 
     available: bool
     since: str
-    bytes: int
+    bytes: Count
     flowed: bool
     readers: list[str]
 
@@ -1376,8 +1438,8 @@ class SessionAnswer(TypedDict):
 class PeerSessionAnswer(TypedDict):
     """A peer of the tunnel: its last handshake, the bytes that came from it, what it may send."""
 
-    handshake: int
-    received: int
+    handshake: Count
+    received: Count
     allowed_ips: list[str]
 
 
@@ -1453,7 +1515,7 @@ class ChangeParts(TypedDict, total=False):
 
     refusal: Refusal
     holder: Lease | None
-    receipt: str
+    receipt: Sentence
     facts: FactsAnswer | None
     before: LookAnswer
     after: LookAnswer
@@ -1468,10 +1530,10 @@ class ChangeAnswer(ChangeParts):
     """The answer to every call of a change."""
 
     outcome: Outcome
-    cause: str
-    steps: list[StepAnswer]
+    cause: Sentence
+    steps: Annotated[list[StepAnswer], Longest(100)]
     run: str
-    notes: list[str]
+    notes: Annotated[list[Sentence], Longest(100)]
 
 
 Answer = FactsAnswer | KeysAnswer | ReleaseAnswer | RemoveAnswer | ProbeAnswer | FlowLookAnswer | ChangeAnswer

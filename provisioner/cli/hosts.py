@@ -459,7 +459,7 @@ def decommission_lines(seen: Decommission) -> tuple[str, ...]:
     facts = seen.facts
     if facts is not None:
         last = f", of the last run there {facts.confirmed}" if facts.confirmed else ""
-        running = sum(unit.active == "active" for unit in facts.units.values())
+        running = sum(unit["active"] == "active" for unit in facts.units.values())
         lines.append(f"  {counted(len(facts.installed), 'file')} and {counted(running, 'unit')} that run{last}")
     names = seen.called.spec.names
     if names.side:

@@ -6,6 +6,7 @@ of a bounded length; every number is finite and fits 64 bits. An error names the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from functools import cache, reduce
 from types import NoneType
 from typing import (
@@ -14,7 +15,9 @@ from typing import (
     Final,
     Literal,
     NotRequired,
+    Required,
     TypeVar,
+    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -34,6 +37,7 @@ else:
     wire = host_module("wire")
 
 _Answer = TypeVar("_Answer")
+_Parsed = TypeVar("_Parsed")
 
 # What any counter, port, time or identifier of ours fits in.
 _LARGEST: Final = 2**63
@@ -43,62 +47,75 @@ _DEEPEST: Final = 16
 _LONGEST: Final = 20_000
 _NAME_SHOWN: Final = 60
 _WRONG: Final = {
-    "missing": "is missing",
-    "string_type": "is no text",
-    "string_unicode": "is no text",
-    "string_too_long": "is too long",
-    "string_pattern_mismatch": "is not of its form",
-    "int_type": "is no number",
-    "float_type": "is no number",
-    "finite_number": "is no number",
-    "bool_type": "is neither true nor false",
-    "dict_type": "is no object",
-    "list_type": "is no list",
-    "literal_error": "is none of {expected}",
-    "greater_than": "is no number",
-    "less_than": "is no number",
-    "greater_than_equal": "is less than {ge}",
-    "less_than_equal": "is more than {le}",
-    "too_short": "has fewer than {min_length} parts",
-    "too_long": "has more than {max_length} parts",
+    "name": "{place} is no name",
+    "deep": "{place} is nested too deeply",
+    "missing": "{place} is missing",
+    "string_type": "{place} is no text",
+    "string_unicode": "{place} is no text",
+    "string_too_long": "{place} is too long",
+    "string_pattern_mismatch": "{place} is not of its form",
+    "int_type": "{place} is no number",
+    "float_type": "{place} is no number",
+    "finite_number": "{place} is no number",
+    "bool_type": "{place} is neither true nor false",
+    "dict_type": "{place} is no object",
+    "list_type": "{place} is no list",
+    "literal_error": "{place} is none of {expected}",
+    "greater_than": "{place} is no number",
+    "less_than": "{place} is no number",
+    "greater_than_equal": "{place} is less than {ge}",
+    "less_than_equal": "{place} is more than {le}",
+    "too_short": "{place} has fewer than {min_length} parts",
+    "too_long": "{place} has more than {max_length} parts",
 }
 
 
 def read(kind: type[_Answer], document: object) -> _Answer:
-    """A host's answer, or a part of one.
+    """A host's answer, a part of one, or another document that is bounded like one.
 
     Args:
-        kind: its type in `wire`.
+        kind: its type, a TypedDict.
         document: the JSON as it came.
 
     Raises:
         UnreadableError: it is of another form.
     """
     try:
-        answer: _Answer = _reader(kind.__name__).validate_python(document)
+        answer: _Answer = _reader(cast("Hashable", kind)).validate_python(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
     else:
         return answer
-    wrong = _WRONG.get(first["type"], first["msg"]).format_map(first.get("ctx", {}))
-    raise UnreadableError(f"{_place(first['loc'])} {wrong}")
+    wrong = {"place": _place(first["loc"]), **first.get("ctx", {})}
+    template = "{place} is less than nothing" if wrong.get("ge") == 0 else _WRONG.get(first["type"], first["type"])
+    raise UnreadableError(template.format_map(wrong))
 
 
-def read_answer(host: str, kind: type[_Answer], document: object) -> _Answer:
-    """A host's answer.
+def parsed(host: str, kind: type[_Answer], document: object, parse: Callable[[_Answer], _Parsed]) -> _Parsed:
+    """What a host's answer says.
 
     Args:
         host: the host's id.
         kind: the answer's type in `wire`.
         document: the JSON as it came.
+        parse: makes a value of the answer, or raises `UnreadableError`.
+
+    Raises:
+        HostError: it cannot be read.
+    """
+    try:
+        return parse(read(kind, document))
+    except UnreadableError as error:
+        raise unreadable_answer(host, str(error)) from None
+
+
+def read_answer(host: str, kind: type[_Answer], document: object) -> _Answer:
+    """A host's answer, as `read` has it.
 
     Raises:
         HostError: it is of another form.
     """
-    try:
-        return read(kind, document)
-    except UnreadableError as error:
-        raise unreadable_answer(host, str(error)) from None
+    return parsed(host, kind, document, lambda answer: answer)
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -110,8 +127,8 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 
 @cache
-def _reader(name: str) -> SchemaValidator:
-    return SchemaValidator(_schema(vars(wire)[name]))
+def _reader(kind: Hashable) -> SchemaValidator:
+    return SchemaValidator(_schema(kind))
 
 
 @cache
@@ -122,7 +139,7 @@ def _schema(hint: object) -> CoreSchema:
     if hint in _PLAIN:
         schema = _PLAIN[hint]
     elif isinstance(hint, type) and is_typeddict(hint):
-        needed, hints = vars(hint)["__required_keys__"], get_type_hints(hint, vars(wire), include_extras=True)
+        needed, hints = vars(hint)["__required_keys__"], get_type_hints(hint, include_extras=True)
         fields = {key: _field(one, is_needed=key in needed) for key, one in hints.items()}
         schema = core.typed_dict_schema(fields, strict=True)
     elif origin is Annotated:
@@ -140,8 +157,8 @@ def _schema(hint: object) -> CoreSchema:
 
 
 def _field(hint: object, *, is_needed: bool) -> core.TypedDictField:
-    if get_origin(hint) is NotRequired:
-        hint, is_needed = get_args(hint)[0], False
+    if (origin := get_origin(hint)) in {NotRequired, Required}:
+        hint, is_needed = get_args(hint)[0], origin is Required
     return core.typed_dict_field(_schema(hint), required=is_needed)
 
 
@@ -165,7 +182,7 @@ def _bounded(schema: CoreSchema, bound: object) -> CoreSchema:
 
 def _name(text: str) -> str:
     if printable(text) != text:
-        raise PydanticCustomError("name", "is no name")
+        raise PydanticCustomError("name", "")
     return text
 
 
@@ -176,7 +193,7 @@ def _json(value: object, depth: int = _DEEPEST) -> object:
     if value is None or isinstance(value, bool):
         return value
     if not depth:
-        raise PydanticCustomError("deep", "is nested too deeply")
+        raise PydanticCustomError("deep", "")
     if isinstance(value, dict):
         return {_NAME_READER.validate_python(key): _json(below, depth - 1) for key, below in value.items()}
     if isinstance(value, list):

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from provisioner.base.errors import HostError
-from provisioner.base.host_answer import Fields, UnreadableError
+from provisioner.base.host_answer import UnreadableError
 from provisioner.base.text import printable
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.owner import Owner, owner_in
 from provisioner.desired.render.templates import data_folder
+from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import OperatingSystem
 from provisioner.hosts.runner import ShellScript
 
@@ -167,7 +168,7 @@ class ScriptPlace:
     path: str = field(default=_PATH)
 
 
-def bare_host_in(answer: Fields) -> BareHost:
+def bare_host_in(answer: wire.BareAnswer) -> BareHost:
     """What a host said of itself.
 
     Raises:
@@ -200,7 +201,7 @@ def bare_host_in(answer: Fields) -> BareHost:
     )
 
 
-def login_proof_in(answer: Fields) -> LoginProof:
+def login_proof_in(answer: wire.BareAnswer) -> LoginProof:
     """What a host said of a login.
 
     Raises:
@@ -212,9 +213,9 @@ def login_proof_in(answer: Fields) -> LoginProof:
     return LoginProof(_shown(said["login"]), said["may"] != "no")
 
 
-def _said(answer: Fields, needed: frozenset[str], more: frozenset[str]) -> dict[str, bytes]:
+def _said(answer: wire.BareAnswer, needed: frozenset[str], more: frozenset[str]) -> dict[str, bytes]:
     """What was said, by name."""
-    text, said = answer.text("said"), dict[str, bytes]()
+    text, said = answer["said"], dict[str, bytes]()
     for part in text.removesuffix(";").split(";"):
         pair = _PAIR.fullmatch(part)
         if pair is None or pair[1] in said or pair[1] not in needed | more or len(pair[2]) > _MOST_DIGITS:

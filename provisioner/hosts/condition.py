@@ -10,23 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import islice
 
-from provisioner.base.host_answer import Fields, UnreadableError
 from provisioner.base.text import words_of_end
 from provisioner.desired.spec import ReaderEncryption
+from provisioner.hosts.answers import wire
 
 _MOST_OFF_S = 30.0
 _LEAST_FREE = 32 * 2**20
 _LEAST_SHARE = 0.05
-_MOST_DISKS = 50
 _SECONDS_SAID = 120
 _MIB = 2**20
 _OPENS = {"firewalld": "firewall-cmd --permanent --add-port=PORT/udp", "ufw": "ufw allow PORT/udp"}
-# The year 9999.
-_LATEST = 253_402_300_799
-
-_MOST_PORTS = 20
 
 
 class Condition(StrEnum):
@@ -39,36 +33,11 @@ class Condition(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
-    """A disk below a folder that we need; `inodes` is whether files can be made on it."""
-
-    folder: str
-    size: int
-    free: int
-    inodes: bool
-    writable: bool
-
-
-@dataclass(frozen=True, slots=True)
 class HostFault:
     """What is wrong with a host, and what to do."""
 
     condition: Condition
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class TakenPort:
-    """A port that ours are to have and somebody else has.
-
-    Attributes:
-        protocol: `tcp` or `udp`.
-        user: whose program has it.
-    """
-
-    protocol: str
-    port: int
-    user: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,41 +52,11 @@ class Surroundings:
 
     device: str = ""
     mtu: int = 0
-    taken: tuple[TakenPort, ...] = ()
-
-
-def disks_in(answer: Fields) -> tuple[Disk, ...]:
-    """The disks in a host's answer.
-
-    Raises:
-        UnreadableError: they cannot be read.
-    """
-    listed = list(answer.each("disks"))[:_MOST_DISKS]
-    return tuple(
-        Disk(d.sentence("folder"), d.amount("size"), d.amount("free"), d.flag("inodes"), d.flag("writable"))
-        for d in listed
-    )
-
-
-def clock_in(answer: Fields) -> tuple[float, float]:
-    """The host's clock when it began and when it ended.
-
-    Raises:
-        UnreadableError: it cannot be read.
-    """
-    match answer.list_of("clock"):
-        case [int() | float() as began, int() | float() as ended] if {began, ended} == _in_time(began, ended):
-            return float(began), float(ended)
-        case _:
-            raise UnreadableError(f"{answer.place_of('clock')} is no pair of times")
-
-
-def _in_time(*moments: float) -> set[float]:
-    return {moment for moment in moments if 0 <= moment <= _LATEST}
+    taken: tuple[wire.PortAnswer, ...] = ()
 
 
 def findings(
-    disks: Sequence[Disk], clock: tuple[float, float] | None, asked: datetime, answered: datetime
+    disks: Sequence[wire.DiskAnswer], clock: Sequence[float] | None, asked: datetime, answered: datetime
 ) -> tuple[HostFault, ...]:
     """What is wrong with a host.
 
@@ -160,21 +99,23 @@ def _beside(name: str) -> str:
     )
 
 
-def _full(disks: Sequence[Disk]) -> Iterator[HostFault]:
+def _full(disks: Sequence[wire.DiskAnswer]) -> Iterator[HostFault]:
     for disk in disks:
-        if not disk.writable:
-            detail = f"{disk.folder} is on a disk that is read-only: see the kernel's log (dmesg), and mount it anew"
-        elif not disk.inodes:
-            detail = f"{disk.folder} is on a disk where no more files can be made (df -i {disk.folder}): remove some"
-        elif disk.free < _LEAST_FREE and disk.free < disk.size * _LEAST_SHARE:
-            free = f"{disk.free // _MIB} of {disk.size // _MIB} MiB free"
-            detail = f"{disk.folder} is on a disk that is full, {free}: make room there (df -h {disk.folder})"
+        if not disk["writable"]:
+            detail = f"{disk['folder']} is on a disk that is read-only: see the kernel's log (dmesg), and mount it anew"
+        elif not disk["inodes"]:
+            detail = (
+                f"{disk['folder']} is on a disk where no more files can be made (df -i {disk['folder']}): remove some"
+            )
+        elif disk["free"] < _LEAST_FREE and disk["free"] < disk["size"] * _LEAST_SHARE:
+            free = f"{disk['free'] // _MIB} of {disk['size'] // _MIB} MiB free"
+            detail = f"{disk['folder']} is on a disk that is full, {free}: make room there (df -h {disk['folder']})"
         else:
             continue
         yield HostFault(Condition.DISK_FULL, detail)
 
 
-def _off(clock: tuple[float, float] | None, asked: float, answered: float) -> Iterator[HostFault]:
+def _off(clock: Sequence[float] | None, asked: float, answered: float) -> Iterator[HostFault]:
     if clock is None:
         return
     began, ended = clock
@@ -189,17 +130,3 @@ def _off(clock: tuple[float, float] | None, asked: float, answered: float) -> It
 
 def _span(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < _SECONDS_SAID else f"{seconds / 60:.0f} minutes"
-
-
-def surroundings_in(answer: Fields) -> Surroundings:
-    """What a host says of them; an older program says nothing.
-
-    Raises:
-        UnreadableError: it cannot be read.
-    """
-    way_out = answer.below_or_none("way_out") if answer.has("way_out") else None
-    ports = islice(answer.each("ports_taken"), _MOST_PORTS) if answer.has("ports_taken") else ()
-    taken = tuple(TakenPort(p.sentence("protocol"), p.amount("port"), p.sentence("user")) for p in ports)
-    if way_out is None:
-        return Surroundings(taken=taken)
-    return Surroundings(way_out.sentence("device"), way_out.amount("mtu"), taken)

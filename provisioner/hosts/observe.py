@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from provisioner.base.errors import HostError
-from provisioner.base.host_answer import Fields, parsed
 from provisioner.base.processes import without_collector
 from provisioner.desired.render.host import RenderedFile, program_path
 from provisioner.desired.spec import API_PORT, HostSpec, reader_ports, units_of
-from provisioner.hosts.condition import HostFault, clock_in, disks_in, ending_certificate, findings, other_firewalls
-from provisioner.hosts.facts import HeldFacts, HostFacts, parse_facts
+from provisioner.hosts.answers import wire
+from provisioner.hosts.condition import ending_certificate, findings, other_firewalls
+from provisioner.hosts.facts import HostFacts, parse_facts
 from provisioner.hosts.preparation import lacks
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
-
-if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
-    from provisioner_host.wire import ObserveRequest
 
 OBSERVE_TIMEOUT_S = 90.0
 
@@ -72,34 +68,27 @@ def _facts(spec: HostSpec, answer: HostAnswer, between: tuple[datetime, datetime
     if cause := _unkept(spec, facts.held):
         hint = f"mend {', '.join(one.place or one.id for one in spec.held)}; the other hosts go on"
         raise HostError(f"{spec.id}: {cause}", hint=hint, object=spec.id)
-    faults = parsed(spec.id, answer.document, lambda fields: _faults(fields, *between))
+    faults = findings(facts.disks, facts.clock, *between)
     ending = ending_certificate(spec.id, spec.media.certificate if spec.media else None, between[1])
     return replace(facts, faults=(*faults, *other_firewalls(facts.firewalls), *ending))
 
 
-def _faults(answer: Fields, asked: datetime, answered: datetime) -> tuple[HostFault, ...]:
-    disks = disks_in(answer) if answer.has("disks") else ()
-    return findings(disks, clock_in(answer) if answer.has("clock") else None, asked, answered)
-
-
-def _unkept(spec: HostSpec, held: HeldFacts) -> str:
+def _unkept(spec: HostSpec, held: wire.HeldAnswer) -> str:
     """Why what is held cannot be kept beside what is desired; empty where it can."""
-    if spec.held and held.unclear:
-        return (
-            f"{held.unclear}: what in it is of {', '.join(one.id for one in spec.held)}, which is held, cannot be told"
-        )
+    if spec.held and (unclear := held["unclear"]):
+        return f"{unclear}: what in it is of {', '.join(one.id for one in spec.held)}, which is held, cannot be told"
     for peer in spec.tunnel.peers:
-        if peer.public_key in held.peers:
-            return f"{peer.name} has the key of {held.peers[peer.public_key]}, which is held"
-        if taken := held.addresses & {str(network) for network in peer.allowed_ips}:
+        if peer.public_key in held["peers"]:
+            return f"{peer.name} has the key of {held['peers'][peer.public_key]}, which is held"
+        if taken := set(held["addresses"]) & {str(network) for network in peer.allowed_ips}:
             return f"{peer.name} has the address {min(taken)} of a facility that is held"
     return ""
 
 
-def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[ObserveRequest, dict[str, bytes]]:
+def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[wire.ObserveRequest, dict[str, bytes]]:
     """The request that reads a host, and the contents that go with it."""
     files = list(files)
-    request: ObserveRequest = {
+    request: wire.ObserveRequest = {
         "operation": "observe",
         "digest_key": spec.digest_key.reveal(),
         "files": [file.path for file in files],

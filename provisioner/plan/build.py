@@ -221,7 +221,7 @@ def _holders(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[
     holders: dict[str, set[str]] = defaultdict(set)
     for spec in hosts:
         live = facts[spec.id].tunnel
-        for key in live.peers if live and spec.relay else ():
+        for key in live["peers"] if live and spec.relay else ():
             holders[key].add(spec.id)
     return {key: frozenset(names) for key, names in holders.items()}
 
@@ -231,7 +231,7 @@ def _subject(observed: Observed, changing: Sequence[Change], fleet: Fleet, uncou
     return PlanInQuestion(
         changes=changing,
         # What is held is served as well: a share of all paths is the same with it and without.
-        served=frozenset().union(*fleet.serving.values(), *(facts.held.paths for facts in observed.facts.values())),
+        served=frozenset().union(*fleet.serving.values(), *(facts.held["paths"] for facts in observed.facts.values())),
         uncounted=uncounted,
         protected=frozenset(name for inventory in inventories for name in _protected_facilities(inventory)),
         protected_keys={key: owner for inventory in inventories for key, owner in _protected_keys(inventory)},
@@ -364,7 +364,7 @@ def _of_the_machine(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -
     hosts: dict[str, list[str]] = defaultdict(list)
     for spec in specs:
         units = facts[spec.id].units.values()
-        for path in {path for unit in units for path in unit.drop_ins if not overrides_ours(spec, path)}:
+        for path in {path for unit in units for path in unit["drop_ins"] if not overrides_ours(spec, path)}:
             hosts[path].append(spec.id)
     for path, names in sorted(hosts.items())[:_NOTED]:
         yield (

@@ -15,22 +15,8 @@ from provisioner.base.secret import Secret, keyed_digest
 from provisioner.base.text import endpoint_text, msg
 from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile, hub_settings, path_settings, program_path
 from provisioner.desired.spec import DesiredState, HostSpec, Peer, units_of
-from provisioner.hosts.facts import (
-    FileFacts,
-    FirewallFacts,
-    HeldFacts,
-    HostFacts,
-    PathFacts,
-    PeerFacts,
-    ProgramFacts,
-    RelayFacts,
-    RuleAction,
-    RuleDifference,
-    RuntimeFacts,
-    SecondTunnelFacts,
-    TunnelFacts,
-    UnitFacts,
-)
+from provisioner.hosts.answers import wire
+from provisioner.hosts.facts import HostFacts, nothing_held
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.model import (
     Camera,
@@ -124,7 +110,9 @@ def with_held(facts: Mapping[str, HostFacts], inventory: Inventory, names: Colle
             peers[relay][facility.gateway.public_key] = f"site/{facility.id}"
             if facility.gateway.next_key and facility.gateway.next_key.public_key:
                 peers[relay][facility.gateway.next_key.public_key] = f"next/{facility.id}"
-    kept = {host: HeldFacts(paths[host], peers[host]) for host in facts}
+    kept: dict[str, wire.HeldAnswer] = {
+        host: {**nothing_held(), "paths": paths[host], "peers": peers[host]} for host in facts
+    }
     return {host: replace(of, held=kept[host]) for host, of in facts.items()}
 
 
@@ -140,7 +128,7 @@ def _are_called_alike(spec: HostSpec, new_files: Sequence[RenderedFile]) -> bool
 def _bare(host: str, new_files: Sequence[RenderedFile]) -> HostFacts:
     """The facts of a host that the older revision does not have: nothing of ours is on it."""
     rules = next((file.content.decode() for file in new_files if file.path.endswith(".nft")), "")
-    return HostFacts(host, firewall=FirewallFacts(differences=_differences("", rules)))
+    return HostFacts(host, firewall={"present": False, "differences": _differences("", rules)})
 
 
 def _facts(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[RenderedFile]) -> HostFacts:
@@ -150,16 +138,22 @@ def _facts(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[Re
         host=spec.id,
         files={file.path: _file(spec, file) for file in files},
         installed=frozenset(by_path),
-        units={name: UnitFacts(_running(spec, name), "enabled") for name in units_of(spec)},
+        units={name: _unit(_running(spec, name)) for name in units_of(spec)},
         tunnel=_tunnel(spec),
-        firewall=FirewallFacts(bool(rules), _differences(rules, _content(new_files, spec.names.nft_file))),
+        firewall={"present": bool(rules), "differences": _differences(rules, _content(new_files, spec.names.nft_file))},
         trust=spec.trust,
         policy=spec.policy,
     )
     if spec.media is None:
         return facts
     relay = _relay(spec, by_path[MEDIAMTX_FILE])
-    runtime = RuntimeFacts(spec.media.artefact.version, relay.sentinel, {}, ())
+    runtime: wire.RuntimeAnswer = {
+        "version": spec.media.artefact.version,
+        "started": "",
+        "sentinel": relay["sentinel"],
+        "viewers": {},
+        "readers": [],
+    }
     return replace(facts, relay=relay, runtime=runtime, program=_program(spec.media.artefact, new_files))
 
 
@@ -171,76 +165,86 @@ def _content(files: Sequence[RenderedFile], path: str) -> str:
     return next((file.content.decode() for file in files if file.path == path), "")
 
 
-def _file(spec: HostSpec, file: RenderedFile) -> FileFacts:
-    return FileFacts(keyed_digest(spec.digest_key, file.content), file.mode, file.owner, file.group)
+def _file(spec: HostSpec, file: RenderedFile) -> wire.FileAnswer:
+    digest = keyed_digest(spec.digest_key, file.content)
+    return {"digest": digest, "mode": file.mode, "owner": file.owner, "group": file.group}
 
 
-def _program(artefact: MediamtxArtefact, new_files: Sequence[RenderedFile]) -> ProgramFacts:
+def _unit(active: str) -> wire.UnitAnswer:
+    return {"active": active, "enabled": "enabled", "reload": False, "drop_ins": [], "pid": 0}
+
+
+def _program(artefact: MediamtxArtefact, new_files: Sequence[RenderedFile]) -> wire.ProgramAnswer:
     """What is known of MediaMTX's program: its unit names it, so the same unit has the same program."""
     path = program_path(artefact).encode()
     same = any(path in file.content for file in new_files if file.path.endswith(".service"))
-    return ProgramFacts(present=same, whole=same, version=artefact.version if same else "")
+    return {"present": same, "whole": same, "version": artefact.version if same else ""}
 
 
-def _tunnel(spec: HostSpec) -> TunnelFacts:
+def _tunnel(spec: HostSpec) -> wire.TunnelAnswer:
     tunnel = spec.tunnel
-    return TunnelFacts(
-        public_key="",
-        listen_port=tunnel.listen_port,
-        addresses=(f"{tunnel.address}/32",),
-        routes=tuple(sorted(str(route) for route in tunnel.routes)),
-        mtu=tunnel.mtu,
-        peers={peer.public_key: _peer(spec, peer) for peer in tunnel.peers},
-        following=_second_tunnel(spec),
-    )
+    address, second = [f"{tunnel.address}/32"], tunnel.following
+    live: wire.TunnelAnswer = {
+        "public_key": "",
+        "listen_port": tunnel.listen_port or 0,
+        "addresses": address,
+        "routes": sorted(str(route) for route in tunnel.routes),
+        "mtu": tunnel.mtu,
+        "peers": {peer.public_key: _peer(spec, peer) for peer in tunnel.peers},
+    }
+    if second is not None:
+        # The tunnel of a relay's next key, as if all had moved there: who has no host knows.
+        live["following"] = {
+            "public_key": second.public_key,
+            "listen_port": second.port,
+            "addresses": address,
+            "mtu": tunnel.mtu,
+            "alike": True,
+            "moved": {peer.public_key: 1 for peer in tunnel.peers if peer.allowed_ips},
+        }
+    return live
 
 
-def _second_tunnel(spec: HostSpec) -> SecondTunnelFacts | None:
-    """The tunnel of a relay's next key, as if all had moved there: who has no host knows."""
-    tunnel, second = spec.tunnel, spec.tunnel.following
-    if second is None:
-        return None
-    moved = {peer.public_key: 1 for peer in tunnel.peers if peer.allowed_ips}
-    address = (f"{tunnel.address}/32",)
-    return SecondTunnelFacts(second.public_key, second.port, address, tunnel.mtu, alike=True, moved=moved)
+def _peer(spec: HostSpec, peer: Peer) -> wire.PeerAnswer:
+    return {
+        "public_key": peer.public_key,
+        "psk": keyed_digest(spec.digest_key, peer.psk.reveal().encode()),
+        "endpoint": endpoint_text(*peer.endpoint) if peer.endpoint else None,
+        "allowed_ips": sorted(str(network) for network in peer.allowed_ips),
+        "keepalive_s": peer.keepalive_s,
+        "handshake": 0,
+        "received_bytes": 0,
+        "sent_bytes": 0,
+    }
 
 
-def _peer(spec: HostSpec, peer: Peer) -> PeerFacts:
-    return PeerFacts(
-        psk=keyed_digest(spec.digest_key, peer.psk.reveal().encode()),
-        endpoint=endpoint_text(*peer.endpoint) if peer.endpoint else None,
-        allowed_ips=tuple(sorted(str(network) for network in peer.allowed_ips)),
-        keepalive_s=peer.keepalive_s,
-    )
-
-
-def _relay(spec: HostSpec, file: RenderedFile) -> RelayFacts:
+def _relay(spec: HostSpec, file: RenderedFile) -> wire.RelayAnswer:
     settings = settings_of(file.content, spec.digest_key)
     own = {path.name: _path(spec, path_settings(path)) for path in spec.paths}
     offered = {path.name: _path(spec, hub_settings(path)) for path in (spec.hub.paths if spec.hub else ())}
-    return RelayFacts(settings, own | offered, sentinel_of(file.content))
+    return {"settings": settings, "paths": own | offered, "sentinel": sentinel_of(file.content), "foreign": 0}
 
 
-def _path(spec: HostSpec, settings: dict[str, object]) -> PathFacts:
+def _path(spec: HostSpec, settings: dict[str, object]) -> wire.PathAnswer:
     source = str(settings["source"])
-    return PathFacts(
-        settings=settings | {"source": address_without_login(source)},
-        digest=keyed_digest(spec.digest_key, canonical(settings)),
-        source_digest=keyed_digest(spec.digest_key, source.encode()),
-    )
+    return {
+        "settings": settings | {"source": address_without_login(source)},
+        "digest": keyed_digest(spec.digest_key, canonical(settings)),
+        "source_digest": keyed_digest(spec.digest_key, source.encode()),
+    }
 
 
 # --- rules ----------------------------------------------------------------------------------------
 
 
-def _differences(old: str, new: str) -> tuple[RuleDifference, ...]:
+def _differences(old: str, new: str) -> list[wire.DifferenceAnswer]:
     """What differs between two rendered rule files, named as hosts name it."""
     was, is_now = (dict(_items(parse_ruleset(text))) if text else {} for text in (old, new))
     differing = (name for name in sorted(was.keys() | is_now.keys()) if was.get(name) != is_now.get(name))
-    return tuple(RuleDifference(name, _action(was=name in was, is_now=name in is_now)) for name in differing)
+    return [{"name": name, "action": _action(was=name in was, is_now=name in is_now)} for name in differing]
 
 
-def _action(*, was: bool, is_now: bool) -> RuleAction:
+def _action(*, was: bool, is_now: bool) -> wire.RuleAction:
     if was and is_now:
         return "update"
     return "delete" if was else "create"

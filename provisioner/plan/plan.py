@@ -352,10 +352,10 @@ def _files(facts: HostFacts) -> Iterator[tuple[str, str]]:
             f"file {path}",
             msg(
                 "content {digest}, {mode} {owner}:{group}",
-                _short(file.digest),
-                f"{file.mode:04o}",
-                file.owner,
-                file.group,
+                _short(file["digest"]),
+                f"{file['mode']:04o}",
+                file["owner"],
+                file["group"],
             ),
         )
 
@@ -366,9 +366,9 @@ def _short(digest: str) -> str:
 
 def _units(facts: HostFacts) -> Iterator[tuple[str, str]]:
     for name, unit in facts.units.items():
-        words = [unit.active, unit.enabled]
-        words += ["its file not read by systemd"] if unit.reload else []
-        words += [msg("overridden by {path}", path) for path in unit.drop_ins]
+        words = [unit["active"], unit["enabled"]]
+        words += ["its file not read by systemd"] if unit["reload"] else []
+        words += [msg("overridden by {path}", path) for path in unit["drop_ins"]]
         yield msg("unit {name}", name), ", ".join(words)
 
 
@@ -376,25 +376,25 @@ def _tunnel(facts: HostFacts, names: Mapping[str, str]) -> Iterator[tuple[str, s
     live = facts.tunnel
     if live is None:
         return
-    routes = " ".join(live.routes) or "none"
-    addresses = " ".join(live.addresses) or "none"
+    routes = " ".join(live["routes"]) or "none"
+    addresses = " ".join(live["addresses"]) or "none"
     yield (
         "tunnel",
         msg(
             "{addresses}, MTU {mtu}, routes {routes}, key {public_key}",
             addresses,
-            live.mtu,
+            live["mtu"],
             routes,
-            live.public_key[:_SHORT],
+            live["public_key"][:_SHORT],
         ),
     )
-    for key, peer in live.peers.items():
-        psk = _short(peer.psk) if peer.psk else "none"
-        allowed = " ".join(peer.allowed_ips) or "none"
+    for key, peer in live["peers"].items():
+        psk = _short(peer["psk"]) if peer["psk"] else "none"
+        allowed = " ".join(peer["allowed_ips"]) or "none"
         words = msg(
             "allowed IPs {allowed}, keepalive {keepalive_s}, pre-shared key {psk}",
             allowed,
-            peer.keepalive_s or "off",
+            peer["keepalive_s"] or "off",
             psk,
         )
         yield f"peer {names.get(key, f'unknown/{key}')}", words
@@ -402,17 +402,17 @@ def _tunnel(facts: HostFacts, names: Mapping[str, str]) -> Iterator[tuple[str, s
 
 def _rules(facts: HostFacts) -> Iterator[tuple[str, str]]:
     words = {"create": "missing", "update": "another one", "delete": "one that should not be there"}
-    if facts.firewall.differences and not facts.firewall.present:
+    if facts.firewall["differences"] and not facts.firewall["present"]:
         yield "rule table inet provisioner", "missing"
         return
-    for difference in facts.firewall.differences:
-        yield msg("rule {name}", difference.name), words[difference.action]
+    for difference in facts.firewall["differences"]:
+        yield msg("rule {name}", difference["name"]), words[difference["action"]]
 
 
 def _others(facts: HostFacts) -> Iterator[tuple[str, str]]:
     if facts.program is not None:
-        state = "whole" if facts.program.whole else "not whole" if facts.program.present else "not installed"
-        yield "program MediaMTX", f"{facts.program.version or 'no version'}, {state}"
+        state = "whole" if facts.program["whole"] else "not whole" if facts.program["present"] else "not installed"
+        yield "program MediaMTX", f"{facts.program['version'] or 'no version'}, {state}"
     if facts.armed is not None:
         yield "change", msg("waiting for the confirmation of run {run}", facts.armed.run)
 

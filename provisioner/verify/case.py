@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from provisioner.desired.spec import MediaPath
+from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import SetElement
 from provisioner.plan.change import Change, pending
-from provisioner.verify.devices import Device, FarEnd, Said
+from provisioner.verify.devices import Device, Said
 from provisioner.verify.evidence import HostEvidence, Origins, Read, RelayEvidence, device_of
 from provisioner.verify.memory import NOTHING, PathMemory
 from provisioner.verify.paths import PathToCheck, touching
@@ -133,7 +134,7 @@ class Case:
         first, second = self.relay.samples.get(self.target.path.name, (None, None))
         if first is None or second is None:
             return None
-        return second.inbound_bytes > first.inbound_bytes
+        return second["inbound_bytes"] > first["inbound_bytes"]
 
     @property
     def stalls(self) -> int:
@@ -146,7 +147,7 @@ class Case:
         return self.relay.closer.said.get(self.device)
 
     @property
-    def gateway(self) -> FarEnd | None:
+    def gateway(self) -> wire.GatewayEvidenceAnswer | None:
         """How the other end of the site's tunnel answers; None where it was not asked, or there is no tunnel."""
         if not self.target.path.access.has_tunnel:
             return None
@@ -170,9 +171,9 @@ class Case:
             element: what has to be in the set that the rule asks.
         """
         facts = self.hosts[self.target.relay.id].facts
-        if facts is None or not facts.firewall.present:
+        if facts is None or not facts.firewall["present"]:
             return False
-        names = {difference.name for difference in facts.firewall.differences}
+        names = {difference["name"] for difference in facts.firewall["differences"]}
         missing = {element.name, f"set {element.set}"} & names if element else set[str]()
         return bool(missing) or any(n.startswith((f"{chain}/", f"chain {chain}", f"order {chain}")) for n in names)
 

@@ -17,11 +17,12 @@ from collections.abc import Iterable, Sequence
 from provisioner.base.text import counted
 from provisioner.desired.readers import centre_user
 from provisioner.desired.spec import HostSpec, MediaPath
+from provisioner.hosts.answers import wire
 from provisioner.verify.case import PASSED, Case, Check, failed
 from provisioner.verify.evidence import Read
 from provisioner.verify.network import centre_line_check, site_line_check
 from provisioner.verify.result import Cause, Layer
-from provisioner.verify.transport import Arrival, Delivery, PathFlow, Seen
+from provisioner.verify.transport import Seen
 
 # The end of a look in which nothing came: of a short one so long, of a longer one such a share. A picture that is late
 # is late by less.
@@ -89,16 +90,16 @@ def _end_s(seen: Seen) -> float:
 
 
 def _stood_still(case: Case, path: MediaPath, seconds: float) -> bool:
-    flow = case.relay.deliveries.flows.get(path.name) if case.relay.deliveries else None
-    return flow is not None and flow.still_s >= seconds
+    flow = case.relay.deliveries["flows"].get(path.name) if case.relay.deliveries else None
+    return flow is not None and flow["still_s"] >= seconds
 
 
 def _is_of_site(case: Case) -> bool:
     """Whether what other devices of the site send stood still as well."""
-    flows = case.relay.deliveries.flows if case.relay.deliveries else {}
+    flows = case.relay.deliveries["flows"] if case.relay.deliveries else {}
     facility, device = case.target.path.facility, case.target.path.device
     beside = [path for path in case.target.relay.paths if path.facility == facility and path.device != device]
-    there = [path for path in beside if path.name in flows and flows[path.name].seconds > 0]
+    there = [path for path in beside if path.name in flows and flows[path.name]["seconds"] > 0]
     still = [path for path in there if _stood_still(case, path, _STOOD_STILL_S)]
     return bool(still) and len(still) >= _OF_SITE * len(there)
 
@@ -164,14 +165,14 @@ def _seen(read: Read | None) -> Seen | None:
 
 def _lacks_here(case: Case, name: str, seen: Seen, slack_s: float = _SLACK_S) -> bool:
     """Whether a stream comes short, and not only to a reader that was slow itself."""
-    flow = case.relay.deliveries.flows.get(name) if case.relay.deliveries else None
+    flow = case.relay.deliveries["flows"].get(name) if case.relay.deliveries else None
     return is_short(seen, slack_s=slack_s) and not _was_slow(seen, flow)
 
 
-def _was_slow(seen: Seen, flow: PathFlow | None) -> bool:
-    if flow is None or not flow.seconds or not seen.looked_s:
+def _was_slow(seen: Seen, flow: wire.FlowAnswer | None) -> bool:
+    if flow is None or not flow["seconds"] or not seen.looked_s:
         return False
-    return seen.bytes / seen.looked_s < _SLOW_READER * flow.bytes / flow.seconds
+    return seen.bytes / seen.looked_s < _SLOW_READER * flow["bytes"] / flow["seconds"]
 
 
 def _is_late(seen: Seen) -> bool:
@@ -179,13 +180,13 @@ def _is_late(seen: Seen) -> bool:
 
 
 def _is_disordered(case: Case) -> bool:
-    sources = case.relay.deliveries.sources if case.relay.deliveries else ()
-    return _are_disordered(one for one in sources if (one.address, one.port) == case.device)
+    sources = case.relay.deliveries["sources"] if case.relay.deliveries else ()
+    return _are_disordered(one for one in sources if (one["address"], one["port"]) == case.device)
 
 
-def _are_disordered(arrivals: Iterable[Arrival]) -> bool:
+def _are_disordered(arrivals: Iterable[wire.ArrivalAnswer]) -> bool:
     arrived = list(arrivals)
-    return sum(one.disordered for one in arrived) > _DISORDERED * max(1, sum(one.segments for one in arrived))
+    return sum(one["disordered"] for one in arrived) > _DISORDERED * max(1, sum(one["segments"] for one in arrived))
 
 
 # --- to the centre --------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
         return PASSED
     if lossy := centre_line_check(case, centre):
         return lossy
-    sessions = [one for one in deliveries.readers if one.path == name and one.user == centre_user(centre.id)]
+    sessions = [one for one in deliveries["readers"] if one["path"] == name and one["user"] == centre_user(centre.id)]
     here, there = _seen(case.relay.reads.get(name)), _seen(read)
     if there is not None and is_short(there) and not (here is not None and is_short(here)):
         if _slow_at(case, centre, sessions, there):
@@ -214,25 +215,28 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
     return PASSED
 
 
-def _slow_at(case: Case, centre: HostSpec, sessions: Sequence[Delivery], seen: Seen) -> bool:
+def _slow_at(case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], seen: Seen) -> bool:
     """Whether a centre's own readers are too slow: what has come waits there, or there is no room for more."""
-    unread = {one.own_port: one.waiting for one in _arrivals(case, centre)}
-    return any(_is_unread(one) or unread.get(one.port, 0) > _waiting_bytes(seen) for one in sessions)
+    unread = {one["own_port"]: one["waiting"] for one in _arrivals(case, centre)}
+    return any(_is_unread(one) or unread.get(one["port"], 0) > _waiting_bytes(seen) for one in sessions)
 
 
-def _arrivals(case: Case, centre: HostSpec) -> list[Arrival]:
+def _arrivals(case: Case, centre: HostSpec) -> list[wire.ArrivalAnswer]:
     """What came to a centre over its connections to a path's relay."""
     host, relay = case.hosts.get(centre.id), str(case.target.relay.tunnel.address)
-    return [one for one in (host.centre.incoming if host and host.centre else ()) if one.address == relay]
+    return [one for one in (host.centre.incoming if host and host.centre else ()) if one["address"] == relay]
 
 
-def _is_unread(session: Delivery) -> bool:
-    return session.unread_s > _UNREAD * session.busy_s and session.unread_s > _WAITING_S
+def _is_unread(session: wire.DeliveryAnswer) -> bool:
+    return session["unread_s"] > _UNREAD * session["busy_s"] and session["unread_s"] > _WAITING_S
 
 
-def _is_held_up(case: Case, centre: HostSpec, sessions: Sequence[Delivery], seen: Seen) -> bool:
+def _is_held_up(case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], seen: Seen) -> bool:
     """Whether the way to a centre holds a stream up: it waits, goes out again and again, or comes in disorder."""
-    if any(one.waiting > _waiting_bytes(seen) or one.again > _AGAIN * one.sent or one.discarded for one in sessions):
+    if any(
+        one["waiting"] > _waiting_bytes(seen) or one["again"] > _AGAIN * one["sent"] or one["discarded"]
+        for one in sessions
+    ):
         return True
     return _are_disordered(_arrivals(case, centre))
 
@@ -242,15 +246,15 @@ def _waiting_bytes(seen: Seen) -> float:
     return max(_WAITING_BYTES, _WAITING_S * seen.bytes / max(came_s(seen), _WAITING_S))
 
 
-def _loses(session: Delivery) -> bool:
-    return session.discarded > _DISCARDED * (session.packets + session.discarded)
+def _loses(session: wire.DeliveryAnswer) -> bool:
+    return session["discarded"] > _DISCARDED * (session["packets"] + session["discarded"])
 
 
-def _thrown(sessions: Iterable[Delivery]) -> str:
-    losing = [one for one in sessions if one.discarded]
+def _thrown(sessions: Iterable[wire.DeliveryAnswer]) -> str:
+    losing = [one for one in sessions if one["discarded"]]
     if not losing:
         return ""
-    thrown, seconds = sum(one.discarded for one in losing), max(one.seconds for one in losing)
+    thrown, seconds = sum(one["discarded"] for one in losing), max(one["seconds"] for one in losing)
     return f" ({counted(thrown, 'packet')} to {counted(len(losing), 'reader')} in {seconds:.0f} s)"
 
 

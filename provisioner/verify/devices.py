@@ -8,8 +8,6 @@ How an account (ONVIF) is held against the inventory:
   set otherwise, and a device that gives a picture and no account are findings: they degrade no path.
 - A device that does not answer is never `down` for that: the picture counts. Of a device that was not asked the report
   says nothing good.
-
-A field that is missing in a host's answer says nothing.
 """
 
 from __future__ import annotations
@@ -20,9 +18,10 @@ from ipaddress import AddressValueError, IPv4Address, ip_address
 from types import MappingProxyType
 from typing import Final
 
-from provisioner.base.host_answer import Fields, UnreadableError
+from provisioner.base.host_answer import UnreadableError
 from provisioner.desired.names import HostNames
 from provisioner.desired.spec import AskedDevice
+from provisioner.hosts.answers import wire
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.result import (
     NO_ANSWER,
@@ -34,7 +33,6 @@ from provisioner.verify.result import (
     TOLD,
     Cause,
     DeviceAccount,
-    DeviceClock,
     DeviceFault,
     DeviceReport,
     DeviceState,
@@ -45,10 +43,6 @@ from provisioner.verify.result import (
 
 Device = tuple[str, int]
 
-_LARGEST_PORT = 65_535
-_LARGEST_CODE = 255
-_MOST = 1_000
-_KINDS = frozenset({"nothing", "closed", "rtsp", "http", "tls", "other"})
 _MEDIA = frozenset({"video", "audio", "application", "text"})
 
 _MOST_OFF_S: Final = 30.0
@@ -83,20 +77,6 @@ class Said:
     status: int | None = None
     media: tuple[str, ...] = ()
     redirect: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FarEnd:
-    """How the other end of a tunnel answers small packets, and those of `size` bytes.
-
-    Attributes:
-        refuses: it refuses ports that it does not map, so that its silence about one means that it maps it.
-    """
-
-    small: bool
-    full: bool
-    size: int
-    refuses: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +120,7 @@ class Closer:
 
     icmp: Mapping[Device, Icmp] = field(default_factory=dict)
     said: Mapping[Device, Said] = field(default_factory=dict)
-    gateways: Mapping[str, FarEnd] = field(default_factory=dict)
+    gateways: Mapping[str, wire.GatewayEvidenceAnswer] = field(default_factory=dict)
     drops: tuple[Drop, ...] = ()
     chains: tuple[BaseChain, ...] = ()
 
@@ -157,7 +137,7 @@ class Closer:
     def too_large(self, address: str) -> int | None:
         """The size of packets that do not come through to an address though small ones do; None where they do."""
         gateway = self.gateways.get(address)
-        return gateway.size if gateway and gateway.small and not gateway.full else None
+        return gateway["size"] if gateway and gateway["small"] and not gateway["full"] else None
 
 
 NOTHING_CLOSER = Closer()
@@ -174,94 +154,70 @@ class _Asked:
     target: PathToCheck
 
 
-def closer_in(answer: Fields, devices: Iterable[Fields]) -> Closer:
-    """A host's closer look, from the part of its answer that has it and what it says of each device.
+def closer_in(
+    look: wire.CloserAnswer | None,
+    devices: Iterable[wire.DeviceEvidenceAnswer],
+    chains: Sequence[wire.BaseChainAnswer] = (),
+) -> Closer:
+    """A host's closer look, and what it says of each device.
 
     Raises:
-        UnreadableError: it cannot be read.
+        UnreadableError: an address in it is none.
     """
-    listed = list(devices)
-    look = answer.below_or_none("closer")
+    listed = [(device_in(device), device) for device in devices]
     return Closer(
-        icmp={device_in(d): _icmp(d.below("icmp")) for d in listed if d.has("icmp")},
-        said={device_in(d): _said(d.below("said")) for d in listed if d.has("said")},
-        gateways=dict(map(_gateway, look.each("gateways"))) if look else {},
-        drops=tuple(map(_drop, _few(look, "drops"))) if look and look.has("drops") else (),
-        chains=tuple(map(_chain, _few(answer, "chains"))) if answer.has("chains") else (),
+        icmp={place: _icmp(d["icmp"]) for place, d in listed if "icmp" in d},
+        said={place: _said(d["said"]) for place, d in listed if "said" in d},
+        gateways={_address(one["address"]): one for one in look["gateways"]} if look else {},
+        drops=tuple(map(_drop, look["drops"] or ())) if look else (),
+        chains=tuple(map(_chain, chains)),
     )
 
 
-def device_in(fields: Fields) -> Device:
-    """The address and port of something that has both.
-
-    Raises:
-        UnreadableError: it has not.
-    """
-    port = fields.amount("port")
-    if not 0 < port <= _LARGEST_PORT:
-        raise UnreadableError(f"{fields.place}.port is no port")
-    return fields.text("address"), port
+def device_in(place: wire.PlaceAnswer | wire.DeviceEvidenceAnswer) -> Device:
+    """The address and port of something that has both."""
+    return place["address"], place["port"]
 
 
-def _few(fields: Fields, name: str) -> list[Fields]:
-    listed = list(fields.each(name))
-    if len(listed) > _MOST:
-        raise UnreadableError(f"{fields.place_of(name)} has more than {_MOST} parts")
-    return listed
+def _icmp(icmp: wire.IcmpAnswer) -> Icmp:
+    return Icmp(_address(icmp["sender"]), icmp["type"], icmp["code"], own=icmp.get("own", False))
 
 
-def _icmp(icmp: Fields) -> Icmp:
-    kind, code = icmp.amount("type"), icmp.amount("code")
-    if kind > _LARGEST_CODE or code > _LARGEST_CODE:
-        raise UnreadableError(f"{icmp.place} is no message of ICMP")
-    return Icmp(_address(icmp, "sender"), kind, code, own=icmp.has("own") and icmp.flag("own"))
-
-
-def _address(fields: Fields, name: str) -> str:
+def _address(text: str) -> str:
     try:
-        return str(IPv4Address(fields.text(name)))
+        return str(IPv4Address(text))
     except AddressValueError:
-        raise UnreadableError(f"{fields.place_of(name)} is no address") from None
+        raise UnreadableError("the closer look has what is no address") from None
 
 
-def _said(said: Fields) -> Said:
-    kind = said.text("kind")
-    if kind not in _KINDS:
-        raise UnreadableError(f"{said.place_of('kind')} is none of {', '.join(sorted(_KINDS))}")
-    media = tuple(word for word in said.texts("media") if word in _MEDIA) if said.has("media") else ()
-    return Said(kind, said.number_or_none("status"), media, said.sentence("redirect", ""))
+def _said(said: wire.SaidAnswer) -> Said:
+    media = tuple(word for word in said["media"] if word in _MEDIA)
+    return Said(said["kind"], said["status"], media, said.get("redirect", ""))
 
 
-def _gateway(gateway: Fields) -> tuple[str, FarEnd]:
-    return _address(gateway, "address"), FarEnd(
-        gateway.flag("small"), gateway.flag("full"), gateway.amount("size"), gateway.flag("refuses")
-    )
-
-
-def _drop(drop: Fields) -> Drop:
+def _drop(drop: wire.DropAnswer) -> Drop:
     return Drop(
-        table=(drop.sentence("family"), drop.sentence("table")),
-        chain=drop.sentence("chain"),
-        incoming=drop.flag("incoming"),
-        tunnel=drop.flag("tunnel"),
-        place=(_either_address(drop, "address"), drop.amount("port")),
+        table=(drop["family"], drop["table"]),
+        chain=drop["chain"],
+        incoming=drop["incoming"],
+        tunnel=drop["tunnel"],
+        place=(_either_address(drop["address"]), drop["port"]),
     )
 
 
-def _either_address(fields: Fields, name: str) -> str:
+def _either_address(text: str) -> str:
     """Of either family: the tunnel's own packets may go over IPv6."""
     try:
-        address = ip_address(fields.text(name))
+        address = ip_address(text)
     except ValueError:
         address = None
     if address is None or getattr(address, "scope_id", None):
-        raise UnreadableError(f"{fields.place_of(name)} is no address")
+        raise UnreadableError("the closer look has what is no address")
     return str(address)
 
 
-def _chain(chain: Fields) -> BaseChain:
-    table = chain.sentence("family"), chain.sentence("table")
-    return BaseChain(table, chain.sentence("chain"), chain.sentence("hook"), chain.sentence("policy", ""))
+def _chain(chain: wire.BaseChainAnswer) -> BaseChain:
+    return BaseChain((chain["family"], chain["table"]), chain["chain"], chain["hook"], chain["policy"])
 
 
 def device_reports(
@@ -307,7 +263,7 @@ def _report(one: _Asked, account: DeviceAccount, owners: Mapping[str, str], *, k
     device = one.device
     another = _another(device, account, owners) if account.outcome == TOLD else ""
     clock = account.clock if knows_time else None
-    off = (None, None) if clock is None else (_off_s(clock, clock.utc, 0), _off_s(clock, clock.shown, _ZONE_S))
+    off = (None, None) if clock is None else (_off_s(clock, clock["utc"], 0), _off_s(clock, clock["shown"], _ZONE_S))
     return DeviceReport(
         facility=device.facility,
         province=device.province,
@@ -436,7 +392,7 @@ def _profile(device: AskedDevice, account: DeviceAccount) -> Iterator[DeviceFaul
         yield DeviceFault(Cause.PROFILE_DIFFERS, detail)
 
 
-def _off_s(clock: DeviceClock, moment: int | None, zone_s: int) -> int | None:
+def _off_s(clock: wire.DeviceClockAnswer, moment: int | None, zone_s: int) -> int | None:
     """By how much a clock is ahead (or behind, below 0) for certain: it shows whole seconds, and an answer takes time.
 
     Args:
@@ -446,7 +402,7 @@ def _off_s(clock: DeviceClock, moment: int | None, zone_s: int) -> int | None:
     """
     if moment is None:
         return None
-    ahead, behind = moment - zone_s - clock.after, clock.before - (moment + 1 - zone_s)
+    ahead, behind = moment - zone_s - clock["after"], clock["before"] - (moment + 1 - zone_s)
     return round(max(ahead, 0.0) or -max(behind, 0.0))
 
 

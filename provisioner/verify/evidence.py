@@ -12,25 +12,21 @@ the pictures of that device is not known.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from provisioner.base.host_answer import Fields, UnreadableError, fields_of
+from provisioner.base.host_answer import UnreadableError
 from provisioner.desired.spec import HostSpec, MediaPath
-from provisioner.hosts.condition import Disk, clock_in, disks_in
+from provisioner.hosts.answers import read, wire
 from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify import words
 from provisioner.verify.devices import NOTHING_CLOSER, Closer, Device, closer_in, device_in
-from provisioner.verify.picture_measures import Picture, picture_in
 from provisioner.verify.result import DeviceAccount, accounts_in
-from provisioner.verify.transport import Arrival, Deliveries, Seen, arrivals_in, deliveries_in, seen_of
+from provisioner.verify.transport import Seen, seen_of
 
 # ffmpeg's names of what the inventory names otherwise.
 _CODECS = {"hevc": "h265"}
-# A clock may have jumped; but not by a year.
-_YEAR_S = 366 * 86_400.0
-_MOST_LINES = 50
 _UNAUTHORIZED = 401
 
 NOWHERE: Device = ("", 0)
@@ -53,36 +49,8 @@ class Publishing:
 NOBODY_SEEN = Publishing()
 
 
-@dataclass(frozen=True, slots=True)
-class LivePeer:
-    """A live peer. `received` and `sent` are the bytes before and after packets were sent to its devices."""
-
-    allowed_ips: tuple[str, ...]
-    handshake_age_s: float | None
-    received: tuple[int, int]
-    sent: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class LiveTunnel:
-    """The live tunnel: its routes and its peers by public key."""
-
-    routes: tuple[str, ...]
-    peers: dict[str, LivePeer]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What MediaMTX said of a path at one moment; `codecs` are those of its tracks, in MediaMTX's words.
-
-    `damaged` are the pictures of which parts did not come, as it counts them since the path is there.
-    """
-
-    available: bool
-    online: bool
-    inbound_bytes: int
-    codecs: tuple[str, ...] = ()
-    damaged: int = 0
+Samples = tuple[wire.SampleAnswer | None, wire.SampleAnswer | None]
+"""A path at two moments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +71,11 @@ class Read:
     error: str
     status: int | None
     timed_out: bool
-    after: Sample | None
+    after: wire.SampleAnswer | None
     pulled: int = 0
     connected: int | None = None
     looked: bool = False
-    picture: Picture | None = None
+    picture: wire.PictureAnswer | None = None
 
     @property
     def is_refused(self) -> bool:
@@ -118,21 +86,6 @@ class Read:
     def seen(self) -> Seen | None:
         """What its look saw come; None where nothing was measured."""
         return None if self.picture is None else seen_of(self.picture)
-
-
-@dataclass(frozen=True, slots=True)
-class PulledOnDemand:
-    """An on-demand path while somebody read it.
-
-    Attributes:
-        after: its state.
-        pulled: how many paths of its device the relay had then.
-        connected: over how many connections to the device; None where that was not told.
-    """
-
-    after: Sample
-    pulled: int
-    connected: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,26 +121,26 @@ class RelayEvidence:
 
     unit: str
     api_error: str
-    tunnel: LiveTunnel
+    tunnel: wire.TunnelEvidenceAnswer
     devices: dict[Device, str]
-    samples: dict[str, tuple[Sample | None, Sample | None]]
+    samples: dict[str, Samples]
     reads: dict[str, Read]
-    errors: dict[str, tuple[str, ...]]
+    errors: Mapping[str, Sequence[str]]
     sources: Sources | None = None
     unsteady: frozenset[str] = frozenset()
     stalls: Mapping[str, int] = field(default_factory=dict)
     closer: Closer = NOTHING_CLOSER
-    deliveries: Deliveries | None = None
+    deliveries: wire.RelayDeliveriesAnswer | None = None
     accounts: Mapping[str, DeviceAccount] = field(default_factory=dict)
-    on_demand: Mapping[str, PulledOnDemand] = field(default_factory=dict)
+    on_demand: Mapping[str, wire.OnDemandAnswer] = field(default_factory=dict)
     publishing: Publishing = NOBODY_SEEN
     not_installed: frozenset[Device] = frozenset()
 
-    def pulled(self, name: str) -> PulledOnDemand | None:
+    def pulled(self, name: str) -> wire.OnDemandAnswer | None:
         """How an on-demand path was just after its read on the relay, else while a centre read it."""
         read = self.reads.get(name)
         if read is not None and read.after is not None:
-            return PulledOnDemand(read.after, read.pulled, read.connected)
+            return {"after": read.after, "pulled": read.pulled, "connected": read.connected}
         return self.on_demand.get(name) if read is None else None
 
 
@@ -198,9 +151,9 @@ class CentreEvidence:
     `ways` are outcomes of connections to relays that it could not read.
     """
 
-    tunnel: LiveTunnel
+    tunnel: wire.TunnelEvidenceAnswer
     reads: dict[str, dict[str, Read]]
-    incoming: tuple[Arrival, ...] = ()
+    incoming: Sequence[wire.ArrivalAnswer] = ()
     ways: Mapping[Device, str] = field(default_factory=dict)
     closer: Closer = NOTHING_CLOSER
 
@@ -220,8 +173,8 @@ class HostEvidence:
     facts: HostFacts | None = field(default=None, repr=False)
     relay: RelayEvidence | None = None
     centre: CentreEvidence | None = None
-    clock: tuple[float, float] | None = None
-    disks: tuple[Disk, ...] = ()
+    clock: Sequence[float] | None = None
+    disks: Sequence[wire.DiskAnswer] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,173 +202,107 @@ class _Seen:
     waits: bool
 
 
-def publishing_in(relay: Fields) -> Publishing:
-    """What a relay's answer says of sites that push.
-
-    Raises:
-        UnreadableError: it cannot be read.
-    """
-    if not relay.has("publishing"):
-        return NOBODY_SEEN
-    said = relay.below("publishing")
-    listed = said.each("sessions") if said.has("sessions") else None
-    return Publishing(
-        None if listed is None else {one.sentence("path"): one.sentence("address") for one in listed},
-        {address: said.below("refused").amount(address) for address in said.below("refused").values},
-    )
-
-
 def parse_evidence(answer: HostAnswer) -> HostEvidence:
     """A host's evidence from its answer; a document that cannot be read makes the host a failed one."""
     if answer.outcome is not CallOutcome.ANSWERED:
         return HostEvidence(answer.host, answer.outcome, answer.error)
     try:
-        return _evidence(answer.host, fields_of(answer.document))
+        return _evidence(answer.host, read(wire.ProbeAnswer, answer.document))
     except UnreadableError as error:
         # The name of the field, never the document: it is another program's output.
         return HostEvidence(answer.host, CallOutcome.FAILED, f"its answer cannot be read: {error}")
 
 
-def _evidence(host: str, answer: Fields) -> HostEvidence:
-    relay, centre = answer.below_or_none("relay"), answer.below_or_none("centre")
+def _evidence(host: str, answer: wire.ProbeAnswer) -> HostEvidence:
     return HostEvidence(
         host=host,
         outcome=CallOutcome.ANSWERED,
-        error=answer.sentence("facts_error", ""),
-        facts=facts_in(host, answer.below("facts")) if answer.has("facts") else None,
-        relay=relay_evidence(relay) if relay else None,
-        centre=_centre(centre) if centre else None,
-        clock=clock_in(answer) if answer.has("clock") else None,
-        disks=disks_in(answer) if answer.has("disks") else (),
+        error=answer["facts_error"],
+        facts=facts_in(host, answer["facts"]) if answer["facts"] else None,
+        relay=relay_evidence(answer["relay"]) if "relay" in answer else None,
+        centre=_centre(answer["centre"]) if "centre" in answer else None,
+        clock=answer.get("clock"),
+        disks=answer.get("disks", ()),
     )
 
 
-def relay_evidence(relay: Fields) -> RelayEvidence:
+def relay_evidence(relay: wire.RelayEvidenceAnswer) -> RelayEvidence:
     """What a relay tells of its paths, in a probe and in the looks of a change.
 
     Raises:
-        UnreadableError: it cannot be read.
+        UnreadableError: it cannot be.
     """
-    paths = dict(relay.named("paths"))
+    paths, devices = relay["paths"], relay["devices"]
     return RelayEvidence(
-        unit=relay.sentence("unit"),
-        api_error=relay.sentence("api_error"),
-        tunnel=_tunnel(relay.below("tunnel")),
-        devices={device_in(device): device.sentence("outcome") for device in relay.each("devices")},
+        unit=relay["unit"],
+        api_error=relay["api_error"],
+        tunnel=relay["tunnel"],
+        devices={device_in(device): device["outcome"] for device in devices},
         samples={name: _samples(path) for name, path in paths.items()},
-        reads={name: _read(path.below("read")) for name, path in paths.items() if path.has("read")},
-        errors=_errors(relay.below("errors")),
-        sources=_sources(relay.below("sources")) if relay.has("sources") else None,
-        unsteady=frozenset(name for name, path in paths.items() if path.has("unsteady") and path.flag("unsteady")),
-        stalls={name: path.amount("stalls") for name, path in paths.items() if path.has("stalls")},
-        closer=closer_in(relay, relay.each("devices")),
-        deliveries=deliveries_in(relay.below("deliveries")) if relay.has("deliveries") else None,
-        accounts=accounts_in(relay),
-        on_demand=dict(_on_demand(paths)),
-        publishing=publishing_in(relay),
-        not_installed=frozenset(map(device_in, relay.each("not_installed") if relay.has("not_installed") else ())),
+        reads={name: _read(path["read"]) for name, path in paths.items() if path["read"] is not None},
+        errors=relay["errors"],
+        sources=_sources(relay["sources"]) if relay["sources"] else None,
+        unsteady=frozenset(name for name, path in paths.items() if path.get("unsteady")),
+        stalls={name: path["stalls"] for name, path in paths.items() if "stalls" in path},
+        closer=closer_in(relay.get("closer"), devices, relay.get("chains") or ()),
+        deliveries=relay.get("deliveries"),
+        accounts=accounts_in(relay.get("onvif", {})),
+        on_demand={name: path["on_demand"] for name, path in paths.items() if "on_demand" in path},
+        publishing=_publishing(relay["publishing"]) if "publishing" in relay else NOBODY_SEEN,
+        not_installed=frozenset(map(device_in, relay.get("not_installed", ()))),
     )
 
 
-def _on_demand(paths: Mapping[str, Fields]) -> Iterator[tuple[str, PulledOnDemand]]:
-    for name, path in paths.items():
-        if path.has("on_demand"):
-            seen = path.below("on_demand")
-            after = _sample(seen.values.get("after"), seen.place)
-            if after is None:
-                raise UnreadableError(f"{seen.place}.after is nothing")
-            yield name, PulledOnDemand(after, seen.amount("pulled"), seen.number_or_none("connected"))
+def _publishing(said: wire.PublishingAnswer) -> Publishing:
+    listed = said["sessions"]
+    return Publishing(None if listed is None else {one["path"]: one["address"] for one in listed}, said["refused"])
 
 
-def _errors(errors: Fields) -> dict[str, tuple[str, ...]]:
-    return {name: errors.sentences(name, _MOST_LINES) for name in errors.names()}
-
-
-def _sources(sources: Fields) -> Sources:
-    connections = {device_in(one): one for one in sources.each("connections")}
+def _sources(sources: wire.SourcesAnswer) -> Sources:
+    connections = {device_in(one): one for one in sources["connections"]}
     return Sources(
-        connections={place: one.amount("count") for place, one in connections.items()},
-        flowing={place: one.amount("flowing") for place, one in connections.items()},
-        halted=frozenset(device_in(one) for one in sources.each("halted")),
+        connections={place: one["count"] for place, one in connections.items()},
+        flowing={place: one["flowing"] for place, one in connections.items()},
+        halted=frozenset(map(device_in, sources["halted"])),
     )
 
 
-def _centre(centre: Fields) -> CentreEvidence:
-    reads = {
-        relay: {name: _read(of.below(name)) for name in of.names() if of.has(name)}
-        for relay, of in centre.named("relays")
-    }
-    incoming = arrivals_in(centre, "incoming") if centre.has("incoming") else ()
-    ways = list(centre.each("ways")) if centre.has("ways") else []
-    outcomes = {device_in(way): way.sentence("outcome") for way in ways}
-    return CentreEvidence(_tunnel(centre.below("tunnel")), reads, incoming, outcomes, closer_in(centre, ways))
-
-
-def _tunnel(tunnel: Fields) -> LiveTunnel:
-    return LiveTunnel(tunnel.texts("routes"), {key: _peer(peer) for key, peer in tunnel.named("peers")})
-
-
-def _peer(peer: Fields) -> LivePeer:
-    return LivePeer(
-        allowed_ips=peer.texts("allowed_ips"),
-        handshake_age_s=_age(peer) if peer.has("handshake_age_s") else None,
-        received=_before_and_after(peer, "received_bytes"),
-        sent=_before_and_after(peer, "sent_bytes"),
+def _centre(centre: wire.CentreEvidenceAnswer) -> CentreEvidence:
+    ways = centre.get("ways", [])
+    return CentreEvidence(
+        centre["tunnel"],
+        {relay: {name: _read(one) for name, one in of.items()} for relay, of in centre["relays"].items()},
+        centre.get("incoming", ()),
+        {device_in(way): way["outcome"] for way in ways},
+        closer_in(centre.get("closer"), ways),
     )
 
 
-def _age(peer: Fields) -> float:
-    age = peer.measure("handshake_age_s")
-    if age < -_YEAR_S:
-        raise UnreadableError(f"{peer.place}.handshake_age_s is in a year to come")
-    return age
+def _samples(path: wire.PathEvidenceAnswer) -> Samples:
+    first, second = path["samples"]
+    return first, second
 
 
-def _before_and_after(peer: Fields, name: str) -> tuple[int, int]:
-    match peer.amounts(name):
-        case (before, after):
-            return before, after
-        case _:
-            raise UnreadableError(f"{peer.place}.{name} is no pair")
+def codecs_in(sample: wire.SampleAnswer) -> list[str]:
+    """The codecs of a path's tracks, in MediaMTX's words."""
+    return [codec for track in sample.get("tracks", ()) if (codec := track.get("codec"))]
 
 
-def _samples(path: Fields) -> tuple[Sample | None, Sample | None]:
-    match path.list_of("samples"):
-        case [first, second]:
-            return _sample(first, path.place), _sample(second, path.place)
-        case _:
-            raise UnreadableError(f"{path.place}.samples is no pair")
-
-
-def _sample(document: object, place: str) -> Sample | None:
-    if document is None:
-        return None
-    sample = fields_of(document, f"{place}.sample")
-    return Sample(
-        available=sample.flag("available"),
-        online=sample.flag("online"),
-        inbound_bytes=sample.amount("inbound_bytes"),
-        damaged=sample.amount("damaged") if sample.has("damaged") else 0,
-        codecs=tuple(t.text("codec") for t in sample.each("tracks") if t.has("codec")) if sample.has("tracks") else (),
-    )
-
-
-def _read(read: Fields) -> Read:
-    frame = None
-    if read.has("codec"):
-        codec = read.sentence("codec")
-        frame = (_CODECS.get(codec, codec), read.amount("width"), read.amount("height"))
+def _read(read: wire.ReadAnswer) -> Read:
+    codec = read.get("codec")
+    if codec is not None and not {"width", "height"} <= read.keys():
+        raise UnreadableError("a read has a picture without a size")
     return Read(
-        run=not read.has("not_run"),
-        frame=frame,
-        error=read.sentence("error", "") or read.sentence("not_run", ""),
-        status=read.number_or_none("status"),
-        timed_out=read.has("timed_out") and read.flag("timed_out"),
-        after=_sample(read.values.get("after"), read.place),
-        pulled=read.number("pulled") if read.has("pulled") else 0,
-        connected=read.number_or_none("connected"),
-        looked="picture" in read.values,
-        picture=picture_in(read.below("picture")) if read.has("picture") else None,
+        run="not_run" not in read,
+        frame=(_CODECS.get(codec, codec), read["width"], read["height"]) if codec is not None else None,
+        error=read.get("error") or read.get("not_run", ""),
+        status=read.get("status"),
+        timed_out=read.get("timed_out", False),
+        after=read.get("after"),
+        pulled=read.get("pulled", 0),
+        connected=read.get("connected"),
+        looked="picture" in read,
+        picture=read.get("picture"),
     )
 
 
@@ -446,9 +333,9 @@ def _seen(spec: HostSpec, relay: RelayEvidence) -> Iterator[_Seen]:
         first, second = relay.samples.get(path.name, (None, None))
         if first is not None and second is not None:
             # One that came up in between had no connection yet when those were counted.
-            flows = first.available and second.available and second.inbound_bytes > first.inbound_bytes
-            waits = not second.available and not path.on_demand
-            yield _Seen(device_of(path), flows, second.available, waits)
+            flows = first["available"] and second["available"] and second["inbound_bytes"] > first["inbound_bytes"]
+            waits = not second["available"] and not path.on_demand
+            yield _Seen(device_of(path), flows, second["available"], waits)
 
 
 def _strange(spec: HostSpec, relay: RelayEvidence, sources: Sources, seen: tuple[_Seen, ...]) -> dict[Device, int]:

@@ -15,10 +15,11 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Annotated, Final, NotRequired, TypedDict, TypeVar
 
-from provisioner.base.host_answer import Fields, UnreadableError, fields_of
+from provisioner.base.host_answer import UnreadableError
 from provisioner.base.text import Document
+from provisioner.hosts.answers import read, wire
 from provisioner.record.availability import path_state
 from provisioner.record.availability.path_state import PathState
 from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
@@ -288,38 +289,60 @@ def _seconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(seconds=1)
 
 
+class _TroubleRow(TypedDict):
+    cause: str
+    layer: NotRequired[str | None]
+    object: str
+    detail: str
+    level: wire.Count
+
+
+class _FailingRow(TypedDict):
+    first: int
+    last: int
+    count: wire.Count
+    trouble: _TroubleRow
+
+
+class _MemoryRow(TypedDict):
+    version: int
+    past: list[list[object]]
+    failing: NotRequired[_FailingRow | None]
+    trouble: NotRequired[_TroubleRow | None]
+    proofs: dict[str, int]
+    content: str
+    full_look: NotRequired[int | None]
+    noise: NotRequired[Annotated[float, wire.Bounds(0, _LARGEST_NOISE)] | None]
+    keys: list[str]
+    suspects: list[list[object]]
+
+
 def memory_from(document: object) -> PathMemory | None:
     """The memory that a document has, whoever wrote it; None where it is none of ours, so that nothing is remembered.
 
     What a later version added is left out; a cause or a layer that is not known here is `unknown`.
     """
     try:
-        return _memory(fields_of(document))
+        return _memory(read(_MemoryRow, document))
     except (UnreadableError, ValueError, OverflowError):
         return None
 
 
-def _memory(fields: Fields) -> PathMemory:
-    if fields.number("version") != VERSION:
+def _memory(row: _MemoryRow) -> PathMemory:
+    if row["version"] != VERSION:
         raise UnreadableError("it is of another version")
+    failing, trouble, full_look = row.get("failing"), row.get("trouble"), row.get("full_look")
     return PathMemory(
-        past=tuple(sorted((_past(row) for row in fields.list_of("past")[-MOST_PAST:]), key=_in_order)),
-        failing=_standing(fields.below("failing")) if fields.has("failing") else None,
-        trouble=_trouble(fields.below("trouble")) if fields.has("trouble") else None,
-        proofs=_proofs(fields.below("proofs")),
-        content=_word(fields, "content"),
-        full_look=_moment(fields.number("full_look")) if fields.has("full_look") else None,
-        noise=_noise(fields) if fields.has("noise") else None,
-        keys=tuple(key[:_LONGEST_WORD] for key in fields.texts("keys")[-MOST_KEYS:]),
-        suspects=tuple(_suspicion(row) for row in fields.list_of("suspects")[:MOST_SUSPECTS]),
+        past=tuple(sorted((_past(one) for one in row["past"][-MOST_PAST:]), key=_in_order)),
+        failing=_standing(failing) if failing is not None else None,
+        trouble=_trouble(trouble) if trouble is not None else None,
+        proofs=_proofs(row["proofs"]),
+        content=row["content"][:_LONGEST_WORD],
+        full_look=_moment(full_look) if full_look is not None else None,
+        noise=row.get("noise"),
+        keys=tuple(key[:_LONGEST_WORD] for key in row["keys"][-MOST_KEYS:]),
+        suspects=tuple(map(_suspicion, row["suspects"][:MOST_SUSPECTS])),
     )
-
-
-def _noise(fields: Fields) -> float:
-    noise = fields.measure("noise")
-    if not 0 <= noise <= _LARGEST_NOISE:
-        raise UnreadableError("pictures cannot differ so")
-    return noise
 
 
 def _past(row: object) -> PastVerdict:
@@ -331,27 +354,28 @@ def _past(row: object) -> PastVerdict:
     return PastVerdict(_moment(at), Verdict(verdict), _known(Cause, cause, Cause.UNKNOWN), maintenance)
 
 
-def _standing(fields: Fields) -> Failing:
-    first, last = _moment(fields.number("first")), _moment(fields.number("last"))
+def _standing(row: _FailingRow) -> Failing:
+    first, last = _moment(row["first"]), _moment(row["last"])
     if last < first:
         raise UnreadableError("it ends before it begins")
-    state = PathState(_FAILED.verdict, "", 0, first, max(1, fields.amount("count")), last)
-    return Failing(state, _trouble(fields.below("trouble")))
+    state = PathState(_FAILED.verdict, "", 0, first, max(1, row["count"]), last)
+    return Failing(state, _trouble(row["trouble"]))
 
 
-def _trouble(fields: Fields) -> Trouble:
+def _trouble(row: _TroubleRow) -> Trouble:
+    layer = row.get("layer")
     return Trouble(
-        cause=_known(Cause, fields.text("cause"), Cause.UNKNOWN),
-        layer=_known(Layer, fields.text("layer"), Layer.STREAM) if fields.has("layer") else None,
-        object=_word(fields, "object"),
-        detail=fields.text("detail")[:_LONGEST_DETAIL],
-        level=min(fields.amount("level"), _HIGHEST_LEVEL),
+        cause=_known(Cause, row["cause"], Cause.UNKNOWN),
+        layer=_known(Layer, layer, Layer.STREAM) if layer is not None else None,
+        object=row["object"][:_LONGEST_WORD],
+        detail=row["detail"][:_LONGEST_DETAIL],
+        level=min(row["level"], _HIGHEST_LEVEL),
     )
 
 
-def _proofs(fields: Fields) -> dict[int, datetime]:
-    names = [name for name in fields.names() if name.isascii() and name.isdecimal() and int(name) <= _HIGHEST_LEVEL]
-    return {int(name): _moment(fields.number(name)) for name in sorted(names, key=int)[:MOST_LEVELS]}
+def _proofs(row: Mapping[str, int]) -> dict[int, datetime]:
+    names = [name for name in row if name.isascii() and name.isdecimal() and int(name) <= _HIGHEST_LEVEL]
+    return {int(name): _moment(row[name]) for name in sorted(names, key=int)[:MOST_LEVELS]}
 
 
 def _suspicion(row: object) -> Suspicion:
@@ -369,10 +393,6 @@ def _known(words: type[_Word], word: object, otherwise: _Word) -> _Word:
         return words(str(word))
     except ValueError:
         return otherwise
-
-
-def _word(fields: Fields, name: str) -> str:
-    return fields.text(name)[:_LONGEST_WORD]
 
 
 def _moment(seconds: object) -> datetime:

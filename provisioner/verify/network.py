@@ -21,13 +21,12 @@ from typing import Final, NamedTuple
 from provisioner.desired.access import Access
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.spec import HostSpec
+from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import ElementSet, SetElement, device_value
 from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, failed, not_checked
 from provisioner.verify.devices import Device, Drop
-from provisioner.verify.evidence import LivePeer
 from provisioner.verify.result import Cause, Layer
 from provisioner.verify.sources import push_check
-from provisioner.verify.transport import Arrival
 
 # Of a line that loses nothing, between hosts so busy that they drop packets themselves, one in twenty; of one that
 # loses every third packet, or gets 40 % of what it needs, a third to a half, and of each connection there no less than
@@ -117,8 +116,8 @@ UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
 
 def site_line_check(case: Case) -> Check | None:
     """The failure of a site's line that loses packets; None where it does not, or nobody counted."""
-    sources = case.relay.deliveries.sources if case.relay.deliveries else ()
-    share = _lost_share(one for one in sources if one.address == case.device[0])
+    sources = case.relay.deliveries["sources"] if case.relay.deliveries else ()
+    share = _lost_share(one for one in sources if one["address"] == case.device[0])
     if share is None:
         return None
     relay = case.target.relay
@@ -130,19 +129,19 @@ def centre_line_check(case: Case, centre: HostSpec) -> Check | None:
     """The failure of a line between a relay and a centre that loses packets; None where it does not."""
     host, relay = case.hosts.get(centre.id), case.target.relay
     incoming = host.centre.incoming if host and host.centre else ()
-    share = _lost_share(one for one in incoming if one.address == str(relay.tunnel.address))
+    share = _lost_share(one for one in incoming if one["address"] == str(relay.tunnel.address))
     if share is None:
         return None
     detail = f"{share:.0%} of what comes from {relay.id} to {centre.id} comes after a lost packet: {_HINT}"
     return failed(Layer.RELAY, relay.id, Cause.STARVED, detail)
 
 
-def _lost_share(arrivals: Iterable[Arrival]) -> float | None:
+def _lost_share(arrivals: Iterable[wire.ArrivalAnswer]) -> float | None:
     """The share of packets that came before a lost one, of a line where most connections have some; else None."""
-    counted = [one for one in arrivals if one.segments >= _FEWEST_EACH]
-    total = sum(one.segments for one in counted)
-    losing = [one for one in counted if one.disordered >= _LOSES_EACH * one.segments]
-    share = sum(one.disordered for one in counted) / total if total else 0.0
+    counted = [one for one in arrivals if one["segments"] >= _FEWEST_EACH]
+    total = sum(one["segments"] for one in counted)
+    losing = [one for one in counted if one["disordered"] >= _LOSES_EACH * one["segments"]]
+    share = sum(one["disordered"] for one in counted) / total if total else 0.0
     if total < _FEWEST or share < _LOSES or len(losing) < _MOST_OF_THEM * len(counted):
         return None
     return share
@@ -175,33 +174,33 @@ def tunnel_check(case: Case) -> Check:
         return push_check(case) if case.target.path.access.is_pushed else _carrier_check(case)
     site, relay = case.target.path.facility, case.target.relay.id
     tunnel, address = case.relay.tunnel, case.device[0]
-    if not tunnel.peers:
+    if not tunnel["peers"]:
         return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, "the relay's tunnel is not up")
     peer = _peer_of(case)
     if peer is None:
         return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, "the relay's tunnel lacks the site's peer")
-    if not any(_covers(network, address) for network in peer.allowed_ips):
+    if not any(_covers(network, address) for network in peer["allowed_ips"]):
         return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, f"the site's peer does not own {address}")
-    if not any(_covers(network, address) for network in tunnel.routes):
+    if not any(_covers(network, address) for network in tunnel["routes"]):
         return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, f"no route to {address} through the tunnel")
     return _peer_check(case, peer)
 
 
-def _peer_of(case: Case) -> LivePeer | None:
+def _peer_of(case: Case) -> wire.PeerEvidenceAnswer | None:
     """The site's peer; of one whose gateway changes its key the one that has the addresses: the host gives them to it.
 
     Where neither has them it is the present one's.
     """
-    peers = case.relay.tunnel.peers
+    peers = case.relay.tunnel["peers"]
     present = peers.get(case.target.peer_key)
-    if present is not None and present.allowed_ips:
+    if present is not None and present["allowed_ips"]:
         return present
     following = peers.get(case.target.next_peer_key)
-    return following if following and following.allowed_ips else present
+    return following if following and following["allowed_ips"] else present
 
 
-def _peer_check(case: Case, peer: LivePeer) -> Check:
-    site, relay, age = case.target.path.facility, case.target.relay.id, peer.handshake_age_s
+def _peer_check(case: Case, peer: wire.PeerEvidenceAnswer) -> Check:
+    site, relay, age = case.target.path.facility, case.target.relay.id, peer["handshake_age_s"]
     # A clock that jumped back gives a negative age: nothing but a handshake makes one at all.
     fresh = age is not None and age <= _HANDSHAKE_S
     if _alive(case, peer) or (fresh and not _silent(case, peer)):
@@ -213,7 +212,7 @@ def _peer_check(case: Case, peer: LivePeer) -> Check:
     if _relay_is_cut_off(case):
         detail = "nothing comes through any tunnel of the relay: its own line, or its address there"
         return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, detail)
-    if peer.received[1] > peer.received[0]:
+    if peer["received_bytes"][1] > peer["received_bytes"][0]:
         detail = "packets come from the site that cannot be understood: its key or pre-shared key is another one"
     elif age is None:
         detail = "there was never a handshake: the gateway is off, without a line, or does not know this relay"
@@ -224,34 +223,34 @@ def _peer_check(case: Case, peer: LivePeer) -> Check:
     return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, detail)
 
 
-def _alive(case: Case, peer: LivePeer) -> bool:
+def _alive(case: Case, peer: wire.PeerEvidenceAnswer) -> bool:
     """Whether something came through this tunnel while we looked; that needs a valid session.
 
     A gateway that knocks with another key is heard as well, and answers no ping.
     """
     answered = any(case.relay.devices.get(d) in {"ok", "refused"} for d in case.siblings)
-    heard = peer.received[1] > peer.received[0] and not _answers_no_ping(case)
-    return peer.handshake_age_s is not None and (answered or heard)
+    heard = peer["received_bytes"][1] > peer["received_bytes"][0] and not _answers_no_ping(case)
+    return peer["handshake_age_s"] is not None and (answered or heard)
 
 
 def _answers_no_ping(case: Case) -> bool:
     """Whether the gateway was asked for an answer and gave none, while none of this host's rules stands in the way."""
-    return case.gateway is not None and not case.gateway.small and not _is_blocked(case)
+    return case.gateway is not None and not case.gateway["small"] and not _is_blocked(case)
 
 
 def _relay_is_cut_off(case: Case) -> bool:
     """Whether nothing came from any peer, of several, while we looked."""
-    peers = case.relay.tunnel.peers.values()
-    return len(peers) > 1 and all(peer.received[1] == peer.received[0] for peer in peers)
+    peers = case.relay.tunnel["peers"].values()
+    return len(peers) > 1 and all(peer["received_bytes"][1] == peer["received_bytes"][0] for peer in peers)
 
 
-def _silent(case: Case, peer: LivePeer) -> bool:
+def _silent(case: Case, peer: wire.PeerEvidenceAnswer) -> bool:
     """Whether packets went out and nothing at all came back: a tunnel that went down a moment ago.
 
     Not where a rule was seen to drop what goes to the site's devices: what went out was the tunnel's own.
     """
     outcomes = {case.relay.devices.get(d) for d in case.siblings}
-    return outcomes == {"timeout"} and peer.sent[1] > peer.sent[0] and not _is_blocked(case)
+    return outcomes == {"timeout"} and peer["sent_bytes"][1] > peer["sent_bytes"][0] and not _is_blocked(case)
 
 
 def port_check(case: Case) -> Check:
@@ -413,7 +412,7 @@ def _over_carrier(case: Case, where: str) -> Check:
 def _behind_gateway(case: Case, where: str) -> Check:
     gateway, errors = case.gateway, case.relay.errors.get(case.target.path.name, ())
     seen_missing = bool(errors) and "no route to host" in errors[0]
-    maps = (gateway is not None and gateway.refuses) or seen_missing
+    maps = (gateway is not None and gateway["refuses"]) or seen_missing
     # Some of a site's devices are told to be away, and others not in time: a gateway's kernel tells a few a second.
     away = any(case.relay.devices.get(device) == "no-route" for device in case.siblings)
     if (maps or away) and _site_is_dark(case):
@@ -477,8 +476,8 @@ def _cameras_blocked(case: Case) -> bool:
     Rules in another table may drop too; then packets to a peer with a valid session are not counted as sent.
     """
     peer = _peer_of(case)
-    fresh = peer is not None and peer.handshake_age_s is not None and peer.handshake_age_s <= _HANDSHAKE_S
-    kept_back = fresh and peer is not None and peer.sent[1] == peer.sent[0]
+    fresh = peer is not None and peer["handshake_age_s"] is not None and peer["handshake_age_s"] <= _HANDSHAKE_S
+    kept_back = fresh and peer is not None and peer["sent_bytes"][1] == peer["sent_bytes"][0]
     return kept_back or case.firewall_blocks("output", _element_of(case))
 
 

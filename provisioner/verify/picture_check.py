@@ -15,11 +15,12 @@ from enum import StrEnum
 from typing import Final
 
 from provisioner.base.text import counted
+from provisioner.hosts.answers import wire
 from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, Shortfall, failed, not_checked
 from provisioner.verify.delivery import received_check
 from provisioner.verify.evidence import Read
 from provisioner.verify.network import site_line_check
-from provisioner.verify.picture_measures import Packets, Picture, PictureView, Scene
+from provisioner.verify.picture_measures import PictureView
 from provisioner.verify.reference import SuspectView, ViewDoubt, ViewJudgement, judge_view
 from provisioner.verify.requests import FULL_KEYS, FULL_S, LONGEST_S, QUICK_S, Hours, hours_of
 from provisioner.verify.result import Cause, Layer, PictureReport, SuspectSign
@@ -165,7 +166,7 @@ NOTHING_BEFORE: Final = Before()
 
 
 def judged(
-    picture: Picture,
+    picture: wire.PictureAnswer,
     at: datetime,
     agreed: Agreed = NOTHING_AGREED,
     before: Before = NOTHING_BEFORE,
@@ -180,10 +181,10 @@ def judged(
         before: what earlier looks left.
         damaged: pictures of which MediaMTX says that packets of them did not come, between its two samples.
     """
-    dark = picture.scene is not None and is_dark(picture.scene)
+    dark = picture["scene"] is not None and is_dark(picture["scene"])
     allowed = dark and any(hours.hold(_local(at)) for hours in agreed.dark_hours)
     fault = next(_faults(picture, agreed, before, damaged, dark_allowed=allowed), None)
-    noise = min(picture.differences) if len(picture.differences) >= _FEWEST_COMPARED and not dark else None
+    noise = min(picture["differences"]) if len(picture["differences"]) >= _FEWEST_COMPARED and not dark else None
     if fault is not None:
         return Judgement(State.FAULTY, fault)
     if dark:
@@ -197,12 +198,14 @@ def _local(at: datetime) -> time:
     return (at.astimezone(UTC) + VIETNAM).time()
 
 
-def _faults(picture: Picture, agreed: Agreed, before: Before, damaged: int, *, dark_allowed: bool) -> Iterator[Fault]:
+def _faults(
+    picture: wire.PictureAnswer, agreed: Agreed, before: Before, damaged: int, *, dark_allowed: bool
+) -> Iterator[Fault]:
     """What is wrong, the worst first: of a picture that a decoder had to make up nothing else can be said."""
     corrupt = corruption(picture, damaged)
-    if corrupt is not None and picture.complaints >= _RUINED * max(1, picture.frames):
+    if corrupt is not None and picture["complaints"] >= _RUINED * max(1, picture["frames"]):
         yield corrupt
-    scene = picture.scene
+    scene = picture["scene"]
     if scene is not None and not dark_allowed and (shown := no_picture(scene)):
         yield shown
     if (scene is None or not is_dark(scene)) and (again := repetition(picture, before.keys)):
@@ -215,55 +218,57 @@ def _faults(picture: Picture, agreed: Agreed, before: Before, damaged: int, *, d
 # --- one picture ----------------------------------------------------------------------------------
 
 
-def is_dark(scene: Scene) -> bool:
+def is_dark(scene: wire.SceneAnswer) -> bool:
     """Whether there is so little light that nothing can be said of the picture."""
-    return scene.median <= _DARK_MEDIAN and scene.gradient_p99 < _DARK_EDGES
+    return scene["median"] <= _DARK_MEDIAN and scene["gradient_p99"] < _DARK_EDGES
 
 
-def no_picture(scene: Scene) -> Fault | None:
+def no_picture(scene: wire.SceneAnswer) -> Fault | None:
     """A picture that no camera's sensor made: black, a card, one flat surface."""
-    if scene.median <= _DARK_MEDIAN and scene.bright <= _BLACK_SPOT and scene.gradient_p99 < _BLACK_EDGES:
+    if scene["median"] <= _DARK_MEDIAN and scene["bright"] <= _BLACK_SPOT and scene["gradient_p99"] < _BLACK_EDGES:
         return Fault(Cause.BLACK_PICTURE, "the picture is black, without a light or an edge: look at lens and sensor")
-    card = scene.one_level >= _CARD_LEVEL and scene.gradient_p99 >= _CARD_EDGES
-    colours = scene.levels <= _BARS_LEVELS and scene.one_level <= _BARS_LEVEL
-    bars = colours and scene.spread >= _BARS_SPREAD and scene.median > _DARK_MEDIAN
+    card = scene["one_level"] >= _CARD_LEVEL and scene["gradient_p99"] >= _CARD_EDGES
+    colours = scene["levels"] <= _BARS_LEVELS and scene["one_level"] <= _BARS_LEVEL
+    bars = colours and scene["spread"] >= _BARS_SPREAD and scene["median"] > _DARK_MEDIAN
     if card or bars:
         detail = "a card is shown, as recorders do that get no video: look at the camera behind it and its cable"
         return Fault(Cause.NO_VIDEO, detail)
-    flat = scene.flat_cells >= _FLAT_CELLS and scene.three_levels >= _FLAT_LEVELS and scene.spread <= _FLAT_SPREAD
-    if flat and scene.median > _DARK_MEDIAN:
+    flat = (
+        scene["flat_cells"] >= _FLAT_CELLS and scene["three_levels"] >= _FLAT_LEVELS and scene["spread"] <= _FLAT_SPREAD
+    )
+    if flat and scene["median"] > _DARK_MEDIAN:
         return Fault(Cause.FLAT_PICTURE, "the picture is one flat surface: look at the camera, and restart it")
     return None
 
 
-def _suspects(picture: Picture, before: Before) -> Iterator[Suspect]:
-    if picture.scene is not None:
-        if is_covered(picture.scene):
+def _suspects(picture: wire.PictureAnswer, before: Before) -> Iterator[Suspect]:
+    if picture["scene"] is not None:
+        if is_covered(picture["scene"]):
             yield Suspect.COVERED
-        elif before.sharpness and picture.scene.sharpness < _BLURRED * before.sharpness:
+        elif before.sharpness and picture["scene"]["sharpness"] < _BLURRED * before.sharpness:
             yield Suspect.BLURRED
     if is_still(picture, before.noise):
         yield Suspect.FROZEN
 
 
-def is_covered(scene: Scene) -> bool:
+def is_covered(scene: wire.SceneAnswer) -> bool:
     """Whether there is light and no edge."""
-    soft = scene.gradient_p90 < _COVERED_P90 and scene.gradient_p99 < _COVERED_P99
-    return soft and scene.median > _COVERED_MEDIAN
+    soft = scene["gradient_p90"] < _COVERED_P90 and scene["gradient_p99"] < _COVERED_P99
+    return soft and scene["median"] > _COVERED_MEDIAN
 
 
-def is_still(picture: Picture, noise: float | None) -> bool:
+def is_still(picture: wire.PictureAnswer, noise: float | None) -> bool:
     """Whether all key pictures are one, of a camera that was once seen not to be as quiet as that."""
-    still = len(picture.differences) >= _FEWEST_COMPARED and max(picture.differences) <= _STILL
+    still = len(picture["differences"]) >= _FEWEST_COMPARED and max(picture["differences"]) <= _STILL
     return still and noise is not None and noise >= _QUIET
 
 
 # --- a stream -------------------------------------------------------------------------------------
 
 
-def repetition(picture: Picture, earlier: Collection[str]) -> Fault | None:
+def repetition(picture: wire.PictureAnswer, earlier: Collection[str]) -> Fault | None:
     """A key packet that came twice, in this look or in one before: no sensor gives the same picture twice."""
-    keys = picture.packets.keys
+    keys = picture["packets"]["keys"]
     if len(set(keys)) < len(keys):
         again = len(keys) - len(set(keys))
         detail = f"{again} of {len(keys)} key pictures are repetitions, byte for byte: restart the camera"
@@ -274,68 +279,68 @@ def repetition(picture: Picture, earlier: Collection[str]) -> Fault | None:
     return None
 
 
-def corruption(picture: Picture, damaged: int) -> Fault | None:
+def corruption(picture: wire.PictureAnswer, damaged: int) -> Fault | None:
     """A picture with damage: by the decoder, by what it did not decode, by what the relay missed."""
-    packets = picture.packets
-    undecoded = picture.owed - picture.frames
-    if picture.complaints >= _COMPLAINTS:
-        said = f"the decoder reports damage {picture.complaints} times in {picture.frames} pictures"
-    elif undecoded > max(_KEPT_BACK, _NOT_DECODED * picture.owed):
-        said = f"{undecoded} of {picture.owed} pictures could not be decoded"
+    packets = picture["packets"]
+    undecoded = picture["owed"] - picture["frames"]
+    if picture["complaints"] >= _COMPLAINTS:
+        said = f"the decoder reports damage {picture['complaints']} times in {picture['frames']} pictures"
+    elif undecoded > max(_KEPT_BACK, _NOT_DECODED * picture["owed"]):
+        said = f"{undecoded} of {picture['owed']} pictures could not be decoded"
     elif damaged >= _DAMAGED:
         said = f"the relay received {damaged} pictures with parts missing"
-    elif picture.missed >= _COMPLAINTS:
-        said = f"{picture.missed} packets are missing between the relay and its reader"
-    elif packets.gaps >= max(_GAPS, _GAPS_SHARE * packets.count):
-        said = f"{packets.gaps} times in {counted(packets.count, 'picture')} the next one did not come"
+    elif picture["missed"] >= _COMPLAINTS:
+        said = f"{picture['missed']} packets are missing between the relay and its reader"
+    elif packets["gaps"] >= max(_GAPS, _GAPS_SHARE * packets["count"]):
+        said = f"{packets['gaps']} times in {counted(packets['count'], 'picture')} the next one did not come"
     else:
         return None
     return Fault(Cause.CORRUPT, f"{said}: look at the camera's network and its uplink")
 
 
-def stuck_clock(picture: Picture, agreed: Agreed) -> Fault | None:
+def stuck_clock(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
     """A stream whose pictures are not marked with the time at which they are shown."""
-    packets = picture.packets
-    if packets.equal >= max(_EQUAL, _EQUAL_SHARE * packets.count):
-        said = f"of {counted(packets.count, 'picture')}, {packets.equal} with the time of the one before"
-    elif packets.backward:
-        said = f"of {counted(packets.count, 'picture')}, {packets.backward} timed long before earlier ones"
-    elif _is_long(packets) and packets.span_s < packets.arrived_s / _CLOCK_SLOW and _is_in_time(picture, agreed):
-        said = f"its pictures of {packets.arrived_s:.1f} s are marked as {packets.span_s:.1f} s"
+    packets = picture["packets"]
+    if packets["equal"] >= max(_EQUAL, _EQUAL_SHARE * packets["count"]):
+        said = f"of {counted(packets['count'], 'picture')}, {packets['equal']} with the time of the one before"
+    elif packets["backward"]:
+        said = f"of {counted(packets['count'], 'picture')}, {packets['backward']} timed long before earlier ones"
+    elif _is_long(packets) and packets["span_s"] < packets["arrived_s"] / _CLOCK_SLOW and _is_in_time(picture, agreed):
+        said = f"its pictures of {packets['arrived_s']:.1f} s are marked as {packets['span_s']:.1f} s"
     else:
         return None
     return Fault(Cause.TIME_STUCK, f"{said}: players stop or jump; restart the camera")
 
 
-def _is_in_time(picture: Picture, agreed: Agreed) -> bool:
+def _is_in_time(picture: wire.PictureAnswer, agreed: Agreed) -> bool:
     """Whether as many pictures come as are wanted; a slow line or a busy host brings fewer, whatever their marks."""
-    packets, wanted = picture.packets, agreed.fps or picture.declared_fps
-    return wanted is not None and packets.count >= _IN_TIME * wanted * packets.arrived_s
+    packets, wanted = picture["packets"], agreed.fps or picture["declared_fps"]
+    return wanted is not None and packets["count"] >= _IN_TIME * wanted * packets["arrived_s"]
 
 
-def _is_long(packets: Packets) -> bool:
-    return packets.count >= _FEWEST_PACKETS and packets.arrived_s >= _LONG_ENOUGH_S
+def _is_long(packets: wire.PacketsAnswer) -> bool:
+    return packets["count"] >= _FEWEST_PACKETS and packets["arrived_s"] >= _LONG_ENOUGH_S
 
 
-def slow_rate(picture: Picture, agreed: Agreed) -> Fault | None:
+def slow_rate(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
     """A stream with fewer frames a second than was agreed, or where nothing was, than it declares itself."""
-    packets, wanted = picture.packets, agreed.fps or picture.declared_fps
-    if not wanted or packets.count < _FEWEST_PACKETS or packets.step_s <= 0:
+    packets, wanted = picture["packets"], agreed.fps or picture["declared_fps"]
+    if not wanted or packets["count"] < _FEWEST_PACKETS or packets["step_s"] <= 0:
         return None
-    comes = 1 / packets.step_s
+    comes = 1 / packets["step_s"]
     if wanted < _SLOWER * comes:
         return None
     whose = "were agreed" if agreed.fps else "are what the stream declares; write fps where fewer are agreed"
     return Fault(Cause.RATE_TOO_LOW, f"{comes:.1f} frames a second come, {wanted:g} {whose}")
 
 
-def low_bits(picture: Picture, agreed: Agreed) -> Fault | None:
+def low_bits(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
     """A stream with a lower bit rate than was agreed as the least."""
-    packets = picture.packets
-    seconds = packets.span_s + packets.step_s
-    if not agreed.least_kbps or packets.count < _FEWEST_PACKETS or seconds <= 0:
+    packets = picture["packets"]
+    seconds = packets["span_s"] + packets["step_s"]
+    if not agreed.least_kbps or packets["count"] < _FEWEST_PACKETS or seconds <= 0:
         return None
-    comes = packets.bytes / _KBIT / seconds
+    comes = packets["bytes"] / _KBIT / seconds
     if comes >= agreed.least_kbps:
         return None
     return Fault(Cause.RATE_TOO_LOW, f"{comes:.0f} kbit/s come, {agreed.least_kbps} were agreed as the least")
@@ -362,15 +367,15 @@ def picture_check(case: Case) -> Check:
     return NOT_DUE if judgement.state is State.DARK else PASSED
 
 
-def early_doubt(picture: Picture, damaged: int) -> str:
+def early_doubt(picture: wire.PictureAnswer, damaged: int) -> str:
     """Why a look that ended before its time does not do; empty where it does, or went on for its whole time.
 
     The relay's own count, and what the decoder complained of at the end, have to be without a fault, too.
     """
-    parts = damaged + picture.complaints
-    if picture.looked_s >= QUICK_S or not parts:
+    parts = damaged + picture["complaints"]
+    if picture["looked_s"] >= QUICK_S or not parts:
         return ""
-    return f"in the {picture.looked_s:.1f} s of its look {counted(parts, 'picture')} came with parts missing"
+    return f"in the {picture['looked_s']:.1f} s of its look {counted(parts, 'picture')} came with parts missing"
 
 
 def _goes_before(shortfall: Shortfall, judgement: Judgement, case: Case) -> bool:
@@ -394,30 +399,30 @@ def report_of(case: Case) -> PictureReport:
     if read.picture is None:
         return PictureReport(NOT_MEASURED)
     picture, judgement = read.picture, _judged(case, read.picture)
-    packets, view = picture.packets, view_of(picture)
+    packets, view = picture["packets"], view_of(picture)
     compared = judge_view(view, case.references, case.others, case.at or _NO_TIME, dark=judgement.state is State.DARK)
     seen = signs_of(judgement, compared)
     return PictureReport(
         state=judgement.state.value,
         full=is_full(picture),
-        seconds=picture.looked_s,
+        seconds=picture["looked_s"],
         suspects=tuple(one.word for one in seen),
         labels=judgement.labels,
         # A picture without light is the same as any other without light.
-        keys=() if judgement.state is State.DARK else packets.keys,
+        keys=() if judgement.state is State.DARK else tuple(packets["keys"]),
         noise=judgement.noise,
-        fps=round(1 / packets.step_s, 1) if packets.step_s > 0 else None,
-        kbps=round(packets.bytes / _KBIT / packets.span_s) if packets.span_s > 0 else None,
+        fps=round(1 / packets["step_s"], 1) if packets["step_s"] > 0 else None,
+        kbps=round(packets["bytes"] / _KBIT / packets["span_s"]) if packets["span_s"] > 0 else None,
         view=view,
         seen=seen,
         undecided=compared.not_decidable,
     )
 
 
-def view_of(picture: Picture) -> PictureView | None:
+def view_of(picture: wire.PictureAnswer) -> PictureView | None:
     """What a look saw of the view; None where no picture was measured."""
-    scene = picture.scene
-    return None if scene is None else PictureView(scene.grid, scene.strengths, scene.sharpness)
+    scene = picture["scene"]
+    return None if scene is None else PictureView(scene["grid"], scene["strengths"], scene["sharpness"])
 
 
 def signs_of(judgement: Judgement, compared: ViewJudgement) -> tuple[SuspectSign, ...]:
@@ -436,14 +441,14 @@ def _word(suspect: SuspectView, judgement: Judgement) -> str:
     return (ViewDoubt.COVERED if unlike and Suspect.COVERED in judgement.suspects else suspect.word).value
 
 
-def is_full(picture: Picture) -> bool:
+def is_full(picture: wire.PictureAnswer) -> bool:
     """Whether it was looked at for as long, and over as many key frames, as a full look takes."""
-    return picture.looked_s >= FULL_S - _ALMOST_S and (
-        picture.key_frames >= FULL_KEYS or picture.looked_s >= LONGEST_S - _ALMOST_S
+    return picture["looked_s"] >= FULL_S - _ALMOST_S and (
+        picture["key_frames"] >= FULL_KEYS or picture["looked_s"] >= LONGEST_S - _ALMOST_S
     )
 
 
-def _judged(case: Case, picture: Picture) -> Judgement:
+def _judged(case: Case, picture: wire.PictureAnswer) -> Judgement:
     path = case.path_as_seen
     agreed = Agreed(path.fps, path.least_kbps, tuple(map(hours_of, path.dark_hours)))
     return judged(picture, case.at or _NO_TIME, agreed, Before(case.memory.keys, case.memory.noise), _damaged(case))
@@ -452,7 +457,7 @@ def _judged(case: Case, picture: Picture) -> Judgement:
 def _damaged(case: Case) -> int:
     """Of how many pictures a part did not come to the relay between its samples, by MediaMTX's count."""
     samples = case.relay.samples.get(case.target.path.name, (None, None))
-    return samples[1].damaged - samples[0].damaged if samples[0] and samples[1] else 0
+    return samples[1].get("damaged", 0) - samples[0].get("damaged", 0) if samples[0] and samples[1] else 0
 
 
 def _read(case: Case) -> Read | None:

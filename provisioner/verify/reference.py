@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final, TypedDict
 
-from provisioner.base.host_answer import Fields, UnreadableError, fields_of
+from provisioner.base.host_answer import UnreadableError
 from provisioner.base.text import VIETNAM, Document
+from provisioner.hosts.answers import read, wire
 from provisioner.verify.memory import Suspicion
 from provisioner.verify.picture_measures import AN_EDGE, FEWEST_EDGES, PictureView
 from provisioner.verify.result import ReferenceReport
@@ -45,7 +46,6 @@ MOST_REFERENCES: Final = 4
 LASTS_CHECKS: Final = 3
 LASTS_FOR: Final = timedelta(hours=1)
 
-_DIGITS = frozenset("0123456789abcdef")
 _LONGEST_RUN = 63
 _WEAKER = 4
 # A move by 15 to 40 % of the picture, in cells.
@@ -385,22 +385,19 @@ def lasting(suspicion: Suspicion) -> bool:
 # --- their document -------------------------------------------------------------------------------
 
 VERSION: Final = 1
-_EDGES, _STRENGTHS = ACROSS * DOWN, ACROSS * DOWN // COARSE**2
-_LARGEST_SHARPNESS = 1000.0
 
 
-def view_from(fields: Fields) -> PictureView:
-    """A view, whoever wrote it.
+class _ReferenceRow(TypedDict):
+    at: wire.Count
+    run: str
+    grid: Annotated[str, wire.Pattern(f"[0-9a-f]{{{ACROSS * DOWN}}}")]
+    strengths: Annotated[str, wire.Pattern(f"[0-9a-f]{{{ACROSS * DOWN // COARSE**2}}}")]
+    sharpness: Annotated[float, wire.Bounds(0, 1000)]
 
-    Raises:
-        UnreadableError: it is none.
-    """
-    grid, strengths, sharpness = fields.text("grid"), fields.text("strengths"), fields.measure("sharpness")
-    if len(grid) != _EDGES or len(strengths) != _STRENGTHS or not set(grid + strengths) <= _DIGITS:
-        raise UnreadableError(f"{fields.place} is no view")
-    if not 0 <= sharpness <= _LARGEST_SHARPNESS:
-        raise UnreadableError(f"{fields.place_of('sharpness')} is no share")
-    return PictureView(grid, strengths, sharpness)
+
+class _References(TypedDict):
+    version: int
+    references: list[_ReferenceRow]
 
 
 def references_document(references: References) -> Document:
@@ -416,14 +413,14 @@ def _reference_document(reference: Reference) -> Document:
 def references_from(document: object) -> References:
     """The references that a document has, whoever wrote it; none where it is none of ours."""
     try:
-        fields = fields_of(document)
-        if fields.number("version") != VERSION:
+        read_ = read(_References, document)
+        if read_["version"] != VERSION:
             return ()
-        return tuple(_reference_from(one) for one in fields.each("references"))[-MOST_REFERENCES:]
+        return tuple(map(_reference_from, read_["references"]))[-MOST_REFERENCES:]
     except (UnreadableError, ValueError, OverflowError):
         return ()
 
 
-def _reference_from(fields: Fields) -> Reference:
-    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=fields.amount("at"))
-    return Reference(view_from(fields), at, fields.text("run")[:_LONGEST_RUN])
+def _reference_from(row: _ReferenceRow) -> Reference:
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=row["at"])
+    return Reference(PictureView(row["grid"], row["strengths"], row["sharpness"]), at, row["run"][:_LONGEST_RUN])

@@ -6,7 +6,7 @@ Parts of a visit overlap, so that their times add up to more than the whole.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Final
 
 from provisioner.base.frozen import HeldFacility
-from provisioner.base.host_answer import Fields, UnreadableError, fields_of
+from provisioner.base.host_answer import UnreadableError
+from provisioner.hosts.answers import read, wire
 from provisioner.hosts.condition import HostFault
 from provisioner.plan.change import Change
 from provisioner.record.availability.path_state import PathState
@@ -32,16 +33,13 @@ PARTS: Mapping[str, str] = MappingProxyType(
 )
 """The parts of a visit, in the host program's words, and in ours."""
 
-_MOST_PARTS = 50
 # Shorter ones are not worth a reader's time.
 _SHOWN_S = 0.1
 
 TOLD, SILENT, NO_ANSWER = "told", "silent", "wrong answer"
 REFUSED, REFUSED_BEFORE, NOT_ASKED, NOT_RUN = "login refused", "login refused before", "not asked", "not run"
-_OUTCOMES = frozenset({TOLD, SILENT, NO_ANSWER, REFUSED, REFUSED_BEFORE, NOT_ASKED, NOT_RUN})
-_MOST_NAMES = 8
 # The years 1970 to 2200, and no picture is larger.
-_LATEST, _LARGEST = 7_258_118_400, 65_535
+_LARGEST = 65_535
 
 OLD: Final = "old"
 NEW: Final = "new"
@@ -84,21 +82,6 @@ class Waits:
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceClock:
-    """A device's clock as it was told between two moments of the relay's, in seconds since 1970.
-
-    Attributes:
-        utc: what it says of UTC; None where it does not.
-        shown: what it shows people, as in its picture, as if that were UTC.
-    """
-
-    before: float
-    after: float
-    utc: int | None
-    shown: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class MediaProfileThere:
     """Whether a device has the media profile that it has to have, its size, and the names of those that it has."""
 
@@ -116,7 +99,7 @@ class DeviceAccount:
     model: str = ""
     serial: str = ""
     firmware: str = ""
-    clock: DeviceClock | None = None
+    clock: wire.DeviceClockAnswer | None = None
     profile: MediaProfileThere | None = None
 
 
@@ -661,23 +644,12 @@ def together(rounds: Iterable[Waits]) -> Waits:
 def host_wait(host: str, document: Mapping[str, object], answered_s: float | None) -> HostWait:
     """A host's part, out of its answer; what it says of its time is worth nothing where it cannot be read."""
     try:
-        answer = fields_of(document)
-        visit = _seconds(answer, "seconds") if answer.has("seconds") else None
-        return HostWait(host, answered_s, visit, _parts(answer))
+        times = read(wire.TimesAnswer, document)
     except UnreadableError:
         return HostWait(host, answered_s)
-
-
-def _parts(answer: Fields) -> dict[str, float]:
-    if not answer.has("spans"):
-        return {}
-    spans: Sequence[Fields] = list(answer.each("spans"))[:_MOST_PARTS]
-    seconds = {span.text("what"): _seconds(span, "seconds") for span in spans}
-    return {what: seconds[what] for what in PARTS if what in seconds}
-
-
-def _seconds(fields: Fields, name: str) -> float:
-    return max(0.0, fields.measure(name))
+    seconds = {span["what"]: max(0.0, span["seconds"]) for span in times.get("spans", ())}
+    parts = {what: seconds[what] for what in PARTS if what in seconds}
+    return HostWait(host, answered_s, max(0.0, times["seconds"]), parts)
 
 
 def waits_line(waits: Waits) -> str:
@@ -695,50 +667,33 @@ def waits_line(waits: Waits) -> str:
     return f"{head} ({named})" if named else head
 
 
-def accounts_in(relay: Fields) -> Mapping[str, DeviceAccount]:
+def accounts_in(accounts: Mapping[str, wire.AccountAnswer]) -> Mapping[str, DeviceAccount]:
     """The accounts in a relay's answer, by the devices' names; none where nobody was asked.
 
     Raises:
-        UnreadableError: they cannot be read.
+        UnreadableError: a clock ran backwards.
     """
-    return {name: _account(one) for name, one in relay.named("onvif")} if relay.has("onvif") else {}
+    return {name: _account(one) for name, one in accounts.items()}
 
 
-def _account(one: Fields) -> DeviceAccount:
-    outcome = one.text("outcome")
-    if outcome not in _OUTCOMES:
-        raise UnreadableError(f"{one.place_of('outcome')} is none that is known")
-    model, serial, firmware = (one.sentence(name, "").strip() for name in ("model", "serial", "firmware"))
-    clock, profile = one.below_or_none("clock"), one.below_or_none("profile")
+def _account(one: wire.AccountAnswer) -> DeviceAccount:
+    clock, profile = one.get("clock"), one.get("profile")
+    if clock and clock["before"] > clock["after"]:
+        raise UnreadableError("relay.onvif has what is no span of time")
     return DeviceAccount(
-        outcome=outcome,
-        detail=one.sentence("detail", ""),
-        model=model,
-        serial=serial,
-        firmware=firmware,
-        clock=_clock(clock) if clock else None,
+        outcome=one["outcome"],
+        detail=one.get("detail", ""),
+        model=one.get("model", "").strip(),
+        serial=one.get("serial", "").strip(),
+        firmware=one.get("firmware", "").strip(),
+        clock=clock,
         profile=_profile(profile) if profile else None,
     )
 
 
-def _clock(clock: Fields) -> DeviceClock:
-    utc, shown = (_moment(clock, name) for name in ("utc", "shown"))
-    before, after = clock.measure("before"), clock.measure("after")
-    if not 0 <= before <= after <= _LATEST:
-        raise UnreadableError(f"{clock.place} is no span of time")
-    return DeviceClock(before, after, utc, shown)
-
-
-def _moment(clock: Fields, name: str) -> int | None:
-    moment = clock.number_or_none(name)
-    if moment is not None and not 0 <= moment <= _LATEST:
-        raise UnreadableError(f"{clock.place_of(name)} is in no year of this program's")
-    return moment
-
-
-def _profile(profile: Fields) -> MediaProfileThere:
-    width, height = (min(profile.amount(side), _LARGEST) for side in ("width", "height"))
-    return MediaProfileThere(profile.flag("there"), (width, height), profile.sentences("names", _MOST_NAMES))
+def _profile(profile: wire.MediaProfileAnswer) -> MediaProfileThere:
+    size = min(profile["width"], _LARGEST), min(profile["height"], _LARGEST)
+    return MediaProfileThere(profile["there"], size, tuple(profile["names"]))
 
 
 def exit_code(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> int:

@@ -134,8 +134,8 @@ def heard_of(evidence: HostEvidence, drift: tuple[Change, ...] | None) -> HeardH
     facts, relay = evidence.facts, evidence.relay
     heard = HeardHost(replace(evidence, facts=None, relay=None, centre=None), drift=drift)
     if facts is not None:
-        running = facts.runtime.version if facts.runtime else ""
-        version = running or (facts.program.version if facts.program else "")
+        running = facts.runtime["version"] if facts.runtime else ""
+        version = running or (facts.program["version"] if facts.program else "")
         heard = replace(heard, version=version, firewalls=tuple(facts.firewalls))
     if relay is None:
         return heard

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from provisioner.base.text import counted, printable
+from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import ElementSet, SetElement
 from provisioner.plan.diff import quarantined_on
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.devices import Device
-from provisioner.verify.evidence import Origins, Sample
+from provisioner.verify.evidence import Origins
 from provisioner.verify.result import Cause, Layer
 
 # MediaMTX's words for whom it calls, or whose address it asks for (measured on 1.20.1).
@@ -41,7 +42,7 @@ def _pulled_check(case: Case) -> Check:
     if case.device in case.origins.short:
         return _redirected(case, f"no connection to {_shown(case.device)} brings it{_seen(case.origins)}")
     first = case.relay.samples[case.target.path.name][0]
-    if first is None or not first.available:
+    if first is None or not first["available"]:
         return not_checked(case.target.relay.id, "it came up while the relay was looked at, and was not counted yet")
     if case.device in case.origins.unsure:
         return not_checked(case.target.relay.id, f"its picture may be another camera's{_seen(case.origins)}")
@@ -50,9 +51,9 @@ def _pulled_check(case: Case) -> Check:
 
 def _on_demand_check(case: Case) -> Check:
     on_demand = case.relay.pulled(case.target.path.name)
-    if on_demand is None or on_demand.connected is None or not on_demand.pulled:
+    if on_demand is None or on_demand["connected"] is None or not on_demand["pulled"]:
         return _not_told(case)
-    if on_demand.connected < on_demand.pulled:
+    if on_demand["connected"] < on_demand["pulled"]:
         return _redirected(case, f"no connection to {_shown(case.device)} brought it")
     return PASSED
 
@@ -138,7 +139,7 @@ def push_check(case: Case) -> Check:
     listed = [second for name in _paths_of(case, site) if (second := _second(case, name)) is not None]
     if not listed:
         return not_checked(relay, "the relay did not say whether the site pushes")
-    if any(second.available for second in listed):
+    if any(second["available"] for second in listed):
         return PASSED
     if _is_shut(case):
         return failed(Layer.FIREWALL, relay, Cause.FIREWALL, "the relay's input rules have changed")
@@ -158,14 +159,14 @@ def pushed_check(case: Case) -> Check:
     first, second = case.relay.samples.get(case.target.path.name, (None, None))
     if first is None or second is None:
         return not_checked(case.target.relay.id, "there are not two samples of the path")
-    return PASSED if second.available and second.online and case.flowed else unpushed(case)
+    return PASSED if second["available"] and second["online"] and case.flowed else unpushed(case)
 
 
 def unpushed(case: Case) -> Check:
     """The failure of a path that its site does not push, or pushes without a picture."""
     path = case.target.path
     second = _second(case, path.name)
-    if second is not None and second.available:
+    if second is not None and second["available"]:
         return failed(Layer.CAMERA, case.camera_name, Cause.SILENT, "its site pushes it, and nothing comes")
     site = push_check(case)
     if not site.passed:
@@ -176,7 +177,7 @@ def unpushed(case: Case) -> Check:
     return failed(Layer.CAMERA, case.camera_name, Cause.NOT_PUBLISHED, detail)
 
 
-def _second(case: Case, name: str) -> Sample | None:
+def _second(case: Case, name: str) -> wire.SampleAnswer | None:
     return case.relay.samples.get(name, (None, None))[1]
 
 

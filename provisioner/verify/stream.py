@@ -11,7 +11,7 @@ from provisioner.verify import words
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.delivery import delivered_check, ends_early, is_short, received_check, stops
 from provisioner.verify.devices import Said
-from provisioner.verify.evidence import CentreEvidence, Read, device_of
+from provisioner.verify.evidence import CentreEvidence, Read, codecs_in, device_of
 from provisioner.verify.network import centre_line_check, dropped, site_line_check
 from provisioner.verify.result import Cause, Layer
 from provisioner.verify.sources import origin_check, pushed_check, redirect_check, unpushed
@@ -109,10 +109,10 @@ def _pulled_check(case: Case) -> Check:
         return _unlisted(case)
     if first is None or second is None:
         return not_checked(case.target.relay.id, "there are not two samples of the path")
-    if second.available and second.online and case.flowed:
+    if second["available"] and second["online"] and case.flowed:
         return _breaks_off(case) if case.stalls >= _MANY_STALLS else origin_check(case)
-    detail = "the device sends nothing" if second.available else "the relay has no stream of it"
-    return source_failure(case, Cause.SILENT if second.available else Cause.UNKNOWN, detail)
+    detail = "the device sends nothing" if second["available"] else "the relay has no stream of it"
+    return source_failure(case, Cause.SILENT if second["available"] else Cause.UNKNOWN, detail)
 
 
 def _breaks_off(case: Case) -> Check:
@@ -128,7 +128,12 @@ def _on_demand_check(case: Case) -> Check:
     read, pulled = case.read, case.relay.pulled(name)
     if read is None or not read.run:
         return _not_read(case.target.relay.id, read)
-    if pulled is not None and pulled.after.available and pulled.after.online and pulled.after.inbound_bytes > 0:
+    if (
+        pulled is not None
+        and pulled["after"]["available"]
+        and pulled["after"]["online"]
+        and pulled["after"]["inbound_bytes"] > 0
+    ):
         return origin_check(case)
     if read.frame is not None or case.is_of_centre:
         said = "the relay did not say how the path was just after its read"
@@ -183,14 +188,14 @@ def _serves_others(case: Case) -> bool:
     """Whether another path of the same device flows: then it is no device that hangs."""
     others = (p for p in case.target.relay.paths if device_of(p) == case.device and p.name != case.target.path.name)
     pairs = (case.relay.samples.get(path.name, (None, None)) for path in others)
-    return any(first and second and second.inbound_bytes > first.inbound_bytes for first, second in pairs)
+    return any(first and second and second["inbound_bytes"] > first["inbound_bytes"] for first, second in pairs)
 
 
 def _offered(case: Case) -> tuple[Cause, str] | None:
     """What the relay got instead of a picture, where it got a stream; None where it got none, or a picture."""
     pulled = case.relay.pulled(case.target.path.name)
-    samples = (pulled.after if pulled else None, *reversed(case.relay.samples.get(case.target.path.name, ())))
-    codecs = next((sample.codecs for sample in samples if sample and sample.codecs), ())
+    samples = (pulled["after"] if pulled else None, *reversed(case.relay.samples.get(case.target.path.name, ())))
+    codecs = next((codecs for sample in samples if sample and (codecs := codecs_in(sample))), [])
     if not codecs or set(codecs) & _PICTURES:
         return None
     what = "sound alone" if set(codecs) <= _SOUND else "nothing that is a picture"
@@ -305,8 +310,8 @@ def _sound_check(case: Case) -> Check:
     """People in quarantine are filmed for an order of the ministry, not listened to: sound is off unless asked for."""
     path = case.target.path
     pulled = case.relay.pulled(path.name)
-    samples = (pulled.after if pulled else None, *case.relay.samples.get(path.name, ()))
-    sound = sorted({codec for sample in samples if sample for codec in sample.codecs} & _SOUND)
+    samples = (pulled["after"] if pulled else None, *case.relay.samples.get(path.name, ()))
+    sound = sorted({codec for sample in samples if sample for codec in codecs_in(sample)} & _SOUND)
     if not sound or path.audio:
         return PASSED
     hint = f"switch sound off on {case.device_name}, or write audio: true if it was asked for"
@@ -413,5 +418,5 @@ def _way_check(case: Case, centre: HostSpec, said: CentreEvidence) -> Check | No
 def _arrives(case: Case, centre: HostSpec) -> bool:
     """Whether packets of a centre came out of the relay's tunnel while we looked."""
     peer = next((p for p in case.target.relay.tunnel.peers if p.name == f"centre/{centre.id}"), None)
-    live = case.relay.tunnel.peers.get(peer.public_key) if peer else None
-    return live is not None and live.received[1] > live.received[0]
+    live = case.relay.tunnel["peers"].get(peer.public_key) if peer else None
+    return live is not None and live["received_bytes"][1] > live["received_bytes"][0]

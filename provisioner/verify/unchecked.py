@@ -46,7 +46,7 @@ def with_held(
     verdicts = [
         _of_frozen(spec, name, spec.held_names[facility])
         for spec, facts in relays
-        for name, facility in facts.held.paths.items()
+        for name, facility in facts.held["paths"].items()
         if name in chosen.get(spec.id, ()) and facility in spec.held_names
     ]
     known = {one.id: one for spec, _ in relays for one in spec.held}

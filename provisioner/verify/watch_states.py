@@ -16,9 +16,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from provisioner.base.host_answer import Fields, UnreadableError, fields_of
+from provisioner.base.host_answer import UnreadableError
+from provisioner.hosts.answers import read, wire
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.verify import words
 from provisioner.verify.incidents import as_wholes, incidents_of
@@ -35,10 +36,6 @@ from provisioner.verify.path_history import (
 )
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Scope, Trouble, Verdict
-
-if TYPE_CHECKING:
-    from provisioner_host import wire
-
 
 SAMPLE_S: Final = 4.0
 """A path that has not grown for so long stands still: the slowest cameras send a picture a second."""
@@ -176,20 +173,19 @@ def flow_in(answer: HostAnswer, paths: Collection[str], at: datetime, seconds: f
     if answer.outcome is not CallOutcome.ANSWERED:
         return FlowLook(answer.host, at, seconds, answer.outcome, answer.error or "there is no answer")
     try:
-        return _look(answer.host, fields_of(answer.document), frozenset(paths), at, seconds)
+        return _look(answer.host, read(wire.FlowLookAnswer, answer.document), frozenset(paths), at, seconds)
     except UnreadableError as error:
         # The name of the field, never the document: it is another program's output.
         return FlowLook(answer.host, at, seconds, CallOutcome.FAILED, f"its answer cannot be read: {error}")
 
 
-def _look(host: str, answer: Fields, asked: frozenset[str], at: datetime, seconds: float) -> FlowLook:
-    unit, silent = answer.sentence("unit"), answer.sentence("api_error")
+def _look(host: str, answer: wire.FlowLookAnswer, asked: frozenset[str], at: datetime, seconds: float) -> FlowLook:
+    unit, silent = answer["unit"], answer["api_error"]
     stopped = "" if unit in {"active", "unknown"} else unit
     if silent and not stopped:
         return FlowLook(host, at, seconds, CallOutcome.ANSWERED, words.of_own(silent))
-    below = answer.below("flows")
     # Of what nobody asked it about it may say what it likes.
-    flows = {name: below.flag(name) for name in below.names() if name in asked}
+    flows = {name: does for name, does in answer["flows"].items() if name in asked}
     return FlowLook(
         host,
         at,

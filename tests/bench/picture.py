@@ -14,16 +14,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from provisioner.base.host_answer import fields_of
+from provisioner.hosts import answers
 from provisioner.verify.picture_check import Agreed, judged
-from provisioner.verify.picture_measures import picture_in
 from provisioner.verify.requests import FULL_KEYS, FULL_S, LONGEST_S, QUICK_S
 from provisioner_host.look.picture_look import PictureLook
 from provisioner_host.look.rtsp_talk import Login
@@ -97,8 +96,8 @@ def _print_judgement(stream: str, look: LookToTake, agreed: Agreed) -> int:
         _say(read_.get("error") or read_.get("not_run") or "its picture could not be measured")
         return 1
     _say(f"{read_['codec']} {read_['width']}x{read_['height']}, {cost:.2f} s of a processor")
-    picture = picture_in(fields_of(read_["picture"]))
-    for name, value in asdict(picture).items():
+    picture = answers.read(answers.wire.PictureAnswer, read_["picture"])
+    for name, value in picture.items():
         for inner, measure in value.items() if isinstance(value, dict) else ((name, value),):
             _say(f"  {inner:14} {measure}")
     judgement = judged(picture, datetime.now(UTC), agreed)

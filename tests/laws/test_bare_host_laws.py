@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -11,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.errors import HostError
-from provisioner.base.host_answer import parsed
 from provisioner.desired.names import ALONE
+from provisioner.hosts.answers import parsed, wire
 from provisioner.hosts.bare_host import BareHost, bare_host_in, login_proof_in, making
 from provisioner.hosts.preparation import SeenBare, Thing, Wanted, preparation, rule_for_all, rule_for_program
 from tests.unit.hosts.test_prepare_script import KEY
@@ -56,7 +57,7 @@ def said(words: dict[str, str]) -> dict[str, object]:
 
 
 def read(words: dict[str, str]) -> BareHost:
-    return parsed("relay-1", said(words), bare_host_in)
+    return parsed("relay-1", wire.BareAnswer, said(words), bare_host_in)
 
 
 def wanted(*, are_named: bool = False, is_relay: bool = True) -> Wanted:
@@ -69,9 +70,10 @@ def shown(text: object) -> bool:
 
 @given(st.dictionaries(st.sampled_from(["said", "x"]), ANYTHING) | ANYTHING)
 def test_whatever_is_answered_is_one_hosts_error(document: Any) -> None:
-    for parse in (bare_host_in, login_proof_in):
+    parsers: tuple[Callable[[wire.BareAnswer], object], ...] = (bare_host_in, login_proof_in)
+    for parse in parsers:
         with pytest.raises(HostError) as raised:
-            parsed("relay-1", document, parse)
+            parsed("relay-1", wire.BareAnswer, document, parse)
         assert raised.value.object == "relay-1"
         assert shown(raised.value.message)
 

@@ -7,7 +7,8 @@ from ipaddress import IPv4Address, IPv4Network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.hosts.facts import HostFacts, PathFacts, RelayFacts
+from provisioner.hosts.answers import wire
+from provisioner.hosts.facts import HostFacts
 from provisioner.plan.diff.comparison import Comparison, Fleet
 from tests.unit.operations.rollout.world import state
 
@@ -18,11 +19,14 @@ networks = st.tuples(addresses, st.integers(24, 32)).map(lambda n: str(IPv4Netwo
 def comparison(pulled: list[str]) -> Comparison:
     """A relay whose live file pulls one path from each of these addresses."""
     paths = {
-        f"bac-giang/kcl-{n}/cam-01/sub": PathFacts({"source": f"rtsp://{address}:10554/x"}, "", "")
+        f"bac-giang/kcl-{n}/cam-01/sub": wire.PathAnswer(
+            settings={"source": f"rtsp://{address}:10554/x"}, digest="", source_digest=""
+        )
         for n, address in enumerate(pulled)
     }
     spec = next(spec for spec in state({}).hosts.values() if spec.relay)
-    return Comparison(spec, {}, HostFacts(spec.id, relay=RelayFacts({}, paths, None)), Fleet())
+    relay = wire.RelayAnswer(settings={}, paths=paths, sentinel=None, foreign=0)
+    return Comparison(spec, {}, HostFacts(spec.id, relay=relay), Fleet())
 
 
 @given(pulled=st.lists(addresses, max_size=6), network=networks)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from provisioner.base.secret import Secret
 from provisioner.desired.sites import present_psk
-from provisioner.hosts.facts import HostFacts, PeerFacts, TunnelFacts
+from provisioner.hosts.answers import wire
+from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import CarrierSecrets, NextPsk, Secrets
 from provisioner.inventory.new_secrets import tidied, with_next_psks
 from provisioner.operations.keys.progress import KeyStage, stage_of
@@ -146,7 +147,16 @@ def test_the_pair_of_a_gateway_is_never_a_mixture_whenever_the_vault_is_tidied(t
     assert len(set(pairs.values())) == len(pairs)
 
 
-_PEER = PeerFacts(psk=None, endpoint=None, allowed_ips=(), keepalive_s=None)
+_PEER: wire.PeerAnswer = {
+    "public_key": "",
+    "psk": None,
+    "endpoint": None,
+    "allowed_ips": [],
+    "keepalive_s": None,
+    "handshake": 0,
+    "received_bytes": 0,
+    "sent_bytes": 0,
+}
 
 
 @given(st.lists(st.sampled_from(["unread", "without", "both", "holds"]), min_size=1, max_size=3), st.booleans())
@@ -160,10 +170,18 @@ def test_a_change_ends_only_where_some_relay_has_seen_the_next_key(relays: list[
     def facts(kind: str) -> HostFacts | None:
         if kind == "unread":
             return None
-        peers = {present: _PEER} | ({following: _PEER} if kind == "both" else {})
+        peers: dict[str, wire.PeerAnswer] = {present: _PEER} | ({following: _PEER} if kind == "both" else {})
         if kind == "holds":
-            peers[following] = PeerFacts(psk=None, endpoint=None, allowed_ips=("10.91.0.2/32",), keepalive_s=None)
-        return HostFacts("relay", tunnel=TunnelFacts("", 51820, (), (), 1380, peers))
+            peers[following] = {**_PEER, "allowed_ips": ["10.91.0.2/32"]}
+        tunnel: wire.TunnelAnswer = {
+            "addresses": [],
+            "routes": [],
+            "mtu": 1380,
+            "public_key": "",
+            "listen_port": 51820,
+            "peers": peers,
+        }
+        return HostFacts("relay", tunnel=tunnel)
 
     stage = stage_of(facility, secrets, map(facts, relays))
     assert (stage is KeyStage.SEEN) == (known and "holds" in relays)

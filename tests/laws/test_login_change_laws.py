@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from provisioner.base.secret import Secret, keyed_digest
 from provisioner.desired.render.quote import source_head, source_url
 from provisioner.desired.spec import HostSpec, LoginChange, MediaPath, StreamSource
-from provisioner.hosts.facts import HostFacts, PathFacts, QuarantinedPath, RelayFacts
+from provisioner.hosts.answers import wire
+from provisioner.hosts.facts import HostFacts, QuarantinedPath
 from provisioner.plan.diff import with_live_logins
 from tests.unit.verify.world import PATHS, relay_spec
 
@@ -56,11 +57,13 @@ def facts_of(spec: HostSpec, state: Seen) -> HostFacts:
         sources = {"old": path.pulled, "new": new_source(path), "other": path.pulled._replace(username="else")}
         has, refuses = state[path.name]
         if has:
-            live[path.name] = PathFacts({}, "", keyed_digest(spec.digest_key, source_url(sources[has]).encode()))
+            source = keyed_digest(spec.digest_key, source_url(sources[has]).encode())
+            live[path.name] = wire.PathAnswer(settings={}, digest="", source_digest=source)
         if refuses:
             login = keyed_digest(spec.digest_key, source_head(sources[refuses]).partition("://")[2].encode())
             refused[path.name] = QuarantinedPath(datetime(2021, 6, 1, tzinfo=UTC), "100.64.0.4:10554", login)
-    return HostFacts(spec.id, relay=RelayFacts({}, live, None), quarantine=refused)
+    relay = wire.RelayAnswer(settings={}, paths=live, sentinel=None, foreign=0)
+    return HostFacts(spec.id, relay=relay, quarantine=refused)
 
 
 def is_done(spec: HostSpec) -> set[bool]:

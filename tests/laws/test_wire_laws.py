@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Literal, NotRequired, Required, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +18,7 @@ from tests.hostile import RELAY
 from tests.odd import ODDITIES, Oddity, odd_document
 
 KINDS = [kind for name, kind in vars(wire).items() if name.endswith("Answer") and is_typeddict(kind)]
+KINDS += [wire.Armed, wire.Manifest, wire.RecordHead, wire.Lease]
 HOSTILE = "\x1b]0;own\x07\x9b31m\u202eup\nerror: fake\u2028\r\x00"
 FORMS = ["A" * 43 + "=", f"sha256:{'A' * 43}=", "A" * 128, *("0" * length for length in (16, 128, 512))]
 PLAIN: dict[Any, Any] = {str: "a word", int: 7, float: 0.5, bool: True, object: {"a": [1, None, "b", {"c": 1.5}]}}
@@ -60,8 +61,13 @@ def is_sound(value: Any) -> bool:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_whole_answer_is_read_as_it_is(kind: type[Any]) -> None:
     assert read(kind, whole(kind)) == whole(kind)
-    needed = {key: value for key, value in whole(kind).items() if get_origin(hints(kind)[key]) is not NotRequired}
-    assert kind.__total__ is False or read(kind, needed | {"another": HOSTILE}) == needed
+    left_out = {key for key, hint in hints(kind).items() if get_origin(hint) is NotRequired}
+    needed = kind.__required_keys__ - left_out | {k for k, hint in hints(kind).items() if get_origin(hint) is Required}
+    least = {key: value for key, value in whole(kind).items() if key in needed}
+    assert read(kind, least | {"another": HOSTILE}) == least
+    for key in needed:
+        with pytest.raises(UnreadableError, match=f"{key} is missing"):
+            read(kind, {name: value for name, value in least.items() if name != key})
 
 
 @RELAY

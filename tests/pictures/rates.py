@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from textwrap import wrap
 from typing import Any, TypedDict, cast
 
-from provisioner.base.host_answer import fields_of
+from provisioner.hosts.answers import read, wire
 from provisioner.verify.memory import PathMemory, after
 from provisioner.verify.picture_check import Agreed, Before, Judgement, State, early_doubt, judged
-from provisioner.verify.picture_measures import Picture, PictureView, picture_in
+from provisioner.verify.picture_measures import PictureView
 from provisioner.verify.reference import Reference, References, judge_view, lasting
 from provisioner.verify.requests import Hours, hours_of
 from provisioner.verify.result import PathLook as Looked
@@ -148,7 +148,7 @@ def _judged(look: Look, camera: Camera, others: Mapping[str, References]) -> Nig
     seen = judge_view(view_of(picture), camera.references, others, at, dark=dark)
     kinds = _kinds(judgement, seen.kinds)
     fault = judgement.fault.cause.value if judgement.fault else ""
-    keys = () if dark else picture.packets.keys
+    keys = () if dark else tuple(picture["packets"]["keys"])
     verdict = Verdict.DOWN if fault else Verdict.UP
     noise = None if fault else judgement.noise
     camera.memory = after(camera.memory, Looked("path", at, verdict, keys=keys, suspects=kinds, noise=noise))
@@ -164,19 +164,19 @@ def _kinds(judgement: Judgement, seen: frozenset[str] | None) -> frozenset[str] 
     return frozenset(one.value for one in judgement.suspects) | (seen or frozenset())
 
 
-def _picture(look: Look) -> Picture | None:
+def _picture(look: Look) -> wire.PictureAnswer | None:
     """What was measured. A simulated camera sends as fast as it goes; what a real one sends comes in its time."""
     if look.picture is None:
         return None
-    picture = picture_in(fields_of(look.picture))
-    return replace(picture, packets=replace(picture.packets, arrived_s=look.seconds))
+    picture = read(wire.PictureAnswer, look.picture)
+    return {**picture, "packets": {**picture["packets"], "arrived_s": look.seconds}}
 
 
-def view_of(picture: Picture | None) -> PictureView | None:
+def view_of(picture: wire.PictureAnswer | None) -> PictureView | None:
     """What a look saw of the view."""
-    if picture is None or picture.scene is None:
+    if picture is None or picture["scene"] is None:
         return None
-    return PictureView(picture.scene.grid, picture.scene.strengths, picture.scene.sharpness)
+    return PictureView(picture["scene"]["grid"], picture["scene"]["strengths"], picture["scene"]["sharpness"])
 
 
 # --- figures --------------------------------------------------------------------------------------

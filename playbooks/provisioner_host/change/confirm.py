@@ -60,7 +60,7 @@ def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
     with leases.lock(change.run_id, wait_s=_LOCK_S):
         if (over := _over(change)) is not None:
             return over
-        armed: Armed = dead_man.armed() or {}
+        armed = dead_man.armed() or {"run": ""}
         state: last_good.LiveState | None = None
         try:
             if armed.get("kind") == "rollback":

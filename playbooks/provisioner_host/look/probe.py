@@ -409,13 +409,13 @@ def sample(paths: Mapping[str, PathToRead]) -> tuple[dict[str, SampleAnswer], st
 
 def _state(item: dict[str, Any]) -> SampleAnswer:
     """What counts of a path. `ready` and `online` alone are true for dead cameras (measured on 1.20.1)."""
-    tracks = [{"codec": t.get("codec"), **(t.get("codecProps") or {})} for t in item.get("tracks2") or ()]
+    tracks = [(t.get("codec"), t.get("codecProps") or {}) for t in item.get("tracks2") or ()]
     return {
         "available": bool(item.get("available")),
         "online": bool(item.get("online")),
         "inbound_bytes": int(item.get("inboundBytes") or 0),
         "damaged": int(item.get("inboundFramesInError") or 0),
-        "tracks": [{k: t.get(k) for k in ("codec", "width", "height")} for t in tracks[:4]],
+        "tracks": [{"codec": c, "width": of.get("width"), "height": of.get("height")} for c, of in tracks[:4]],
     }
 
 

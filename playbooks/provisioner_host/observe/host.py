@@ -84,7 +84,7 @@ def observe_host(request: ObserveRequest, folder: Path) -> FactsAnswer:
     facts["disks"] = files.disks()
     facts["clock"] = [round(began, 1), round(time.time(), 1)]
     if others := keys.beside():
-        facts["beside"] = others
+        facts["beside"] = [*others]
     if "ip" not in facts["missing_programs"]:
         facts["routes_elsewhere"] = tunnel.routes_elsewhere(request.get("networks", ()))
         facts["way_out"] = machine.way_out()

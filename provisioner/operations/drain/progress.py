@@ -124,8 +124,8 @@ def _reached(session: Session, facts: HostFacts, relay: str) -> frozenset[str]:
 
     A site without a tunnel has no gateway to be seen: whether the relay reaches its devices the verification proves.
     """
-    live = facts.tunnel.peers if facts.tunnel else {}
-    seen = {key for key, peer in live.items() if peer.endpoint}
+    live = facts.tunnel["peers"] if facts.tunnel else {}
+    seen = {key for key, peer in live.items() if peer["endpoint"]}
     spec = session.state.hosts[relay]
     peers = [p for p in spec.tunnel.peers if p.name.startswith((SITE, NEXT)) and p.public_key in seen]
     routed = {path.facility for path in spec.paths if not path.access.has_tunnel}

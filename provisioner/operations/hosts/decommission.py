@@ -301,7 +301,7 @@ def _refuse_serving(seen: Decommission, facts: HostFacts) -> None:
     if mark is not None and not is_free(seen.called.spec, mark):
         hint = "it is being taken over: apply that first, or leave it to its owner"
         raise PolicyError(f"{seen.host} belongs to {mark.words}", hint=hint, object=seen.host)
-    live = set(facts.tunnel.peers) if facts.tunnel else set()
+    live = set(facts.tunnel["peers"]) if facts.tunnel else set()
     if others := sorted(live - seen.peers):
         message = f"{seen.host} still serves {len(others)} of its peers: {named([f'{key[:8]}…' for key in others])}"
         hint = "apply the inventory first: its plan says whom that cuts"

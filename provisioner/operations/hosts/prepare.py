@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provisioner.base.errors import HostError, PolicyError, UsageError
-from provisioner.base.host_answer import parsed
 from provisioner.base.ssh_signature import ShownKey
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.trust import known_by
+from provisioner.hosts.answers import parsed, wire
 from provisioner.hosts.artefact import refusal_here
 from provisioner.hosts.bare_host import (
     BareHost,
@@ -224,7 +224,7 @@ def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> B
         HostError: it said nothing, or nothing of our form.
     """
     if answer.outcome is CallOutcome.ANSWERED:
-        return parsed(spec.id, answer.document, bare_host_in)
+        return parsed(spec.id, wire.BareAnswer, answer.document, bare_host_in)
     raise _unanswered(spec, answer, is_begun=is_begun)
 
 
@@ -279,7 +279,7 @@ def _login_proof(session: Session, spec: HostSpec) -> LoginProof:
     """
     answer = _call(session, spec, proving(spec.ssh.user, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
     if answer.outcome is CallOutcome.ANSWERED:
-        return parsed(spec.id, answer.document, login_proof_in)
+        return parsed(spec.id, wire.BareAnswer, answer.document, login_proof_in)
     hint = answer.hint or "see what its SSH server's log says of that login"
     message = f"{spec.id}: all is done there, and {spec.ssh.user} is not logged in: {answer.error}"
     raise HostError(message, hint=hint, object=spec.id)

@@ -194,9 +194,9 @@ def endpoint_moved(
     now = endpoint_text(of.wireguard_endpoint, announced.port if announced else of.wireguard_port)
     for centre in centres:
         tunnel = facts[centre.id].tunnel if centre.id in facts else None
-        peer = tunnel.peers.get(announced.public_key if announced else public_key) if tunnel else None
-        if peer is not None and peer.endpoint:
-            return (f"{peer.endpoint} → {now}" if peer.endpoint != now else ""), centre.id
+        peer = tunnel["peers"].get(announced.public_key if announced else public_key) if tunnel else None
+        if peer is not None and peer["endpoint"]:
+            return (f"{peer['endpoint']} → {now}" if peer["endpoint"] != now else ""), centre.id
     return "", ""
 
 
@@ -224,7 +224,7 @@ def see_replacement(
     former = inventory.allocations.relays[relay].public_key or ""
     facts, errors = observe([called.spec], {relay: ()}, session.runner)
     host, is_new = relay_facts(session, called.spec, facts, errors, trusted=allow.get(TRUST, 0) > 0)
-    live = host.tunnel.public_key if host and host.tunnel else ""
+    live = host.tunnel["public_key"] if host and host.tunnel else ""
     following = inventory.allocations.relays[relay].next_key
     known = {former, following.public_key if following else former}
     if live and live not in known and host is not None and host.confirmed:
@@ -308,7 +308,7 @@ def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -
         [called.spec, *centres], dict.fromkeys([relay, *(c.id for c in centres)], ()), session.runner
     )
     host, is_new = relay_facts(session, called.spec, facts, errors, trusted=allow.get(TRUST, 0) > 0)
-    live = host.tunnel.public_key if host and host.tunnel else ""
+    live = host.tunnel["public_key"] if host and host.tunnel else ""
     if live and live != sealed.public_key:
         message = f"{relay} runs with a tunnel key of its own, {live[:_SHOWN]}…: it stands in for nobody"
         hint = "if it is to have the former key, take everything of ours off it first: provisioner hosts decommission"

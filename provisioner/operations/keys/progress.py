@@ -257,8 +257,8 @@ def stage_of(facility: Facility, secrets: Secrets, relays: Iterable[HostFacts | 
         return KeyStage.UNREPORTED
     every = list(relays)
     tunnels = [facts.tunnel for facts in every if facts is not None]
-    held = [tunnel.peers.get(following) if tunnel else None for tunnel in tunnels]
-    if any(peer is not None and peer.allowed_ips for peer in held):
+    held = [tunnel["peers"].get(following) if tunnel else None for tunnel in tunnels]
+    if any(peer is not None and peer["allowed_ips"] for peer in held):
         return KeyStage.SEEN
     if None in every:
         return KeyStage.UNREAD

@@ -133,15 +133,15 @@ def _plan_of(session: Session, relay: str, allow: Mapping[str, int]) -> Planned:
 def _look_from(session: Session, relay: str, planned: Planned) -> OwnKeyLook:
     facts = planned.facts[relay]
     following = session.inventory.allocations.relays[relay].next_key
-    second = facts.tunnel.following if facts.tunnel else None
-    own = facts.tunnel.public_key if facts.tunnel else ""
+    second = facts.tunnel.get("following") if facts.tunnel else None
+    own = facts.tunnel["public_key"] if facts.tunnel else ""
     peers = {peer.public_key: peer.name for peer in session.state.hosts[relay].tunnel.peers if peer.allowed_ips}
     # What is held stays on the relay, and its gateway has to move as well.
-    peers |= {key: name for key, name in facts.held.peers.items() if name.startswith(SITE)}
+    peers |= {key: name for key, name in facts.held["peers"].items() if name.startswith(SITE)}
     if following is not None and own == following.public_key:  # the relay has ended it, and the lock not yet
         return OwnKeyLook(relay, following, answers=True, moved=dict.fromkeys(peers.values(), 0), waiting=())
-    answers = second is not None and following is not None and second.public_key == following.public_key
-    moved = second.moved if second is not None else {}
+    answers = second is not None and following is not None and second["public_key"] == following.public_key
+    moved = second["moved"] if second is not None else {}
     return OwnKeyLook(
         relay,
         following,

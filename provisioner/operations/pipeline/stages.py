@@ -444,7 +444,7 @@ def _with_held(session: Session, limit: Limit, result: VerifyResult, read: Mappi
     on = {spec.id: held_on(spec, facts) for spec, facts in relays}
     held = [o for o in session.held.values() if limit.takes_held(o, [host for host, ids in on.items() if o.id in ids])]
     names = frozenset(name for one in held for name in one.names)
-    chosen = {s.id: frozenset(path for path, of in f.held.paths.items() if of in names) for s, f in relays}
+    chosen = {s.id: frozenset(path for path, of in f.held["paths"].items() if of in names) for s, f in relays}
     return with_held(result, relays, chosen, held)
 
 

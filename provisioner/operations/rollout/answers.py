@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from provisioner.base.host_answer import Fields, UnreadableError, parsed
-from provisioner.base.text import printable
 from provisioner.desired.spec import HostSpec, MediaPath
+from provisioner.hosts.answers import parsed, wire
 from provisioner.hosts.facts import HostFacts, device_value, facts_in
 from provisioner.hosts.runner import CallOutcome
 from provisioner.operations.rollout.affected_paths import Served, device_of
@@ -21,13 +20,6 @@ from provisioner.verify.case import Case
 from provisioner.verify.evidence import HostEvidence, RelayEvidence, relay_evidence
 from provisioner.verify.judge import GATE_LEVELS
 from provisioner.verify.paths import PathToCheck
-
-_WORD_SHOWN = 40
-
-# More than any transaction of ours has, or a person reads; a run keeps them of every answer.
-_MOST_STEPS, _MOST_NOTES = 100, 100
-
-_Word = TypeVar("_Word", bound=StrEnum)
 
 # A stream of which no byte came for so long stands still; the slowest cameras send a picture a second.
 _STILL_S = 2.0
@@ -334,96 +326,61 @@ def parse_report(host: str, document: object) -> ChangeReport:
     Raises:
         HostError: it cannot be read, or says what is not known here.
     """
-    return parsed(host, document, lambda answer: _parsed_answer(host, answer))
+    return parsed(host, wire.ChangeAnswer, document, lambda answer: _report(host, answer))
 
 
-def _parsed_answer(host: str, answer: Fields) -> ChangeReport:
-    state = _word(answer, "outcome", ChangeState)
-    # What else an answer brings is read only where it counts.
-    has_facts = state in {ChangeState.APPLIED, ChangeState.STALE} and answer.has("facts")
-    holder = answer.below_or_none("holder") if state is ChangeState.LOCKED else None
+def _report(host: str, answer: wire.ChangeAnswer) -> ChangeReport:
+    state = ChangeState(answer["outcome"])
+    # What else an answer brings is taken only where it counts.
+    facts = answer.get("facts") if state in {ChangeState.APPLIED, ChangeState.STALE} else None
+    holder = answer.get("holder") if state is ChangeState.LOCKED else None
     return ChangeReport(
         state=state,
-        cause=answer.sentence("cause", ""),
-        receipt=answer.sentence("receipt", ""),
-        refusal=_word(answer, "refusal", CheckRefusal) if answer.has("refusal") else None,
-        holder=holder.text("run") if holder else "",
-        steps=tuple(map(_parsed_step, _each(answer, "steps")[:_MOST_STEPS])),
-        notes=answer.sentences("notes", _MOST_NOTES),
-        facts=facts_in(host, answer.below("facts")) if has_facts else None,
-        before=_parsed_look(answer.below_or_none("before")),
-        after=_parsed_look(answer.below_or_none("after")),
-        switched=answer.measure("switched") if answer.has("switched") else None,
-        affected=_texts(answer, "affected"),
-        removed=_texts(answer, "removed"),
+        cause=answer["cause"],
+        receipt=answer.get("receipt", ""),
+        refusal=CheckRefusal(answer["refusal"]) if "refusal" in answer else None,
+        holder=holder["run"] if holder else "",
+        steps=tuple(StepTime(**step) for step in answer["steps"]),
+        notes=tuple(answer["notes"]),
+        facts=facts_in(host, facts) if facts else None,
+        before=_look(answer["before"]) if "before" in answer else Look(),
+        after=_look(answer["after"]) if "after" in answer else Look(),
+        switched=answer.get("switched"),
+        affected=tuple(answer.get("affected", ())),
+        removed=tuple(answer.get("removed", ())),
     )
 
 
-def _word(answer: Fields, name: str, words: type[_Word]) -> _Word:
-    text = answer.text(name)
-    try:
-        return words(text)
-    except ValueError:
-        raise UnreadableError(f"its {name} “{printable(text, _WORD_SHOWN)}” is not known") from None
-
-
-def _parsed_step(step: Fields) -> StepTime:
-    seconds = step.measure("seconds")
-    if seconds < 0:
-        raise UnreadableError(f"{step.place}.seconds is no time")
-    return StepTime(step.sentence("name"), seconds)
-
-
-def _each(answer: Fields, name: str) -> tuple[Fields, ...]:
-    return tuple(answer.each(name)) if answer.has(name) else ()
-
-
-def _parsed_look(look: Fields | None) -> Look:
-    if look is None:
-        return Look()
-    sessions, relay, first = (look.below_or_none(name) for name in ("sessions", "relay", "first"))
+def _look(look: wire.LookAnswer) -> Look:
+    relay = look["relay"]
     return Look(
-        sessions=_parsed_sessions(sessions) if sessions and sessions.values else None,
+        sessions=_sessions(look["sessions"]),
         relay=relay_evidence(relay) if relay else None,
-        waited_s=look.measure("waited_s") if look.has("waited_s") else 0.0,
-        first=_parsed_sessions(first) if first and first.values else None,
+        waited_s=look.get("waited_s", 0.0),
+        first=_sessions(look["first"]) if "first" in look else None,
     )
 
 
-def _parsed_sessions(sessions: Fields) -> Sessions:
-    paths, rules = sessions.below_or_none("paths"), sessions.below_or_none("rules")
+def _sessions(sessions: wire.SessionsAnswer) -> Sessions:
+    paths, rules = sessions["paths"], sessions["rules"]
     return Sessions(
-        started=sessions.text_or_none("started"),
-        paths={name: _parsed_path(paths.below(name)) for name in paths.names()} if paths else None,
-        peers={key: _parsed_peer(peer) for key, peer in sessions.named("peers")},
-        at=sessions.measure("at") if sessions.has("at") else 0.0,
-        over_s=sessions.measure("over_s") if sessions.has("over_s") else 0.0,
-        rules=_parsed_rules(rules) if rules else None,
-        changed=frozenset(_texts(sessions, "changed")),
-        quarantined=frozenset(_texts(sessions, "quarantined")),
+        started=sessions["started"],
+        paths=None if paths is None else {name: _session(path) for name, path in paths.items()},
+        peers={key: _peer(peer) for key, peer in sessions["peers"].items()},
+        at=sessions["at"],
+        over_s=sessions["over_s"],
+        rules=LiveRules(frozenset(rules["cameras"]), rules["rest"], rules["doors"], rules["around"]) if rules else None,
+        changed=frozenset(sessions["changed"]),
+        quarantined=frozenset(sessions["quarantined"]),
     )
 
 
-def _parsed_path(path: Fields) -> PathSession:
-    return PathSession(
-        path.flag("available"),
-        path.text("since"),
-        path.amount("bytes"),
-        path.flag("flowed"),
-        frozenset(path.texts("readers")),
-    )
+def _session(path: wire.SessionAnswer) -> PathSession:
+    return PathSession(path["available"], path["since"], path["bytes"], path["flowed"], frozenset(path["readers"]))
 
 
-def _parsed_peer(peer: Fields) -> PeerSession:
-    return PeerSession(peer.amount("handshake"), peer.amount("received"), tuple(sorted(peer.texts("allowed_ips"))))
-
-
-def _parsed_rules(rules: Fields) -> LiveRules:
-    return LiveRules(frozenset(rules.texts("cameras")), rules.text("rest"), rules.text("doors"), rules.text("around"))
-
-
-def _texts(answer: Fields, name: str) -> tuple[str, ...]:
-    return answer.texts(name) if answer.has(name) else ()
+def _peer(peer: wire.PeerSessionAnswer) -> PeerSession:
+    return PeerSession(peer["handshake"], peer["received"], tuple(sorted(peer["allowed_ips"])))
 
 
 def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSeen:

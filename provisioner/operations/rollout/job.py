@@ -108,11 +108,11 @@ class Job:
         facts = self.facts
         if change.resource is not Resource.PATH or change.action is not Action.UPDATE or change.cut:
             return False
-        if facts is None or facts.relay is None or facts.runtime is None or change.name in facts.runtime.viewers:
+        if facts is None or facts.relay is None or facts.runtime is None or change.name in facts.runtime["viewers"]:
             return False
-        was = facts.relay.paths.get(change.name)
+        was = facts.relay["paths"].get(change.name)
         is_now = any(path.name == change.name and path.on_demand for path in self.spec.paths)
-        return is_now and was is not None and was.settings.get("sourceOnDemand") is True
+        return is_now and was is not None and was["settings"].get("sourceOnDemand") is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +312,8 @@ def _wanted(job: Job) -> dict[str, str]:
 
 def _moved(job: Job, facts: HostFacts) -> list[str]:
     """What the host loses to another relay of its carrier, and with the secrets that it has here."""
-    peers = {key: peer.psk for key, peer in facts.tunnel.peers.items()} if facts.tunnel else {}
-    paths = {name: path.source_digest for name, path in facts.relay.paths.items()} if facts.relay else {}
+    peers = {key: peer["psk"] for key, peer in facts.tunnel["peers"].items()} if facts.tunnel else {}
+    paths = {name: path["source_digest"] for name, path in facts.relay["paths"].items()} if facts.relay else {}
     own = {*(peer.public_key for peer in job.spec.tunnel.peers), *(path.name for path in job.spec.paths)}
     lost = {name: digest for name, digest in {**peers, **paths}.items() if name not in own}
     served = _served(job, job.carrier) if lost else {}

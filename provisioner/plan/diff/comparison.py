@@ -10,14 +10,15 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.base.secret import Secret, keyed_digest
 from provisioner.desired.render.host import MEDIAMTX_FILE, SENTINEL_PREFIX, RenderedFile
 from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath, Peer
-from provisioner.hosts.facts import HostFacts, PathFacts, PeerFacts
+from provisioner.hosts.answers import wire
+from provisioner.hosts.facts import HostFacts, source_in
 from provisioner.plan.change import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.users import USERS, PushChange, pushes_changed
 
@@ -93,9 +94,9 @@ class Comparison:
     fleet: Fleet
 
     @cached_property
-    def live_paths(self) -> Mapping[str, PathFacts]:
+    def live_paths(self) -> Mapping[str, wire.PathAnswer]:
         """The paths in the host's relay file, by name."""
-        return self.facts.relay.paths if self.facts.relay else {}
+        return self.facts.relay["paths"] if self.facts.relay else {}
 
     @cached_property
     def same_relay_file(self) -> bool:
@@ -103,21 +104,21 @@ class Comparison:
         file, live = self.files.get(MEDIAMTX_FILE), self.facts.files.get(MEDIAMTX_FILE)
         if file is None or live is None or self.facts.relay is None:
             return False
-        return live.digest == keyed_digest(self.spec.digest_key, file.content)
+        return live["digest"] == keyed_digest(self.spec.digest_key, file.content)
 
     @cached_property
-    def live_peers(self) -> Mapping[str, PeerFacts]:
+    def live_peers(self) -> Mapping[str, wire.PeerAnswer]:
         """The tunnel's peers by public key.
 
         Which of a site's two peers has its addresses while its gateway changes its key is the host's to know, and no
         difference: here the present one has them, if one of the two does.
         """
-        peers = dict(self.facts.tunnel.peers) if self.facts.tunnel else {}
+        peers = dict(self.facts.tunnel["peers"]) if self.facts.tunnel else {}
         for present, following in self.spec.key_changes.values():
             first, second = peers.get(present), peers.get(following)
-            if first and second and second.allowed_ips and not first.allowed_ips:
-                peers[present] = replace(first, allowed_ips=second.allowed_ips)
-                peers[following] = replace(second, allowed_ips=())
+            if first and second and second["allowed_ips"] and not first["allowed_ips"]:
+                peers[present] = {**first, "allowed_ips": second["allowed_ips"]}
+                peers[following] = {**second, "allowed_ips": []}
         return peers
 
     @cached_property
@@ -128,7 +129,7 @@ class Comparison:
 
     def holds_peer(self, public_key: str) -> bool:
         """Whether a live peer is one of a facility that is held, as the host's file names it."""
-        kind, _, facility = self.facts.held.peers.get(public_key, "").partition("/")
+        kind, _, facility = self.facts.held["peers"].get(public_key, "").partition("/")
         return f"{kind}/" in {SITE, NEXT} and facility in self.spec.held_names
 
     @cached_property
@@ -139,14 +140,14 @@ class Comparison:
     @property
     def takes_next_key(self) -> bool:
         """Whether the plan ends the change of a relay's own key: the first tunnel takes key and port of the second."""
-        second = self.facts.tunnel.following if self.facts.tunnel else None
+        second = self.facts.tunnel.get("following") if self.facts.tunnel else None
         desired = self.spec.tunnel
-        return second is not None and desired.following is None and desired.listen_port == second.listen_port
+        return second is not None and desired.following is None and desired.listen_port == second["listen_port"]
 
     def reached_by(self, *, second: bool) -> tuple[Peer, ...]:
         """The peers of a relay that changes its own key that are at the second tunnel, or else at the first one."""
-        beside = self.facts.tunnel.following if self.facts.tunnel else None
-        moved = beside.moved if beside else {}
+        beside = self.facts.tunnel.get("following") if self.facts.tunnel else None
+        moved = beside["moved"] if beside else {}
         return tuple(
             peer for peer in self.spec.tunnel.peers if peer.allowed_ips and (peer.public_key in moved) == second
         )
@@ -154,8 +155,8 @@ class Comparison:
     @property
     def left_by_key(self) -> tuple[Peer, ...]:
         """The peers that the plan leaves with a key with which the relay answers no more."""
-        live, desired = self.facts.tunnel.following if self.facts.tunnel else None, self.spec.tunnel.following
-        if live is None or (live.public_key, live.listen_port) == desired:
+        live, desired = self.facts.tunnel.get("following") if self.facts.tunnel else None, self.spec.tunnel.following
+        if live is None or (live["public_key"], live["listen_port"]) == desired:
             return ()
         return self.reached_by(second=not self.takes_next_key)
 
@@ -201,7 +202,7 @@ class Comparison:
         file, live = self.files.get(MEDIAMTX_FILE), self.facts.relay
         if file is None or live is None or not any(path.access.is_pushed for path in self.spec.paths):
             return {}
-        return pushes_changed(live.settings.get(USERS), settings_of(file.content, self.spec.digest_key).get(USERS))
+        return pushes_changed(live["settings"].get(USERS), settings_of(file.content, self.spec.digest_key).get(USERS))
 
     @cached_property
     def known_sites(self) -> frozenset[str]:
@@ -218,7 +219,7 @@ class Comparison:
         """The live paths by the address that they are pulled from."""
         names: dict[str, list[str]] = defaultdict(list)
         for name, path in self.live_paths.items():
-            names[host_of(path.source or "")].append(name)
+            names[host_of(source_in(path) or "")].append(name)
         return names
 
     def pulled_from(self, network: str) -> list[str]:

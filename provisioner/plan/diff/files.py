@@ -19,16 +19,8 @@ from provisioner.desired.names import UNITS, HostNames
 from provisioner.desired.render.host import MEDIAMTX_FILE, READERS_FILE, RenderedFile, program_path
 from provisioner.desired.spec import SITE, UNIT_MEDIAMTX, HostSpec, Peer, units_of
 from provisioner.desired.trust import AppliedPolicy
-from provisioner.hosts.facts import (
-    ElementSet,
-    FileFacts,
-    HostFacts,
-    RelayFacts,
-    RuleDifference,
-    SetElement,
-    UnitFacts,
-    element_of,
-)
+from provisioner.hosts.answers import wire
+from provisioner.hosts.facts import ElementSet, HostFacts, SetElement, element_of
 from provisioner.plan.change import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, owner_of_path, settings_of
 from provisioner.plan.diff.paths import caution, impact_of_settings, with_hub_paths
@@ -73,16 +65,16 @@ def file_changes(at: Comparison) -> Iterator[Change]:
         yield _program_change(at, program_path(at.spec.media.artefact))
 
 
-def file_differences(spec: HostSpec, file: RenderedFile, live: FileFacts) -> list[str]:
+def file_differences(spec: HostSpec, file: RenderedFile, live: wire.FileAnswer) -> list[str]:
     """What differs of a file: `content`, or `mode 0644 → 0640` and the like."""
-    if live.digest == NOT_A_FILE:
+    if live["digest"] == NOT_A_FILE:
         return ["it is no plain file", "content"]
-    differing = [] if live.digest == keyed_digest(spec.digest_key, file.content) else ["content"]
-    if live.mode != file.mode:
-        differing.append(msg("mode {mode} → {mode_2}", f"{live.mode:04o}", f"{file.mode:04o}"))
-    if (live.owner, live.group) != (file.owner, file.group):
+    differing = [] if live["digest"] == keyed_digest(spec.digest_key, file.content) else ["content"]
+    if live["mode"] != file.mode:
+        differing.append(msg("mode {mode} → {mode_2}", f"{live['mode']:04o}", f"{file.mode:04o}"))
+    if (live["owner"], live["group"]) != (file.owner, file.group):
         differing.append(
-            msg("owner {owner}:{group} → {owner_2}:{group_2}", live.owner, live.group, file.owner, file.group)
+            msg("owner {owner}:{group} → {owner_2}:{group_2}", live["owner"], live["group"], file.owner, file.group)
         )
     return differing
 
@@ -134,7 +126,7 @@ def _relay_file(at: Comparison, file: RenderedFile, reason: str) -> tuple[Impact
     live = at.facts.relay
     if live is None:
         return (*_unread(at), reason)
-    if live.foreign:
+    if live["foreign"]:
         # A line that we would not write may be a setting of all paths.
         return (
             Impact.ALL,
@@ -142,12 +134,12 @@ def _relay_file(at: Comparison, file: RenderedFile, reason: str) -> tuple[Impact
             msg(
                 "{reason}; what {foreign_lines} in it would do is not known",
                 reason,
-                counted(live.foreign, "foreign line"),
+                counted(live["foreign"], "foreign line"),
             ),
         )
     desired = settings_of(file.content, at.spec.digest_key)
-    names = desired.keys() | live.settings.keys()
-    changed = {name for name in names if desired.get(name) != live.settings.get(name)}
+    names = desired.keys() | live["settings"].keys()
+    changed = {name for name in names if desired.get(name) != live["settings"].get(name)}
     if not changed:
         listed = msg("{reason}; its settings do not, its paths are listed", reason)
         same = (Impact.NONE, NOBODY, listed)
@@ -157,16 +149,16 @@ def _relay_file(at: Comparison, file: RenderedFile, reason: str) -> tuple[Impact
 
 
 def _of_settings(
-    at: Comparison, changed: set[str], desired: Mapping[str, object], live: RelayFacts
+    at: Comparison, changed: set[str], desired: Mapping[str, object], live: wire.RelayAnswer
 ) -> tuple[Impact, Audience, str]:
-    impact = impact_of_settings(changed, live.settings)
+    impact = impact_of_settings(changed, live["settings"])
     reason = msg("settings differ: {changed}", ", ".join(sorted(changed)))
     if impact is not Impact.HOT or at.spec.media is None:
         return impact, at.served_here, reason
     reason += caution(at.spec.media.artefact.version)
     if USERS not in changed:
         return impact, NOBODY, reason
-    ended = ended_by(live.settings.get(USERS), desired.get(USERS), at.facts.runtime)
+    ended = ended_by(live["settings"].get(USERS), desired.get(USERS), at.facts.runtime)
     cut = at.served_here if ended.readers is None else at.audience(ended.readers)
     # Whoever watches at the moment: an impact is what a plan is reviewed for, and stands in its digest.
     return (Impact.PATH if ended.takes_away else impact), cut, f"{reason}: {ended.reason}"
@@ -184,10 +176,10 @@ def _unlisted(at: Comparison) -> Iterator[Change]:
 
 def _program_change(at: Comparison, path: str) -> Change:
     program = at.facts.program
-    if program is None or not program.present:
+    if program is None or not program["present"]:
         reason = "MediaMTX is not installed in this version"
         return Change(at.spec.id, Resource.FILE, path, Action.CREATE, Impact.NONE, reason)
-    if not program.whole:
+    if not program["whole"]:
         reason = "it is not the program that we installed"
         return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
     return at.noop(Resource.FILE, path, "it is the program that we installed")
@@ -195,10 +187,10 @@ def _program_change(at: Comparison, path: str) -> Change:
 
 def rule_changes(at: Comparison) -> Iterator[Change]:
     """A change for each chain, set, element or rule that differs; one no-op where none does."""
-    held = {SetElement(ElementSet.CAMERAS, one).name for one in at.facts.held.cameras} if at.spec.held else set()
+    held = {SetElement(ElementSet.CAMERAS, one).name for one in at.facts.held["cameras"]} if at.spec.held else set()
     table = at.spec.names.listed_table
-    differences = [one for one in at.facts.firewall.differences if one.name not in held]
-    if at.spec.firewall is not None and not at.facts.firewall.present:
+    differences = [one for one in at.facts.firewall["differences"] if one["name"] not in held]
+    if at.spec.firewall is not None and not at.facts.firewall["present"]:
         reason = msg("the host does not have it (chains, sets, elements and rules: {differences})", len(differences))
         yield Change(at.spec.id, Resource.RULE, table, Action.CREATE, Impact.HOT, reason)
         return
@@ -208,8 +200,8 @@ def rule_changes(at: Comparison) -> Iterator[Change]:
         yield at.noop(Resource.RULE, table, "what is loaded means what the intended file means")
 
 
-def _change(at: Comparison, difference: RuleDifference) -> Change:
-    name, action = difference.name, Action(difference.action)
+def _change(at: Comparison, difference: wire.DifferenceAnswer) -> Change:
+    name, action = difference["name"], Action(difference["action"])
     where, reason = ("", ""), _OTHER[action]
     element = element_of(name)
     match element and (element.set, element.device):
@@ -243,11 +235,11 @@ def _asked_device(at: Comparison, address: str, port: int) -> str:
 def held_changes(at: Comparison) -> Iterator[Change]:
     """A no-op for each path, peer and element that is held, with why."""
     known = at.spec.held_names
-    for name, facility in at.facts.held.paths.items():
+    for name, facility in at.facts.held["paths"].items():
         if facility in known:
             where = owner_of_path(name)[0] or known[facility].province, known[facility].id
             yield at.noop(Resource.PATH, name, _reason(known[facility]), where)
-    for name in sorted(at.facts.held.peers.values()):
+    for name in sorted(at.facts.held["peers"].values()):
         facility = name.partition("/")[2]
         if facility in known:
             one = known[facility]
@@ -261,8 +253,8 @@ def _reason(held: HeldFacility) -> str:
 def held_on(spec: HostSpec, facts: HostFacts) -> frozenset[str]:
     """The ids of the held facilities of which a host has something."""
     known = spec.held_names
-    owners = set(facts.held.paths.values())
-    owners |= {name.partition("/")[2] for name in facts.held.peers.values()}
+    owners = set(facts.held["paths"].values())
+    owners |= {name.partition("/")[2] for name in facts.held["peers"].values()}
     return frozenset(known[owner].id for owner in owners if owner in known)
 
 
@@ -285,7 +277,7 @@ def _unit_change(at: Comparison, name: str) -> Change:
     left: tuple[Peer, ...] = ()
     if file_differences(at.spec, at.files[path], file):
         (cutting if name == UNIT_MEDIAMTX else hot).append("its file differs")
-    if own := [path for path in state.drop_ins if overrides_ours(at.spec, path)]:
+    if own := [path for path in state["drop_ins"] if overrides_ours(at.spec, path)]:
         (cutting if name == UNIT_MEDIAMTX else hot).append(msg("overridden by {own}", ", ".join(own)))
     if name == names.unit_wg:
         cutting += _interface_wrongs(at, state)
@@ -306,7 +298,7 @@ def _unit_change(at: Comparison, name: str) -> Change:
 
 def _second_wrongs(at: Comparison) -> tuple[list[str], tuple[Peer, ...]]:
     """What is to become of the tunnel with a relay's next key, and the centres that are without the relay by it."""
-    live, desired = at.facts.tunnel.following if at.facts.tunnel else None, at.spec.tunnel.following
+    live, desired = at.facts.tunnel.get("following") if at.facts.tunnel else None, at.spec.tunnel.following
     if at.facts.tunnel is None or (live is None and desired is None):
         return [], ()
     if live is None:
@@ -315,14 +307,14 @@ def _second_wrongs(at: Comparison) -> tuple[list[str], tuple[Peer, ...]]:
     left = tuple(peer for peer in at.left_by_key if not peer.name.startswith(SITE))
     without = [msg("without the relay until they are applied: {left}", _names(left))] if left else []
     if at.takes_next_key:
-        port = live.listen_port
+        port = live["listen_port"]
         return [msg("the relay's next key takes the place of the present one, at port {port}", port), *without], left
     if desired is None:
         return ["the relay's next key goes", *without], left
-    if (live.public_key, live.listen_port) != desired:
+    if (live["public_key"], live["listen_port"]) != desired:
         return ["the relay's next key is another one", *without], left
-    link = (live.addresses, live.mtu) == ((f"{at.spec.tunnel.address}/32",), at.spec.tunnel.mtu)
-    return ([] if live.alike and link else ["the second tunnel is not as the first one is"]), ()
+    link = (live["addresses"], live["mtu"]) == ([f"{at.spec.tunnel.address}/32"], at.spec.tunnel.mtu)
+    return ([] if live["alike"] and link else ["the second tunnel is not as the first one is"]), ()
 
 
 def _names(left: Sequence[Peer]) -> str:
@@ -347,30 +339,30 @@ def _as_desired(names: HostNames, name: str) -> str:
     }.get(name, "")
 
 
-def _wrongs(names: HostNames, name: str, state: UnitFacts) -> list[str]:
+def _wrongs(names: HostNames, name: str, state: wire.UnitAnswer) -> list[str]:
     wrong = []
-    if name != names.unit_revert and state.active != "active":
-        wrong.append(msg("it is {active}", state.active))
-    if state.enabled != "enabled":
-        wrong.append(msg("it is {enabled}", state.enabled))
-    if state.reload:
+    if name != names.unit_revert and state["active"] != "active":
+        wrong.append(msg("it is {active}", state["active"]))
+    if state["enabled"] != "enabled":
+        wrong.append(msg("it is {enabled}", state["enabled"]))
+    if state["reload"]:
         wrong.append("systemd has not read its file")
     return wrong
 
 
-def _interface_wrongs(at: Comparison, state: UnitFacts) -> list[str]:
+def _interface_wrongs(at: Comparison, state: wire.UnitAnswer) -> list[str]:
     """What cannot change without everybody's sessions: the interface itself, its address, its port."""
     tunnel, live = at.spec.tunnel, at.facts.tunnel
     wrong = _other_key(at)
     if live is None:
         # Restarted: and MediaMTX with it, which requires it.
-        return [*wrong, "the interface is not there"] if state.active == "active" else wrong
-    if live.addresses != (f"{tunnel.address}/32",):
-        wrong.append(msg("address {addresses} → {address}/32", ", ".join(live.addresses) or "none", tunnel.address))
+        return [*wrong, "the interface is not there"] if state["active"] == "active" else wrong
+    if live["addresses"] != [f"{tunnel.address}/32"]:
+        wrong.append(msg("address {addresses} → {address}/32", ", ".join(live["addresses"]) or "none", tunnel.address))
     if at.takes_next_key:
         return wrong
-    if tunnel.listen_port is not None and live.listen_port != tunnel.listen_port:
-        wrong.append(msg("port {listen_port} → {listen_port_2}", live.listen_port, tunnel.listen_port))
+    if tunnel.listen_port is not None and live["listen_port"] != tunnel.listen_port:
+        wrong.append(msg("port {listen_port} → {listen_port_2}", live["listen_port"], tunnel.listen_port))
     return wrong
 
 
@@ -388,8 +380,8 @@ def _link_wrongs(at: Comparison) -> list[str]:
     tunnel, live = at.spec.tunnel, at.facts.tunnel
     if live is None:
         return []
-    wrong = [] if live.mtu == tunnel.mtu else [msg("MTU {mtu} → {mtu_2}", live.mtu, tunnel.mtu)]
-    desired, routes = {str(route) for route in tunnel.routes}, set(live.routes)
+    wrong = [] if live["mtu"] == tunnel.mtu else [msg("MTU {mtu} → {mtu_2}", live["mtu"], tunnel.mtu)]
+    desired, routes = {str(route) for route in tunnel.routes}, set(live["routes"])
     wrong += [msg("route {route} is missing", route) for route in sorted(desired - routes)]
     return wrong + [msg("route {route} is not ours", route) for route in sorted(routes - desired)]
 
@@ -397,7 +389,7 @@ def _link_wrongs(at: Comparison) -> list[str]:
 def is_silent(facts: HostFacts) -> bool:
     """Whether MediaMTX runs by what systemd says, has its file, and does not answer its Control API."""
     unit = facts.units.get(UNIT_MEDIAMTX)
-    return unit is not None and unit.active == "active" and facts.relay is not None and facts.runtime is None
+    return unit is not None and unit["active"] == "active" and facts.relay is not None and facts.runtime is None
 
 
 def restarts_silent(facts: HostFacts, changes: Iterable[Change]) -> bool:
@@ -412,9 +404,9 @@ def _relay_wrongs(at: Comparison) -> list[str]:
     facts = at.facts
     if is_silent(facts):
         return ["it runs and does not answer its Control API, so it is restarted"]
-    if facts.relay is None or facts.runtime is None or facts.units[UNIT_MEDIAMTX].active != "active":
+    if facts.relay is None or facts.runtime is None or facts.units[UNIT_MEDIAMTX]["active"] != "active":
         return []
-    if facts.runtime.sentinel != facts.relay.sentinel:
+    if facts.runtime["sentinel"] != facts.relay["sentinel"]:
         # It runs on another file than the one that its paths were compared with.
         return ["it has not read its file"]
     return []

@@ -18,7 +18,8 @@ from provisioner.base.text import endpoint_text, msg
 from provisioner.desired.render.host import NFT_FILE, READERS_FILE, TRUST_FILE, WG_FILE
 from provisioner.desired.spec import HostSpec, Peer
 from provisioner.desired.trust import Trust
-from provisioner.hosts.facts import ElementSet, HostFacts, PeerFacts, element_of
+from provisioner.hosts.answers import wire
+from provisioner.hosts.facts import ElementSet, HostFacts, element_of, source_in
 from provisioner.plan.diff.comparison import Comparison, host_of
 
 _SITE, _RELAY = "site/", "relay/"
@@ -58,7 +59,7 @@ def former_keys(
         recorded: each relay's public key by the lock; while it changes its own key the next one as well.
     """
     tunnels = {spec.id: facts[spec.id].tunnel for spec in specs if spec.relay}
-    known = {relay: tunnel.public_key for relay, tunnel in tunnels.items() if tunnel is not None}
+    known = {relay: tunnel["public_key"] for relay, tunnel in tunnels.items() if tunnel is not None}
     for spec in specs:
         for peer in (peer for peer in spec.tunnel.peers if peer.name.startswith(_RELAY)):
             if key := _known_key(facts[spec.id], peer):
@@ -70,9 +71,9 @@ def _known_key(facts: HostFacts, peer: Peer) -> str:
     """The key under which a host knows a peer: as it was applied last, else by the peer's address in its tunnel."""
     if facts.trust and peer.name in facts.trust.keys:
         return facts.trust.keys[peer.name].partition(" ")[0]
-    addresses = tuple(sorted(map(str, peer.allowed_ips)))
-    live = facts.tunnel.peers if facts.tunnel else {}
-    return next((key for key, of in live.items() if of.allowed_ips == addresses), "")
+    addresses = sorted(map(str, peer.allowed_ips))
+    live = facts.tunnel["peers"] if facts.tunnel else {}
+    return next((key for key, of in live.items() if of["allowed_ips"] == addresses), "")
 
 
 class MovedEndpoint(NamedTuple):
@@ -92,25 +93,25 @@ def moved_endpoints(specs: Iterable[Comparison]) -> dict[str, MovedEndpoint]:
     """By relay, how its public address or port becomes another one, as its centres see it."""
     moved: dict[str, MovedEndpoint] = {}
     for at in specs:
-        live = at.facts.tunnel.peers if at.facts.tunnel and rewrites(at, at.spec.names.wg_file) else {}
+        live = at.facts.tunnel["peers"] if at.facts.tunnel and rewrites(at, at.spec.names.wg_file) else {}
         for peer in at.spec.tunnel.peers:
             known = live.get(peer.public_key)
-            if peer.name.startswith(_RELAY) and peer.endpoint and known and known.endpoint:
+            if peer.name.startswith(_RELAY) and peer.endpoint and known and known["endpoint"]:
                 desired = endpoint_text(*peer.endpoint)
-                if known.endpoint != desired:
-                    moved[peer.name.removeprefix(_RELAY)] = MovedEndpoint(known.endpoint, desired)
+                if known["endpoint"] != desired:
+                    moved[peer.name.removeprefix(_RELAY)] = MovedEndpoint(known["endpoint"], desired)
     return moved
 
 
 def rewrites(at: Comparison, path: str) -> bool:
     """Whether a plan writes other content into a file that the host has."""
     file, live = at.files.get(path), at.facts.files.get(path)
-    return file is not None and live is not None and live.digest != keyed_digest(at.spec.digest_key, file.content)
+    return file is not None and live is not None and live["digest"] != keyed_digest(at.spec.digest_key, file.content)
 
 
-def psk_is_renewed(at: Comparison, peer: Peer, live: PeerFacts) -> bool:
+def psk_is_renewed(at: Comparison, peer: Peer, live: wire.PeerAnswer) -> bool:
     """Whether a peer gets another pre-shared key by the inventory, and not back the one that it had."""
-    differs = live.psk != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode())
+    differs = live["psk"] != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode())
     return differs and rewrites(at, at.spec.names.psk_file)
 
 
@@ -175,7 +176,7 @@ def _other_port(at: Comparison, site: str) -> str:
         return ""
     desired = at.spec.trust.ports if at.spec.trust else {}
     known = at.facts.trust.ports if at.facts.trust else desired
-    before = live.listen_port if rewrites(at, WG_FILE) else tunnel.listen_port
+    before = live["listen_port"] if rewrites(at, WG_FILE) else tunnel.listen_port
     was, is_now = known.get(site, before), desired.get(site, tunnel.listen_port)
     if was == is_now:
         return ""
@@ -186,12 +187,17 @@ def _other_port(at: Comparison, site: str) -> str:
 
 def _other_relay_address(at: Comparison) -> str:
     tunnel, live = at.spec.tunnel, at.facts.tunnel
-    if live is None or not rewrites(at, WG_FILE) or not live.addresses or live.addresses == (f"{tunnel.address}/32",):
+    if (
+        live is None
+        or not rewrites(at, WG_FILE)
+        or not live["addresses"]
+        or live["addresses"] == [f"{tunnel.address}/32"]
+    ):
         return ""
-    return msg("the relay's tunnel address {addresses} → {address}/32", ", ".join(live.addresses), tunnel.address)
+    return msg("the relay's tunnel address {addresses} → {address}/32", ", ".join(live["addresses"]), tunnel.address)
 
 
-def _of_one_site(at: Comparison, peer: Peer, live: PeerFacts | None) -> str:
+def _of_one_site(at: Comparison, peer: Peer, live: wire.PeerAnswer | None) -> str:
     if live is None:
         others = sorted(at.fleet.holders.get(peer.public_key, frozenset()) - {at.spec.id})
         return (
@@ -201,9 +207,9 @@ def _of_one_site(at: Comparison, peer: Peer, live: PeerFacts | None) -> str:
         )
     if psk_is_renewed(at, peer, live):
         return "its pre-shared key is another one"
-    desired = tuple(sorted(map(str, peer.allowed_ips)))
-    if live.allowed_ips != desired and rewrites(at, WG_FILE):
-        return _other_addresses(", ".join(live.allowed_ips) or "none", ", ".join(desired))
+    desired = sorted(map(str, peer.allowed_ips))
+    if live["allowed_ips"] != desired and rewrites(at, WG_FILE):
+        return _other_addresses(", ".join(live["allowed_ips"]) or "none", ", ".join(desired))
     return _other_devices(at, peer)
 
 
@@ -217,7 +223,7 @@ def _other_devices(at: Comparison, peer: Peer) -> str:
     """That the site has a device more or less, by their places; nothing is known where nothing is pulled from there."""
     facility = peer.name.removeprefix(_SITE)
     known = {
-        _place(live.source or "")
+        _place(source_in(live) or "")
         for network in peer.allowed_ips
         for live in (at.live_paths[name] for name in at.pulled_from(str(network)))
     }
@@ -239,7 +245,7 @@ def _asked_otherwise(at: Comparison, peer: Peer) -> str:
     """That a device of the site is asked by ONVIF and was not, or the other way round, by the relay's rules."""
     if not rewrites(at, NFT_FILE):
         return ""
-    elements = (element_of(one.name) for one in at.facts.firewall.differences)
+    elements = (element_of(one["name"]) for one in at.facts.firewall["differences"])
     differing = (one.device for one in elements if one and one.set is ElementSet.ONVIF)
     places = {device for device in differing if device and _is_of(peer, device[0])}
     asked = at.spec.relay.asked if at.spec.relay else ()
@@ -268,7 +274,7 @@ def _place(source: str) -> _Place:
     return host, int(port) if port.isascii() and port.isdigit() else 0
 
 
-def _taken_down(at: Comparison, live: Mapping[str, PeerFacts]) -> Iterator[SitePackageNeed]:
+def _taken_down(at: Comparison, live: Mapping[str, wire.PeerAnswer]) -> Iterator[SitePackageNeed]:
     """Sites that no relay serves from now on: their gateways go on until their package takes them down."""
     for key in sorted(live.keys() - {peer.public_key for peer in at.spec.tunnel.peers}):
         facility = at.fleet.sites.get(key, ("", ""))[1]

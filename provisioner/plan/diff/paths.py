@@ -21,7 +21,8 @@ from provisioner.base.text import msg
 from provisioner.desired.render.host import hub_settings, path_settings
 from provisioner.desired.render.quote import source_head
 from provisioner.desired.spec import HostSpec, HubPath, MediaPath
-from provisioner.hosts.facts import HostFacts, PathFacts
+from provisioner.hosts.answers import wire
+from provisioner.hosts.facts import HostFacts, source_in
 from provisioner.plan.change import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, canonical, owner_of_path
 
@@ -184,13 +185,13 @@ def _all_same(at: Comparison) -> Iterator[Change]:
         yield Change(host, path, p.name, noop, none, _SAME, NOBODY, p.province, p.facility)
 
 
-def _path_change(at: Comparison, path: MediaPath, live: PathFacts | None) -> Change:
+def _path_change(at: Comparison, path: MediaPath, live: wire.PathAnswer | None) -> Change:
     where = (path.province, path.facility)
     if live is None:
         reason = "the relay's file does not have it"
         return Change(at.spec.id, Resource.PATH, path.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where)
     settings = path_settings(path)
-    if live.digest == keyed_digest(at.spec.digest_key, canonical(settings)):
+    if live["digest"] == keyed_digest(at.spec.digest_key, canonical(settings)):
         pushed = at.pushes_changed.get(path.name)
         if pushed is None:
             return at.noop(Resource.PATH, path.name, _SAME, where)
@@ -205,22 +206,22 @@ def _path_change(at: Comparison, path: MediaPath, live: PathFacts | None) -> Cha
     return Change(at.spec.id, Resource.PATH, path.name, Action.UPDATE, impact, reason, cut, *where)
 
 
-def _changed_settings(at: Comparison, desired: Mapping[str, object], live: PathFacts) -> set[str]:
-    names = (set(desired) | set(live.settings)) - {"source"}
-    changed = {name for name in names if desired.get(name) != live.settings.get(name)}
-    if keyed_digest(at.spec.digest_key, str(desired.get("source", "")).encode()) != live.source_digest:
+def _changed_settings(at: Comparison, desired: Mapping[str, object], live: wire.PathAnswer) -> set[str]:
+    names = (set(desired) | set(live["settings"])) - {"source"}
+    changed = {name for name in names if desired.get(name) != live["settings"].get(name)}
+    if keyed_digest(at.spec.digest_key, str(desired.get("source", "")).encode()) != live["source_digest"]:
         changed.add("source")
     return changed or {"source"}
 
 
-def _reason(changed: set[str], settings: Mapping[str, object], live: PathFacts) -> str:
+def _reason(changed: set[str], settings: Mapping[str, object], live: wire.PathAnswer) -> str:
     reasons = []
     for name in sorted(changed):
         if name != "source":
-            was, desired = _value_text(name, live.settings.get(name)), _value_text(name, settings.get(name))
+            was, desired = _value_text(name, live["settings"].get(name)), _value_text(name, settings.get(name))
             reasons.append(f"{name} {was} → {desired}")
             continue
-        was, desired = live.source or "none", address_without_login(str(settings["source"]))
+        was, desired = source_in(live) or "none", address_without_login(str(settings["source"]))
         reasons.append(msg("source {was} → {desired}", was, desired) if desired != was else _hidden(desired))
     return "; ".join(reasons)
 
@@ -249,7 +250,7 @@ def _new_names(at: Comparison) -> dict[str, str]:
 
 def _gone(at: Comparison, name: str, now_called: Mapping[str, str]) -> Change:
     others = at.fleet.served_by(name)
-    renamed = now_called.get(at.live_paths[name].source or "")
+    renamed = now_called.get(source_in(at.live_paths[name]) or "")
     reason = "no open facility with an agreed plan has it"
     if others:
         reason = msg("{others} serves it from now on; it is no longer served here", ", ".join(others))
@@ -274,7 +275,7 @@ def with_hub_paths(at: Comparison, of_settings: _Judged, *, alone: bool) -> _Jud
     desired = {path.name: path for path in (at.spec.hub.paths if at.spec.hub else ())}
     live = at.live_paths
     new, gone = desired.keys() - live.keys(), live.keys() - desired.keys()
-    other = {name for name, path in desired.items() if name in live and live[name].digest != _digest(at, path)}
+    other = {name for name, path in desired.items() if name in live and live[name]["digest"] != _digest(at, path)}
     if not (new or gone or other):
         return of_settings
     reason = msg(

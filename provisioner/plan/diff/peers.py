@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from provisioner.base.secret import keyed_digest
 from provisioner.base.text import endpoint_text, msg
 from provisioner.desired.spec import LEFT, NEXT, SITE, Peer
-from provisioner.hosts.facts import PeerFacts
+from provisioner.hosts.answers import wire
 from provisioner.plan.change import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, owner_of_path
 from provisioner.plan.diff.packages import psk_is_renewed
@@ -62,7 +62,7 @@ def _why_new(at: Comparison, peer: Peer) -> str:
     return "the tunnel does not have it"
 
 
-def _old_key(at: Comparison, peer: Peer, strangers: Mapping[str, PeerFacts]) -> str | None:
+def _old_key(at: Comparison, peer: Peer, strangers: Mapping[str, wire.PeerAnswer]) -> str | None:
     """The live peer that nobody wants and that holds this peer's address, unless another facility is behind it."""
     own = {str(network) for network in peer.allowed_ips}
     # A hub pulls from relays: the facilities of a path are behind them, and none is one.
@@ -70,35 +70,35 @@ def _old_key(at: Comparison, peer: Peer, strangers: Mapping[str, PeerFacts]) -> 
     behind = {owner_of_path(path)[1] for ip in pulled_from for path in at.pulled_from(ip)}
     if behind - {peer.name.removeprefix(SITE)}:
         return None
-    return next((key for key in sorted(strangers) if own & set(strangers[key].allowed_ips)), None)
+    return next((key for key in sorted(strangers) if own & set(strangers[key]["allowed_ips"])), None)
 
 
-def _present(at: Comparison, peer: Peer, live: PeerFacts) -> Change:
+def _present(at: Comparison, peer: Peer, live: wire.PeerAnswer) -> Change:
     differing = _differences(at, peer, live)
     if not differing:
         reason = "the tunnel has it with the same addresses, pre-shared key and endpoint"
         return at.noop(Resource.PEER, peer.name, reason, _where(at, peer))
-    lost = set(live.allowed_ips) - {str(network) for network in peer.allowed_ips}
+    lost = set(live["allowed_ips"]) - {str(network) for network in peer.allowed_ips}
     if not lost and peer.name.startswith(SITE) and psk_is_renewed(at, peer, live):
         # Its gateway has the old one until somebody installs its new package there.
-        lost = set(live.allowed_ips)
+        lost = set(live["allowed_ips"])
     impact, cut = _impact(at, peer.name, lost) if lost else (Impact.HOT, NOBODY)
     reason = "; ".join(differing)
     return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(at, peer))
 
 
-def _differences(at: Comparison, peer: Peer, live: PeerFacts) -> list[str]:
+def _differences(at: Comparison, peer: Peer, live: wire.PeerAnswer) -> list[str]:
     differing = []
     desired = sorted(map(str, peer.allowed_ips))
-    if desired != list(live.allowed_ips):
-        differing.append(msg("allowed IPs {allowed_ips} → {desired}", _listed(live.allowed_ips), _listed(desired)))
-    if live.psk != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode()):
+    if desired != list(live["allowed_ips"]):
+        differing.append(msg("allowed IPs {allowed_ips} → {desired}", _listed(live["allowed_ips"]), _listed(desired)))
+    if live["psk"] != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode()):
         differing.append("pre-shared key differs: used from the next handshake on")
-    if live.keepalive_s != peer.keepalive_s:
-        differing.append(f"keepalive {live.keepalive_s or 'off'} → {peer.keepalive_s or 'off'}")
+    if live["keepalive_s"] != peer.keepalive_s:
+        differing.append(f"keepalive {live['keepalive_s'] or 'off'} → {peer.keepalive_s or 'off'}")
     # A peer without an endpoint of its own roams: where it was last seen is no configuration.
-    if peer.endpoint is not None and live.endpoint != endpoint_text(*peer.endpoint):
-        differing.append(f"endpoint {live.endpoint or 'none'} → {endpoint_text(*peer.endpoint)}")
+    if peer.endpoint is not None and live["endpoint"] != endpoint_text(*peer.endpoint):
+        differing.append(f"endpoint {live['endpoint'] or 'none'} → {endpoint_text(*peer.endpoint)}")
     return differing
 
 
@@ -119,9 +119,9 @@ def _rekeyed(at: Comparison, peer: Peer, old: str) -> Change:
     return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(at, peer))
 
 
-def _stranger(at: Comparison, public_key: str, live: PeerFacts) -> Change:
+def _stranger(at: Comparison, public_key: str, live: wire.PeerAnswer) -> Change:
     """The end of a peer that nobody wants here: of a facility that we know by its key, or of a stranger."""
-    allowed = live.allowed_ips
+    allowed = live["allowed_ips"]
     known = at.fleet.sites.get(public_key)
     if not known and (former := _former(at, public_key)):
         return _of_former(at, public_key, live, former)
@@ -145,12 +145,12 @@ def _former(at: Comparison, public_key: str) -> str:
     return facility if f"{kind}{slash}" in {SITE, NEXT} else ""
 
 
-def _of_former(at: Comparison, public_key: str, live: PeerFacts, facility: str) -> Change:
+def _of_former(at: Comparison, public_key: str, live: wire.PeerAnswer, facility: str) -> Change:
     """The end of a peer that was a facility's: its gateway has another key by now, or no file has the facility."""
-    province, _ = next((at.site_at(ip) for ip in live.allowed_ips if at.site_at(ip)[1] == facility), ("", ""))
+    province, _ = next((at.site_at(ip) for ip in live["allowed_ips"] if at.site_at(ip)[1] == facility), ("", ""))
     province = province or at.provinces.get(facility, "")
     short = f"{public_key[:_SHORT]}…"
-    impact, cut = _impact(at, f"{SITE}{facility}", set(live.allowed_ips))
+    impact, cut = _impact(at, f"{SITE}{facility}", set(live["allowed_ips"]))
     if facility in at.fleet.known_sites:
         reason = msg("{short} is a former key of the gateway of {facility}", short, facility)
     else:

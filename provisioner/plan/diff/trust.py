@@ -61,7 +61,7 @@ def _owner_words(owner: Owner) -> str:
 
 def _what_ends(at: Comparison) -> str:
     """What the owner before had running there, and nobody will have after it."""
-    live_peers = set(at.facts.tunnel.peers) if at.facts.tunnel else set()
+    live_peers = set(at.facts.tunnel["peers"]) if at.facts.tunnel else set()
     paths = set(at.live_paths) - {path.name for path in at.spec.paths}
     peers = live_peers - {peer.public_key for peer in at.spec.tunnel.peers}
     if not (paths or peers):

@@ -21,7 +21,8 @@ from provisioner.base.secret import keyed_digest
 from provisioner.base.text import msg
 from provisioner.desired.render.quote import source_head, source_url
 from provisioner.desired.spec import HostSpec, LoginChange, MediaPath, StreamSource
-from provisioner.hosts.facts import HostFacts, ReaderFacts, RuntimeFacts
+from provisioner.hosts.answers import wire
+from provisioner.hosts.facts import HostFacts
 
 USERS: Final = "authInternalUsers"
 _ANYBODY: Final = "any"
@@ -65,7 +66,7 @@ class PushChange(NamedTuple):
     reason: str
 
 
-def ended_by(live: object, desired: object, runtime: RuntimeFacts | None) -> EndedReaders:
+def ended_by(live: object, desired: object, runtime: wire.RuntimeAnswer | None) -> EndedReaders:
     """What a change of users ends.
 
     Args:
@@ -82,12 +83,13 @@ def ended_by(live: object, desired: object, runtime: RuntimeFacts | None) -> End
     takes_away = any(name in now and not _only_wider(now[name], wanted.get(name)) for name in changed) or not now
     if runtime is None:
         return EndedReaders({}, takes_away, reason)
-    if runtime.readers is None:
+    readers = runtime.get("readers")
+    if readers is None:
         return EndedReaders(None if takes_away else {}, takes_away, reason)
     ended: Counter[str] = Counter()
-    for reader in runtime.readers:
+    for reader in readers:
         if _ends(reader, now, wanted):
-            ended[reader.path] += reader.readers
+            ended[reader["path"]] += reader["readers"]
     return EndedReaders(dict(sorted(ended.items())), takes_away or bool(ended), reason)
 
 
@@ -148,11 +150,11 @@ def _is_wider(now: object, wanted: object) -> bool:
     return not has or (bool(had) and had <= has)
 
 
-def _ends(reader: ReaderFacts, now: Entries, wanted: Entries) -> bool:
-    entries = wanted.get(reader.user) or wanted.get(_ANYBODY)
-    if entries is None or _rights(now.get(reader.user) or now.get(_ANYBODY)) != _rights(entries):
+def _ends(reader: wire.ReaderAnswer, now: Entries, wanted: Entries) -> bool:
+    entries = wanted.get(reader["user"]) or wanted.get(_ANYBODY)
+    if entries is None or _rights(now.get(reader["user"]) or now.get(_ANYBODY)) != _rights(entries):
         return True
-    return not any(_comes_from(reader.address, entry.get("ips")) for entry in entries)
+    return not any(_comes_from(reader["address"], entry.get("ips")) for entry in entries)
 
 
 def _rights(entries: list[Mapping[str, object]] | None) -> list[dict[str, object]] | None:
@@ -214,8 +216,8 @@ def _is_due(spec: HostSpec, facts: HostFacts | None, paths: Iterable[tuple[Media
 
 
 def _has_new(spec: HostSpec, facts: HostFacts, path: MediaPath, change: LoginChange) -> bool:
-    live = facts.relay.paths.get(path.name) if facts.relay else None
-    return live is not None and live.source_digest == keyed_digest(spec.digest_key, source_url(change.new).encode())
+    live = facts.relay["paths"].get(path.name) if facts.relay else None
+    return live is not None and live["source_digest"] == keyed_digest(spec.digest_key, source_url(change.new).encode())
 
 
 def _refuses(spec: HostSpec, facts: HostFacts, path: MediaPath, source: StreamSource | None) -> bool:

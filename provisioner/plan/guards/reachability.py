@@ -232,13 +232,13 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
         message = msg(
             "{id}: port {port}/{protocol}, which is to be ours there, is taken by a program of the user {user}",
             spec.id,
-            port.port,
-            port.protocol,
-            port.user,
+            port["port"],
+            port["protocol"],
+            port["user"],
         )
-        at = (owner, (*block, "wireguard_port")) if port.protocol == "udp" and spec.relay else None
+        at = (owner, (*block, "wireguard_port")) if port["protocol"] == "udp" and spec.relay else None
         hint = "stop that program, or give it another port"
-        if at and spec.firewall and port.port in spec.firewall.further_ports:
+        if at and spec.firewall and port["port"] in spec.firewall.further_ports:
             at = (owner, (*block, "further_wireguard_ports"))
             hint = "give that program another port, or take this one out: nothing would come to that program any more"
         elif at:

@@ -15,7 +15,6 @@ from provisioner.base.private_text import address_without_login
 from provisioner.desired import names, spec
 from provisioner.desired.render import host
 from provisioner.desired.render.templates import load_templates
-from provisioner.hosts import facts
 from provisioner.hosts.ansible import play
 from provisioner.operations.rollout.answers import ChangeState, CheckRefusal
 from provisioner.plan.diff import comparison, overrides_ours
@@ -66,7 +65,6 @@ TWICE = {
     "the mark of an answer": (MARK, main.ANSWER),
     "states of a change": (sorted(ChangeState), sorted(get_args(wire.Outcome))),
     "refusals": (sorted(CheckRefusal), sorted(get_args(wire.Refusal))),
-    "actions of rules": (get_args(facts.RuleAction), get_args(wire.RuleAction)),
 }
 """Controller's, host's."""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from provisioner.base.host_answer import fields_of
+from provisioner.hosts.answers import read, wire
 from provisioner.verify.picture_check import Agreed, corruption, low_bits, repetition, slow_rate, stuck_clock
-from provisioner.verify.picture_measures import picture_in
 from provisioner_host.look.early_end import Arrived, Decoded, is_answered
 from provisioner_host.look.picture_measures import Packet, packets_of
 from provisioner_host.wire import EarlyEndToTake
@@ -187,10 +186,10 @@ def test_whatever_ends_early_has_no_fault_by_the_rules_of_whole_looks(
         return
     packets = packets_of([one.packet for one in pictures], pictures[-1].at - pictures[0].at)
     frames = {"frames": len(pictures), "owed": len(pictures), "declared_fps": fps}
-    seen = picture_in(fields_of(picture(packets=packets, looked_s=1.0, **frames)))
+    seen = read(wire.PictureAnswer, picture(packets=packets, looked_s=1.0, **frames))
     agreed = Agreed(fps, least_kbps)
     assert corruption(seen, 0) is None
     assert stuck_clock(seen, agreed) is None
     assert slow_rate(seen, agreed) is None
     assert low_bits(seen, agreed) is None
-    assert repetition(replace(seen), ()) is None
+    assert repetition(seen, ()) is None

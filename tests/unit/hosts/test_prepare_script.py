@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import HostError
-from provisioner.base.host_answer import fields_of
 from provisioner.desired.names import ALONE, HostNames
+from provisioner.hosts.answers import read, wire
 from provisioner.hosts.bare_host import PROGRAMS, BareHost, Deeds, bare_host_in, looking, making, proving
 from provisioner.hosts.facts import OperatingSystem
 from provisioner.hosts.preparation import FAMILIES, rule_for_program
@@ -34,7 +34,7 @@ def bare(tmp_path: Path) -> BareMachine:
 
 
 def seen(of: BareMachine, text: str = "") -> BareHost:
-    return bare_host_in(fields_of(json.loads(of.run(text or looking("deploy", [KEY]).text))["answer"]))
+    return bare_host_in(read(wire.BareAnswer, json.loads(of.run(text or looking("deploy", [KEY]).text))["answer"]))
 
 
 def test_it_looks_for_the_programs_that_ours_needs_and_for_what_a_first_contact_goes_by() -> None:

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from provisioner.base.errors import HostError
-from provisioner.base.host_answer import parsed
-from provisioner.hosts.condition import Surroundings, TakenPort, surroundings_in
+from provisioner.hosts.facts import parse_facts
 from provisioner_host.observe.machine import Socket, sockets_in
+from tests.unit.verify.world import facts
 
+BARE = facts(relay=False)
+PORT = {"protocol": "tcp", "port": 9997, "user": "x"}
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 _ASK = """
 import json, socket, sys
@@ -73,21 +75,18 @@ def test_a_line_that_is_none_is_no_socket() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("answer", "mtu", "taken"),
     [
-        ({}, Surroundings()),
-        ({"way_out": None, "ports_taken": []}, Surroundings()),
-        ({"way_out": {"device": "eth0\u001b[2J", "mtu": 1500}}, Surroundings("eth0", 1500)),
-        (
-            {"ports_taken": [{"protocol": "tcp", "port": 9997, "user": "x"}] * 100},
-            Surroundings(taken=(TakenPort("tcp", 9997, "x"),) * 20),
-        ),
+        ({}, 0, 0),
+        ({"way_out": None, "ports_taken": []}, 0, 0),
+        ({"way_out": {"device": "eth0\u001b[2J", "mtu": 1500}}, 1500, 0),
+        ({"ports_taken": [PORT] * 100}, 0, 20),
     ],
 )
-def test_what_a_host_says_of_them_is_bounded(answer: dict[str, Any], expected: Surroundings) -> None:
-    said = parsed("edge-1", answer, surroundings_in)
-    assert said.taken == expected.taken
-    assert said.mtu == expected.mtu
+def test_what_a_host_says_of_them_is_bounded(answer: dict[str, Any], mtu: int, taken: int) -> None:
+    said = parse_facts("edge-1", BARE | answer).surroundings
+    assert said.taken == (PORT,) * taken
+    assert said.mtu == mtu
     assert said.device.isprintable()
 
 
@@ -96,4 +95,4 @@ def test_what_a_host_says_of_them_is_bounded(answer: dict[str, Any], expected: S
 )
 def test_what_cannot_be_so_is_that_host_s_error(answer: dict[str, Any]) -> None:
     with pytest.raises(HostError):
-        parsed("edge-1", answer, surroundings_in)
+        parse_facts("edge-1", BARE | answer)

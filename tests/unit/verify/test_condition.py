@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.host_answer import Fields, UnreadableError
-from provisioner.hosts.condition import Condition, Disk, clock_in, findings
+from provisioner.base.host_answer import UnreadableError
+from provisioner.hosts.answers import read, wire
+from provisioner.hosts.condition import Condition, findings
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.report.verify_html import html_page
 from provisioner.report.verify_text import text_report
@@ -24,7 +25,13 @@ from .world import FINISHED, RELAY, STARTED, RecordingRunner, answers, documents
 
 NOON = datetime(2021, 5, 11, 12, 0, tzinfo=UTC)
 GIB = 2**30
-ROOMY = Disk("/var/log", 40 * GIB, 9 * GIB, inodes=True, writable=True)
+ROOMY: wire.DiskAnswer = {
+    "folder": "/var/log",
+    "size": 40 * GIB,
+    "free": 9 * GIB,
+    "inodes": True,
+    "writable": True,
+}
 _WAITS = st.floats(0, 600)
 
 
@@ -56,22 +63,22 @@ def test_a_clock_that_is_off_by_more_than_the_way_explains_is_said(
     ("disk", "full"),
     [
         (ROOMY, False),
-        (Disk("/run", 64 * 2**20, 30 * 2**20, inodes=True, writable=True), False),
-        (Disk("/", 4_000 * GIB, GIB, inodes=True, writable=True), False),
-        (Disk("/", 40 * GIB, 2**20, inodes=True, writable=True), True),
-        (Disk("/", 40 * GIB, 0, inodes=True, writable=True), True),
-        (Disk("/", 40 * GIB, GIB, inodes=False, writable=True), True),
-        (Disk("/", 40 * GIB, GIB, inodes=True, writable=False), True),
+        (ROOMY | {"size": 64 * 2**20, "free": 30 * 2**20}, False),
+        (ROOMY | {"size": 4_000 * GIB, "free": GIB}, False),
+        (ROOMY | {"free": 2**20}, True),
+        (ROOMY | {"free": 0}, True),
+        (ROOMY | {"inodes": False}, True),
+        (ROOMY | {"writable": False}, True),
     ],
 )
-def test_a_disk_without_room_files_or_writing_is_full(disk: Disk, full: object) -> None:
+def test_a_disk_without_room_files_or_writing_is_full(disk: wire.DiskAnswer, full: object) -> None:
     assert [one.condition for one in findings([disk], None, NOON, NOON)] == ([Condition.DISK_FULL] if full else [])
 
 
 @pytest.mark.parametrize("clock", [[1], [1, 2, 3], ["1", 2], [-1, 2], [1, 1e300], [None, 2], 7])
 def test_a_clock_that_is_none_is_not_read(clock: object) -> None:
     with pytest.raises(UnreadableError):
-        clock_in(Fields({"clock": clock}))
+        read(wire.ProbeAnswer, documents()[RELAY] | {"clock": clock})
 
 
 def test_a_full_disk_a_wrong_clock_and_another_firewall_are_told_of_the_host_and_degrade_no_path() -> None:

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.host_answer import UnreadableError, fields_of
+from provisioner.base.host_answer import UnreadableError
 from provisioner.base.language import Language, translator
 from provisioner.cli.schemas import document_schema
 from provisioner.desired.spec import AskedDevice, DesiredState, HostSpec
+from provisioner.hosts.answers import read, wire
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.report.verify_text import text_report
 from provisioner.verify.document import verify_document
@@ -341,9 +342,8 @@ def test_in_a_maintenance_window_a_device_raises_no_alarm_and_its_path_would_be_
     )
 )
 def test_whatever_a_relay_says_of_a_device_is_an_account_or_no_answer_at_all(said: dict[str, Any]) -> None:
-    document = fields_of({"onvif": {OWN.name: GOOD | said}})
     try:
-        accounts = accounts_in(document)
+        accounts = accounts_in({OWN.name: read(wire.AccountAnswer, GOOD | said)})
     except UnreadableError:
         return
     account = accounts[OWN.name]

@@ -65,7 +65,9 @@ def test_rounds_are_added_and_a_host_is_as_it_was_first_asked() -> None:
 
 
 def test_an_answer_is_timed() -> None:
-    answer = HostAnswer(RELAY, CallOutcome.ANSWERED, {"seconds": 2.5, "spans": [{"what": "reads", "seconds": 2.0}]})
+    answer = HostAnswer(
+        RELAY, CallOutcome.ANSWERED, {"seconds": 2.5, "spans": [{"what": "reads", "at": 0.0, "seconds": 2.0}]}
+    )
     assert host_wait(RELAY, answer.document, 3.0) == HostWait(RELAY, 3.0, 2.5, {"reads": 2.0})
 
 

@@ -161,7 +161,14 @@ def state(access: Access = Access.PULL_PORTMAP, *, hub: bool = False) -> Desired
 def facts(*, relay: bool) -> dict[str, Any]:
     """A host's facts, as `observe` answers."""
     document: dict[str, Any] = {
-        "host": {"arch": "amd64"},
+        "host": {
+            "arch": "amd64",
+            "python": "3.11.2",
+            "boot_id": "boot",
+            "os": {"id": "debian", "version": "12", "like": []},
+            "ssh_peer": None,
+            "selinux": "off",
+        },
         "missing_programs": [],
         "files": {},
         "manifest": None,
@@ -170,6 +177,9 @@ def facts(*, relay: bool) -> dict[str, Any]:
         "firewall": {"present": relay, "differences": []},
         "keys": {},
         "armed": None,
+        "generations": [],
+        "trust": None,
+        "policy": None,
         "live_digest": "",
     }
     if relay:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from provisioner.hosts.answers import wire
 from provisioner.operations.rollout import GateRules
 from provisioner.operations.rollout.affected import chance_of, undeclared_changes
 from provisioner.operations.rollout.affected_paths import Served, Touched, touched_by, touched_names
@@ -22,7 +23,7 @@ from provisioner.operations.rollout.answers import (
 )
 from provisioner.operations.rollout.gate import WATCH_S, Decision, GateVerdict, decide
 from provisioner.plan.change import Action, Change, Impact, Resource
-from provisioner.verify.evidence import LiveTunnel, Read, RelayEvidence, Sample, Sources
+from provisioner.verify.evidence import Read, RelayEvidence, Sources
 from tests.hostile import CAMERA
 from tests.unit.operations.rollout.world import state
 
@@ -626,7 +627,7 @@ def test_a_sample_of_a_large_relay_holds_every_site() -> None:
 def test_a_camera_that_redirects_holds_no_change_of_its_relay_up() -> None:
     """Where a picture comes from is asked by `verify`; a change may move it."""
     path = PULLED[0]
-    flowing = tuple(Sample(available=True, online=True, inbound_bytes=count) for count in (1, 9))
+    flowing = tuple(wire.SampleAnswer(available=True, online=True, inbound_bytes=count, tracks=[]) for count in (1, 9))
     read = Read(
         run=True, frame=(path.codec, path.width, path.height), error="", status=None, timed_out=False, after=None
     )
@@ -634,7 +635,7 @@ def test_a_camera_that_redirects_holds_no_change_of_its_relay_up() -> None:
     relay = RelayEvidence(
         "active",
         "",
-        LiveTunnel((), {}),
+        {"routes": [], "peers": {}},
         {},
         {path.name: (flowing[0], flowing[1])},
         {path.name: read},

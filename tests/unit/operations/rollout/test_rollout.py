@@ -27,7 +27,7 @@ from provisioner.operations.rollout import (
 from provisioner.operations.rollout.dispatcher import StartedHost
 from provisioner.operations.rollout.gate import WATCH_S
 from provisioner.operations.rollout.host_change import HostChange
-from tests.simulated import SWITCHED, SimulatedHosts
+from tests.simulated import NO_SESSIONS, SWITCHED, SimulatedHosts
 from tests.unit.operations.rollout.world import Controller, state
 
 SITES = {"kcl-bg-001": 2}
@@ -241,7 +241,7 @@ def test_what_came_and_went_within_the_watch_takes_a_change_back(handshake: int)
     change.is_waited_for = False
 
     def seen(handshake: int) -> dict[str, Any]:
-        return {"peers": {"somebody": {"handshake": handshake, "received": 1, "allowed_ips": []}}}
+        return NO_SESSIONS | {"peers": {"somebody": {"handshake": handshake, "received": 1, "allowed_ips": []}}}
 
     while change.result is None:
         (answer,) = controller.hosts.call([call := change.next_call()[0]], timeout_s=60).values()

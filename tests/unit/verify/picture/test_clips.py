@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.hosts.answers import wire
 from provisioner.verify.picture_check import Agreed, Before, State, Suspect, judged
-from provisioner.verify.picture_measures import Picture
 from provisioner.verify.requests import hours_of
 from provisioner.verify.result import Cause
 from tests.clips import DARK, FAULTS, HEALTHY, QUICK, RATE, clip, look_at, raw, wrapped
@@ -25,7 +25,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("clips")
 
 
-def cause_of(picture: Picture, at: datetime = NOON) -> str:
+def cause_of(picture: wire.PictureAnswer, at: datetime = NOON) -> str:
     """The cause that is named; empty where nothing is wrong."""
     judgement = judged(picture, at, AGREED)
     return judgement.fault.cause.value if judgement.fault else ""
@@ -36,7 +36,7 @@ def test_nothing_is_said_of_what_is_healthy(clips: Path, name: str) -> None:
     picture = look_at(clip(clips, name, HEALTHY[name]))
     judgement = judged(picture, NOON, AGREED)
     assert (judgement.state, judgement.fault, judgement.suspects) == (State.GOOD, None, ())
-    assert picture.frames >= picture.owed - 2
+    assert picture["frames"] >= picture["owed"] - 2
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_nothing_is_said_of_what_is_healthy(clips: Path, name: str) -> None:
 )
 def test_key_frames_alone_say_no_more_of_what_is_healthy(clips: Path, name: str, *, skips: bool) -> None:
     picture = look_at(clip(clips, name, HEALTHY[name]), {**QUICK, "every": False, "skips": skips})
-    assert picture.frames == picture.key_frames
+    assert picture["frames"] == picture["key_frames"]
     assert judged(picture, NOON, AGREED).state is State.GOOD
 
 
@@ -122,7 +122,7 @@ def test_what_a_camera_says_beside_its_picture_hides_no_repetition(clips: Path) 
 def test_what_came_in_an_earlier_look_comes_no_more(clips: Path) -> None:
     picture = look_at(wrapped(clips, "again", b"".join(units(clips))))
     assert judged(picture, NOON, AGREED, Before(keys=["0" * 16])).fault is None
-    fault = judged(picture, NOON, AGREED, Before(keys=["0" * 16, picture.packets.keys[-1]])).fault
+    fault = judged(picture, NOON, AGREED, Before(keys=["0" * 16, picture["packets"]["keys"][-1]])).fault
     assert fault
     assert fault.cause is Cause.PICTURE_REPEATS
 

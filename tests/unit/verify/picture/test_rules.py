@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -10,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.host_answer import UnreadableError, fields_of
+from provisioner.base.host_answer import UnreadableError
 from provisioner.desired.spec import MediaPath
+from provisioner.hosts.answers import read, wire
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.memory import PathMemory
@@ -29,7 +29,6 @@ from provisioner.verify.picture_check import (
     judged,
     signs_of,
 )
-from provisioner.verify.picture_measures import Picture, picture_in
 from provisioner.verify.picture_mode import Looks
 from provisioner.verify.reference import SuspectView, ViewDoubt, ViewJudgement
 from provisioner.verify.requests import (
@@ -63,13 +62,13 @@ TARGET = next(target for target in select(state()) if target.path.name == SUB.na
 KEYS = [f"{number:016x}" for number in range(30)]
 
 
-def look(**changes: Any) -> Picture:
+def look(**changes: Any) -> wire.PictureAnswer:
     """What a look measured, but for some changes."""
-    return picture_in(fields_of(picture(**changes)))
+    return read(wire.PictureAnswer, picture(**changes))
 
 
 def cause_of(
-    measured: Picture, agreed: Agreed = NOTHING_AGREED, before: Before = NOTHING_BEFORE, damaged: int = 0
+    measured: wire.PictureAnswer, agreed: Agreed = NOTHING_AGREED, before: Before = NOTHING_BEFORE, damaged: int = 0
 ) -> str:
     """The cause that is named at noon; empty where nothing is wrong."""
     fault = judged(measured, NOON, agreed, before, damaged).fault
@@ -117,7 +116,9 @@ _MOMENTS = st.integers(0, 87_600).map(lambda hours: NOON + timedelta(hours=hours
 
 @given(_LOOKS, _MOMENTS)
 @settings(max_examples=300, deadline=None)
-def test_a_picture_is_in_one_state_and_a_fault_leaves_nothing_to_suspect(measured: Picture, at: datetime) -> None:
+def test_a_picture_is_in_one_state_and_a_fault_leaves_nothing_to_suspect(
+    measured: wire.PictureAnswer, at: datetime
+) -> None:
     judgement = judged(measured, at)
     assert (judgement.state is State.FAULTY) == (judgement.fault is not None)
     assert not (judgement.fault and (judgement.suspects or judgement.labels))
@@ -129,16 +130,18 @@ def test_a_picture_is_in_one_state_and_a_fault_leaves_nothing_to_suspect(measure
 
 @given(_LOOKS, _MOMENTS, st.lists(st.sampled_from(KEYS)))
 @settings(max_examples=300, deadline=None)
-def test_what_is_remembered_makes_no_picture_better(measured: Picture, at: datetime, keys: list[str]) -> None:
+def test_what_is_remembered_makes_no_picture_better(
+    measured: wire.PictureAnswer, at: datetime, keys: list[str]
+) -> None:
     without, knowing = judged(measured, at), judged(measured, at, before=Before(keys))
     assert without.fault is None or knowing.fault is not None
-    if not set(keys) & set(measured.packets.keys):
+    if not set(keys) & set(measured["packets"]["keys"]):
         assert without == knowing
 
 
 @given(_LOOKS, _MOMENTS)
 @settings(max_examples=300, deadline=None)
-def test_what_is_agreed_to_be_dark_excuses_no_other_fault(measured: Picture, at: datetime) -> None:
+def test_what_is_agreed_to_be_dark_excuses_no_other_fault(measured: wire.PictureAnswer, at: datetime) -> None:
     always = Agreed(dark_hours=(Hours(time(0), time(12)), Hours(time(12), time(0))))
     with_, without = judged(measured, at, always), judged(measured, at)
     if with_.fault != without.fault:
@@ -148,8 +151,8 @@ def test_what_is_agreed_to_be_dark_excuses_no_other_fault(measured: Picture, at:
 
 @given(_LOOKS, st.integers(0, 9), st.integers(0, 9))
 @settings(max_examples=200, deadline=None)
-def test_more_damage_is_never_less_of_a_fault(measured: Picture, complaints: int, damaged: int) -> None:
-    more = replace(measured, complaints=measured.complaints + complaints)
+def test_more_damage_is_never_less_of_a_fault(measured: wire.PictureAnswer, complaints: int, damaged: int) -> None:
+    more: wire.PictureAnswer = {**measured, "complaints": measured["complaints"] + complaints}
     assert not cause_of(measured) or cause_of(more, damaged=damaged)
 
 
@@ -325,7 +328,7 @@ def test_a_look_is_full_that_saw_enough_key_frames_or_took_as_long_as_it_could(
 @settings(max_examples=300, deadline=None)
 def test_a_look_that_cannot_be_is_that_hosts_error_and_breaks_nothing(name: str, value: Any) -> None:
     try:
-        measured = picture_in(fields_of(picture() | {name: value}))
+        measured = read(wire.PictureAnswer, picture() | {name: value})
     except UnreadableError:
         return
     judged(measured, NOON)
@@ -336,7 +339,7 @@ def test_a_host_that_says_what_cannot_be_is_not_believed() -> None:
     document["relay"]["paths"][SUB.name]["read"]["picture"] = picture(scene=scene(one_level=1.5))
     host = parse_evidence(HostAnswer(RELAY, CallOutcome.ANSWERED, document))
     assert host.outcome is CallOutcome.FAILED
-    assert "one_level is more than all" in host.error
+    assert "one_level is more than 1" in host.error
 
 
 @pytest.mark.parametrize("doubt", [ViewDoubt.COVERED, ViewDoubt.PARTLY_COVERED, ViewDoubt.MOVED])
