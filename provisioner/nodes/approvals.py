@@ -266,7 +266,7 @@ def _of_confirm(call: CarriedCall, memory: NodeMemory) -> str:
 
 def _of_rollback(call: CarriedCall, memory: NodeMemory) -> str:
     """Why a change is not taken back: an older state than the one before the last change has less than was approved."""
-    run, target, last = call.request["run"], call.request["target"], memory.changes.get(call.host.id)
+    run, target, last = call.request["run"], call.request["target"], memory.changes.get(call.spec.id)
     if run in memory.used.values():
         return "it goes by the run of a change that was approved, which it could then confirm"
     if last is None or target != (last.takes_back if run == last.run else last.run):
