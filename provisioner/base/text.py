@@ -325,5 +325,5 @@ def words_of_end(until: datetime, warn_days: int, now: datetime) -> str:
     if left > warn_days:
         return ""
     if until <= now:
-        return f"has ended on {until:%Y-%m-%d}"
-    return f"ends in {counted(left, 'day')}, on {until:%Y-%m-%d}"
+        return msg("has ended on {until}", f"{until:%Y-%m-%d}")
+    return msg("ends in {days}, on {until}", counted(left, "day"), f"{until:%Y-%m-%d}")

@@ -13,7 +13,7 @@ import click
 from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError, worst_of
 from provisioner.base.git import commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.text import Document, local_iso, printable
+from provisioner.base.text import Document, local_iso, msg, printable
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, print_warning
@@ -209,7 +209,7 @@ class KeyTerminal:
         try:
             commit = commit_files(committing(self._invocation.inventory), contents, what)
         except (UsageError, InventoryError) as error:
-            self.warns(marked(f"what is written is not committed: {error.message}"))
+            self.warns(msg("what is written is not committed: {message}", error.message))
         else:
             self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=what),))
 

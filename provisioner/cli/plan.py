@@ -18,8 +18,8 @@ from click.core import ParameterSource
 from provisioner.base.document import Digest, KeyedDigest, Printed, Row, Said, absent
 from provisioner.base.errors import HostError, PolicyError, StalePlanError, StateError, UsageError
 from provisioner.base.files import write_atomic
-from provisioner.base.language import Translator, marked
-from provisioner.base.text import Document, counted, printable
+from provisioner.base.language import Translator
+from provisioner.base.text import Document, counted, msg, printable
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
@@ -412,7 +412,7 @@ def _older_packages(invocation: Invocation, session: Session, planned: Planned) 
     try:
         return older_packages(session, {spec.id for spec in planned.hosts})
     except StateError as error:
-        message = marked(f"which packages sites carry is not known: {error.message}")
+        message = msg("which packages sites carry is not known: {message}", error.message)
         print_warning(message, error.hint, color=invocation.color, say=invocation.say)
         return ()
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import click
 
 from provisioner.base.language import ENGLISH, Language, Translator, marked
-from provisioner.base.text import printable
+from provisioner.base.text import msg, printable
 from provisioner.cli.support.terminal import Terminal
 from provisioner.cli.support.texts import held_lines, quarantine_lines
 from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
@@ -99,7 +99,7 @@ def _trust(plan: Plan, changing: Sequence[Change], terminal: Terminal, say: Tran
 
 def _head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Translator) -> Iterator[str]:
     if not changing:
-        yield say.restated(no_change(plan, marked(f" since {plan.against.name}") if plan.against else ""))
+        yield say.restated(no_change(plan, (" " + msg("since {name}", plan.against.name)) if plan.against else ""))
         return
     actions = Counter(change.action for change in changing)
     words = ", ".join(say.restated(f"{actions[a]} to {a.value}") for a in Action if actions[a])

@@ -16,7 +16,7 @@ import click
 from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError, worst_of
 from provisioner.base.git import commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.text import Document, printable
+from provisioner.base.text import Document, msg, printable
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.attendance import AskedAfter
 from provisioner.cli.support.completion import hosts_like
@@ -299,7 +299,7 @@ class _Terminal:
         try:
             commit = commit_files(committing(self._invocation.inventory), {e.path: e.after for e in edits}, what)
         except UsageError as error:
-            self.warns(marked(f"what is written is not committed: {error.message}"))
+            self.warns(msg("what is written is not committed: {message}", error.message))
         else:
             self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=what),))
 

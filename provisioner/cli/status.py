@@ -11,7 +11,7 @@ import click
 from provisioner.base.errors import InventoryError
 from provisioner.base.language import marked
 from provisioner.base.processes import without_collector
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.options import MomentWord, from_option, limit_option, span_of, until_option, warn_of_damage
@@ -107,20 +107,20 @@ def _status(
 def _warn_of_inventory(invocation: Invocation, whole: Overview) -> None:
     if whole.errors and not whole.held:
         errors = counted(len(whole.errors), "error")
-        message = marked(f"the inventory has {errors}: hosts stay as they are until it has none")
+        message = msg("the inventory has {errors}: hosts stay as they are until it has none", errors)
         print_warning(message, marked("see them: provisioner validate"), color=invocation.color, say=invocation.say)
     if whole.unsealed:
         relays = named(whole.unsealed)
-        message = marked(f"the tunnel's key of {relays} is on its disk alone: a dead disk costs each site a visit")
+        message = msg("the tunnel's key of {relays} is on its disk alone: a dead disk costs each site a visit", relays)
         hint = marked("have it sealed: provisioner keys init")
         if whole.inventory.settings.recovery is None:
             hint = marked("make a recovery key, to which relays seal theirs: provisioner keys recovery, then keys init")
         print_warning(message, hint, color=invocation.color, say=invocation.say)
     for run in whole.unended:
         hint = marked("what its hosts hold is not known until it has: provisioner history")
-        print_warning(marked(f"run {run} has not ended"), hint, color=invocation.color, say=invocation.say)
+        print_warning(msg("run {run} has not ended", run), hint, color=invocation.color, say=invocation.say)
     for name in whole.unreadable:
-        message = marked(f"facility {name} cannot be read, and is not shown")
+        message = msg("facility {name} cannot be read, and is not shown", name)
         print_warning(message, "", color=invocation.color, say=invocation.say)
 
 

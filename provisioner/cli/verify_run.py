@@ -14,6 +14,7 @@ import click
 from provisioner.base.errors import InventoryError, StateError
 from provisioner.base.files import write_atomic
 from provisioner.base.language import ENGLISH, Translator, marked
+from provisioner.base.text import msg
 from provisioner.cli.support.attendance import AskedAfter
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document, print_warning
@@ -161,6 +162,6 @@ def verify_and_record(invocation: Invocation, session: Session, asked: AskedVeri
     except StateError as error:
         if asked.accept:
             raise
-        message = marked(f"this verification is not recorded: {error.message}")
+        message = msg("this verification is not recorded: {message}", error.message)
         print_warning(message, error.hint, color=color, say=say)
     return code_with_held(exit_code(result, fail_on), (*result.held, *unwritten))

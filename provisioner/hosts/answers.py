@@ -28,7 +28,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, Vali
 from pydantic_core import core_schema as core
 
 from provisioner.base.host_answer import UnreadableError, unreadable_answer
-from provisioner.base.text import printable
+from provisioner.base.text import msg, printable
 from provisioner.desired.render.templates import host_module
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _place(location: tuple[int | str, ...]) -> str:
     """Where something is in an answer, e.g. `tunnel.peers`."""
     names = ".".join(printable(name, _NAME_SHOWN) for name in location if isinstance(name, str) and name != "[key]")
     if location and location[-1] == "[key]":
-        return f"a name in {names.rpartition('.')[0] or 'the answer'}"
+        return msg("a name in {names}", names.rpartition(".")[0] or "the answer")
     return names or "it"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from provisioner.base.text import words_of_end
+from provisioner.base.text import msg, words_of_end
 from provisioner.desired.spec import ReaderEncryption
 from provisioner.hosts.answers import wire
 
@@ -88,28 +88,45 @@ def ending_certificate(host: str, tls: ReaderEncryption | None, now: datetime) -
     """
     if tls is None or not (words := words_of_end(tls.until, tls.warn_days, now)):
         return ()
-    hint = f"make another one with provisioner certificate renew {host}, or have one signed, and apply"
-    return (HostFault(Condition.CERTIFICATE_ENDS, f"the certificate that it shows readers {words}: {hint}"),)
+    hint = msg("make another one with provisioner certificate renew {host}, or have one signed, and apply", host)
+    return (
+        HostFault(
+            Condition.CERTIFICATE_ENDS, msg("the certificate that it shows readers {words}: {hint}", words, hint)
+        ),
+    )
 
 
 def _beside(name: str) -> str:
-    return (
-        f"{name} is at work beside our table, and what it refuses stays refused; it is left alone: let the ports of"
-        f" WireGuard (UDP), of SSH and of its readers (TCP) in there too ({_OPENS[name]}), or switch it off"
+    return msg(
+        "{name} is at work beside our table, and what it refuses stays refused; it is left "
+        "alone: let the ports of WireGuard (UDP), of SSH and of its readers (TCP) in there too "
+        "({opens}), or switch it off",
+        name,
+        _OPENS[name],
     )
 
 
 def _full(disks: Sequence[wire.DiskAnswer]) -> Iterator[HostFault]:
     for disk in disks:
         if not disk["writable"]:
-            detail = f"{disk['folder']} is on a disk that is read-only: see the kernel's log (dmesg), and mount it anew"
+            detail = msg(
+                "{folder} is on a disk that is read-only: see the kernel's log (dmesg), and mount it anew",
+                disk["folder"],
+            )
         elif not disk["inodes"]:
-            detail = (
-                f"{disk['folder']} is on a disk where no more files can be made (df -i {disk['folder']}): remove some"
+            detail = msg(
+                "{folder} is on a disk where no more files can be made (df -i {folder_2}): remove some",
+                disk["folder"],
+                disk["folder"],
             )
         elif disk["free"] < _LEAST_FREE and disk["free"] < disk["size"] * _LEAST_SHARE:
-            free = f"{disk['free'] // _MIB} of {disk['size'] // _MIB} MiB free"
-            detail = f"{disk['folder']} is on a disk that is full, {free}: make room there (df -h {disk['folder']})"
+            free = msg("{free} of {size} MiB free", disk["free"] // _MIB, disk["size"] // _MIB)
+            detail = msg(
+                "{folder} is on a disk that is full, {free}: make room there (df -h {folder_2})",
+                disk["folder"],
+                free,
+                disk["folder"],
+            )
         else:
             continue
         yield HostFault(Condition.DISK_FULL, detail)
@@ -122,11 +139,13 @@ def _off(clock: Sequence[float] | None, asked: float, answered: float) -> Iterat
     # It began after it was asked, and ended before its answer was there: by so much it is ahead or behind at least.
     ahead, behind = ended - answered, asked - began
     if max(ahead, behind) > _MOST_OFF_S:
-        by = f"ahead of the controller's by {_span(ahead)}"
-        by = by if ahead > behind else f"behind of the controller's by {_span(behind)}"
-        detail = f"its clock is {by} or more: times in logs and pictures are wrong"
-        yield HostFault(Condition.CLOCK_OFF, f"{detail}; see timedatectl on it, and whether it has a time server")
+        by = msg("ahead of the controller's by {ahead}", _span(ahead))
+        by = by if ahead > behind else msg("behind of the controller's by {behind}", _span(behind))
+        detail = msg("its clock is {by} or more: times in logs and pictures are wrong", by)
+        yield HostFault(
+            Condition.CLOCK_OFF, msg("{detail}; see timedatectl on it, and whether it has a time server", detail)
+        )
 
 
 def _span(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < _SECONDS_SAID else f"{seconds / 60:.0f} minutes"
+    return f"{seconds:.0f} s" if seconds < _SECONDS_SAID else msg("{seconds} minutes", f"{seconds / 60:.0f}")

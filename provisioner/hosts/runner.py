@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 from provisioner.base.errors import HostError
-from provisioner.base.text import endpoint_text
+from provisioner.base.text import endpoint_text, msg
 from provisioner.desired.owner import Owner
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.unreachable import unreachable_by
@@ -213,7 +213,12 @@ def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
         return error
     if answer.outcome is CallOutcome.UNREACHABLE:
         return HostError(
-            f"{spec.id} ({endpoint_text(spec.address, spec.ssh.port)}) could not be reached: {answer.error}",
+            msg(
+                "{id} ({address}) could not be reached: {error}",
+                spec.id,
+                endpoint_text(spec.address, spec.ssh.port),
+                answer.error,
+            ),
             hint=answer.hint or unreachable_by(answer.error).hint,
             object=spec.id,
         )
@@ -221,8 +226,10 @@ def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
         hint = "its carrier's people say in the node's file what is carried: ask them"
         return HostError(f"{place}: {answer.error}", hint=answer.hint or hint, object=spec.id)
     return HostError(
-        f"{spec.id} could not be read: {answer.error}",
-        hint=f"log in as {spec.ssh.user} and check that `sudo -n true` and `python3 --version` (3.9 or later) work",
+        msg("{id} could not be read: {error}", spec.id, answer.error),
+        hint=msg(
+            "log in as {user} and check that `sudo -n true` and `python3 --version` (3.9 or later) work", spec.ssh.user
+        ),
         object=spec.id,
     )
 

@@ -24,7 +24,7 @@ from provisioner.base.document import (
     of,
 )
 from provisioner.base.errors import Severity
-from provisioner.base.text import Document, LongList, counted, printable
+from provisioner.base.text import Document, LongList, counted, msg, printable
 from provisioner.inventory.model import ApprovedChanges, Limits
 from provisioner.inventory.policy_rules.engine import RegoVerdict
 from provisioner.plan.change import Action, Impact, Resource, distinct_trust
@@ -429,9 +429,9 @@ def no_change(plan: Plan, since: str = "") -> str:
     read = len(plan.basis.live)
     all_of_them = read + len(plan.unreadable) + len(plan.left_out)
     if all_of_them and not read:
-        return f"nothing is known: none of {counted(all_of_them, 'host')} was read"
-    where = f" on {read} of {counted(all_of_them, 'host')}" if all_of_them > read else ""
-    return f"no change{where}{since}: {counted(plan.resources, 'resource')} as desired"
+        return msg("nothing is known: none of {hosts} was read", counted(all_of_them, "host"))
+    where = (" " + msg("on {read} of {hosts}", read, counted(all_of_them, "host"))) if all_of_them > read else ""
+    return msg("no change{where}{since}: {resources} as desired", where, since, counted(plan.resources, "resource"))
 
 
 def packages_by_cause(needs: Iterable[SitePackageNeed]) -> dict[tuple[str, str], list[str]]:
@@ -458,12 +458,16 @@ def _refused(plan: Plan) -> Iterator[str]:
     if plan.refused:
         policies = named(sorted({refusal.policy for refusal in plan.refused}))
         reasons = counted(len(plan.refused), "reason")
-        yield f"refused, for {reasons} ({policies}): nothing of it is applied until each is settled as its hint says"
+        yield msg(
+            "refused, for {reasons} ({policies}): nothing of it is applied until each is settled as its hint says",
+            reasons,
+            policies,
+        )
 
 
 def _unproved(plan: Plan) -> Iterator[str]:
     if plan.unproved:
-        hosts = f"{counted(len(plan.unproved), 'host')} did not prove that it was managed before"
+        hosts = msg("{hosts} did not prove that it was managed before", counted(len(plan.unproved), "host"))
         next_step = "its changes are not in this plan; find out why, or if it is new say so: --allow trust=NUMBER"
         yield f"{hosts}: {named(plan.unproved)}; {next_step}"
 
@@ -476,8 +480,14 @@ def _unreadable(plan: Plan) -> Iterator[str]:
     were = "was" if len(others) == 1 else "were"
     why = first if first.startswith(others[0]) else f"{others[0]}: {first}"
     yield (
-        f"{counted(len(others), 'host')} {were} not read, and what would change there is not in this plan:"
-        f" {named(others)} ({why}); repair that and plan again"
+        msg(
+            "{hosts} {were} not read, and what would change there is not in this plan: {others} "
+            "({why}); repair that and plan again",
+            counted(len(others), "host"),
+            were,
+            named(others),
+            why,
+        )
     )
 
 
@@ -489,7 +499,12 @@ def _held(plan: Plan) -> Iterator[str]:
 def held_ending(names: Sequence[str]) -> str:
     """What is said at the end of facilities that are held: that nothing was done for them, and what to do."""
     facilities, are = counted(len(names), "facility"), "is" if len(names) == 1 else "are"
-    return f"{facilities} {are} held: {named(names)}; hosts keep what they have: mend what provisioner validate lists"
+    return msg(
+        "{facilities} {are} held: {names}; hosts keep what they have: mend what provisioner validate lists",
+        facilities,
+        are,
+        named(names),
+    )
 
 
 def _changes(plan: Plan) -> str:
@@ -498,4 +513,4 @@ def _changes(plan: Plan) -> str:
         return no_change(plan)
     actions = Counter(change.action for change in changing)
     words = ", ".join(f"{actions[action]} to {action.value}" for action in Action if actions[action])
-    return f"{words} on {counted(len(plan.hosts), 'host')}"
+    return msg("{words} on {hosts}", words, counted(len(plan.hosts), "host"))

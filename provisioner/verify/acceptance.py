@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from provisioner.base.text import msg
 from provisioner.verify.picture_check import State
 from provisioner.verify.picture_measures import PictureView
 from provisioner.verify.reference import (
@@ -120,7 +121,7 @@ def _refusal(candidate: ViewToAccept, at: datetime, *, renew: bool) -> str:
         return _of_another(candidate.view, candidate.others)
     suspects = judge_view(candidate.view, candidate.references, candidate.others, at).suspects
     if suspects:
-        return f"{suspects[0].detail}: if it should be so from now on, accept it with --renew"
+        return msg("{detail}: if it should be so from now on, accept it with --renew", suspects[0].detail)
     return _far_off(candidate, at)
 
 
@@ -139,7 +140,9 @@ def _of_another(view: PictureView, others: Mapping[str, References]) -> str:
     near = sorted(name for name, of in others.items() if any(distance(view, one.view) <= NEAR for one in of))
     if not near:
         return ""
-    return f"it shows what {near[0]} showed: accept both in one run if they changed places, else repair the cabling"
+    return msg(
+        "it shows what {near} showed: accept both in one run if they changed places, else repair the cabling", near[0]
+    )
 
 
 # --- a whole verification -------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.desired.readers import centre_user
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.hosts.answers import wire
@@ -70,7 +70,11 @@ def stopped_check(case: Case) -> Check | None:
     if _is_of_site(case):
         return None
     came_s, nothing_s = seen.arrived_s, _end_s(seen)
-    detail = f"it sent {came_s:.0f} s of picture, and then nothing for {nothing_s:.0f} s: restart the camera"
+    detail = msg(
+        "it sent {came_s} s of picture, and then nothing for {nothing_s} s: restart the camera",
+        f"{came_s:.0f}",
+        f"{nothing_s:.0f}",
+    )
     return failed(Layer.CAMERA, case.camera_name, Cause.SILENT, detail)
 
 
@@ -150,12 +154,23 @@ def _short_check(case: Case) -> Check:
         if not _is_late(seen):
             # Pictures at uneven steps from one camera alone: some do that by themselves.
             return PASSED
-        detail = f"{part} came from it, while the other streams of its site come in full: see its cable and its load"
+        detail = msg(
+            "{part} came from it, while the other streams of its site come in full: see its cable and its load", part
+        )
         return failed(case.device_layer, case.device_name, Cause.STARVED, detail)
     if not _is_late(seen) and not lacking and not _is_disordered(case):
         return PASSED
-    many = f"; so with {len(lacking)} of {counted(len(others), 'other stream')}" if lacking else ""
-    detail = f"{part} came over the site's line to {case.target.relay.id}{many}: it is too slow, or somebody fills it"
+    many = (
+        ("; " + msg("so with {lacking} of {other_streams}", len(lacking), counted(len(others), "other stream")))
+        if lacking
+        else ""
+    )
+    detail = msg(
+        "{part} came over the site's line to {id}{many}: it is too slow, or somebody fills it",
+        part,
+        case.target.relay.id,
+        many,
+    )
     return failed(Layer.SITE, case.target.path.facility, Cause.STARVED, detail)
 
 
@@ -203,14 +218,29 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
     here, there = _seen(case.relay.reads.get(name)), _seen(read)
     if there is not None and is_short(there) and not (here is not None and is_short(here)):
         if _slow_at(case, centre, sessions, there):
-            detail = f"{_part(there)} was read at {centre.id}: what comes waits there, its readers are too slow"
+            detail = msg(
+                "{there} was read at {id}: what comes waits there, its readers are too slow", _part(there), centre.id
+            )
             return failed(Layer.HOST, centre.id, Cause.STARVED, detail)
         if _is_held_up(case, centre, sessions, there):
-            detail = f"{_part(there)} came to {centre.id}, and all of it to {relay}{_thrown(sessions)}: {_LINE}"
+            detail = msg(
+                "{there} came to {id}, and all of it to {relay}{sessions}: {line}",
+                _part(there),
+                centre.id,
+                relay,
+                _thrown(sessions),
+                _LINE,
+            )
             return failed(Layer.RELAY, relay, Cause.STARVED, detail)
     losing = [one for one in sessions if _loses(one) and not _is_unread(one)]
     if losing:
-        detail = f"{relay} throws pictures away on their way to {centre.id}{_thrown(losing)}: {_LINE}"
+        detail = msg(
+            "{relay} throws pictures away on their way to {id}{losing}: {line}",
+            relay,
+            centre.id,
+            _thrown(losing),
+            _LINE,
+        )
         return failed(Layer.RELAY, relay, Cause.STARVED, detail)
     return PASSED
 
@@ -255,8 +285,13 @@ def _thrown(sessions: Iterable[wire.DeliveryAnswer]) -> str:
     if not losing:
         return ""
     thrown, seconds = sum(one["discarded"] for one in losing), max(one["seconds"] for one in losing)
-    return f" ({counted(thrown, 'packet')} to {counted(len(losing), 'reader')} in {seconds:.0f} s)"
+    return " " + msg(
+        "({packets} to {readers} in {seconds} s)",
+        counted(thrown, "packet"),
+        counted(len(losing), "reader"),
+        f"{seconds:.0f}",
+    )
 
 
 def _part(seen: Seen) -> str:
-    return f"{came_s(seen):.1f} s of {seen.looked_s:.1f} s of picture"
+    return msg("{seen} s of {looked_s} s of picture", f"{came_s(seen):.1f}", f"{seen.looked_s:.1f}")

@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Final
 
 from provisioner.base.host_answer import UnreadableError
+from provisioner.base.text import msg
 from provisioner.desired.names import HostNames
 from provisioner.desired.spec import AskedDevice
 from provisioner.hosts.answers import wire
@@ -301,18 +302,25 @@ def _another(device: AskedDevice, account: DeviceAccount, owners: Mapping[str, s
     if device.serial and serial and _word(device.serial) != _word(serial):
         owner = owners.get(_word(serial))
         if owner is not None and owner != device.name:
-            return (
-                f"it tells the serial number {serial}, which is that of {owner}, and not {device.serial}: put the"
-                " devices where they belong, or correct the inventory"
+            return msg(
+                "it tells the serial number {serial}, which is that of {owner}, and not {serial_2}: put "
+                "the devices where they belong, or correct the inventory",
+                serial,
+                owner,
+                device.serial,
             )
-        return (
-            f"it tells the serial number {serial}, and not {device.serial}: it was replaced, or another device has its"
-            " address; correct the inventory, or the address"
+        return msg(
+            "it tells the serial number {serial}, and not {serial_2}: it was replaced, or another "
+            "device has its address; correct the inventory, or the address",
+            serial,
+            device.serial,
         )
     if device.model and model and _plain(device.model) != _plain(model):
-        return (
-            f"it tells the model {model}, and not {device.model}: it was replaced, or another device has its address;"
-            " correct the inventory, or the address"
+        return msg(
+            "it tells the model {model}, and not {model_2}: it was replaced, or another device has "
+            "its address; correct the inventory, or the address",
+            model,
+            device.model,
         )
     return ""
 
@@ -343,10 +351,10 @@ def _why_not(account: DeviceAccount) -> str:
             " on the device, then verify --onvif-again; until then nobody tries it"
         )
     if outcome == NOT_RUN:
-        return f"it could not be asked by ONVIF: {detail}"
+        return msg("it could not be asked by ONVIF: {detail}", detail)
     if outcome == SILENT:
-        return f"it does not answer ONVIF: {detail}"
-    return f"it does not answer as ONVIF has it: {detail}"
+        return msg("it does not answer ONVIF: {detail}", detail)
+    return msg("it does not answer as ONVIF has it: {detail}", detail)
 
 
 def _findings(device: AskedDevice, account: DeviceAccount, off: tuple[int | None, int | None]) -> Iterator[DeviceFault]:
@@ -362,10 +370,11 @@ def _findings(device: AskedDevice, account: DeviceAccount, off: tuple[int | None
 def _lacking(missing: Sequence[str], account: DeviceAccount) -> str:
     lacking = ", ".join(missing)
     if not account.detail:
-        return f"it does not tell all that it is asked: {lacking}"
-    return (
-        f"it does not tell all that it is asked: {lacking}, as it refuses the login for its media profiles: give that"
-        " user the right to see them, then verify --onvif-again"
+        return msg("it does not tell all that it is asked: {lacking}", lacking)
+    return msg(
+        "it does not tell all that it is asked: {lacking}, as it refuses the login for its media "
+        "profiles: give that user the right to see them, then verify --onvif-again",
+        lacking,
     )
 
 
@@ -384,11 +393,13 @@ def _profile(device: AskedDevice, account: DeviceAccount) -> Iterator[DeviceFaul
         return
     if not profile.there:
         names = ", ".join(profile.names) or "none"
-        detail = f"it has no media profile {device.profile}; the first that it has: {names}"
+        detail = msg("it has no media profile {profile}; the first that it has: {names}", device.profile, names)
         yield DeviceFault(Cause.PROFILE_DIFFERS, detail)
     elif device.size and all(profile.size) and profile.size not in {device.size, device.former_size}:
         is_set, agreed = (f"{width}x{height}" for width, height in (profile.size, device.size))
-        detail = f"its media profile {device.profile} is set to {is_set}, and {agreed} was agreed"
+        detail = msg(
+            "its media profile {profile} is set to {is_set}, and {agreed} was agreed", device.profile, is_set, agreed
+        )
         yield DeviceFault(Cause.PROFILE_DIFFERS, detail)
 
 
@@ -416,15 +427,15 @@ def _clock(utc_off_s: int | None, shown_off_s: int | None) -> Iterator[DeviceFau
 def _of_clock(off_s: int) -> str:
     by = _span(off_s)
     if off_s > 0:
-        return f"its clock is ahead by {by} or more: set it, and the time server that it asks"
-    return f"its clock is behind by {by} or more: set it, and the time server that it asks"
+        return msg("its clock is ahead by {by} or more: set it, and the time server that it asks", by)
+    return msg("its clock is behind by {by} or more: set it, and the time server that it asks", by)
 
 
 def _of_zone(off_s: int) -> str:
     by = _span(off_s)
     if off_s > 0:
-        return f"the time that it shows in its picture is ahead of Vietnam's by {by} or more: set its time zone"
-    return f"the time that it shows in its picture is behind Vietnam's by {by} or more: set its time zone"
+        return msg("the time that it shows in its picture is ahead of Vietnam's by {by} or more: set its time zone", by)
+    return msg("the time that it shows in its picture is behind Vietnam's by {by} or more: set its time zone", by)
 
 
 def _span(off_s: int) -> str:
@@ -432,8 +443,8 @@ def _span(off_s: int) -> str:
     if seconds < _SECONDS_SAID:
         return f"{seconds} s"
     if seconds < _MINUTES_SAID:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.0f} hours"
+        return msg("{seconds} minutes", f"{seconds / 60:.0f}")
+    return msg("{seconds} hours", f"{seconds / 3600:.0f}")
 
 
 # --- what it means for paths ----------------------------------------------------------------------
@@ -456,7 +467,9 @@ def with_account(
         return verdict
     if verdict.verdict not in {Verdict.UP, Verdict.DEGRADED}:
         return verdict
-    other = f"; besides, {verdict.cause.value}: {verdict.detail}" if verdict.cause.value else ""
+    other = (
+        ("; " + msg("besides, {value}: {detail}", verdict.cause.value, verdict.detail)) if verdict.cause.value else ""
+    )
     return replace(
         verdict,
         verdict=Verdict.DEGRADED,

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final, Protocol, TypeVar
 
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.hosts.condition import Condition
 from provisioner.record.availability.path_state import PathState, after
 from provisioner.record.availability.verdict_table import KeptVerdict
@@ -198,7 +198,9 @@ def _gravity(path: FailingPath) -> tuple[bool, bool, int]:
 def incident_detail(paths: Sequence[FailingPath]) -> str:
     """The detail of an incident of these paths, the worst first, with what is said of those that have another cause."""
     others = {path.cause: path.detail for path in reversed(paths) if path.cause != paths[0].cause}
-    more = (f"; in its other stream {cause}, {detail}" for cause, detail in sorted(others.items()))
+    more = (
+        ("; " + msg("in its other stream {cause}, {detail}", cause, detail)) for cause, detail in sorted(others.items())
+    )
     return paths[0].detail + "".join(more)
 
 
@@ -222,7 +224,7 @@ def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
 def _beside(paths: Iterable[PathVerdict], served: Mapping[str, str]) -> str:
     """Which of an incident's paths their readers have at another relay meanwhile."""
     count = Counter(served[path.path] for path in paths if path.path in served)
-    said = (f"; up over {relay}: {counted(up, 'path')}" for relay, up in sorted(count.items()))
+    said = (("; " + msg("up over {relay}: {paths}", relay, counted(up, "path"))) for relay, up in sorted(count.items()))
     return "".join(said)
 
 

@@ -30,6 +30,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
+from provisioner.base.text import msg
 from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.change import Change
 from provisioner.verify.case import Case, Check, Shortfall
@@ -316,7 +317,9 @@ def _judged(case: Case, levels: Sequence[Level], checked_at: datetime, quarantin
     judged = _verdict(case.target, verdict, checks, shortfall, checked_at)
     judged = replace(judged, picture=report_of(case), settings=tuple(_settings_seen(case)))
     if verdict is Verdict.UP and len(levels) < len(LEVELS):
-        return _not_asked(judged, f"good up to level {levels[-1].number}; the levels above were not asked for")
+        return _not_asked(
+            judged, msg("good up to level {number}; the levels above were not asked for", levels[-1].number)
+        )
     return judged
 
 

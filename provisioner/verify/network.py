@@ -18,6 +18,7 @@ from ipaddress import ip_address, ip_network
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from provisioner.base.text import msg
 from provisioner.desired.access import Access
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.spec import HostSpec
@@ -63,36 +64,42 @@ class Unreached(NamedTuple):
 
 
 def _no_port_or_silent(where: str) -> str:
-    return (
-        f"{where} does not answer though the tunnel is up: the gateway maps no such port, or the device keeps silent;"
-        " a gateway with the newest site package tells which"
+    return msg(
+        "{where} does not answer though the tunnel is up: the gateway maps no such port, or the "
+        "device keeps silent; a gateway with the newest site package tells which",
+        where,
     )
 
 
 def _no_port(where: str) -> str:
-    return f"the gateway says that it maps no port {where}: install its newest site package"
+    return msg("the gateway says that it maps no port {where}: install its newest site package", where)
 
 
 def _no_address_or_silent(where: str) -> str:
-    return (
-        f"{where} does not answer though the tunnel is up: the gateway leads it to no device, or the device keeps"
-        " silent; a gateway with the newest site package tells which"
+    return msg(
+        "{where} does not answer though the tunnel is up: the gateway leads it to no device, or "
+        "the device keeps silent; a gateway with the newest site package tells which",
+        where,
     )
 
 
 def _no_address(where: str) -> str:
-    return f"the gateway says that it leads {where} to no device: install its newest site package"
+    return msg("the gateway says that it leads {where} to no device: install its newest site package", where)
 
 
 def _not_led_or_silent(where: str) -> str:
-    return (
-        f"{where} does not answer: the device keeps silent, or the carrier's network does not lead there, or something"
-        " on the way drops it"
+    return msg(
+        "{where} does not answer: the device keeps silent, or the carrier's network does not "
+        "lead there, or something on the way drops it",
+        where,
     )
 
 
 def _refused_on_the_way(where: str) -> str:
-    return f"something before {where} refuses the connection: a rule of the carrier's network or of the site's router"
+    return msg(
+        "something before {where} refuses the connection: a rule of the carrier's network or of the site's router",
+        where,
+    )
 
 
 UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
@@ -121,7 +128,12 @@ def site_line_check(case: Case) -> Check | None:
     if share is None:
         return None
     relay = case.target.relay
-    detail = f"{share:.0%} of what comes over the site's line to {relay.id} comes after a lost packet: {_HINT}"
+    detail = msg(
+        "{share} of what comes over the site's line to {id} comes after a lost packet: {hint}",
+        f"{share:.0%}",
+        relay.id,
+        _HINT,
+    )
     return failed(Layer.SITE, case.target.path.facility, Cause.STARVED, detail)
 
 
@@ -132,7 +144,13 @@ def centre_line_check(case: Case, centre: HostSpec) -> Check | None:
     share = _lost_share(one for one in incoming if one["address"] == str(relay.tunnel.address))
     if share is None:
         return None
-    detail = f"{share:.0%} of what comes from {relay.id} to {centre.id} comes after a lost packet: {_HINT}"
+    detail = msg(
+        "{share} of what comes from {id} to {id_2} comes after a lost packet: {hint}",
+        f"{share:.0%}",
+        relay.id,
+        centre.id,
+        _HINT,
+    )
     return failed(Layer.RELAY, relay.id, Cause.STARVED, detail)
 
 
@@ -157,14 +175,14 @@ def host_check(case: Case) -> Check:
     for host, changes in hosts.items():
         if changes is None:
             error = case.hosts[host].error
-            why = f"its facts were not read: {error}" if error else "its facts were not read"
+            why = msg("its facts were not read: {error}", error) if error else "its facts were not read"
             return not_checked(host, why, Cause.CANNOT_CHECK)
     for host, changes in hosts.items():
         if changes:
             first = ", ".join(f"{c.action.value} {c.resource.value} {c.name}" for c in changes[:_CHANGES_NAMED])
             more = len(changes) - _CHANGES_NAMED
-            listed = f"{first} and {more} more" if more > 0 else first
-            return failed(Layer.HOST, host, Cause.DRIFT, f"to mend: {listed}")
+            listed = msg("{first} and {more} more", first, more) if more > 0 else first
+            return failed(Layer.HOST, host, Cause.DRIFT, msg("to mend: {listed}", listed))
     return PASSED
 
 
@@ -180,9 +198,9 @@ def tunnel_check(case: Case) -> Check:
     if peer is None:
         return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, "the relay's tunnel lacks the site's peer")
     if not any(_covers(network, address) for network in peer["allowed_ips"]):
-        return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, f"the site's peer does not own {address}")
+        return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, msg("the site's peer does not own {address}", address))
     if not any(_covers(network, address) for network in tunnel["routes"]):
-        return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, f"no route to {address} through the tunnel")
+        return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, msg("no route to {address} through the tunnel", address))
     return _peer_check(case, peer)
 
 
@@ -217,9 +235,12 @@ def _peer_check(case: Case, peer: wire.PeerEvidenceAnswer) -> Check:
     elif age is None:
         detail = "there was never a handshake: the gateway is off, without a line, or does not know this relay"
     elif not fresh:
-        detail = f"the last handshake was {age:.0f} s ago: the gateway is off, or its line is cut"
+        detail = msg("the last handshake was {age} s ago: the gateway is off, or its line is cut", f"{age:.0f}")
     else:
-        detail = f"nothing came from the site, though its handshake is {age:.0f} s old: its line is cut, or it is off"
+        detail = msg(
+            "nothing came from the site, though its handshake is {age} s old: its line is cut, or it is off",
+            f"{age:.0f}",
+        )
     return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, detail)
 
 
@@ -262,14 +283,19 @@ def port_check(case: Case) -> Check:
         return _not_tried(case)
     if outcome in _OUTCOMES:
         return _OUTCOMES[outcome](case, where)
-    return failed(case.device_layer, case.device_name, Cause.UNKNOWN, f"{where} cannot be connected to")
+    return failed(case.device_layer, case.device_name, Cause.UNKNOWN, msg("{where} cannot be connected to", where))
 
 
 def _not_tried(case: Case) -> Check:
     where, relay = case.where, case.target.relay.id
     if case.device not in case.relay.not_installed:
-        return not_checked(relay, f"{where} was not tried")
-    return not_checked(relay, f"{relay} does not connect to {where}, which its installed rules do not have: {_APPLY}")
+        return not_checked(relay, msg("{where} was not tried", where))
+    return not_checked(
+        relay,
+        msg(
+            "{relay} does not connect to {where}, which its installed rules do not have: {apply}", relay, where, _APPLY
+        ),
+    )
 
 
 def _open_check(case: Case, where: str) -> Check:
@@ -278,7 +304,7 @@ def _open_check(case: Case, where: str) -> Check:
     flows = case.flowed or case.target.path.on_demand
     if drop is None or flows or _is_halted(case, drop):
         return PASSED
-    return dropped(drop, case.target.relay.id, f"what goes to {where}")
+    return dropped(drop, case.target.relay.id, msg("what goes to {where}", where))
 
 
 def _is_halted(case: Case, drop: Drop) -> bool:
@@ -290,7 +316,7 @@ def _is_halted(case: Case, drop: Drop) -> bool:
 def _refused_check(case: Case, where: str) -> Check:
     icmp = case.relay.closer.icmp.get(case.device)
     if icmp is None:
-        detail = f"{where} refuses the connection: the device runs, and its RTSP is off or on another port"
+        detail = msg("{where} refuses the connection: the device runs, and its RTSP is off or on another port", where)
         return failed(case.device_layer, case.device_name, Cause.CAMERA_REFUSES, detail)
     if _is_own(case, case.device):
         return _blocked(case, where)
@@ -310,7 +336,7 @@ def _carrier_check(case: Case) -> Check:
     if not outcomes:
         return _not_tried(case)
     if drop := case.relay.closer.drop_of(case.device):
-        return dropped(drop, relay, f"what goes to {where}")
+        return dropped(drop, relay, msg("what goes to {where}", where))
     if _cameras_blocked(case) or "not-permitted" in outcomes or _says_itself(case, _NO_PORT):
         return _blocked(case, where)
     if outcomes == ["timeout"]:
@@ -321,8 +347,10 @@ def _carrier_check(case: Case) -> Check:
 def _carrier_network(case: Case) -> Check:
     icmp = case.relay.closer.icmp
     names = sorted({icmp[device].sender for device in case.siblings if device in icmp and not _is_own(case, device)})
-    heard = f" ({' and '.join(names)} knows no way)" if names else ""
-    detail = f"nothing of the site answers over the carrier's network{heard}: the route to it, its line, or its power"
+    heard = (" " + msg("({names} knows no way)", " and ".join(names))) if names else ""
+    detail = msg(
+        "nothing of the site answers over the carrier's network{heard}: the route to it, its line, or its power", heard
+    )
     return failed(Layer.CARRIER, case.target.path.facility, Cause.CARRIER_NETWORK_DOWN, detail)
 
 
@@ -353,11 +381,17 @@ def _no_route_check(case: Case, where: str) -> Check:
     if _is_own(case, case.device):
         return _blocked(case, where)
     if icmp is not None and icmp.code in _PROHIBITED:
-        detail = f"{icmp.sender} forbids the way to {where}: a rule on the gateway that is not of the site package"
+        detail = msg(
+            "{sender} forbids the way to {where}: a rule on the gateway that is not of the site package",
+            icmp.sender,
+            where,
+        )
         return failed(Layer.SITE, site, Cause.FOREIGN_FIREWALL, detail)
     if (icmp is not None and icmp.code == _NO_NETWORK) or _site_is_dark(case):
         return _site_network(case)
-    detail = f"the gateway does not find the device of {where} on its network: power, cable, or another address"
+    detail = msg(
+        "the gateway does not find the device of {where} on its network: power, cable, or another address", where
+    )
     return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, detail)
 
 
@@ -367,10 +401,18 @@ def _no_way_check(case: Case, where: str) -> Check:
     if icmp is not None and icmp.code in _PROHIBITED:
         if _is_own(case, case.device):
             return _blocked(case, where)
-        detail = f"{icmp.sender} forbids the way to {where}: a rule of the carrier's network or of the site's router"
+        detail = msg(
+            "{sender} forbids the way to {where}: a rule of the carrier's network or of the site's router",
+            icmp.sender,
+            where,
+        )
         return failed(Layer.SITE, site, Cause.FOREIGN_FIREWALL, detail)
     if icmp is not None and icmp.code == _NO_HOST and not _is_own(case, case.device):
-        detail = f"{icmp.sender} does not find the device of {where} on its network: power, cable, or another address"
+        detail = msg(
+            "{sender} does not find the device of {where} on its network: power, cable, or another address",
+            icmp.sender,
+            where,
+        )
         return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, detail)
     return _carrier_network(case)
 
@@ -398,7 +440,7 @@ def _is_blocked(case: Case) -> bool:
 
 def _timeout_check(case: Case, where: str) -> Check:
     if drop := case.relay.closer.drop_of(case.device):
-        return dropped(drop, case.target.relay.id, f"what goes to {where}")
+        return dropped(drop, case.target.relay.id, msg("what goes to {where}", where))
     if _cameras_blocked(case):
         return _blocked(case, where)
     return _behind_gateway(case, where) if case.target.path.access.has_tunnel else _over_carrier(case, where)
@@ -420,8 +462,10 @@ def _behind_gateway(case: Case, where: str) -> Check:
     if seen_missing:
         return _no_route_check(case, where)
     if maps:
-        detail = f"{where} answers no connection, though the gateway maps it and finds the device: its own firewall,"
-        return failed(case.device_layer, case.device_name, Cause.CAMERA_SHUT, f"{detail} or it hangs")
+        detail = msg(
+            "{where} answers no connection, though the gateway maps it and finds the device: its own firewall,", where
+        )
+        return failed(case.device_layer, case.device_name, Cause.CAMERA_SHUT, msg("{detail} or it hangs", detail))
     return _unanswered(case, where)
 
 
@@ -443,10 +487,14 @@ def _blocked(case: Case, where: str) -> Check:
     """Judge a relay that does not let its own packets out: by our table, if that differs, else by somebody else's."""
     relay = case.target.relay.id
     if case.firewall_blocks("output", _element_of(case)):
-        return failed(Layer.FIREWALL, relay, Cause.FIREWALL, f"the relay's own rules do not let it connect to {where}")
+        return failed(
+            Layer.FIREWALL, relay, Cause.FIREWALL, msg("the relay's own rules do not let it connect to {where}", where)
+        )
     chains = sorted({c.named for c in case.relay.closer.chains if c.hook in {"output", "postrouting"}})
     by = f": {' or '.join(chains[:_CHANGES_NAMED])}" if chains else ""
-    detail = f"rules that are not ours keep {relay} from {where}{by}; ask who set them (nft list ruleset)"
+    detail = msg(
+        "rules that are not ours keep {relay} from {where}{by}; ask who set them (nft list ruleset)", relay, where, by
+    )
     return failed(Layer.FIREWALL, relay, Cause.FOREIGN_FIREWALL, detail)
 
 
@@ -464,9 +512,13 @@ _OUTCOMES: Final[Mapping[str, Callable[[Case, str], Check]]] = MappingProxyType(
 def dropped(drop: Drop, host: str, what: str, names: HostNames = ALONE) -> Check:
     """A failure by a chain that was seen to drop packets of the probe; on a shared centre other sides' are not ours."""
     if drop.is_of(names):
-        detail = f"our own {drop.named} on {host} drops {what}: provisioner plan shows how it differs"
+        detail = msg(
+            "our own {named} on {host} drops {what}: provisioner plan shows how it differs", drop.named, host, what
+        )
         return failed(Layer.FIREWALL, host, Cause.FIREWALL, detail)
-    detail = f"{drop.named} on {host} drops {what}; it is not ours: ask who set it (nft list ruleset)"
+    detail = msg(
+        "{named} on {host} drops {what}; it is not ours: ask who set it (nft list ruleset)", drop.named, host, what
+    )
     return failed(Layer.FIREWALL, host, Cause.FOREIGN_FIREWALL, detail)
 
 

@@ -25,7 +25,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from provisioner.base.text import local_time
+from provisioner.base.text import local_time, msg
 from provisioner.plan.change import HostCut
 from provisioner.verify.judge import HIGHEST
 from provisioner.verify.memory import REMEMBERED_FOR, Failing, Memories, PathMemory, after
@@ -274,7 +274,7 @@ def _camera(verdict: PathVerdict) -> tuple[str, str]:
 
 def _alike(verdict: PathVerdict, rank: int, path: str, telling: ToLookAt) -> PathVerdict:
     """A verdict that says of its camera's view what a more telling stream does."""
-    detail = f"{telling.detail}, by its stream {path.rpartition('/')[2]}"
+    detail = msg("{detail}, by its stream {path}", telling.detail, path.rpartition("/")[2])
     return replace(
         verdict,
         to_look_at=tuple(
@@ -374,7 +374,7 @@ def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory
 
 def _unconfirmed(trouble: Trouble, at: datetime) -> str:
     said = f": {trouble.detail}" if trouble.detail else ""
-    return f"failing, not yet confirmed: it failed once, at {local_time(at)}{said}"
+    return msg("failing, not yet confirmed: it failed once, at {at}{said}", local_time(at), said)
 
 
 def moment_of(verdict: PathVerdict) -> datetime:
@@ -396,7 +396,11 @@ def _changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime) -> 
 
 def _flapping(verdict: PathVerdict, memory: PathMemory, changes: int) -> PathVerdict:
     trouble = memory.trouble
-    was = f"; the last time it was down: {trouble.cause.value}" if trouble and trouble.cause.value else ""
+    was = (
+        ("; " + msg("the last time it was down: {value}", trouble.cause.value))
+        if trouble and trouble.cause.value
+        else ""
+    )
     known = trouble is not None and trouble.layer is not None
     return replace(
         verdict,
@@ -404,7 +408,12 @@ def _flapping(verdict: PathVerdict, memory: PathMemory, changes: int) -> PathVer
         cause=Cause.FLAPPING,
         layer=trouble.layer if trouble and known else Layer.STREAM,
         object=trouble.object if trouble and known else verdict.path,
-        detail=f"it is up now, and changed {changes} times between up and down in {_hours(FLAPPING_WINDOW)} h{was}",
+        detail=msg(
+            "it is up now, and changed {changes} times between up and down in {flapping_window} h{was}",
+            changes,
+            _hours(FLAPPING_WINDOW),
+            was,
+        ),
     )
 
 

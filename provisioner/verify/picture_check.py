@@ -14,7 +14,7 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
 
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.hosts.answers import wire
 from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, Shortfall, failed, not_checked
 from provisioner.verify.delivery import received_check
@@ -271,10 +271,14 @@ def repetition(picture: wire.PictureAnswer, earlier: Collection[str]) -> Fault |
     keys = picture["packets"]["keys"]
     if len(set(keys)) < len(keys):
         again = len(keys) - len(set(keys))
-        detail = f"{again} of {len(keys)} key pictures are repetitions, byte for byte: restart the camera"
+        detail = msg(
+            "{again} of {keys} key pictures are repetitions, byte for byte: restart the camera", again, len(keys)
+        )
         return Fault(Cause.PICTURE_REPEATS, detail)
     if known := set(keys) & set(earlier):
-        detail = f"{len(known)} of {len(keys)} key pictures came before, byte for byte: restart the camera"
+        detail = msg(
+            "{known} of {keys} key pictures came before, byte for byte: restart the camera", len(known), len(keys)
+        )
         return Fault(Cause.PICTURE_REPEATS, detail)
     return None
 
@@ -284,32 +288,52 @@ def corruption(picture: wire.PictureAnswer, damaged: int) -> Fault | None:
     packets = picture["packets"]
     undecoded = picture["owed"] - picture["frames"]
     if picture["complaints"] >= _COMPLAINTS:
-        said = f"the decoder reports damage {picture['complaints']} times in {picture['frames']} pictures"
+        said = msg(
+            "the decoder reports damage {complaints} times in {frames} pictures",
+            picture["complaints"],
+            picture["frames"],
+        )
     elif undecoded > max(_KEPT_BACK, _NOT_DECODED * picture["owed"]):
-        said = f"{undecoded} of {picture['owed']} pictures could not be decoded"
+        said = msg("{undecoded} of {owed} pictures could not be decoded", undecoded, picture["owed"])
     elif damaged >= _DAMAGED:
-        said = f"the relay received {damaged} pictures with parts missing"
+        said = msg("the relay received {damaged} pictures with parts missing", damaged)
     elif picture["missed"] >= _COMPLAINTS:
-        said = f"{picture['missed']} packets are missing between the relay and its reader"
+        said = msg("{missed} packets are missing between the relay and its reader", picture["missed"])
     elif packets["gaps"] >= max(_GAPS, _GAPS_SHARE * packets["count"]):
-        said = f"{packets['gaps']} times in {counted(packets['count'], 'picture')} the next one did not come"
+        said = msg(
+            "{gaps} times in {pictures} the next one did not come",
+            packets["gaps"],
+            counted(packets["count"], "picture"),
+        )
     else:
         return None
-    return Fault(Cause.CORRUPT, f"{said}: look at the camera's network and its uplink")
+    return Fault(Cause.CORRUPT, msg("{said}: look at the camera's network and its uplink", said))
 
 
 def stuck_clock(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
     """A stream whose pictures are not marked with the time at which they are shown."""
     packets = picture["packets"]
     if packets["equal"] >= max(_EQUAL, _EQUAL_SHARE * packets["count"]):
-        said = f"of {counted(packets['count'], 'picture')}, {packets['equal']} with the time of the one before"
+        said = msg(
+            "of {pictures}, {equal} with the time of the one before",
+            counted(packets["count"], "picture"),
+            packets["equal"],
+        )
     elif packets["backward"]:
-        said = f"of {counted(packets['count'], 'picture')}, {packets['backward']} timed long before earlier ones"
+        said = msg(
+            "of {pictures}, {backward} timed long before earlier ones",
+            counted(packets["count"], "picture"),
+            packets["backward"],
+        )
     elif _is_long(packets) and packets["span_s"] < packets["arrived_s"] / _CLOCK_SLOW and _is_in_time(picture, agreed):
-        said = f"its pictures of {packets['arrived_s']:.1f} s are marked as {packets['span_s']:.1f} s"
+        said = msg(
+            "its pictures of {arrived_s} s are marked as {span_s} s",
+            f"{packets['arrived_s']:.1f}",
+            f"{packets['span_s']:.1f}",
+        )
     else:
         return None
-    return Fault(Cause.TIME_STUCK, f"{said}: players stop or jump; restart the camera")
+    return Fault(Cause.TIME_STUCK, msg("{said}: players stop or jump; restart the camera", said))
 
 
 def _is_in_time(picture: wire.PictureAnswer, agreed: Agreed) -> bool:
@@ -331,7 +355,9 @@ def slow_rate(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
     if wanted < _SLOWER * comes:
         return None
     whose = "were agreed" if agreed.fps else "are what the stream declares; write fps where fewer are agreed"
-    return Fault(Cause.RATE_TOO_LOW, f"{comes:.1f} frames a second come, {wanted:g} {whose}")
+    return Fault(
+        Cause.RATE_TOO_LOW, msg("{comes} frames a second come, {wanted} {whose}", f"{comes:.1f}", f"{wanted:g}", whose)
+    )
 
 
 def low_bits(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
@@ -343,7 +369,10 @@ def low_bits(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
     comes = packets["bytes"] / _KBIT / seconds
     if comes >= agreed.least_kbps:
         return None
-    return Fault(Cause.RATE_TOO_LOW, f"{comes:.0f} kbit/s come, {agreed.least_kbps} were agreed as the least")
+    return Fault(
+        Cause.RATE_TOO_LOW,
+        msg("{comes} kbit/s come, {least_kbps} were agreed as the least", f"{comes:.0f}", agreed.least_kbps),
+    )
 
 
 def picture_check(case: Case) -> Check:
@@ -375,7 +404,11 @@ def early_doubt(picture: wire.PictureAnswer, damaged: int) -> str:
     parts = damaged + picture["complaints"]
     if picture["looked_s"] >= QUICK_S or not parts:
         return ""
-    return f"in the {picture['looked_s']:.1f} s of its look {counted(parts, 'picture')} came with parts missing"
+    return msg(
+        "in the {looked_s} s of its look {pictures} came with parts missing",
+        f"{picture['looked_s']:.1f}",
+        counted(parts, "picture"),
+    )
 
 
 def _goes_before(shortfall: Shortfall, judgement: Judgement, case: Case) -> bool:

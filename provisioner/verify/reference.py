@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Annotated, Final, TypedDict
 
 from provisioner.base.host_answer import UnreadableError
-from provisioner.base.text import VIETNAM, Document
+from provisioner.base.text import VIETNAM, Document, msg
 from provisioner.hosts.answers import read, wire
 from provisioner.verify.memory import Suspicion
 from provisioner.verify.picture_measures import AN_EDGE, FEWEST_EDGES, PictureView
@@ -310,10 +310,15 @@ def _another_view(view: PictureView, far: float, others: Mapping[str, References
     near = {name: min(distance(view, one.view) for one in of) for name, of in others.items() if of}
     name = min(near, key=lambda one: (near[one], one), default="")
     if name and near[name] <= NEAR:
-        detail = f"it shows what {name} showed ({near[name]:.2f} from its reference, {far:.2f} from its own)"
+        detail = msg(
+            "it shows what {name} showed ({near} from its reference, {far} from its own)",
+            name,
+            f"{near[name]:.2f}",
+            f"{far:.2f}",
+        )
         return SuspectView(ViewDoubt.SWAPPED, detail)
     return SuspectView(
-        ViewDoubt.MOVED, f"it shows another view than was accepted ({far:.2f} from the nearest reference)"
+        ViewDoubt.MOVED, msg("it shows another view than was accepted ({far} from the nearest reference)", f"{far:.2f}")
     )
 
 
@@ -327,7 +332,7 @@ def _hidden(view: PictureView, reference: PictureView) -> SuspectView | None:
         # Fog, or less light: what is too faint to count as an edge is where it was. Behind a cover nothing is.
         return None
     share = len(lost) / len(had)
-    detail = f"{share:.0%} of what had edges has none"
+    detail = msg("{share} of what had edges has none", f"{share:.0%}")
     if share >= ALL_LOST:
         return SuspectView(ViewDoubt.COVERED, detail)
     if share < LOST or _largest_piece(lost) <= ONE_PIECE * len(lost):
@@ -374,7 +379,9 @@ def _blurred(view: PictureView, softest: float) -> SuspectView | None:
     """Whether it is much softer than the softest reference of the same light."""
     if view.sharpness >= SOFT * softest:
         return None
-    return SuspectView(ViewDoubt.BLURRED, f"its edges are {view.sharpness / softest:.0%} as sharp as accepted")
+    return SuspectView(
+        ViewDoubt.BLURRED, msg("its edges are {sharpness} as sharp as accepted", f"{view.sharpness / softest:.0%}")
+    )
 
 
 def lasting(suspicion: Suspicion) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 
 from provisioner.base.frozen import HeldFacility
 from provisioner.base.host_answer import UnreadableError
+from provisioner.base.text import msg
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.condition import HostFault
 from provisioner.plan.change import Change
@@ -654,14 +655,16 @@ def host_wait(host: str, document: Mapping[str, object], answered_s: float | Non
 
 def waits_line(waits: Waits) -> str:
     """The whole in one line, for the host that all others waited for; what it did side by side, the longest first."""
-    head = f"took {waits.total_s:.1f} s: {waits.before_s:.1f} s until hosts were asked"
+    head = msg("took {total_s} s: {before_s} s until hosts were asked", f"{waits.total_s:.1f}", f"{waits.before_s:.1f}")
     last = waits.last
     if last is None or last.answered_s is None:
-        return f"{head}, {waits.asked_s:.1f} s for answers that did not come"
+        return msg("{head}, {asked_s} s for answers that did not come", head, f"{waits.asked_s:.1f}")
     if last.visit_s is None:
-        return f"{head}, {last.answered_s:.1f} s for {last.host}, the last to answer"
+        return msg("{head}, {answered_s} s for {host}, the last to answer", head, f"{last.answered_s:.1f}", last.host)
     way = max(0.0, last.answered_s - last.visit_s)
-    head = f"{head}, {way:.1f} s on the way to {last.host}, {last.visit_s:.1f} s there"
+    head = msg(
+        "{head}, {way} s on the way to {host}, {visit_s} s there", head, f"{way:.1f}", last.host, f"{last.visit_s:.1f}"
+    )
     parts = sorted(last.parts.items(), key=lambda part: -part[1])
     named = ", ".join(f"{PARTS[what]} {seconds:.1f} s" for what, seconds in parts if seconds >= _SHOWN_S)
     return f"{head} ({named})" if named else head

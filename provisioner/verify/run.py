@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from provisioner.base.service import Stage, at_stage
-from provisioner.base.text import are, counted
+from provisioner.base.text import are, counted, msg
 from provisioner.desired.spec import ReaderEncryption
 from provisioner.hosts.condition import Condition, ending_certificate, findings, other_firewalls
 from provisioner.hosts.facts import HostFacts, engine_name
@@ -365,8 +365,8 @@ class _Looking:
         if not doubtful or (left_s is not None and left_s < _SHORTEST_LOOK_S):
             return once
         beside = _with_their_sites(doubtful, targets)
-        paths = f"{counted(len(beside), 'path')} {are(len(beside))} of sites with trouble"
-        self.orders.say(f"{paths}; reading on relays, too")
+        paths = msg("{paths} {are} of sites with trouble", counted(len(beside), "path"), are(len(beside)))
+        self.orders.say(msg("{paths}; reading on relays, too", paths))
         # Devices were asked about themselves, and a host that could not be reached is not waited for once more.
         return once.with_second(self.visit(beside, before=once))
 
@@ -475,8 +475,8 @@ class _Looking:
         if not failing or (self.end and self.watch.now() + timedelta(seconds=wait_s + _SHORTEST_LOOK_S) > self.end):
             return None
         beside = _with_their_sites(failing, targets)
-        paths = f"{counted(len(failing), 'path')} {are(len(failing))} not up"
-        self.orders.say(f"{paths}; looking again in {max(0, round(wait_s))} s")
+        paths = msg("{paths} {are} not up", counted(len(failing), "path"), are(len(failing)))
+        self.orders.say(msg("{paths}; looking again in {max} s", paths, max(0, round(wait_s))))
         with at_stage(Stage.WAIT):
             self.watch.pause(max(0.0, wait_s))
         # A login that devices refused before was tried in the first visit.

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from provisioner.base.text import counted, printable
+from provisioner.base.text import counted, msg, printable
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import ElementSet, SetElement
 from provisioner.plan.diff import quarantined_on
@@ -40,12 +40,16 @@ def _pulled_check(case: Case) -> Check:
     if case.origins is None:
         return _not_told(case)
     if case.device in case.origins.short:
-        return _redirected(case, f"no connection to {_shown(case.device)} brings it{_seen(case.origins)}")
+        return _redirected(
+            case, msg("no connection to {device} brings it{origins}", _shown(case.device), _seen(case.origins))
+        )
     first = case.relay.samples[case.target.path.name][0]
     if first is None or not first["available"]:
         return not_checked(case.target.relay.id, "it came up while the relay was looked at, and was not counted yet")
     if case.device in case.origins.unsure:
-        return not_checked(case.target.relay.id, f"its picture may be another camera's{_seen(case.origins)}")
+        return not_checked(
+            case.target.relay.id, msg("its picture may be another camera's{origins}", _seen(case.origins))
+        )
     return PASSED
 
 
@@ -54,7 +58,7 @@ def _on_demand_check(case: Case) -> Check:
     if on_demand is None or on_demand["connected"] is None or not on_demand["pulled"]:
         return _not_told(case)
     if on_demand["connected"] < on_demand["pulled"]:
-        return _redirected(case, f"no connection to {_shown(case.device)} brought it")
+        return _redirected(case, msg("no connection to {device} brought it", _shown(case.device)))
     return PASSED
 
 
@@ -63,12 +67,12 @@ def _not_told(case: Case) -> Check:
 
 
 def _redirected(case: Case, detail: str) -> Check:
-    return failed(case.device_layer, case.device_name, Cause.REDIRECTED, f"the camera redirects: {detail}")
+    return failed(case.device_layer, case.device_name, Cause.REDIRECTED, msg("the camera redirects: {detail}", detail))
 
 
 def _seen(origins: Origins) -> str:
     named = ", ".join(map(_shown, origins.strange[:_NAMED]))
-    return f"; the relay pulls a picture from {named} that is no path's of there" if named else ""
+    return ("; " + msg("the relay pulls a picture from {named} that is no path's of there", named)) if named else ""
 
 
 def redirect_check(case: Case) -> Check | None:
@@ -78,11 +82,15 @@ def redirect_check(case: Case) -> Check | None:
     """
     said = case.relay.errors.get(case.target.path.name, ())
     if place := _answered(case) or next(filter(None, (_elsewhere(line, case.device) for line in said)), ""):
-        return failed(case.device_layer, case.device_name, Cause.REDIRECTED, f"the camera redirects to {place}")
+        return failed(
+            case.device_layer, case.device_name, Cause.REDIRECTED, msg("the camera redirects to {place}", place)
+        )
     # One that refuses its password is halted as well, until its paths are out; one that redirects says nothing.
     refused = _REFUSED.search(next(iter(case.relay.errors.get(case.target.path.name, ())), ""))
     if case.relay.sources is not None and case.device in case.relay.sources.halted and not refused:
-        detail = f"the camera redirects: it makes the relay connect to {_shown(case.device)} again and again"
+        detail = msg(
+            "the camera redirects: it makes the relay connect to {device} again and again", _shown(case.device)
+        )
         return failed(case.device_layer, case.device_name, Cause.REDIRECTED, detail)
     return None
 
@@ -146,11 +154,11 @@ def push_check(case: Case) -> Check:
     if own := _refused_here(case, site):
         return _refused(case, Layer.SITE, site, own)
     if none := _nobody_pushes(case):
-        detail = f"none of the {none} that push to the relay does: its own line, or its address there"
+        detail = msg("none of the {none} that push to the relay does: its own line, or its address there", none)
         return failed(Layer.RELAY, relay, Cause.SITE_SILENT, detail)
     detail = "nothing of the site comes: its line, its power, or its gateway is off"
     if strangers := _strangers(case):
-        detail = f"{detail}; refused of late, perhaps it: {strangers}"
+        detail = msg("{detail}; refused of late, perhaps it: {strangers}", detail, strangers)
     return failed(Layer.SITE, site, Cause.SITE_SILENT, detail)
 
 
@@ -206,8 +214,10 @@ def _addresses_of(case: Case, site: str) -> set[str]:
 
 def _refused(case: Case, layer: Layer, name: str, address: str) -> Check:
     relay, times = case.target.relay.id, case.relay.publishing.refused[address]
-    hint = f"install its newest package, or apply to {relay}"
-    detail = f"{relay} refused logins from {address} of late, {counted(times, 'time')}: {hint}"
+    hint = msg("install its newest package, or apply to {relay}", relay)
+    detail = msg(
+        "{relay} refused logins from {address} of late, {times}: {hint}", relay, address, counted(times, "time"), hint
+    )
     return failed(layer, name, Cause.PUBLISHER_REFUSED, detail)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from provisioner.base.text import msg
 from provisioner.desired.spec import RTSP_PORT, RTSPS_PORT, HostSpec
 from provisioner.hosts.facts import ElementSet, SetElement
 from provisioner.hosts.runner import CallOutcome
@@ -74,7 +75,7 @@ def relay_check(case: Case) -> Check:
     """
     relay = case.target.relay.id
     if case.relay.unit not in {"active", "unknown"}:
-        return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, f"the relay's service is {case.relay.unit}")
+        return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, msg("the relay's service is {unit}", case.relay.unit))
     if case.relay.api_error:
         return _api_silent(case)
     if case.target.path.access.is_pushed:
@@ -86,7 +87,7 @@ def _api_silent(case: Case) -> Check:
     """Judge a relay whose Control API says nothing: it is down if it serves nobody either, else we cannot check."""
     relay, why = case.target.relay.id, words.of_own(case.relay.api_error)
     if _serves_nobody(case):
-        detail = f"its service runs and answers nobody: {why}; provisioner plan names its restart"
+        detail = msg("its service runs and answers nobody: {why}; provisioner plan names its restart", why)
         return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, detail)
     return not_checked(relay, why, Cause.CANNOT_CHECK)
 
@@ -116,7 +117,9 @@ def _pulled_check(case: Case) -> Check:
 
 
 def _breaks_off(case: Case) -> Check:
-    detail = f"its stream breaks off again and again: it stopped {case.stalls} times within a minute and a half"
+    detail = msg(
+        "its stream breaks off again and again: it stopped {stalls} times within a minute and a half", case.stalls
+    )
     return source_failure(case, Cause.SILENT, detail)
 
 
@@ -147,8 +150,8 @@ def _unlisted(case: Case) -> Check:
     """Judge a path that MediaMTX does not know: drift, where drift was seen."""
     relay, name = case.target.relay.id, case.target.path.name
     if case.drift_of(relay):
-        return failed(Layer.HOST, relay, Cause.DRIFT, f"the relay does not know {name}")
-    return failed(Layer.RELAY, relay, Cause.UNKNOWN, f"the relay does not know {name}")
+        return failed(Layer.HOST, relay, Cause.DRIFT, msg("the relay does not know {name}", name))
+    return failed(Layer.RELAY, relay, Cause.UNKNOWN, msg("the relay does not know {name}", name))
 
 
 def source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
@@ -199,7 +202,7 @@ def _offered(case: Case) -> tuple[Cause, str] | None:
     if not codecs or set(codecs) & _PICTURES:
         return None
     what = "sound alone" if set(codecs) <= _SOUND else "nothing that is a picture"
-    return Cause.WRONG_ANSWER, f"its stream carries {what} ({', '.join(codecs)}): switch its video on"
+    return Cause.WRONG_ANSWER, msg("its stream carries {what} ({codecs}): switch its video on", what, ", ".join(codecs))
 
 
 def _by_answer(case: Case) -> tuple[Cause, str] | None:
@@ -213,9 +216,9 @@ def _by_answer(case: Case) -> tuple[Cause, str] | None:
 def _by_words(said: Said) -> tuple[Cause, str]:
     """What a device's answer in RTSP says; no cause where it says nothing about it."""
     if said.status is not None and said.status >= _SERVER_FAILED:
-        return Cause.WRONG_ANSWER, f"fails inside (RTSP status {said.status}): restart the device"
+        return Cause.WRONG_ANSWER, msg("fails inside (RTSP status {status}): restart the device", said.status)
     if said.media and "video" not in said.media:
-        return Cause.WRONG_ANSWER, f"offers {', '.join(said.media)} and no picture: switch its video on"
+        return Cause.WRONG_ANSWER, msg("offers {media} and no picture: switch its video on", ", ".join(said.media))
     return Cause.NONE, ""
 
 
@@ -230,7 +233,7 @@ def _by_log(case: Case) -> tuple[Cause, str] | None:
 
 def too_large(name: str, size: int) -> Check:
     """The failure of a tunnel through which small packets come, and those of its own size do not."""
-    detail = f"packets of {size} bytes do not come through the tunnel, small ones do"
+    detail = msg("packets of {size} bytes do not come through the tunnel, small ones do", size)
     hint = "the line has a smaller MTU than the tunnel: lower the tunnel's"
     return failed(Layer.TUNNEL, name, Cause.PACKETS_TOO_LARGE, f"{detail}: {hint}")
 
@@ -258,7 +261,9 @@ def _unread_check(case: Case, read: Read) -> Check:
     if read.status == _UNAUTHORIZED:
         return _probe_refused(case)
     if read.status is not None or _offered(case):
-        return source_failure(case, Cause.UNKNOWN, f"a reader on the relay: {words.of_read(read.status, read.error)}")
+        return source_failure(
+            case, Cause.UNKNOWN, msg("a reader on the relay: {status}", words.of_read(read.status, read.error))
+        )
     # The source was started for this reader, who waited in vain: the camera answers, and sends no picture.
     if read.timed_out and case.target.path.on_demand:
         return source_failure(case, Cause.SILENT, "no picture came while a reader waited")
@@ -266,7 +271,7 @@ def _unread_check(case: Case, read: Read) -> Check:
         return source_failure(case, Cause.SILENT, _STOPPED)
     if check := _other_codec_check(case, read) or site_line_check(case):
         return check
-    detail = f"no key frame: {words.of_read(None, read.error)}"
+    detail = msg("no key frame: {words}", words.of_read(None, read.error))
     return failed(Layer.PICTURE, case.target.path.name, Cause.UNKNOWN, detail)
 
 
@@ -276,7 +281,7 @@ def _other_codec_check(case: Case, read: Read) -> Check | None:
     if not came:
         return None
     agreed = f"{path.codec} {path.width}x{path.height}"
-    return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, f"{came} instead of {agreed}")
+    return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, msg("{came} instead of {agreed}", came, agreed))
 
 
 def _not_read(host: str, read: Read | None) -> Check:
@@ -290,7 +295,7 @@ def _not_read(host: str, read: Read | None) -> Check:
 def _probe_refused(case: Case) -> Check:
     """The outcome of a read that the relay refused its own probe: it says nothing about the picture."""
     detail = "the relay refuses the login of its own probe: its file or the probe's password was changed by hand"
-    return not_checked(case.target.relay.id, f"{detail}; provisioner plan shows it", Cause.CANNOT_CHECK)
+    return not_checked(case.target.relay.id, msg("{detail}; provisioner plan shows it", detail), Cause.CANNOT_CHECK)
 
 
 def _picture_check(case: Case, frame: tuple[str, int, int]) -> Check:
@@ -300,9 +305,9 @@ def _picture_check(case: Case, frame: tuple[str, int, int]) -> Check:
         return PASSED
     declared = (path.codec, path.width, path.height)
     came, agreed = ("{} {}x{}".format(*picture) for picture in (frame, declared))
-    detail = f"{came} instead of {agreed}"
+    detail = msg("{came} instead of {agreed}", came, agreed)
     if path.former is not None:
-        detail = f"{came} instead of {agreed}, or {path.former.words} as before"
+        detail = msg("{came} instead of {agreed}, or {words} as before", came, agreed, path.former.words)
     return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, detail)
 
 
@@ -314,8 +319,8 @@ def _sound_check(case: Case) -> Check:
     sound = sorted({codec for sample in samples if sample for codec in codecs_in(sample)} & _SOUND)
     if not sound or path.audio:
         return PASSED
-    hint = f"switch sound off on {case.device_name}, or write audio: true if it was asked for"
-    detail = f"it carries {', '.join(sound)}: {hint}"
+    hint = msg("switch sound off on {device_name}, or write audio: true if it was asked for", case.device_name)
+    detail = msg("it carries {sound}: {hint}", ", ".join(sound), hint)
     return failed(Layer.STREAM, path.name, Cause.SENDS_SOUND, detail)
 
 
@@ -336,7 +341,7 @@ def centre_check(case: Case) -> Check:
 def _one_centre(case: Case, centre: HostSpec) -> Check:
     host = case.hosts.get(centre.id)
     if host is None or host.outcome is CallOutcome.UNREACHABLE:
-        return not_checked(centre.id, f"{centre.id} could not be reached", Cause.HOST_UNREACHABLE)
+        return not_checked(centre.id, msg("{id} could not be reached", centre.id), Cause.HOST_UNREACHABLE)
     if host.centre is None:
         return not_checked(centre.id, f"{centre.id}: {host.error or 'it told nothing'}", Cause.CANNOT_CHECK)
     read = host.centre.reads.get(case.target.relay.id, {}).get(case.target.path.name)
@@ -355,15 +360,15 @@ def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -
         return short
     cut_off = read.status is None and not read.timed_out
     if name in case.relay.unsteady and (cut_off or read.status in _ABSENT):
-        detail = f"its picture came or went while it was looked at, and {centre.id} looked at the wrong moment"
+        detail = msg("its picture came or went while it was looked at, and {id} looked at the wrong moment", centre.id)
         return not_checked(relay, detail)
     if refusal := _refusal_of(case, centre, said, read):
         return refusal
     if read.status is not None:
-        detail = f"{relay} to the reader of {centre.id}: {words.of_status(read.status)}"
+        detail = msg("{relay} to the reader of {id}: {status}", relay, centre.id, words.of_status(read.status))
         return failed(Layer.RELAY, relay, Cause.CENTRE_CANNOT_READ, detail)
     if case.firewall_blocks("input", SetElement(ElementSet.CENTRES, str(centre.tunnel.address))):
-        return failed(Layer.FIREWALL, relay, Cause.FIREWALL, f"{relay} does not let {centre.id} in")
+        return failed(Layer.FIREWALL, relay, Cause.FIREWALL, msg("{relay} does not let {id} in", relay, centre.id))
     # A line over which nothing comes at all does not merely lose packets.
     lossy = centre_line_check(case, centre) if comes else None
     unread = f"{centre.id}: {words.of_read(None, read.error)}"
@@ -374,12 +379,12 @@ def _refusal_of(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) 
     """What is wrong with who is read, be it the relay or the centre's own hub, and not with the way there."""
     relay, read_at = case.target.relay.id, centre.id if centre.hub else case.target.relay.id
     if ANOTHER_CERTIFICATE in read.error:
-        detail = f"{read_at} does not show {centre.id} the certificate that is recorded"
+        detail = msg("{read_at} does not show {id} the certificate that is recorded", read_at, centre.id)
         return failed(Layer.RELAY, read_at, Cause.ANOTHER_CERTIFICATE, detail)
     if centre.hub is None or (read.status is None and _way_check(case, centre, said) is not None):
         return None
     why = words.of_status(read.status) if read.status is not None else words.of_read(None, read.error)
-    detail = f"the hub {centre.id} pulls it from {relay} and does not serve it: {why}"
+    detail = msg("the hub {id} pulls it from {relay} and does not serve it: {why}", centre.id, relay, why)
     return failed(Layer.RELAY, centre.id, Cause.HUB_CANNOT_SERVE, detail)
 
 
@@ -402,15 +407,15 @@ def _way_check(case: Case, centre: HostSpec, said: CentreEvidence) -> Check | No
     tls = case.target.relay.relay.tls if case.target.relay.relay else None
     place = address, RTSPS_PORT if tls else RTSP_PORT
     if drop := said.closer.drop_of(place) or said.closer.tunnel_drop:
-        return dropped(drop, centre.id, f"what goes to {relay.id} and comes from it", centre.names)
+        return dropped(drop, centre.id, msg("what goes to {id} and comes from it", relay.id), centre.names)
     outcome = said.ways.get(place)
     if outcome == "ok" and (size := said.closer.too_large(address)):
         return too_large(centre.id, size)
     chains = sorted({chain.named for chain in case.relay.closer.chains if chain.hook in {"input", "prerouting"}})
     if outcome == "timeout" and chains and _arrives(case, centre):
         those = " or ".join(chains[:_NAMED])
-        head = f"{relay.id} hears {centre.id} and does not answer"
-        detail = f"{head}: rules there that are not ours drop it, perhaps {those}"
+        head = msg("{id} hears {id_2} and does not answer", relay.id, centre.id)
+        detail = msg("{head}: rules there that are not ours drop it, perhaps {those}", head, those)
         return failed(Layer.FIREWALL, relay.id, Cause.FOREIGN_FIREWALL, detail)
     return None
 

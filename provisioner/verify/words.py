@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from provisioner.base.text import printable
+from provisioner.base.text import msg, printable
 
 Table = tuple[tuple[re.Pattern[str], str], ...]
 
@@ -104,7 +104,7 @@ _OWN = _table(
 
 def of_status(status: int) -> str:
     """What the relay answered to a reader, by its RTSP status."""
-    return _STATUS.get(status, f"the relay answers with RTSP status {status}")
+    return _STATUS.get(status, msg("the relay answers with RTSP status {status}", status))
 
 
 def of_read(status: int | None, error: str) -> str:
@@ -122,7 +122,9 @@ def other_codec(error: str) -> str:
 
 def of_source(line: str) -> str:
     """Why the relay has no stream, by its log's last word; a word that is not known is quoted."""
-    return _first(_SOURCES, line) or f"the relay cannot take the stream, and says of it: {printable(line, _SHOWN)!r}"
+    return _first(_SOURCES, line) or msg(
+        "the relay cannot take the stream, and says of it: {line}", repr(printable(line, _SHOWN))
+    )
 
 
 def of_own(error: str) -> str:

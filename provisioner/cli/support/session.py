@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from provisioner.base.errors import StalePlanError, UsageError
 from provisioner.base.files import read_regular, replace_file
 from provisioner.base.language import marked
-from provisioner.base.text import printable
+from provisioner.base.text import msg, printable
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.output import print_warning
 from provisioner.operations.apply import early_start
@@ -50,7 +50,7 @@ def overview_of(invocation: Invocation) -> Overview:
     whole = overview(invocation.inventory, invocation.env, now())
     if not whole.evidence.runs:
         place = whole.place.shown
-        message = marked(f"no run is recorded in {place}: what hosts hold and which cameras are up is not known")
+        message = msg("no run is recorded in {place}: what hosts hold and which cameras are up is not known", place)
         hint = marked(
             "apply and verify record their runs; PROVISIONER_STATE names the place of those of another machine"
         )

@@ -35,6 +35,7 @@ from yaml.events import (
 )
 
 from provisioner.base.private_text import is_private
+from provisioner.base.text import msg
 from provisioner.inventory.files.positions import Mark
 
 Scalar = str | int | float | bool | None
@@ -466,7 +467,9 @@ def read_carefully(data: bytes) -> Document:
 
 def _decoded(data: bytes, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
-        raise _Stop(YamlFault("yaml-too-large", f"the file has more than {max_bytes} bytes", "split it", 1, 1))
+        raise _Stop(
+            YamlFault("yaml-too-large", msg("the file has more than {max_bytes} bytes", max_bytes), "split it", 1, 1)
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -475,7 +478,7 @@ def _decoded(data: bytes, max_bytes: int) -> bytes:
         raise _Stop(YamlFault("yaml-encoding", "the text is not UTF-8", hint, line, column)) from None
     if hidden := _HIDDEN_BREAK.search(text):
         line, column = _line_column(text[: hidden.start()].encode())
-        message = f"a line break that editors and Git show as none (U+{ord(hidden[0]):04X})"
+        message = msg("a line break that editors and Git show as none (U+{hidden})", f"{ord(hidden[0]):04X}")
         hint = "end the line with an ordinary line break, or take the character out"
         raise _Stop(YamlFault("yaml-encoding", message, hint, line, column))
     if text.count("\n%") > _MOST_DIRECTIVES:
@@ -493,7 +496,7 @@ def _syntax_fault(error: yaml.MarkedYAMLError) -> YamlFault:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     what = " ".join(part for part in (error.context, error.problem) if part)
-    return YamlFault("yaml-syntax", f"not YAML: {what}", _syntax_hint(what), line, column)
+    return YamlFault("yaml-syntax", msg("not YAML: {what}", what), _syntax_hint(what), line, column)
 
 
 def _syntax_hint(what: str) -> str:
@@ -541,7 +544,7 @@ class _Reader:
 
     def _fault(self, event: yaml.Event | None, code: str, message: str, hint: str) -> None:
         if len(self.faults) == MAX_FAULTS:
-            limit = f"there are more than {MAX_FAULTS} faults; the rest of the file is not judged"
+            limit = msg("there are more than {max_faults} faults; the rest of the file is not judged", MAX_FAULTS)
             raise _Stop(_at(event, "yaml-too-many-faults", limit, "correct the ones listed first"))
         self.faults.append(_at(event, code, message, hint))
 
@@ -564,7 +567,7 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             return event.value if event.style else resolve(event.value)
         if depth >= MAX_DEPTH:
-            message = f"more than {MAX_DEPTH} levels of nesting"
+            message = msg("more than {max_depth} levels of nesting", MAX_DEPTH)
             raise _Stop(_at(event, "yaml-depth", message, "a facility file needs seven levels"))
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(depth + 1)
@@ -582,8 +585,8 @@ class _Reader:
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._key(event, depth)
             if key in entries:
-                named = "a key" if is_private(key) else f"the key {key!r}"
-                message = f"{named} stands twice; the first one is in line {first[key]}"
+                named = "a key" if is_private(key) else msg("the key {key}", repr(key))
+                message = msg("{named} stands twice; the first one is in line {first}", named, first[key])
                 self._fault(event, "key-duplicate", message, "remove one of the two")
             first.setdefault(key, mark_of(event).line)
             entries[key] = self._node(self._next(), depth)

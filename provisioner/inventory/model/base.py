@@ -34,7 +34,7 @@ from pydantic_core import PydanticCustomError
 
 from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace, is_host_name
 from provisioner.base.secret import Secret
-from provisioner.base.text import DEVICE_NAMES
+from provisioner.base.text import DEVICE_NAMES, msg
 
 _SHORTEST_KEY = 4 + 11 + 4 + 32
 _MOST_REMEMBERED = 4096
@@ -45,7 +45,7 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max
 
 def _file_name(text: str) -> str:
     if text in DEVICE_NAMES:
-        raise ValueError(f"Windows cannot check out a file or folder named {text}")
+        raise ValueError(msg("Windows cannot check out a file or folder named {text}", text))
     return text
 
 
@@ -254,9 +254,9 @@ def _plain(address: AnyAddress, written: str = "") -> AnyAddress:
     if address.scope_id is not None:
         raise ValueError("an address with a zone (%) means something on one machine alone: write it without")
     if address.ipv4_mapped is not None:
-        raise ValueError(f"this is an IPv4 address in IPv6's form: write {address.ipv4_mapped}")
+        raise ValueError(msg("this is an IPv4 address in IPv6's form: write {ipv4_mapped}", address.ipv4_mapped))
     if "." in written:
-        raise ValueError(f"an IPv6 address has no dots here: write {address}")
+        raise ValueError(msg("an IPv6 address has no dots here: write {address}", address))
     return address
 
 
@@ -272,9 +272,9 @@ def _network(value: object) -> AnyNetwork:
         raise PydanticCustomError("address", "not a network")
     if isinstance(value, IPv6Network) and value.subnet_of(_MAPPED):
         inside = IPv4Network((int(value.network_address) & 0xFFFFFFFF, value.prefixlen - _MAPPED.prefixlen))
-        raise ValueError(f"this is an IPv4 network in IPv6's form: write {inside}")
+        raise ValueError(msg("this is an IPv4 network in IPv6's form: write {inside}", inside))
     if isinstance(value, IPv6Network) and "." in written:
-        raise ValueError(f"an IPv6 network has no dots here: write {value}")
+        raise ValueError(msg("an IPv6 network has no dots here: write {value}", value))
     return value
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from provisioner.base.addresses import AnyAddress, HostName, HostPlace
-from provisioner.base.text import endpoint_text
+from provisioner.base.text import endpoint_text, msg
 from provisioner.inventory.model.base import (
     Day,
     FileSlug,
@@ -149,7 +149,12 @@ _WIDEST_ROUTED = 8
 
 def _not_everything(network: IPv4Network) -> IPv4Network:
     if network.prefixlen < _WIDEST_ROUTED:
-        raise ValueError(f"a network in which sites are reached without a tunnel is of /{_WIDEST_ROUTED} or smaller")
+        raise ValueError(
+            msg(
+                "a network in which sites are reached without a tunnel is of /{widest_routed} or smaller",
+                _WIDEST_ROUTED,
+            )
+        )
     return network
 
 
@@ -207,7 +212,12 @@ class ReaderTls(Model):
 
 def _some_network(network: IPv4Network) -> IPv4Network:
     if network.prefixlen < _WIDEST_ROUTED:
-        raise ValueError(f"a network from which sites push is of /{_WIDEST_ROUTED} or smaller; leave it out for all")
+        raise ValueError(
+            msg(
+                "a network from which sites push is of /{widest_routed} or smaller; leave it out for all",
+                _WIDEST_ROUTED,
+            )
+        )
     return network
 
 
@@ -296,7 +306,9 @@ LONGEST_PREFIX: Final = 29
 
 def _sized(prefix: IPv4Network) -> IPv4Network:
     if not SHORTEST_PREFIX <= prefix.prefixlen <= LONGEST_PREFIX:
-        raise ValueError(f"a site's prefix is of /{SHORTEST_PREFIX} to /{LONGEST_PREFIX}")
+        raise ValueError(
+            msg("a site's prefix is of /{shortest_prefix} to /{longest_prefix}", SHORTEST_PREFIX, LONGEST_PREFIX)
+        )
     return prefix
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator, StringConstraints
 
-from provisioner.base.text import VIETNAM
+from provisioner.base.text import VIETNAM, msg
 from provisioner.inventory.model.base import Count, Day, FileSlug, Model, Port, PublicKey, Sha256, Slug, Text, Version
 from provisioner.inventory.model.hosts import LONGEST_PREFIX, SHORTEST_PREFIX
 
@@ -26,7 +26,7 @@ def _moment(value: object) -> datetime:
         moment = datetime.fromisoformat(value)
         # Arithmetic with zones needs room at both ends of what there is.
         if not _FIRST_YEAR <= moment.year < _LAST_YEAR:
-            raise ValueError(f"a moment lies between {_FIRST_YEAR} and {_LAST_YEAR - 1}")
+            raise ValueError(msg("a moment lies between {first_year} and {last_year}", _FIRST_YEAR, _LAST_YEAR - 1))
         return moment if moment.tzinfo else moment.replace(tzinfo=VIETNAM)
     raise ValueError("a moment is written YYYY-MM-DDTHH:MM, in Vietnam's time")
 

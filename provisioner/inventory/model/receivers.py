@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole
-from provisioner.base.text import checked_url
+from provisioner.base.text import checked_url, msg
 from provisioner.inventory.model.base import Day, Model, Port, SecretText, Slug, Text, Version
 from provisioner.inventory.model.connection import Party
 from provisioner.inventory.model.policy import ProvinceScheme, SignOffs
@@ -228,13 +228,25 @@ def signers_in(signers: Signers | None) -> tuple[Signer, ...]:
 
 def signing_facts_of(signers: Signers | None, sign_offs: SignOffs) -> tuple[str, ...]:
     """All that decides whose word counts, a line each, sorted: whatever is changed in it changes a line."""
-    lines = [f"sign-offs have to be {sign_offs.value}"]
+    lines = [msg("sign-offs have to be {value}", sign_offs.value)]
     for one in signers_in(signers):
-        until = f" until {one.until}" if one.until else ""
+        until = (" " + msg("until {until}", one.until)) if one.until else ""
         of = f"{one.of} ({one.province_scheme})" if one.province_scheme else one.of
-        lines.append(f"{one.party.value} of {of}: {one.office} signs by {one.key} since {one.since}{until}")
+        lines.append(
+            msg(
+                "{value} of {of}: {office} signs by {key} since {since}{until}",
+                one.party.value,
+                of,
+                one.office,
+                one.key,
+                one.since,
+                until,
+            )
+        )
     withdrawn = signers.withdrawn if signers else ()
-    lines += [f"sign-offs of {one.facility} before {one.before} are withdrawn" for one in withdrawn]
+    lines += [
+        msg("sign-offs of {facility} before {before} are withdrawn", one.facility, one.before) for one in withdrawn
+    ]
     return tuple(sorted(lines))
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from provisioner.base.processes import Running, start_module
-from provisioner.base.text import counted, printable
+from provisioner.base.text import counted, msg, printable
 from provisioner.inventory.policy_rules.evaluator import QUESTION, Written, WrittenAnswer
 from provisioner.inventory.policy_rules.file import DENY, RegoRule
 
@@ -103,8 +103,14 @@ class RegoVerdict:
     @property
     def words(self) -> str:
         """What was evaluated and what came of it, in a sentence."""
-        which = f"{counted(self.rules, 'Rego rule')} of {counted(self.files, 'file')}"
-        return f"{which} judged this plan: {len(self.denied)} deny, {len(self.warned)} warn, {len(self.failed)} failed"
+        which = msg("{rego_rules} of {files}", counted(self.rules, "Rego rule"), counted(self.files, "file"))
+        return msg(
+            "{which} judged this plan: {denied} deny, {warned} warn, {failed} failed",
+            which,
+            len(self.denied),
+            len(self.warned),
+            len(self.failed),
+        )
 
     def joined(self, other: RegoVerdict) -> RegoVerdict:
         """This and another file's."""
@@ -210,7 +216,7 @@ def verdict_of(file: str, rules: Sequence[RegoRule], answers: Sequence[RegoAnswe
             continue
         findings = list(_findings(file, line, answer.value))
         if any(one is None for one in findings):
-            failed.append(RegoFinding(file, line, f"{rule.name} says what is no message", _MESSAGES))
+            failed.append(RegoFinding(file, line, msg("{name} says what is no message", rule.name), _MESSAGES))
         said = [one for one in findings if one is not None]
         (denied if rule.name == DENY else warned).extend(_few(said))
     return RegoVerdict(1, len(rules), tuple(denied), tuple(warned), tuple(failed))
@@ -218,12 +224,14 @@ def verdict_of(file: str, rules: Sequence[RegoRule], answers: Sequence[RegoAnswe
 
 def failed_verdict(file: str, rules: Sequence[RegoRule], why: str) -> RegoVerdict:
     """The verdict of a file whose evaluation did not come to its end."""
-    return RegoVerdict(1, len(rules), failed=(RegoFinding(file, 0, f"its rules came to no answer: {why}", _MEND),))
+    return RegoVerdict(
+        1, len(rules), failed=(RegoFinding(file, 0, msg("its rules came to no answer: {why}", why), _MEND),)
+    )
 
 
 def _no_answer(answer: RegoAnswer) -> str:
     if answer.error:
-        return f"came to no answer: {answer.error}"
+        return msg("came to no answer: {error}", answer.error)
     return "came to no answer" if not answer.is_defined else "came to what is no set of messages"
 
 
@@ -252,7 +260,7 @@ def _few(findings: Sequence[RegoFinding]) -> list[RegoFinding]:
     ordered = sorted(findings)
     if len(ordered) <= _MOST_FINDINGS:
         return ordered
-    more = f"and {counted(len(ordered) - _MOST_FINDINGS, 'more message')} of this rule"
+    more = msg("and {more_messages} of this rule", counted(len(ordered) - _MOST_FINDINGS, "more message"))
     return [*ordered[:_MOST_FINDINGS], RegoFinding(ordered[0].file, ordered[0].line, more)]
 
 
@@ -303,15 +311,15 @@ def _watch(child: Running, bounds: RegoBounds) -> None:
     until = time.monotonic() + bounds.seconds
     while (code := child.poll()) is None:
         if time.monotonic() > until:
-            raise RegoFailureError(f"it takes longer than {counted(bounds.seconds, 'second')}")
+            raise RegoFailureError(msg("it takes longer than {seconds}", counted(bounds.seconds, "second")))
         if _cpu_of(child.pid) > bounds.cpu_s:
-            raise RegoFailureError(f"it takes more than {bounds.cpu_s:.1f} s, its share of the time")
+            raise RegoFailureError(msg("it takes more than {cpu_s} s, its share of the time", f"{bounds.cpu_s:.1f}"))
         if _resident_mib(child.pid) > bounds.mib:
-            raise RegoFailureError(f"it takes more than {bounds.mib} MiB of memory")
+            raise RegoFailureError(msg("it takes more than {mib} MiB of memory", bounds.mib))
         time.sleep(_MOMENT_S)
     if code != 0:
-        ending = f"signal {-code}" if code < 0 else f"code {code}"
-        raise RegoFailureError(f"the process that evaluates it ended by {ending}")
+        ending = msg("signal {value}", -code) if code < 0 else msg("code {code}", code)
+        raise RegoFailureError(msg("the process that evaluates it ended by {ending}", ending))
 
 
 def _resident_mib(process: int) -> int:
@@ -347,7 +355,7 @@ def answers_in(written: bytes, asked: int) -> tuple[RegoAnswer, ...]:
         answered: Written = json.loads(written) if len(written) <= _MOST_ANSWERED else {}
         if "unloaded" in answered:
             why = printable(str(answered["unloaded"]), _LONGEST_ERROR)
-            raise RegoUnloadedError(f"regopy is there and cannot be loaded: {why}")
+            raise RegoUnloadedError(msg("regopy is there and cannot be loaded: {why}", why))
         if "fault" in answered:
             fault = answered["fault"]
             raise RegoTextFaultError(

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from provisioner.base.errors import REGO_RULES
-from provisioner.base.text import DEVICE_NAMES
+from provisioner.base.text import DEVICE_NAMES, msg
 
 _PATTERN: Final = re.compile(
     r"(?P<space>[ \t]+)|(?P<line>\n)|(?P<comment>#[^\n]*)"
@@ -278,7 +278,7 @@ def _words(text: str) -> Iterator[RegoWord]:
         column = position - start + 1
         match = _PATTERN.match(text, position)
         if match is None:
-            raise RegoTextError(f"{_shown(text[position])} is not understood", line, column)
+            raise RegoTextError(msg("{text} is not understood", _shown(text[position])), line, column)
         kind, word, position = str(match.lastgroup), match.group(), match.end()
         _refuse_unprintable(word, line, column)
         if kind not in _NO_WORDS:
@@ -305,13 +305,13 @@ class _Brackets:
         """
         if word.text in _CLOSES.values():
             if not self._opened or _CLOSES[self._opened[-1].text] != word.text:
-                raise RegoTextError(f"nothing opens this {word.text}", word.line, word.column)
+                raise RegoTextError(msg("nothing opens this {text}", word.text), word.line, word.column)
             self._opened.pop()
         made = replace(word, depth=len(self._opened))
         if word.text in _CLOSES:
             self._opened.append(made)
             if len(self._opened) > _DEEPEST:
-                raise RegoTextError(f"it is more than {_DEEPEST} brackets deep", word.line, word.column)
+                raise RegoTextError(msg("it is more than {deepest} brackets deep", _DEEPEST), word.line, word.column)
         return made
 
     def close(self) -> None:
@@ -322,7 +322,7 @@ class _Brackets:
         """
         if self._opened:
             last = self._opened[-1]
-            raise RegoTextError(f"nothing closes this {last.text}", last.line, last.column)
+            raise RegoTextError(msg("nothing closes this {text}", last.text), last.line, last.column)
 
 
 def _kind(group: str) -> RegoWordKind:
@@ -337,7 +337,7 @@ def _refuse_unprintable(word: str, line: int, column: int) -> None:
     """
     for number, character in enumerate(word):
         if not character.isprintable() and character not in "\n\t":
-            raise RegoTextError(f"{_shown(character)} cannot be seen", line, column + number)
+            raise RegoTextError(msg("{character} cannot be seen", _shown(character)), line, column + number)
 
 
 def _shown(character: str) -> str:
@@ -401,12 +401,15 @@ def _statements(words: Sequence[RegoWord]) -> Iterator[tuple[RegoWord, ...]]:
 
 def _of_beginning(name: str, statements: Sequence[tuple[RegoWord, ...]]) -> Iterator[RegoFault]:
     """A file begins with its own package, and imports `rego.v1` and nothing else."""
-    own, beginning = f"{PACKAGE}.{name}", f"begin the file with `package {PACKAGE}.{name}` and `import rego.v1`"
+    own, beginning = (
+        f"{PACKAGE}.{name}",
+        msg("begin the file with `package {package}.{name}` and `import rego.v1`", PACKAGE, name),
+    )
     texts = ["".join(word.text for word in statement[1:]) for statement in statements]
     heads = [statement[0] for statement in statements]
     if not heads or heads[0].text != "package" or texts[0] != own:
         yield RegoFault(
-            heads[0].line if heads else 1, 1, "rego-form", f"the file is not of the package {own}", beginning
+            heads[0].line if heads else 1, 1, "rego-form", msg("the file is not of the package {own}", own), beginning
         )
     imports = [(head, text) for head, text in zip(heads, texts, strict=True) if head.text == "import"]
     if not any(text == "rego.v1" for _, text in imports):
@@ -414,7 +417,9 @@ def _of_beginning(name: str, statements: Sequence[tuple[RegoWord, ...]]) -> Iter
     for head, text in imports:
         if text != "rego.v1":
             yield fault_at(
-                head, f"it imports {text[:60]}: a file of rules stands alone", "write input.… where it is meant"
+                head,
+                msg("it imports {text}: a file of rules stands alone", text[:60]),
+                "write input.… where it is meant",
             )
     for head, statement in zip(heads[1:], statements[1:], strict=True):
         if head.text == "package":
@@ -425,12 +430,14 @@ def _rule(statement: tuple[RegoWord, ...]) -> RegoRule | RegoFault:
     is_default = statement[0].text == "default"
     words = statement[1:] if is_default else statement
     if not words or words[0].kind is not RegoWordKind.NAME or words[0].text in KEYWORDS:
-        return fault_at(statement[0], f"{statement[0].text[:40]} begins no rule", _FORM)
+        return fault_at(statement[0], msg("{text} begins no rule", statement[0].text[:40]), _FORM)
     name, rest = words[0], words[1:]
     follows = rest[0].text if rest else ""
     if follows in {".", "["}:
         return fault_at(
-            name, f"{name.text} has more than a name as its head", f"write `{name.text} contains …`, or one name"
+            name,
+            msg("{text} has more than a name as its head", name.text),
+            msg("write `{text} contains …`, or one name", name.text),
         )
     arguments = None
     if follows == "(" and rest[0].touches:
@@ -452,25 +459,27 @@ def _of_rules(module: RegoModule) -> Iterator[RegoFault]:
     for rule in module.rules:
         if rule.name not in used and rule.name not in JUDGING and not rule.name.startswith(TEST):
             hint = "rules that judge are called deny and warn; take it out, or use it"
-            yield fault_at(rule.head, f"nothing uses {rule.name}", hint)
+            yield fault_at(rule.head, msg("nothing uses {name}", rule.name), hint)
 
 
 def _of_name(module: RegoModule, rule: RegoRule, seen: set[str]) -> Iterator[RegoFault]:
     if _PLACED.fullmatch(rule.name):
-        yield fault_at(rule.head, f"{rule.name} is a name of provisioner's own", "give it another one")
+        yield fault_at(rule.head, msg("{name} is a name of provisioner's own", rule.name), "give it another one")
     if rule.name in JUDGING and module.is_test:
-        yield fault_at(rule.head, f"tests have no {rule.name}: it would be another one than is tested", "take it out")
+        yield fault_at(
+            rule.head, msg("tests have no {name}: it would be another one than is tested", rule.name), "take it out"
+        )
     elif rule.name in JUDGING and (rule.is_default or [w.text for w in rule.words[1:2]] != ["contains"]):
-        hint = f"write `{rule.name} contains message if {{ … }}`"
-        yield fault_at(rule.head, f"{rule.name} is no set of messages", hint)
+        hint = msg("write `{name} contains message if { … }`", rule.name)
+        yield fault_at(rule.head, msg("{name} is no set of messages", rule.name), hint)
     if not rule.name.startswith(TEST):
         return
     if not module.is_test:
-        hint = f"put it into {module.name}_test.rego"
-        yield fault_at(rule.head, f"{rule.name} is a test, and stands among rules", hint)
+        hint = msg("put it into {name}_test.rego", module.name)
+        yield fault_at(rule.head, msg("{name} is a test, and stands among rules", rule.name), hint)
     elif rule.name in seen or rule.is_default or [w.text for w in rule.words[1:2]] != ["if"]:
         hint = "write `test_NAME if { … }`, each name once"
-        yield fault_at(rule.head, f"{rule.name} is there twice, or is more than its conditions", hint)
+        yield fault_at(rule.head, msg("{name} is there twice, or is more than its conditions", rule.name), hint)
 
 
 def is_rego_name(name: str) -> bool:

@@ -17,6 +17,7 @@ from typing import Final
 
 from provisioner.base.document import schema_of_document
 from provisioner.base.errors import Problem, Severity
+from provisioner.base.text import msg
 from provisioner.inventory.policy_rules.document import RegoInput, RegoMoment
 from provisioner.inventory.policy_rules.engine import (
     CHECKED,
@@ -206,15 +207,15 @@ def _faults(rule: RegoRule, replaced: Sequence[_Replacement], *, is_test: bool) 
             hint = "write `with input as`, and the whole plan after it"
             yield fault_at(one.first, "it replaces something else than input", hint)
         elif not is_test:
-            yield fault_at(one.first, f"{rule.name} is no test, and says a plan", "say it in the test itself")
+            yield fault_at(one.first, msg("{name} is no test, and says a plan", rule.name), "say it in the test itself")
     said = {tuple(word.text for word in one.expression) for one in replaced}
     if len(said) > 1:
-        yield fault_at(replaced[1].first, f"{rule.name} is about several plans", _ONE)
+        yield fault_at(replaced[1].first, msg("{name} is about several plans", rule.name), _ONE)
     own = {word.text for one in replaced for word in one.expression if word.kind is RegoWordKind.NAME}
     for number, word in enumerate(rule.words[:-1]):
         if rule.words[number + 1].text == ":=" and word.text in own:
             hint = "make it a rule of the file of tests"
-            yield fault_at(word, f"the plan of {rule.name} is made of its own {word.text}", hint)
+            yield fault_at(word, msg("the plan of {name} is made of its own {text}", rule.name, word.text), hint)
 
 
 @cache
@@ -238,20 +239,20 @@ def _problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool) -> Iter
     if not files:
         return
     if len(files) > MOST_FILES:
-        message = f"{FOLDER} holds more than {MOST_FILES} files of Rego"
+        message = msg("{folder} holds more than {most_files} files of Rego", FOLDER, MOST_FILES)
         yield Problem(str(root / FOLDER), 0, 0, "rego-form", message, "put what belongs together into one", FOLDER)
         return
     if not is_installed():
-        message = f"the rules of {FOLDER} cannot be evaluated: regopy is not installed"
+        message = msg("the rules of {folder} cannot be evaluated: regopy is not installed", FOLDER)
         yield Problem(str(root / FOLDER), 0, 0, NOT_INSTALLED, message, _EVALUATOR, FOLDER)
     modules, end = {file: file.module for file in files}, time.monotonic() + MOST_SECONDS
     rules = {file.name: file for file in files if not file.is_test}
     tests = {file.name: file for file in files if file.is_test}
     for name, file in tests.items():
         if name not in rules:
-            hint = f"call it {{rules}}_test.rego, or write {FOLDER}/{name}.rego"
+            hint = msg("call it {rules}_test.rego, or write {folder}/{name}.rego", "{rules}", FOLDER, name)
             yield problem_of(
-                root, file, RegoFault(1, 1, "rego-form", f"there are no rules {name} for these tests", hint)
+                root, file, RegoFault(1, 1, "rego-form", msg("there are no rules {name} for these tests", name), hint)
             )
     shares = RegoShares(len(rules), MOST_CPU_S)
     for name, file in rules.items():
@@ -259,7 +260,7 @@ def _problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool) -> Iter
         with shares.next_share() as cpu_s:
             yield from _of_one(root, modules, file, test, (end, cpu_s) if evaluates and is_installed() else None)
         if test is None or not modules[test].tests:
-            hint = f"write {FOLDER}/{name}_test.rego; provisioner policy test runs it"
+            hint = msg("write {folder}/{name}_test.rego; provisioner policy test runs it", FOLDER, name)
             fault = RegoFault(0, 0, "rego-untested", "no test shows that these rules hold anything back", hint)
             yield problem_of(root, file, fault, Severity.WARNING)
 
@@ -312,26 +313,28 @@ def evaluation_fault(
     except RegoUnloadedError as error:
         return 0, unloaded_fault(error)
     except RegoFailureError as error:
-        return 0, RegoFault(0, 0, "rego-form", f"it cannot be evaluated: {error}", "make the rules simpler")
+        return 0, RegoFault(0, 0, "rego-form", msg("it cannot be evaluated: {error}", error), "make the rules simpler")
     never = next((answer for answer in answers if answer.never), None)
     return (0, never_fault(never)) if never else None
 
 
 def unloaded_fault(error: RegoUnloadedError) -> RegoFault:
     """What the machine lacks for any rule to be evaluated."""
-    return RegoFault(0, 0, NOT_INSTALLED, f"it cannot be evaluated: {error}", _LIBRARIES)
+    return RegoFault(0, 0, NOT_INSTALLED, msg("it cannot be evaluated: {error}", error), _LIBRARIES)
 
 
 def text_fault(module: RegoModule, error: RegoTextFaultError) -> RegoFault:
     """What regopy has against a text."""
     before = module.text.encode()[: error.offset].decode(errors="replace")
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return RegoFault(line, column, "rego-form", f"it is no Rego: {error.message}", "correct it there, or just before")
+    return RegoFault(
+        line, column, "rego-form", msg("it is no Rego: {message}", error.message), "correct it there, or just before"
+    )
 
 
 def never_fault(answer: RegoAnswer) -> RegoFault:
     """What regopy has against all that a file says."""
-    return RegoFault(0, 0, "rego-form", f"it cannot be evaluated: {answer.error}", "correct the rule")
+    return RegoFault(0, 0, "rego-form", msg("it cannot be evaluated: {error}", answer.error), "correct the rule")
 
 
 def problem_of(root: Path, file: RegoFile, fault: RegoFault, severity: Severity = Severity.ERROR) -> Problem:
@@ -453,7 +456,7 @@ def _asked(
     try:
         return ask_rego(texts, queries, documents, TESTED.until(end))
     except RegoTextFaultError as error:
-        why = f"it is no Rego: {error.message}"
+        why = msg("it is no Rego: {message}", error.message)
     except RegoFailureError as error:
         why = str(error)
     return tuple(RegoAnswer(error=why) for _ in queries)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Final
 
-from provisioner.base.text import Document, asked, nearest
+from provisioner.base.text import Document, asked, msg, nearest
 from provisioner.inventory.policy_rules.file import (
     JUDGING,
     KEYWORDS,
@@ -176,7 +176,7 @@ class _Scope:
         declared = _declared(rule)
         for word in declared.values():
             if word.text in {"input", *self.rules}:
-                yield fault_at(word, f"{word.text} is declared anew", "give what is declared another name")
+                yield fault_at(word, msg("{text} is declared anew", word.text), "give what is declared another name")
         types = self._types(rule)
         if self.module.is_test:
             yield from self._of_test_documents(words)
@@ -249,10 +249,10 @@ class _Scope:
             yield fault_at(chain.base, "it reads data: a file of rules stands alone", hint, _REFERENCE)
         elif base != "input" and base not in declared and base not in self.rules and base != "_":
             close = asked(nearest(base, sorted({*declared, *self.rules, "input"})))
-            hint = f"{close} declare it: some {base} in …, or {base} := …".lstrip()
-            yield fault_at(chain.base, f"nothing declares {base}", hint, _REFERENCE)
+            hint = msg("{close} declare it: some {base} in …, or {base_2} := …", close, base, base).lstrip()
+            yield fault_at(chain.base, msg("nothing declares {base}", base), hint, _REFERENCE)
         elif base in JUDGING and not self.module.is_test:
-            yield fault_at(chain.base, f"a rule reads {base}: only tests do", "judge by the plan", _REFERENCE)
+            yield fault_at(chain.base, msg("a rule reads {base}: only tests do", base), "judge by the plan", _REFERENCE)
         yield from self._of_steps(chain, types)
         node = self._node(chain, types)
         if node is not None:
@@ -262,7 +262,7 @@ class _Scope:
         name = chain.dotted
         if name in self.functions or name in ALLOWED or name == "set":
             return
-        message = f"rules cannot call {name}: {_why_not(name)}"
+        message = msg("rules cannot call {name}: {name_2}", name, _why_not(name))
         hint = (
             asked(nearest(name, sorted(ALLOWED | self.functions))) or "what rules may call: provisioner policy --help"
         )
@@ -277,7 +277,7 @@ class _Scope:
                 continue
             kind = self.fields.kind(node)
             if step is None and kind != "array":
-                yield fault_at(word, f"an index into {kind}", "only lists have numbers", _REFERENCE)
+                yield fault_at(word, msg("an index into {kind}", kind), "only lists have numbers", _REFERENCE)
                 return
             if step is None:
                 node = self.fields.element(node)
@@ -292,8 +292,10 @@ class _Scope:
     def _no_field(step: str, word: RegoWord, names: Sequence[str] | frozenset[str]) -> RegoFault:
         listed = sorted(names)
         close = asked(nearest(step, listed))
-        hint = close or (f"there are {', '.join(listed)}" if len(listed) <= _MOST_LISTED else _SCHEMA)
-        return fault_at(word, f"the plan has no {step[:60]} there, so that this never holds", hint, _REFERENCE)
+        hint = close or (msg("there are {listed}", ", ".join(listed)) if len(listed) <= _MOST_LISTED else _SCHEMA)
+        return fault_at(
+            word, msg("the plan has no {step} there, so that this never holds", step[:60]), hint, _REFERENCE
+        )
 
     def _of_comparison(self, chain: _Chain, node: FieldSchema, words: Sequence[RegoWord]) -> Iterator[RegoFault]:
         """What a field is compared with has to be a value that it may have."""
@@ -301,12 +303,17 @@ class _Scope:
             kind, values = self.fields.kind(node), self.fields.values(node)
             wanted = _LITERALS.get(kind)
             if other.kind in _LITERALS.values() and other.kind is not wanted:
-                message = f"{chain.dotted} is {_A_KIND.get(kind, kind)}, and is compared with {other.text[:40]}"
+                message = msg(
+                    "{dotted} is {kind}, and is compared with {text}",
+                    chain.dotted,
+                    _A_KIND.get(kind, kind),
+                    other.text[:40],
+                )
                 yield fault_at(other, message, "compare it with what it may be", _REFERENCE)
             elif values and other.value is not None and other.value not in values:
                 close = asked(nearest(other.value, values))
-                hint = f"{close} it is one of {', '.join(values)}".lstrip()
-                yield fault_at(other, f"{chain.dotted} is never {other.text[:40]}", hint, _REFERENCE)
+                hint = msg("{close} it is one of {values}", close, ", ".join(values)).lstrip()
+                yield fault_at(other, msg("{dotted} is never {text}", chain.dotted, other.text[:40]), hint, _REFERENCE)
 
     @staticmethod
     def _compared_with(chain: _Chain, words: Sequence[RegoWord]) -> Iterator[RegoWord]:

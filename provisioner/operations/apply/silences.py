@@ -41,7 +41,7 @@ from provisioner.base.http import (
     try_often,
 )
 from provisioner.base.roles import Matter, ReaderScope, Whereabouts
-from provisioner.base.text import Document
+from provisioner.base.text import Document, msg
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.integrations.notify.delivery import ReceiverDoors, server_login
 from provisioner.inventory.loader.receivers import open_receivers
@@ -335,32 +335,36 @@ class Silencer:
 
 def changing(run: str, host: str) -> str:
     """Why a path is in maintenance."""
-    return f"run {run} changes {host}"
+    return msg("run {run} changes {host}", run, host)
 
 
 def not_silenced(receiver: str, reason: str) -> str:
     """That an Alertmanager was not told of all that a run cuts."""
-    return f"alerts of paths that this run cuts are not all silenced at receiver {receiver}: {reason}"
+    return msg(
+        "alerts of paths that this run cuts are not all silenced at receiver {receiver}: {reason}", receiver, reason
+    )
 
 
 def none_silenced(reason: str) -> str:
     """That no Alertmanager was told."""
-    return f"no alert of paths that this run cuts is silenced: {reason}"
+    return msg("no alert of paths that this run cuts is silenced: {reason}", reason)
 
 
 def not_renewed(receiver: str, reason: str) -> str:
     """That silences may end before the run does."""
-    return f"silences at receiver {receiver} were not renewed: {reason}"
+    return msg("silences at receiver {receiver} were not renewed: {reason}", receiver, reason)
 
 
 def not_ended(receiver: str, reason: str) -> str:
     """That silences outlast the run."""
-    return f"silences at receiver {receiver} end by themselves within 3 minutes, and not now: {reason}"
+    return msg(
+        "silences at receiver {receiver} end by themselves within 3 minutes, and not now: {reason}", receiver, reason
+    )
 
 
 def outlasting(reason: str) -> str:
     """That all silences outlast the run."""
-    return f"silences of this run end by themselves within 3 minutes, and not now: {reason}"
+    return msg("silences of this run end by themselves within 3 minutes, and not now: {reason}", reason)
 
 
 def silenced_alerts(inventory: str, cut: HostCut, paths: Iterable[MediaPath]) -> tuple[AlertMatchers, ...]:

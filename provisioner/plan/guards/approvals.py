@@ -28,7 +28,7 @@ from provisioner.base.ssh_signature import (
     public_key_of,
     signature_of,
 )
-from provisioner.base.text import VIETNAM, counted
+from provisioner.base.text import VIETNAM, counted, msg
 from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.inventory.model import ApprovedChanges
 from provisioner.plan.change import Change, Impact, Resource, is_of_policy
@@ -113,9 +113,16 @@ class ApprovalNeed:
         """What is needed as the rest of a sentence, e.g. `1 approver as noc of viettel for relay-viettel-1 (any)`."""
         number = self.rule.people
         people = counted(number, "approver") if number == 1 else counted(number, "different approver")
-        role = f" as {self.rule.role}" if self.rule.role else ""
-        carrier = f" of {self.carrier}" if self.carrier else ""
-        return f"{people}{role}{carrier} for {named(self.hosts)} ({self.rule.changes.value})"
+        role = (" " + msg("as {role}", self.rule.role)) if self.rule.role else ""
+        carrier = (" " + msg("of {carrier}", self.carrier)) if self.carrier else ""
+        return msg(
+            "{people}{role}{carrier} for {hosts} ({value})",
+            people,
+            role,
+            carrier,
+            named(self.hosts),
+            self.rule.changes.value,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.text import VIETNAM, Document, aware, counted
+from provisioner.base.text import VIETNAM, Document, aware, counted, msg
 from provisioner.desired.spec import HostSpec
 from provisioner.inventory.policy_rules.document import (
     RegoCarrier,
@@ -148,7 +148,11 @@ def rego_refusals(verdict: RegoVerdict) -> tuple[PlanRefusal, ...]:
 
 def too_large(changes: int) -> PlanRefusal:
     """Why a plan is refused that rules cannot judge for its size."""
-    message = f"Rego rules judge plans of up to {MOST_CHANGES} changes, and this one has {counted(changes, 'change')}"
+    message = msg(
+        "Rego rules judge plans of up to {most_changes} changes, and this one has {changes}",
+        MOST_CHANGES,
+        counted(changes, "change"),
+    )
     hint = "plan and apply it in parts, e.g. by --limit province=… or --limit host=…"
     return PlanRefusal(REGO, message, hint, MOST_CHANGES, changes)
 
@@ -162,4 +166,6 @@ def rego_warnings(warned: Iterable[RegoFinding]) -> tuple[Problem, ...]:
 
 
 def _hint(one: RegoFinding) -> str:
-    return f"change what the plan does; or the rule at {one.place}, in a change of its own that somebody reviews"
+    return msg(
+        "change what the plan does; or the rule at {place}, in a change of its own that somebody reviews", one.place
+    )

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property
 
-from provisioner.base.text import VIETNAM, aware, counted, local_time, were
+from provisioner.base.text import VIETNAM, aware, counted, local_time, msg, were
 from provisioner.inventory.deadlines import Duty, StandingOrders, Timeliness, governing_duty, timeliness
 from provisioner.inventory.model import Blocked, ClaimedConnection, Operating, Party, SurveyVerdict
 from provisioner.inventory.outline import Outline, OutlinedInventory, PlanOutline, Remarks
@@ -101,8 +101,8 @@ class OpeningWarning:
     def words(self) -> str:
         """The warning as people read it."""
         if self.risk is OpeningRisk.PASSED:
-            return f"should be open since {self.opens_on}" + ("" if self.connected else ", not connected")
-        opens = f"opens in {counted(self.days, 'day')}" if self.days else "opens today"
+            return msg("should be open since {opens_on}", self.opens_on) + ("" if self.connected else ", not connected")
+        opens = msg("opens in {days}", counted(self.days, "day")) if self.days else "opens today"
         return f"{opens}, " + ("connected, not up now" if self.connected else "not connected")
 
 
@@ -214,11 +214,14 @@ def next_step(standing: Standing, evidence: Evidence) -> str:
     facility, state = standing.facility, standing.state
     blocked = facility.read_remarks.blocked
     if blocked and not standing.is_connected and state not in _AT_AN_END:
-        return f"{blocked.next_action} ({blocked.owner.value}, until {blocked.due})"
+        return msg("{next_action} ({value}, until {due})", blocked.next_action, blocked.owner.value, blocked.due)
     if state in _SIMPLE:
         return _SIMPLE[state]
     if state is FacilityState.DECOMMISSIONING:
-        return f"run provisioner apply, then provisioner verify: {', '.join(standing.left_on)} has to be seen clear"
+        return msg(
+            "run provisioner apply, then provisioner verify: {left_on} has to be seen clear",
+            ", ".join(standing.left_on),
+        )
     if state is FacilityState.SURVEYED and facility.survey_verdict:
         return _VERDICTS[facility.survey_verdict]
     if state is FacilityState.ACTIVE or _is_accepted(facility.successor, facility, evidence):
@@ -245,29 +248,34 @@ def _of_plan(facility: Outline, evidence: Evidence, state: FacilityState) -> str
 
 def _to_accept(facility: Outline, proof: Proof) -> str:
     if proof.again and facility.operating is Operating.PREPARING:
-        return f"when people come ({facility.opens_on}): provisioner facility reopen {facility.id}"
+        return msg("when people come ({opens_on}): provisioner facility reopen {id}", facility.opens_on, facility.id)
     due = proof.first.at + ACCEPTANCE
-    return f"run provisioner verify after {local_time(due)}: all its paths have to be up once more"
+    return msg("run provisioner verify after {due}: all its paths have to be up once more", local_time(due))
 
 
 def _to_agree(progress: ConnectionProgress) -> str:
     missing = progress.plan.unsigned
     if not missing:
-        return f"all three have signed: provisioner facility plan {progress.facility.id}"
+        return msg("all three have signed: provisioner facility plan {id}", progress.facility.id)
     words = " ".join(f"--by {party.value}" for party in missing)
     names = ", ".join(PARTIES[party] for party in missing)
-    return f"{names} have to agree: provisioner sign-off {progress.facility.id} {words} --source …"
+    return msg(
+        "{names} have to agree: provisioner sign-off {id} {words} --source …", names, progress.facility.id, words
+    )
 
 
 def _to_provision(progress: ConnectionProgress) -> str:
     facility = progress.facility
     if progress.plan.access.is_pushed:
-        return f"install provisioner site-package {progress.facility.id} on the gateway, then run provisioner apply"
-    if not facility.has_gateway or (facility.public_key is None and progress.plan.access.has_tunnel):
-        return (
-            f"install provisioner site-package {progress.facility.id} on the gateway, then provisioner gateway set-key"
+        return msg(
+            "install provisioner site-package {id} on the gateway, then run provisioner apply", progress.facility.id
         )
-    return f"run provisioner apply: {', '.join(progress.relays)} has not been seen to hold what is signed"
+    if not facility.has_gateway or (facility.public_key is None and progress.plan.access.has_tunnel):
+        return msg(
+            "install provisioner site-package {id} on the gateway, then provisioner gateway set-key",
+            progress.facility.id,
+        )
+    return msg("run provisioner apply: {relays} has not been seen to hold what is signed", ", ".join(progress.relays))
 
 
 def _to_connect(progress: ConnectionProgress) -> str:
@@ -275,20 +283,25 @@ def _to_connect(progress: ConnectionProgress) -> str:
     if check is None:
         return "run provisioner verify: none of its paths was checked yet"
     if check.checked < check.pulled:
-        known = f"of {check.checked} of {counted(check.pulled, 'path')} something is known"
-        return f"run provisioner verify without a limit: {known}"
+        known = msg("of {checked} of {paths} something is known", check.checked, counted(check.pulled, "path"))
+        return msg("run provisioner verify without a limit: {known}", known)
     of = f"{counted(check.pulled, 'path')} {were(check.pulled)}"
-    return f"{check.pulled - check.proved} of {of} not up: see provisioner verify --detail"
+    return msg("{pulled} of {of} not up: see provisioner verify --detail", check.pulled - check.proved, of)
 
 
 def _of_successor(facility: Outline, evidence: Evidence) -> str:
     if facility.successor is None:
         return "nothing: it is verified every night"
     if _is_accepted(facility.successor, facility, evidence):
-        return f"the successor's connection is accepted: provisioner facility move {facility.id} --finish"
+        return msg("the successor's connection is accepted: provisioner facility move {id} --finish", facility.id)
     steps = ConnectionProgress(facility, facility.successor, evidence).steps
     furthest = max(steps, key=list(FacilityState).index).words
-    return f"the successor ({facility.successor.carrier} over {facility.successor.relay}) is {furthest}"
+    return msg(
+        "the successor ({carrier} over {relay}) is {furthest}",
+        facility.successor.carrier,
+        facility.successor.relay,
+        furthest,
+    )
 
 
 def statuses(
@@ -328,7 +341,10 @@ def _next(standing: Standing, pictures: Pictures, evidence: Evidence) -> str:
     """What has to happen: pictures that came once and do not come now are seen to before all else."""
     if standing.is_connected and pictures.is_up is False:
         noun = counted(pictures.cameras, "camera")
-        return (
-            f"{pictures.down} of {noun} {'is' if pictures.down == 1 else 'are'} not up: see provisioner verify --detail"
+        return msg(
+            "{down} of {noun} {are} not up: see provisioner verify --detail",
+            pictures.down,
+            noun,
+            "is" if pictures.down == 1 else "are",
         )
     return next_step(standing, evidence)
