@@ -10,11 +10,12 @@ import ast
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
+from functools import partial
 from itertools import pairwise
 from textwrap import dedent
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
@@ -24,28 +25,29 @@ from provisioner.base.text import Document, local_iso
 if TYPE_CHECKING:
     from pydantic_core import core_schema
 
+    _Field = core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField
+
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
-def form(**keywords: Any) -> Any:
+def form(**keywords: JsonValue) -> FieldInfo:
     """Name what the schema says of a value, and the model does not check."""
-    return Field(json_schema_extra=keywords)
+    return FieldInfo(json_schema_extra=keywords)
 
 
-def absent() -> Any:
-    """Default of a key that is left out while it is `None`; a field without a default is written as `null`."""
-    return Field(default=None, exclude_if=lambda value: value is None)
+absent = partial(Field, default=None, exclude_if=lambda value: value is None)
+"""Default of a key that is left out while it is `None`; a field without a default is written as `null`."""
 
 
 class Ungiven:
     """Stands for a key that is left out, where `None` is written as `null`."""
 
 
-def ungiven() -> Any:
-    """Default of a key that is left out unless it is given, even as `None`."""
-    return Field(default=Ungiven, exclude_if=lambda value: value is Ungiven)
+ungiven = partial(Field, default=Ungiven, exclude_if=lambda value: value is Ungiven)
+"""Default of a key that is left out unless it is given, even as `None`."""
 
 
+# `Any`: as of pydantic's `Field`, which stands where a default of any type stands.
 def of(*attributes: str) -> Any:
     """Name the attribute that a field is made from, or the path to it, if it is not the field's name."""
     return Field(validation_alias=AliasPath(*attributes))
@@ -74,12 +76,12 @@ class Row(BaseModel):
         frozen=True, extra="ignore", from_attributes=True, validate_by_name=True, defer_build=True
     )
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
+    def __init_subclass__(cls, **keywords: object) -> None:
         """Take the keywords below."""
 
     @classmethod
     def __pydantic_init_subclass__(
-        cls, *, name: str = "", version: int = 1, without: tuple[str, ...] = (), **keywords: Any
+        cls, *, name: str = "", version: int = 1, without: tuple[str, ...] = (), **keywords: object
     ) -> None:
         """Finish a class.
 
@@ -98,7 +100,7 @@ class Row(BaseModel):
             del fields[field]
 
     @classmethod
-    def made_of(cls, value: object, **more: Any) -> Self:
+    def made_of(cls, value: object, **more: object) -> Self:
         """Make a row from a value's attributes, and from others that it lacks or has in another form."""
         return cls.model_validate(_Joined(value, more))
 
@@ -132,8 +134,7 @@ class Printed(Row):
 
 def _only(value: str | int, alias: str | None = None) -> FieldInfo:
     """Make a field that has one value."""
-    only: Any = Literal
-    return FieldInfo.from_annotated_attribute(only[value], Field(value, alias=alias))
+    return FieldInfo.from_annotated_attribute(cast("type", Literal.__getitem__(value)), Field(value, alias=alias))
 
 
 class ProblemRow(Row):
@@ -209,7 +210,7 @@ class _Generator(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 (as the base's)
         return False
 
-    def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: ARG002, FBT001 (as the base's)
+    def field_is_required(self, field: _Field, total: bool) -> bool:  # noqa: ARG002, FBT001 (as the base's)
         schema = field["schema"]
         return schema["type"] != "default" or schema.get("default", ()) not in (None, Ungiven)
 
@@ -239,13 +240,16 @@ class _Generator(GenerateJsonSchema):
         return made
 
 
-def _inlined(value: Any, parts: Document) -> Any:
-    if isinstance(value, list):
-        return [_inlined(item, parts) for item in value]
-    if not isinstance(value, dict):
-        return value
-    rest = {key: _inlined(item, parts) for key, item in value.items() if key != "$ref"}
-    if "$ref" not in value:
-        return rest
-    part = parts[value["$ref"].rpartition("/")[2]]
-    return {"$ref": f"#/$defs/{part['title']}", **rest} if "title" in part else {**_inlined(part, parts), **rest}
+def _inlined(schema: Document, parts: Document) -> Document:
+    rest = {key: item for key, item in schema.items() if key != "$ref"}
+    part = parts[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
+    if part and "title" not in part:
+        return _inlined({**part, **rest}, parts)
+    named = {"$ref": f"#/$defs/{part['title']}"} if part else {}
+    return named | {key: _item(item, parts) for key, item in rest.items()}
+
+
+def _item(item: object, parts: Document) -> object:
+    if isinstance(item, list):
+        return [_item(one, parts) for one in item]
+    return _inlined(item, parts) if isinstance(item, dict) else item

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import click
 
 from provisioner.base.errors import UsageError
+from provisioner.base.text import Document
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation
@@ -82,7 +81,7 @@ def add(
     recorder_address: str,
     dry_run: bool,
     commits: bool,
-    **words: Any,
+    **words: object,
 ) -> int:
     """Add a camera to a facility: a recorder's channel, or one with an address of its own.
 
@@ -120,7 +119,7 @@ def replace(
     accept_old_until: datetime | None,
     dry_run: bool,
     commits: bool,
-    **words: Any,
+    **words: object,
 ) -> int:
     """Write down that another device hangs in the place of a camera or a recorder; its id and zone stay.
 
@@ -169,7 +168,7 @@ def accept(
 @_OF_MOVE
 @edit_options
 @click.pass_obj
-def move(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, **words: Any) -> int:
+def move(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, **words: object) -> int:
     """Write down that a camera looks at something else, or is reached another way.
 
     Example: provisioner -i DIR camera move kcl-bg-001/cam-03 --recorder nvr-01 --channel 18
@@ -202,12 +201,12 @@ def _device(name: str) -> tuple[str, str]:
     return facility, device
 
 
-def _order(words: Mapping[str, Any]) -> DeviceOrder:
+def _order(words: Document) -> DeviceOrder:
     """Return what the options name, as an order."""
     return DeviceOrder(named_values(Camera, words), words.get("serial") or "", _streams(words))
 
 
-def _streams(words: Mapping[str, Any]) -> dict[StreamName, StreamOrder]:
+def _streams(words: Document) -> dict[StreamName, StreamOrder]:
     """The streams that were named.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import partial
-from typing import Any, Unpack
+from typing import Unpack
 
 import click
 
@@ -166,7 +166,7 @@ facility.add_command(next_)
 @edit_options
 @click.pass_obj
 def add(
-    invocation: Invocation, /, identifier: str, *, same_name: bool, dry_run: bool, commits: bool, **words: Any
+    invocation: Invocation, /, identifier: str, *, same_name: bool, dry_run: bool, commits: bool, **words: object
 ) -> int:
     """Register a facility: write its file, with what is known of it now.
 

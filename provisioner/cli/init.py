@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -67,7 +66,7 @@ def init(
     answers: Path | None,
     prints: bool,
     vault_password: Path | None,
-    **words: Any,
+    **words: object,
 ) -> int:
     """Begin an inventory: its commented files, its vault's password, its Git repository.
 
@@ -142,7 +141,7 @@ def _raise_with_place(error: InventoryError | PolicyError | UsageError, answers:
         raise type(error)(f"{place}: {error.message}", hint=error.hint, object=error.object) from None
 
 
-def _init(invocation: Invocation, folder: Path, vault_password: Path | None, words: Mapping[str, Any]) -> int:
+def _init(invocation: Invocation, folder: Path, vault_password: Path | None, words: Document) -> int:
     root = folder.absolute()
     beginning = _Questions(invocation, root).beginning(root.name, words)
     configuration = file_of(invocation.configuration.caller)
@@ -167,7 +166,7 @@ class _Questions:
     def __init__(self, invocation: Invocation, root: Path) -> None:
         self._invocation, self._askers = invocation, KeyAskers(invocation.env, root)
 
-    def beginning(self, name: str, words: Mapping[str, Any]) -> Beginning:
+    def beginning(self, name: str, words: Document) -> Beginning:
         """All of it."""
         carriers = dict(self._named(words["carriers"], "--carrier", "The first carrier's id, e.g. viettel"))
         first = next(iter(carriers))

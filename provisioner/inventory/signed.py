@@ -19,9 +19,10 @@ from collections.abc import Iterator
 from datetime import date
 from enum import StrEnum
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import TypeAdapter
+from pydantic.main import IncEx
 
 from provisioner.base.ssh_signature import SignatureFormError, is_made_by_its_key, signature_of
 from provisioner.base.text import canonical_json
@@ -48,7 +49,7 @@ def _backup(plan: ConnectionPlan) -> dict[str, str]:
     return {"backup_relay": plan.backup_relay} if plan.backup_relay else {}
 
 
-def _by_id(items: tuple[Recorder, ...] | tuple[Camera, ...]) -> dict[str, object]:
+def _by_id(items: tuple[Recorder, ...] | tuple[Camera, ...]) -> dict[str, IncEx | bool]:
     # An adapter writes out all items in one call: a country has a hundred thousand cameras.
     if not items:
         return {}
@@ -59,13 +60,13 @@ def _by_id(items: tuple[Recorder, ...] | tuple[Camera, ...]) -> dict[str, object
 
 
 @cache
-def _writer(model: type[Model]) -> tuple[TypeAdapter[tuple[Model, ...]], dict[str, Any]]:
+def _writer(model: type[Model]) -> tuple[TypeAdapter[tuple[Model, ...]], dict[str, IncEx | bool]]:
     return TypeAdapter(tuple[model, ...]), {"__all__": unsigned_fields(model)}  # type: ignore[valid-type]
 
 
-def unsigned_fields(model: type[Model]) -> dict[str, Any]:
+def unsigned_fields(model: type[Model]) -> dict[str, IncEx | bool]:
     """Return the fields that no party signs, in the form of pydantic's `exclude`."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, IncEx | bool] = {}
     for name, field in model.model_fields.items():
         if use_of(field).signed is False:
             fields[name] = True

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
-from provisioner.base.text import aware, canonical_text
+from provisioner.base.text import Document, aware, canonical_text
 from provisioner.record.availability.verdict_table import SweptPaths
 
 
@@ -213,7 +213,7 @@ class RunContent(TypedDict):
     who: dict[str, str]
     tool: str
     limit: list[str]
-    approvals: NotRequired[list[dict[str, Any]]]
+    approvals: NotRequired[list[Document]]
 
 
 class BegunContent(RunContent):

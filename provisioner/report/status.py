@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -472,7 +472,7 @@ def status_document(
     *,
     files: FacilityReader,
     drains: Iterable[DrainStanding] = (),
-    **more: Any,
+    **more: object,
 ) -> Document:
     """The `status` document; `why` holds the reasons of those facilities of which they are wanted."""
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Address
-from typing import Annotated, Any, Final, TypedDict, TypeVar, get_args, get_origin
+from typing import Annotated, Final, TypedDict, TypeVar, get_args, get_origin
 
 import click
 from pydantic.fields import FieldInfo
@@ -175,7 +175,7 @@ def _form_of(field: FieldInfo) -> tuple[object, tuple[object, ...]]:
     return inner[0], (*marks, *nested)
 
 
-def _word_of(kind: object, marks: Sequence[object]) -> tuple[click.ParamType[Any] | None, str | None]:
+def _word_of(kind: object, marks: Sequence[object]) -> tuple[click.ParamType[object] | None, str | None]:
     """The form of an option's value, and what stands for it in the help."""
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return ListedWord([one.value for one in kind]), None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import TypeAdapter
 
@@ -173,8 +173,9 @@ class Applied:
         return ApplyDocument.model_validate(self).plain
 
 
-def intent_of(plain: Mapping[str, Any]) -> Intent:
+def intent_of(recorded: Mapping[str, object]) -> Intent:
     """An intent as the journal has it: our own document, which its hashes hold."""
+    plain: Document = dict(recorded)
     return Intent(
         basis=_BASIS.validate_python(plain["basis"]),
         waves=tuple(Wave(name, tuple(hosts)) for name, hosts in plain["waves"]),
