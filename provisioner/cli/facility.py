@@ -268,21 +268,7 @@ def survey(
 )
 @edit_options
 @click.pass_obj
-def plan(
-    invocation: Invocation,
-    /,
-    name: str,
-    relay: str,
-    lan: str,
-    *,
-    backup_relay: str,
-    lan_interface: str,
-    system: str | None,
-    relay_port: int | None,
-    access: str | None,
-    dry_run: bool,
-    commits: bool,
-) -> int:
+def plan(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, **words: Unpack[PlanOrder]) -> int:
     """Propose over which relay a facility is to be connected, and describe its gateway.
 
     What its parties then sign is this plan, with the recorders and the cameras as the file has them. Another --access
@@ -290,8 +276,7 @@ def plan(
 
     Example: provisioner -i DIR facility plan kcl-bg-003 --relay relay-viettel-1
     """
-    order = PlanOrder(relay, lan, lan_interface, system or "", backup_relay, access or "", relay_port)
-    edit = planned(edits_of(invocation), name, order)
+    edit = planned(edits_of(invocation), name, words)
     return finish(invocation, edit, Writing(dry_run, commits, f"{name}: a plan is proposed"))
 
 

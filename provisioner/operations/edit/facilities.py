@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network
 from typing import TypedDict
@@ -56,28 +55,23 @@ class SurveyOrder(TypedDict):
     verdict: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlanOrder:
-    """Over which relay a facility is to be connected, and what is behind its router; empty is what nobody said.
+class PlanOrder(TypedDict):
+    """Over which relay a facility is to be connected, and what is behind its router; empty if nobody said."""
 
-    Attributes:
-        relay: the relay; the only one of the carriers that serve the province where it is left out.
-        lan: the network of the site's devices; the one /24 of their addresses where it is left out.
-        lan_interface: the router's interface in it.
-        system: what the router runs; Linux where it is left out.
-        backup_relay: another relay of the carrier that is to have the site as well; `none` takes it back.
-        access: how the relay reaches the devices; as the plan has it, and by mapped ports in a new one, where it is
-            left out.
-        relay_port: the UDP port of its relays that the router dials; 0 is their first one again.
-    """
-
-    relay: str = ""
-    lan: str = ""
-    lan_interface: str = ""
-    system: str = ""
-    backup_relay: str = ""
-    access: str = ""
-    relay_port: int | None = None
+    relay: str
+    """The only one of the carriers that serve the province if empty."""
+    lan: str
+    """The network of the site's devices; the one /24 of their addresses if empty."""
+    lan_interface: str
+    """The router's interface in it."""
+    system: str | None
+    """What the router runs; Linux if `None`."""
+    backup_relay: str
+    """Another relay of the carrier that is to have the site as well; `none` takes it back."""
+    access: str | None
+    """How the relay reaches the devices. If `None`, as the plan has it, and by mapped ports in a new one."""
+    relay_port: int | None
+    """The UDP port of its relays that the router dials; 0 is their first one again."""
 
 
 def added(edits: Edits, words: Mapping[str, object], *, identifier: str = "", same_name: bool = False) -> FileEdit:
@@ -237,21 +231,22 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
     opened = edits.open(facility)
     loaded, site, text = opened.loaded, opened.site, opened.text
     frame = frame_of(loaded)
+    relay, access, backup = order["relay"], order["access"] or "", order["backup_relay"]
     if site.plan is None:
-        relay = order.relay or _only_relay(loaded, frame, facility)
-        plan = {"state": "proposed", "carrier": _carrier_of(frame, relay), "relay": relay, **_access(order.access)}
+        relay = relay or _only_relay(loaded, frame, facility)
+        plan = {"state": "proposed", "carrier": _carrier_of(frame, relay), "relay": relay, **_access(access)}
         text = text.with_values({("plan",): plan})
-    elif order.relay and order.relay != site.plan.relay:
-        hint = f"provisioner facility move {facility} --to {order.relay}"
+    elif relay and relay != site.plan.relay:
+        hint = f"provisioner facility move {facility} --to {relay}"
         raise UsageError(f"facility {facility} has a plan over {site.plan.relay}", hint=hint, object=facility)
-    elif order.access and order.access != site.plan.access.value:
+    elif access and access != site.plan.access.value:
         plans = (("plan", site.plan), ("successor", site.successor))
-        text = text.with_values({(key, "access"): order.access for key, plan in plans if plan})
-    if order.backup_relay == NO_BACKUP:
+        text = text.with_values({(key, "access"): access for key, plan in plans if plan})
+    if backup == NO_BACKUP:
         text = text.without(("plan", "backup_relay")) if site.plan and site.plan.backup_relay else text
-    elif order.backup_relay:
-        _carrier_of(frame, order.backup_relay)
-        text = text.with_values({("plan", "backup_relay"): order.backup_relay})
+    elif backup:
+        _carrier_of(frame, backup)
+        text = text.with_values({("plan", "backup_relay"): backup})
     text = _with_gateway(text, site, order)
     # Who signed before there was a gateway, or by hand, has agreed all the same.
     for key, known in (("plan", site.plan), ("successor", site.successor)):
@@ -274,14 +269,13 @@ def _only_relay(loaded: Loaded, frame: Frame, facility: str) -> str:
 
 def _with_gateway(text: FacilityText, site: Facility, order: PlanOrder) -> FacilityText:
     """A facility's file with what an order says of its router."""
-    given: dict[str, object] = {"lan": order.lan, "lan_interface": order.lan_interface, "system": order.system}
-    given["relay_port"] = order.relay_port
+    given = {key: order[key] for key in ("lan", "lan_interface", "system", "relay_port")}
     said = {key: value for key, value in given.items() if value}
     if site.gateway is None:
-        usual = {"lan": order.lan or _lan_of(site), "lan_interface": _LAN_INTERFACE}
+        usual = {"lan": order["lan"] or _lan_of(site), "lan_interface": _LAN_INTERFACE}
         return text.with_values({("gateway",): usual | said})
     text = text.with_values({("gateway", key): value for key, value in said.items()})
-    return text.without(("gateway", "relay_port")) if order.relay_port == 0 else text
+    return text.without(("gateway", "relay_port")) if order["relay_port"] == 0 else text
 
 
 def _lan_of(site: Facility) -> str:
