@@ -53,16 +53,6 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldEntry:
-    """An entry of the record of runs that the host keeps: its word for it, which its seal proves or not."""
-
-    run: str
-    number: int
-    hash: str
-    seal: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class QuarantinedPath:
     """A path that is out of the relay's file, since its device refuses the login.
 
@@ -148,8 +138,8 @@ class HostFacts:
     policy: AppliedPolicy | None = None
     generations: tuple[Generation, ...] = ()
     confirmed: str = ""
-    recorded: HeldEntry | None = None
-    receipts: tuple[HeldEntry, ...] = ()
+    recorded: wire.RecordHead | None = None
+    receipts: Sequence[wire.RecordHead] = ()
     held: wire.HeldAnswer = field(default_factory=nothing_held)
     quarantine: Mapping[str, QuarantinedPath] = field(default_factory=dict)
     disks: Sequence[wire.DiskAnswer] = ()
@@ -226,7 +216,7 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
         UnreadableError: they cannot be.
     """
     machine, manifest, runtime, armed = answer["host"], answer["manifest"] or {}, answer.get("runtime"), answer["armed"]
-    os, recorded = machine["os"], manifest.get("record")
+    os = machine["os"]
     way_out = answer.get("way_out") or {"device": "", "mtu": 0}
     return HostFacts(
         host=host,
@@ -254,8 +244,8 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
             Generation(one["run"], datetime.fromtimestamp(one["at"], UTC)) for one in answer["generations"]
         ),
         confirmed=manifest.get("run", ""),
-        recorded=_held_entry(recorded) if recorded else None,
-        receipts=tuple(map(_held_entry, answer.get("receipts", ()))),
+        recorded=manifest.get("record"),
+        receipts=answer.get("receipts", ()),
         held=answer.get("held") or nothing_held(),
         quarantine={name: _quarantined(name, path) for name, path in answer.get("quarantine", {}).items()},
         disks=answer.get("disks", ()),
@@ -325,10 +315,6 @@ def _quarantined(name: str, path: wire.QuarantineAnswer) -> QuarantinedPath:
     except ValueError:
         raise UnreadableError(f"quarantine.{printable(name, 60)}.since is no time") from None
     return QuarantinedPath(since, path["device"], path["login"])
-
-
-def _held_entry(entry: wire.RecordHead) -> HeldEntry:
-    return HeldEntry(entry["run"], entry["sequence"], entry["head"], entry["seal"])
 
 
 def _address(text: object) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path
 from provisioner import __version__
 from provisioner.base.errors import HostError, InventoryError, SecretsError, UsageError
 from provisioner.base.text import Document, did_you_mean, printable
-from provisioner.hosts.facts import HeldEntry, HostFacts, parse_facts
+from provisioner.hosts.answers import wire
+from provisioner.hosts.facts import HostFacts, parse_facts
 from provisioner.hosts.observe import OBSERVE_TIMEOUT_S, observe_request
 from provisioner.hosts.runner import CallOutcome, HostCall, unanswered
 from provisioner.inventory.loader.load import load_settings
@@ -394,5 +395,6 @@ def let_leave(session: Session, now: datetime) -> tuple[HeldClass, ...]:
     return prune(state_place(session), run, at, cut_at(retention, at))
 
 
-def _held_heads(host: str, where: str, entries: Iterable[HeldEntry]) -> Iterator[HeldHead]:
-    return (HeldHead(f"{host} ({where})", Head(one.run, one.number, one.hash, one.seal), host) for one in entries)
+def _held_heads(host: str, where: str, entries: Iterable[wire.RecordHead]) -> Iterator[HeldHead]:
+    heads = (Head(one["run"], one["sequence"], one["head"], one["seal"]) for one in entries)
+    return (HeldHead(f"{host} ({where})", head, host) for head in heads)
