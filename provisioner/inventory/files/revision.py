@@ -32,9 +32,11 @@ _READ: Final = (".yml", ".yaml", ".rego")
 _APPROVAL: Final = ".json"
 _LONGEST_NAME: Final = 255
 _MOST_DEEP: Final = 8
-_MOST_FILES: Final = 200_000
+_MOST_FILES: Final = 100_000
+_MOST_ALIKE: Final = 2_000
+"""So many files may repeat another one's content: facilities' files have their ids, and are none of these."""
 _MOST_BYTES: Final = 512 * 1024 * 1024
-_MOST_BYTES_OF_LIST: Final = 24 * 1024 * 1024
+_MOST_BYTES_OF_LIST: Final = 12 * 1024 * 1024
 """Of a list of files: 120 bytes a file. A few kilobytes of trees that name each other list without end."""
 _MOST_BYTES_OF_ONE: Final = 16 * 1024 * 1024
 _OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -318,6 +320,9 @@ def _refuse_endless(blobs: Sequence[_Blob], name: str) -> None:
     for blob in blobs:
         if blob.size > _MOST_BYTES_OF_ONE or not _OBJECT.fullmatch(blob.object):
             raise UsageError(f"{name} holds {_shown(blob.path)}, which has {blob.size} bytes", hint=_LOOK)
+    contents = len({blob.object for blob in blobs})
+    if len(blobs) - contents > _MOST_ALIKE:
+        raise UsageError(f"{name} holds {len(blobs)} files of {contents} contents", hint=_LOOK)
     if sum(blob.size for blob in blobs) > _MOST_BYTES:
         raise UsageError(f"{name} holds more than {_MOST_BYTES // 2**20} MiB", hint=_LOOK)
 
