@@ -16,6 +16,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from datetime import date
 from hashlib import sha1
 from pathlib import Path
@@ -254,6 +255,19 @@ def workbook(parts: Parts) -> bytes:
     return out.getvalue()
 
 
+def overlapping(name: str) -> bytes:
+    """A workbook whose directory leads to one packed part by many entries; `name` is theirs, with a number for #."""
+    out = io.BytesIO(workbook(Parts(sheet=b"<row/>" * 1_000_000)))
+    with zipfile.ZipFile(out, "a") as archive:
+        sheet = archive.getinfo("xl/worksheets/sheet1.xml")
+        for number in range(5_000):
+            entry = copy(sheet)
+            entry.filename = name.replace("#", str(number))
+            archive.filelist.append(entry)
+        archive._didModify = True  # type: ignore[attr-defined]  # noqa: SLF001 (nobody else writes such a file)
+    return out.getvalue()
+
+
 def _element(head: str, text: str, content: bytes) -> bytes:
     return f"<{head}>{text}".encode() + content + f"</{head.partition(' ')[0]}>".encode()
 
@@ -356,6 +370,9 @@ XLSX: Final[dict[str, Case]] = {
     "many types": _parts(lambda: Parts(types=b'<Override PartName="/x" ContentType="y"/>' * 39_000)),
     "many relations": _parts(lambda: Parts(relations=b'<Relationship Id="a" Type="b" Target="c"/>' * 39_000)),
     "many parts": _parts(lambda: Parts(others=tuple((f"a/{number}.xml", b"") for number in range(6_000)))),
+    "parts that overlap": lambda _: overlapping("xl/worksheets/sheet#.xml"),
+    "parts that overlap under one name": lambda _: overlapping("xl/worksheets/sheet1.xml"),
+    "pictures that overlap": lambda _: overlapping("xl/media/#.png"),
     "parts that differ by case": _parts(
         lambda: Parts(others=tuple((f"xl/{'aA'[n % 2]}{'bB'[n % 3 % 2]}.xml", b"a" * MIB) for n in range(300)))
     ),
