@@ -49,7 +49,11 @@ class Overheard:
 
 
 def _refused(host: str) -> HostAnswer:
-    return HostAnswer(host, CallOutcome.ANSWERED, {"outcome": "refused", "cause": "kept for the bench", "steps": []})
+    return HostAnswer(
+        host,
+        CallOutcome.ANSWERED,
+        {"outcome": "refused", "cause": "kept for the bench", "steps": [], "run": "", "notes": []},
+    )
 
 
 def measure(root: Path, hosts: Sequence[str]) -> dict[str, Any]:
