@@ -228,4 +228,4 @@ def test_an_answer_that_cannot_be_read_is_no_evidence() -> None:
     del broken["relay"]["tunnel"]
     result = judged(answers({RELAY: broken}))
     assert {p.verdict for p in result.paths} == {Verdict.UNKNOWN}
-    assert result.hosts[0].error == "its answer cannot be read: relay.tunnel is no object"
+    assert result.hosts[0].error == "its answer cannot be read: relay.tunnel is missing"
