@@ -262,9 +262,7 @@ NOT_SAID = frozenset(
         # descriptions in JSON Schemas, which are a document
         *("`provisioner keys init` writes this; do not edit it", "`provisioner sign-off` writes this; do not edit it"),
         # faults of a host's answer or of the program, for whoever corrects those
-        *("a look has a moment", "a look that failed is a failure", "{answer} is no pair of times"),
-        *("{fields} is no share", "{place} is no view", "{name} has more than {most} parts", "{name} is no address"),
-        *("{place} is no message of ICMP", "{place}.port is no port", "{said} is none of {kinds}"),
+        *("a look has a moment", "a look that failed is a failure"),
         *("table {table}, chain {chain}", "{value} sha256:{digest}"),
         # a value's own words; `PUT_TOGETHER` has them with their nouns
         *("{no_reference} by {value}", "it has references by {value} only: accept it in the other light, too"),

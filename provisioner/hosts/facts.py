@@ -37,14 +37,6 @@ class OperatingSystem:
 
 
 @dataclass(frozen=True, slots=True)
-class ArmedChange:
-    """A change that waits for its confirmation; `who` is empty where the host does not know."""
-
-    run: str
-    who: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Generation:
     """A state that the host can return to: that of before a run, and when it was kept."""
 
@@ -124,7 +116,7 @@ class HostFacts:
     units: Mapping[str, wire.UnitAnswer] = field(default_factory=dict)
     tunnel: wire.TunnelAnswer | None = None
     firewall: wire.FirewallAnswer = field(default_factory=no_rules)
-    armed: ArmedChange | None = None
+    armed: wire.Armed | None = None
     relay: wire.RelayAnswer | None = None
     runtime: wire.RuntimeAnswer | None = None
     program: wire.ProgramAnswer | None = None
@@ -215,7 +207,7 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
     Raises:
         UnreadableError: they cannot be.
     """
-    machine, manifest, runtime, armed = answer["host"], answer["manifest"] or {}, answer.get("runtime"), answer["armed"]
+    machine, manifest, runtime = answer["host"], answer["manifest"] or {}, answer.get("runtime")
     os = machine["os"]
     way_out = answer.get("way_out") or {"device": "", "mtu": 0}
     return HostFacts(
@@ -229,7 +221,7 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
         units=answer["units"],
         tunnel=answer["tunnel"],
         firewall=answer["firewall"],
-        armed=ArmedChange(armed["run"], armed.get("who", "")) if armed else None,
+        armed=answer["armed"],
         relay=answer.get("relay"),
         runtime=runtime,
         program=answer.get("program"),

@@ -414,7 +414,7 @@ def _others(facts: HostFacts) -> Iterator[tuple[str, str]]:
         state = "whole" if facts.program["whole"] else "not whole" if facts.program["present"] else "not installed"
         yield "program MediaMTX", f"{facts.program['version'] or 'no version'}, {state}"
     if facts.armed is not None:
-        yield "change", msg("waiting for the confirmation of run {run}", facts.armed.run)
+        yield "change", msg("waiting for the confirmation of run {run}", facts.armed["run"])
 
 
 def seen_in(document: Mapping[str, Mapping[str, object]]) -> dict[str, HostItems]:

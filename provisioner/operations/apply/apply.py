@@ -14,7 +14,8 @@ from provisioner.base.errors import HostError, PolicyError, StalePlanError, Usag
 from provisioner.base.text import counted, did_you_mean
 from provisioner.desired.limit import Limit, refuse_all_shut
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts.facts import ArmedChange, HostFacts
+from provisioner.hosts.answers import wire
+from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.operations.apply.approvals import plan_warrant, refuse_unapproved
 from provisioner.operations.apply.execution import (
@@ -161,11 +162,11 @@ def _others(planned: Planned, stale: Mapping[str, list[str]], *, reviewed: bool)
     return tuple(results)
 
 
-def _as_desired(host: str, armed: ArmedChange | None) -> HostResult:
+def _as_desired(host: str, armed: wire.Armed | None) -> HostResult:
     """A host that is as desired, unless that is somebody's change which may still be taken back."""
     if armed is None:
         return HostResult(host, HostOutcome.UNCHANGED)
-    cause = f"run {armed.run} waits for its confirmation: {armed.who or 'of somebody'}"
+    cause = f"run {armed['run']} waits for its confirmation: {armed.get('who') or 'of somebody'}"
     return HostResult(host, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.LOCKED)
 
 

@@ -239,7 +239,7 @@ def _is_over(session: Session, last: Unfinished, facts: Mapping[str, HostFacts])
         return False
     known = [host for host in _hosts_of(last) if host in session.state.hosts]
     read = all(host in facts or host in last.progress.results for host in known)
-    return read and not any(of.armed is not None and of.armed.run == last.run.id for of in facts.values())
+    return read and not any(of.armed is not None and of.armed["run"] == last.run.id for of in facts.values())
 
 
 def _ended_run(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -> ClosedRun | None:
