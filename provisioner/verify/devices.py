@@ -61,16 +61,6 @@ NO_REPORTS: Final[Mapping[tuple[str, str], DeviceReport]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Icmp:
-    """The ICMP message that ended a connection; `own` is one that the host that connects said itself."""
-
-    sender: str
-    type: int
-    code: int
-    own: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Said:
     """What a device answered when it was asked for its picture without a login; `kind` as `wire.SaidAnswer` has it."""
 
@@ -119,7 +109,7 @@ class BaseChain:
 class Closer:
     """All of it; `icmp` and `said` are of connections, by address and port, `gateways` by address."""
 
-    icmp: Mapping[Device, Icmp] = field(default_factory=dict)
+    icmp: Mapping[Device, wire.IcmpAnswer] = field(default_factory=dict)
     said: Mapping[Device, Said] = field(default_factory=dict)
     gateways: Mapping[str, wire.GatewayEvidenceAnswer] = field(default_factory=dict)
     drops: tuple[Drop, ...] = ()
@@ -167,7 +157,7 @@ def closer_in(
     """
     listed = [(device_in(device), device) for device in devices]
     return Closer(
-        icmp={place: _icmp(d["icmp"]) for place, d in listed if "icmp" in d},
+        icmp={place: {**d["icmp"], "sender": _address(d["icmp"]["sender"])} for place, d in listed if "icmp" in d},
         said={place: _said(d["said"]) for place, d in listed if "said" in d},
         gateways={_address(one["address"]): one for one in look["gateways"]} if look else {},
         drops=tuple(map(_drop, look["drops"] or ())) if look else (),
@@ -178,10 +168,6 @@ def closer_in(
 def device_in(place: wire.PlaceAnswer | wire.DeviceEvidenceAnswer) -> Device:
     """The address and port of something that has both."""
     return place["address"], place["port"]
-
-
-def _icmp(icmp: wire.IcmpAnswer) -> Icmp:
-    return Icmp(_address(icmp["sender"]), icmp["type"], icmp["code"], own=icmp.get("own", False))
 
 
 def _address(text: str) -> str:

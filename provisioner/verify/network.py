@@ -346,7 +346,7 @@ def _carrier_check(case: Case) -> Check:
 
 def _carrier_network(case: Case) -> Check:
     icmp = case.relay.closer.icmp
-    names = sorted({icmp[device].sender for device in case.siblings if device in icmp and not _is_own(case, device)})
+    names = sorted({icmp[device]["sender"] for device in case.siblings if device in icmp and not _is_own(case, device)})
     heard = (" " + msg("({names} knows no way)", " and ".join(names))) if names else ""
     detail = msg(
         "nothing of the site answers over the carrier's network{heard}: the route to it, its line, or its power", heard
@@ -360,18 +360,18 @@ def _is_led_to(case: Case, device: Device) -> bool:
     if outcome == "ok" or (outcome == "refused" and icmp is None):
         return True
     foreign = icmp is not None and not _is_own(case, device)
-    return foreign and icmp is not None and (outcome, icmp.code) in {("no-route", _NO_HOST), ("refused", _NO_PORT)}
+    return foreign and icmp is not None and (outcome, icmp["code"]) in {("no-route", _NO_HOST), ("refused", _NO_PORT)}
 
 
 def _is_own(case: Case, device: Device) -> bool:
     """Whether it is the relay itself that says by ICMP why a device is not reached."""
     icmp = case.relay.closer.icmp.get(device)
-    return icmp is not None and (icmp.own or icmp.sender == str(case.target.relay.tunnel.address))
+    return icmp is not None and (icmp.get("own") or icmp["sender"] == str(case.target.relay.tunnel.address))
 
 
 def _says_itself(case: Case, code: int) -> bool:
     icmp = case.relay.closer.icmp.get(case.device)
-    return icmp is not None and icmp.code == code and _is_own(case, case.device)
+    return icmp is not None and icmp["code"] == code and _is_own(case, case.device)
 
 
 def _no_route_check(case: Case, where: str) -> Check:
@@ -380,14 +380,14 @@ def _no_route_check(case: Case, where: str) -> Check:
     site, icmp = case.target.path.facility, case.relay.closer.icmp.get(case.device)
     if _is_own(case, case.device):
         return _blocked(case, where)
-    if icmp is not None and icmp.code in _PROHIBITED:
+    if icmp is not None and icmp["code"] in _PROHIBITED:
         detail = msg(
             "{sender} forbids the way to {where}: a rule on the gateway that is not of the site package",
-            icmp.sender,
+            icmp["sender"],
             where,
         )
         return failed(Layer.SITE, site, Cause.FOREIGN_FIREWALL, detail)
-    if (icmp is not None and icmp.code == _NO_NETWORK) or _site_is_dark(case):
+    if (icmp is not None and icmp["code"] == _NO_NETWORK) or _site_is_dark(case):
         return _site_network(case)
     detail = msg(
         "the gateway does not find the device of {where} on its network: power, cable, or another address", where
@@ -398,19 +398,19 @@ def _no_route_check(case: Case, where: str) -> Check:
 def _no_way_check(case: Case, where: str) -> Check:
     """Judge a device of a site without a tunnel to which no way is known, though the site is reached."""
     site, icmp = case.target.path.facility, case.relay.closer.icmp.get(case.device)
-    if icmp is not None and icmp.code in _PROHIBITED:
+    if icmp is not None and icmp["code"] in _PROHIBITED:
         if _is_own(case, case.device):
             return _blocked(case, where)
         detail = msg(
             "{sender} forbids the way to {where}: a rule of the carrier's network or of the site's router",
-            icmp.sender,
+            icmp["sender"],
             where,
         )
         return failed(Layer.SITE, site, Cause.FOREIGN_FIREWALL, detail)
-    if icmp is not None and icmp.code == _NO_HOST and not _is_own(case, case.device):
+    if icmp is not None and icmp["code"] == _NO_HOST and not _is_own(case, case.device):
         detail = msg(
             "{sender} does not find the device of {where} on its network: power, cable, or another address",
-            icmp.sender,
+            icmp["sender"],
             where,
         )
         return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, detail)
@@ -430,7 +430,7 @@ def _site_is_dark(case: Case) -> bool:
         len(case.siblings) > 1
         and outcomes <= {"no-route", "timeout"}
         and not _is_blocked(case)
-        and not any(icmp[device].code in _PROHIBITED for device in case.siblings if device in icmp)
+        and not any(icmp[device]["code"] in _PROHIBITED for device in case.siblings if device in icmp)
     )
 
 
