@@ -696,10 +696,13 @@ class TrustAnswer(TypedDict):
     publishers: NotRequired[list[str]]
 
 
+ChangesToApprove = Literal["any", "path", "all", "trust", "policy"]
+
+
 class ApprovalRuleAnswer(TypedDict):
     """How many people have to approve what."""
 
-    changes: Literal["any", "path", "all"]
+    changes: ChangesToApprove
     role: str
     people: Count
 

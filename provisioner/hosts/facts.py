@@ -37,14 +37,6 @@ class OperatingSystem:
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
-    """A state that the host can return to: that of before a run, and when it was kept."""
-
-    run: str
-    kept: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class QuarantinedPath:
     """A path that is out of the relay's file, since its device refuses the login.
 
@@ -128,7 +120,7 @@ class HostFacts:
     proved: bool = True
     trust: Trust | None = None
     policy: AppliedPolicy | None = None
-    generations: tuple[Generation, ...] = ()
+    generations: Sequence[wire.GenerationAnswer] = ()
     confirmed: str = ""
     recorded: wire.RecordHead | None = None
     receipts: Sequence[wire.RecordHead] = ()
@@ -232,9 +224,7 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
         epoch=answer.get("epoch", 0),
         trust=_trust(answer["trust"]),
         policy=_policy(answer["policy"]),
-        generations=tuple(
-            Generation(one["run"], datetime.fromtimestamp(one["at"], UTC)) for one in answer["generations"]
-        ),
+        generations=answer["generations"],
         confirmed=manifest.get("run", ""),
         recorded=manifest.get("record"),
         receipts=answer.get("receipts", ()),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from provisioner.base.errors import HostError, PolicyError, StalePlanError, UsageError
 from provisioner.base.text import counted, did_you_mean
@@ -288,7 +288,10 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
     session.settle(facts)
     if named:
         refuse_foreign(errors)
-    kept = {host: {one.run: one.kept for one in of.generations} for host, of in facts.items()}
+    kept = {
+        host: {one["run"]: datetime.fromtimestamp(one["at"], UTC) for one in of.generations}
+        for host, of in facts.items()
+    }
     newest = {host: next(iter(of), "") for host, of in kept.items()}
     run = runs[0] if runs else _last_run(session, newest.values())
     chosen = {host: newest[host] for host in named & set(kept)} if named else {h: run for h in kept if run in kept[h]}

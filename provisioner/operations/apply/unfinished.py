@@ -205,7 +205,7 @@ def beginning_of(events: Iterable[Event]) -> Event | None:
 
 
 def _runs_on(facts: HostFacts) -> set[str]:
-    return {kept.run for kept in facts.generations} | ({facts.armed["run"]} if facts.armed else set())
+    return {kept["run"] for kept in facts.generations} | ({facts.armed["run"]} if facts.armed else set())
 
 
 def _is_kept(events: Sequence[Event]) -> bool:
