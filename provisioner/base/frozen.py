@@ -58,15 +58,3 @@ class HeldFacility:
     def text(self) -> str:
         """The facility, why it is held, and where that is mended, in one line."""
         return msg("{id} is held: {reason}", self.id, self.reason) + (f" ({self.place})" if self.place else "")
-
-    @property
-    def document(self) -> dict[str, object]:
-        """What every JSON document says of it: why, and the place to mend."""
-        return {
-            "facility": self.id,
-            "province": self.province,
-            "reason": self.reason,
-            "hint": self.hint,
-            "file": self.file,
-            "line": self.line,
-        }

@@ -451,7 +451,7 @@ def _without_paths(result: VerifyResult) -> VerifyDocument:
                 until_asked=round(result.waits.before_s, 2),
                 until_answered=round(result.waits.asked_s, 2),
             ),
-            "held": [one.document for one in result.held],
+            "held": result.held,
             "accepted": None if result.accepted is None else [_accepted(one) for one in result.accepted],
             "devices": result.devices or None,
         }
