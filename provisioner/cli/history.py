@@ -232,7 +232,7 @@ def _run_document(past: PastRun) -> Document:
         "plan": run.plan,
         "inventory": {"commit": run.commit, "digest": run.digest},
         "who": dict(run.who),
-        "approvals": [one.plain for one in run.approvals],
+        "approvals": [one.document for one in run.approvals],
         "hosts": list(past.recorded.done_to),
     }
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NotRequired, TypedDict, cast
 
-from provisioner.base.document import Digest, Row
 from provisioner.base.text import Document, aware, canonical_text
 from provisioner.record.availability.verdict_table import SweptPaths
 
@@ -106,18 +105,30 @@ class Holding:
         return None if self.held is None else digest(canonical(dict(self.held)))
 
 
-class RecordedApproval(Row):
-    """An approval by which a plan was applied, as entries and documents have it."""
+@dataclass(frozen=True, slots=True)
+class RecordedApproval:
+    """An approval that counted when a run began.
+
+    Attributes:
+        approver: the person's id.
+        roles: as what it was given.
+        key: the fingerprint of the key that signed it.
+        at: when it was signed, by the signer's clock, in UTC.
+        meaning: what the plan does, as a digest: that is what was signed.
+        plan: the digest of the plan that was read for it.
+    """
 
     approver: str
     roles: tuple[str, ...]
     key: str
-    """The fingerprint of the key that signed it."""
     at: str
-    """When it was signed, by the signer's clock, in UTC."""
-    meaning: Digest
-    plan: Digest
-    """The plan that was read for it."""
+    meaning: str
+    plan: str
+
+    @property
+    def document(self) -> dict[str, object]:
+        """The approval as entries and documents have it."""
+        return {**asdict(self), "roles": list(self.roles)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +347,7 @@ def _run_content(run: Run, step: EntryKind, at: datetime) -> RunContent:
         "limit": list(run.limit),
     }
     if run.approvals:
-        content["approvals"] = [one.plain for one in run.approvals]
+        content["approvals"] = [one.document for one in run.approvals]
     return content
 
 
@@ -361,7 +372,7 @@ def recorded_of(begun: BegunContent | None, ended: EndedContent | None) -> Recor
         tool=entry["tool"],
         plan=entry["plan"],
         limit=tuple(entry["limit"]),
-        approvals=tuple(map(RecordedApproval.model_validate, entry.get("approvals", ()))),
+        approvals=tuple(RecordedApproval(**one | {"roles": tuple(one["roles"])}) for one in entry.get("approvals", ())),
     )
     hosts, intent = (tuple(begun["hosts"]), begun.get("intent", "")) if begun else ((), "")
     if ended is None:

@@ -264,7 +264,9 @@ def _some(items: Sequence[str]) -> str:
 
 def _recorded(given: GivenApproval) -> RecordedApproval:
     approval = given.approval
-    return RecordedApproval.made_of(approval, key=given.key.fingerprint, at=approval.at_text)
+    return RecordedApproval(
+        approval.approver, approval.roles, given.key.fingerprint, approval.at_text, approval.meaning, approval.plan
+    )
 
 
 def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> bytes:

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import TypeAdapter
 
-from provisioner.base.document import HeldRow, Printed, Row, Said, form, of
+from provisioner.base.document import Digest, HeldRow, Printed, Row, Said, form, of
 from provisioner.base.frozen import HeldFacility
 from provisioner.base.text import Document
 from provisioner.operations.rollout import HostResult, RolloutOptions, Wave
@@ -104,6 +104,20 @@ class RemainingRow(Row):
     reason: str
 
 
+class ApprovalRow(Row):
+    """An approval by which the plan was applied."""
+
+    approver: str
+    roles: tuple[str, ...]
+    key: str
+    """The fingerprint of the key that signed it."""
+    at: str
+    """When it was signed, by the signer's clock, in UTC."""
+    meaning: Digest
+    plan: Digest
+    """The plan that was read for it."""
+
+
 class _Enacted(Printed):
     plan: Annotated[str, form(pattern="^(sha256:[0-9a-f]{64})?$")]
     """The digest of the plan that was enacted."""
@@ -115,7 +129,7 @@ class _Enacted(Printed):
 class ApplyDocument(RunRow, _Enacted, name="apply", title="An apply"):
     """What `provisioner apply --output json` prints."""
 
-    approvals: tuple[RecordedApproval, ...]
+    approvals: tuple[ApprovalRow, ...]
     remaining: tuple[RemainingRow, ...]
 
 
