@@ -29,7 +29,7 @@ import pytest
 from openpyxl.utils import get_column_letter
 
 from provisioner.base import host_answer
-from provisioner.base.errors import ProvisionerError, UsageError
+from provisioner.base.errors import NoticeError, ProvisionerError, UsageError
 from provisioner.base.http import HttpAnswer, Patience
 from provisioner.base.secret import Secret
 from provisioner.importing.dcim import client
@@ -37,6 +37,8 @@ from provisioner.importing.dcim.objects import DcimMapping
 from provisioner.importing.proposal.build import propose
 from provisioner.importing.proposal.proposal import Baseline
 from provisioner.importing.tables.files import read_input_files
+from provisioner.integrations.forge.client import ForgeClient, ForgeKind, ForgePlace
+from provisioner.integrations.forge.dialects import comments_in
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.files.revision import keys_since, revision
 from provisioner.inventory.files.yaml import parse
@@ -140,6 +142,17 @@ def read_netbox(data: bytes, _folder: Path) -> object:
     return [finding.remark.code for finding in inputs.findings][:3], len(inputs.records)
 
 
+def read_forge(data: bytes, _folder: Path) -> object:
+    """As a comment on a merge request does: a page of a forge's comments."""
+    place = ForgePlace(ForgeKind.GITLAB, "https://git.example/api/v4", "a/b")
+    client = ForgeClient(place, Secret("t"), Patience())
+    with mock.patch.object(ForgeClient, "_send", return_value=HttpAnswer(200, data)):
+        try:
+            return client.account(), len(list(comments_in(client.ask(client.dialect.comments(1, 1)))))
+        except NoticeError as error:
+            return str(error)[:100]
+
+
 def check_rego(data: bytes, folder: Path) -> object:
     """As `validate` does."""
     return [one.message for one in rego_problems((RegoFile("policy/x.rego", data.decode()),), folder)][:2]
@@ -194,6 +207,7 @@ READERS: Final[Mapping[str, Callable[[bytes, Path], object]]] = {
     "facility": read_facility,
     "json": read_json,
     "netbox": read_netbox,
+    "forge": read_forge,
     "rego": check_rego,
     "onvif": read_soap,
     "rtsp": talk_rtsp,
@@ -882,6 +896,7 @@ CASES: Final[Mapping[str, Mapping[str, Case]]] = {
     "facility": FACILITY,
     "json": JSON,
     "netbox": NETBOX,
+    "forge": {name: case for name, case in JSON.items() if name.startswith(("deep", "many", "a whole", "random"))},
     "rego": REGO,
     "onvif": ONVIF,
     "rtsp": RTSP,
@@ -958,7 +973,9 @@ def _misses(*forms: str) -> list[Cost]:
 
 @MERGE_REQUEST
 @pytest.mark.soak
-@pytest.mark.parametrize("form", ["xlsx", "csv", "import", "yaml", "facility", "json", "netbox", "rego", "git"])
+@pytest.mark.parametrize(
+    "form", ["xlsx", "csv", "import", "yaml", "facility", "json", "netbox", "forge", "rego", "git"]
+)
 def test_no_file_takes_more_than_its_length_explains(form: str) -> None:
     assert _misses(form) == []
 
