@@ -37,7 +37,6 @@ PACKAGE = ROOT / "provisioner"
 
 RESTATED = (
     "base/frozen.py",
-    "base/host_answer.py",
     "hosts/answers.py",
     "hosts/condition.py",
     "hosts/runner.py",

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from provisioner.base.host_answer import MOST_PARTS
 from provisioner.hosts.ansible.play import answer_in
+from provisioner.hosts.answers import MOST_PARTS
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner
 from tests.odd import ODDITIES, odd_document
 

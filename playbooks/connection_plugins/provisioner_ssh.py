@@ -33,7 +33,7 @@ options:
 """
 
 # A host may be in other hands, and sends what it likes. A relay of ten thousand paths has ten megabytes to say;
-# nothing that is much longer is read (`base/host_answer.py` refuses it again), nor a complaint longer than a page.
+# nothing that is much longer is read (`hosts/answers.py` refuses it again), nor a complaint longer than a page.
 LONGEST_ANSWER = 16 * 1024 * 1024
 LONGEST_COMPLAINT = 64 * 1024
 # As much as a pipe holds (pipe(7)).

@@ -266,3 +266,7 @@ def worst_of(*codes: int) -> int:
 def rank_of(code: int) -> int:
     """A code's place among all, the worst first: what is to be said of the least comes first."""
     return _WORST_FIRST.index(code) if code in _WORST_FIRST else -1
+
+
+class UnreadableError(Exception):
+    """A part of another program's document is missing, or not what it should be."""

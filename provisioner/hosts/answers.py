@@ -6,6 +6,7 @@ of a bounded length; every number is finite and fits 64 bits. An error names the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable
 from functools import cache, reduce
 from types import NoneType
@@ -14,6 +15,7 @@ from typing import (
     Annotated,
     Final,
     Literal,
+    NoReturn,
     NotRequired,
     Required,
     TypeVar,
@@ -27,7 +29,7 @@ from typing import (
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, ValidationError
 from pydantic_core import core_schema as core
 
-from provisioner.base.host_answer import UnreadableError, unreadable_answer
+from provisioner.base.errors import HostError, UnreadableError
 from provisioner.base.text import msg, printable
 from provisioner.desired.render.templates import host_module
 
@@ -35,6 +37,12 @@ if TYPE_CHECKING:
     from provisioner_host import wire as wire  # noqa: PLC0414 (others import it from here)
 else:
     wire = host_module("wire")
+
+LONGEST_ANSWER = 16 * 1024 * 1024
+"""So many bytes an answer may have: half as much again as a relay of ten thousand paths has to say."""
+
+MOST_PARTS = 1_000_000
+"""So many lists, objects and members of them an answer may have: each takes the memory of a hundred letters."""
 
 _Answer = TypeVar("_Answer")
 _Parsed = TypeVar("_Parsed")
@@ -68,6 +76,23 @@ _WRONG: Final = {
     "too_short": "{place} has fewer than {min_length} parts",
     "too_long": "{place} has more than {max_length} parts",
 }
+
+
+def read_json(raw: bytes) -> object:
+    """What a host's answer holds: any JSON of bounded length, as our program writes it.
+
+    Raises:
+        UnreadableError: it is none, or more than there can be to say.
+    """
+    if len(raw) > LONGEST_ANSWER:
+        raise UnreadableError(f"it is longer than {LONGEST_ANSWER} bytes")
+    if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MOST_PARTS:
+        raise UnreadableError(f"it has more than {MOST_PARTS} parts")
+    try:
+        answer: object = json.loads(raw.decode("ascii"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"it is no JSON of ours ({type(error).__name__})") from None
+    return answer
 
 
 def read(kind: type[_Answer], document: object) -> _Answer:
@@ -116,6 +141,21 @@ def read_answer(host: str, kind: type[_Answer], document: object) -> _Answer:
         HostError: it is of another form.
     """
     return parsed(host, kind, document, lambda answer: answer)
+
+
+def unreadable_answer(host: str, problem: str) -> HostError:
+    """The error of a host whose answer cannot be read, with what is wrong with it."""
+    return HostError(
+        f"{host} gave an answer that cannot be read: {problem}",
+        hint="run the command again; if it stays so, log in on that host and look at /etc/provisioner and"
+        " /var/lib/provisioner: this answer is not what the program that was sent there writes",
+        object=host,
+    )
+
+
+def _no_constant(_name: str) -> NoReturn:
+    # NaN and the infinities are not JSON.
+    raise ValueError
 
 
 def _place(location: tuple[int | str, ...]) -> str:

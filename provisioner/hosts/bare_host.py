@@ -15,8 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from provisioner.base.errors import HostError
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import HostError, UnreadableError
 from provisioner.base.text import printable
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.owner import Owner, owner_in

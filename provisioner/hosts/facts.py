@@ -14,7 +14,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, ip_address
 from typing import Final, NamedTuple
 
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import UnreadableError
 from provisioner.base.text import printable
 from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.desired.owner import Owner, owner_of

@@ -16,13 +16,12 @@ from types import MappingProxyType
 from typing import Final
 
 from provisioner.base.errors import HostError, UsageError
-from provisioner.base.host_answer import unreadable_answer
 from provisioner.base.processes import OutputTooLongError, StillRunningError, run_quietly, small_environment
 from provisioner.base.secret import Secret
 from provisioner.desired.render.host import identity_content
 from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import HostKind, HostSpec
-from provisioner.hosts.answers import read_answer, wire
+from provisioner.hosts.answers import read_answer, unreadable_answer, wire
 from provisioner.hosts.bare_host import is_public_key
 from provisioner.hosts.identity import owner_to_mark
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered

@@ -18,7 +18,7 @@ from ipaddress import AddressValueError, IPv4Address, ip_address
 from types import MappingProxyType
 from typing import Final
 
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import UnreadableError
 from provisioner.base.text import msg
 from provisioner.desired.names import HostNames
 from provisioner.desired.spec import AskedDevice

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic import WithJsonSchema as Schema
 
 from provisioner.base.document import Count, Day, HeldRow, Positive, Printed, Row, Seconds, absent, form, of
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import UnreadableError
 from provisioner.base.text import Document, LongList, printable
 from provisioner.hosts.condition import Condition
 from provisioner.plan.change import Action, Resource

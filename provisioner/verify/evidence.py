@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import UnreadableError
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.facts import HostFacts, facts_in

@@ -17,7 +17,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Final, NotRequired, TypedDict, TypeVar
 
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import UnreadableError
 from provisioner.base.text import Document
 from provisioner.hosts.answers import read, wire
 from provisioner.record.availability import path_state

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final, TypedDict
 
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import UnreadableError
 from provisioner.base.text import VIETNAM, Document, msg
 from provisioner.hosts.answers import read, wire
 from provisioner.verify.memory import Suspicion

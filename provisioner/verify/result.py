@@ -13,8 +13,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from provisioner.base.errors import UnreadableError
 from provisioner.base.frozen import HeldFacility
-from provisioner.base.host_answer import UnreadableError
 from provisioner.base.text import msg
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.condition import HostFault

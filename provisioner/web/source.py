@@ -21,8 +21,7 @@ from typing import Final, Protocol
 
 from markupsafe import Markup
 
-from provisioner.base.errors import ProvisionerError
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import ProvisionerError, UnreadableError
 from provisioner.base.language import Language
 from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage

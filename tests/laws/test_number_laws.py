@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.errors import StalePlanError
-from provisioner.base.host_answer import UnreadableError, read_json
+from provisioner.base.errors import StalePlanError, UnreadableError
 from provisioner.base.secret import Secret
 from provisioner.cli.main import run
+from provisioner.hosts.answers import read_json
 from provisioner.importing.contacts.fields import read_phone
 from provisioner.importing.forms import values
 from provisioner.importing.grid import Cell

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import UnreadableError
 from provisioner.hosts.answers import read
 from provisioner_host import wire
 from tests.hostile import RELAY

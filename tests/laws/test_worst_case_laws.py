@@ -28,10 +28,10 @@ from xml.sax.saxutils import quoteattr
 import pytest
 from openpyxl.utils import get_column_letter
 
-from provisioner.base import host_answer
-from provisioner.base.errors import NoticeError, ProvisionerError, UsageError
+from provisioner.base.errors import NoticeError, ProvisionerError, UnreadableError, UsageError
 from provisioner.base.http import HttpAnswer, Patience
 from provisioner.base.secret import Secret
+from provisioner.hosts import answers
 from provisioner.importing.dcim import client
 from provisioner.importing.dcim.objects import DcimMapping
 from provisioner.importing.proposal.build import propose
@@ -119,13 +119,13 @@ def read_json(data: bytes, _folder: Path) -> object:
     """As `apply` does a saved plan, and the controller a host's answer."""
     readers: tuple[Callable[[], object], ...] = (
         lambda: written_plan(data, "plan.json"),
-        lambda: host_answer.read_json(data),
+        lambda: answers.read_json(data),
     )
     said = []
     for read in readers:
         try:
             said.append(type(read()).__name__)
-        except (ProvisionerError, host_answer.UnreadableError) as error:
+        except (ProvisionerError, UnreadableError) as error:
             said.append(type(error).__name__)
     return said
 

@@ -20,8 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provisioner.base.errors import HostError
-from provisioner.base.host_answer import LONGEST_ANSWER, UnreadableError, read_json
+from provisioner.base.errors import HostError, UnreadableError
 from provisioner.base.secret import proof_of, seal_of
 from provisioner.base.text import printable
 from provisioner.desired.owner import NOTHING, owner_in
@@ -46,6 +45,7 @@ from provisioner.hosts.ansible.ssh_config import (
     refuse_unsafe,
     ssh_files,
 )
+from provisioner.hosts.answers import LONGEST_ANSWER, read_json
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.identity import claims_of, judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall

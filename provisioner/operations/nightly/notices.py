@@ -12,8 +12,15 @@ from enum import StrEnum
 from typing import Final
 
 from provisioner.base.document import Count, Row, Said, of
-from provisioner.base.errors import RECEIVERS, NoticeError, ProvisionerError, Severity, StateError, UsageError
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import (
+    RECEIVERS,
+    NoticeError,
+    ProvisionerError,
+    Severity,
+    StateError,
+    UnreadableError,
+    UsageError,
+)
 from provisioner.base.http import Patience, ReachError
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.base.text import Document, did_you_mean

@@ -10,11 +10,11 @@ from typing import get_args
 import pytest
 
 import provisioner_host
-from provisioner.base import host_answer
 from provisioner.base.private_text import address_without_login
 from provisioner.desired import names, spec
 from provisioner.desired.render import host
 from provisioner.desired.render.templates import load_templates
+from provisioner.hosts import answers
 from provisioner.hosts.ansible import play
 from provisioner.inventory.model import ApprovedChanges
 from provisioner.operations.rollout.answers import ChangeState, CheckRefusal
@@ -53,7 +53,7 @@ TWICE = {
     "whose a host is, for its door and its program": (bundle.OWNER_FILE, paths.OWNER),
     "what was installed, for its door and its program": (bundle.MANIFEST, paths.MANIFEST),
     "the program that takes bundles": (direct.INSTALLED.split()[-1], paths.HOST_PROGRAM),
-    "the longest answer": (direct.LONGEST_ANSWER, host_answer.LONGEST_ANSWER),
+    "the longest answer": (direct.LONGEST_ANSWER, answers.LONGEST_ANSWER),
     "sentinels": (host.SENTINEL_PREFIX, paths.SENTINEL_PREFIX),
     "MediaMTX's unit": (spec.UNIT_MEDIAMTX, paths.UNIT_MEDIAMTX),
     "the rules' unit": (spec.UNIT_NFT, paths.UNIT_NFT),

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.base.host_answer import LONGEST_ANSWER, MOST_PARTS, read_json
 from provisioner.hosts.ansible import calls
 from provisioner.hosts.ansible.calls import AnsibleRunner
+from provisioner.hosts.answers import LONGEST_ANSWER, MOST_PARTS, read_json
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from tests import fleets
 from tests.hostile import RELAY

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import UnreadableError
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.condition import Condition, findings
 from provisioner.hosts.runner import CallOutcome, HostAnswer

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import UnreadableError
 from provisioner.base.language import Language, translator
 from provisioner.cli.schemas import document_schema
 from provisioner.desired.spec import AskedDevice, DesiredState, HostSpec

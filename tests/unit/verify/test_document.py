@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import UnreadableError
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.integrations.alerting.metric_catalogue import PATH_STATE, VERDICT_STATES
 from provisioner.integrations.alerting.night_metrics import RecordedLook, night_sheet

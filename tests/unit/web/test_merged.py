@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import UnreadableError
 from provisioner.inventory.outline import outlined
 from provisioner.record.entries import Operation, Recorded, last_verifications
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE

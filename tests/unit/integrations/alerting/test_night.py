@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from provisioner.base.host_answer import UnreadableError
+from provisioner.base.errors import UnreadableError
 from provisioner.base.text import printable
 from provisioner.integrations.alerting import metric_catalogue
 from provisioner.integrations.alerting.metric_catalogue import (
