@@ -85,13 +85,13 @@ def read_json(raw: bytes) -> object:
         UnreadableError: it is none, or more than there can be to say.
     """
     if len(raw) > LONGEST_ANSWER:
-        raise UnreadableError(f"it is longer than {LONGEST_ANSWER} bytes")
+        raise UnreadableError(msg("it is longer than {longest_answer} bytes", LONGEST_ANSWER))
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MOST_PARTS:
-        raise UnreadableError(f"it has more than {MOST_PARTS} parts")
+        raise UnreadableError(msg("it has more than {most_parts} parts", MOST_PARTS))
     try:
         answer: object = json.loads(raw.decode("ascii"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"it is no JSON of ours ({type(error).__name__})") from None
+        raise UnreadableError(msg("it is no JSON of ours ({name})", type(error).__name__)) from None
     return answer
 
 
@@ -146,7 +146,7 @@ def read_answer(host: str, kind: type[_Answer], document: object) -> _Answer:
 def unreadable_answer(host: str, problem: str) -> HostError:
     """The error of a host whose answer cannot be read, with what is wrong with it."""
     return HostError(
-        f"{host} gave an answer that cannot be read: {problem}",
+        msg("{host} gave an answer that cannot be read: {problem}", host, problem),
         hint="run the command again; if it stays so, log in on that host and look at /etc/provisioner and"
         " /var/lib/provisioner: this answer is not what the program that was sent there writes",
         object=host,

@@ -20,7 +20,7 @@ from provisioner.inventory.model import BlockReason
 from provisioner.record.labels import LABELS
 from provisioner.record.lifecycle.state import FacilityState
 from provisioner.verify.result import Cause, Verdict
-from tests.catalogue import ELSEWHERE, PACKAGE, catalogue, msgids, renewed, words
+from tests.catalogue import ELSEWHERE, PACKAGE, UNNAMED, catalogue, msgids, renewed, words
 
 PAGE = Path(__file__).parents[3] / "docs/reference/language.md"
 VI = translator(Language.VI)
@@ -61,6 +61,7 @@ def entries() -> Iterator[tuple[polib.POEntry, str]]:
 
 def test_every_sentence_of_the_code_is_translated_and_nothing_else_is() -> None:
     wanted, have = msgids(), {entry.msgid for entry, _ in entries() if not entry.msgctxt}
+    assert [one for one in wanted if UNNAMED in one] == [], "an f-string has no msgid: write msg(…)"
     assert sorted(wanted.keys() - have) == [], "python -m tests.catalogue --write adds them"
     assert sorted(have - wanted.keys()) == [], "they are said nowhere any more"
     assert {(entry.msgctxt, entry.msgid) for entry, _ in entries() if entry.msgctxt} == words()
