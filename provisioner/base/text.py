@@ -74,8 +74,9 @@ class Sentence(str):
     values: Mapping[str, object]
 
     def __new__(cls, msgid: str, values: Mapping[str, object]) -> Self:
-        """Fill the places in."""
-        self = super().__new__(cls, filled(msgid, values))
+        """Fill the places in; half of a character, as in a name that is no UTF-8, becomes a question mark."""
+        text = filled(msgid, values)
+        self = super().__new__(cls, text if text.isascii() else text.encode(errors="replace").decode())
         self.msgid, self.values = msgid, values
         return self
 

@@ -71,6 +71,11 @@ def test_an_error_is_two_lines_whoever_wrote_its_words(capsys: pytest.CaptureFix
     assert_harmless("".join(lines))
 
 
+def test_a_sentence_about_a_name_that_is_no_text_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["-i", str(tmp_path / "a\udcff"), "--output", "json", "validate"], {}) == 3
+    assert json.loads(capsys.readouterr().out)["message"] == f"{tmp_path}/a? holds no inventory.yml"
+
+
 @RELAY
 def test_no_colour_that_is_not_ours_comes_through(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal.of(sys.stdout, {}, color=True)
