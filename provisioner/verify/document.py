@@ -133,7 +133,7 @@ class PictureRow(Row):
     kbps: int | None
     suspects: tuple[Annotated[str, _SUSPECTS], ...]
     labels: tuple[str, ...]
-    undecided: str
+    undecided: str = ""
     """Why its view was compared with nothing, or what cannot be said of it."""
 
 

@@ -64,6 +64,13 @@ def test_a_key_that_an_older_version_did_not_write_stops_no_reader(key: str) -> 
     assert readers(changed(**{key: ...})) == (verdict, verdict, verdict)
 
 
+def test_a_picture_of_an_older_version_is_read() -> None:
+    picture = {"state": "good", "look": "full", "seconds": 8, "fps": 15, "kbps": 400, "suspects": [], "labels": []}
+    row = recorded_verification(changed(picture=picture)).paths[0].picture
+    assert row is not None
+    assert row.undecided == ""
+
+
 def test_a_word_of_a_later_version_says_no_more_than_that_it_is_unknown() -> None:
     later = changed(verdict="half up", cause="a cause of tomorrow", layer="a layer of tomorrow")
     assert readers(later) == ("unknown", "unknown", "unknown")
