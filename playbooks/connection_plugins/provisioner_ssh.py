@@ -36,7 +36,7 @@ options:
 # nothing that is much longer is read (`hosts/answers.py` refuses it again), nor a complaint longer than a page.
 LONGEST_ANSWER = 16 * 1024 * 1024
 LONGEST_COMPLAINT = 64 * 1024
-# As much as a pipe holds (pipe(7)).
+# As much as a pipe holds where a page has 4 KiB (pipe(7)); with 64 KiB it holds a mebibyte.
 _PART = 64 * 1024
 _METHODS = "PreferredAuthentications=gssapi-with-mic,gssapi-keyex,hostbased,publickey"
 _WORDS = ("KbdInteractiveAuthentication=no", _METHODS, "ConnectTimeout=15")
@@ -110,7 +110,7 @@ def _carried(words: list[str], data: bytes) -> tuple[int, bytes, bytes]:
                     ready.unregister(ssh.stdin)
                     ssh.stdin.close()
             for stream in kept if has_ended else kept.keys() & streams:
-                part = stream.read(_PART)
+                part = stream.read(bounds[stream] + 1 if has_ended else _PART)
                 kept[stream] += part or b""
                 if part == b"" and not has_ended:
                     ready.unregister(stream)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
 import re
+import runpy
+import selectors
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -176,6 +179,19 @@ def test_what_a_host_says_after_its_answer_is_not_its_answer(ask: Asked) -> None
     forged = b"\n" + MARK + b'{"ok": true, "answer": {"live_digest": "forged"}}'
     answers = ask(b"say", forged + ANSWER + b"and more\n" + b"trailing")
     assert answers["bad"].document == GOOD
+
+
+def test_all_that_a_large_pipe_holds_is_read_once_ssh_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(selector: selectors.DefaultSelector, *_more: object) -> list[object]:
+        time.sleep(0.3)
+        return usual(selector)
+
+    plugin = runpy.run_path("playbooks/connection_plugins/provisioner_ssh.py")
+    usual: Callable[..., list[object]] = selectors.DefaultSelector.select
+    monkeypatch.setattr(selectors.DefaultSelector, "select", late)
+    says = f"import fcntl, os; fcntl.fcntl(1, {fcntl.F_SETPIPE_SZ}, {_MIB}); os.write(1, b'x' * 400_000)"
+    code, out, _ = plugin["_carried"]([sys.executable, "-I", "-S", "-c", says], b"")
+    assert (code, len(out)) == (0, 400_000)
 
 
 def test_both_sides_agree_on_the_longest_answer() -> None:
