@@ -14,7 +14,7 @@ from provisioner.desired.readers import push_places
 from provisioner.desired.sites import had_tunnel, link_ends, package_digest
 from provisioner.inventory.loader.frozen_secrets import valid_secrets
 from provisioner.inventory.loader.load import load_settings
-from provisioner.inventory.model import Facility, Frame, Inventory, Operating
+from provisioner.inventory.model import Facility, Frame, Inventory, Operating, relays_of
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
@@ -224,6 +224,9 @@ def _wanted(inventory: Frame, facility: S, digest_of: Callable[[S], str]) -> Wan
     """What a facility's package would say; None where it cannot have one yet, or nobody decided what it is to be."""
     if facility.operating is Operating.CLOSED:
         return WantedPackage(())
+    # Of a carrier whose file cannot be read nobody knows what its relays are.
+    if not inventory.relays.keys() >= {relay for _, relay in relays_of(facility.carried_plans)}:
+        return None
     try:
         if had_tunnel(inventory, facility):
             return WantedPackage(())

@@ -46,6 +46,15 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return applied(Terminal, tmp_path, monkeypatch, capsys)
 
 
+@pytest.mark.parametrize("carrier", ["vnpt", "viettel"])
+def test_a_carrier_whose_file_cannot_be_read_keeps_no_facility_out_of_status(call: Terminal, carrier: str) -> None:
+    file = call.file(f"carriers/{carrier}.yml")
+    file.write_text(re.sub("host_key: .*", "host_key: nonsense", file.read_text(encoding="utf-8")), encoding="utf-8")
+    code, document = call.document("status")
+    assert code == 0, document
+    assert len(document["facilities"]) == 9
+
+
 def test_one_wrong_word_holds_its_facility_and_nothing_else(call: Terminal) -> None:
     before = call.held_parts()
     assert before.paths
