@@ -182,12 +182,12 @@ def test_what_a_host_says_after_its_answer_is_not_its_answer(ask: Asked) -> None
 
 
 def test_all_that_a_large_pipe_holds_is_read_once_ssh_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    def late(selector: selectors.DefaultSelector, *_more: object) -> list[object]:
+    def late(selector: selectors.DefaultSelector) -> list[tuple[selectors.SelectorKey, int]]:
         time.sleep(0.3)
         return usual(selector)
 
     plugin = runpy.run_path("playbooks/connection_plugins/provisioner_ssh.py")
-    usual: Callable[..., list[object]] = selectors.DefaultSelector.select
+    usual = selectors.DefaultSelector.select
     monkeypatch.setattr(selectors.DefaultSelector, "select", late)
     says = f"import fcntl, os; fcntl.fcntl(1, {fcntl.F_SETPIPE_SZ}, {_MIB}); os.write(1, b'x' * 400_000)"
     code, out, _ = plugin["_carried"]([sys.executable, "-I", "-S", "-c", says], b"")
