@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import secrets
 import socket
 import subprocess
 import time
@@ -52,10 +53,13 @@ class Engine:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody listens on, below those that the kernel gives to connections meanwhile."""
+    for _ in range(100):
+        port = 12_000 + secrets.randbelow(20_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def wait_for(ask: Callable[[], T], seconds: float = _BOUND) -> T:

@@ -96,10 +96,12 @@ def test_a_whole_session(relay: Relay) -> None:
 
 
 def test_many_readers_of_one_camera(relay: Relay) -> None:
+    # MediaMTX 1.20.1 keeps a reader of each SETUP of an unknown track for ever, without a session.
+    left = {reader["id"] for reader in relay.path(PATH)["readers"]}
     readers = [HeldReader(relay.rtsp_port, PATH, CREDENTIALS) for _ in range(3)]
     try:
         assert all(reader.flows() for reader in readers)
-        wait_for(lambda: len(relay.path(PATH)["readers"]) == 3)
+        wait_for(lambda: len({reader["id"] for reader in relay.path(PATH)["readers"]} - left) == 3)
         document = relay.path(PATH)
         assert {reader["type"] for reader in document["readers"]} == {"rtspSession"}
         before = document["outboundBytes"]
@@ -112,7 +114,7 @@ def test_many_readers_of_one_camera(relay: Relay) -> None:
     finally:
         for reader in readers:
             reader.hang_up()
-    wait_for(lambda: not relay.path(PATH)["readers"])
+    wait_for(lambda: {reader["id"] for reader in relay.path(PATH)["readers"]} <= left)
 
 
 def test_a_full_path_refuses_the_next_reader(start_relay: StartRelay, yard: CameraYard) -> None:
