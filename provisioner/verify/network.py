@@ -18,7 +18,7 @@ from ipaddress import ip_address, ip_network
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from provisioner.base.text import msg
+from provisioner.base.text import Sentence, msg
 from provisioner.desired.access import Access
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.spec import HostSpec
@@ -52,69 +52,49 @@ _PROHIBITED = frozenset({9, 10, 13})
 
 
 class Unreached(NamedTuple):
-    """What it means, in an access mode, that a device is not reached: a cause, and what is said of a place.
+    """What it means, in an access mode, that a device is not reached: a cause, and the msgid that names the place.
 
     Attributes:
         silent: of a silence, where nobody says whose it is.
         unmapped: of what a gateway itself refuses.
     """
 
-    silent: tuple[Cause, Callable[[str], str]]
-    unmapped: tuple[Cause, Callable[[str], str]]
+    silent: tuple[Cause, str]
+    unmapped: tuple[Cause, str]
 
 
-def _no_port_or_silent(where: str) -> str:
-    return msg(
-        "{where} does not answer though the tunnel is up: the gateway maps no such port, or the "
-        "device keeps silent; a gateway with the newest site package tells which",
-        where,
-    )
-
-
-def _no_port(where: str) -> str:
-    return msg("the gateway says that it maps no port {where}: install its newest site package", where)
-
-
-def _no_address_or_silent(where: str) -> str:
-    return msg(
-        "{where} does not answer though the tunnel is up: the gateway leads it to no device, or "
-        "the device keeps silent; a gateway with the newest site package tells which",
-        where,
-    )
-
-
-def _no_address(where: str) -> str:
-    return msg("the gateway says that it leads {where} to no device: install its newest site package", where)
-
-
-def _not_led_or_silent(where: str) -> str:
-    return msg(
-        "{where} does not answer: the device keeps silent, or the carrier's network does not "
-        "lead there, or something on the way drops it",
-        where,
-    )
-
-
-def _refused_on_the_way(where: str) -> str:
-    return msg(
-        "something before {where} refuses the connection: a rule of the carrier's network or of the site's router",
-        where,
-    )
+_NO_PORT_OR_SILENT: Final = (
+    "{where} does not answer though the tunnel is up: the gateway maps no such port, or the "
+    "device keeps silent; a gateway with the newest site package tells which"
+)
+_NO_PORT_MAPPED: Final = "the gateway says that it maps no port {where}: install its newest site package"
+_NO_ADDRESS_OR_SILENT: Final = (
+    "{where} does not answer though the tunnel is up: the gateway leads it to no device, or "
+    "the device keeps silent; a gateway with the newest site package tells which"
+)
+_NO_ADDRESS: Final = "the gateway says that it leads {where} to no device: install its newest site package"
+_NOT_LED_OR_SILENT: Final = (
+    "{where} does not answer: the device keeps silent, or the carrier's network does not "
+    "lead there, or something on the way drops it"
+)
+_REFUSED_ON_THE_WAY: Final = (
+    "something before {where} refuses the connection: a rule of the carrier's network or of the site's router"
+)
 
 
 UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
     {
         Access.PULL_PORTMAP: Unreached(
-            silent=(Cause.PORT_MAP_OR_CAMERA, _no_port_or_silent),
-            unmapped=(Cause.PORT_MAP_MISSING, _no_port),
+            silent=(Cause.PORT_MAP_OR_CAMERA, _NO_PORT_OR_SILENT),
+            unmapped=(Cause.PORT_MAP_MISSING, _NO_PORT_MAPPED),
         ),
         Access.ROUTED: Unreached(
-            silent=(Cause.CARRIER_OR_CAMERA, _not_led_or_silent),
-            unmapped=(Cause.FOREIGN_FIREWALL, _refused_on_the_way),
+            silent=(Cause.CARRIER_OR_CAMERA, _NOT_LED_OR_SILENT),
+            unmapped=(Cause.FOREIGN_FIREWALL, _REFUSED_ON_THE_WAY),
         ),
         Access.PULL_NAT_MAP: Unreached(
-            silent=(Cause.ADDRESS_MAP_OR_CAMERA, _no_address_or_silent),
-            unmapped=(Cause.ADDRESS_MAP_MISSING, _no_address),
+            silent=(Cause.ADDRESS_MAP_OR_CAMERA, _NO_ADDRESS_OR_SILENT),
+            unmapped=(Cause.ADDRESS_MAP_MISSING, _NO_ADDRESS),
         ),
     }
 )
@@ -320,8 +300,8 @@ def _refused_check(case: Case, where: str) -> Check:
         return failed(case.device_layer, case.device_name, Cause.CAMERA_REFUSES, detail)
     if _is_own(case, case.device):
         return _blocked(case, where)
-    cause, says = UNANSWERED[case.target.path.access].unmapped
-    return failed(Layer.SITE, case.device_name, cause, says(where))
+    cause, words = UNANSWERED[case.target.path.access].unmapped
+    return failed(Layer.SITE, case.device_name, cause, Sentence(words, {"where": where}))
 
 
 def _carrier_check(case: Case) -> Check:
@@ -479,8 +459,8 @@ def _not_forwarded(case: Case) -> Check:
 
 def _unanswered(case: Case, where: str) -> Check:
     """Judge a silence that an older gateway does not explain."""
-    cause, says = UNANSWERED[case.target.path.access].silent
-    return failed(Layer.SITE, case.device_name, cause, says(where))
+    cause, words = UNANSWERED[case.target.path.access].silent
+    return failed(Layer.SITE, case.device_name, cause, Sentence(words, {"where": where}))
 
 
 def _blocked(case: Case, where: str) -> Check:

@@ -5,14 +5,14 @@ The last lines come worst first, each with the next step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
 from provisioner.base.document import Row, Seconds, form
 from provisioner.base.errors import worst_of
-from provisioner.base.text import counted, msg
+from provisioner.base.text import Sentence, counted, msg
 from provisioner.hosts.facts import HostFacts
 from provisioner.operations.rollout.answers import StepTime
 from provisioner.plan.change import Change
@@ -123,74 +123,48 @@ _OUTCOMES = {
     HostOutcome.APPLIED: EndClass.APPLIED,
     HostOutcome.UNCHANGED: EndClass.UNCHANGED,
 }
-_AN_APPLY: Mapping[EndClass, Callable[[str, str], str]] = {
-    EndClass.BROKEN: lambda hosts, names: msg(
-        "a person is needed now: {hosts} could not return to last-good: {names}; the switch there keeps trying",
-        hosts,
-        names,
+_AN_APPLY: Mapping[EndClass, str] = {
+    EndClass.BROKEN: (
+        "a person is needed now: {hosts} could not return to last-good: {names}; the switch there keeps trying"
     ),
-    EndClass.RETURNED: lambda hosts, names: msg(
-        "{hosts} failed and returned to last-good: {names}; repair what their lines name, then plan and apply again",
-        hosts,
-        names,
+    EndClass.RETURNED: (
+        "{hosts} failed and returned to last-good: {names}; repair what their lines name, then plan and apply again"
     ),
-    EndClass.REFUSED: lambda hosts, names: msg(
-        "{hosts} refused the change, untouched: {names}; repair what their lines name, then plan again", hosts, names
+    EndClass.REFUSED: ("{hosts} refused the change, untouched: {names}; repair what their lines name, then plan again"),
+    EndClass.LOCKED: (
+        "{hosts} held by another run: {names}; wait until it has ended (provisioner history), then apply again"
     ),
-    EndClass.LOCKED: lambda hosts, names: msg(
-        "{hosts} held by another run: {names}; wait until it has ended (provisioner history), then apply again",
-        hosts,
-        names,
-    ),
-    EndClass.STALE: lambda hosts, names: msg(
+    EndClass.STALE: (
         "{hosts} moved since the plan was made, or taken over by another run: {names}; make a "
-        "new plan: provisioner plan --out FILE",
-        hosts,
-        names,
+        "new plan: provisioner plan --out FILE"
     ),
-    EndClass.LOCK_OUT: lambda hosts, names: msg(
-        "{hosts} would shut SSH out by its new rules: {names}; repair management_networks, then plan again",
-        hosts,
-        names,
+    EndClass.LOCK_OUT: (
+        "{hosts} would shut SSH out by its new rules: {names}; repair management_networks, then plan again"
     ),
-    EndClass.FOREIGN: lambda hosts, names: msg(
-        "{hosts} of another inventory, sent nothing: {names}; ask its owner, then provisioner hosts adopt", hosts, names
+    EndClass.FOREIGN: (
+        "{hosts} of another inventory, sent nothing: {names}; ask its owner, then provisioner hosts adopt"
     ),
-    EndClass.NODE: lambda hosts, names: msg(
-        "{hosts} not carried by the node of its carrier, untouched: {names}; do what its line says, or ask its people",
-        hosts,
-        names,
+    EndClass.NODE: (
+        "{hosts} not carried by the node of its carrier, untouched: {names}; do what its line says, or ask its people"
     ),
-    EndClass.UNKNOWN: lambda hosts, names: msg(
-        "{hosts} not reached, or what became of it is not known: {names}; once it answers, plan and apply again",
-        hosts,
-        names,
+    EndClass.UNKNOWN: (
+        "{hosts} not reached, or what became of it is not known: {names}; once it answers, plan and apply again"
     ),
-    EndClass.TAKEN_BACK: lambda hosts, names: msg(
-        "{hosts} returned to last-good, as others failed before: {names}; plan and apply again once those are repaired",
-        hosts,
-        names,
+    EndClass.TAKEN_BACK: (
+        "{hosts} returned to last-good, as others failed before: {names}; plan and apply again once those are repaired"
     ),
-    EndClass.HELD_BACK: lambda hosts, names: msg("{hosts} not started: {names}", hosts, names),
+    EndClass.HELD_BACK: "{hosts} not started: {names}",
 }
 _A_ROLLBACK = {
     **_AN_APPLY,
-    EndClass.RETURNED: lambda hosts, names: msg(
-        "a person is needed now: {hosts} did not go back, and stayed as it was: {names}; see the lines above",
-        hosts,
-        names,
+    EndClass.RETURNED: (
+        "a person is needed now: {hosts} did not go back, and stayed as it was: {names}; see the lines above"
     ),
-    EndClass.REFUSED: lambda hosts, names: msg(
-        "a person is needed now: {hosts} refused to go back, and nothing was touched: {names}; see the lines above",
-        hosts,
-        names,
+    EndClass.REFUSED: (
+        "a person is needed now: {hosts} refused to go back, and nothing was touched: {names}; see the lines above"
     ),
-    EndClass.LOCK_OUT: lambda hosts, names: msg(
-        "a person is needed now: {hosts} would shut SSH out with its older rules, and stayed: {names}", hosts, names
-    ),
-    EndClass.STALE: lambda hosts, names: msg(
-        "{hosts} moved meanwhile: {names}; call provisioner rollback again", hosts, names
-    ),
+    EndClass.LOCK_OUT: ("a person is needed now: {hosts} would shut SSH out with its older rules, and stayed: {names}"),
+    EndClass.STALE: "{hosts} moved meanwhile: {names}; call provisioner rollback again",
 }
 
 
@@ -299,7 +273,11 @@ def run_ending(end: RunEnd) -> tuple[str, ...]:
         by_class[end_class(result)].append(result.host)
     words = _A_ROLLBACK if end.going_back else _AN_APPLY
     order = sorted(words, key=_rollback_rank if end.going_back else list(EndClass).index)
-    failed = [words[kind](_counted_hosts(by_class[kind]), named(by_class[kind])) for kind in order if by_class[kind]]
+    failed = [
+        Sentence(words[kind], {"hosts": _counted_hosts(by_class[kind]), "names": named(by_class[kind])})
+        for kind in order
+        if by_class[kind]
+    ]
     return (*_first_of(failed, end, by_class), *_good_lines(end, by_class))
 
 
