@@ -198,7 +198,7 @@ NOUNS = ("province", "carrier", "relay", "trust", "path", "peer", "rule", "file"
 
 def is_no_sentence(text: str) -> bool:
     """Whether a text is a pattern, a statement of nftables, or a name: nothing that anybody reads."""
-    return bool(re.search(r"\\[.bSdwt(]|\(\?|^\^|\.\*|[a-z]\|[a-z]", text)) or _unnamed(text) in map(_unnamed, NOT_SAID)
+    return bool(re.search(r"\\[.bSdwt(]|\(\?|^\^|\.\*|[a-z]\|[a-z]", text)) or _unnamed(text) in _NOT_SAID
 
 
 def _unnamed(text: str) -> str:
@@ -233,6 +233,7 @@ NOT_SAID = frozenset(
         *("unit {name}", "peer {key}", "file {path}", "relay {name}"),
     }
 )
+_NOT_SAID = frozenset(map(_unnamed, NOT_SAID))
 
 ELSEWHERE = (
     "Invalid value for {option}: {value} is not one of {choices}.",
