@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from provisioner.integrations.alerting.kit import EVERYTHING, ScrapePlaces, kit
-from tests.processes import beside
+from tests.processes import beside, free_port
 
 PACKAGES: Final = {
     "prometheus": "prometheus",
@@ -108,13 +107,6 @@ class Alarms:
 def _json(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 (loopback)
         return json.load(answer)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 HASTE: Final = (

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 _PATIENCE_S: Final = 10.0
 
 
-@contextmanager
+@contextlib.contextmanager
 def beside(
     words: Sequence[str | Path],
     log: Path,
@@ -59,3 +61,13 @@ def end(process: subprocess.Popen[bytes], patience: float = _PATIENCE_S) -> None
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on, below those that the kernel gives to connections meanwhile."""
+    for _ in range(100):
+        port = 12_000 + secrets.randbelow(20_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
+    raise AssertionError("no port is free")

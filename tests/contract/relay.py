@@ -6,8 +6,6 @@ import base64
 import contextlib
 import json
 import os
-import secrets
-import socket
 import subprocess
 import time
 import urllib.error
@@ -16,6 +14,8 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from tests.processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,16 +50,6 @@ class Engine:
     name: str
     program: Path
     version: str
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on, below those that the kernel gives to connections meanwhile."""
-    for _ in range(100):
-        port = 12_000 + secrets.randbelow(20_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("", port))
-            return port
-    raise AssertionError("no port is free")
 
 
 def wait_for(ask: Callable[[], T], seconds: float = _BOUND) -> T:

@@ -20,9 +20,10 @@ from provisioner_host.relay import pinned_tls, sessions
 from provisioner_host.relay import relay as host_relay
 from tests.hostile import RELAY, VIEWER
 from tests.looks import read
+from tests.processes import free_port
 
 from .reader import HeldReader, describe
-from .relay import API_PASSWORD, LATE, READER, READER_PASSWORD, WRITE_GAP, free_port, wait_for
+from .relay import API_PASSWORD, LATE, READER, READER_PASSWORD, WRITE_GAP, wait_for
 from .test_revoked_sessions import line, users
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from tests import fleets
 from tests import inventories as make
 from tests.hostile import VIEWER
 from tests.looks import read
+from tests.processes import free_port
 
-from .relay import API_PASSWORD, API_USER, LATE, Engine, Relay, free_port, wait_for
+from .relay import API_PASSWORD, API_USER, LATE, Engine, Relay, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

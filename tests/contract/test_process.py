@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .relay import LATE, base_config, environment, free_port
+from tests.processes import free_port
+
+from .relay import LATE, base_config, environment
 
 if TYPE_CHECKING:
     from pathlib import Path

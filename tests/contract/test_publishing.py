@@ -27,10 +27,11 @@ from provisioner.inventory.model import Access, StreamName
 from provisioner_host.relay import relay as host_relay
 from provisioner_host.relay import sessions
 from tests.hostile import GATEWAY
+from tests.processes import free_port
 
 from .conftest import STANDIN
 from .reader import Dialogue
-from .relay import API_PASSWORD, LATE, WRITE_GAP, free_port, wait_for
+from .relay import API_PASSWORD, LATE, WRITE_GAP, wait_for
 from .test_revoked_sessions import line, users
 
 if TYPE_CHECKING:

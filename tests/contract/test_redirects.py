@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.hostile import CAMERA
+from tests.processes import free_port
 
 from .camera import CameraYard, FakeCamera, Scheme
-from .relay import Relay, free_port, wait_for
+from .relay import Relay, wait_for
 
 if TYPE_CHECKING:
     from .conftest import StartRelay

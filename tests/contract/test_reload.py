@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.processes import free_port
+
 from .camera import CameraYard
 from .reader import HeldReader, describe
-from .relay import API_PASSWORD, API_USER, READER, READER_HASH, READER_PASSWORD, Relay, free_port, wait_for
+from .relay import API_PASSWORD, API_USER, READER, READER_HASH, READER_PASSWORD, Relay, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

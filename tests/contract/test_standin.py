@@ -11,7 +11,9 @@ from typing import Final
 
 import pytest
 
-from .relay import LATE, base_config, environment, free_port
+from tests.processes import free_port
+
+from .relay import LATE, base_config, environment
 
 pytestmark = pytest.mark.contract
 

@@ -9,10 +9,12 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.processes import free_port
+
 from .camera import CameraYard, Fault, Scheme
 from .clip import HEIGHT, WIDTH
 from .reader import HeldReader, describe
-from .relay import LATE, READER, READER_PASSWORD, Relay, free_port, wait_for
+from .relay import LATE, READER, READER_PASSWORD, Relay, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

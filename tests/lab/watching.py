@@ -13,8 +13,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.alarms import free_port, wait_for
-from tests.processes import beside
+from tests.alarms import wait_for
+from tests.processes import beside, free_port
 
 from .deployment import Deployment
 from .errors import LabError

@@ -18,8 +18,8 @@ from provisioner.nodes.broker import BrokerFiles, CertifiedKey, broker_configura
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.envelope import CONTROLLER, make_exchange_key, new_exchange_key, node_name
 from provisioner.nodes.jetstream import Broker, JetStreamMailbox, controller_mailbox, node_mailbox
-from tests.alarms import free_port
 from tests.nodes.carrying import CountingHosts, Working, node_at_work
+from tests.processes import free_port
 
 CARRIERS: Final = ("viettel", "vnpt")
 LOOPBACK: Final = "127.0.0.1"

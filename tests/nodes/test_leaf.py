@@ -21,11 +21,11 @@ from provisioner.hosts.runner import CallOutcome
 from provisioner.nodes.controller import NodeRunner
 from provisioner.nodes.envelope import new_exchange_key, node_name
 from provisioner.nodes.jetstream import node_mailbox
-from tests.alarms import free_port
 from tests.hostile import NODE
 from tests.nodes.broker import PACE, BrokerServer
 from tests.nodes.carrying import CountingHosts, call_of, host_of, node_at_work
 from tests.nodes.test_hostile_broker import PUBLISHED, SUBSCRIBED, WAIT_S
+from tests.processes import free_port
 
 PAGE: Final = Path(__file__).parents[2] / "docs/operate/scale.md"
 _PORT: Final = 7422

@@ -20,7 +20,8 @@ import pytest
 from provisioner.cli import verify
 from provisioner.integrations.alerting.metric_catalogue import exposition
 from provisioner.operations.questions.metrics import RecordedMetrics
-from tests.alarms import checked, free_port, wait_for
+from tests.alarms import checked, wait_for
+from tests.processes import free_port
 from tests.recorded import EXAMPLE, Printed, RecordingController, recording_controller
 
 NOON = datetime(2021, 5, 12, 5, tzinfo=UTC)

@@ -18,7 +18,8 @@ from provisioner.verify.document import recorded_verification
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
 from provisioner.verify.watch_states import RelayView, WatchView
-from tests.alarms import Alarms, Notice, alarms, free_port, wait_for
+from tests.alarms import Alarms, Notice, alarms, wait_for
+from tests.processes import free_port
 
 CAMERAS = 40
 
