@@ -68,7 +68,7 @@ def test_a_letter_in_english() -> None:
 def test_a_letter_in_vietnamese_says_the_evidence_in_vietnamese_too() -> None:
     text = second_night(*TUNNEL, CAMERA, language=Language.VI)
     assert text.startswith(VIETNAMESE)
-    assert "chi tiết: 100.64.0.5:10554 từ chối kết nối" in text
+    assert "bằng chứng: 100.64.0.5:10554 từ chối kết nối" in text
     assert "refuses" not in text
     assert "đường hầm kcl-bac-giang-1: đường hầm mất kết nối: 7 đường hình" in text
     assert "(từ 21/05/2021, đêm thứ 2)" in text
