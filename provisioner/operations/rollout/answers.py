@@ -6,7 +6,7 @@ outcome: a word that is new here says nothing about the host.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -53,14 +53,6 @@ class CheckRefusal(StrEnum):
 
     CHECK = "check"
     LOCK_OUT = "lock-out"
-
-
-@dataclass(frozen=True, slots=True)
-class StepTime:
-    """A step of the transaction on the host, and the seconds that it took."""
-
-    name: str
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +155,7 @@ class ChangeReport:
     receipt: str = ""
     refusal: CheckRefusal | None = None
     holder: str = ""
-    steps: tuple[StepTime, ...] = ()
+    steps: Sequence[wire.StepAnswer] = ()
     notes: tuple[str, ...] = ()
     facts: HostFacts | None = None
     before: Look = Look()
@@ -340,7 +332,7 @@ def _report(host: str, answer: wire.ChangeAnswer) -> ChangeReport:
         receipt=answer.get("receipt", ""),
         refusal=CheckRefusal(answer["refusal"]) if "refusal" in answer else None,
         holder=holder["run"] if holder else "",
-        steps=tuple(StepTime(**step) for step in answer["steps"]),
+        steps=answer["steps"],
         notes=tuple(answer["notes"]),
         facts=facts_in(host, facts) if facts else None,
         before=_look(answer["before"]) if "before" in answer else Look(),

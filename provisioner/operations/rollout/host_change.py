@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from provisioner.base.errors import HostError
+from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.operations.rollout.answers import (
     ChangeReport,
     ChangeState,
     CheckRefusal,
-    StepTime,
     parse_report,
 )
 from provisioner.operations.rollout.dispatcher import JournalStep, StartedHost
@@ -97,7 +97,7 @@ class HostChange:
         self._is_sent, self._has_waited = False, before is not None and before.armed
         self._may_be_confirmed = before is not None and (before.confirming or not before.gate_failed)
         self._notes: tuple[str, ...] = ()
-        self._steps: tuple[StepTime, ...] = ()
+        self._steps: list[wire.StepAnswer] = []
         # What the first call and the last one said in the place of an answer, and how many answers made no sense.
         self._lost = self._unseen = ""
         self._unclear = 0
@@ -367,7 +367,7 @@ class HostChange:
         receipt: str = "",
         facts: HostFacts | None = None,
     ) -> list[JournalStep]:
-        seconds = round(sum(step.seconds for step in self._steps), 3)
+        seconds = round(sum(step["seconds"] for step in self._steps), 3)
         self.result = HostResult(
             self.host,
             outcome,

@@ -13,8 +13,8 @@ from typing import Annotated
 from provisioner.base.document import Row, Seconds, form
 from provisioner.base.errors import worst_of
 from provisioner.base.text import Sentence, counted, msg
+from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts
-from provisioner.operations.rollout.answers import StepTime
 from provisioner.plan.change import Change
 from provisioner.plan.document import held_ending
 from provisioner.plan.guards.policy import named
@@ -68,7 +68,7 @@ class HostResult:
     receipt: str = ""
     seconds: float = 0.0
     refusal: NotStartedBecause | None = None
-    steps: tuple[StepTime, ...] = ()
+    steps: Sequence[wire.StepAnswer] = ()
     facts: HostFacts | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
     wave: str = ""
