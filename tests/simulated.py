@@ -32,6 +32,7 @@ from provisioner.desired.render.host import (
     RenderedFile,
 )
 from provisioner.desired.spec import UNIT_MEDIAMTX, UNIT_REVERT, HostSpec, MediaPath, units_of
+from provisioner.hosts.answers import wire
 from provisioner.hosts.call_rules import call_digest, call_refusal
 from provisioner.hosts.identity import is_open, judged
 from provisioner.hosts.observe import observe_request
@@ -55,7 +56,7 @@ SWITCHED = 4_711.25
 
 _LONG_AGO = 1_620_000_000
 MOMENTS = (f"2021-05-{20 + n // 86400:02}T{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02}Z" for n in count())
-NO_SESSIONS: dict[str, Any] = {
+NO_SESSIONS: wire.SessionsAnswer = {
     "at": 0.0,
     "over_s": 0.0,
     "started": None,
@@ -66,6 +67,27 @@ NO_SESSIONS: dict[str, Any] = {
     "quarantined": [],
 }
 """What a host tells of sessions where no relay answers."""
+
+
+def stream(
+    since: str = "", received: int = 0, *, flowed: bool = False, readers: Iterable[str] = ()
+) -> wire.SessionAnswer:
+    """A path with a source, as a host tells of it."""
+    return {"available": True, "since": since, "bytes": received, "flowed": flowed, "readers": list(readers)}
+
+
+NO_STREAM: wire.SessionAnswer = {**stream(), "available": False}
+"""A path without a source."""
+
+
+def peer_session(handshake: int, received: int, *networks: str) -> wire.PeerSessionAnswer:
+    """A peer that may send from these networks, as a host tells of it."""
+    return {"handshake": handshake, "received": received, "allowed_ips": list(networks)}
+
+
+def live_rules(cameras: Iterable[str], rest: str, doors: str = "", around: str = "") -> wire.RulesAnswer:
+    """The rules of a host as it tells of them."""
+    return {"cameras": sorted(cameras), "rest": rest, "doors": doors, "around": around}
 
 
 @dataclass

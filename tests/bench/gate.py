@@ -22,10 +22,12 @@ from typing import Final, NamedTuple
 
 from provisioner.base.secret import Secret
 from provisioner.desired.spec import MediaPath, StreamSource
+from provisioner.hosts.answers import wire
 from provisioner.inventory.model import StreamName
 from provisioner.operations.rollout.affected_paths import Served, Touched, device_of
-from provisioner.operations.rollout.answers import LiveRules, PathSession, PathsSeen, PeerSession, Sessions, Watch
+from provisioner.operations.rollout.answers import PathsSeen, Watch
 from provisioner.operations.rollout.gate import Decision, GateRules, GateVerdict, decide
+from tests.simulated import NO_STREAM, live_rules, peer_session, stream
 
 SIZES: Final = (5, 20, 50, 100, 300, 1000)
 RATES: Final = (0.0, 0.005, 0.01, 0.02, 0.05)
@@ -401,34 +403,44 @@ _REST: Final = Stream(available=True, flows=True, since_s=_LONG_AGO_S)
 Streams = dict[str, Stream]
 
 
-def _sessions(world: World, now_s: float, earlier: Mapping[str, Stream] | None = None) -> tuple[Sessions, Streams]:
+def _sessions(
+    world: World, now_s: float, earlier: Mapping[str, Stream] | None = None
+) -> tuple[wire.SessionsAnswer, Streams]:
     """What a host says of its sessions at a moment, and how the streams of the restless cameras are."""
     streams = {camera.path.name: stream_of(world, camera, now_s) for camera in world.restless}
-    restful = PathSession(available=True, since=_LONG_AGO, received=_REST.received(now_s), flowed=earlier is not None)
+    restful = stream(_LONG_AGO, _REST.received(now_s), flowed=earlier is not None)
     paths = dict.fromkeys(world.restful, restful)
-    for name, stream in streams.items():
+    for name, one in streams.items():
         was = (earlier or {}).get(name)
-        flowed = was is not None and was.flows and stream.flows and was.since_s == stream.since_s
-        paths[name] = _session(stream, now_s, flowed=flowed)
+        flowed = was is not None and was.flows and one.flows and was.since_s == one.since_s
+        paths[name] = _session(one, now_s, flowed=flowed)
     if now_s >= 0 and world.cut is Cut.PATH:
         paths = {name: path for name, path in paths.items() if name not in world.victims}
     peers, rules = _peers(world, now_s), _live_rules(world, now_s)
-    changed = world.victims if now_s >= 0 and world.cut is Cut.SOURCE else frozenset[str]()
-    over_s = _AT_SWITCH_S - _BEFORE_S if earlier is not None else 0.0
-    return Sessions("started", paths, peers, _EPOCH + now_s, over_s, rules, changed), streams
+    told: wire.SessionsAnswer = {
+        "at": _EPOCH + now_s,
+        "over_s": _AT_SWITCH_S - _BEFORE_S if earlier is not None else 0.0,
+        "started": "started",
+        "paths": paths,
+        "peers": peers,
+        "rules": rules,
+        "changed": sorted(world.victims) if now_s >= 0 and world.cut is Cut.SOURCE else [],
+        "quarantined": [],
+    }
+    return told, streams
 
 
-def _session(stream: Stream, now_s: float, *, flowed: bool) -> PathSession:
-    if not stream.available:
-        return PathSession(available=False)
-    since = _LONG_AGO if stream.since_s == _LONG_AGO_S else _time(stream.since_s)
-    return PathSession(available=True, since=since, received=stream.received(now_s), flowed=flowed)
+def _session(one: Stream, now_s: float, *, flowed: bool) -> wire.SessionAnswer:
+    if not one.available:
+        return NO_STREAM
+    since = _LONG_AGO if one.since_s == _LONG_AGO_S else _time(one.since_s)
+    return stream(since, one.received(now_s), flowed=flowed)
 
 
-def _peers(world: World, now_s: float) -> dict[str, PeerSession]:
+def _peers(world: World, now_s: float) -> dict[str, wire.PeerSessionAnswer]:
     served = world.touched.served
     peers = {
-        key: PeerSession(1, _heard_of(world, number, now_s), ("100.64.0.0/32",))
+        key: peer_session(1, _heard_of(world, number, now_s), "100.64.0.0/32")
         for number, (_, key) in enumerate(sorted(served.peers.items()))
     }
     cut = {served.peers[served.paths[name].facility] for name in world.victims}
@@ -436,26 +448,26 @@ def _peers(world: World, now_s: float) -> dict[str, PeerSession]:
         case Cut.PEER if now_s >= 0:
             return {key: peer for key, peer in peers.items() if key not in cut}
         case Cut.ADDRESSES if now_s >= 0:
-            return {key: replace(peer, allowed_ips=()) if key in cut else peer for key, peer in peers.items()}
+            return {key: {**peer, "allowed_ips": []} if key in cut else peer for key, peer in peers.items()}
         case _:
             return peers
 
 
-def _live_rules(world: World, now_s: float) -> LiveRules:
+def _live_rules(world: World, now_s: float) -> wire.RulesAnswer:
     devices = world.touched.served.devices
     if now_s < 0:
-        return LiveRules(devices, "rules", "doors", "around")
+        return live_rules(devices, "rules", "doors", "around")
     rest = "new rules" if world.touched.bars else "rules"
     doors = "new doors" if world.touched.rules and not world.touched.bars else "doors"
-    rules = LiveRules(devices, rest, doors, "around")
+    rules = live_rules(devices, rest, doors, "around")
     match world.cut:
         case Cut.ELEMENT:
             gone = {device_of(world.touched.served.paths[name]) for name in world.victims}
-            return replace(rules, cameras=devices - gone)
+            return live_rules(devices - gone, rest, doors, "around")
         case Cut.RULE:
-            return replace(rules, rest="broken rules")
+            return {**rules, "rest": "broken rules"}
         case Cut.FOREIGN if not world.touched.bars:
-            return replace(rules, around="other")
+            return {**rules, "around": "other"}
         case _:
             return rules
 

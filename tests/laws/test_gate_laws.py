@@ -9,12 +9,14 @@ from typing import TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.hosts.answers import wire
 from provisioner.operations.rollout import GateRules
 from provisioner.operations.rollout.affected import chance_of, expected_sites
 from provisioner.operations.rollout.affected_paths import Served, Touched
-from provisioner.operations.rollout.answers import PathSession, PathsSeen, Sessions, Watch
+from provisioner.operations.rollout.answers import PathsSeen, Watch
 from provisioner.operations.rollout.gate import GateVerdict, decide
 from tests.bench.gate import Camera, Cut, Outage, Trouble, World, decision_of, relay_of, world_around
+from tests.simulated import NO_SESSIONS, NO_STREAM, stream
 
 RULES = GateRules()
 V = TypeVar("V")
@@ -85,9 +87,9 @@ def test_a_picture_that_is_not_there_at_the_end_never_passes(
         now += later
 
 
-def _sessions(names: list[str], at: float, gone: set[str] = frozenset()) -> Sessions:  # type: ignore[assignment]
-    there = {n: PathSession(available=True, since="2021-05-01", received=int(1e6 + 1e4 * at)) for n in names}
-    return Sessions("started", {**there, **{name: PathSession(available=False) for name in gone}})
+def _sessions(names: list[str], at: float, gone: set[str] = frozenset()) -> wire.SessionsAnswer:  # type: ignore[assignment]
+    there = {n: stream("2021-05-01", int(1e6 + 1e4 * at)) for n in names}
+    return {**NO_SESSIONS, "started": "started", "paths": {**there, **dict.fromkeys(gone, NO_STREAM)}}
 
 
 @given(count=sizes, data=st.data())
@@ -104,9 +106,9 @@ def test_the_verdict_does_not_depend_on_the_order_in_which_a_host_tells(count: i
         touched = Touched(read=read, served=ordered)
         watch = Watch.since(PathsSeen(frozenset(names[:3]), sessions=_sessions(list(order), -1)), ordered)
         for at in (0.0, 3.0, 40.0):
-            paths = _sessions(list(order), at, lost).paths or {}
-            paths = {n: replace(p, since="2021-05-03") if n in back else p for n, p in paths.items()}
-            sessions = Sessions("started", _in_order(paths, order))
+            paths = _sessions(list(order), at, lost)["paths"] or {}
+            paths = {n: {**p, "since": "2021-05-03"} if n in back else p for n, p in paths.items()}
+            sessions: wire.SessionsAnswer = {**NO_SESSIONS, "started": "started", "paths": _in_order(paths, order)}
             watch = watch.after(PathsSeen(frozenset(names[:3]) - lost, sessions=sessions), at)
         decisions.append(decide(touched, watch, 41, RULES))
     assert decisions[0] == decisions[1]

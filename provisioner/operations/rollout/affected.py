@@ -13,8 +13,11 @@ from datetime import datetime
 
 from provisioner.base.text import counted
 from provisioner.desired.spec import MediaPath
+from provisioner.hosts.answers import wire
 from provisioner.operations.rollout.affected_paths import Touched, device_of
-from provisioner.operations.rollout.answers import MOMENT_S, Absence, PathSession, PeerSession, Sessions, Watch
+from provisioner.operations.rollout.answers import MOMENT_S, Absence, Watch
+
+_Peers = Mapping[str, wire.PeerSessionAnswer]
 
 # MediaMTX notices a silent camera after 10 s and dials again after 5 s: what is younger says nothing yet.
 OWN_S = 30.0
@@ -44,55 +47,58 @@ def undeclared_changes(touched: Touched, watch: Watch) -> tuple[str, ...]:
     return (*_relay_changes(touched, watch, before, after), *_configured(touched, before, after))
 
 
-def _relay_changes(touched: Touched, watch: Watch, before: Sessions, after: Sessions) -> list[str]:
-    if before.paths is None:
+def _relay_changes(
+    touched: Touched, watch: Watch, before: wire.SessionsAnswer, after: wire.SessionsAnswer
+) -> list[str]:
+    if before["paths"] is None:
         return []
     if touched.everything:
-        first = watch.first.started if watch.first else None
-        again = first and after.started and first != after.started
+        first = watch.first["started"] if watch.first else None
+        again = first and after["started"] and first != after["started"]
         return ["the relay was restarted after the switch"] if again else []
-    if after.paths is None:
+    if after["paths"] is None:
         return ["the relay does not answer"]
-    if before.started != after.started:
+    if before["started"] != after["started"]:
         return ["the relay was restarted"]
-    was, now = (set(paths) - touched.named for paths in (before.paths, after.paths))
+    was, now = (set(paths) - touched.named for paths in (before["paths"], after["paths"]))
     # What a device refuses its password to is out of the relay's file by the host's own doing, whenever that is.
-    gone = [f"path {name} is gone" for name in sorted(was - now - after.quarantined)]
-    return gone + [f"path {name} is there, and was not" for name in sorted(now - was - before.quarantined)]
+    gone = [f"path {name} is gone" for name in sorted(was - now - set(after["quarantined"]))]
+    return gone + [f"path {name} is there, and was not" for name in sorted(now - was - set(before["quarantined"]))]
 
 
-def _configured(touched: Touched, before: Sessions, after: Sessions) -> list[str]:
-    reset = [] if touched.everything else _reset(touched, before.peers, after.peers)
+def _configured(touched: Touched, before: wire.SessionsAnswer, after: wire.SessionsAnswer) -> list[str]:
+    reset = [] if touched.everything else _reset(touched, before["peers"], after["peers"])
     if not touched.planned:
         return reset
-    changed = [f"path {name} was changed" for name in sorted(after.changed - touched.named)]
-    peers = _peer_changes(touched, before.peers, after.peers)
+    changed = [f"path {name} was changed" for name in sorted(set(after["changed"]) - touched.named)]
+    peers = _peer_changes(touched, before["peers"], after["peers"])
     return [*changed, *reset, *peers, *_rule_changes(touched, before, after)]
 
 
-def _reset(touched: Touched, before: Mapping[str, PeerSession], after: Mapping[str, PeerSession]) -> list[str]:
+def _reset(touched: Touched, before: _Peers, after: _Peers) -> list[str]:
     unnamed = (key for key in before if key in after and key not in touched.peers)
-    reset = (key for key in unnamed if before[key].handshake and not after[key].handshake)
+    reset = (key for key in unnamed if before[key]["handshake"] and not after[key]["handshake"])
     return [f"the session of peer {key} was reset" for key in sorted(reset)]
 
 
-def _peer_changes(touched: Touched, before: Mapping[str, PeerSession], after: Mapping[str, PeerSession]) -> list[str]:
+def _peer_changes(touched: Touched, before: _Peers, after: _Peers) -> list[str]:
     """Peers that stay, by the inventory. One that it does not have is named by the plan, and may go."""
     stay = (set(touched.served.peers.values()) & set(before)) - touched.peers
     changes = [f"peer {key} is gone" for key in sorted(stay - set(after))]
     named = stay & set(after) - touched.served.changing
-    moved = (key for key in named if before[key].allowed_ips != after[key].allowed_ips)
+    moved = (key for key in named if sorted(before[key]["allowed_ips"]) != sorted(after[key]["allowed_ips"]))
     return changes + [f"peer {key} may send from other addresses than before" for key in sorted(moved)]
 
 
-def _rule_changes(touched: Touched, before: Sessions, after: Sessions) -> list[str]:
-    if before.rules is None or after.rules is None:
+def _rule_changes(touched: Touched, before: wire.SessionsAnswer, after: wire.SessionsAnswer) -> list[str]:
+    was, now = before["rules"], after["rules"]
+    if was is None or now is None:
         return []
-    stay = (before.rules.cameras & touched.served.devices) - touched.devices
-    changes = [f"the relay may not reach {device} any more" for device in sorted(stay - after.rules.cameras)]
-    if before.rules.rest != after.rules.rest and not touched.bars:
+    stay = (touched.served.devices & set(was["cameras"])) - touched.devices
+    changes = [f"the relay may not reach {device} any more" for device in sorted(stay - set(now["cameras"]))]
+    if was["rest"] != now["rest"] and not touched.bars:
         changes.append("the rules were changed")
-    if before.rules.doors != after.rules.doors and not touched.rules:
+    if was["doors"] != now["doors"] and not touched.rules:
         changes.append("who may come in by the rules was changed")
     return changes
 
@@ -100,13 +106,13 @@ def _rule_changes(touched: Touched, before: Sessions, after: Sessions) -> list[s
 # --- streams --------------------------------------------------------------------------------------
 
 
-def unnamed_streams(touched: Touched, watch: Watch) -> dict[str, PathSession]:
+def unnamed_streams(touched: Touched, watch: Watch) -> dict[str, wire.SessionAnswer]:
     """The steady paths that the change does not touch by name."""
     touches = touched.direct | touched.named
     return {name: path for name, path in watch.steady.items() if name not in touches}
 
 
-def lost_at_switch(unnamed: Mapping[str, PathSession], watch: Watch) -> dict[str, Absence]:
+def lost_at_switch(unnamed: Mapping[str, wire.SessionAnswer], watch: Watch) -> dict[str, Absence]:
     """Of these, those that stay away since the switch or soon after it."""
     return {n: absence for n, absence in watch.absent.items() if n in unnamed and absence.at_switch}
 
@@ -129,7 +135,7 @@ def own_causes(touched: Touched, watch: Watch) -> dict[str, str]:
     others = {site: (steady.total() - steady[site], away.total() - away[site]) for site in away}
     # At least half of them: a site alone proves nothing.
     flow = {site: of > 0 and 2 * absent <= of for site, (of, absent) in others.items()}
-    refused = watch.last.quarantined if watch.last else frozenset()
+    refused = set(watch.last["quarantined"]) if watch.last else set()
     causes = {
         name: _REFUSED
         if name in refused
@@ -161,15 +167,15 @@ def _own_cause(absence: Absence, path: MediaPath, touched: Touched, watch: Watch
 def _is_clear(watch: Watch) -> bool:
     """Whether nobody else's rules or routes changed with the switch."""
     before, after = watch.before.sessions, watch.last
-    was, now = (before.rules if before else None), (after.rules if after else None)
-    return was is not None and now is not None and was.around == now.around
+    was, now = (before["rules"] if before else None), (after["rules"] if after else None)
+    return was is not None and now is not None and was["around"] == now["around"]
 
 
 def _is_moved(watch: Watch) -> bool:
     """Whether somebody else's rules or routes are known to be others since the switch."""
     before, after = watch.before.sessions, watch.last
-    was, now = (before.rules if before else None), (after.rules if after else None)
-    return was is not None and now is not None and was.around != now.around
+    was, now = (before["rules"] if before else None), (after["rules"] if after else None)
+    return was is not None and now is not None and was["around"] != now["around"]
 
 
 def _is_silent(facility: str, touched: Touched, watch: Watch) -> bool:
@@ -180,7 +186,7 @@ def _is_silent(facility: str, touched: Touched, watch: Watch) -> bool:
 # --- the moment -----------------------------------------------------------------------------------
 
 
-def more_than_chance(unnamed: Mapping[str, PathSession], watch: Watch) -> str:
+def more_than_chance(unnamed: Mapping[str, wire.SessionAnswer], watch: Watch) -> str:
     """What the switch cut by the moment alone: more sites at once than chance explains; empty where it explains it.
 
     Sites are counted, not paths: a gateway or a recorder that restarts takes all of its cameras with it.
@@ -201,16 +207,16 @@ def more_than_chance(unnamed: Mapping[str, PathSession], watch: Watch) -> str:
 def _window_s(watch: Watch) -> float:
     """How long what was lost can have been lost by itself: from the look before, to the last one that counts."""
     before, first = watch.before.sessions, watch.first
-    until = max(0.0, first.at - before.at) if first and before and first.at and before.at else MOMENT_S
+    until = max(0.0, first["at"] - before["at"]) if first and before and first["at"] and before["at"] else MOMENT_S
     # By the host's own clock, which may have been set meanwhile: hours would explain any loss.
     until = min(until, _LONGEST_SWITCH_S)
     return until + 1 + min(watch.asked_s or 0.0, MOMENT_S)
 
 
-def _rate(paths: Iterable[PathSession], watch: Watch) -> float:
+def _rate(paths: Iterable[wire.SessionAnswer], watch: Watch) -> float:
     """How many of the paths reconnect a minute by themselves: by the sessions that were young before the switch."""
-    at = watch.before.sessions.at if watch.before.sessions else 0.0
-    ages = [at - _moment(path.since) for path in paths]
+    at = watch.before.sessions["at"] if watch.before.sessions else 0.0
+    ages = [at - _moment(path["since"]) for path in paths]
     # A session of the future says that the clock was set back, and not that it is young.
     young = sum(1 for age in ages if 0 <= age < _YOUNG_S)
     return max(_RATE_A_MINUTE, 2 * young / len(ages)) if ages else _RATE_A_MINUTE
@@ -251,11 +257,11 @@ def listed_paths(names: Collection[str]) -> str:
 def readers_left(touched: Touched, watch: Watch) -> tuple[int, bool]:
     """How many readers left paths that go on and that the plan does not name, and whether nobody is left there."""
     before, after = watch.before.sessions, watch.last
-    if touched.everything or before is None or after is None or not before.paths or not after.paths:
+    if touched.everything or before is None or after is None or not before["paths"] or not after["paths"]:
         return 0, False
     named = touched.named | touched.left | set(watch.absent) | watch.back
-    kept = [name for name in before.paths if name in after.paths and name not in named]
-    were = {(name, reader) for name in kept for reader in before.paths[name].readers}
-    left = {(name, reader) for name, reader in were if reader not in after.paths[name].readers}
-    nobody = len(were) > _MOST_READERS_BY_THEMSELVES and not any(after.paths[name].readers for name in kept)
+    kept = [name for name in before["paths"] if name in after["paths"] and name not in named]
+    were = {(name, reader) for name in kept for reader in before["paths"][name]["readers"]}
+    left = {(name, reader) for name, reader in were if reader not in after["paths"][name]["readers"]}
+    nobody = len(were) > _MOST_READERS_BY_THEMSELVES and not any(after["paths"][name]["readers"] for name in kept)
     return len(left), nobody

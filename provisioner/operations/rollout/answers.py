@@ -56,71 +56,6 @@ class CheckRefusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PathSession:
-    """A path at one moment.
-
-    Attributes:
-        available: whether it gives a stream, `since` when, by the relay's words.
-        received: the bytes that came from its source since then.
-        flowed: whether bytes came in the last moments before the switch.
-        readers: its readers by id.
-    """
-
-    available: bool
-    since: str = ""
-    received: int = 0
-    flowed: bool = False
-    readers: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class PeerSession:
-    """A peer of the tunnel at one moment: its last handshake, the bytes that came from it, what it may send."""
-
-    handshake: int
-    received: int = 0
-    allowed_ips: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LiveRules:
-    """The live rules: the devices in the set of cameras, each `address . port`, and digests.
-
-    Attributes:
-        rest: of all else in our table; empty where it is not loaded.
-        doors: of those who may come in: the elements of its other sets.
-        around: of what else may stand between a relay and its cameras: other tables, the tunnel's routes.
-    """
-
-    cameras: frozenset[str]
-    rest: str
-    doors: str = ""
-    around: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sessions:
-    """A host at one moment, `at` by its own clock: who reads what, over which peers, under which rules.
-
-    Attributes:
-        over_s: before a switch, for how long it was seen which paths flowed.
-        started, paths: None where no relay answers.
-        rules: None where they cannot be listed.
-        changed: after a switch, the paths that the relay's file has otherwise than before.
-        quarantined: the paths that are out of it, since their devices refuse the password.
-    """
-
-    started: str | None = None
-    paths: Mapping[str, PathSession] | None = None
-    peers: Mapping[str, PeerSession] = field(default_factory=dict)
-    at: float = 0.0
-    over_s: float = 0.0
-    rules: LiveRules | None = None
-    changed: frozenset[str] = frozenset()
-    quarantined: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
 class Look:
     """One look at a host: its sessions, and the evidence about the paths that were read; each None where not looked.
 
@@ -129,10 +64,10 @@ class Look:
         first: the sessions as they were when it was asked for; None where that was not looked at.
     """
 
-    sessions: Sessions | None = None
+    sessions: wire.SessionsAnswer | None = None
     relay: RelayEvidence | None = None
     waited_s: float = 0.0
-    first: Sessions | None = None
+    first: wire.SessionsAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +114,7 @@ class PathsSeen:
 
     up: frozenset[str] = frozenset()
     why_not: Mapping[str, str] = field(default_factory=dict)
-    sessions: Sessions | None = None
+    sessions: wire.SessionsAnswer | None = None
     ports: Mapping[str, str] = field(default_factory=dict)
     said: Mapping[str, str] = field(default_factory=dict)
 
@@ -255,10 +190,10 @@ class Watch:
 
     before: PathsSeen = PathsSeen()
     served: Served = field(default_factory=Served)
-    steady: Mapping[str, PathSession] = field(default_factory=dict)
+    steady: Mapping[str, wire.SessionAnswer] = field(default_factory=dict)
     asked_s: float | None = None
-    first: Sessions | None = None
-    last: Sessions | None = None
+    first: wire.SessionsAnswer | None = None
+    last: wire.SessionsAnswer | None = None
     readings: Mapping[str, Reading] = field(default_factory=dict)
     why_not: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, Absence] = field(default_factory=dict)
@@ -285,18 +220,18 @@ class Watch:
         if seen.sessions is None:
             return watch
         watch = replace(watch, first=self.first or seen.sessions, last=seen.sessions)
-        return watch if seen.sessions.paths is None else watch._followed(seen, seen.sessions, asked_s)  # noqa: SLF001
+        return watch if seen.sessions["paths"] is None else watch._followed(seen, seen.sessions, asked_s)  # noqa: SLF001
 
-    def _followed(self, seen: PathsSeen, now: Sessions, asked_s: float) -> Watch:
+    def _followed(self, seen: PathsSeen, now: wire.SessionsAnswer, asked_s: float) -> Watch:
         signs, absent, back = dict(self.signs), {}, set(self.back)
-        paths = now.paths or {}
+        paths = now["paths"] or {}
         for name, was in self.steady.items():
-            sign = signs.get(name) or Sign(was.since, was.received, _AT_SWITCH_S)
-            alive = _alive(sign, paths.get(name), asked_s, flowed=was.flowed)
+            sign = signs.get(name) or Sign(was["since"], was["bytes"], _AT_SWITCH_S)
+            alive = _alive(sign, paths.get(name), asked_s, flowed=was["flowed"])
             if alive is True:
                 path = paths[name]
-                back |= {name} if path.since != sign.session or name in self.absent else set()
-                signs[name] = Sign(path.since, path.received, asked_s)
+                back |= {name} if path["since"] != sign.session or name in self.absent else set()
+                signs[name] = Sign(path["since"], path["bytes"], asked_s)
             elif alive is False or name in self.absent:
                 absent[name] = self.absent.get(name) or Absence(asked_s, sign.at_s)
         asked = {name: _asked(absence, seen, self.served.paths[name], asked_s) for name, absence in absent.items()}
@@ -346,33 +281,11 @@ def _report(host: str, answer: wire.ChangeAnswer) -> ChangeReport:
 def _look(look: wire.LookAnswer) -> Look:
     relay = look["relay"]
     return Look(
-        sessions=_sessions(look["sessions"]),
+        sessions=look["sessions"],
         relay=relay_evidence(relay) if relay else None,
         waited_s=look.get("waited_s", 0.0),
-        first=_sessions(look["first"]) if "first" in look else None,
+        first=look.get("first"),
     )
-
-
-def _sessions(sessions: wire.SessionsAnswer) -> Sessions:
-    paths, rules = sessions["paths"], sessions["rules"]
-    return Sessions(
-        started=sessions["started"],
-        paths=None if paths is None else {name: _session(path) for name, path in paths.items()},
-        peers={key: _peer(peer) for key, peer in sessions["peers"].items()},
-        at=sessions["at"],
-        over_s=sessions["over_s"],
-        rules=LiveRules(frozenset(rules["cameras"]), rules["rest"], rules["doors"], rules["around"]) if rules else None,
-        changed=frozenset(sessions["changed"]),
-        quarantined=frozenset(sessions["quarantined"]),
-    )
-
-
-def _session(path: wire.SessionAnswer) -> PathSession:
-    return PathSession(path["available"], path["since"], path["bytes"], path["flowed"], frozenset(path["readers"]))
-
-
-def _peer(peer: wire.PeerSessionAnswer) -> PeerSession:
-    return PeerSession(peer["handshake"], peer["received"], tuple(sorted(peer["allowed_ips"])))
 
 
 def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSeen:
@@ -401,11 +314,11 @@ def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSee
     return PathsSeen(frozenset(up), why_not, look.sessions, ports, said)
 
 
-def _steady(before: Sessions | None, served: Served) -> dict[str, PathSession]:
-    if before is None or before.paths is None:
+def _steady(before: wire.SessionsAnswer | None, served: Served) -> dict[str, wire.SessionAnswer]:
+    if before is None or before["paths"] is None:
         return {}
-    measured, wanted = before.over_s >= _STILL_S, served.paths
-    had = ((n, p) for n, p in before.paths.items() if p.available and (p.flowed or not measured))
+    measured, wanted = before["over_s"] >= _STILL_S, served.paths
+    had = ((n, p) for n, p in before["paths"].items() if p["available"] and (p["flowed"] or not measured))
     return {n: p for n, p in had if n in wanted and not wanted[n].on_demand}
 
 
@@ -419,37 +332,38 @@ def _readings(known: Mapping[str, Reading], seen: PathsSeen, asked_s: float) -> 
     return dark | {name: Reading(asked_s, up=True, good_s=asked_s) for name in seen.up}
 
 
-def _alive(sign: Sign, now: PathSession | None, asked_s: float, *, flowed: bool) -> bool | None:
+def _alive(sign: Sign, now: wire.SessionAnswer | None, asked_s: float, *, flowed: bool) -> bool | None:
     """Whether a path has a stream that flows; None where it is too early to say.
 
     Of a path that was not seen to flow before nobody can say that it stands still. Another session is a stream once
     something comes in it: a camera may be dialled again and again, and send nothing.
     """
-    if now is None or not now.available:
+    if now is None or not now["available"]:
         return False
-    if not flowed or now.received > (sign.received if now.since == sign.session else 0):
+    if not flowed or now["bytes"] > (sign.received if now["since"] == sign.session else 0):
         return True
     return None if asked_s - sign.at_s < _STILL_S else False
 
 
-def _has_other_session(was: PathSession, now: PathSession | None) -> bool:
-    return now is not None and now.available and now.since != was.since
+def _has_other_session(was: wire.SessionAnswer, now: wire.SessionAnswer | None) -> bool:
+    return now is not None and now["available"] and now["since"] != was["since"]
 
 
 def _asked(absence: Absence, seen: PathsSeen, path: MediaPath, asked_s: float) -> Absence:
     port = seen.ports.get(device_of(path))
     if port is None:
         return absence
-    said, session = seen.said.get(path.name, ""), (seen.sessions.paths or {}).get(path.name) if seen.sessions else None
-    due = session is None or not session.available or asked_s - absence.since_s >= _SAID_S
+    paths = seen.sessions["paths"] if seen.sessions else None
+    said, session = seen.said.get(path.name, ""), (paths or {}).get(path.name)
+    due = session is None or not session["available"] or asked_s - absence.since_s >= _SAID_S
     mute = absence.mute or (port == "ok" and not said and due)
     return replace(absence, port=port, said=said, asked_s=asked_s, mute=mute)
 
 
-def _heard(known: Mapping[str, Sign], now: Sessions, asked_s: float) -> dict[str, Sign]:
+def _heard(known: Mapping[str, Sign], now: wire.SessionsAnswer, asked_s: float) -> dict[str, Sign]:
     """When something came from each peer for the last time."""
     signs = dict(known)
-    for key, peer in now.peers.items():
-        if key not in known or peer.received != known[key].received:
-            signs[key] = Sign("", peer.received, asked_s)
+    for key, peer in now["peers"].items():
+        if key not in known or peer["received"] != known[key].received:
+            signs[key] = Sign("", peer["received"], asked_s)
     return signs

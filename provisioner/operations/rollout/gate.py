@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Final
 
 from provisioner.base.text import counted
+from provisioner.hosts.answers import wire
 from provisioner.operations.rollout.affected import (
     OWN_S,
     listed_paths,
@@ -29,7 +30,7 @@ from provisioner.operations.rollout.affected import (
     unnamed_streams,
 )
 from provisioner.operations.rollout.affected_paths import Touched
-from provisioner.operations.rollout.answers import PathSession, Watch
+from provisioner.operations.rollout.answers import Watch
 
 # What is lost while others are waited for has so long at least, even if the patience is over.
 _LATE_S = 30.0
@@ -119,7 +120,7 @@ class _Question:
         self,
         touched: Touched,
         watch: Watch,
-        unnamed: Mapping[str, PathSession],
+        unnamed: Mapping[str, wire.SessionAnswer],
         elapsed_s: float,
         rules: GateRules,
         *,
@@ -131,7 +132,7 @@ class _Question:
         self.required = {n for n in names if n.startswith(rules.required)} if rules.required else set()
         # One of many that had lost its stream before the switch did not lose it by the switch.
         before = watch.before.sessions
-        lost_before = set((before.paths if before else None) or ()) - set(watch.steady) - touched.direct
+        lost_before = set((before["paths"] if before else None) or ()) - set(watch.steady) - touched.direct
         self.must = ((watch.before.up & names - lost_before) | self.required) - touched.new
         self.own = own_causes(touched, watch)
         self.missing = {n for n in self.must - watch.up - self.unread if not self._is_excused(n)}
@@ -237,7 +238,7 @@ class _Question:
         if self._is_mute() and self.elapsed_s >= patience:
             return "the host does not say what became of its paths since the switch"
         silent = (
-            self.watch.last is not None and self.watch.last.paths is None and self.watch.before.sessions is not None
+            self.watch.last is not None and self.watch.last["paths"] is None and self.watch.before.sessions is not None
         )
         if silent and self.touched.everything and self.watch.before.up and self.elapsed_s >= patience:
             return "the relay does not answer"
@@ -246,12 +247,12 @@ class _Question:
     def _is_silent(self) -> bool:
         """Whether a relay that answered before does not; where everything is touched it may be starting."""
         before, last = self.watch.before.sessions, self.watch.last
-        return last is not None and last.paths is None and before is not None and before.paths is not None
+        return last is not None and last["paths"] is None and before is not None and before["paths"] is not None
 
     def _is_mute(self) -> bool:
         """Whether a host that said before who reads what has said nothing of it since."""
         before = self.watch.before.sessions
-        return before is not None and before.paths is not None and self.watch.last is None
+        return before is not None and before["paths"] is not None and self.watch.last is None
 
     def _dark_since(self, name: str) -> float:
         reading, absence = self.watch.readings.get(name), self.watch.absent.get(name)

@@ -11,20 +11,12 @@ from provisioner.hosts.answers import wire
 from provisioner.operations.rollout import GateRules
 from provisioner.operations.rollout.affected import chance_of, undeclared_changes
 from provisioner.operations.rollout.affected_paths import Served, Touched, touched_by, touched_names
-from provisioner.operations.rollout.answers import (
-    LiveRules,
-    Look,
-    PathSession,
-    PathsSeen,
-    PeerSession,
-    Sessions,
-    Watch,
-    paths_in,
-)
+from provisioner.operations.rollout.answers import Look, PathsSeen, Watch, paths_in
 from provisioner.operations.rollout.gate import WATCH_S, Decision, GateVerdict, decide
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.verify.evidence import Read, RelayEvidence, Sources
 from tests.hostile import CAMERA
+from tests.simulated import NO_SESSIONS, NO_STREAM, live_rules, peer_session, stream
 from tests.unit.operations.rollout.world import state
 
 RULES = GateRules(patience_s=60, settle_s=20)
@@ -40,7 +32,7 @@ LONG_AGO = "2021-05-01T00:00:00Z"
 SWITCH = 1_620_000_000.0
 
 
-def up(*names: str, dark: Iterable[str] = (), at: Sessions | None = None) -> PathsSeen:
+def up(*names: str, dark: Iterable[str] = (), at: wire.SessionsAnswer | None = None) -> PathsSeen:
     return PathsSeen(frozenset(names), dict.fromkeys(dark, "no frame"), at)
 
 
@@ -51,35 +43,39 @@ def watched(before: PathsSeen, *looks: tuple[float, PathsSeen]) -> Watch:
     return watch
 
 
-def sessions(at: float, change: Mapping[str, PathSession | None] | None = None, **other: object) -> Sessions:
+def sessions(
+    at: float, change: Mapping[str, wire.SessionAnswer | None] | None = None, **other: object
+) -> wire.SessionsAnswer:
     """All paths of the relay with a stream that flows, but what is changed; None takes a path away."""
     received = int(1000 * (at + 100))
-    paths = {name: PathSession(available=True, since=LONG_AGO, received=received, flowed=True) for name in NAMES}
+    paths = {name: stream(LONG_AGO, received, flowed=True) for name in NAMES}
     listed = {name: path for name, path in {**paths, **(change or {})}.items() if path is not None}
-    peers = {key: PeerSession(100, received, ("10.0.0.0/32",)) for key in SERVED.peers.values()}
-    rules = LiveRules(SERVED.devices, "digest")
-    whole = Sessions("started", listed, peers, SWITCH + at, rules=rules)
-    return replace(whole, **other)  # type: ignore[arg-type]  # any field of it
+    peers = {key: peer_session(100, received, "10.0.0.0/32") for key in SERVED.peers.values()}
+    rules = live_rules(SERVED.devices, "digest")
+    whole = {"started": "started", "paths": listed, "peers": peers, "at": SWITCH + at, "rules": rules, **other}
+    return {**NO_SESSIONS, **whole}  # type: ignore[typeddict-item]  # any key of it
 
 
-def lost(*names: str) -> dict[str, PathSession | None]:
-    return {name: PathSession(available=False) for name in names}
+def lost(*names: str) -> dict[str, wire.SessionAnswer | None]:
+    return dict.fromkeys(names, NO_STREAM)
 
 
-def again(*names: str, received: int = 500) -> dict[str, PathSession | None]:
+def again(*names: str, received: int = 500) -> dict[str, wire.SessionAnswer | None]:
     """Paths whose source has another session than before the switch."""
-    return {name: PathSession(available=True, since="2021-05-03T00:00:10Z", received=received) for name in names}
+    return {name: stream("2021-05-03T00:00:10Z", received) for name in names}
 
 
-def still(*names: str, received: int) -> dict[str, PathSession | None]:
-    return {name: PathSession(available=True, since=LONG_AGO, received=received, flowed=True) for name in names}
+def still(*names: str, received: int) -> dict[str, wire.SessionAnswer | None]:
+    return {name: stream(LONG_AGO, received, flowed=True) for name in names}
 
 
-def follow(touched: Touched, *looks: tuple[float, PathsSeen | Sessions], rules: GateRules = RULES) -> list[Decision]:
+def follow(
+    touched: Touched, *looks: tuple[float, PathsSeen | wire.SessionsAnswer], rules: GateRules = RULES
+) -> list[Decision]:
     """What the gate says after each look, until it has decided; each look takes half a second."""
     watch, said = Watch.since(PathsSeen(sessions=sessions(-0.5)), SERVED), list[Decision]()
     for asked_s, seen in looks:
-        watch = watch.after(PathsSeen(sessions=seen) if isinstance(seen, Sessions) else seen, asked_s)
+        watch = watch.after(seen if isinstance(seen, PathsSeen) else PathsSeen(sessions=seen), asked_s)
         said.append(decide(touched, watch, asked_s + 0.5, rules))
         if said[-1].verdict is not GateVerdict.WAIT:
             break
@@ -210,23 +206,23 @@ DEVICE = min(SERVED.devices)
         (sessions(0, again("another")), "path another is there, and was not"),
         (sessions(0, started="later"), "the relay was restarted"),
         (sessions(0, paths=None, started=None), "the relay does not answer"),
-        (sessions(0, changed=frozenset(NAMES[:1])), f"path {NAMES[0]} was changed"),
-        (sessions(0, peers={**sessions(0).peers, KEY: PeerSession(0, 0, ("10.0.0.0/32",))}), f"peer {KEY} was reset"),
-        (sessions(0, peers={k: p for k, p in sessions(0).peers.items() if k != KEY}), f"peer {KEY} is gone"),
+        (sessions(0, changed=NAMES[:1]), f"path {NAMES[0]} was changed"),
+        (sessions(0, peers={**sessions(0)["peers"], KEY: peer_session(0, 0, "10.0.0.0/32")}), f"peer {KEY} was reset"),
+        (sessions(0, peers={k: p for k, p in sessions(0)["peers"].items() if k != KEY}), f"peer {KEY} is gone"),
         (
-            sessions(0, peers={**sessions(0).peers, KEY: PeerSession(100, 0, ())}),
+            sessions(0, peers={**sessions(0)["peers"], KEY: peer_session(100, 0)}),
             f"peer {KEY} may send from other addresses than before",
         ),
         (
-            sessions(0, rules=LiveRules(SERVED.devices - {DEVICE}, "digest")),
+            sessions(0, rules=live_rules(SERVED.devices - {DEVICE}, "digest")),
             f"the relay may not reach {DEVICE} any more",
         ),
-        (sessions(0, rules=LiveRules(SERVED.devices, "other")), "the rules were changed"),
-        (sessions(0, rules=LiveRules(SERVED.devices, "")), "the rules were changed"),
-        (sessions(0, rules=LiveRules(SERVED.devices, "digest", "x")), "who may come in by the rules was changed"),
+        (sessions(0, rules=live_rules(SERVED.devices, "other")), "the rules were changed"),
+        (sessions(0, rules=live_rules(SERVED.devices, "")), "the rules were changed"),
+        (sessions(0, rules=live_rules(SERVED.devices, "digest", "x")), "who may come in by the rules was changed"),
     ],
 )
-def test_configuration_that_the_plan_does_not_name_stays(after: Sessions, words: str) -> None:
+def test_configuration_that_the_plan_does_not_name_stays(after: wire.SessionsAnswer, words: str) -> None:
     watch = watched(PathsSeen(sessions=sessions(-0.5)), (0, PathsSeen(sessions=after)))
     undeclared = undeclared_changes(NOTHING, watch)
     assert bool(undeclared) is bool(words)
@@ -241,14 +237,14 @@ def test_configuration_that_the_plan_names_may_change() -> None:
     changed = sessions(
         0,
         {NAMES[0]: None},
-        changed=frozenset(NAMES[:1]),
-        rules=LiveRules(SERVED.devices - {DEVICE}, "digest"),
-        peers={**sessions(0).peers, KEY: PeerSession(0, 0, ())},
+        changed=NAMES[:1],
+        rules=live_rules(SERVED.devices - {DEVICE}, "digest"),
+        peers={**sessions(0)["peers"], KEY: peer_session(0, 0)},
     )
     watch = watched(PathsSeen(sessions=sessions(-0.5)), (0, PathsSeen(sessions=changed)))
     assert undeclared_changes(device, watch) == ()
     rules = watched(
-        PathsSeen(sessions=sessions(-0.5)), (0, PathsSeen(sessions=sessions(0, rules=LiveRules(SERVED.devices, "x"))))
+        PathsSeen(sessions=sessions(-0.5)), (0, PathsSeen(sessions=sessions(0, rules=live_rules(SERVED.devices, "x"))))
     )
     assert undeclared_changes(replace(NOTHING, rules=True, bars=True), rules) == ()
     assert undeclared_changes(replace(NOTHING, rules=True), rules) == ("the rules were changed",)
@@ -256,7 +252,7 @@ def test_configuration_that_the_plan_names_may_change() -> None:
 
 def test_a_rollback_has_no_plan_that_names_what_changes() -> None:
     rollback = touched_names(SPEC, NAMES[:1], ())
-    changed = sessions(0, changed=frozenset(NAMES[1:3]), rules=LiveRules(frozenset(), "x"), started="later")
+    changed = sessions(0, changed=NAMES[1:3], rules=live_rules((), "x"), started="later")
     watch = watched(PathsSeen(sessions=sessions(-0.5)), (0, PathsSeen(sessions=changed)))
     assert undeclared_changes(rollback, watch) == ()
 
@@ -284,9 +280,9 @@ def test_an_unrelated_camera_that_reconnects_is_a_note() -> None:
 
 
 def test_a_path_that_its_device_refuses_meanwhile_is_out_by_its_own_doing() -> None:
-    gone: dict[str, PathSession | None] = {NAMES[3]: None}
+    gone: dict[str, wire.SessionAnswer | None] = {NAMES[3]: None}
     before = up(at=sessions(-1))
-    looks = ((0.0, up(at=sessions(0))), (40.0, up(at=sessions(40, gone, quarantined=frozenset({NAMES[3]})))))
+    looks = ((0.0, up(at=sessions(0))), (40.0, up(at=sessions(40, gone, quarantined=[NAMES[3]]))))
     said = decide(NOTHING, watched(before, *looks), 40, RULES)
     assert said.verdict is GateVerdict.PASS
     assert any(NAMES[3] in note and "refuses the password" in note for note in said.notes)
@@ -296,15 +292,15 @@ def test_a_path_that_its_device_refuses_meanwhile_is_out_by_its_own_doing() -> N
 
 
 def test_a_path_that_the_plan_names_and_whose_device_refuses_it_now_has_no_excuse() -> None:
-    gone: dict[str, PathSession | None] = {NAMES[0]: None}
+    gone: dict[str, wire.SessionAnswer | None] = {NAMES[0]: None}
     before = up(*NAMES[:2], at=sessions(-1))
-    out = sessions(61, gone, quarantined=frozenset({NAMES[0]}))
+    out = sessions(61, gone, quarantined=[NAMES[0]])
     looks = ((0.0, up(NAMES[1], dark=NAMES[:1], at=sessions(0))), (61.0, up(NAMES[1], dark=NAMES[:1], at=out)))
     assert decide(BOTH, watched(before, *looks), 61, RULES).verdict is GateVerdict.FAIL
 
 
 def test_what_comes_back_from_quarantine_was_not_up_before_and_is_there_by_the_plan() -> None:
-    before = up(NAMES[1], at=sessions(-1, {NAMES[0]: None}, quarantined=frozenset({NAMES[0]})))
+    before = up(NAMES[1], at=sessions(-1, {NAMES[0]: None}, quarantined=[NAMES[0]]))
     watch = watched(before, (0.0, up(*NAMES[:2], at=sessions(0))), (4.0, up(*NAMES[:2], at=sessions(4))))
     assert decide(BOTH, watch, 4, RULES).verdict is GateVerdict.PASS
 
@@ -336,7 +332,7 @@ def test_a_stream_that_stands_still_is_lost_although_the_relay_calls_it_availabl
 
 
 def test_a_stream_that_stood_still_before_decides_nothing() -> None:
-    frozen = {NAMES[0]: PathSession(available=True, since=LONG_AGO, received=7)}
+    frozen = {NAMES[0]: stream(LONG_AGO, 7)}
     watch = watched(
         PathsSeen(sessions=sessions(-0.5, frozen)),
         (0, PathsSeen(sessions=sessions(0, frozen))),
@@ -346,11 +342,11 @@ def test_a_stream_that_stood_still_before_decides_nothing() -> None:
 
 
 def test_a_stream_that_stood_still_just_before_the_switch_was_lost_before_it() -> None:
-    frozen = {NAMES[0]: PathSession(available=True, since=LONG_AGO, received=7)}
+    frozen = {NAMES[0]: stream(LONG_AGO, 7)}
     before = sessions(-0.5, frozen)
     verdicts = {}
     for over_s in (0.7, 2.4):
-        watch = Watch.since(PathsSeen(sessions=replace(before, over_s=over_s)), SERVED)
+        watch = Watch.since(PathsSeen(sessions={**before, "over_s": over_s}), SERVED)
         for at in (0.0, 3.0):
             watch = watch.after(PathsSeen(sessions=sessions(at, lost(NAMES[0]))), at)
         verdicts[over_s] = decide(NOTHING, watch, 3.5, RULES).verdict
@@ -404,7 +400,7 @@ def test_whose_word_it_is_decides_what_stays_away(touched: Touched, port: str, s
 
 def test_a_silence_is_nobodys_own_where_somebody_elses_rules_or_the_routes_changed_with_the_switch() -> None:
     def seen(at: float) -> PathsSeen:
-        rules = LiveRules(SERVED.devices, "digest", around="other")
+        rules = live_rules(SERVED.devices, "digest", around="other")
         return PathsSeen(sessions=sessions(at, lost(NAMES[0]), rules=rules), ports={OF_PATH: "timeout"})
 
     assert follow(NOTHING, *((float(at), seen(at)) for at in range(100)))[-1].verdict is GateVerdict.FAIL
@@ -413,7 +409,7 @@ def test_a_silence_is_nobodys_own_where_somebody_elses_rules_or_the_routes_chang
 @pytest.mark.parametrize("port", ["refused", "no-route"])
 def test_a_refusal_is_nobodys_own_where_the_relay_itself_may_refuse_or_know_no_way_since_the_switch(port: str) -> None:
     def seen(at: float) -> PathsSeen:
-        rules = LiveRules(SERVED.devices, "digest", around="other")
+        rules = live_rules(SERVED.devices, "digest", around="other")
         return PathsSeen(sessions=sessions(at, lost(NAMES[0]), rules=rules), ports={OF_PATH: port})
 
     assert follow(NOTHING, *((float(at), seen(at)) for at in range(100)))[-1].verdict is GateVerdict.FAIL
@@ -461,9 +457,10 @@ def silent_site(facility: str, at: float, *, silent: bool = True) -> PathsSeen:
     paths = lost(*(n for n in NAMES if SERVED.paths[n].facility == facility))
     now = sessions(at, paths)
     key = SERVED.peers[facility]
-    peers = {**now.peers, key: replace(now.peers[key], received=7)} if silent else now.peers
+    if silent:
+        now["peers"][key]["received"] = 7
     ports = {f"{p.pulled.address} . {p.pulled.port}": "timeout" for p in PULLED} if at > 8 else {}
-    return PathsSeen(sessions=replace(now, peers=peers), ports=ports)
+    return PathsSeen(sessions=now, ports=ports)
 
 
 @pytest.mark.parametrize("touched", [RULE_CHANGE, ALL, TOO_BIG], ids=["rules", "everything", "link"])
@@ -494,7 +491,7 @@ def test_a_site_that_drops_with_the_switch_and_comes_back_may_have_done_so_by_it
 
 
 def test_after_an_incident_more_may_reconnect_by_themselves() -> None:
-    young = {name: PathSession(available=True, since="2021-05-02T23:59:40Z", received=9, flowed=True) for name in NAMES}
+    young = {name: stream("2021-05-02T23:59:40Z", 9, flowed=True) for name in NAMES}
     watch = watched(
         PathsSeen(sessions=sessions(-0.5, young)),
         (0, PathsSeen(sessions=sessions(0, young | again(NAMES[0], NAMES[2], NAMES[4])))),
@@ -512,15 +509,15 @@ DROPPED = (NAMES[0], NAMES[2], NAMES[4])
 
 def test_a_clock_that_is_set_meanwhile_makes_no_long_time_in_which_anything_may_reconnect() -> None:
     served = Served({f"bg/site-{n}/cam/sub": PATH._replace(facility=f"site-{n}") for n in range(20)})
-    paths = dict.fromkeys(served.paths, PathSession(available=True, since=LONG_AGO, received=9, flowed=True))
-    others = dict.fromkeys(served.paths, PathSession(available=True, since="2021-05-03T00:00:10Z", received=9))
-    before, after = (Sessions("started", of, at=SWITCH + at) for of, at in ((paths, -0.5), (others, 86_400)))
+    paths = dict.fromkeys(served.paths, stream(LONG_AGO, 9, flowed=True))
+    others = dict.fromkeys(served.paths, stream("2021-05-03T00:00:10Z", 9))
+    before, after = (sessions(at, paths=of) for of, at in ((paths, -0.5), (others, 86_400)))
     watch = Watch.since(PathsSeen(sessions=before), served).after(PathsSeen(sessions=after), 0)
     assert decide(Touched(served=served), watch, 0.5, RULES).verdict is GateVerdict.FAIL
 
 
 def test_sessions_that_begin_in_the_future_do_not_say_that_paths_reconnect_all_the_time() -> None:
-    later = {n: PathSession(available=True, since="2021-05-03T02:00:00Z", received=9, flowed=True) for n in NAMES}
+    later = {n: stream("2021-05-03T02:00:00Z", 9, flowed=True) for n in NAMES}
     watch = watched(
         PathsSeen(sessions=sessions(-0.5, later)),
         (0, PathsSeen(sessions=sessions(0, later | again(*DROPPED)))),
@@ -529,9 +526,9 @@ def test_sessions_that_begin_in_the_future_do_not_say_that_paths_reconnect_all_t
 
 
 def test_sessions_in_which_nothing_comes_are_no_stream_however_often_they_begin() -> None:
-    def dialled(at: int) -> Sessions:
+    def dialled(at: int) -> wire.SessionsAnswer:
         since = f"2021-05-03T00:{at // 60:02}:{at % 60:02}Z"
-        return sessions(at, {NAMES[0]: PathSession(available=True, since=since)})
+        return sessions(at, {NAMES[0]: stream(since)})
 
     ended = follow(NOTHING, *((float(at), dialled(at)) for at in range(100)))[-1]
     assert ended.verdict is GateVerdict.FAIL
@@ -558,8 +555,8 @@ def test_chance_is_that_of_rare_events() -> None:
 # --- readers ----------------------------------------------------------------------------------------
 
 
-def read_by(name: str, *readers: str) -> dict[str, PathSession | None]:
-    path = PathSession(available=True, since=LONG_AGO, received=10**6, readers=frozenset(readers))
+def read_by(name: str, *readers: str) -> dict[str, wire.SessionAnswer | None]:
+    path = stream(LONG_AGO, 10**6, readers=readers)
     return {name: path}
 
 

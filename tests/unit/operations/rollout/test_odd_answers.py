@@ -21,7 +21,7 @@ from provisioner.operations.rollout import (
 )
 from tests import fleets
 from tests.odd import OddHosts, nested
-from tests.simulated import NO_SESSIONS
+from tests.simulated import NO_SESSIONS, peer_session
 from tests.unit.operations.rollout.world import Controller, state
 
 RELAY, CENTRE = "relay-viettel-1", "centre"
@@ -128,11 +128,6 @@ def test_a_host_that_nobody_confirmed_is_never_told_as_applied(operation: str, o
     assert result.outcome is outcome
 
 
-def peer(handshake: int) -> dict[str, Any]:
-    """A peer of the tunnel as a look tells of it."""
-    return {"handshake": handshake, "received": 9, "allowed_ips": []}
-
-
 def test_a_gate_that_has_failed_stays_so_where_the_word_to_go_back_is_lost() -> None:
     controller = Controller()
     looks: list[str] = []
@@ -140,10 +135,12 @@ def test_a_gate_that_has_failed_stays_so_where_the_word_to_go_back_is_lost() -> 
     def change(of: str, document: Any) -> Any:
         if of == "look":
             looks.append(of)
-            peers = {"key": peer(0 if len(looks) == 1 else 5)}
+            peers = {"key": peer_session(0 if len(looks) == 1 else 5, 9)}
             return document | {"after": {"sessions": NO_SESSIONS | {"peers": peers}, "relay": None}}
         if of in {"apply", "status"} and document["outcome"] == "armed":
-            return document | {"before": {"sessions": NO_SESSIONS | {"peers": {"key": peer(5)}}, "relay": None}}
+            return document | {
+                "before": {"sessions": NO_SESSIONS | {"peers": {"key": peer_session(5, 9)}}, "relay": None}
+            }
         return document
 
     class Lost:

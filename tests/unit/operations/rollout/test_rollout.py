@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.hosts.answers import wire
 from provisioner.hosts.runner import HostAnswer, HostCall, OpenRunner
 from provisioner.operations.rollout import (
     HostOutcome,
@@ -27,7 +28,7 @@ from provisioner.operations.rollout import (
 from provisioner.operations.rollout.dispatcher import StartedHost
 from provisioner.operations.rollout.gate import WATCH_S
 from provisioner.operations.rollout.host_change import HostChange
-from tests.simulated import NO_SESSIONS, SWITCHED, SimulatedHosts
+from tests.simulated import NO_SESSIONS, SWITCHED, SimulatedHosts, peer_session
 from tests.unit.operations.rollout.world import Controller, state
 
 SITES = {"kcl-bg-001": 2}
@@ -240,8 +241,8 @@ def test_what_came_and_went_within_the_watch_takes_a_change_back(handshake: int)
     change = HostChange(job, "run-2", controller.options())
     change.is_waited_for = False
 
-    def seen(handshake: int) -> dict[str, Any]:
-        return NO_SESSIONS | {"peers": {"somebody": {"handshake": handshake, "received": 1, "allowed_ips": []}}}
+    def seen(handshake: int) -> wire.SessionsAnswer:
+        return {**NO_SESSIONS, "peers": {"somebody": peer_session(handshake, 1)}}
 
     while change.result is None:
         (answer,) = controller.hosts.call([call := change.next_call()[0]], timeout_s=60).values()
