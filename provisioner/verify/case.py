@@ -10,7 +10,7 @@ from provisioner.desired.spec import MediaPath
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import SetElement
 from provisioner.plan.change import Change, pending
-from provisioner.verify.devices import Device, Said
+from provisioner.verify.devices import Device
 from provisioner.verify.evidence import HostEvidence, Origins, Read, RelayEvidence, device_of
 from provisioner.verify.memory import NOTHING, PathMemory
 from provisioner.verify.paths import PathToCheck, touching
@@ -142,7 +142,7 @@ class Case:
         return self.relay.stalls.get(self.target.path.name, 0)
 
     @property
-    def said(self) -> Said | None:
+    def said(self) -> wire.SaidAnswer | None:
         """What its device answered when it was asked for its picture; None where it was not asked, or not heard."""
         return self.relay.closer.said.get(self.device)
 

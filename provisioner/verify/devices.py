@@ -20,7 +20,6 @@ from typing import Final
 
 from provisioner.base.errors import UnreadableError
 from provisioner.base.text import msg
-from provisioner.desired.names import HostNames
 from provisioner.desired.spec import AskedDevice
 from provisioner.hosts.answers import wire
 from provisioner.verify.paths import PathToCheck
@@ -44,8 +43,6 @@ from provisioner.verify.result import (
 
 Device = tuple[str, int]
 
-_MEDIA = frozenset({"video", "audio", "application", "text"})
-
 _MOST_OFF_S: Final = 30.0
 # Vietnam's, without summer time: what a picture's clock has to show, beside UTC.
 _ZONE_S: Final = 7 * 3600
@@ -53,6 +50,8 @@ _SECONDS_SAID, _MINUTES_SAID = 120, 7200
 _NOT_ASKED: Final = DeviceAccount(NOT_ASKED)
 # Relays cut what devices say (`LONGEST_WORD` of `onvif.messages`).
 _LONGEST_WORD: Final = 100
+# No picture is larger.
+_LARGEST: Final = 65_535
 
 Accounts = Mapping[str, Mapping[str, DeviceAccount]]
 """By relay and device, what was told."""
@@ -61,69 +60,25 @@ NO_REPORTS: Final[Mapping[tuple[str, str], DeviceReport]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a device answered when it was asked for its picture without a login; `kind` as `wire.SaidAnswer` has it."""
-
-    kind: str
-    status: int | None = None
-    media: tuple[str, ...] = ()
-    redirect: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """A chain of the host's rules that dropped a packet of the probe; `tunnel` of one of the tunnel's own packets."""
-
-    table: tuple[str, str]
-    chain: str
-    incoming: bool
-    tunnel: bool
-    place: Device
-
-    def is_of(self, host: HostNames) -> bool:
-        """Whether it is our own table on a host that drops."""
-        return self.table == ("inet", host.table)
-
-    @property
-    def named(self) -> str:
-        """The table and the chain, in words."""
-        return f"table {' '.join(self.table)}, chain {self.chain}"
-
-
-@dataclass(frozen=True, slots=True)
-class BaseChain:
-    """A chain of another table that packets of the host pass."""
-
-    table: tuple[str, str]
-    chain: str
-    hook: str
-    policy: str
-
-    @property
-    def named(self) -> str:
-        """The table and the chain, in words."""
-        return f"table {' '.join(self.table)}, chain {self.chain}"
-
-
-@dataclass(frozen=True, slots=True)
 class Closer:
-    """All of it; `icmp` and `said` are of connections, by address and port, `gateways` by address."""
+    """A host's closer look: `icmp` and `said` are of connections, by address and port, `gateways` by address."""
 
     icmp: Mapping[Device, wire.IcmpAnswer] = field(default_factory=dict)
-    said: Mapping[Device, Said] = field(default_factory=dict)
+    said: Mapping[Device, wire.SaidAnswer] = field(default_factory=dict)
     gateways: Mapping[str, wire.GatewayEvidenceAnswer] = field(default_factory=dict)
-    drops: tuple[Drop, ...] = ()
-    chains: tuple[BaseChain, ...] = ()
+    drops: Sequence[wire.DropAnswer] = ()
+    chains: Sequence[wire.BaseChainAnswer] = ()
 
-    def drop_of(self, place: Device) -> Drop | None:
+    def drop_of(self, place: Device) -> wire.DropAnswer | None:
         """The chain that drops what goes to a device or comes from it, None where none was seen to."""
-        of_place = (d for d in self.drops if not d.tunnel and d.place[0] == place[0] and d.place[1] in {place[1], 0})
-        return next(of_place, None)
+        address, port = place
+        of_place = (one for one in self.drops if not one["tunnel"] and one["address"] == address)
+        return next((one for one in of_place if one["port"] in {port, 0}), None)
 
     @property
-    def tunnel_drop(self) -> Drop | None:
+    def tunnel_drop(self) -> wire.DropAnswer | None:
         """The chain that drops the tunnel's own packets, None where none was seen to."""
-        return next((drop for drop in self.drops if drop.tunnel), None)
+        return next((drop for drop in self.drops if drop["tunnel"]), None)
 
     def too_large(self, address: str) -> int | None:
         """The size of packets that do not come through to an address though small ones do; None where they do."""
@@ -158,10 +113,10 @@ def closer_in(
     listed = [(device_in(device), device) for device in devices]
     return Closer(
         icmp={place: {**d["icmp"], "sender": _address(d["icmp"]["sender"])} for place, d in listed if "icmp" in d},
-        said={place: _said(d["said"]) for place, d in listed if "said" in d},
+        said={place: d["said"] for place, d in listed if "said" in d},
         gateways={_address(one["address"]): one for one in look["gateways"]} if look else {},
-        drops=tuple(map(_drop, look["drops"] or ())) if look else (),
-        chains=tuple(map(_chain, chains)),
+        drops=[{**one, "address": _either_address(one["address"])} for one in look["drops"] or ()] if look else (),
+        chains=chains,
     )
 
 
@@ -177,21 +132,6 @@ def _address(text: str) -> str:
         raise UnreadableError("the closer look has what is no address") from None
 
 
-def _said(said: wire.SaidAnswer) -> Said:
-    media = tuple(word for word in said["media"] if word in _MEDIA)
-    return Said(said["kind"], said["status"], media, said.get("redirect", ""))
-
-
-def _drop(drop: wire.DropAnswer) -> Drop:
-    return Drop(
-        table=(drop["family"], drop["table"]),
-        chain=drop["chain"],
-        incoming=drop["incoming"],
-        tunnel=drop["tunnel"],
-        place=(_either_address(drop["address"]), drop["port"]),
-    )
-
-
 def _either_address(text: str) -> str:
     """Of either family: the tunnel's own packets may go over IPv6."""
     try:
@@ -203,8 +143,10 @@ def _either_address(text: str) -> str:
     return str(address)
 
 
-def _chain(chain: wire.BaseChainAnswer) -> BaseChain:
-    return BaseChain((chain["family"], chain["table"]), chain["chain"], chain["hook"], chain["policy"])
+def chain_name(chain: wire.DropAnswer | wire.BaseChainAnswer) -> str:
+    """The table and the chain, in words."""
+    table = f"{chain['family']} {chain['table']}"
+    return f"table {table}, chain {chain['chain']}"
 
 
 def device_reports(
@@ -377,12 +319,13 @@ def _profile(device: AskedDevice, account: DeviceAccount) -> Iterator[DeviceFaul
     profile = account.profile
     if not device.profile or profile is None:
         return
-    if not profile.there:
-        names = ", ".join(profile.names) or "none"
+    size = min(profile["width"], _LARGEST), min(profile["height"], _LARGEST)
+    if not profile["there"]:
+        names = ", ".join(profile["names"]) or "none"
         detail = msg("it has no media profile {profile}; the first that it has: {names}", device.profile, names)
         yield DeviceFault(Cause.PROFILE_DIFFERS, detail)
-    elif device.size and all(profile.size) and profile.size not in {device.size, device.former_size}:
-        is_set, agreed = (f"{width}x{height}" for width, height in (profile.size, device.size))
+    elif device.size and all(size) and size not in {device.size, device.former_size}:
+        is_set, agreed = (f"{width}x{height}" for width, height in (size, device.size))
         detail = msg(
             "its media profile {profile} is set to {is_set}, and {agreed} was agreed", device.profile, is_set, agreed
         )

@@ -25,7 +25,7 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import ElementSet, SetElement, device_value
 from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, failed, not_checked
-from provisioner.verify.devices import Device, Drop
+from provisioner.verify.devices import Device, chain_name
 from provisioner.verify.result import Cause, Layer
 from provisioner.verify.sources import push_check
 
@@ -287,10 +287,15 @@ def _open_check(case: Case, where: str) -> Check:
     return dropped(drop, case.target.relay.id, msg("what goes to {where}", where))
 
 
-def _is_halted(case: Case, drop: Drop) -> bool:
+def _is_halted(case: Case, drop: wire.DropAnswer) -> bool:
     """Whether our own rules hold a device back that made its relay connect too often: it is the device's doing."""
     sources = case.relay.sources
-    return sources is not None and case.device in sources.halted and drop.is_of(case.target.relay.names)
+    return sources is not None and case.device in sources.halted and _is_of(drop, case.target.relay.names)
+
+
+def _is_of(drop: wire.DropAnswer, host: HostNames) -> bool:
+    """Whether it is our own table on a host that drops."""
+    return (drop["family"], drop["table"]) == ("inet", host.table)
 
 
 def _refused_check(case: Case, where: str) -> Check:
@@ -470,7 +475,7 @@ def _blocked(case: Case, where: str) -> Check:
         return failed(
             Layer.FIREWALL, relay, Cause.FIREWALL, msg("the relay's own rules do not let it connect to {where}", where)
         )
-    chains = sorted({c.named for c in case.relay.closer.chains if c.hook in {"output", "postrouting"}})
+    chains = sorted({chain_name(one) for one in case.relay.closer.chains if one["hook"] in {"output", "postrouting"}})
     by = f": {' or '.join(chains[:_CHANGES_NAMED])}" if chains else ""
     detail = msg(
         "rules that are not ours keep {relay} from {where}{by}; ask who set them (nft list ruleset)", relay, where, by
@@ -489,16 +494,13 @@ _OUTCOMES: Final[Mapping[str, Callable[[Case, str], Check]]] = MappingProxyType(
 )
 
 
-def dropped(drop: Drop, host: str, what: str, names: HostNames = ALONE) -> Check:
+def dropped(drop: wire.DropAnswer, host: str, what: str, names: HostNames = ALONE) -> Check:
     """A failure by a chain that was seen to drop packets of the probe; on a shared centre other sides' are not ours."""
-    if drop.is_of(names):
-        detail = msg(
-            "our own {named} on {host} drops {what}: provisioner plan shows how it differs", drop.named, host, what
-        )
+    named = chain_name(drop)
+    if _is_of(drop, names):
+        detail = msg("our own {named} on {host} drops {what}: provisioner plan shows how it differs", named, host, what)
         return failed(Layer.FIREWALL, host, Cause.FIREWALL, detail)
-    detail = msg(
-        "{named} on {host} drops {what}; it is not ours: ask who set it (nft list ruleset)", drop.named, host, what
-    )
+    detail = msg("{named} on {host} drops {what}; it is not ours: ask who set it (nft list ruleset)", named, host, what)
     return failed(Layer.FIREWALL, host, Cause.FOREIGN_FIREWALL, detail)
 
 

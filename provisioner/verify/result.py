@@ -39,8 +39,6 @@ _SHOWN_S = 0.1
 
 TOLD, SILENT, NO_ANSWER = "told", "silent", "wrong answer"
 REFUSED, REFUSED_BEFORE, NOT_ASKED, NOT_RUN = "login refused", "login refused before", "not asked", "not run"
-# The years 1970 to 2200, and no picture is larger.
-_LARGEST = 65_535
 
 OLD: Final = "old"
 NEW: Final = "new"
@@ -83,15 +81,6 @@ class Waits:
 
 
 @dataclass(frozen=True, slots=True)
-class MediaProfileThere:
-    """Whether a device has the media profile that it has to have, its size, and the names of those that it has."""
-
-    there: bool
-    size: tuple[int, int]
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class DeviceAccount:
     """What came of asking one device; `detail` is what it did instead of telling."""
 
@@ -101,7 +90,7 @@ class DeviceAccount:
     serial: str = ""
     firmware: str = ""
     clock: wire.DeviceClockAnswer | None = None
-    profile: MediaProfileThere | None = None
+    profile: wire.MediaProfileAnswer | None = None
 
 
 class Verdict(StrEnum):
@@ -680,7 +669,7 @@ def accounts_in(accounts: Mapping[str, wire.AccountAnswer]) -> Mapping[str, Devi
 
 
 def _account(one: wire.AccountAnswer) -> DeviceAccount:
-    clock, profile = one.get("clock"), one.get("profile")
+    clock = one.get("clock")
     if clock and clock["before"] > clock["after"]:
         raise UnreadableError("relay.onvif has what is no span of time")
     return DeviceAccount(
@@ -690,13 +679,8 @@ def _account(one: wire.AccountAnswer) -> DeviceAccount:
         serial=one.get("serial", "").strip(),
         firmware=one.get("firmware", "").strip(),
         clock=clock,
-        profile=_profile(profile) if profile else None,
+        profile=one.get("profile"),
     )
-
-
-def _profile(profile: wire.MediaProfileAnswer) -> MediaProfileThere:
-    size = min(profile["width"], _LARGEST), min(profile["height"], _LARGEST)
-    return MediaProfileThere(profile["there"], size, tuple(profile["names"]))
 
 
 def exit_code(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> int:

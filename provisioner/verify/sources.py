@@ -97,7 +97,7 @@ def redirect_check(case: Case) -> Check | None:
 
 def _answered(case: Case) -> str:
     """Where the device itself sends its relay, if that is not to itself."""
-    place = printable(case.said.redirect if case.said else "", _SHOWN)
+    place = printable(case.said.get("redirect", "") if case.said else "", _SHOWN)
     return "" if place == _shown(case.device) else place
 
 

@@ -6,12 +6,13 @@ import re
 
 from provisioner.base.text import msg
 from provisioner.desired.spec import RTSP_PORT, RTSPS_PORT, HostSpec
+from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import ElementSet, SetElement
 from provisioner.hosts.runner import CallOutcome
 from provisioner.verify import words
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.delivery import delivered_check, ends_early, is_short, received_check, stops
-from provisioner.verify.devices import Said
+from provisioner.verify.devices import chain_name
 from provisioner.verify.evidence import CentreEvidence, Read, codecs_in, device_of
 from provisioner.verify.network import centre_line_check, dropped, site_line_check
 from provisioner.verify.result import Cause, Layer
@@ -27,7 +28,7 @@ _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
     (re.compile(r"request timed out", re.IGNORECASE), Cause.CAMERA_HUNG),
     (re.compile(r"TCP timeout|timed out|i/o timeout", re.IGNORECASE), Cause.SILENT),
 )
-# What a device answers that is no RTSP, by `Said.kind`.
+# What a device answers that is no RTSP, by `wire.SaidAnswer`'s `kind`.
 _KINDS: dict[str, tuple[Cause, str]] = {
     "nothing": (Cause.CAMERA_HUNG, "takes the connection and answers nothing: restart the device"),
     "closed": (Cause.WRONG_ANSWER, "takes the connection and closes it: too many viewers, or none are allowed"),
@@ -36,6 +37,7 @@ _KINDS: dict[str, tuple[Cause, str]] = {
     "other": (Cause.WRONG_ANSWER, "answers with something that is no RTSP: another service has the port"),
 }
 _SERVER_FAILED = 500
+_MEDIA = frozenset({"video", "audio", "application", "text"})
 # Cause by cause, whose failure it is.
 _OF_DEVICE = frozenset(
     {
@@ -209,16 +211,17 @@ def _by_answer(case: Case) -> tuple[Cause, str] | None:
     """What the device's own first words say."""
     if case.said is None:
         return None
-    cause, what = _KINDS.get(case.said.kind) or _by_words(case.said)
+    cause, what = _KINDS.get(case.said["kind"]) or _by_words(case.said)
     return (cause, f"{case.where} {what}") if cause is not Cause.NONE else None
 
 
-def _by_words(said: Said) -> tuple[Cause, str]:
+def _by_words(said: wire.SaidAnswer) -> tuple[Cause, str]:
     """What a device's answer in RTSP says; no cause where it says nothing about it."""
-    if said.status is not None and said.status >= _SERVER_FAILED:
-        return Cause.WRONG_ANSWER, msg("fails inside (RTSP status {status}): restart the device", said.status)
-    if said.media and "video" not in said.media:
-        return Cause.WRONG_ANSWER, msg("offers {media} and no picture: switch its video on", ", ".join(said.media))
+    if said["status"] is not None and said["status"] >= _SERVER_FAILED:
+        return Cause.WRONG_ANSWER, msg("fails inside (RTSP status {status}): restart the device", said["status"])
+    media = [word for word in said["media"] if word in _MEDIA]
+    if media and "video" not in media:
+        return Cause.WRONG_ANSWER, msg("offers {media} and no picture: switch its video on", ", ".join(media))
     return Cause.NONE, ""
 
 
@@ -411,7 +414,7 @@ def _way_check(case: Case, centre: HostSpec, said: CentreEvidence) -> Check | No
     outcome = said.ways.get(place)
     if outcome == "ok" and (size := said.closer.too_large(address)):
         return too_large(centre.id, size)
-    chains = sorted({chain.named for chain in case.relay.closer.chains if chain.hook in {"input", "prerouting"}})
+    chains = sorted({chain_name(one) for one in case.relay.closer.chains if one["hook"] in {"input", "prerouting"}})
     if outcome == "timeout" and chains and _arrives(case, centre):
         those = " or ".join(chains[:_NAMED])
         head = msg("{id} hears {id_2} and does not answer", relay.id, centre.id)
