@@ -97,7 +97,7 @@ def _prepared(seen: Prepared, after: Prepared, *, dry_run: bool) -> Document:
         "host": seen.host,
         "login": seen.login.ssh.user,
         "user": seen.wanted.user,
-        "system": {"id": host.system.id, "version": host.system.version},
+        "system": {"id": host.system["id"], "version": host.system["version"]},
         "arch": host.arch,
         "steps": [{"thing": one.thing.value, "before": one.before, "after": one.after or None} for one in plan.steps],
         "by_hand": [{"message": one.message, "hint": one.hint} for one in after.plan.by_hand],
@@ -116,7 +116,7 @@ def prepare_lines(seen: Prepared) -> tuple[str, ...]:
 
 def _state_lines(seen: Prepared) -> Iterator[str]:
     host, plan = seen.seen.host, seen.plan
-    system = f"{host.system.id or 'an unknown system'} {host.system.version}".strip()
+    system = f"{host.system['id'] or 'an unknown system'} {host.system['version']}".strip()
     yield f"{seen.host}: {system}, {host.arch or 'an unknown machine'}; {seen.place}"
     for one in plan.by_hand:
         yield f"  by hand: {one.message}"

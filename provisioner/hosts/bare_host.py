@@ -21,7 +21,6 @@ from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.owner import Owner, owner_in
 from provisioner.desired.render.templates import data_folder
 from provisioner.hosts.answers import wire
-from provisioner.hosts.facts import OperatingSystem
 from provisioner.hosts.runner import ShellScript
 
 _LOOK: Final = frozenset(
@@ -90,7 +89,7 @@ class BareHost:
         complaint: what was said there at last, printable.
     """
 
-    system: OperatingSystem
+    system: wire.SystemAnswer
     arch: str
     has_systemd: bool
     peer: str
@@ -175,12 +174,12 @@ def bare_host_in(answer: wire.BareAnswer) -> BareHost:
     """
     said = _said(answer, _LOOK, _MAKE)
     words = {name: _plain(value) for name, value in said.items()}
-    like = tuple(_words("like", words["like"]))
+    like = list(_words("like", words["like"]))
     failed = words.get("failed", "")
     if failed and failed not in FAILURES:
         raise UnreadableError("said.failed is none of our words")
     return BareHost(
-        OperatingSystem(_shown(words["id"]), like, _shown(words["version"])),
+        {"id": _shown(words["id"]), "version": _shown(words["version"]), "like": like},
         _shown(words["arch"]),
         _flag("systemd", words["systemd"]),
         _shown(words["peer"]),

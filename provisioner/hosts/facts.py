@@ -24,16 +24,8 @@ from provisioner.hosts.condition import HostFault, Surroundings
 from provisioner.inventory.model import ApprovedChanges
 
 _NAME: Final = re.compile(r"element (\S+) (.+)")
+_NO_SYSTEM: Final[wire.SystemAnswer] = {"id": "", "version": "", "like": []}
 _DEVICE: Final = re.compile(r"([0-9.]+) \. ([0-9]{1,5})")
-
-
-@dataclass(frozen=True, slots=True)
-class OperatingSystem:
-    """A host's system by its os-release: its ID, those that it is like, the closest first, and its VERSION_ID."""
-
-    id: str = ""
-    like: tuple[str, ...] = ()
-    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +92,7 @@ class HostFacts:
 
     host: str
     arch: str = ""
-    system: OperatingSystem = OperatingSystem()
+    system: wire.SystemAnswer = field(default_factory=_NO_SYSTEM.copy)
     selinux: str = ""
     missing_programs: tuple[str, ...] = ()
     files: Mapping[str, wire.FileAnswer] = field(default_factory=dict)
@@ -200,12 +192,11 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
         UnreadableError: they cannot be.
     """
     machine, manifest, runtime = answer["host"], answer["manifest"] or {}, answer.get("runtime")
-    os = machine["os"]
     way_out = answer.get("way_out") or {"device": "", "mtu": 0}
     return HostFacts(
         host=host,
         arch=machine["arch"],
-        system=OperatingSystem(os["id"], tuple(os["like"]), os["version"]),
+        system=machine["os"],
         selinux=machine["selinux"],
         missing_programs=tuple(answer["missing_programs"]),
         files=_files(answer["files"], answer.get("held")),

