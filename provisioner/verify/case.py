@@ -15,17 +15,7 @@ from provisioner.verify.evidence import HostEvidence, Origins, Read, RelayEviden
 from provisioner.verify.memory import NOTHING, PathMemory
 from provisioner.verify.paths import PathToCheck, touching
 from provisioner.verify.reference import References
-from provisioner.verify.result import Cause, Layer
-
-
-@dataclass(frozen=True, slots=True)
-class Shortfall:
-    """Why a check failed, or could not be made."""
-
-    layer: Layer
-    object: str
-    cause: Cause
-    detail: str = ""
+from provisioner.verify.result import Cause, Finding, Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +27,7 @@ class Check:
     """
 
     passed: bool | None
-    finding: Shortfall | None = None
+    finding: Finding | None = None
     applies: bool = True
 
 
@@ -188,9 +178,9 @@ NOT_DUE = Check(passed=None, applies=False)
 
 def failed(layer: Layer, name: str, cause: Cause, detail: str = "") -> Check:
     """The outcome of a check that failed."""
-    return Check(passed=False, finding=Shortfall(layer, name, cause, detail))
+    return Check(passed=False, finding=Finding(cause, layer, name, detail))
 
 
 def not_checked(host: str, detail: str, cause: Cause = Cause.NOT_CHECKED) -> Check:
     """The outcome of a check for which there is no evidence: never a pass."""
-    return Check(passed=None, finding=Shortfall(Layer.HOST, host, cause, detail))
+    return Check(passed=None, finding=Finding(cause, Layer.HOST, host, detail))

@@ -33,7 +33,7 @@ from typing import NamedTuple
 from provisioner.base.text import msg
 from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.change import Change
-from provisioner.verify.case import Case, Check, Shortfall
+from provisioner.verify.case import Case, Check
 from provisioner.verify.devices import Device
 from provisioner.verify.evidence import HostEvidence, device_of, origins_of
 from provisioner.verify.incidents import as_wholes
@@ -42,7 +42,7 @@ from provisioner.verify.network import host_check, port_check, tunnel_check
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.picture_check import State, picture_check, report_of
 from provisioner.verify.reference import References, SiteReferences, references_beside, references_by_site
-from provisioner.verify.result import IMPERFECT, NEW, OLD, Cause, Layer, PathVerdict, SettingSeen, Verdict
+from provisioner.verify.result import IMPERFECT, NEW, OLD, Cause, Finding, Layer, PathVerdict, SettingSeen, Verdict
 from provisioner.verify.sources import quarantine_check
 from provisioner.verify.stream import centre_check, read_check, relay_check
 
@@ -305,16 +305,16 @@ def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVer
     unreachable = host is not None and host.outcome is CallOutcome.UNREACHABLE
     cause = Cause.HOST_UNREACHABLE if unreachable else Cause.CANNOT_CHECK if host else Cause.NOT_CHECKED
     detail = (host.error if host else "") or _NO_EVIDENCE
-    return _verdict(target, Verdict.UNKNOWN, (), Shortfall(Layer.HOST, target.relay.id, cause, detail), None)
+    return _verdict(target, Verdict.UNKNOWN, (), Finding(cause, Layer.HOST, target.relay.id, detail), None)
 
 
 def _judged(case: Case, levels: Sequence[Level], checked_at: datetime, quarantine: Check | None = None) -> PathVerdict:
     checks = tuple(_CheckedLevel(level, _checked(level, case, quarantine)) for level in levels)
     checks = tuple(one for one in checks if one.check.applies)
-    verdict, shortfall = _conclusion(checks)
+    verdict, finding = _conclusion(checks)
     if quarantine is not None:
-        verdict, shortfall = Verdict.QUARANTINED, quarantine.finding
-    judged = _verdict(case.target, verdict, checks, shortfall, checked_at)
+        verdict, finding = Verdict.QUARANTINED, quarantine.finding
+    judged = _verdict(case.target, verdict, checks, finding, checked_at)
     judged = replace(judged, picture=report_of(case), settings=tuple(_settings_seen(case)))
     if verdict is Verdict.UP and len(levels) < len(LEVELS):
         return _not_asked(
@@ -341,9 +341,9 @@ def _checked(level: Level, case: Case, quarantine: Check | None) -> Check:
     return quarantine if quarantine is not None and level.subject is Subject.PICTURE else level.check(case)
 
 
-def _conclusion(checks: Sequence[_CheckedLevel]) -> tuple[Verdict, Shortfall | None]:
+def _conclusion(checks: Sequence[_CheckedLevel]) -> tuple[Verdict, Finding | None]:
     failures = [(level.subject, c.finding) for level, c in checks if c.passed is False and c.finding]
-    broken = [shortfall for subject, shortfall in failures if subject is not Subject.HOST]
+    broken = [finding for subject, finding in failures if subject is not Subject.HOST]
     not_checked = next((c.finding for _, c in checks if c.passed is None), None)
     if broken:
         verdict = _severity([c for level, c in checks if level.subject is Subject.PICTURE])
@@ -355,7 +355,7 @@ def _conclusion(checks: Sequence[_CheckedLevel]) -> tuple[Verdict, Shortfall | N
     return Verdict.UP, None
 
 
-def _root(broken: Sequence[Shortfall]) -> Shortfall:
+def _root(broken: Sequence[Finding]) -> Finding:
     stopped = (s for s in broken if s.cause is Cause.RELAY_STOPPED)
     worse = (s for s in broken if s.cause not in IMPERFECT)
     return next(stopped, None) or next(worse, broken[0])
@@ -378,7 +378,7 @@ def _verdict(
     target: PathToCheck,
     verdict: Verdict,
     checks: Sequence[_CheckedLevel],
-    shortfall: Shortfall | None,
+    finding: Finding | None,
     checked_at: datetime | None,
 ) -> PathVerdict:
     path = target.path
@@ -392,11 +392,11 @@ def _verdict(
         relay=target.relay.id,
         verdict=verdict,
         level=unbroken[-1].level.number if unbroken else 0,
-        cause=shortfall.cause if shortfall else Cause.NONE,
+        cause=finding.cause if finding else Cause.NONE,
         checked_at=checked_at,
         passed=tuple(level.number for level, c in checks if c.passed),
-        layer=shortfall.layer if shortfall else None,
-        object=shortfall.object if shortfall else "",
-        detail=shortfall.detail if shortfall else "",
-        failed_level=next((level.number for level, c in checks if shortfall and c.finding is shortfall), 0),
+        layer=finding.layer if finding else None,
+        object=finding.object if finding else "",
+        detail=finding.detail if finding else "",
+        failed_level=next((level.number for level, c in checks if finding and c.finding is finding), 0),
     )

@@ -23,7 +23,7 @@ from provisioner.hosts.answers import read, wire
 from provisioner.record.availability import path_state
 from provisioner.record.availability.path_state import PathState
 from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
-from provisioner.verify.result import INFERRED, Cause, Layer, PathLook, PathVerdict, Trouble, Verdict, VerifyResult
+from provisioner.verify.result import INFERRED, Cause, Finding, Layer, PathLook, PathVerdict, Verdict, VerifyResult
 
 _WORTH: Final = ("quarantined", "down", "unknown", "degraded", "up")
 """Of two looks at one path the later word here counts: where one saw nothing come, what nobody knows may have."""
@@ -76,7 +76,7 @@ class Failing:
     """
 
     state: PathState
-    trouble: Trouble
+    trouble: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class PathMemory:
 
     past: tuple[PastVerdict, ...] = ()
     failing: Failing | None = None
-    trouble: Trouble | None = None
+    trouble: Finding | None = None
     proofs: Mapping[int, datetime] = field(default_factory=lambda: MappingProxyType({}))
     content: str = ""
     full_look: datetime | None = None
@@ -218,7 +218,7 @@ def _failing(memory: PathMemory, look: PathLook) -> Failing | None:
     return Failing(state, standing.trouble if standing and is_kept else look.trouble)
 
 
-def _replaces(look: PathLook, trouble: Trouble, memory: PathMemory, standing: Failing) -> bool:
+def _replaces(look: PathLook, trouble: Finding, memory: PathMemory, standing: Failing) -> bool:
     """Whether a look's cause takes the place of the one that stands.
 
     It does if it is known better or is the same, if what the other one stood for is good again, if two looks in a row
@@ -275,7 +275,7 @@ def memory_document(memory: PathMemory) -> Document:
     }
 
 
-def _trouble_document(trouble: Trouble) -> Document:
+def _trouble_document(trouble: Finding) -> Document:
     return {
         "cause": trouble.cause.value,
         "layer": trouble.layer.value if trouble.layer else None,
@@ -362,9 +362,9 @@ def _standing(row: _FailingRow) -> Failing:
     return Failing(state, _trouble(row["trouble"]))
 
 
-def _trouble(row: _TroubleRow) -> Trouble:
+def _trouble(row: _TroubleRow) -> Finding:
     layer = row.get("layer")
-    return Trouble(
+    return Finding(
         cause=_known(Cause, row["cause"], Cause.UNKNOWN),
         layer=_known(Layer, layer, Layer.STREAM) if layer is not None else None,
         object=row["object"][:_LONGEST_WORD],

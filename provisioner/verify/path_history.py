@@ -35,6 +35,7 @@ from provisioner.verify.picture_mode import Looks
 from provisioner.verify.reference import TELLING, References, ViewDoubt, lasting
 from provisioner.verify.result import (
     Cause,
+    Finding,
     InMaintenance,
     LastProof,
     Layer,
@@ -45,7 +46,6 @@ from provisioner.verify.result import (
     StandingFailure,
     SuspectSign,
     ToLookAt,
-    Trouble,
     Verdict,
 )
 from provisioner.verify.rotation import Share, content_of
@@ -212,7 +212,7 @@ def look_of(verdict: PathVerdict, target: PathToCheck, *, maintenance: bool) -> 
 def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:
     trouble = None
     if verdict.cause not in {Cause.NONE, Cause.NOT_ASKED}:
-        trouble = Trouble(verdict.cause, verdict.layer, verdict.object, verdict.detail, verdict.failed_level)
+        trouble = Finding(verdict.cause, verdict.layer, verdict.object, verdict.detail, verdict.failed_level)
     picture = verdict.picture or PictureReport("")
     return PathLook(
         path=verdict.path,
@@ -372,7 +372,7 @@ def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory
     )
 
 
-def _unconfirmed(trouble: Trouble, at: datetime) -> str:
+def _unconfirmed(trouble: Finding, at: datetime) -> str:
     said = f": {trouble.detail}" if trouble.detail else ""
     return msg("failing, not yet confirmed: it failed once, at {at}{said}", local_time(at), said)
 

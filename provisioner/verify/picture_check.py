@@ -16,14 +16,14 @@ from typing import Final
 
 from provisioner.base.text import counted, msg
 from provisioner.hosts.answers import wire
-from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, Shortfall, failed, not_checked
+from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, failed, not_checked
 from provisioner.verify.delivery import received_check
 from provisioner.verify.evidence import Read
 from provisioner.verify.network import site_line_check
 from provisioner.verify.picture_measures import PictureView
 from provisioner.verify.reference import SuspectView, ViewDoubt, ViewJudgement, judge_view
 from provisioner.verify.requests import FULL_KEYS, FULL_S, LONGEST_S, QUICK_S, Hours, hours_of
-from provisioner.verify.result import Cause, Layer, PictureReport, SuspectSign
+from provisioner.verify.result import Cause, Finding, Layer, PictureReport, SuspectSign
 
 # --- thresholds -----------------------------------------------------------------------------------
 
@@ -411,10 +411,10 @@ def early_doubt(picture: wire.PictureAnswer, damaged: int) -> str:
     )
 
 
-def _goes_before(shortfall: Shortfall, judgement: Judgement, case: Case) -> bool:
+def _goes_before(finding: Finding, judgement: Judgement, case: Case) -> bool:
     """Whether what is wrong with how a stream came says more than what is wrong with its picture."""
     # A camera that sends no more has no picture.
-    if shortfall.cause is Cause.SILENT or judgement.fault is None:
+    if finding.cause is Cause.SILENT or judgement.fault is None:
         return True
     # Pictures that a line brings in heaps, as it sends again what was lost, get one time from whoever reads them. That
     # it does is counted by the kernel: what is short by the pictures' own times alone may be their clock.

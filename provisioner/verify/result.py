@@ -229,11 +229,13 @@ class InMaintenance:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """What was broken, as one look had it.
+class Finding:
+    """A broken object: cause, layer, evidence. It goes from the check to the page as one value.
 
     Attributes:
-        level: the number of the level that failed; 0 where none is known.
+        layer: `None` if nothing is broken, or if the object is unknown.
+        detail: a `Sentence`; plain English text if it comes from a record.
+        level: the number of the level that failed; 0 if none did.
     """
 
     cause: Cause
@@ -265,7 +267,7 @@ class PathLook:
     path: str
     at: datetime
     verdict: Verdict
-    trouble: Trouble | None = None
+    trouble: Finding | None = None
     proved: tuple[int, ...] = ()
     content: str = ""
     complete: bool = False

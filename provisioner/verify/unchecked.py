@@ -17,11 +17,11 @@ from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.diff import held_on
 from provisioner.verify.result import (
     Cause,
+    Finding,
     HostReport,
     Incident,
     Layer,
     PathVerdict,
-    Trouble,
     Verdict,
     VerifyResult,
 )
@@ -69,11 +69,11 @@ def with_held(
 
 def _of_frozen(spec: HostSpec, name: str, held: HeldFacility) -> PathVerdict:
     province, _, camera, _ = name.split("/") if name.count("/") == _SEPARATORS else (held.province, "", "", "")
-    why = Trouble(Cause.HELD, Layer.SITE, held.id, held.text)
+    why = Finding(Cause.HELD, Layer.SITE, held.id, held.text)
     return _unknown(spec, name, (province, held.id, camera), why)
 
 
-def _unknown(host: HostSpec | LeftOutHost, name: str, camera: tuple[str, str, str], why: Trouble) -> PathVerdict:
+def _unknown(host: HostSpec | LeftOutHost, name: str, camera: tuple[str, str, str], why: Finding) -> PathVerdict:
     """The verdict on a path of a camera, which is named by its province, its facility and itself."""
     return PathVerdict(
         path=name,
@@ -116,5 +116,5 @@ def with_shut(result: VerifyResult, left_out: Sequence[tuple[LeftOutHost, Sequen
 
 def _of_shut(host: LeftOutHost, name: str) -> PathVerdict:
     path = next(path for path in host.paths if path.name == name)
-    why = Trouble(Cause.NOT_CHECKED, Layer.HOST, host.id, host.reason)
+    why = Finding(Cause.NOT_CHECKED, Layer.HOST, host.id, host.reason)
     return _unknown(host, name, (path.province, path.facility, path.camera), why)

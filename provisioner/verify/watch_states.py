@@ -35,7 +35,7 @@ from provisioner.verify.path_history import (
     window_over,
 )
 from provisioner.verify.paths import PathToCheck
-from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Scope, Trouble, Verdict
+from provisioner.verify.result import Cause, Finding, Incident, Layer, PathVerdict, Scope, Verdict
 
 SAMPLE_S: Final = 4.0
 """A path that has not grown for so long stands still: the slowest cameras send a picture a second."""
@@ -197,7 +197,7 @@ def _look(host: str, answer: wire.FlowLookAnswer, asked: frozenset[str], at: dat
     )
 
 
-def verdict_on(target: PathToCheck, verdict: Verdict, at: datetime, trouble: Trouble) -> PathVerdict:
+def verdict_on(target: PathToCheck, verdict: Verdict, at: datetime, trouble: Finding) -> PathVerdict:
     """The verdict of one look at whether a path flows."""
     path = target.path
     return PathVerdict(
@@ -305,10 +305,10 @@ class PathStates:
     def _stands(self, relay: _Relay, target: PathToCheck, look: FlowLook) -> None:
         known = relay.paths.get(target.path.name)
         failing = known.memory.failing if known else None
-        trouble = failing.trouble if failing else Trouble(Cause.UNKNOWN, Layer.STREAM, target.path.name, _NOTHING_COMES)
+        trouble = failing.trouble if failing else Finding(Cause.UNKNOWN, Layer.STREAM, target.path.name, _NOTHING_COMES)
         if look.stopped:
             why = f"the relay's service is {look.stopped}"
-            trouble = Trouble(Cause.RELAY_STOPPED, Layer.RELAY, target.relay.id, why, LEVEL)
+            trouble = Finding(Cause.RELAY_STOPPED, Layer.RELAY, target.relay.id, why, LEVEL)
         self._failed(relay, target, verdict_on(target, Verdict.DOWN, look.at, trouble))
 
     def _failed(self, relay: _Relay, target: PathToCheck, verdict: PathVerdict) -> None:
@@ -318,7 +318,7 @@ class PathStates:
 
     def _flows(self, relay: _Relay, target: PathToCheck, at: datetime) -> None:
         known = relay.paths[target.path.name]
-        verdict = verdict_on(target, Verdict.UP, at, Trouble(Cause.NONE))
+        verdict = verdict_on(target, Verdict.UP, at, Finding(Cause.NONE))
         said = settled([verdict], known.memory, _SCOPE)
         last = known.memory.last
         if last is not None and last.verdict is Verdict.UP:
@@ -419,7 +419,7 @@ class PathStates:
 
 def _is_absent(relay: _Relay, target: PathToCheck, at: datetime) -> None:
     known = relay.paths.get(target.path.name)
-    trouble = Trouble(Cause.UNKNOWN, None, "", _NOT_THERE)
+    trouble = Finding(Cause.UNKNOWN, None, "", _NOT_THERE)
     said = verdict_on(target, Verdict.UNKNOWN, at, trouble)
     if known is None:
         relay.paths[target.path.name] = _Standing(said)

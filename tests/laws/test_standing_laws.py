@@ -25,7 +25,7 @@ from provisioner.verify.path_history import (
 )
 from provisioner.verify.paths import select
 from provisioner.verify.reference import TELLING, ViewDoubt
-from provisioner.verify.result import Cause, Layer, PathLook, PathVerdict, Scope, ToLookAt, Trouble, Verdict
+from provisioner.verify.result import Cause, Finding, Layer, PathLook, PathVerdict, Scope, ToLookAt, Verdict
 from tests.unit.verify import world
 
 NOW = datetime(2021, 5, 11, 17, 0, tzinfo=UTC)
@@ -61,7 +61,7 @@ def look(verdict: Verdict, at: datetime = NOW, cause: Cause = Cause.CAMERA_REFUS
 moments = st.integers(-10 * 86_400, 86_400).map(lambda s: NOW + timedelta(seconds=s))
 verdicts = st.sampled_from([Verdict.UP, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.DOWN])
 causes = st.sampled_from([*SAID, *SILENT])
-troubles = st.builds(Trouble, cause=causes, layer=st.just(Layer.CAMERA), object=st.just("x"), level=st.integers(0, 7))
+troubles = st.builds(Finding, cause=causes, layer=st.just(Layer.CAMERA), object=st.just("x"), level=st.integers(0, 7))
 
 
 @st.composite
@@ -155,7 +155,7 @@ def test_down_rests_on_two_failures_a_minute_apart_with_nothing_good_between(
 
 @given(memories(), troubles, causes)
 def test_a_failure_of_long_ago_or_of_a_moment_ago_confirms_nothing(
-    memory: PathMemory, trouble: Trouble, cause: Cause
+    memory: PathMemory, trouble: Finding, cause: Cause
 ) -> None:
     for first, last in (
         (NOW - 2 * REMEMBERED_FOR, NOW - REMEMBERED_FOR - timedelta(seconds=1)),

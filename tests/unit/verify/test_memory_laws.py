@@ -26,7 +26,7 @@ from provisioner.verify.memory import (
     memory_document,
     memory_from,
 )
-from provisioner.verify.result import Cause, Layer, PathLook, Trouble, Verdict
+from provisioner.verify.result import Cause, Finding, Layer, PathLook, Verdict
 
 START = datetime(2021, 5, 11, 17, 0, tzinfo=UTC)
 NAME = "bac-giang/kcl-001/cam-01/sub"
@@ -35,7 +35,7 @@ LOOKED = [Verdict.UP, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.DOWN]
 moments = st.integers(0, 10**6).map(lambda s: START + timedelta(seconds=s))
 texts = st.text(st.characters(codec="ascii", exclude_categories=["C"]), max_size=20)
 troubles = st.builds(
-    Trouble,
+    Finding,
     cause=st.sampled_from(sorted(Cause)),
     layer=st.none() | st.sampled_from(list(Layer)),
     object=texts,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify.path_history import Window
 from provisioner.verify.paths import PathToCheck, select
-from provisioner.verify.result import Cause, Layer, PathVerdict, Trouble, Verdict
+from provisioner.verify.result import Cause, Finding, Layer, PathVerdict, Verdict
 from provisioner.verify.watch_states import FlowLook, PathStates, WatchView, flow_call, flow_in, verdict_on
 from tests.hostile import RELAY as RELAY_IN_OTHER_HANDS
 from tests.unit.verify.world import PATHS, RELAY, relay_spec, state
@@ -45,7 +45,7 @@ def states(*windows: Window) -> PathStates:
 
 def visited(seconds: float, names: frozenset[str], layer: Layer, name: str, cause: Cause) -> list[PathVerdict]:
     of = [target for target in TARGETS if target.path.name in names]
-    return [verdict_on(t, Verdict.DOWN, at(seconds), Trouble(cause, layer, name, "", 3)) for t in of]
+    return [verdict_on(t, Verdict.DOWN, at(seconds), Finding(cause, layer, name, "", 3)) for t in of]
 
 
 def said(view: WatchView) -> dict[str, str]:
@@ -131,7 +131,7 @@ def test_a_path_that_its_relay_has_not_got_is_unknown_until_a_visit_says_that_it
     assert said(one.view(at(141))) == {LONELY: "unknown"}
     (target,) = one.to_visit(RELAY, at(141))
     kept = verdict_on(
-        target, Verdict.QUARANTINED, at(141), Trouble(Cause.WRONG_PASSWORD, Layer.CAMERA, "kcl-002/cam-01")
+        target, Verdict.QUARANTINED, at(141), Finding(Cause.WRONG_PASSWORD, Layer.CAMERA, "kcl-002/cam-01")
     )
     one.visit(RELAY, [kept], at(141))
     one.look(looked(150, gone=lonely))
