@@ -268,8 +268,8 @@ def _path_text(path: PathVerdict, result: VerifyResult) -> Iterator[str]:
         yield f"what: {path.layer.value} {path.object}"
     if path.detail:
         yield f"evidence: {path.detail}"
-    if path.failed_level:
-        yield f"failed at level {path.failed_level}"
+    if path.finding.level:
+        yield f"failed at level {path.finding.level}"
     if proof := proof_sentence(path, result.finished_at):
         yield proof
     if path.verdict in _STEPS and path.cause is not Cause.NOT_ASKED:

@@ -215,6 +215,6 @@ def _worst_first(path: PathVerdict) -> tuple[int, str]:
 
 
 def _row(path: PathVerdict, result: VerifyResult, say: Translator) -> str:
-    level = str(path.failed_level) if path.failed_level else ""
+    level = str(path.finding.level or "")
     proof = proof_sentence(path, result.finished_at, say)
     return f"| {cell(path.path, 100)} | {say.word(path.verdict)} | {say.word(path.cause)} | {level} | {proof} |"

@@ -36,6 +36,7 @@ from provisioner.verify.result import (
     DeviceFault,
     DeviceReport,
     DeviceState,
+    Finding,
     Layer,
     PathVerdict,
     Verdict,
@@ -199,7 +200,7 @@ def _report(one: _Asked, account: DeviceAccount, owners: Mapping[str, str], *, k
         device=device.device,
         relay=one.relay,
         carrier=one.carrier,
-        is_recorder=one.target.path.device != one.target.path.camera,
+        layer=Layer.CAMERA if one.target.path.device == one.target.path.camera else Layer.RECORDER,
         state=_state(device, account, another=bool(another)),
         detail=another or _why_not(account),
         model=account.model,
@@ -402,9 +403,5 @@ def with_account(
     return replace(
         verdict,
         verdict=Verdict.DEGRADED,
-        cause=Cause.ANOTHER_DEVICE,
-        layer=Layer.RECORDER if report.is_recorder else Layer.CAMERA,
-        object=report.name,
-        detail=f"{report.detail}{other}",
-        failed_level=0,
+        finding=Finding(Cause.ANOTHER_DEVICE, report.layer, report.name, f"{report.detail}{other}"),
     )

@@ -97,7 +97,7 @@ def as_wholes(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -
     _merge(groups, _by_recorder(groups, whole))
     _merge(groups, _by_site(groups, whole))
     known = {
-        (one.path, one.relay): replace(one, layer=layer, object=name, cause=cause)
+        (one.path, one.relay): replace(one, finding=replace(one.finding, layer=layer, object=name, cause=cause))
         for (layer, name, cause), of_group in groups.items()
         for one in of_group
     }
@@ -123,7 +123,7 @@ def _agreed(one: PathVerdict, telling: PathVerdict | None) -> PathVerdict:
     if not vague or telling is None or telling.cause is one.cause:
         return one
     name = one.path if telling.object == telling.path else telling.object
-    return replace(one, cause=telling.cause, layer=telling.layer, object=name, detail=telling.detail)
+    return replace(one, finding=replace(telling.finding, object=name, level=one.finding.level))
 
 
 def _merge(groups: Groups, merged: Mapping[Key, Collection[Key]]) -> None:
@@ -239,11 +239,7 @@ def of_hosts(hosts: Iterable[HostReport]) -> tuple[Incident, ...]:
 
 def of_devices(devices: Iterable[DeviceReport]) -> tuple[Incident, ...]:
     """The incidents of what is wrong with devices themselves; a device at two relays has one of each."""
-    faults = {
-        (Layer.RECORDER if report.is_recorder else Layer.CAMERA, report.name, fault.cause): fault.detail
-        for report in devices
-        for fault in report.findings
-    }
+    faults = {(report.layer, report.name, fault.cause): fault.detail for report in devices for fault in report.findings}
     return tuple(Incident(layer, name, cause, (), detail) for (layer, name, cause), detail in faults.items())
 
 

@@ -42,7 +42,18 @@ from provisioner.verify.network import host_check, port_check, tunnel_check
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.picture_check import State, picture_check, report_of
 from provisioner.verify.reference import References, SiteReferences, references_beside, references_by_site
-from provisioner.verify.result import IMPERFECT, NEW, OLD, Cause, Finding, Layer, PathVerdict, SettingSeen, Verdict
+from provisioner.verify.result import (
+    IMPERFECT,
+    NEW,
+    NO_FINDING,
+    OLD,
+    Cause,
+    Finding,
+    Layer,
+    PathVerdict,
+    SettingSeen,
+    Verdict,
+)
 from provisioner.verify.sources import quarantine_check
 from provisioner.verify.stream import centre_check, read_check, relay_check
 
@@ -298,7 +309,8 @@ def not_reached(target: PathToCheck, detail: str) -> PathVerdict:
 
 
 def _not_asked(verdict: PathVerdict, detail: str) -> PathVerdict:
-    return replace(verdict, verdict=Verdict.UNKNOWN, cause=Cause.NOT_ASKED, detail=detail)
+    finding = replace(verdict.finding, cause=Cause.NOT_ASKED, detail=detail)
+    return replace(verdict, verdict=Verdict.UNKNOWN, finding=finding)
 
 
 def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVerdict:
@@ -382,6 +394,7 @@ def _verdict(
     checked_at: datetime | None,
 ) -> PathVerdict:
     path = target.path
+    of_level = (replace(finding, level=level.number) for level, c in checks if finding and c.finding is finding)
     unbroken = list(takewhile(lambda one: one.check.passed, checks))
     return PathVerdict(
         path=path.name,
@@ -392,11 +405,7 @@ def _verdict(
         relay=target.relay.id,
         verdict=verdict,
         level=unbroken[-1].level.number if unbroken else 0,
-        cause=finding.cause if finding else Cause.NONE,
+        finding=next(of_level, finding or NO_FINDING),
         checked_at=checked_at,
         passed=tuple(level.number for level, c in checks if c.passed),
-        layer=finding.layer if finding else None,
-        object=finding.object if finding else "",
-        detail=finding.detail if finding else "",
-        failed_level=next((level.number for level, c in checks if finding and c.finding is finding), 0),
     )

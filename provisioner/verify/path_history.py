@@ -212,7 +212,7 @@ def look_of(verdict: PathVerdict, target: PathToCheck, *, maintenance: bool) -> 
 def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:
     trouble = None
     if verdict.cause not in {Cause.NONE, Cause.NOT_ASKED}:
-        trouble = Finding(verdict.cause, verdict.layer, verdict.object, verdict.detail, verdict.failed_level)
+        trouble = verdict.finding
     picture = verdict.picture or PictureReport("")
     return PathLook(
         path=verdict.path,
@@ -363,11 +363,7 @@ def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory
     return replace(
         last,
         verdict=Verdict.DOWN if confirmed else Verdict.UNKNOWN,
-        cause=trouble.cause,
-        layer=trouble.layer,
-        object=trouble.object,
-        detail=trouble.detail if confirmed else _unconfirmed(trouble, at),
-        failed_level=trouble.level,
+        finding=trouble if confirmed else replace(trouble, detail=_unconfirmed(trouble, at)),
         standing=StandingFailure(failing.state.since, failing.state.looks, confirmed),
     )
 
@@ -401,20 +397,15 @@ def _flapping(verdict: PathVerdict, memory: PathMemory, changes: int) -> PathVer
         if trouble and trouble.cause.value
         else ""
     )
-    known = trouble is not None and trouble.layer is not None
-    return replace(
-        verdict,
-        verdict=Verdict.DEGRADED,
-        cause=Cause.FLAPPING,
-        layer=trouble.layer if trouble and known else Layer.STREAM,
-        object=trouble.object if trouble and known else verdict.path,
-        detail=msg(
-            "it is up now, and changed {changes} times between up and down in {flapping_window} h{was}",
-            changes,
-            _hours(FLAPPING_WINDOW),
-            was,
-        ),
+    known = trouble if trouble and trouble.layer else Finding(Cause.FLAPPING, Layer.STREAM, verdict.path)
+    detail = msg(
+        "it is up now, and changed {changes} times between up and down in {flapping_window} h{was}",
+        changes,
+        _hours(FLAPPING_WINDOW),
+        was,
     )
+    finding = replace(known, cause=Cause.FLAPPING, detail=detail, level=0)
+    return replace(verdict, verdict=Verdict.DEGRADED, finding=finding)
 
 
 def _hours(time: timedelta) -> int:

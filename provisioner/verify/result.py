@@ -244,6 +244,42 @@ class Finding:
     detail: str = ""
     level: int = 0
 
+    @property
+    def rank(self) -> int:
+        """The layer's place, 0 for the highest; without a layer the last."""
+        return self.layer.rank if self.layer else len(Layer)
+
+
+NO_FINDING: Final = Finding(Cause.NONE)
+"""The finding of a path that is up."""
+
+
+class WithFinding:
+    """Base of a value with a finding: documents and pages read its parts by name."""
+
+    __slots__ = ()
+    finding: Finding
+
+    @property
+    def cause(self) -> Cause:
+        """Why it is not up."""
+        return self.finding.cause
+
+    @property
+    def layer(self) -> Layer | None:
+        """The layer of the broken object."""
+        return self.finding.layer
+
+    @property
+    def object(self) -> str:
+        """The broken object."""
+        return self.finding.object
+
+    @property
+    def detail(self) -> str:
+        """The evidence."""
+        return self.finding.detail
+
 
 @dataclass(frozen=True, slots=True)
 class PathLook:
@@ -405,7 +441,7 @@ class SettingSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class PathVerdict:
+class PathVerdict(WithFinding):
     """What is said of one path.
 
     Attributes:
@@ -413,10 +449,7 @@ class PathVerdict:
             is about the host, so that a good picture over a drifted host has level 0, is `degraded`, and shows
             in `passed` how far it really came.
         passed: every level that passed.
-        object: what is broken, with `layer`; empty when up.
-        detail: the evidence in words.
         checked_at: when evidence was gathered; None where there is none.
-        failed_level: the level whose check gave the cause; 0 where none did.
         standing: the failure that stands, where the path failed.
         last_proof: what was last proved of a path that is not up, as far as it is remembered.
         maintenance: the window that it is in.
@@ -433,13 +466,9 @@ class PathVerdict:
     relay: str
     verdict: Verdict
     level: int
-    cause: Cause
+    finding: Finding
     checked_at: datetime | None
     passed: tuple[int, ...] = ()
-    layer: Layer | None = None
-    object: str = ""
-    detail: str = ""
-    failed_level: int = 0
     standing: StandingFailure | None = None
     last_proof: LastProof | None = None
     maintenance: InMaintenance | None = None
@@ -525,7 +554,7 @@ class DeviceReport:
     device: str
     relay: str
     carrier: str
-    is_recorder: bool
+    layer: Layer
     state: DeviceState
     detail: str = ""
     model: str = ""

@@ -84,11 +84,8 @@ def _unknown(host: HostSpec | LeftOutHost, name: str, camera: tuple[str, str, st
         relay=host.id,
         verdict=Verdict.UNKNOWN,
         level=0,
-        cause=why.cause,
+        finding=why,
         checked_at=None,
-        layer=why.layer,
-        object=why.object,
-        detail=why.detail,
     )
 
 

@@ -35,7 +35,7 @@ from provisioner.verify.path_history import (
     window_over,
 )
 from provisioner.verify.paths import PathToCheck
-from provisioner.verify.result import Cause, Finding, Incident, Layer, PathVerdict, Scope, Verdict
+from provisioner.verify.result import NO_FINDING, Cause, Finding, Incident, Layer, PathVerdict, Scope, Verdict
 
 SAMPLE_S: Final = 4.0
 """A path that has not grown for so long stands still: the slowest cameras send a picture a second."""
@@ -209,13 +209,9 @@ def verdict_on(target: PathToCheck, verdict: Verdict, at: datetime, trouble: Fin
         relay=target.relay.id,
         verdict=verdict,
         level=LEVEL if verdict is Verdict.UP else 0,
-        cause=trouble.cause,
+        finding=trouble,
         checked_at=at,
         passed=(LEVEL,) if verdict is Verdict.UP else (),
-        layer=trouble.layer,
-        object=trouble.object,
-        detail=trouble.detail,
-        failed_level=trouble.level,
     )
 
 
@@ -318,7 +314,7 @@ class PathStates:
 
     def _flows(self, relay: _Relay, target: PathToCheck, at: datetime) -> None:
         known = relay.paths[target.path.name]
-        verdict = verdict_on(target, Verdict.UP, at, Finding(Cause.NONE))
+        verdict = verdict_on(target, Verdict.UP, at, NO_FINDING)
         said = settled([verdict], known.memory, _SCOPE)
         last = known.memory.last
         if last is not None and last.verdict is Verdict.UP:

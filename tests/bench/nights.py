@@ -27,7 +27,7 @@ from provisioner.record.seal import record_keys
 from provisioner.record.store import History, open_history
 from provisioner.record.verdicts import read_availability, read_nights, read_since
 from provisioner.verify.document import verify_document
-from provisioner.verify.result import Cause, Layer, PathVerdict, Verdict, VerifyResult
+from provisioner.verify.result import Cause, Finding, Layer, PathVerdict, Verdict, VerifyResult
 from tests.bench.figures import Figure, Part
 
 PATHS: Final = 100_000
@@ -112,7 +112,8 @@ def _result(country: _Country, states: list[State], at: datetime) -> VerifyResul
         province, facility, camera, _ = path.split("/")
         names = (path, carrier, province, facility, camera, f"relay-{carrier}-1")
         passed = tuple(range(1, level + 1))
-        verdicts.append(PathVerdict(*names, verdict, level, cause, at, passed, layer, f"{facility}/{camera}"))
+        finding = Finding(cause, layer, f"{facility}/{camera}")
+        verdicts.append(PathVerdict(*names, verdict, level, finding, at, passed))
     return VerifyResult("mediamtx 1.20.1", at - timedelta(minutes=30), at, tuple(verdicts), ())
 
 

@@ -21,7 +21,7 @@ from provisioner.inventory.outline import outline_of, packed, unpacked
 from provisioner.inventory.signed import signed_content
 from provisioner.verify.memory import swept_paths
 from provisioner.verify.paths import select
-from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult
+from provisioner.verify.result import NO_FINDING, PathVerdict, Verdict, VerifyResult
 from tests import fleets
 from tests import inventories as make
 
@@ -179,7 +179,7 @@ def test_what_is_kept_of_a_path_is_the_better_of_what_two_relays_gave(said: list
     order = ["quarantined", "down", "unknown", "degraded", "up"]
     at = datetime(2026, 1, 1, tzinfo=UTC)
     paths = tuple(
-        PathVerdict("a/b/c/sub", "viettel", "a", "b", "c", relay, Verdict(verdict), 0, Cause.NONE, at)
+        PathVerdict("a/b/c/sub", "viettel", "a", "b", "c", relay, Verdict(verdict), 0, NO_FINDING, at)
         for verdict, relay in said
     )
     (kept,) = swept_paths(VerifyResult("MediaMTX", at, at, paths, ()), whole=True).verdicts.values()

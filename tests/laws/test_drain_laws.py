@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.operations.drain.steps import site_proofs, waves_of_sites
-from provisioner.verify.result import Cause, PathVerdict, Verdict
+from provisioner.verify.result import Cause, Finding, PathVerdict, Verdict
 
 OLD, NEW = "relay-a", "relay-b"
 SITES = ("kcl-1", "kcl-2", "kcl-3")
@@ -28,7 +28,9 @@ def path_verdicts(draw: st.DrawFn) -> list[PathVerdict]:
                 name = f"bac-giang/{site}/cam-{number}/sub"
                 words = (name, "viettel", "bac-giang", site, f"cam-{number}", relay, verdict)
                 drawn.append(
-                    PathVerdict(*words, level=len(passed), cause=Cause.UNKNOWN, checked_at=None, passed=passed)
+                    PathVerdict(
+                        *words, level=len(passed), finding=Finding(Cause.UNKNOWN), checked_at=None, passed=passed
+                    )
                 )
     return drawn
 

@@ -21,7 +21,7 @@ from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.report.plan_markdown import plan_comment
 from provisioner.report.verify_text import SEVERITY, verify_ending
-from provisioner.verify.result import Cause, HostReport, PathVerdict, Verdict, VerifyResult
+from provisioner.verify.result import NO_FINDING, HostReport, PathVerdict, Verdict, VerifyResult
 
 NOW = datetime(2021, 5, 12, tzinfo=UTC)
 MANY = settings(max_examples=150, deadline=None)
@@ -200,7 +200,7 @@ def test_keys_init_says_first_whose_keys_are_not_made(
 )
 def test_a_verification_ends_with_its_worst_first(verdicts: list[Verdict], outcome: str) -> None:
     paths = tuple(
-        PathVerdict(f"p/f/c/{n}", "c", "p", "f", "c", "relay-1", verdict, 0, Cause.NONE, None)
+        PathVerdict(f"p/f/c/{n}", "c", "p", "f", "c", "relay-1", verdict, 0, NO_FINDING, None)
         for n, verdict in enumerate(verdicts)
     )
     hosts = (HostReport("relay-1", outcome, "", ()),)

@@ -25,7 +25,7 @@ from provisioner.verify.path_history import (
 )
 from provisioner.verify.paths import select
 from provisioner.verify.reference import TELLING, ViewDoubt
-from provisioner.verify.result import Cause, Finding, Layer, PathLook, PathVerdict, Scope, ToLookAt, Verdict
+from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, PathLook, PathVerdict, Scope, ToLookAt, Verdict
 from tests.unit.verify import world
 
 NOW = datetime(2021, 5, 11, 17, 0, tzinfo=UTC)
@@ -48,13 +48,9 @@ def look(verdict: Verdict, at: datetime = NOW, cause: Cause = Cause.CAMERA_REFUS
         relay=TARGET.relay.id,
         verdict=verdict,
         level=7 if up else level - 1,
-        cause=Cause.NONE if up else cause,
+        finding=NO_FINDING if up else Finding(cause, Layer.CAMERA, "kcl-001/cam-01", f"it says {cause.value}", level),
         checked_at=at,
         passed=LEVELS if up else tuple(number for number in LEVELS if number < level),
-        layer=None if up else Layer.CAMERA,
-        object="" if up else "kcl-001/cam-01",
-        detail="" if up else f"it says {cause.value}",
-        failed_level=0 if up else level,
     )
 
 

@@ -20,7 +20,9 @@ from provisioner.report.plan_markdown import MAX_BYTES
 from provisioner.report.verify_html import verify_comment
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.result import (
+    NO_FINDING,
     Cause,
+    Finding,
     InMaintenance,
     LastProof,
     Layer,
@@ -50,12 +52,14 @@ def path_verdicts(draw: st.DrawFn, number: int) -> PathVerdict:
         relay="edge-1",
         verdict=verdict,
         level=0,
-        cause=Cause.NOT_ASKED if not_asked else cause,
+        finding=Finding(
+            Cause.NOT_ASKED if not_asked else cause,
+            None if verdict is Verdict.UP else draw(st.sampled_from(Layer)),
+            draw(words),
+            draw(words),
+            0 if verdict is Verdict.UP else draw(st.integers(0, 7)),
+        ),
         checked_at=None if not_asked and draw(st.booleans()) else END,
-        layer=None if verdict is Verdict.UP else draw(st.sampled_from(Layer)),
-        object=draw(words),
-        detail=draw(words),
-        failed_level=0 if verdict is Verdict.UP else draw(st.integers(0, 7)),
         last_proof=draw(st.none() | st.just(LastProof(7, START))),
     )
     if draw(st.integers(0, 4)):
@@ -126,7 +130,7 @@ def test_a_failure_says_its_cause_and_what_to_do(result: VerifyResult) -> None:
 
 @pytest.mark.parametrize("text", ["\x00\x01\x1b[31m", "]]>", "<a b='\"'>&amp;", "\ud800", "\ufffe", "\u202e"])
 def test_no_text_breaks_the_xml(text: str) -> None:
-    bad = replace(_path(0), verdict=Verdict.DOWN, cause=Cause.SILENT, detail=text, object=text, layer=Layer.CAMERA)
+    bad = _path(0, verdict=Verdict.DOWN, finding=Finding(Cause.SILENT, Layer.CAMERA, text, text))
     result = VerifyResult("mediamtx", START, END, (bad,), ())
     written = junit_report(result)
     assert written.encode()
@@ -136,7 +140,7 @@ def test_no_text_breaks_the_xml(text: str) -> None:
 
 
 def _path(number: int, **changes: Any) -> PathVerdict:
-    plain: dict[str, Any] = {"verdict": Verdict.UP, "level": 7, "cause": Cause.NONE, "checked_at": END}
+    plain: dict[str, Any] = {"verdict": Verdict.UP, "level": 7, "finding": NO_FINDING, "checked_at": END}
     names: dict[str, Any] = {
         "carrier": "viettel",
         "province": "bac-giang",
@@ -160,8 +164,8 @@ def test_nothing_that_a_host_wrote_is_markup(result: VerifyResult) -> None:
 
 
 def test_a_comment_on_a_country_is_bounded_and_says_what_it_leaves_out() -> None:
-    bad = {"verdict": Verdict.DOWN, "cause": Cause.SILENT, "layer": Layer.CAMERA, "level": 2}
-    paths = tuple(_path(n, **bad, object=f"cam-{n}", detail="Ẳ" * 500) for n in range(3000))
+    findings = (Finding(Cause.SILENT, Layer.CAMERA, f"cam-{n}", "Ẳ" * 500) for n in range(3000))
+    paths = tuple(_path(n, verdict=Verdict.DOWN, finding=one, level=2) for n, one in enumerate(findings))
     text = verify_comment(VerifyResult("mediamtx", START, END, paths, incidents_of(paths)))
     assert len(text.encode()) <= MAX_BYTES
     assert text.startswith("### Verification: 0 of 3000 paths are up: 3000 down\n")
@@ -171,7 +175,7 @@ def test_a_comment_on_a_country_is_bounded_and_says_what_it_leaves_out() -> None
 
 
 def test_what_is_not_up_is_named_with_its_cause() -> None:
-    down = _path(1, verdict=Verdict.DOWN, cause=Cause.TUNNEL_DOWN, layer=Layer.TUNNEL, object="site/kcl-0", level=0)
+    down = _path(1, verdict=Verdict.DOWN, finding=Finding(Cause.TUNNEL_DOWN, Layer.TUNNEL, "site/kcl-0"), level=0)
     paths = (_path(0), down)
     text = verify_comment(VerifyResult("mediamtx 1.20.1", START, END, paths, incidents_of(paths)))
     assert "| `viettel` | 2 | 1 | 1 |" in text

@@ -23,7 +23,7 @@ from provisioner.operations.drain import drain, steps
 from provisioner.operations.edit import file_edit
 from provisioner.operations.edit.relay_drain import drain_finished
 from provisioner.operations.rollout import GateRules, RolloutOptions
-from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult
+from provisioner.verify.result import Cause, Finding, PathVerdict, Verdict, VerifyResult
 from tests.example_terminal import EXAMPLE, applied, git
 from tests.simulated import SimulatedHost
 from tests.unit.cli.test_plan import Terminal
@@ -65,7 +65,7 @@ class Pictures:
         return PathVerdict(
             *(path.name, "viettel", path.province, path.facility, path.camera, host.id, verdict),
             level=7 if is_up else 2,
-            cause=Cause.NONE if is_up else Cause.CAMERA_UNPLUGGED,
+            finding=Finding(Cause.NONE if is_up else Cause.CAMERA_UNPLUGGED),
             checked_at=None,
             passed=passed,
         )

@@ -45,7 +45,7 @@ class Tags(HTMLParser):
 def result(text: str) -> VerifyResult:
     """A verification in which every text that somebody else may have written is this one."""
     good = world.judged(world.answers())
-    paths = tuple(replace(path, detail=text, object=text) for path in good.paths)
+    paths = tuple(replace(path, finding=replace(path.finding, detail=text, object=text)) for path in good.paths)
     incident = Incident(Layer.HOST, text, paths[0].cause, (paths[0].path,), text)
     hosts = tuple(replace(host, outcome="failed", error=text, drift=None) for host in good.hosts)
     return replace(good, engine=text, paths=paths, incidents=(incident,), hosts=hosts)

@@ -10,11 +10,11 @@ import pytest
 from provisioner.verify.acceptance import ViewToAccept, accept
 from provisioner.verify.picture_measures import PictureView
 from provisioner.verify.reference import Daylight, Reference, References
-from provisioner.verify.result import Cause, PathVerdict, Verdict
+from provisioner.verify.result import NO_FINDING, PathVerdict, Verdict
 from tests.laws.test_reference_laws import NIGHT, NOON, accepted, covered, scene
 
 UP = PathVerdict(
-    "p/f/cam-01/sub", "c", "p", "f", "cam-01", "r", Verdict.UP, 7, Cause.NONE, NIGHT, (1, 2, 3, 4, 5, 6, 7)
+    "p/f/cam-01/sub", "c", "p", "f", "cam-01", "r", Verdict.UP, 7, NO_FINDING, NIGHT, (1, 2, 3, 4, 5, 6, 7)
 )
 
 

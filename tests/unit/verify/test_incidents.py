@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.verify.incidents import agreed, as_wholes, incidents_of
 from provisioner.verify.paths import PathToCheck, select, touching
-from provisioner.verify.result import Cause, Layer, PathVerdict, Verdict
+from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, PathVerdict, Verdict
 
 from .world import CENTRE, PATHS, RELAY, centre_spec, relay_spec, state
 
@@ -49,11 +49,10 @@ def _verdict(draw: st.DrawFn, target: PathToCheck) -> PathVerdict:
         relay=RELAY,
         verdict=verdict,
         level=draw(st.integers(0, 5)),
-        cause=Cause.NONE if up else draw(_CAUSES),
+        finding=NO_FINDING
+        if up
+        else Finding(draw(_CAUSES), layer, _LAYERS[layer](target), draw(st.sampled_from(["", "a", "b"]))),
         checked_at=None,
-        layer=None if up else layer,
-        object="" if up else _LAYERS[layer](target),
-        detail=draw(st.sampled_from(["", "a", "b"])),
     )
 
 
@@ -83,7 +82,7 @@ def test_an_incident_says_which_of_its_paths_are_up_over_another_relay(
     names = [verdict.path for verdict in given_verdicts]
     up = data.draw(st.sets(st.sampled_from(names)))
     beside = [
-        replace(one, relay="relay-2", verdict=Verdict.UP, cause=Cause.NONE, layer=None, object="", detail="")
+        replace(one, relay="relay-2", verdict=Verdict.UP, finding=NO_FINDING)
         for one in given_verdicts
         if one.path in up
     ]
@@ -143,8 +142,7 @@ def test_every_broken_path_is_in_one_incident_and_no_camera_has_two(
 def test_a_recorder_all_of_whose_channels_fail_alike_is_one_incident_and_so_is_a_whole_site() -> None:
     def broken(target: PathToCheck, layer: Layer) -> PathVerdict:
         path = target.path
-        name = _LAYERS[layer](target)
-        more = (Verdict.DOWN, 3, Cause.SILENT, None, (), layer, name)
+        more = (Verdict.DOWN, 3, Finding(Cause.SILENT, layer, _LAYERS[layer](target)), None)
         return PathVerdict(path.name, "viettel", path.province, path.facility, path.camera, RELAY, *more)
 
     recorder = [broken(t, Layer.CAMERA) for t in TARGETS if t.path.device == "nvr-1"]

@@ -13,7 +13,7 @@ import pytest
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.report.verify_html import MOST_LISTED, html_page
 from provisioner.report.verify_text import sentence, text_report
-from provisioner.verify.result import Cause, Layer, Verdict, VerifyResult, exit_code
+from provisioner.verify.result import Cause, Finding, Layer, Verdict, VerifyResult, exit_code
 
 from .world import CENTRE, RELAY, answers, change, documents, judged, printed
 
@@ -88,10 +88,7 @@ def _hostile(text: str) -> VerifyResult:
     path = replace(
         result.paths[0],
         verdict=Verdict.DOWN,
-        cause=Cause.UNKNOWN,
-        layer=Layer.STREAM,
-        object=result.paths[0].path,
-        detail=text,
+        finding=Finding(Cause.UNKNOWN, Layer.STREAM, result.paths[0].path, text),
     )
     host = replace(result.hosts[0], outcome="failed", error=text)
     return replace(result, paths=(path, *result.paths[1:]), hosts=(host,), engine=text)

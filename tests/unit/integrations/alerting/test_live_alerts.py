@@ -16,7 +16,7 @@ from provisioner.integrations.alerting.watch_metrics import ShownSeries, WatchFa
 from provisioner.operations.watch.endpoint import served
 from provisioner.verify.document import recorded_verification
 from provisioner.verify.incidents import incidents_of
-from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
+from provisioner.verify.result import Cause, Finding, Incident, Layer, PathVerdict, Verdict
 from provisioner.verify.watch_states import RelayView, WatchView
 from tests.alarms import Alarms, Notice, alarms, wait_for
 from tests.processes import free_port
@@ -35,10 +35,8 @@ def path_down(number: int, layer: Layer, name: str, cause: Cause, *, facility: s
         relay="edge-1",
         verdict=Verdict.DOWN,
         level=0,
-        cause=cause,
+        finding=Finding(cause, layer, name),
         checked_at=datetime.now(UTC),
-        layer=layer,
-        object=name,
     )
 
 
