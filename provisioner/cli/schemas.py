@@ -9,34 +9,39 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Final
 
-from provisioner.base.document import schema_of_document
+from provisioner.base.document import Printed, schema_of_document
 from provisioner.base.text import Document
 
-DOCUMENTS: Final[Mapping[str, str]] = {
-    "apply": "provisioner.operations.apply.intent:ApplyDocument",
-    "availability": "provisioner.report.availability:AvailabilityDocument",
-    "compare": "provisioner.plan.document:CompareDocument",
-    "drift": "provisioner.plan.document:DriftDocument",
-    "error": "provisioner.base.document:ErrorDocument",
-    "export": "provisioner.report.exports:ExportDocument",
-    "import": "provisioner.importing.report.document:ImportDocument",
-    "nightly": "provisioner.operations.nightly.night:NightDocument",
-    "notice": "provisioner.integrations.notify.formats:NoticeDocument",
-    "notify": "provisioner.cli.nightly:NotifyDocument",
-    "plan": "provisioner.cli.plan:WholePlanDocument",
-    "plan-check": "provisioner.cli.plan:PlanCheckDocument",
-    "plan-diff": "provisioner.plan.saved.comparison:PlanDiffDocument",
-    "policy-input": "provisioner.inventory.policy_rules.document:RegoInput",
-    "prove": "provisioner.report.reachability:ProveDocument",
-    "rollback": "provisioner.cli.apply_run:RollbackDocument",
-    "status": "provisioner.report.status:StatusDocument",
-    "validate": "provisioner.cli.validate:ValidateDocument",
-    "verify": "provisioner.verify.document:VerifyDocument",
+_IN: Final[Mapping[str, str]] = {
+    "base.document": "error",
+    "cli.apply_run": "rollback",
+    "cli.nightly": "notify",
+    "cli.plan": "plan plan-check",
+    "cli.validate": "validate",
+    "importing.report.document": "import",
+    "integrations.notify.formats": "notice",
+    "inventory.policy_rules.document": "policy-input",
+    "operations.apply.intent": "apply",
+    "operations.nightly.night": "nightly",
+    "plan.document": "compare drift",
+    "plan.saved.comparison": "plan-diff",
+    "report.availability": "availability",
+    "report.exports": "export",
+    "report.reachability": "prove",
+    "report.status": "status",
+    "verify.document": "verify",
 }
-"""The documents that have a schema, and the model of each; the field `schema` of one is `provisioner/` and its name."""
+"""Modules with the names of the documents whose models they have."""
+DOCUMENTS: Final[Mapping[str, str]] = dict(
+    sorted((name, f"provisioner.{module}") for module, names in _IN.items() for name in names.split())
+)
+"""The documents that have a schema, and the module of each model; the field `schema` is `provisioner/` and the name."""
 
 
 def document_schema(name: str) -> Document:
     """Make the schema of a document."""
-    module, _, model = DOCUMENTS[name].partition(":")
-    return schema_of_document(name, getattr(import_module(module), model))
+    module = import_module(DOCUMENTS[name])
+    models = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Printed))
+    own = (model for model in models if model.__module__ == module.__name__)
+    schema = f"provisioner/{name}"
+    return schema_of_document(name, next(one for one in own if one.model_fields["schema_"].default == schema))

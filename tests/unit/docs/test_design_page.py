@@ -1,4 +1,4 @@
-"""The map of the design is what the code is: folders, layers; so are the pages of documents and dependencies."""
+"""The map of the design is what the code is: folders, layers; so is the page of dependencies."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from provisioner.cli.schemas import DOCUMENTS
 from tests.unit.docs.pages import ROOT, fences, section, text_of
 
 PAGE = text_of("docs/internals/design.md")
 SETTINGS: Mapping[str, Any] = tomllib.loads(text_of("pyproject.toml"))
-DOCUMENTS_PAGE = text_of("docs/reference/json.md")
 DEPENDENCIES = text_of("docs/internals/dependencies.md")
 LONGEST = 200
 HOST = {"provisioner_host": "playbooks/provisioner_host"}
 """The folder of a root package that is no folder of the top level."""
-# Texts of the form of a document's name that are none; each with what it is.
-NO_DOCUMENTS = {"mediamtx": "a folder of the cache", "plan-seal": "what a seal's key is made for"}
 
 
 def tree() -> Iterator[str]:
@@ -82,15 +78,6 @@ def _folders(container: str, names: set[str]) -> Iterator[str]:
 def test_the_layers_are_those_of_the_contract() -> None:
     lines = re.findall(r"^\d+\. (.+)$", section(PAGE, "Layers"), re.MULTILINE)
     assert [set(spans(line)) for line in lines] == layers_of("provisioner")
-
-
-def test_the_documents_with_a_schema_and_without_one_are_those_of_the_program() -> None:
-    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "provisioner").rglob("*.py"))
-    named = {name for text in sources for name in re.findall(r'"provisioner/([a-z-]+)"', text)} - set(NO_DOCUMENTS)
-    with_schema = spans(paragraph(DOCUMENTS_PAGE, "Documents with a schema (`provisioner schema NAME` prints it): "))
-    without = spans(paragraph(DOCUMENTS_PAGE, "Documents without one: ").partition(". ")[0])
-    assert with_schema == list(DOCUMENTS)
-    assert without == sorted(named - set(DOCUMENTS))
 
 
 def test_the_dependencies_are_those_of_the_package() -> None:

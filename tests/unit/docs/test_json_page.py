@@ -1,0 +1,82 @@
+"""docs/reference/json.md names each document and its fields as the models declare them."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from typing import Any
+
+import pytest
+
+from provisioner.cli.schemas import DOCUMENTS, document_schema
+from tests.unit.docs.pages import ROOT
+
+PAGE = ROOT / "docs/reference/json.md"
+# Texts of the form of a document's name that are none; each with what it is.
+NO_DOCUMENTS = {"mediamtx": "a folder of the cache", "plan-seal": "what a seal's key is made for"}
+HEAD = """\
+# JSON documents
+
+For whoever reads the output of commands in a pipeline: each document with its fields. With `--output json` standard
+output is one document with `schema` and `version`, whatever the exit code. `provisioner schema NAME` prints the JSON
+Schema of a document, which says what each field means. More fields may come; no field changes its meaning.
+
+This page is made from the models in `provisioner/`.
+"""
+TAIL = """\
+Their fields are as stable; those of `contacts` and `import-template` are described in
+[contacts.md](../daily/contacts.md#json) and [import.md](../daily/import.md#json).
+
+## Fields
+
+```"""
+
+
+def page() -> str:
+    """The page as it has to be."""
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "provisioner").rglob("*.py"))
+    named = {name for text in sources for name in re.findall(r'"provisioner/([a-z-]+)"', text)}
+    without = ", ".join(f"`{name}`" for name in sorted(named - {*NO_DOCUMENTS, *DOCUMENTS}))
+    return "\n".join([HEAD, wrapped(f"Documents without a schema: {without}."), TAIL, *map(entry, DOCUMENTS), "```\n"])
+
+
+def entry(name: str) -> str:
+    """A document and its fields in order; a part that was shown before is an ellipsis."""
+    schema = document_schema(name)
+    fields = ", ".join(_fields(schema, schema.get("$defs", {}), set()))
+    return wrapped(f"{name}: {fields.removeprefix('schema, version, ')}", "    ")
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _fields(schema: Any, parts: Any, shown: set[str]) -> list[str]:
+    return [
+        f"{name}: {part}" if (part := _part(value, parts, shown)) else name
+        for name, value in schema["properties"].items()
+    ]
+
+
+def _part(value: Any, parts: Any, shown: set[str]) -> str:
+    """The fields of a value, or of those in it; empty if it has none."""
+    if not isinstance(value, dict):
+        return ""
+    value = parts[value["$ref"].rpartition("/")[2]] if "$ref" in value else value
+    if "properties" in value:
+        names = json.dumps([*value["properties"]])
+        fields = "…" if names in shown else ", ".join(_fields(value, parts, shown))
+        shown.add(names)
+        return f"{{{fields}}}"
+    if inner := _part(value.get("items"), parts, shown):
+        return f"[{inner}]"
+    if inner := _part(value.get("additionalProperties"), parts, shown):
+        return f"{{NAME: {inner}}}"
+    return next(filter(None, (_part(one, parts, shown) for one in value.get("anyOf", ()))), "")
+
+
+def test_the_page_is_what_the_models_say(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--update-golden"):
+        PAGE.write_text(page(), encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == page(), "run pytest --update-golden and read the diff"
