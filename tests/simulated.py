@@ -37,6 +37,7 @@ from provisioner.hosts.call_rules import call_digest, call_refusal
 from provisioner.hosts.identity import is_open, judged
 from provisioner.hosts.observe import observe_request
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
+from provisioner_host.change import apply as host_apply
 from provisioner_host.machine import files as host_files
 from provisioner_host.machine import units as host_units
 from provisioner_host.relay import quarantine as host_quarantine
@@ -708,6 +709,8 @@ def _rollback(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         target = host.generations[-1][0]
     if target not in kept:
         return _answer(run, "refused", f"this host keeps no state of before {target}")
+    if kept[target].get("manifest") is None and not call.request.get("bare"):
+        return _answer(run, "refused", host_apply.BARE.format(target))
     host.last_good = _state(host)
     kept[target] = _without(kept[target], host, _unwanted(kept[target], host, call))
     kept[target] = _with_held(kept[target], host, call)

@@ -432,10 +432,13 @@ class RollbackRequest(ChangeRequest):
         wanted: what the inventory wants at this host or at another relay of its carrier: public keys, names of paths
             and of users, each with the keyed digest of its pre-shared key, source or hash; nothing else comes back.
         held: the ids of facilities of which the host keeps what it has now.
+        bare: whether the host may return to the state before its first apply; a node that asks for approvals removes
+            this key.
     """
 
     operation: Literal["rollback"]
     target: str
+    bare: NotRequired[bool]
     digest_key: str
     wanted: dict[str, str]
     lockout: LockoutCheck

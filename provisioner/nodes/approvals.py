@@ -243,6 +243,11 @@ def approval_verdict(
     return refusal, memory
 
 
+def to_carry(call: CarriedCall) -> CarriedCall:
+    """Remove from a rollback the leave to return to before the first apply, as nobody approved to remove everything."""
+    return replace(call, request={key: value for key, value in call.request.items() if key != "bare"})
+
+
 def _of_keys(call: CarriedCall, rules: ApprovalRules) -> str:
     """Why keys are not made; a host that has its own makes further ones without anybody's word."""
     brings = {"identity", "tunnel-key", "next-key"} & call.files.keys()

@@ -30,7 +30,7 @@ from provisioner.desired.render.templates import load_templates
 from provisioner.hosts.call_rules import call_refusal
 from provisioner.hosts.identity import SHOW_KEY, is_show_key
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
-from provisioner.nodes.approvals import NodeApprovals
+from provisioner.nodes.approvals import NodeApprovals, to_carry
 from provisioner.nodes.envelope import (
     EnvelopeError,
     EnvelopeHeader,
@@ -479,7 +479,7 @@ class Node:
                 error = f"the node of {header.carrier} refuses: {refusal}"
                 yield HostAnswer(call.spec.id, CallOutcome.REFUSED, error=error)
             else:
-                allowed.append(call)
+                allowed.append(call if self._parts.approvals is None else to_carry(call))
         asked = [one for one in (call.host_call(None) for call in allowed) if is_show_key(one)]
         if asked:
             yield from self._parts.scans.stream(asked, timeout_s=unit.timeout_s)

@@ -27,6 +27,7 @@ from provisioner.nodes.approvals import (
     NodeApprover,
     NodeMemory,
     approval_verdict,
+    to_carry,
 )
 from provisioner.nodes.node import NodeRules
 from provisioner.nodes.unit import CarriedCall, pack_unit, unit_in
@@ -41,6 +42,7 @@ HOST_PROGRAM = "/usr/local/lib/provisioner/provisioner-host"
 MANY = 20
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 BEFORE = datetime(2021, 5, 1, tzinfo=UTC)
+BARE: dict[str, Any] = {"files": {}, "rules": None, "peers": {}, "link": None, "units": set(), "manifest": None}
 ALLOW = ("--allow", "trust=9")
 
 
@@ -71,6 +73,7 @@ class ApprovingHosts(WatchedHosts):
                 error = f"the node of vnpt refuses: {refusal}"
                 return HostAnswer(call.spec.id, CallOutcome.REFUSED, error=error)
             self.carried[one.request["operation"]] = one
+            call = replace(call, request=to_carry(one).request)
         return super()._answer(call)
 
 
@@ -508,6 +511,24 @@ def test_a_rollback_takes_back_nothing_but_the_last_change_that_the_node_let_beg
     _, after = approval_verdict(rollback_of(approved, approved.request["run"]), asked, memory, now)
     again = with_request(rollback_of(approved, approved.request["run"]), run="20210532T000000Z-abcdef")
     assert approval_verdict(again, asked, after, now)[0]
+
+
+@NODE
+def test_a_relay_is_not_returned_to_before_its_first_apply_without_approval(house: House) -> None:
+    """The node would let the last change be taken back, and nothing would be left of the relay."""
+    house.drift()
+    file = house.plan()
+    house.approve(file, "noc-1")
+    assert house.run("apply", file).code == 0
+    for name in (RELAY, OTHER):
+        host = house.hosts.hosts[name]
+        host.generations = [(run, {**state, **BARE}) for run, state in host.generations[-1:]]
+    before = dict(house.hosts.hosts[RELAY].files)
+    done = house.run("rollback", RELAY, "--yes")
+    assert (done.code, house.hosts.hosts[RELAY].files) == (11, before), done
+    assert "is the one before its first apply" in " ".join(done.out.split())
+    assert house.run("rollback", OTHER, "--yes").code == 0, "a host without such a node returns to it"
+    assert not house.hosts.hosts[OTHER].files
 
 
 @NODE

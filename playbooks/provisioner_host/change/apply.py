@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         RollbackRequest,
     )
 
+BARE = "the state before run {} is the one before its first apply, which nobody approved: apply a plan instead"
+
 
 def apply(request: ApplyRequest, folder: Path) -> ChangeAnswer:
     """Bring the host to what the request holds, and leave it armed for confirmation.
@@ -163,6 +165,8 @@ def _roll_back(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
     generation = paths.GENERATIONS / target
     try:
         state = last_good.state_of(generation)
+        if state["manifest"] is None and not request.get("bare"):
+            return change.refused(Failed(BARE.format(target)))
         free = lambda: free_of_revoked(generation, request["wanted"], request["digest_key"])  # noqa: E731
         change.notes += change.step("leave out what is revoked", free)
         if facilities := request["held"]:

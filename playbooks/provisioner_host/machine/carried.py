@@ -88,7 +88,7 @@ ApplyRequest run who confirm_s:float units:[str] peers:[str] sentinel program:Pr
   restart:[str]
 
 RollbackRequest run who confirm_s:float units:[str] peers:[str] sentinel program:ProgramToInstall|null
-  record?:RecordHead|null owner?:OwnerToMark epoch?:int operation target digest_key wanted:{str}
+  record?:RecordHead|null owner?:OwnerToMark epoch?:int operation target bare?:bool digest_key wanted:{str}
   lockout:LockoutCheck gate:GateRequest|null held:[str]
 
 LookRequest run who confirm_s:float units:[str] peers:[str] sentinel program:ProgramToInstall|null

@@ -227,6 +227,7 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
         "operation": "rollback",
         **_common(job, run_id, options, begins=True),
         "target": target,
+        "bare": True,
         "digest_key": job.spec.digest_key.reveal(),
         "wanted": dict(sorted({**_served(job, job.carrier), **_wanted(job)}.items())),
         "lockout": _lockout(job, options),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -16,13 +17,15 @@ from provisioner.desired.spec import DesiredState
 from provisioner.inventory.model import Access
 from provisioner.operations.rollout import Job, RolloutOptions
 from provisioner.operations.rollout.job import first_call
+from provisioner_host.change import apply, gate
+from provisioner_host.change.transaction import Transaction
 from provisioner_host.machine import files as host_files
 from provisioner_host.machine import paths
 from provisioner_host.machine.shell import Failed
 from provisioner_host.relay.relay import describe
-from provisioner_host.state import last_good, removed, revocable_texts
+from provisioner_host.state import last_good, leases, removed, revocable_texts
 from tests import fleets, inventories
-from tests.hostile import CENTRE, GATEWAY, LOCAL_USER, RELAY, VIEWER
+from tests.hostile import CENTRE, GATEWAY, LOCAL_USER, NODE, RELAY, VIEWER
 
 HOST = "relay-viettel-1"
 BOTH, ONE = {"kcl-bg-001": 2, "kcl-bg-002": 1}, {"kcl-bg-001": 2}
@@ -164,6 +167,26 @@ def test_what_moved_does_not_come_back_with_a_secret_that_was_replaced_since(dis
     wanted = wanted_by(state(BOTH, "new-login")) | {key: "a digest of another pre-shared key"}
     removed.free_of_revoked(paths.GENERATIONS / "run-1", wanted, KEY)
     assert not traces("kcl-bg-002").search("".join(disk.generation("run-1")).encode())
+
+
+@NODE
+@pytest.mark.parametrize("parts", [{}, {"bare": False}])
+def test_a_host_returns_to_before_its_first_apply_only_with_leave(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, parts: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(leases, "release", lambda _run: None)
+    monkeypatch.setattr(gate, "look", lambda _asked: {})
+    disk.confirm("run-1", content(state(BOTH)))
+    monkeypatch.setattr(last_good, "save", mock.Mock(side_effect=Failed("all else was looked at")))
+    request: Any = {"run": "run-2", "who": "x", "target": "run-1", "wanted": {}, "digest_key": KEY, "held": []}
+    request |= {"gate": None, "lockout": {}}
+
+    def cause(**more: bool) -> str:
+        change = Transaction(request | more, disk.root)
+        return apply._roll_back(change, request | more)["cause"]  # noqa: SLF001
+
+    assert cause(**parts) == apply.BARE.format("run-1")
+    assert cause(bare=True) == "save last-good: all else was looked at"
 
 
 def wanted_by(desired: DesiredState) -> dict[str, str]:
