@@ -1,4 +1,4 @@
-"""The dead-man's switch: armed before a change, it returns the host to last-good unless it is disarmed."""
+"""The dead-man switch: returns an unconfirmed host to last-good."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _RETRY_S = (2.0, 5.0, 15.0, 30.0)
 
 
 def boot_id() -> str:
-    """This boot's id: a change that a reboot met was never confirmed.
+    """Return this boot's id, to detect a reboot before confirmation.
 
-    The kernel's id and the start of the first process: a container that is restarted keeps its kernel.
+    It joins the kernel's boot id and the start time of process 1: a restarted container keeps its kernel.
     """
     kernel = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     started = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
@@ -35,9 +35,9 @@ def boot_id() -> str:
 
 
 def armed() -> Armed | None:
-    """What the switch is armed for, or None where it is not.
+    """Return the armed change, or `None` if the switch is not armed.
 
-    A record that cannot be read is a change about which nothing is known: it is due at once.
+    An unreadable record counts as a change whose deadline has passed.
     """
     if not paths.ARMED.exists():
         return None
@@ -49,17 +49,12 @@ def armed() -> Armed | None:
 
 
 def arm(run_id: str, seconds: float, who: str, kind: str = "apply", target: str = "") -> None:
-    """Arm the switch and start what watches it.
+    """Arm the switch for `seconds` and start its watcher.
 
-    Args:
-        run_id: the run that will confirm.
-        seconds: how long it waits for the first word.
-        who: who changes the host, for whoever comes meanwhile.
-        kind: `apply` or `rollback`.
-        target: of a rollback, the generation that it goes back to.
+    `kind` is `apply` or `rollback`; `target` is the generation of a rollback.
 
     Raises:
-        Failed: the watcher does not run, so nothing may be switched.
+        Failed: the watcher does not run, so the change must not start.
     """
     begun = now()
     record = {"run": run_id, "boot": boot_id(), "since": begun, "due": begun + seconds, "phase": SWITCHING}
@@ -84,17 +79,12 @@ def _watch(run_id: str) -> None:
 
 
 def renew(run_id: str, seconds: float, phase: str = "") -> None:
-    """Move the deadline, while the controller is still deciding; never beyond 15 minutes from the arming.
+    """Move the deadline, to at most 15 minutes after arming.
 
-    Whoever calls holds the host's lock.
-
-    Args:
-        run_id: the run.
-        seconds: from now.
-        phase: `waiting` once the switch is done; empty leaves it.
+    `phase` is `waiting` once the switch is done; empty leaves it. The caller holds the host's lock.
 
     Raises:
-        Failed: the switch is not armed for this run, or the longest time is over.
+        Failed: the switch is not armed for this run, or the 15 minutes are over.
     """
     record = armed()
     if record is None or record["run"] != run_id:
@@ -107,7 +97,7 @@ def renew(run_id: str, seconds: float, phase: str = "") -> None:
 
 
 def disarm() -> None:
-    """Take the switch away, and stop its watcher."""
+    """Disarm the switch and stop its watcher."""
     paths.ARMED.unlink(missing_ok=True)
     if paths.STATE.exists():
         files.sync(paths.STATE)
@@ -115,12 +105,12 @@ def disarm() -> None:
 
 
 def watch() -> None:
-    """What the unit does: after a reboot put back what nobody confirmed, say that it watches, and watch.
+    """Run the unit: revert after a reboot, report ready, watch the deadline.
 
-    systemd starts what is ordered after the unit, and `arm` goes on, only when that has been said.
+    systemd starts later units, and `arm` continues, only after the ready notification.
 
     Raises:
-        Failed: what a reboot met could not be put back; systemd starts this again.
+        Failed: the revert at boot failed; systemd restarts the unit.
     """
     revert_at_boot()
     _tell_what_is_watched()
@@ -129,7 +119,7 @@ def watch() -> None:
 
 
 def _tell_what_is_watched() -> None:
-    """Write down the run, for `arm`. Where that fails `arm` changes nothing; what is armed already is watched."""
+    """Write the watched run; if that fails, `arm` changes nothing."""
     record = armed()
     with contextlib.suppress(OSError):
         files.folder(paths.RUN, 0o700)
@@ -137,7 +127,7 @@ def _tell_what_is_watched() -> None:
 
 
 def revert_at_boot() -> None:
-    """After a reboot inside the window: put the files back before anything reads them."""
+    """Revert an unconfirmed change after a reboot, before services start."""
     record = armed()
     if record is None or record.get("boot") == boot_id():
         return
@@ -148,7 +138,7 @@ def revert_at_boot() -> None:
 
 
 def revert_when_due() -> None:
-    """Watch the deadline; when it passes, return to last-good, and try again until that has worked."""
+    """Wait for the deadline, then return to last-good; retry until that works."""
     failures = 0
     while (record := armed()) is not None:
         if record["due"] > now():
@@ -168,19 +158,19 @@ def revert_when_due() -> None:
 
 
 def cause_of(record: Armed) -> str:
-    """Why an armed host returns."""
+    """Return the receipt's cause for the return to last-good."""
     if record.get("damaged"):
         return "the record of the change that waited could not be read"
     return "nobody confirmed the change in time"
 
 
 def give_back(record: Armed, cause: str, *, live: bool) -> None:
-    """Return to last-good and write the receipt. The switch stays armed until that has worked.
+    """Return to last-good, then disarm and write the receipt.
 
-    Whoever calls holds the host's lock.
+    The caller holds the host's lock.
 
     Raises:
-        Failed: it did not work; the receipt says `rollback-failed` until it does.
+        Failed: the return failed; the receipt says `rollback-failed` and the switch stays armed.
     """
     run_id = record["run"]
     try:

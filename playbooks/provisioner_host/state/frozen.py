@@ -1,8 +1,9 @@
-"""What a host has of facilities that are held: their own files have errors, and here they stay as they are.
+"""Frozen facilities: parts of the host's files that must stay.
 
-The controller cannot render them, and may not know their secrets. So it renders the others, compares those with the
-host's files without what is held, and the host puts what is held back in its place whenever it writes a file. Lines
-are moved as they are, never read and written anew. Pure, but for the last part.
+A frozen facility's own files have errors: the controller cannot render it and may lack its secrets. The controller
+renders the others and compares them with the host's files without the frozen parts. The host puts the frozen parts
+back whenever it writes a file. Lines are moved as they are, never parsed and rewritten. Only the last section touches
+the host.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
     from provisioner_host.wire import ConfirmRequest, HeldAnswer, RunningChange
 
 Texts = Mapping[str, str]
-"""Files' contents by path; one that is not there has none."""
+"""File contents by path; missing files have no entry."""
 
 _RELAY, _TUNNEL, _PSKS = str(paths.MEDIAMTX_FILE), str(paths.WG_FILE), str(paths.PSK_FILE)
 _RULES, _TRUST = str(paths.NFT_FILE), str(paths.TRUST_FILE)
 FILES = (_RELAY, _TUNNEL, _PSKS, _RULES, _TRUST)
-"""The files in which something stands that is one facility's."""
+"""The files with content of single facilities."""
 
 _SITE, _NEXT = "site/", "next/"
 _PUSHED = ': {"source": "publisher", "overridePublisher": false}\n'
@@ -40,14 +41,14 @@ _SENTINEL = re.compile(rf'^  "{paths.SENTINEL_PREFIX}[0-9a-f]+": .*\n?', re.MULT
 
 
 class HeldLine(NamedTuple):
-    """A path's line, and the facility that it is of."""
+    """A path's line and its facility."""
 
     line: str
     facility: str
 
 
 class HeldParts(NamedTuple):
-    """What is held of some files: lines, blocks, elements and users as they stand there."""
+    """Frozen lines, blocks, elements and users of some files."""
 
     paths: Mapping[str, HeldLine] = {}
     peers: tuple[PeerBlock, ...] = ()
@@ -60,15 +61,15 @@ class HeldParts(NamedTuple):
 
 
 def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str, str], HeldParts]:
-    """Files without what is held in them, and that.
+    """Split files into their text without frozen parts, and these parts.
 
     Args:
         texts: the files.
-        facilities: the ids of what is held.
-        key: of the keyed digest from which a relay file's sentinel is named.
+        facilities: ids of the frozen facilities.
+        key: key of the keyed digest that names a relay file's sentinel.
 
     Raises:
-        Unclear: a file has another form than ours, so that nobody can tell what in it is whose.
+        Unclear: a file does not have our form, so its parts have no clear owner.
     """
     without = dict(texts)
     blocks, others = _held_peers(texts.get(_TUNNEL, ""), facilities)
@@ -94,11 +95,11 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
 
 
 def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
-    """Files with what is held in its place among the rest; a file that is not there stays so.
+    """Return files with the frozen parts inserted; missing files stay missing.
 
     Raises:
-        Failed: something else has the name, the key or the address of what is held.
-        Unclear: a file has another form than ours.
+        Failed: the name, key or address of a frozen part is taken.
+        Unclear: a file does not have our form.
     """
     whole = dict(texts)
     if held.paths and _RELAY in whole:
@@ -118,7 +119,7 @@ def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
 
 
 def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBlock]) -> dict[str, HeldLine]:
-    """The paths that are held: by their names, or as they are pulled from a held peer (under an older name)."""
+    """Return frozen paths by name, or by a frozen peer's address."""
     owners = _owners(peers)
     held: dict[str, HeldLine] = {}
     for name, line in _path_lines(text):
@@ -135,12 +136,10 @@ def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBloc
 
 
 def _owners(peers: Iterable[PeerBlock]) -> dict[IPv4Network, str]:
-    """Whose each network of some peers is."""
     return {n: peer.name.removeprefix(_SITE) for peer in peers for n in _parsed(peer.networks)}
 
 
 def _pulled_from(line: str) -> IPv4Address | None:
-    """The address that a path is pulled from; None where its line does not say it."""
     try:
         return next((IPv4Address(place.partition(" ")[0]) for place in _places(line)), None)
     except ValueError:
@@ -161,7 +160,7 @@ def _path_lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _held_users(text: str, lines: Mapping[str, HeldLine]) -> tuple[dict[str, Any], ...]:
-    """The users by whom sites push what is held."""
+    """Return the users with which sites push frozen paths."""
     pushed = {name for name, one in lines.items() if one.line.endswith(_PUSHED)}
     if not pushed:
         return ()
@@ -172,7 +171,7 @@ def _held_users(text: str, lines: Mapping[str, HeldLine]) -> tuple[dict[str, Any
 
 
 def _pushes(user: Mapping[str, Any]) -> str:
-    """The path that a site's user may push; empty of any other user."""
+    """Return the path of a site's user, or an empty string."""
     rights = user.get("permissions")
     right = rights[0] if isinstance(rights, list) and len(rights) == 1 else {}
     is_his = isinstance(right, dict) and right.get("action") == "publish"
@@ -180,7 +179,7 @@ def _pushes(user: Mapping[str, Any]) -> str:
 
 
 def _with_users(text: str, out: Collection[str], back: tuple[dict[str, Any], ...]) -> str:
-    """A relay's file without the users who push some paths, or with some among them, in the order of paths."""
+    """Remove or insert users who push paths, sorted by path."""
     own = users_of(text)
     if own is None:
         raise Unclear("the relay's file has its users in another form than ours")
@@ -197,10 +196,7 @@ def _with_users(text: str, out: Collection[str], back: tuple[dict[str, Any], ...
 def _with_paths(
     text: str, out: Collection[str], back: Mapping[str, HeldLine], key: str, users: tuple[dict[str, Any], ...] = ()
 ) -> str:
-    """A relay's file without some paths, or with some in their places: in the order of names, as all of them are.
-
-    With them go, or come, the `users` who push them.
-    """
+    """Remove or insert paths and their `users`, sorted by name."""
     own = [(name, line) for name, line in _path_lines(text) if not _is_sentinel(line)]
     if twice := sorted({name for name, _ in own} & back.keys()):
         raise Failed(f"{twice[0]} is held, and the new file has a path of that name")
@@ -214,7 +210,6 @@ def _with_paths(
 
 
 def _around_paths(text: str) -> tuple[list[str], list[str]]:
-    """What stands before the first path, and what after it is none; without any, the sentinel comes after."""
     lines = text.splitlines(keepends=True)
     is_path = [bool(PATH_LINE.match(line)) and not _is_sentinel(line) for line in text.splitlines()]
     ends = (number for number, line in enumerate(lines) if is_path[number] or _is_sentinel(line))
@@ -227,7 +222,7 @@ def _is_sentinel(line: str) -> bool:
 
 
 def _renamed(before: str, after: str, key: str) -> str:
-    """The changed file with a sentinel of its own, as the controller would name it, if it had one of its own before."""
+    """Rename the sentinel after a change, if it was the file's own."""
     if _sentinel_in(before) != sentinel_of(before, key):
         return after
     return _SENTINEL.sub(lambda line: line[0].replace(_quoted(line[0]), f'"{sentinel_of(after, key)}"', 1), after)
@@ -243,7 +238,7 @@ def _quoted(line: str) -> str:
 
 
 def sentinel_of(text: str, key: str) -> str:
-    """The name of a relay file's sentinel: from all that is in it but the sentinel."""
+    """Return a relay file's sentinel name, a digest of the other lines."""
     return paths.SENTINEL_PREFIX + keyed_digest(key, _SENTINEL.sub("", text).encode()).rpartition(":")[2][:12]
 
 
@@ -251,7 +246,6 @@ def sentinel_of(text: str, key: str) -> str:
 
 
 def _held_peers(text: str, facilities: Collection[str]) -> tuple[tuple[PeerBlock, ...], tuple[PeerBlock, ...]]:
-    """The peers of what is held, and the others."""
     peers = revocable_texts.peers_in(text) if text else []
     names = {f"{kind}{facility}" for facility in facilities for kind in (_SITE, _NEXT)}
     return tuple(p for p in peers if p.name in names), tuple(p for p in peers if p.name not in names)
@@ -269,7 +263,6 @@ def _with_peers(text: str, held: tuple[PeerBlock, ...]) -> str:
 
 
 def _by_site(peer: PeerBlock) -> tuple[str, str]:
-    """In the order of sites; of a site whose gateway changes its key first the present peer."""
     kind, _, facility = peer.name.partition("/")
     return facility, "" if f"{kind}/" == _SITE else kind
 
@@ -291,7 +284,7 @@ def _networks(peers: Iterable[PeerBlock]) -> set[str]:
 def _held_elements(
     text: str, held: Iterable[PeerBlock], others: Iterable[PeerBlock], lines: Mapping[str, HeldLine]
 ) -> dict[str, tuple[str, ...]]:
-    """Of each set of devices, the elements that are behind a held peer, or where a held path is pulled from."""
+    """Return each device set's elements of frozen peers and paths."""
     own, foreign = _parsed(_networks(held)), _parsed(_networks(others))
     sources = {place for one in lines.values() for place in _places(one.line)}
     pulled = {place.partition(" ")[0] for place in sources}
@@ -318,7 +311,6 @@ def _parsed(networks: Iterable[str]) -> list[IPv4Network]:
 
 
 def _with_rules(text: str, out: Collection[str], cameras: Iterable[str], asked: Iterable[str]) -> str:
-    """The rules without some devices, or with some among the others."""
     sets = revocable_texts.elements_in(text)
 
     def listed(name: str, back: Iterable[str]) -> list[str]:
@@ -339,7 +331,7 @@ def _held_trust(text: str, facilities: Collection[str]) -> dict[str, str]:
 
 
 def _below(name: str, text: str) -> dict[str, Any]:
-    """An object in what is trusted, by its name: of peers their keys, of sites the ports that they dial."""
+    """Return the `keys` or `ports` of the trust file."""
     try:
         document = json.loads(text or "{}")
     except ValueError:
@@ -361,7 +353,7 @@ def _with_trust(text: str, out: Collection[str], keys: Mapping[str, str], ports:
 
 
 def answer_of(texts: Texts, without: Texts, held: HeldParts, key: str, unclear: str = "") -> HeldAnswer:
-    """What the controller is told of what is held: names and keyed digests, no secret."""
+    """Return the answer to the controller: names and keyed digests, no secrets."""
     changed = sorted(path for path, text in texts.items() if without[path] != text)
     return {
         "paths": {name: held.paths[name].facility for name in sorted(held.paths)},
@@ -377,7 +369,7 @@ def answer_of(texts: Texts, without: Texts, held: HeldParts, key: str, unclear: 
 
 
 def live_texts() -> dict[str, str]:
-    """The host's files as they are, MediaMTX's with what is quarantined in it."""
+    """Return the host's files, MediaMTX's including its quarantined paths."""
     return {path: quarantine.whole(text) for path in FILES if (text := _text(Path(path))) is not None}
 
 
@@ -393,7 +385,7 @@ def _bytes(text: str) -> bytes:
 
 
 class Held:
-    """What this host has of facilities that are held."""
+    """The frozen facilities' parts on this host."""
 
     def __init__(self, facilities: Collection[str], key: str) -> None:
         self.key = key
@@ -409,20 +401,20 @@ class Held:
 
     @property
     def answer(self) -> HeldAnswer:
-        """What the controller is told of it."""
+        """The answer to the controller."""
         return answer_of(self._texts, self.without, self.parts, self.key, self.unclear)
 
     @property
     def sentinel(self) -> str:
-        """The sentinel of the whole relay file, where something in it is held."""
+        """The whole relay file's sentinel, or empty without a frozen part."""
         return self.whole_sentinel if _RELAY in self._changed else ""
 
     def relay_file(self, content: bytes) -> bytes:
-        """A relay's file as far as it is not held."""
+        """Return a relay file without its frozen part."""
         return _bytes(self.without[_RELAY]) if _RELAY in self._changed else quarantine.whole_content(content)
 
     def rules(self, intended: Path) -> Path:
-        """The intended rules with what is held in them: a file beside."""
+        """Write rules with their frozen elements to a second file."""
         if not (self.parts.cameras or self.parts.asked) or not intended.exists():
             return intended
         beside = intended.with_name(f"{intended.name}-held")
@@ -431,10 +423,10 @@ class Held:
 
 
 def keep(change: RunningChange) -> None:
-    """Put what is held back into the files that are to be written, where they are staged.
+    """Insert the frozen parts into the staged files.
 
     Raises:
-        Failed: it cannot be put back; nothing was touched.
+        Failed: they cannot be inserted; the live files are unchanged.
     """
     observe = change.request["observe"]
     held = Held(observe.get("held", ()), observe["digest_key"])
@@ -455,10 +447,10 @@ def keep(change: RunningChange) -> None:
 
 
 def keep_in(folder: Path, saved: Mapping[str, Path], facilities: Collection[str], key: str) -> None:
-    """Put what this host has of held facilities into a state that it returns to, instead of what is there of them.
+    """Put the host's frozen parts into a saved state.
 
     Raises:
-        Failed: it cannot be put there.
+        Failed: they cannot be inserted.
     """
     held = Held(facilities, key)
     if held.unclear:
@@ -475,7 +467,7 @@ def keep_in(folder: Path, saved: Mapping[str, Path], facilities: Collection[str]
 
 
 def expected(request: ConfirmRequest) -> tuple[list[str], str]:
-    """The peers that the tunnel has to have, and the sentinel of its file, with what is held."""
+    """Return the expected peers and sentinel, including the frozen parts."""
     observe = request["observe"]
     if not observe.get("held"):
         return request["peers"], request["sentinel"]

@@ -1,14 +1,12 @@
-"""Keys of this host, its owner's mark, and sealed boxes.
+"""This host's keys, owner mark and sealed boxes.
 
-Keys and passwords are born here, are root's alone, and stay here. Each inventory reads and respects the mark of the one
-that manages this host.
+Keys and passwords are generated here, belong to root and never leave the host. Each inventory respects the owner mark.
 
-A sealed box holds the tunnel's private key, so that new hardware can have it: made here, opened by the recovery key.
-X25519 (RFC 7748), HKDF-SHA-256 (RFC 5869) and HMAC-SHA-256, in Python's standard library, as hosts have nothing else.
-The box is of a key pair that is drawn for it and forgotten. What HKDF gives is used once: 32 bytes are the pad of the
-32 bytes that are sealed, 32 are the key of the HMAC over all of it, what it belongs to included. The private key of the
-tunnel is never a scalar here: what this arithmetic, which is not of constant time, could tell by its duration is of the
-drawn key alone. The controller opens it by `base/recovery_key.py`.
+A sealed box carries the tunnel's private key to replacement hardware; the recovery key opens it. It uses X25519
+(RFC 7748), HKDF-SHA-256 (RFC 5869) and HMAC-SHA-256 in Python's standard library, as hosts have no other library.
+Each box has its own ephemeral key pair. HKDF's output is used once: 32 bytes are the pad of the 32 sealed bytes, 32
+are the HMAC key over the whole box and its context. This arithmetic is not constant-time, so the tunnel's private key
+is never a scalar here: timing can only leak the ephemeral key. `base/recovery_key.py` opens the box on the controller.
 """
 
 from __future__ import annotations
@@ -52,35 +50,35 @@ LABEL = b"provisioner:sealed-key:1"
 
 
 def mark() -> dict[str, Any] | None:
-    """The mark as it lies here; None where there is none, or a damaged one."""
+    """Return the owner mark, or `None` if it is missing or damaged."""
     document = files.read_json(paths.OWNER)
     return document if isinstance(document, dict) else None
 
 
 def beside() -> list[dict[str, Any]]:
-    """The marks of the inventories that have sides of their own on this host; some of many."""
+    """Return other inventories' marks on this shared host, at most 20."""
     folders = sorted(folder for folder in paths.STATE.parent.glob("provisioner.*") if folder != paths.STATE)
     marks = (files.read_json(folder / paths.OWNER.name) for folder in folders)
     return [mark for mark in marks if isinstance(mark, dict)][:_MOST_BESIDE]
 
 
 def claim(owner: OwnerToMark | None, *, run: str, who: str) -> None:
-    """Make the host its controller's: after a change that was confirmed, whoever had it before."""
+    """Write the owner mark after a confirmed change, replacing any former owner."""
     if owner is not None:
         _write(owner, run, who)
 
 
 def claim_first(owner: OwnerToMark | None, *, who: str) -> None:
-    """Make the host its controller's where nobody's mark is on it: one that is taken over is so by its first apply."""
+    """Write the owner mark if the host is unmarked."""
     if owner is not None and not paths.OWNER.exists():
         _write(owner, _last_run(), who)
 
 
 def release(request: ReleaseRequest, _folder: Path) -> ReleaseAnswer:
-    """Let the host go: what runs here goes on running, and another inventory may take it as one without an owner.
+    """Release the host for another inventory; its services keep running.
 
     Raises:
-        Failed: a change waits for its confirmation here, somebody is changing the host, or it is another one's.
+        Failed: a change waits for confirmation, the host is locked, or another inventory owns it.
     """
     with leases.lock("release", wait_s=_LOCK_S):
         armed = dead_man.armed()
@@ -116,10 +114,10 @@ def _write(owner: OwnerToMark, run: str, who: str, *, released: bool = False) ->
 
 
 def prepare() -> None:
-    """Make the users and the folders of ours.
+    """Create our users and folders.
 
     Raises:
-        Failed: a user of that name is root by another name, or SELinux's labels cannot be given.
+        Failed: a user of that name has uid 0, or SELinux labels cannot be set.
     """
     for name in reversed(paths.USERS):
         _user(name)
@@ -133,7 +131,7 @@ def prepare() -> None:
 
 
 def leave(folder: Path) -> None:
-    """Leave the controller's key here, where the bundle brings it: with it the host proves itself later."""
+    """Store the controller's key from the bundle, for later proofs."""
     brought = folder / "files/identity"
     if brought.exists():
         files.write(paths.IDENTITY, brought.read_bytes(), mode=0o600)
@@ -148,16 +146,13 @@ def _user(name: str) -> None:
 
 
 def make(request: KeysRequest, folder: Path) -> KeysAnswer:
-    """Make what is not there yet; answer with the public key and the hashes, never with a secret.
+    """Create missing keys; return public key and hashes, no secrets.
 
-    The controller leaves its key and the program here, so that the host can prove itself from the next call on, and its
-    mark where there is nobody's.
-
-    The request's `relay` says whether this host has a relay and so needs its two passwords; `restores` brings the
-    tunnel's key of the host that this one stands in for.
+    It also stores the controller's key and the host program, for later proofs, and the owner mark if the host has none.
+    The request's `relay` asks for hashes of the relay's two passwords; `restores` brings a replaced host's tunnel key.
 
     Raises:
-        Failed: a key that is brought is not the one that was named, or this host has run with another one.
+        Failed: a key in the bundle is not the named one, or this host has run with another one.
     """
     brought = _brought(request["restores"], folder) if "restores" in request else ""
     prepare()
@@ -183,10 +178,10 @@ def make(request: KeysRequest, folder: Path) -> KeysAnswer:
 
 
 def _following(request: KeysRequest, folder: Path) -> str:
-    """The private key that follows the tunnel's own one: the one that is there, a new one, or the one that is brought.
+    """Return the tunnel's next private key: stored, from the bundle, or new.
 
     Raises:
-        Failed: one that is brought is not the one that was named.
+        Failed: the key in the bundle is not the named one.
     """
     named = request["following"]
     brought = folder / "files/next-key"
@@ -205,10 +200,10 @@ def _public_key(private_key: str) -> str:
 
 
 def _brought(public_key: str, folder: Path) -> str:
-    """The tunnel's private key that the bundle brings, for a host that has none, or one that nobody used yet.
+    """Return the bundle's tunnel key, for a host without a used key.
 
     Raises:
-        Failed: it is not the one that was named, or a change was confirmed here with another one.
+        Failed: the key is not the named one, or a change was confirmed here with another one.
     """
     private_key = (folder / "files/tunnel-key").read_text()
     if _public_key(private_key) != public_key:
@@ -227,10 +222,10 @@ def _hash_of(path: Path) -> str:
 
 
 def seal(private_key: str, public_key: str, order: SealOrder) -> SealedKeyAnswer:
-    """Seal a tunnel's private key, in base64, to a recovery key, bound to whose it is.
+    """Seal a tunnel's private key (base64) for a recovery key.
 
     Raises:
-        Failed: the recovery key is none, or the private one.
+        Failed: the recovery key or the private key is invalid.
     """
     recovery = base64.b64decode(order["recovery"])
     drawn = os.urandom(_SIZE)
@@ -250,12 +245,12 @@ def seal(private_key: str, public_key: str, order: SealOrder) -> SealedKeyAnswer
 
 
 def context_of(inventory: str, host: str, public_key: str) -> bytes:
-    """What a box belongs to, as bytes: none of the three can hold a zero byte."""
+    """Return a box's context; its three values contain no zero byte."""
     return b"\0".join([LABEL, inventory.encode(), host.encode(), public_key.encode()])
 
 
 def halves(shared: bytes, sender: bytes, recovery: bytes, context: bytes) -> tuple[bytes, bytes]:
-    """The pad and the key of the HMAC, by HKDF-SHA-256 from what both ends share."""
+    """Derive the pad and the HMAC key by HKDF-SHA-256."""
     both = hkdf(shared, salt=sender + recovery, info=context, size=2 * _SIZE)
     return both[:_SIZE], both[_SIZE:]
 
@@ -288,7 +283,7 @@ def x25519(scalar: bytes, point: bytes) -> bytes:
 
 
 def _step(u: int, x2: int, z2: int, x3: int, z3: int) -> tuple[int, int, int, int]:
-    """One step of the ladder, in the RFC's letters."""
+    """One step of the Montgomery ladder, with the RFC's variable names."""
     a, b, c, d = x2 + z2, x2 - z2, x3 + z3, x3 - z3
     aa, bb = a * a % _PRIME, b * b % _PRIME
     da, cb, e = d * a % _PRIME, c * b % _PRIME, aa - bb

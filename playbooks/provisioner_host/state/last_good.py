@@ -1,6 +1,6 @@
-"""Saved states of a host: last-good, which a change that is not confirmed returns to, and the generations before it.
+"""Saved states of a host: last-good, and generations before it.
 
-MediaMTX, firewall, tunnel and units go back together. Whoever calls holds the host's lock.
+MediaMTX, firewall, tunnel and units are restored together. Callers hold the host's lock.
 """
 
 from __future__ import annotations
@@ -34,18 +34,16 @@ _RECEIPTS_KEPT = 50
 
 
 class LiveState:
-    """What an operation has just read: units by name, and whether our firewall is loaded, None where not looked."""
+    """Fresh unit states, and whether our firewall is loaded (`None` if unread)."""
 
     def __init__(self, units: Mapping[str, UnitAnswer], *, firewall: bool | None = None) -> None:
         self.units, self.firewall = units, firewall
 
 
 def save(owned: list[str], live: LiveState | None = None) -> None:
-    """Save every owned file as it is now, and the units' states; in one step, by renaming a folder.
+    """Save files and unit states atomically, by renaming a folder.
 
-    Args:
-        owned: the files' paths.
-        live: what this operation has just read and need not read again.
+    `live` has states that the caller has just read.
     """
     beside = paths.LAST_GOOD.with_name("last-good.new")
     shutil.rmtree(beside, ignore_errors=True)
@@ -86,7 +84,7 @@ def _saved(path: Path, content: str, folder: Path) -> dict[str, Any]:
 
 
 def state_of(folder: Path) -> dict[str, Any]:
-    """A saved state.
+    """Read a saved state.
 
     Raises:
         Failed: it is missing or damaged.
@@ -103,15 +101,17 @@ def state_of(folder: Path) -> dict[str, Any]:
 
 
 def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = True) -> None:
-    """Return to a saved state: files, and with `live` also what runs. At boot nothing of ours runs yet.
+    """Restore a saved state; with `live`, also the running services.
+
+    At boot our services are not running yet.
 
     Args:
-        live: whether what runs goes back too.
-        folder: the saved state; last-good otherwise.
-        carriers: whether the program and unit that carry a return go back too.
+        live: whether to restore running services too.
+        folder: the saved state; last-good by default.
+        carriers: whether to restore the program and unit that carry a return.
 
     Raises:
-        Failed: a step did not work; the others were done all the same.
+        Failed: a step failed; the other steps were still made.
     """
     folder = folder or paths.LAST_GOOD
     state = state_of(folder)
@@ -148,7 +148,7 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
 
 
 def restore_files(folder: Path, wrong: list[str]) -> list[str]:
-    """Put files back as they were: the paths that changed. What has a step of its own is left for it."""
+    """Restore files without a step of their own; return changed paths."""
     state = state_of(folder)
     apart = {paths.MEDIAMTX_FILE, *CARRIERS}
     changed = []
@@ -164,7 +164,7 @@ def restore_files(folder: Path, wrong: list[str]) -> list[str]:
 
 
 def restore_carriers(folder: Path) -> None:
-    """Put the program and the unit that carry a return back; where they were absent, take them away."""
+    """Restore or remove the program and unit that carry a return."""
     state = state_of(folder)
     carriers = {str(path) for path in CARRIERS}
     if str(paths.REVERT_UNIT_FILE) in state["absent"]:
@@ -253,7 +253,7 @@ def _relay_back(before: dict[str, Any], changed: list[str], *, relay_changed: bo
 
 
 def _end_sessions(read_before: str) -> None:
-    """End the sessions that the state left behind let in and this one does not; a restart ends them all."""
+    """End sessions that the restored state does not allow."""
     if units.states([paths.UNIT_MEDIAMTX])[paths.UNIT_MEDIAMTX]["active"] != "active":
         return
     try:
@@ -294,7 +294,7 @@ def _units_back(before: dict[str, Any]) -> None:
 
 
 def _end_quarantine(state: dict[str, Any]) -> None:
-    """Stop the unit that quarantines, where a state has none: its file goes with the others."""
+    """Stop the quarantine unit if the saved state lacks its file."""
     if str(paths.UNIT_FOLDER / paths.UNIT_QUARANTINE) in state["absent"]:
         units.systemctl("disable", paths.UNIT_QUARANTINE, check=False)
         units.systemctl("stop", "--no-block", paths.UNIT_QUARANTINE, check=False)
@@ -319,10 +319,10 @@ KEPT = 3
 
 
 def keep(run_id: str) -> None:
-    """Keep last-good as the state before a run, which is confirmed now; the oldest of more than three goes.
+    """Store last-good as the generation before a confirmed run; keep three.
 
-    Where it could not be freed of what was revoked it is gone, and nothing is kept. Nor is any state of before the
-    tunnel's key was changed: the key that it had is forgotten, and no gateway would be answered.
+    If the tunnel key has changed, all saved states are deleted: their key is gone, and gateways would get no answer.
+    `removed.bury` has already deleted a last-good with revoked parts that it could not clean.
     """
     if not paths.LAST_GOOD.exists():
         return
@@ -342,14 +342,14 @@ def keep(run_id: str) -> None:
 
 
 def _copy_in(folder: Path, path: Path) -> Path:
-    """Where a saved state has a file; a place where nothing is where it has it not."""
+    """Return a saved file's path, or a path that does not exist."""
     state = files.read_json(folder / "state.json")
     saved = state.get("files", ()) if isinstance(state, dict) else ()
     return next((folder / str(one["content"]) for one in saved if one["path"] == str(path)), folder / "absent")
 
 
 def _leave_trust_out(folder: Path) -> None:
-    """Take out of a kept state what the host was trusted for: whatever it returns to, that stays what it is now."""
+    """Remove trust and policy files from a saved state; live ones stay."""
     state, apart = state_of(folder), {str(paths.TRUST_FILE), str(paths.POLICY_FILE)}
     for saved in state["files"]:
         if saved["path"] in apart:
@@ -360,9 +360,9 @@ def _leave_trust_out(folder: Path) -> None:
 
 
 def renew_keys() -> None:
-    """Put the key that readers are shown now in the place of a former one, in last-good and in every kept state.
+    """Replace former reader keys in all saved states by the present key.
 
-    Whoever had the former one might be taken for this relay as soon as a state of before comes back.
+    A holder of a former key could impersonate this relay after a rollback.
     """
     if not paths.READERS_FILE.is_file():
         return
@@ -376,19 +376,19 @@ def renew_keys() -> None:
 
 
 def generations() -> list[GenerationAnswer]:
-    """The kept generations, the newest first: the run that came after, its number, when it was kept."""
+    """Return the kept generations, newest first."""
     read = (files.read_json(path) for path in paths.GENERATIONS.glob("*/generation.json"))
     whole: Iterator[Any] = (g for g in read if isinstance(g, dict) and {"run", "number", "at"} <= set(g))
     return sorted(whole, key=lambda g: -int(g["number"]))
 
 
 def forget(run_id: str) -> None:
-    """Forget a generation."""
+    """Delete a generation."""
     shutil.rmtree(paths.GENERATIONS / run_id, ignore_errors=True)
 
 
 def programs_of_generations() -> set[str]:
-    """The MediaMTX programs that a kept generation runs."""
+    """Return the MediaMTX programs of the kept generations."""
     programs: set[str] = set()
     for generation in generations():
         state = files.read_json(paths.GENERATIONS / str(generation["run"]) / "state.json") or {}
@@ -402,7 +402,7 @@ def programs_of_generations() -> set[str]:
 def receipt(run_id: str, outcome: str, cause: str, steps: list[StepAnswer], **more: Any) -> None:
     """Write the receipt of a run: the result of record.
 
-    Where it cannot be written the answer still has it; a full disk must not undo what was done.
+    Write errors are ignored: the answer has the result too, and a full disk must not undo the change.
     """
     document = {"run": run_id, "outcome": outcome, "cause": cause, "steps": steps, "at": int(time.time()), **more}
     with contextlib.suppress(OSError):
@@ -413,7 +413,7 @@ def receipt(run_id: str, outcome: str, cause: str, steps: list[StepAnswer], **mo
 
 
 def receipt_of(run_id: str) -> dict[str, Any] | None:
-    """A run's receipt; a damaged one is told as such, and is no result."""
+    """Return a run's receipt; a damaged one has the outcome `unreadable`."""
     path = paths.RECEIPTS / f"{run_id}.json"
     receipt = files.read_json(path)
     if isinstance(receipt, dict) and receipt.get("run") == run_id and isinstance(receipt.get("outcome"), str):
@@ -422,7 +422,7 @@ def receipt_of(run_id: str) -> dict[str, Any] | None:
 
 
 def recorded_heads() -> list[RecordHead]:
-    """The entries of the controller's record that receipts hold; a receipt that cannot be read holds none."""
+    """Return the record entries in readable receipts."""
     receipts: Iterator[Any] = (files.read_json(path) for path in sorted(paths.RECEIPTS.glob("*.json")))
     heads: Iterator[Any] = (receipt.get("record") for receipt in receipts if isinstance(receipt, dict))
     whole: Iterator[Any] = (h for h in heads if isinstance(h, dict) and {"run", "sequence", "head", "seal"} <= set(h))

@@ -1,10 +1,10 @@
 """Leases and epochs: which run may change this host now.
 
-The lock is held while an operation runs; the lease bridges the time between two operations of one run. It lies on tmpfs
-and counts boot time: a jump of the clock moves it not, a reboot ends it, and so does its time when the controller died.
+The lock lasts for one operation; the lease bridges the operations of a run. The lease is on tmpfs and counts boot
+time: a clock jump does not move it, and a reboot or its expiry ends it.
 
-Each run that begins to change this host brings a number, its epoch, higher than all that were brought before. A run
-that was taken over from, while its controller hung or its message lay about, has a lower one, and changes nothing here.
+Each run brings an epoch, a number higher than all before. A run that was taken over, for example because its
+controller hung, has a lower epoch and can no longer change the host.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _FURTHEST_EPOCH = 1_000_000
 
 
 class Locked(Failed):
-    """Somebody else is changing this host."""
+    """Another run is changing this host."""
 
 
 def now() -> float:
-    """Seconds since boot, sleep included: a jump of the clock moves no deadline."""
+    """Return seconds since boot, including sleep; clock jumps have no effect."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @contextlib.contextmanager
 def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
-    """Hold the host while one operation runs.
+    """Lock the host for one operation.
 
     Raises:
-        Locked: somebody else holds it, after `wait_s`.
+        Locked: another run still has the lock after `wait_s`.
     """
     # Root's alone, folder and file: whoever may open a lock may hold it, and so keep a host from its way back.
     files.folder(paths.RUN, 0o700)
@@ -64,13 +64,13 @@ def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
 
 
 def holder() -> Lease | None:
-    """The lease as it was written, expired or not; None where there is none, or a damaged one."""
+    """Return the lease, expired or not; `None` if missing or damaged."""
     lease: Lease | None = files.read_json(paths.LEASE)
     return lease if isinstance(lease, dict) and {"run", "who", "since", "due"} <= set(lease) else None
 
 
 def sentence(lease: Lease | None) -> str:
-    """A lease in words: who, since when, which run, for how long still."""
+    """Return a lease in words: who, run, since when, time left."""
     if lease is None:
         return ""
     left = max(0, round(float(lease["due"]) - now()))
@@ -78,10 +78,10 @@ def sentence(lease: Lease | None) -> str:
 
 
 def take(run: str, who: str, seconds: float) -> str:
-    """Take the lease for a run, or renew it: a line to write down where an expired one was taken over.
+    """Take or renew a run's lease; return a note after a takeover.
 
     Raises:
-        Locked: it is another run's and has not expired; the message names the holder.
+        Locked: another run's lease has not expired; the message names that run.
     """
     held = holder()
     note = ""
@@ -98,14 +98,14 @@ def take(run: str, who: str, seconds: float) -> str:
 
 
 def extend(run: str, seconds: float) -> None:
-    """Renew a run's lease, where it is still that run's."""
+    """Renew a run's lease if it is still that run's."""
     held = holder()
     if held is not None and held["run"] == run:
         files.write_json(paths.LEASE, {**held, "due": now() + seconds})
 
 
 def release(run: str) -> None:
-    """End a run's lease; another run's is left alone."""
+    """End a run's lease; leave another run's alone."""
     held = holder()
     if held is None or held["run"] == run:
         with contextlib.suppress(OSError):
@@ -113,30 +113,30 @@ def release(run: str) -> None:
 
 
 def moment() -> str:
-    """The moment by this host's clock, in UTC, as people read it."""
+    """Return the host's time in UTC, as people read it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def last_epoch() -> HostEpoch | None:
-    """The last epoch that was taken; None where there is none, or a damaged one."""
+    """Return the last epoch; `None` if missing or damaged."""
     epoch = files.read_json(paths.EPOCH)
     known = isinstance(epoch, dict) and isinstance(epoch.get("number"), int) and isinstance(epoch.get("run"), str)
     return cast("HostEpoch", epoch) if known else None
 
 
 def epoch_number() -> int:
-    """The number of the last epoch; 0 where there is none."""
+    """Return the last epoch's number, or 0."""
     last = last_epoch()
     return last["number"] if last is not None else 0
 
 
 def epoch_refusal(last: HostEpoch | None, run: str, number: int | None) -> str:
-    """Why a run may not begin here any more; empty where it may. One that brings no number is of an older controller.
+    """Return why a run may not begin here, or an empty string.
 
     Args:
-        last: what is held.
-        run: who wants to begin.
-        number: the number that it brings.
+        last: the host's epoch.
+        run: the run.
+        number: the run's epoch; `None` from an older controller.
     """
     if last is None or number is None or (number, run) == (last["number"], last["run"]):
         return ""
@@ -147,7 +147,7 @@ def epoch_refusal(last: HostEpoch | None, run: str, number: int | None) -> str:
 
 
 def take_epoch(run: str, who: str, number: int | None) -> None:
-    """Remember a run's number, before anything is changed for it."""
+    """Store a run's epoch before its first change."""
     if number is not None:
         files.folder(paths.STATE, 0o700)
         files.write_json(paths.EPOCH, {"number": number, "run": run, "who": who, "at": moment()})

@@ -1,8 +1,8 @@
-"""What a confirmed apply took away: remembered on the host, taken out of its saved states, never brought back by them.
+"""Revocations: saved states must not restore what a confirmed apply removed.
 
-A peer, a path and a user that an apply removes leave a tombstone; the next apply that brings one back lifts it, since
-desired state was reviewed. What goes on to exist keeps its present secrets and addresses in every saved state: logins
-of cameras, pre-shared keys, users with their hashes, and where SSH may come from. No tombstone holds a secret.
+A removed peer, path or user leaves a tombstone without secrets; a later apply that brings it back (reviewed desired
+state) lifts it. What remains keeps its present secrets and addresses in every saved state: camera logins, pre-shared
+keys, users with their hashes, and the networks allowed to use SSH.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _KINDS: dict[_Kind, str] = {"peers": "peer", "paths": "path", "users": "user"}
 
 
 def live_texts() -> HeldTexts:
-    """The host's files that hold what can be revoked, as they are now."""
+    """Return the host's files with revocable parts."""
     return HeldTexts(*(_text(path) for path in _FILES.values()))
 
 
 def saved_in(folder: Path) -> HeldTexts:
-    """The same of a saved state; empty where it has none.
+    """Return a saved state's files with revocable parts; missing ones are empty.
 
     Raises:
         Failed: the state is missing or damaged.
@@ -66,14 +66,14 @@ def _text(path: Path) -> str:
 
 
 def bury(run_id: str, elsewhere: Collection[str]) -> list[str]:
-    """Take what a confirmed apply removed or replaced out of every saved state: what a person should know.
+    """Remove revoked parts from all saved states; return notes for people.
 
-    Last-good is still the state before the apply; it is cleaned like the generations, of which it becomes one.
-    A saved state that cannot be cleaned is not kept.
+    Last-good is still the state before the apply; it becomes a generation later. States that cannot be cleaned are
+    deleted.
 
     Args:
         run_id: the apply.
-        elsewhere: what this host lost to another one: no tombstone is set.
+        elsewhere: names that moved to another host: they get no tombstone.
     """
     shutil.rmtree(paths.LAST_GOOD.with_name("last-good.new"), ignore_errors=True)
     now = live_texts()
@@ -96,7 +96,7 @@ def bury(run_id: str, elsewhere: Collection[str]) -> list[str]:
 
 
 def bury_late() -> list[str]:
-    """Do what a confirmation that was cut off left undone: last-good is still the state before the confirmed run."""
+    """Finish an interrupted confirmation: last-good is still the former state."""
     manifest = files.read_json(paths.MANIFEST)
     run = str(manifest.get("run", "")) if isinstance(manifest, dict) else ""
     state = files.read_json(paths.LAST_GOOD / "state.json")
@@ -111,7 +111,7 @@ def bury_late() -> list[str]:
 
 
 def moved_by(run_id: str) -> list[str]:
-    """What a run took from this host for another one, as its receipt has it."""
+    """Return names that a run moved to another host, from its receipt."""
     return [str(name) for name in (last_good.receipt_of(run_id) or {}).get("elsewhere") or ()]
 
 
@@ -139,7 +139,7 @@ def _held(texts: HeldTexts) -> revocable_texts.Names | None:
 
 
 def _read() -> Tombstones | None:
-    """The tombstones; None where there are none.
+    """Return the tombstones, or `None`.
 
     Raises:
         Failed: they cannot be read.
@@ -164,7 +164,7 @@ def _generations() -> list[Path]:
 
 
 def _forget_all() -> None:
-    """Keep no saved state, and no tombstones that cannot be read: where no state is kept, nothing comes back."""
+    """Delete saved states and tombstones, so that revoked parts cannot return."""
     for folder in (paths.LAST_GOOD, paths.GENERATIONS):
         shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
@@ -182,7 +182,7 @@ def _cleaned_or_gone(folder: Path, now: HeldTexts, stones: Tombstones) -> list[s
 
 
 def _ssh_notes(before: HeldTexts, now: HeldTexts) -> list[str]:
-    """Open SSH connections from networks that may not log in any more: the firewall lets them go on."""
+    """Name open SSH connections from revoked networks; the firewall keeps them open."""
     if before.rules == now.rules:
         return []
     port, networks = revocable_texts.ssh_in(now.rules)
@@ -197,11 +197,11 @@ def _ssh_notes(before: HeldTexts, now: HeldTexts) -> list[str]:
 
 
 def clean(folder: Path, now: HeldTexts, stones: Tombstones) -> None:
-    """Take out of a saved state what is revoked, and write beside it what that was.
+    """Remove revoked parts from a saved state and list their names.
 
     Raises:
         Failed: the state is missing or damaged.
-        Unclear: it holds what we would not write, so that nobody can tell what is in it.
+        Unclear: a file does not have our form.
         OSError: it cannot be written.
     """
     copies, saved = _copies(folder), saved_in(folder)
@@ -218,7 +218,7 @@ def _more(known: Mapping[str, list[str]], out: Mapping[str, list[str]]) -> dict[
 
 
 def left_out(folder: Path) -> dict[str, list[str]]:
-    """What was taken out of a saved state, by kind."""
+    """Return the names removed from a saved state, by kind."""
     out = files.read_json(folder / _LEFT_OUT)
     return {str(k): [str(name) for name in v] for k, v in out.items()} if isinstance(out, dict) else {}
 
@@ -227,16 +227,16 @@ def left_out(folder: Path) -> dict[str, list[str]]:
 
 
 def free_of_revoked(generation: Path, wanted: Mapping[str, str], key: str) -> list[str]:
-    """Clean the state that a rollback goes to: what stays away, in words.
+    """Clean the state that a rollback returns to; return notes.
 
     Args:
         generation: the saved state.
-        wanted: what the inventory wants here, with keyed digests of its secrets; what is neither here now nor wanted
-            as it was is taken out as well.
+        wanted: keyed digests of the inventory's secrets for this host. Parts that are neither live nor wanted with the
+            same secret are removed too.
         key: the digests' key.
 
     Raises:
-        Failed: the state, or what was revoked, cannot be read or written.
+        Failed: the state or the tombstones cannot be read or written.
     """
     now = live_texts()
     try:

@@ -1,7 +1,7 @@
-"""The files of a host that hold what can be revoked, as texts: what is in them, and how they are without some of it.
+"""Parsing and editing of the host's files with revocable parts.
 
-Pure. We write one path, user line, peer block or set a line or a few; what has another form is not understood, and
-a text that is not understood is not returned to.
+Pure. We write one path, users list, peer block or set in few fixed lines. A file in another form is refused, and its
+state is not restored.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class Unclear(Exception):  # noqa: N818 (it reads as what is so)
-    """A saved file is not in the form that we write."""
+    """A file does not have the form that we write."""
 
 
 class HeldTexts(NamedTuple):
-    """MediaMTX's file, the tunnel's, its pre-shared keys, and the rules; empty where there is none."""
+    """MediaMTX's file, the tunnel's, pre-shared keys and rules; missing ones are empty."""
 
     relay: str = ""
     tunnel: str = ""
@@ -36,7 +36,7 @@ class HeldTexts(NamedTuple):
 
 
 class PeerBlock(NamedTuple):
-    """A peer's block: its comment's name, its key, its allowed IPs as they are written, and its lines."""
+    """A peer's block: comment, key, allowed IPs as written, lines."""
 
     name: str
     key: str
@@ -45,18 +45,18 @@ class PeerBlock(NamedTuple):
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """Its allowed IPs, each; a peer that a gateway is yet to change to has none."""
+        """The allowed IPs; empty for a gateway's next peer."""
         return tuple(self.allowed.split(", ")) if self.allowed else ()
 
     def with_allowed(self, allowed: str) -> list[str]:
-        """Its lines with other allowed IPs."""
+        """Return the lines with other allowed IPs."""
         lines = [line for line in self.lines if not line.startswith("AllowedIPs = ")]
         at = next(number for number, line in enumerate(lines) if _KEY.fullmatch(line)) + 1
         return [*lines[:at], *([f"AllowedIPs = {allowed}"] if allowed else []), *lines[at:]]
 
 
 Names = Mapping[str, Mapping[str, str]]
-"""By kind (`peers`, `paths`, `users`) what is in a state: a peer's key to its name, others to themselves."""
+"""Names in a state by kind (`peers`, `paths`, `users`); peers by key."""
 
 _KEY = re.compile(r"PublicKey = (\S+)")
 _PEER_LINE = re.compile(r"|#.*|\[Peer\]|PublicKey = \S+|AllowedIPs = \S.*|Endpoint = \S+|PersistentKeepalive = \S+")
@@ -73,7 +73,7 @@ _ASKED_LINE = (
 _ASKED_ROUTED_LINE = (
     '\t\tmeta skuid "provisioner-probe" ip daddr @routed ip daddr . tcp dport @onvif accept comment "routed-onvif"\n'
 )
-"""Beside that one where sites are reached without a tunnel."""
+"""The same line if sites are reached without a tunnel."""
 _ROUTED_SET = "\tset routed {\n"
 _BEFORE_ASKED_SET = re.compile(r"\tset cameras \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
 _AFTER_ASKED_LINE = '\t\tmeta skuid "provisioner-probe" counter drop comment "probe-elsewhere"\n'
@@ -95,10 +95,10 @@ _RTSP = "554"
 
 
 def holdings(texts: HeldTexts) -> Names:
-    """What can be revoked in a state.
+    """Return the revocable names in a state.
 
     Raises:
-        Unclear: a file has another form than ours.
+        Unclear: a file does not have our form.
     """
     return {
         "peers": {peer.key: peer.name for peer in _peers(texts.tunnel)[1]},
@@ -108,13 +108,9 @@ def holdings(texts: HeldTexts) -> Names:
 
 
 def unwanted(saved: HeldTexts, now: HeldTexts, wanted: Mapping[str, str], key: str) -> Tombstones:
-    """What of a saved state is not there now, and not wanted with the secret that it has there.
+    """Return saved names that are neither live nor wanted with their secret.
 
-    Args:
-        saved: the state.
-        now: the present one.
-        wanted: keyed digests of pre-shared keys, sources and hashes, by public key, path and user.
-        key: the digests' key.
+    `wanted` has keyed digests of pre-shared keys, sources and hashes, by public key, path and user.
     """
     has, psks = holdings(now), dict(psk_lines(saved.psks))
     secret_of = {
@@ -131,15 +127,15 @@ def unwanted(saved: HeldTexts, now: HeldTexts, wanted: Mapping[str, str], key: s
 
 
 def without(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> tuple[HeldTexts, dict[str, list[str]]]:
-    """A saved state without what is revoked: its texts, and the names of what was taken out or keeps its present form.
+    """Return a saved state without revoked parts, and the changed names.
 
     Args:
-        saved: the state.
-        now: the present one: what is in both keeps its secrets and addresses from here.
-        stones: what is revoked, by kind.
+        saved: the saved state.
+        now: the live state; its secrets and addresses win.
+        stones: the revoked names by kind.
 
     Raises:
-        Unclear: a file has another form than ours.
+        Unclear: a file does not have our form.
     """
     out: dict[str, list[str]] = {}
     tunnel, names = _tunnel_without(saved.tunnel, now.tunnel, stones["peers"], out)
@@ -154,7 +150,6 @@ def without(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> tuple[HeldT
 
 
 def _peers(text: str) -> tuple[list[str], list[PeerBlock]]:
-    """What stands before the first peer, and the peers."""
     head, *blocks = re.split(r"\n(?=\n# [^\n]*\n\[Peer\]\n)", text)
     if not all(_HEAD_LINE.fullmatch(line) for line in head.splitlines()):
         raise Unclear("the tunnel's file has a peer in another form than ours")
@@ -162,16 +157,16 @@ def _peers(text: str) -> tuple[list[str], list[PeerBlock]]:
 
 
 def peers_in(text: str) -> list[PeerBlock]:
-    """The peers of a tunnel's file.
+    """Return the peers of a tunnel's file.
 
     Raises:
-        Unclear: the file has another form than ours.
+        Unclear: the file does not have our form.
     """
     return _peers(text)[1]
 
 
 def tunnel_of(text: str, peers: Iterable[PeerBlock]) -> str:
-    """A tunnel's file with other peers, as they are written."""
+    """Return a tunnel's file with other peers."""
     lines = [*_peers(text)[0], *(line for peer in peers for line in ("", *peer.lines))]
     return "\n".join(lines) + "\n"
 
@@ -189,7 +184,7 @@ def _peer(lines: list[str]) -> PeerBlock:
 def _tunnel_without(
     text: str, now: str, gone: Mapping[str, str], out: dict[str, list[str]]
 ) -> tuple[str, dict[str, str]]:
-    """The tunnel's file, and the peers that stay in it: names by key."""
+    """Return the tunnel's file and its remaining peers' names by key."""
     lines, peers = _peers(text)
     present = {peer.key: peer for peer in _peers(now)[1]}
     names: dict[str, str] = {}
@@ -223,10 +218,10 @@ def _psks_without(text: str, now: str, names: Mapping[str, str], out: dict[str, 
 
 
 def psk_lines(text: str) -> Iterator[tuple[str, str]]:
-    """Public keys with their pre-shared keys.
+    """Yield public keys with their pre-shared keys.
 
     Raises:
-        Unclear: a line has another form than ours.
+        Unclear: a line does not have our form.
     """
     for line in text.splitlines():
         words = line.split()
@@ -263,7 +258,7 @@ def _relay_without(text: str, now: str, stones: Tombstones, out: dict[str, list[
 
 
 def _with_own_sentinel(text: str) -> str:
-    """Another file has another sentinel: what waits for it must not take the file before for this one."""
+    """Replace the sentinel: waiters must not accept the former file."""
     return re.sub(
         rf'^  "{SENTINEL_PREFIX}[0-9a-f]+": ',
         f'  "{SENTINEL_PREFIX}{secrets.token_hex(6)}": ',
@@ -273,10 +268,10 @@ def _with_own_sentinel(text: str) -> str:
 
 
 def _paths(text: str) -> dict[str, str]:
-    """The paths' lines by name.
+    """Return path lines by name.
 
     Raises:
-        Unclear: a line is none that we write.
+        Unclear: a line does not have our form.
     """
     lines: dict[str, str] = {}
     for line in text.splitlines():
@@ -292,7 +287,7 @@ def _paths(text: str) -> dict[str, str]:
 
 
 def name_in(quoted: str) -> str:
-    """A path's name from how it is written, in its quotes."""
+    """Return a path's name from its quoted form."""
     # A relay may have ten thousand: a name without escapes is what stands between its quotes.
     if "\\" not in quoted:
         return quoted[1:-1]
@@ -311,7 +306,7 @@ def _source(line: str) -> str:
 
 
 def _place(line: str) -> str:
-    """Login, address and port of a path's source: a login goes nowhere but where the present state sends it."""
+    """Return login, address and port of a source: logins keep their destination."""
     return _source(line).partition("://")[2].partition("/")[0]
 
 
@@ -325,7 +320,7 @@ def _users(text: str) -> list[dict[str, Any]]:
 
 
 def _users_without(text: str, now: str, gone: Mapping[str, str], out: dict[str, list[str]]) -> str:
-    """The line of users: those that are in both as they are now; nobody else's secret, address or right comes back."""
+    """Return the users line, with the live form of live users."""
     present = {str(user.get("user")): user for user in _users(now)}
     own, users = _users(text), []
     for user in own:
@@ -343,12 +338,11 @@ def _users_without(text: str, now: str, gone: Mapping[str, str], out: dict[str, 
 
 
 def _sources(relay: str) -> set[str]:
-    """Where paths are pulled from, as elements of the set of cameras."""
     return places_of(_paths(relay).values())
 
 
 def places_of(lines: Iterable[str]) -> set[str]:
-    """Where paths are pulled from, by their lines, as elements of the set of cameras."""
+    """Return the sources of path lines, as elements of the cameras set."""
     places = (_AT.search(_source(line)) for line in lines)
     return {f"{place[1]} . {place[2] or _RTSP}" for place in places if place}
 
@@ -357,16 +351,15 @@ def places_of(lines: Iterable[str]) -> set[str]:
 
 
 def ssh_in(rules: str) -> tuple[int | None, list[str]]:
-    """The port of SSH and the networks that it is accepted from; no port where the rules are not ours."""
+    """Return SSH's port (`None` in foreign rules) and allowed networks."""
     port, sets = _SSH.search(rules), elements_in(rules)
     return int(port[1]) if port else None, [*sets.get("management", []), *sets.get("management_v6", [])]
 
 
 def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | None) -> str:
-    """The rules with the present management networks, and of centres and cameras those that are there still.
+    """Return rules with live management networks and remaining centres and cameras.
 
-    `sources` is None where paths and peers are as they were saved: then so are the cameras. What is asked by ONVIF no
-    more is not asked again, then.
+    If `sources` is `None`, paths and peers are unchanged, and so are cameras and ONVIF devices.
     """
     if not text:
         return text
@@ -390,7 +383,7 @@ def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | N
 
 
 def _by_length(networks: Iterable[str]) -> dict[int, set[int]]:
-    """Networks by how long they are, for looking up thousands of addresses: each by the number of its first one."""
+    """Group networks by prefix length, for fast look-up of thousands of addresses."""
     by_length: dict[int, set[int]] = {}
     for written in networks:
         try:
@@ -402,7 +395,7 @@ def _by_length(networks: Iterable[str]) -> dict[int, set[int]]:
 
 
 def _is_within(element: str, networks: Mapping[int, set[int]]) -> bool:
-    """Whether a device (`address . port`) lies in one of some networks."""
+    """Return whether a device (`address . port`) is in a network."""
     try:
         address = int(IPv4Address(element.partition(" ")[0]))
     except ValueError:
@@ -411,7 +404,7 @@ def _is_within(element: str, networks: Mapping[int, set[int]]) -> bool:
 
 
 def with_elements(text: str, keep: Mapping[str, list[str]]) -> Iterator[str]:
-    """The lines of the rules with other elements in those of our sets that are named."""
+    """Yield the rules' lines with new elements in the named sets."""
     name = ""
     for line in text.splitlines():
         if match := _SET.fullmatch(line):
@@ -425,10 +418,12 @@ def with_elements(text: str, keep: Mapping[str, list[str]]) -> Iterator[str]:
 
 
 def with_ipv6_of(rules: str, now: str) -> str:
-    """The rules with what the present ones let in over IPv6: from where SSH may come, and what the host has to hear.
+    """Return rules with the present rules' IPv6 parts.
+
+    These are SSH's networks, multicast groups and DHCPv6 leases.
 
     Raises:
-        Unclear: they have another form than ours.
+        Unclear: the rules do not have our form.
     """
     bare = _SIX_HEARD.sub("", _SIX_SSH.sub("", _SIX_SETS.sub("", _SIX_ADMIT.sub("", rules))))
     if "management_v6" in bare:
@@ -453,10 +448,10 @@ def with_ipv6_of(rules: str, now: str) -> str:
 
 
 def with_asked(rules: str, elements: list[str]) -> str:
-    """The rules by which a probe may ask at these places by ONVIF, and at no other.
+    """Return rules that let probes reach exactly these devices by ONVIF.
 
     Raises:
-        Unclear: they have another form than ours.
+        Unclear: the rules do not have our form.
     """
     bare = _ASKED_SET.sub("", rules).replace(_ASKED_LINE, "").replace(_ASKED_ROUTED_LINE, "")
     if not elements:
@@ -471,10 +466,10 @@ def with_asked(rules: str, elements: list[str]) -> str:
 
 
 def elements_in(rules: str) -> dict[str, list[str]]:
-    """The elements of our sets.
+    """Return the elements of our sets.
 
     Raises:
-        Unclear: a set has another form than ours.
+        Unclear: a set does not have our form.
     """
     sets: dict[str, list[str]] = {}
     name = ""
