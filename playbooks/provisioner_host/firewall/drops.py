@@ -1,8 +1,7 @@
-"""Which table of this host drops the packets of a probe, its own or somebody else's, by the kernel's trace of them.
+"""Finds tables that drop a probe's packets, by the kernel's packet trace.
 
-A table of our own marks for the trace what the probe sends and what comes back to it, for the seconds of a look, and
-nothing else; it lets everything through, and is taken away at the end. What is traced is told by `nft monitor trace`,
-a line a rule. No rule of anybody is changed.
+During a probe, a table of ours marks the probe's packets and their answers for the trace. The table accepts every
+packet and is deleted at the end. `nft monitor trace` prints a line per rule. No other table is changed.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 DeviceAddress = tuple[str, int]
 
 MARK = 0x70726F62
-"""The mark of the probe's packets."""
+"""The packet mark of the probe."""
 
 _MOST_DEVICES = 200
 _MOST_SAID = 4_000_000
@@ -44,7 +43,7 @@ _RULE_DROPS = re.compile(r"\(verdict drop\)$")
 
 
 class Trace:
-    """What the trace of a look showed; `drops` once it is over, None where there can be no trace."""
+    """The result of a trace; `drops` stays `None` if tracing is impossible."""
 
     def __init__(self) -> None:
         self.drops: list[DropAnswer] | None = None
@@ -52,11 +51,13 @@ class Trace:
 
 @contextlib.contextmanager
 def traced(devices: Iterable[DeviceAddress], listen_port: int) -> Iterator[Trace]:
-    """Trace what leaves with our mark, what MediaMTX opens to devices, the tunnel's own packets, and what comes back.
+    """Trace a probe's packets and their answers.
+
+    Traced are packets with our mark, MediaMTX's connections to devices, and the tunnel's own packets.
 
     Args:
-        devices: whom the look is about.
-        listen_port: the port of this host's end of the tunnel; 0 where there is none.
+        devices: the probed devices.
+        listen_port: the tunnel's port on this host; 0 without a tunnel.
     """
     trace, table = Trace(), " ".join(PROBE_TABLE)
     monitor = _Monitor()
@@ -90,7 +91,7 @@ def _relay_user() -> int | None:
 
 
 def rules(devices: list[DeviceAddress], listen_port: int, relay_user: int | None) -> str:
-    """The table that marks packets for the trace: it is the first to see them, and lets all through."""
+    """Return the marking table: first in order, accepting every packet."""
     places = ", ".join(f"{address} . {port}" for address, port in devices)
     first = "tcp flags & (syn | ack) == syn"
     out = [f"meta mark {MARK} meta nftrace set 1"]
@@ -115,7 +116,7 @@ def _chain(name: str, hook: str, lines: list[str]) -> str:
 
 
 class _Monitor:
-    """`nft monitor trace`, and the first megabytes of what it says."""
+    """`nft monitor trace` and the first 4 MB of its output."""
 
     def __init__(self) -> None:
         self._said = bytearray()
@@ -135,7 +136,7 @@ class _Monitor:
 
     @property
     def started(self) -> bool:
-        """Whether it runs: an nft that knows no trace ends at once."""
+        """Whether it runs; an nft without trace exits at once."""
         return self._process is not None and self._process.poll() is None
 
     def _read(self) -> None:
@@ -147,11 +148,11 @@ class _Monitor:
                     self._said += chunk
 
     def said(self) -> str:
-        """All that was said so far."""
+        """Return the output so far."""
         return self._said.decode(errors="replace")
 
     def end(self) -> None:
-        """End it."""
+        """Kill it."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -161,12 +162,12 @@ class _Monitor:
 
 
 def parse(lines: Iterable[str], own: str, listen_port: int) -> list[DropAnswer]:
-    """The drops in a trace's lines, each once: the table and chain, and whose packets.
+    """Return the distinct drops in a trace.
 
     Args:
-        lines: what `nft monitor trace` printed.
-        own: the family and name of the table that marks.
-        listen_port: the port of this host's end of the tunnel, by which its own packets are known.
+        lines: output of `nft monitor trace`.
+        own: family and name of the marking table.
+        listen_port: the tunnel's port on this host, which identifies its packets.
     """
     packets: dict[str, dict[str, str]] = {}
     drops: list[DropAnswer] = []

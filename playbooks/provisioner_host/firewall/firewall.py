@@ -1,4 +1,4 @@
-"""Our table: read, compare, check, load. No other table is ever touched."""
+"""Our nftables table: read, compare, check, load. Other tables stay untouched."""
 
 from __future__ import annotations
 
@@ -36,18 +36,16 @@ _NOBODY = 2**32 - 2
 
 
 def live() -> Items | None:
-    """The live table by item, or None where it is not loaded."""
+    """Return the live table by item, or `None` if not loaded."""
     listed = run(_LIST, check=False)
     return items(json.loads(listed.stdout)) if listed.returncode == 0 else None
 
 
 def intended(path: Path) -> Items:
-    """What a file makes of the table, by loading it in a scratch namespace of this very host.
+    """Return a rules file's items, as loaded in a scratch namespace.
 
-    Texts can't be compared: nft sorts, merges and renames, each version in its own way. The same nft and
-    the same kernel on both sides give the same answer (measured on nft 1.0.6).
-
-    It is kept until the boot, for this content, the users that it names, and this nft.
+    Texts cannot be compared: each nft version sorts, merges and renames in its own way. The same nft and kernel give
+    the same answer (measured with nft 1.0.6). The result is cached until reboot, by content, user ids and nft program.
 
     Raises:
         Failed: nft refuses the file.
@@ -66,10 +64,10 @@ def _loaded_aside(rules: str) -> Items:
 
 
 def loadable(path: Path) -> str:
-    """A file as it is loaded: users by their numbers, as this host has them.
+    """Return a rules file with user ids instead of names.
 
-    nft refuses a whole file for one user that is not there. A rule about nobody holds nobody up instead: a plan is
-    made before the first apply makes the users, and at boot no missing user may cost the host its firewall.
+    nft refuses a whole file if one user is missing, so a missing user gets an id that is never assigned. Plans come
+    before the first apply creates the users, and a missing user must not cost the host its firewall at boot.
 
     Raises:
         Failed: it includes another file.
@@ -88,7 +86,7 @@ def _number(user: str) -> int:
 
 
 def items(document: dict[str, Any]) -> Items:
-    """A listed table as named items: chains, sets, their elements, rules and the rules' order."""
+    """Return a listed table as named items, including the rule order."""
     table: Items = {}
     order: dict[str, list[str]] = {}
     for entry in document["nftables"]:
@@ -124,7 +122,7 @@ def _rule_name(rule: dict[str, Any], before: list[str]) -> str:
 
 
 def without_counters(value: Any) -> Any:
-    """What nft lists, without what counts and what only this listing has."""
+    """Return nft's listing without counters and handles."""
     if isinstance(value, dict):
         return {k: 0 if k in _COUNTERS else without_counters(v) for k, v in value.items() if k != "handle"}
     if isinstance(value, list):
@@ -155,7 +153,7 @@ def _part(element: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def differences(wanted: Items, live: Items | None) -> list[DifferenceAnswer]:
-    """What would have to change, as `{name, action}`; an order counts only where the names agree."""
+    """Return the differences as `{name, action}`; order counts if the names agree."""
     live = live or {}
     changes: list[DifferenceAnswer] = []
     for name in sorted(set(wanted) | set(live)):
@@ -171,13 +169,15 @@ def differences(wanted: Items, live: Items | None) -> list[DifferenceAnswer]:
 
 
 class InstalledPlaces(NamedTuple):
-    """The places that the installed rules have: a look connects to these and to no other, as nobody approves a look.
+    """Addresses in the installed rules: probes may connect only to these.
+
+    A probe needs no approval; the installed rules were approved.
 
     Attributes:
-        cameras: devices by their video's port.
-        asked: devices by their port of ONVIF.
-        own: this host's own RTSP servers.
-        relays: addresses of the relays that a centre reads from.
+        cameras: devices with their video ports.
+        asked: devices with their ONVIF ports.
+        own: this host's RTSP servers.
+        relays: addresses of the relays that a centre reads.
     """
 
     cameras: frozenset[tuple[str, int]] = frozenset()
@@ -187,7 +187,7 @@ class InstalledPlaces(NamedTuple):
 
 
 def installed_places() -> InstalledPlaces:
-    """Read the places of the installed rules. Rules that are missing or have another form than ours have none."""
+    """Return addresses in the installed rules; missing or foreign rules have none."""
     try:
         return places_in(paths.NFT_FILE.read_text(encoding="utf-8", errors="replace"))
     except (OSError, ValueError):
@@ -195,10 +195,10 @@ def installed_places() -> InstalledPlaces:
 
 
 def places_in(rules: str) -> InstalledPlaces:
-    """Return the places that some rules have.
+    """Return the addresses in rules.
 
     Raises:
-        ValueError: a device has another form than ours.
+        ValueError: a device does not have our form.
     """
     sets = {name: listed.split(", ") for name, listed in _ELEMENTS.findall(rules)}
     cameras, asked = (frozenset(map(_place, sets.get(name, ()))) for name in ("cameras", "onvif"))
@@ -212,13 +212,13 @@ def _place(element: str) -> tuple[str, int]:
 
 
 def refusal(address: str, port: int) -> str:
-    """Say why a look does not connect to a place."""
+    """Return the reason why a probe may not connect to an address."""
     place = f"{address}:{port}"[:_SHOWN]
     return f"this host does not connect to {place}, which its installed rules do not have: apply its plan first"
 
 
 def load(path: Path) -> None:
-    """Load a file: one transaction, the old table stays when it fails.
+    """Load a file in one transaction; on failure the old table stays.
 
     Raises:
         Failed: nft refuses it.
@@ -227,16 +227,16 @@ def load(path: Path) -> None:
 
 
 def delete() -> None:
-    """Take our table away, if it is there."""
+    """Delete our table if it is loaded."""
     if live() is not None:
         run(["nft", "delete", "table", *paths.TABLE])
 
 
 def load_installed() -> None:
-    """What the unit does at boot: load the installed file.
+    """Load the installed file at boot.
 
     Raises:
-        Failed: there is none, or nft refuses it.
+        Failed: the file is missing, or nft refuses it.
     """
     if not paths.NFT_FILE.exists():
         raise Failed(f"{paths.NFT_FILE} is missing")

@@ -1,4 +1,4 @@
-"""Would the new rules still let the controller in? Tried with packets, in scratch namespaces."""
+"""Lock-out check: tests with packets whether new rules admit the controller."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _IPV6 = Path("/proc/net/if_inet6")  # there where the kernel speaks IPv6
 
 
 class LockedOut(Failed):
-    """The new rules would keep the controller out."""
+    """The new rules would lock the controller out."""
 
 
 def refusal_of(error: Failed) -> Refusal:
-    """What a change is refused for."""
+    """Return the kind of refusal."""
     return "lock-out" if isinstance(error, LockedOut) else "check"
 
 
 def refusal_in(cause: str) -> Refusal:
-    """What a change was refused for, by its receipt: that keeps the sentence alone."""
+    """Return the kind of refusal from a receipt's cause."""
     return "lock-out" if _SENTENCE in cause else "check"
 
 
 def connection_peer() -> str | None:
-    """The address that this very SSH connection comes from, or None where there is none."""
+    """Return the peer address of this SSH connection, or `None`."""
     pid = os.getpid()
     while pid > 1:
         try:
@@ -59,9 +59,9 @@ def connection_peer() -> str | None:
 
 
 def sources(networks: list[str], peer: str | None) -> list[str]:
-    """One address of each management network, and the peer's.
+    """Return one address of each management network, and the peer's.
 
-    A kernel without IPv6 is called by nobody over it, and can be asked nothing about it.
+    IPv6 networks are left out if the kernel has no IPv6.
     """
     chosen = []
     for text in networks:
@@ -74,10 +74,10 @@ def sources(networks: list[str], peer: str | None) -> list[str]:
 
 
 def _plain(peer: str) -> str:
-    """An address as rules see it: without its zone, and one of IPv4 in no other form.
+    """Return an address as rules see it: no zone, no mapped IPv4.
 
     Raises:
-        Failed: sshd does not say where the connection comes from.
+        Failed: sshd does not name the peer's address.
     """
     try:
         address = ipaddress.ip_address(peer.partition("%")[0])
@@ -87,11 +87,11 @@ def _plain(peer: str) -> str:
 
 
 def check(rules: Path, ssh_port: int, networks: list[str]) -> None:
-    """Prove that new SSH connections pass the rules, from this connection's peer and each management network.
+    """Check that new SSH connections from peer and management networks pass.
 
     Raises:
-        LockedOut: one of them would be refused.
-        Failed: it could not be tried.
+        LockedOut: a connection would be refused.
+        Failed: the check could not run.
     """
     came = connection_peer()
     peer = _plain(came) if came else None
@@ -111,7 +111,6 @@ def _family(address: str) -> int:
 
 
 def _host_sides(knocking: list[str]) -> dict[int, str]:
-    """By family, the address that is knocked at."""
     return {family: _nobody(_HOST_SIDES[family], knocking) for family in sorted(set(map(_family, knocking)))}
 
 
@@ -150,9 +149,9 @@ def _address(address: str, device: str) -> str:
 
 
 def _knock(host: Scratch, client: Scratch, port: int, knocking: list[str]) -> dict[str, bool]:
-    """Connect from every source at the same time; tell which connections came about.
+    """Connect from all sources at once; return which succeeded.
 
-    Over IPv6 each side looks for the other by neighbour discovery first, which the rules have to let through.
+    Over IPv6 the rules must also admit neighbour discovery.
     """
     until = time.monotonic() + _PATIENCE_S
     answered = dict.fromkeys(knocking, False)

@@ -1,7 +1,7 @@
-"""What a call may carry: its keys, its files' names, their sizes, and the digest that people approve.
+"""Allowed content of a call: keys, file names, sizes, approved digest.
 
-The host holds each call against this table before it writes anything, and a carrier's node holds it against the same
-file, each by itself. It stands alone and imports nothing of the program, so that the controller can load it as well.
+The host checks each call against this table before any write, and a carrier's node checks the call on its own with
+the same file. The module imports no other of ours, so that the controller can load it too.
 """
 
 from __future__ import annotations
@@ -141,21 +141,23 @@ EarlyEndToTake fps:float|null least_kbps:int|null
 
 
 class _OddError(Exception):
-    """A part of a request that none has; the message is the rest of a sentence that begins with `it`."""
+    """An invalid part of a request; the message continues after `it`."""
 
 
 def is_name(name: str) -> bool:
-    """Whether a file beside a request may have this name: letters, figures and hyphens."""
+    """Return whether a file of a request may have this name."""
     return _NAME.fullmatch(name) is not None
 
 
 def refusal(request: object, sizes: Mapping[str, int], ours: str) -> str:
-    """Why a call is none that a host takes, as the rest of a sentence that begins with `it`; empty if it is one.
+    """Return why a host refuses a call, or an empty string.
+
+    The reason continues a sentence that begins with `it`.
 
     Args:
-        request: the request, as its JSON was read.
-        sizes: the files that travel beside it: their names and sizes in bytes.
-        ours: how things of ours on that host are called, `provisioner` or `provisioner.SIDE`.
+        request: the parsed JSON.
+        sizes: the files of the call: names and sizes in bytes.
+        ours: the prefix of our names on that host, `provisioner` or `provisioner.SIDE`.
     """
     operation = request.get("operation") if isinstance(request, dict) else None
     if not isinstance(request, dict) or not isinstance(operation, str) or operation not in CALLS:
@@ -173,13 +175,13 @@ def refusal(request: object, sizes: Mapping[str, int], ours: str) -> str:
 
 
 def digest(request: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
-    """The digest over a whole request and its files, without what may differ between plan and call.
+    """Return a request's digest, which is the same in plan and call.
 
-    It is keyed by the inventory's digest key, which the request brings: a plan shows it to everybody.
+    It omits the keys in `MAY_DIFFER`. The key is the inventory's digest key from the request, as plans are public.
 
     Args:
-        request: of an apply or a confirmation; it has passed `refusal`.
-        files: what travels beside it; MediaMTX's program is named by its checksum in the request.
+        request: of an apply or a confirmation; `refusal` has accepted it.
+        files: the files of the call; the request has the checksum of MediaMTX's program.
     """
     meant = {key: value for key, value in request.items() if key not in MAY_DIFFER}
     if meant.get("program"):
@@ -195,7 +197,6 @@ def digest(request: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
 
 @lru_cache(maxsize=1)
 def _shapes() -> dict[str, dict[str, tuple[bool, str]]]:
-    """By shape and key whether the key is needed, and its kind."""
     shapes: dict[str, dict[str, tuple[bool, str]]] = {}
     for block in SHAPES.strip().split("\n\n"):
         name, *words = block.split()
@@ -284,10 +285,10 @@ _WORDS = {"str": "text", "int": "whole number", "float": "number", "bool": "true
 
 
 def _meant_for(request: dict[str, Any], ours: str) -> None:
-    """Hold the names of runs, files and units that a request has against ours.
+    """Check that a request names only runs, files and units of ours.
 
     Raises:
-        _OddError: it names another thing of the host.
+        _OddError: it names anything else.
     """
     for key in ("run", "target"):
         if request.get(key) and not _RUN.fullmatch(request[key]):
@@ -322,10 +323,10 @@ def _all_named(word: str, names: list[str], form: re.Pattern[str]) -> None:
 
 
 def _carries(request: dict[str, Any], sizes: Mapping[str, int], allowed: tuple[str, ...]) -> None:
-    """Hold the files beside a request against those that it may have.
+    """Check the files of a request.
 
     Raises:
-        _OddError: one is not among them, is missing or is too large.
+        _OddError: a file is unknown, missing or too large.
     """
     numbered = {put["content"] for put in request["files"].values()} if request["operation"] == "apply" else set()
     if len(numbered) > _MOST_PUT or not all(_NUMBER.fullmatch(name) for name in numbered):

@@ -1,7 +1,7 @@
-"""Programs of ours that run confined, as they read what may take them over: streams, and what devices answer.
+"""Confined programs of ours, which parse hostile streams and device answers.
 
-Their modules go in over standard input, as the confined user can read none of ours, and then what they are asked; lines
-come out. What comes back is hostile: it is bounded here, and looked at by whoever hears the lines.
+The confined user cannot read our files, so the modules and the request go in through standard input. The output is
+hostile: this module bounds it, and the caller checks the lines.
 """
 
 from __future__ import annotations
@@ -35,37 +35,37 @@ for name, source in json.loads(line):
 module.serve(json.loads(sys.stdin.buffer.readline()))
 """
 PROGRAM = ("/usr/bin/python3", "-I", "-S", "-c", _BOOT)
-"""Runs the last of the modules that it gets: its `serve`, with what it is asked."""
+"""Runs `serve` of the last module with the request."""
 LONGEST_LINE = 8192
 
 
 def sources(modules: Iterable[Any]) -> list[list[str]]:
-    """Modules with their sources, in the order of their imports."""
+    """Return modules' names and sources, in import order."""
     return [[module.__name__, source_of(module)] for module in modules]
 
 
 def source_of(module: Any) -> str:
-    """A module's source, from wherever it was loaded."""
+    """Return a module's source from its loader."""
     return str(module.__loader__.get_source(module.__name__))
 
 
 class Start:
-    """When a program that has started gets what it is asked: until then it does nothing."""
+    """The start signal for a program that waits for its request."""
 
     def __init__(self) -> None:
         self._decided, self._is_now = threading.Event(), False
 
     def now(self) -> None:
-        """Ask it now."""
+        """Send the request now."""
         self._is_now = True
         self._decided.set()
 
     def never(self) -> None:
-        """Do not ask it, where it was not asked before."""
+        """Cancel the request if it was not sent yet."""
         self._decided.set()
 
     def wait(self, until: float) -> bool:
-        """Wait for that, and say whether it is asked; no longer than until then."""
+        """Wait for the decision until `until`; return whether to send."""
         return self._decided.wait(max(0.0, until - time.monotonic())) and self._is_now
 
 
@@ -78,17 +78,17 @@ def run(
     *,
     start: Start | None = None,
 ) -> str:
-    """Run a program, have its lines heard as they come, and return what it complained of.
+    """Run a program, pass its lines on, and return its standard error.
 
-    Who has heard all that it wants waits neither for the program's end nor for complaints: there are none then.
+    If `hear` has all its lines, the result is empty and the program is killed.
 
     Args:
-        command: the program, confined.
-        modules: its modules with their sources, in the order of their imports.
-        request: what it is asked, one line.
-        start: when it gets that; at once where it is left out.
-        until: when nothing more is heard, on the monotonic clock.
-        hear: takes the lines; whether it has heard all.
+        command: the confined program.
+        modules: names and sources of modules, in import order.
+        request: the request, one line.
+        start: when to send the request; at once by default.
+        until: the deadline on the monotonic clock.
+        hear: reads the lines; returns whether it has all.
     """
     process = subprocess.Popen(
         list(command),
@@ -126,7 +126,7 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 class _Complaint:
-    """What is said on standard error, the first few lines of it, read so that nobody waits for a full pipe."""
+    """The first lines of standard error; a thread drains the pipe."""
 
     def __init__(self, stream: IO[bytes] | None) -> None:
         self._stream, self._said = stream, b""

@@ -1,8 +1,7 @@
-"""Scratch network namespaces: where rules, tunnels and the relay are tried before they are live.
+"""Scratch network namespaces to test rules, tunnels and the relay.
 
-A namespace belongs to one thread of ours, which makes it and does in it what it is told: what a thread
-starts, or which sockets it opens, is in its namespace. That saves the four programs that a namespace with a
-name takes, and leaves nothing behind when we are killed.
+A namespace belongs to one thread of ours; programs and sockets that the thread starts are in its namespace. This
+saves the four processes of a named namespace, and leaves no namespace behind if we are killed.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _Result = TypeVar("_Result")
 
 
 class Scratch:
-    """A new, empty network namespace. Use `scratch`."""
+    """A new, empty network namespace; use `scratch`."""
 
     def __init__(self) -> None:
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -35,11 +34,11 @@ class Scratch:
 
     @property
     def path(self) -> str:
-        """The namespace's place, for programs that move something into it."""
+        """The path of the namespace, for programs that move links into it."""
         return f"/proc/{os.getpid()}/task/{self._thread.native_id}/ns/net"
 
     def call(self, work: Callable[[], _Result]) -> _Result:
-        """Do something in the namespace: what it returns or raises."""
+        """Call a function in the namespace; return its result."""
         done: queue.SimpleQueue[tuple[_Result | None, BaseException | None]] = queue.SimpleQueue()
 
         def task() -> None:
@@ -66,12 +65,12 @@ class Scratch:
         """Run several `ip` commands in one process.
 
         Raises:
-            Failed: one was refused.
+            Failed: a command failed.
         """
         self.run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
 
     def close(self) -> None:
-        """End what still runs in it, and the namespace with it."""
+        """Kill the namespace's processes and end it."""
         with contextlib.suppress(OSError):
             self._end_all()
         self._tasks.put(None)
@@ -90,7 +89,9 @@ class Scratch:
 
 
 def _unshare() -> None:
-    """Move this thread into a network namespace of its own (`os.unshare` is there from Python 3.12 on).
+    """Move this thread into a new network namespace.
+
+    Python has `os.unshare` from 3.12 on.
 
     Raises:
         Failed: the kernel refused.
@@ -102,7 +103,7 @@ def _unshare() -> None:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Scratch]:
-    """A new, empty network namespace; what still runs in it at the end is ended.
+    """Open a new, empty network namespace; kill its processes at the end.
 
     Raises:
         Failed: the kernel refused.

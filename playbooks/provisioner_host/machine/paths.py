@@ -1,8 +1,8 @@
 """Paths and names on a host: a contract (docs/internals/host-program.md).
 
-All that is called by `SIDE` follows from here: which of several inventories on a shared centre this program is of. On a
-host that one inventory has for itself there is no side. A program of a side is this one with another line here and in
-`bundle.py`; the controller makes it (`provisioner/desired/render/templates.py`).
+`SIDE` names the inventory that this program serves on a shared centre; a host of one inventory has no side. The
+controller builds a side's program with another line here and in `bundle.py`
+(`provisioner/desired/render/templates.py`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The one way in which a program that is not ours, or that reads what is not ours, is run on a host.
+"""The sandbox for foreign programs and for our parsers of foreign data.
 
-A transient unit of systemd, as a user of its own that owns nothing: no capabilities, no new privileges, few
-system calls, no file of ours, no other process. Where the kernel has no cgroup v2, or no BPF in it, the limits
-of memory and tasks are the processes' own, and which addresses they may reach is the firewall's matter alone.
+It is a transient systemd unit with its own user: no capabilities, no new privileges, few system calls, no access to
+our files or other processes. If the kernel lacks cgroup v2 or its BPF support, memory and task limits are per
+process, and only the firewall restricts addresses.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _NOT_STARTED = "Failed to start transient service unit"
 
 
 def refusal() -> str:
-    """Why nothing can be confined on this host; empty where it can."""
+    """Return why this host cannot confine programs, or an empty string."""
     try:
         pwd.getpwnam(paths.PROBE_USER)
     except KeyError:
@@ -71,13 +71,15 @@ def refusal() -> str:
 def confined(
     argv: Sequence[str], name: str, limits: Iterable[str], environment: Mapping[str, str] | None = None
 ) -> list[str]:
-    """The command that runs a program confined, with our standard streams as its own, and ends as it ends.
+    """Return the command that runs a program confined.
+
+    The program has our standard streams, and the command ends with the program.
 
     Args:
-        argv: the program by its path, and its arguments: they hold no secret.
-        name: what it is for, in the unit's name.
-        limits: unit settings on top: addresses, files, memory, time.
-        environment: variables that it gets.
+        argv: the program's path and arguments, without secrets.
+        name: the purpose, for the unit's name.
+        limits: more unit settings: addresses, files, memory, time.
+        environment: its variables.
     """
     settings = [f"--property={setting}" for setting in (*_LIMITS, *limits)]
     variables = [f"--setenv={key}={value}" for key, value in (environment or {}).items()]
@@ -87,7 +89,7 @@ def confined(
 
 
 def not_started(said: str) -> str:
-    """Why a confined program was never started, from what systemd-run said; empty where it was."""
+    """Return systemd-run's reason for a failed start, or an empty string."""
     line = next((line.strip() for line in said.splitlines() if line.startswith(_NOT_STARTED)), "")
     if line and units.selinux() == "enforcing":
         return f"{line}; SELinux decides on this host: ausearch -m avc -ts recent says what it refused"
@@ -95,6 +97,6 @@ def not_started(said: str) -> str:
 
 
 def end(command: Sequence[str]) -> None:
-    """End the unit of a confined command: who waits for it may be killed, and it goes on."""
+    """Kill the unit of a confined command; it outlives its caller."""
     unit = next(word.removeprefix("--unit=") for word in command if word.startswith("--unit="))
     run(["systemctl", "kill", "--signal=KILL", f"{unit}.service"], check=False)

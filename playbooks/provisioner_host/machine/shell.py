@@ -1,4 +1,4 @@
-"""The one door to other programs on the host. No secret ever stands in an argument."""
+"""Runs other programs on the host. Arguments never contain secrets."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Failed(Exception):  # noqa: N818 (it reads as what happened)
-    """A program ended with a code other than 0, or a step of ours found something wrong."""
+    """A program exited with an error, or a step of ours failed."""
 
 
 def scrub(text: str) -> str:
-    """Take credentials out of stream addresses in another program's output."""
+    """Remove credentials from stream addresses in another program's output."""
     return scrubbed(text)
 
 
@@ -27,10 +27,10 @@ def run(
     check: bool = True,
     env: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program: what it printed.
+    """Run a program and return its output.
 
     Raises:
-        Failed: it is not there, took too long, or (with `check`) ended with another code than 0.
+        Failed: it is missing, timed out or (with `check`) exited with another code than 0.
     """
     environment = {"PATH": PATH, "LC_ALL": "C.UTF-8"} | (env or {})
     try:

@@ -1,4 +1,4 @@
-"""Logins in the addresses of streams: what of an address may leave the host. Pure."""
+"""Removal of logins from stream addresses that leave the host. Pure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _ASSIGNED = re.compile(_KEY.pattern.removesuffix("[=:]") + r"=\s*\S+", re.IGNORE
 _REASON = re.compile(r"(bad status code: \d+ )\((?![A-Za-z *-]{0,60}\)$).*", re.DOTALL)
 _WITHHELD = "***"
 _SHORTEST = 4
-"""A shorter one is part of any sentence, and of the codes by which a cause is known."""
+"""Shorter passwords also occur in ordinary sentences and cause codes."""
 
 
 def without_login(source: str) -> str:
-    """A source's address without its credentials.
+    """Return a source's address without its credentials.
 
-    Where its path or query holds the login as well, or something that is named like one, all of it is left out.
+    A path or query with the login, or with a key named like one, is replaced whole.
     """
     scheme, separator, rest = source.partition("://")
     if not separator:
@@ -45,7 +45,7 @@ def _holds_login(tail: str, login: str) -> bool:
 
 
 def _decoded(text: str) -> str:
-    """A text without its percent-encoding, however often it was encoded."""
+    """Remove percent-encoding, up to eight layers."""
     for _ in range(_MOST_ENCODED):
         if "%" not in text:
             break
@@ -61,7 +61,7 @@ def _character(code: re.Match[str]) -> str:
 
 
 def scrubbed(text: str) -> str:
-    """Another program's words without the logins in the addresses that it names."""
+    """Return another program's output without logins in addresses."""
     return _ADDRESS.sub(lambda address: address[1] + _scrubbed(address[2]), text)
 
 
@@ -72,9 +72,9 @@ def _scrubbed(rest: str) -> str:
 
 
 def forgotten(text: str, source: str) -> str:
-    """A camera's words, as a log repeats them, without what its source's address says of a login.
+    """Return a camera's words from a log without its login.
 
-    A camera knows its password, and says what it likes.
+    A camera knows its password and may send it in any text.
     """
     login = source.partition("://")[2].partition("/")[0].rpartition("@")[0]
     password = login.partition(":")[2]

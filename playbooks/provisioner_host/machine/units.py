@@ -1,7 +1,7 @@
-"""systemd units of ours, and the SELinux labels of our files.
+"""Our systemd units, and the SELinux labels of our files.
 
-A file that is made in a folder gets the folder's label. One that is linked or moved in from another folder keeps that
-of where it was made, and a unit that systemd may not read is one that does not start.
+A file gets the label of the folder where it is created. A link or move keeps the old label, and systemd cannot start
+a unit that it may not read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ENDS_ITSELF_S = 10.0
 
 
 def selinux() -> SelinuxState:
-    """Whether SELinux decides on this host, only notes what it would refuse, or is off."""
+    """Return the SELinux mode of this host."""
     try:
         return "enforcing" if _ENFORCE.read_text(encoding="ascii").strip() == "1" else "permissive"
     except (OSError, ValueError):
@@ -41,10 +41,10 @@ def selinux() -> SelinuxState:
 
 
 def relabel(places: Iterable[Path]) -> None:
-    """Set labels of files, and of all below folders, to those of their places; where SELinux is off nothing is done.
+    """Restore the SELinux labels of files and folders, recursively.
 
     Raises:
-        Failed: labels cannot be given, and SELinux decides by them.
+        Failed: labels cannot be set and SELinux is enforcing.
     """
     now = selinux()
     there = [str(place) for place in places if place.exists()]
@@ -58,7 +58,7 @@ def relabel(places: Iterable[Path]) -> None:
 
 
 def states(names: Iterable[str]) -> dict[str, UnitAnswer]:
-    """Each unit's state by name, in one call."""
+    """Return the states of units by name, from one call."""
     wanted = list(names)
     if not wanted:
         return {}
@@ -77,7 +77,7 @@ def states(names: Iterable[str]) -> dict[str, UnitAnswer]:
 
 
 def active(name: str) -> str:
-    """A unit's state in systemd's word; `unknown` where it cannot be read."""
+    """Return a unit's state in systemd's word; `unknown` if unreadable."""
     try:
         return states([name])[name]["active"]
     except (Failed, KeyError):
@@ -85,7 +85,7 @@ def active(name: str) -> str:
 
 
 def _overriding(fragment: str, drop_ins: str) -> list[str]:
-    """The files that override a unit of ours: drop-ins, and a whole file that systemd takes before ours."""
+    """Return drop-ins, and a whole file that systemd prefers to ours."""
     paths = drop_ins.split()
     if any(mark in drop_ins for mark in "'\"\\"):
         import shlex  # noqa: PLC0415 (systemd quotes a name with a space in it, which hardly any host has)
@@ -96,9 +96,9 @@ def _overriding(fragment: str, drop_ins: str) -> list[str]:
 
 
 def of_ours(path: str) -> bool:
-    """Whether a file overrides units of ours alone: it stands under their names, which nobody else may use.
+    """Return whether a file overrides only units of ours.
 
-    What stands in `service.d` is of every service of the machine, and the machine's own.
+    `service.d` belongs to the machine: it applies to every service.
     """
     file = Path(path)
     return file.parent.name.startswith(_OUR_NAMES) or file.name.startswith(_OUR_NAMES)
@@ -117,16 +117,16 @@ def remove_overriding(path: str) -> None:
 
 
 def systemctl(*words: str, check: bool = True, timeout_s: float = 30) -> None:
-    """Tell systemd to do something.
+    """Run systemctl.
 
     Raises:
-        Failed: it could not, and `check` is set.
+        Failed: it failed, and `check` is set.
     """
     run(["systemctl", *words], check=check, timeout_s=timeout_s)
 
 
 def restart(name: str) -> None:
-    """Restart a unit; one that does not end itself within some seconds is killed.
+    """Restart a unit; kill it after 10 s without a stop.
 
     Raises:
         Failed: it does not start.
@@ -138,7 +138,7 @@ def restart(name: str) -> None:
 
 
 def restart_silent(name: str) -> None:
-    """Restart a unit that does not answer: nobody waits until it has ended itself, which it may never do.
+    """Kill and restart a unit that does not answer.
 
     Raises:
         Failed: it does not start.
@@ -148,7 +148,7 @@ def restart_silent(name: str) -> None:
 
 
 def notify_ready() -> None:
-    """Tell systemd that this service is up (sd_notify(3)); outside a service nobody is told."""
+    """Notify systemd that this service is ready (sd_notify(3)), if it is one."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
