@@ -1,7 +1,7 @@
-"""Encrypted connections to relays, which are known by the fingerprint of their certificate and by nothing else.
+"""TLS connections to relays, authenticated by certificate fingerprint only.
 
-Whoever signed a certificate, and for how long, says nothing here: the tunnel leads to the relay alone, and which
-certificate it shows is written down. The library is loaded where somebody reads encrypted, as it costs every start.
+Issuer and expiry do not matter: the tunnel leads to the relay alone, and its fingerprint is on record. `ssl` is
+imported on use, as it slows every start.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 ANOTHER = "it shows another certificate than the one that is written down"
-"""What is said of a relay that cannot be the one that is meant; the controller knows it by these words."""
+"""The refusal of a wrong certificate; the controller matches these words."""
 
 
 def own(file: Path | None = None) -> str:
-    """The fingerprint of the certificate that this host shows its own readers.
+    """Return the fingerprint of this host's certificate for readers.
 
     Raises:
-        OSError, ValueError: it has none.
+        OSError, ValueError: it has no certificate.
     """
     from provisioner_host.machine.paths import READERS_FILE  # noqa: PLC0415 (the confined part has no such module)
 
@@ -37,7 +37,7 @@ def own(file: Path | None = None) -> str:
 
 
 def wrapped(link: socket.socket) -> ssl.SSLSocket:
-    """A connection, to be encrypted: nothing has been said over it yet."""
+    """Wrap a fresh connection in TLS, before the handshake."""
     import ssl  # noqa: PLC0415
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -48,18 +48,18 @@ def wrapped(link: socket.socket) -> ssl.SSLSocket:
 
 
 def shows(link: ssl.SSLSocket, fingerprint: str) -> bool:
-    """Whether the other end of a connection that is encrypted by now showed that certificate."""
+    """Return whether the peer of an encrypted connection has this fingerprint."""
     return hashlib.sha256(link.getpeercert(binary_form=True) or b"").hexdigest() == fingerprint
 
 
 def refusal(address: str, port: int, fingerprint: str, timeout_s: float) -> str:
-    """Why a relay is not read from; empty where it shows its certificate.
+    """Return why a relay fails the fingerprint check, or an empty string.
 
     Args:
         address: the relay's.
         port: of its encrypted RTSP.
-        fingerprint: of the certificate that it has to show, SHA-256 in hexadecimal.
-        timeout_s: how long all of it may take.
+        fingerprint: the expected SHA-256 in hexadecimal.
+        timeout_s: limit for the whole check.
     """
     until = time.monotonic() + timeout_s
     try:

@@ -1,9 +1,9 @@
 """Quarantine of paths whose camera refuses its login.
 
-Each path stays in MediaMTX's file as a comment, so that the camera is not asked again. The file itself is the record: a
-path is in it or out of it in one write, whatever happens to this host. The line that is out keeps its place and says
-since when. Plans compare the whole file, as it would be without the marks. A login is one device's: both streams of a
-camera and all channels of a recorder go out together, but for those that flow. Refusals are counted by MediaMTX's log.
+A quarantined path becomes a comment in MediaMTX's file, so MediaMTX stops calling the camera. The file itself is the
+record: one write quarantines or restores a path, even if the host crashes. The comment keeps the line's position and
+the start time. Plans compare the whole file without these marks. A login belongs to a device: both streams of a camera
+and all channels of a recorder are quarantined together, except those that flow. Refusals are counted in MediaMTX's log.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _SENTINEL = re.compile(rf'^(  "{paths.SENTINEL_PREFIX}[0-9a-f]{{12}})([0-9a-f]{{
 _RTSP = "554"
 
 Refused = Mapping[str, str]
-"""Logins that their devices refuse, each with since when."""
+"""Logins that their devices refuse, with start times."""
 
 MOST_REFUSALS = 2
-"""So many in a row, and the device is asked no more: the third try is on its way before MediaMTX has read its file."""
+"""Consecutive refusals before quarantine; a third try starts before MediaMTX rereads its file."""
 
 # The path's name is MediaMTX's own and comes first: whatever a camera says comes after it, and is matched from its
 # beginning, so that no camera speaks for another one or of another answer.
@@ -50,9 +50,9 @@ class PathLine(NamedTuple):
 
     Attributes:
         name: the path.
-        login: user, password, address and port of its source, as they are written there.
-        since: since when it is quarantined; empty where it is not.
-        on_demand: whether it is pulled for readers alone.
+        login: user, password, address and port of its source, as written.
+        since: start of the quarantine, or empty.
+        on_demand: whether it is pulled only for readers.
     """
 
     name: str
@@ -62,19 +62,19 @@ class PathLine(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What a line says of a path: its device refused the login, or took it."""
+    """A log entry: a device refused or accepted a path's login."""
 
     path: str
     refused: bool
 
 
 def lines_in(text: str) -> Iterator[PathLine]:
-    """The paths in a relay's file that are pulled from a device, quarantined ones too."""
+    """Return a relay file's paths that are pulled from devices, including quarantined."""
     return (one for one in map(_path, _LINE.finditer(text)) if one is not None)
 
 
 def _path(line: re.Match[str]) -> PathLine | None:
-    """What a line is; None where it is no path that is pulled from a device, or one of another hand."""
+    """Parse a line; return `None` for other sources or foreign forms."""
     try:
         name, settings = json.loads(line["name"]), json.loads(line["settings"])
     except ValueError:
@@ -88,13 +88,13 @@ def _path(line: re.Match[str]) -> PathLine | None:
 
 
 def device_of(login: str) -> str:
-    """The address and port that a login is for."""
+    """Return the address and port of a login."""
     address, _, port = login.rpartition("@")[2].partition(":")
     return f"{address}:{port or _RTSP}"
 
 
 def whole(text: str) -> str:
-    """A relay's file as if nothing were quarantined: byte for byte what was written by an apply."""
+    """Return a relay file without quarantine marks, as the apply wrote it."""
     if _MARK not in text:
         return text
     lines = _LINE.sub(lambda line: line["line"], text)
@@ -102,7 +102,7 @@ def whole(text: str) -> str:
 
 
 def whole_content(content: bytes) -> bytes:
-    """The same of a file's bytes."""
+    """Return the same for bytes."""
     return content if _MARK.encode() not in content else whole(_text(content)).encode("utf-8", "surrogateescape")
 
 
@@ -111,12 +111,9 @@ def _text(content: bytes) -> str:
 
 
 def without(text: str, refused: Refused, kept: Collection[tuple[str, str]] = ()) -> str:
-    """A whole file without the paths of refused logins.
+    """Quarantine the paths of refused logins in a whole file.
 
-    Args:
-        text: the file, nothing in it quarantined.
-        refused: the logins.
-        kept: paths that stay all the same, each with its login: they flow.
+    `kept` paths with their logins stay, as they flow.
     """
     if not refused:
         return text
@@ -136,7 +133,7 @@ def without(text: str, refused: Refused, kept: Collection[tuple[str, str]] = ())
 
 
 def refused_in(text: str) -> dict[str, str]:
-    """The logins that are refused by a live file, each with since when."""
+    """Return a live file's refused logins with start times."""
     refused: dict[str, str] = {}
     for one in _marked(text):
         refused[one.login] = min(one.since, refused.get(one.login, one.since))
@@ -144,7 +141,7 @@ def refused_in(text: str) -> dict[str, str]:
 
 
 def pulled_in(text: str) -> set[tuple[str, str]]:
-    """The paths that a live file has MediaMTX pull, each with its login."""
+    """Return a live file's pulled paths with their logins."""
     return {(one.name, one.login) for one in lines_in(text) if not one.since}
 
 
@@ -153,12 +150,9 @@ def _marked(text: str) -> list[PathLine]:
 
 
 def carried_over(wanted: str, live: str, lifted: Collection[str] = ()) -> str:
-    """A file that is to be written, without what is quarantined now and goes on with the same login.
+    """Carry the live file's quarantine over to a new file.
 
-    Args:
-        wanted: the file, from the controller or from a saved state, whatever is quarantined in that.
-        live: the file as it is.
-        lifted: paths that are pulled again, and with each all that shares its login.
+    Paths with another login than in `live` are pulled again. So are the `lifted` paths and all that share their logins.
     """
     asked_again = {one.login for one in _marked(live) if one.name in lifted}
     refused = {login: since for login, since in refused_in(live).items() if login not in asked_again}
@@ -166,7 +160,7 @@ def carried_over(wanted: str, live: str, lifted: Collection[str] = ()) -> str:
 
 
 def answer_of(text: str, key: str) -> dict[str, QuarantineAnswer]:
-    """What the controller is told: of each quarantined path since when, the device, and a keyed digest of the login."""
+    """Return start time, device and keyed login digest by quarantined path."""
     return {
         one.name: {
             "since": one.since,
@@ -178,7 +172,7 @@ def answer_of(text: str, key: str) -> dict[str, QuarantineAnswer]:
 
 
 def sentinel_in(text: str) -> str:
-    """The name of a file's sentinel; empty where it has none of ours."""
+    """Return a file's sentinel name, or an empty string."""
     line = _SENTINEL.search(text)
     return line[0].strip().strip('"') if line else ""
 
@@ -187,7 +181,7 @@ def sentinel_in(text: str) -> str:
 
 
 def live_file() -> str:
-    """The live file with its marks; empty where there is none."""
+    """Return the live file with its marks; empty if it is missing."""
     return _read(paths.MEDIAMTX_FILE)
 
 
@@ -199,15 +193,12 @@ def _read(path: Path) -> str:
 
 
 def names() -> list[str]:
-    """The paths that are quarantined now."""
+    """Return the quarantined paths."""
     return sorted(one.name for one in _marked(live_file()))
 
 
 def keep(change: RunningChange) -> None:
-    """Leave what is quarantined out of the file that is to be written, where it is staged.
-
-    What comes with another login, and what the request lifts, is pulled again.
-    """
+    """Carry the quarantine over to the staged file."""
     live, path = live_file(), str(paths.MEDIAMTX_FILE)
     if _MARK not in live or path not in change.wanted:
         return
@@ -220,7 +211,7 @@ def keep(change: RunningChange) -> None:
 
 
 def keep_in(copy: Path) -> None:
-    """Leave what is quarantined now out of a saved file that this host returns to; the rest of it is as it was."""
+    """Carry the live quarantine over to a saved file before its restore."""
     live = live_file()
     if not live:
         return
@@ -231,13 +222,13 @@ def keep_in(copy: Path) -> None:
 
 
 def live_sentinel(expected: str) -> str:
-    """The sentinel that MediaMTX shows where its file, as a whole, has this one."""
+    """Return MediaMTX's actual sentinel for this whole file's sentinel."""
     live = live_file()
     return sentinel_in(live) if expected and sentinel_in(whole(live)) == expected else expected
 
 
 def heard_in(line: str) -> Heard | None:
-    """What one line of the log says; None where it is about something else."""
+    """Parse a log line; return `None` if it is about other events."""
     if len(line) > _LONGEST or not any(mark in line for mark in _MARKS):
         return None
     try:
@@ -255,25 +246,16 @@ def heard_in(line: str) -> Heard | None:
 
 
 class Refusals:
-    """By login, how often its device has refused it since it took it last, and for which paths."""
+    """Consecutive refusals by login, and the refused paths."""
 
     def __init__(self, tried_before: Callable[[str], bool] = lambda _: False) -> None:
-        """Begin to count.
-
-        Args:
-            tried_before: whether a login was tried and not taken by another way of late: that counts as one.
-        """
+        """Start counting; `tried_before` tells whether other protocols counted a failed try."""
         self._tried_before = tried_before
         self._counts: dict[str, int] = {}
         self._paths: dict[str, set[str]] = {}
 
     def hear(self, line: str, login_of: Callable[[str], str]) -> None:
-        """Count a line.
-
-        Args:
-            line: of the log.
-            login_of: the login with which a path is pulled; empty where none is pulled under that name.
-        """
+        """Count a log line; `login_of` is empty for paths not pulled."""
         heard = heard_in(line)
         login = login_of(heard.path) if heard else ""
         if not heard or not login:
@@ -287,20 +269,20 @@ class Refusals:
 
     @property
     def due(self) -> dict[str, frozenset[str]]:
-        """The logins that were refused too often, and the paths for which they were."""
+        """The logins refused too often, and their refused paths."""
         return {login: frozenset(self._paths[login]) for login, n in self._counts.items() if n >= MOST_REFUSALS}
 
     def settle(self, login: str) -> None:
-        """Note that the paths for which a login was refused are out: one more refusal, of another path, is enough."""
+        """Mark a login's refused paths as quarantined; one more refusal suffices."""
         self._paths[login] = set()
         self._counts[login] = MOST_REFUSALS - 1
 
     def forget(self, logins: Iterable[str]) -> None:
-        """Forget what was counted of logins."""
+        """Reset the counts of logins."""
         for login in list(logins):
             self._counts.pop(login, None)
             self._paths.pop(login, None)
 
     def keep(self, logins: Iterable[str]) -> None:
-        """Forget all logins but these: what is not pulled any more is not counted."""
+        """Reset the counts of all other logins."""
         self.forget(self._counts.keys() - set(logins))

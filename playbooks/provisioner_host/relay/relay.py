@@ -1,4 +1,4 @@
-"""MediaMTX on the host: its file read back, its Control API asked, a new file tried before it is live."""
+"""MediaMTX on the host: its file, its Control API, trials of files."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ _FAMILIES = ("rtspsessions", "rtspssessions")
 
 
 class NoSuchPage(Failed):
-    """The Control API has no such page: what it is about is not there, or its server is off."""
+    """A 404 of the Control API: missing object or disabled server."""
 
 
 # --- the file -------------------------------------------------------------------------------------
 
 
 def describe(content: str, key: str) -> RelayAnswer:
-    """A relay file's settings and paths without their secrets.
+    """Return a relay file's settings and paths without secrets.
 
-    We write one setting or path a line. A line that we would not write is counted in `foreign`.
+    We write one setting or path per line; other lines are counted in `foreign`.
     """
     settings: dict[str, Any] = {}
     paths: dict[str, PathAnswer] = {}
@@ -77,7 +77,7 @@ def describe(content: str, key: str) -> RelayAnswer:
 
 
 def read_file() -> str:
-    """The live file as a whole, with what is quarantined in it; empty where there is none."""
+    """Return the live file without quarantine marks; empty if it is missing."""
     try:
         return whole(MEDIAMTX_FILE.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
@@ -85,10 +85,10 @@ def read_file() -> str:
 
 
 def stages(live: str, wanted: str, size: int) -> Iterator[tuple[str, str]]:
-    """The files on the way to a file that has many more paths: each with its own sentinel.
+    """Yield intermediate files with growing paths, each with its own sentinel.
 
-    All that is no new path is as in the wanted file from the first step on; new paths come `size` at a time,
-    in the order of the file. The wanted file itself is the last step, and is not given.
+    From the first step on, everything but new paths is as wanted. New paths come `size` at a time, in file order. The
+    wanted file, the last step, is not yielded.
     """
     known = set(_paths_by_line(live).values())
     new = [number for number, name in _paths_by_line(wanted).items() if name not in known]
@@ -106,17 +106,17 @@ def stages(live: str, wanted: str, size: int) -> Iterator[tuple[str, str]]:
 
 
 def _paths_by_line(content: str) -> dict[int, str]:
-    """The paths' names as they are written, in their quotes: we write a name in one way only."""
+    """Return quoted path names by line number; their quoting is canonical."""
     matches = ((number, PATH_LINE.match(line)) for number, line in enumerate(content.splitlines()))
     named = {number: match[1] for number, match in matches if match}
     return {number: name for number, name in named.items() if not name.startswith(f'"{SENTINEL_PREFIX}')}
 
 
 def program_in(unit: str) -> Path:
-    """The program that a unit of ours starts.
+    """Return the program that a unit of ours starts.
 
     Raises:
-        Failed: the unit starts none.
+        Failed: it starts no program.
     """
     line = re.search(r'^ExecStart="?([^" ]+)"? ', unit, re.MULTILINE)
     if line is None:
@@ -125,7 +125,7 @@ def program_in(unit: str) -> Path:
 
 
 def describe_path(value: dict[str, Any], key: str) -> PathAnswer:
-    """A path without its credentials: its settings, and a keyed digest of the whole."""
+    """Return a path's settings without credentials, and its keyed digests."""
     settings = {k: v if k in _OURS or isinstance(v, bool) else _SET for k, v in value.items() if k != "source"}
     if "source" in value:
         settings["source"] = without_login(str(value["source"]))
@@ -137,7 +137,7 @@ def describe_path(value: dict[str, Any], key: str) -> PathAnswer:
 
 
 def sources(paths: set[str]) -> dict[str, str]:
-    """The sources of paths in the live file, with their credentials: what is not to be repeated of them."""
+    """Return live paths' sources with credentials, for removal from texts."""
     lines = (PATH_LINE.match(line) for line in read_file().splitlines())
     known: dict[str, str] = {}
     for entry in lines:
@@ -147,7 +147,7 @@ def sources(paths: set[str]) -> dict[str, str]:
 
 
 def changed_paths(then: str, now: str) -> list[str]:
-    """The paths that two relay files both have, and not alike."""
+    """Return the paths that differ between two relay files."""
     before, after = _lines_by_path(then), _lines_by_path(now)
     both = (name for name, line in after.items() if before.get(name, line) != line)
     return sorted(json.loads(name) for name in both if _settings(before[name]) != _settings(after[name]))
@@ -167,7 +167,7 @@ def _settings(text: str) -> dict[str, Any]:
 
 
 def users_of(content: str) -> list[dict[str, Any]] | None:
-    """The entries of a relay file's users, or None where there is no such line, more than one, or another form."""
+    """Return a relay file's users; `None` without exactly one valid line."""
     lines = [line for line in content.splitlines() if line.startswith(USERS_LINE)]
     try:
         listed = json.loads(lines[0].removeprefix(USERS_LINE)) if len(lines) == 1 else None
@@ -194,13 +194,12 @@ def _setting(name: str, text: str, key: str) -> Any:
 
 
 def api(path: str, timeout_s: float = 5, *, method: str = "GET") -> Any:
-    """Ask the Control API on loopback, or with POST have it do something.
+    """Call the Control API on loopback.
 
-    By hand, in HTTP/1.0 (one answer, whole, then the end): the import of `urllib` takes longer than all
-    that a small change asks.
+    HTTP/1.0 by hand: importing `urllib` takes longer than all calls of a small change.
 
     Raises:
-        Failed: no answer, or one that is no answer to the question; the question cannot be asked in a line.
+        Failed: no valid answer, or the path has invalid characters.
     """
     if not _ASKED.fullmatch(path):
         raise Failed("the relay's Control API: 400")
@@ -225,7 +224,7 @@ def api(path: str, timeout_s: float = 5, *, method: str = "GET") -> Any:
 
 
 def reader_sessions() -> list[dict[str, Any]]:
-    """The sessions of RTSP, encrypted or not, each with the `family` of the API that it is of.
+    """Return RTSP and RTSPS sessions, each with its API `family`.
 
     Raises:
         Failed: the relay does not list them.
@@ -250,10 +249,9 @@ def reader_sessions() -> list[dict[str, Any]]:
 
 
 def runtime(note: Callable[[list[dict[str, Any]]], None] = lambda _: None) -> RuntimeAnswer | None:
-    """What the running relay says of itself: version, start, sentinel, viewers by path.
+    """Return the running relay's version, start, sentinel and viewers by path.
 
-    Args:
-        note: gets the paths as they are listed.
+    `note` gets the listed paths.
     """
     try:
         info = api("/v3/info")
@@ -271,7 +269,7 @@ def runtime(note: Callable[[list[dict[str, Any]]], None] = lambda _: None) -> Ru
 
 
 def wait_for(sentinel: str, seconds: float) -> bool:
-    """Wait until the relay has read the file that this sentinel belongs to."""
+    """Wait until the relay has read the file with this sentinel."""
     begun = time.monotonic()
     until = begun + seconds
     while True:
@@ -286,12 +284,11 @@ def wait_for(sentinel: str, seconds: float) -> bool:
 
 
 def _pause(begun: float) -> float:
-    """How long to wait before the next look: the longer it takes, the less does a moment more matter."""
     return min(0.5, max(0.03, 0.15 * (time.monotonic() - begun)))
 
 
 def gap_left(file: Path | None = None) -> float:
-    """How long it takes still until the relay will see the next write of its file, or of its certificate."""
+    """Return seconds until the relay notices a write of this file."""
     try:
         age = time.time() - (file or MEDIAMTX_FILE).stat().st_mtime
     except FileNotFoundError:
@@ -301,12 +298,12 @@ def gap_left(file: Path | None = None) -> float:
 
 
 def wait_for_gap(file: Path | None = None) -> None:
-    """Wait until the relay will see the next write of its file, or of its certificate."""
+    """Wait until the relay notices the next write of this file."""
     time.sleep(gap_left(file))
 
 
 def log(since_s: float) -> str:
-    """What MediaMTX wrote to its log within so many seconds, an entry a line; empty where it cannot be read."""
+    """Return MediaMTX's recent log lines, or an empty string if unreadable."""
     unit = UNIT_MEDIAMTX.removesuffix(".service")
     try:
         said = run(["journalctl", "-u", unit, "-o", "cat", "--no-pager", "-q", f"--since=-{since_s:.0f}s"], check=False)
@@ -319,10 +316,10 @@ def log(since_s: float) -> str:
 
 
 def check(program: Path, conf: Path) -> None:
-    """Start this very MediaMTX with a file in a scratch namespace, until it has opened its sockets.
+    """Start this MediaMTX with a file in a scratch namespace.
 
-    That it reads the whole file first, and ends where it does not like it, is measured on 1.20.1, which has
-    no option to only check one. Its sources lead nowhere there: the namespace has no way out.
+    MediaMTX 1.20.1 has no check option, but reads the whole file first and exits if it is invalid (measured). The check
+    ends once its sockets are open. Sources cannot be reached from the namespace.
 
     Raises:
         Failed: MediaMTX refuses the file, or does not open its sockets.

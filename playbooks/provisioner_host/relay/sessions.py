@@ -1,10 +1,8 @@
-"""Sessions at the relay: revoked ones ended, and who pushes (MediaMTX 1.20.1).
+"""Relay sessions: end revoked ones, list publishers (MediaMTX 1.20.1).
 
-MediaMTX itself ends no session when its users change. A session is its user's by the name that its reader typed:
-MediaMTX let it in under that name once, and asks no more.
+MediaMTX ends no session when its users change. It checks a session's user once, under the name that the reader gave.
 
-MediaMTX says of a refused publisher no path and no user, only that a session which one address had opened was not let
-in: so only the address is known.
+For a refused publisher MediaMTX logs neither path nor user, only its address.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ _TCP = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _ESTABLISHED = "01"
 
 Users = Mapping[str, list[dict[str, Any]]]
-"""Entries of `authInternalUsers` by name; MediaMTX takes the first that fits."""
+"""Entries of `authInternalUsers` by name; MediaMTX uses the first match."""
 
 _OPENED = re.compile(r"\[RTSPS\] \[session ([0-9a-f]{8})\] created by (\S+):\d{1,5}")
 _REFUSED = re.compile(r"\[RTSPS\] \[session ([0-9a-f]{8})\] failed to authenticate: ")
@@ -42,7 +40,7 @@ _MOST = 1000
 
 
 def users_in(content: str) -> Users | None:
-    """The users of a relay file, or None where its line is not as we write it: then it may let in anybody."""
+    """Return a relay file's users; `None` in a foreign form."""
     listed = relay.users_of(content)
     if listed is None:
         return None
@@ -53,7 +51,7 @@ def users_in(content: str) -> Users | None:
 
 
 def readers() -> list[ReaderAnswer] | None:
-    """Who reads which path, from which address, how often; None where the relay does not say."""
+    """Return reader counts by user, address and path; `None` if unknown."""
     try:
         listed = relay.reader_sessions()
     except (Failed, FileNotFoundError):
@@ -63,14 +61,14 @@ def readers() -> list[ReaderAnswer] | None:
 
 
 def end_revoked(before: str, now: str) -> list[str]:
-    """End the sessions that the relay would not let in any more: what was ended, in words.
+    """End sessions that the relay would refuse now; return notes.
 
-    Whoever calls has seen that MediaMTX has read its file. One call after the other: two that end sessions at the
-    same time, or one beside a list, can end MediaMTX (it changes the same table under a lock for readers, 1.20.1).
+    The caller knows that MediaMTX has read its file. Calls are sequential: two concurrent kicks, or a kick during a
+    list, can crash MediaMTX 1.20.1, which changes the table under a read lock.
 
     Args:
-        before: the relay file that sessions may have been let in by.
-        now: the one that is read now.
+        before: the relay file that admitted the sessions.
+        now: the present file.
 
     Raises:
         Failed: a session goes on.
@@ -97,7 +95,7 @@ def end_revoked(before: str, now: str) -> list[str]:
 
 
 def _why_not(session: dict[str, Any], old: Users | None, new: Users, known: set[str]) -> str:
-    """Whose session it is and why it may not go on; empty where it may."""
+    """Return a session's user and why it must end, or empty."""
     name = _user(session)
     if not name and session.get("state") not in {"read", "publish"}:
         return ""
@@ -130,7 +128,6 @@ def _comes_from(address: str, entry: dict[str, Any]) -> bool:
 
 
 def _end(session: str, family: str) -> None:
-    """Ask for the end of a session; whether it has ended is read in the list."""
     if _ID.fullmatch(session):
         try:
             relay.api(f"/v3/{family}/kick/{session}", method="POST")
@@ -151,7 +148,7 @@ def _address(session: dict[str, Any]) -> str:
 
 
 def _written(place: str) -> str:
-    """The address of `ADDRESS:PORT`; one of IPv4 in IPv6's form is that of IPv4."""
+    """Return the address of `ADDRESS:PORT`, with mapped IPv4 as IPv4."""
     return place.rpartition(":")[0].strip("[]").removeprefix("::ffff:")
 
 
@@ -163,7 +160,7 @@ def _sessions(number: int) -> str:
 
 
 def ssh_from_outside(port: int, networks: list[str]) -> list[str]:
-    """Where open SSH connections come from that new ones would not be accepted from."""
+    """Return peers of open SSH connections outside the allowed networks."""
     try:
         allowed = [ipaddress.ip_network(network, strict=False) for network in networks]
     except ValueError:  # rules that were edited by hand: whom they let in is not known
@@ -194,7 +191,7 @@ def _peer(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 def seen(since_s: float) -> PublishingAnswer:
-    """Who pushes now, and the addresses from which a login was refused within so many seconds."""
+    """Return present publishers, and addresses refused within `since_s` seconds."""
     return {"sessions": _pushing(), "refused": refused_in(relay.log(since_s))}
 
 
@@ -209,7 +206,7 @@ def _pushing() -> list[PusherAnswer] | None:
 
 
 def refused_in(text: str) -> dict[str, int]:
-    """The addresses of refused publishers in the log's lines, one JSON document a line, each with how often."""
+    """Count refused publishers by address in JSON log lines."""
     opened: dict[str, str] = {}
     refused: Counter[str] = Counter()
     for line in text.splitlines():
@@ -232,7 +229,7 @@ def _message(line: str) -> str:
 
 
 def _known(place: str) -> str:
-    """The address of `ADDRESS:PORT`; empty where it is none."""
+    """Return the address of `ADDRESS:PORT`, or empty if it is invalid."""
     try:
         return str(ipaddress.ip_address(_written(place)))
     except ValueError:

@@ -1,8 +1,8 @@
-"""The sources of MediaMTX: why they are down, and their connections.
+"""MediaMTX's sources: their errors and connections.
 
-MediaMTX 1.20 says the cause in its log only, 1.21 in its Control API as well. It follows a camera's redirect, and its
-API does not say from where a path comes: that says the kernel's own table of connections, as `ss` prints it. The
-controller judges what it means.
+MediaMTX 1.20 gives a source's error only in its log, 1.21 also in its Control API. It follows a camera's redirect
+without telling the new address, so connections come from the kernel, as `ss` prints them. The controller judges the
+result.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _NAMED = 10_000
 
 
 class SourceLink(NamedTuple):
-    """A connection that MediaMTX opened, by its two ends."""
+    """A connection that MediaMTX opened."""
 
     local_port: int
     address: str
@@ -56,25 +56,25 @@ class SourceLink(NamedTuple):
 
 
 Connections = dict[SourceLink, int]
-"""Connections with the bytes that came over each so far."""
+"""Connections with their received bytes."""
 
 
 def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:
-    """The last different errors of each path's source, the newest first, without credentials."""
+    """Return the last distinct errors by path, newest first, without credentials."""
     return last_words(paths, since_s)[0]
 
 
 def last_words(paths: Iterable[str], since_s: float) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """The last different errors of each path's source, and how often each stopped sending while it was connected."""
+    """Return the last distinct errors and the stalls by path."""
     said, named = relay.log(since_s), set(paths)
     sources = relay.sources(named) if "RTSP source" in said else {}
     return errors_in(said, named, sources), stalls(said, named, time.time())
 
 
 def stalls(text: str, paths: set[str], now: float) -> dict[str, int]:
-    """How often the log's lines say of each path that its source was connected and stopped sending.
+    """Count by path how often its connected source stopped sending.
 
-    Of paths that did so a moment ago: one that has flowed for a while since then is well again.
+    Only paths with a recent stall count: one that has flowed since then has recovered.
     """
     times: dict[str, list[float]] = {}
     for entry in (_entry(line, "ERR") for line in text.splitlines() if _STALLED in line):
@@ -85,7 +85,7 @@ def stalls(text: str, paths: set[str], now: float) -> dict[str, int]:
 
 
 def _moment(entry: dict[str, Any]) -> float:
-    """The moment of an entry; the beginning of time where it has none. What is less than a second does not count."""
+    """Return an entry's time in whole seconds, or 0."""
     written = _TIMESTAMP.fullmatch(str(entry.get("timestamp")))
     try:
         return datetime.strptime("".join(written.groups()), "%Y-%m-%dT%H:%M:%S%z").timestamp() if written else 0.0
@@ -94,7 +94,10 @@ def _moment(entry: dict[str, Any]) -> float:
 
 
 def errors_of_api(paths: Iterable[str], version: str) -> dict[str, list[str]]:
-    """The present error of each path's source by the Control API, which says it from 1.21 on; without credentials."""
+    """Return sources' present errors from the Control API, without credentials.
+
+    The API has them from MediaMTX 1.21 on.
+    """
     number = _VERSION.match(version)
     if number is None or (int(number[1]), int(number[2])) < _SAYS_ERRORS:
         return {}
@@ -113,9 +116,9 @@ def errors_of_api(paths: Iterable[str], version: str) -> dict[str, list[str]]:
 
 
 def errors_in(text: str, paths: set[str], sources: Mapping[str, str]) -> dict[str, list[str]]:
-    """The errors out of the log's lines, one JSON document a line, without what the paths' sources say of logins.
+    """Return errors by path from JSON log lines, without credentials.
 
-    What is older than a path's last stream is of a failure that is over.
+    Errors before a path's last stream are left out: they are over.
     """
     by_path: dict[str, list[str]] = {}
     over: set[str] = set()
@@ -140,7 +143,7 @@ def _message(line: str, level: str) -> str | None:
 
 
 def _entry(line: str, level: str) -> dict[str, Any]:
-    """An entry of the log of that level, empty for any other line."""
+    """Parse a log line; return an empty entry for other levels."""
     try:
         entry: Any = json.loads(line)
     except ValueError:
@@ -149,12 +152,12 @@ def _entry(line: str, level: str) -> dict[str, Any]:
 
 
 def connections() -> Connections | None:
-    """Every connection that MediaMTX opened and that stands; None where that cannot be said."""
+    """Return MediaMTX's open outgoing connections, or `None` if unknown."""
     return _listed([])
 
 
 def count_to(address: str, port: int) -> int | None:
-    """How many of its connections lead to a device; None where that cannot be said."""
+    """Count MediaMTX's connections to a device, or return `None` if unknown."""
     listed = _listed(["dst", "=", f"{address}:{port}"])
     return None if listed is None else len(listed)
 
@@ -169,7 +172,7 @@ def _listed(chosen: list[str]) -> Connections | None:
 
 
 def connections_in(said: str, uid: int) -> Connections:
-    """The connections of a user that are no answers to somebody else's, out of what `ss` prints."""
+    """Return a user's outgoing connections from the output of `ss`."""
     opened: Connections = {}
     for line in said.splitlines():
         matched = _LINE.match(line)
@@ -185,12 +188,7 @@ def connections_in(said: str, uid: int) -> Connections:
 
 
 def evidence(before: Connections | None, after: Connections | None) -> SourcesAnswer | None:
-    """Who MediaMTX was connected to while its paths were looked at.
-
-    Args:
-        before: as it was just after the first of two samples of the paths.
-        after: as it was just after the second one.
-    """
+    """Compare connections after a first and a second sample of the paths."""
     if before is None or after is None:
         return None
     there = Counter((c.address, c.port) for c in before)
@@ -207,7 +205,7 @@ def evidence(before: Connections | None, after: Connections | None) -> SourcesAn
 
 
 def halted_since(sources: SourcesAnswer | None) -> SourcesAnswer | None:
-    """The same with those devices, too, that were halted after it was gathered: what goes to them is dropped by now."""
+    """Add devices that the firewall halted after the evidence was gathered."""
     if sources is None:
         return None
     later = [place for place in _halted() if place not in sources["halted"]]
@@ -215,7 +213,7 @@ def halted_since(sources: SourcesAnswer | None) -> SourcesAnswer | None:
 
 
 def _halted() -> list[PlaceAnswer]:
-    """The devices to which the firewall opens nothing at present: somebody made the relay connect too often."""
+    """Return devices halted by the firewall, after too many connection attempts."""
     listed = run(["nft", "-j", "list", "set", *TABLE, "halted"], check=False)
     if listed.returncode != 0:
         return []

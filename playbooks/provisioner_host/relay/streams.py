@@ -1,4 +1,4 @@
-"""Streams as a host was observed, kept for the change that follows at once."""
+"""Observed streams, saved for a change that follows at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOMENT_S = 4.0
 
 
 def note_streams(listed: list[dict[str, Any]]) -> None:
-    """Keep how streams are now, as the host is observed for a plan: a change that follows at once knows which flow."""
+    """Save the present streams, so that a following change knows which flow."""
     kept = {"at": time.time(), "paths": {item["name"]: stream_of(item) for item in listed}}
     # What cannot be kept is seen over the look alone.
     with contextlib.suppress(OSError):
@@ -27,7 +27,7 @@ def note_streams(listed: list[dict[str, Any]]) -> None:
 
 
 def noted_streams(now: float) -> tuple[float, dict[str, list[Any]]] | None:
-    """How streams were a moment ago, and when that was; None where nothing was kept then."""
+    """Return time and streams, saved up to 4 s ago."""
     kept = files.read_json(STREAMS)
     if not isinstance(kept, dict) or not isinstance(kept.get("at"), float) or not isinstance(kept.get("paths"), dict):
         return None
@@ -35,5 +35,5 @@ def noted_streams(now: float) -> tuple[float, dict[str, list[Any]]] | None:
 
 
 def stream_of(item: dict[str, Any]) -> tuple[str, int]:
-    """Since when a path has its stream, empty where it has none, and how much has come in it."""
+    """Return a stream's start time (or empty) and received bytes."""
     return str(item.get("availableTime") or "") if item.get("available") else "", int(item.get("inboundBytes") or 0)

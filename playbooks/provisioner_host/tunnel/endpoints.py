@@ -1,13 +1,12 @@
-"""The other ends of a tunnel: their endpoints, and their answers.
+"""Endpoints of tunnel peers, and ICMP probes of gateways.
 
-A peer that is taken out and put in anew has no endpoint, and its gateway goes on with a session that nobody has any
-more: it makes a new one only when that is two minutes old. So a peer's endpoint is kept when it goes, and given back
-when it comes: then the first packet to one of its cameras makes a handshake. A gateway that is elsewhere by then is not
-reached by that, and comes by itself as before.
+A removed and re-added peer has no endpoint. Its gateway keeps using the old session and starts a new one only after two
+minutes. So the host saves the endpoint of a removed peer and restores it later: then the first packet to a camera
+starts a handshake. A gateway that has moved is not reached by that; it reconnects by itself.
 
-Gateways are asked by ICMP, which both ends let through: small packets, and packets as large as the tunnel's. A gateway
-whose package refuses ports that it does not map refuses a question that nobody answers as well (a time stamp): so it is
-known what its silence about a port means. The controller judges what it means.
+Gateways get ICMP packets, which both ends admit: small ones, and ones of the tunnel's full size. A gateway whose
+package rejects unmapped ports also rejects a time stamp request. So its silence about a port has a known meaning. The
+controller judges the result.
 """
 
 from __future__ import annotations
@@ -47,12 +46,12 @@ _SMALL_WORD, _FULL_WORD, _REFUSED_WORD = 1, 2, 3
 
 
 def remember(present: Mapping[str, str], staying: frozenset[str], now: float | None = None) -> dict[str, str]:
-    """Keep the endpoints of the live peers that go, and give those that are known: by public key.
+    """Save removed peers' endpoints; return known ones by public key.
 
     Args:
-        present: where the live peers are, by public key.
-        staying: the public keys of the peers that stay or come.
-        now: this moment, in seconds since 1970.
+        present: endpoints of the live peers, by public key.
+        staying: public keys of peers that stay or come.
+        now: seconds since 1970.
     """
     at = time.time() if now is None else now
     known = {key: one for key, one in _read().items() if 0 <= at - one[1] <= _KEPT_S}
@@ -74,12 +73,9 @@ def _write(known: Mapping[str, tuple[str, float]]) -> None:
 
 
 def with_endpoints(conf: str, known: Mapping[str, str], present: Mapping[str, str]) -> str:
-    """A tunnel's file with the endpoints of peers that come anew. Pure.
+    """Add endpoints to new peers in a tunnel's file. Pure.
 
-    Args:
-        conf: the file, as `wg` takes it.
-        known: endpoints by public key.
-        present: the live peers: where those are the tunnel knows itself.
+    `present` are live peers, whose endpoints the tunnel knows.
     """
     blocks = conf.split("[Peer]\n")
     whole = [blocks[0]]
@@ -91,12 +87,12 @@ def with_endpoints(conf: str, known: Mapping[str, str], present: Mapping[str, st
 
 
 def live() -> dict[str, str]:
-    """Where each live peer was seen last, by public key; empty where it never was."""
+    """Return live peers' last endpoints by public key, or empty strings."""
     return interface.places(paths.TUNNEL)
 
 
 def keep(places: Mapping[str, str]) -> None:
-    """Keep where peers are that are about to be called anew: endpoints by public key."""
+    """Save the endpoints of peers before their interface is reset."""
     now = time.time()
     new = {key: (place, now) for key, place in places.items() if place}
     if new:
@@ -116,13 +112,13 @@ def _read() -> dict[str, tuple[str, float]]:
 
 
 def answers(addresses: Iterable[str], mtu: int, until: float, mark: int = 0) -> list[GatewayEvidenceAnswer]:
-    """How each gateway answers; none is said of where the kernel gives no socket for it.
+    """Probe gateways at tunnel addresses; empty without an ICMP socket.
 
     Args:
-        addresses: the gateways' own, within the tunnel.
-        mtu: the tunnel's largest packet.
-        until: when to ask no more, on the monotonic clock.
-        mark: of the packets, by which rules know them.
+        addresses: the gateways' tunnel addresses.
+        mtu: the tunnel's MTU.
+        until: the deadline on the monotonic clock.
+        mark: the packet mark for the rules.
     """
     wanted = sorted(set(addresses))[:_AT_ONCE]
     if not wanted or mtu <= _HEADERS + _SMALL:
@@ -148,7 +144,7 @@ def answers(addresses: Iterable[str], mtu: int, until: float, mark: int = 0) -> 
 
 
 class _Asking:
-    """One socket, and what was heard on it."""
+    """A socket and the answers received on it."""
 
     def __init__(self, link: socket.socket, mtu: int) -> None:
         self._link = link
@@ -161,7 +157,7 @@ class _Asking:
         self._heard: set[tuple[str, int]] = set()
 
     def ask(self, addresses: list[str], until: float) -> set[tuple[str, int]]:
-        """Which question of ours was answered by whom."""
+        """Send the probes; return pairs of address and answered probe."""
         open_ = {(address, word) for address in addresses for word in self._questions}
         for _ in range(_TRIES):
             for address, word in sorted(open_ - self._heard):
@@ -185,7 +181,7 @@ class _Asking:
 
 
 def question(kind: int, us: int, word: int, size: int) -> bytes:
-    """An ICMP question of ours with so many bytes after its header."""
+    """Build an ICMP probe with `size` bytes after its header."""
     head = struct.pack("!BBHHH", kind, 0, 0, us, word)
     packet = head + bytes(size)
     return head[:2] + struct.pack("!H", _checksum(packet)) + packet[4:]
@@ -199,7 +195,7 @@ def _checksum(packet: bytes) -> int:
 
 
 def answered(packet: bytes, us: int) -> int:
-    """Which of our questions a packet answers, with its IP header as it came; 0 for none."""
+    """Return the probe that an IP packet answers, or 0."""
     message = _inside(packet)
     if len(message) < 8:  # noqa: PLR2004 (an ICMP header)
         return 0
@@ -212,5 +208,4 @@ def answered(packet: bytes, us: int) -> int:
 
 
 def _inside(packet: bytes) -> bytes:
-    """What an IPv4 packet carries."""
     return packet[(packet[0] & 0x0F) * 4 :] if packet else b""

@@ -1,4 +1,4 @@
-"""A WireGuard interface: made, brought to a text, read, taken down. Which one it is the caller says."""
+"""Operations on a named WireGuard interface."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ENDS_S, _PAUSE_S = 2.0, 0.01
 
 
 class FilePeer(NamedTuple):
-    """A peer of a tunnel's file, with the networks behind it; a gateway's next key has none."""
+    """A peer in a tunnel's file; a next key has no networks."""
 
     name: str
     public_key: str
@@ -47,19 +47,17 @@ def peers_in(text: str) -> tuple[FilePeer, ...]:
 
 
 def exists(name: str) -> bool:
-    """Tell whether an interface is there: the kernel's own list is a folder."""
+    """Return whether the interface exists."""
     return (_INTERFACES / name).exists()
 
 
 def make(name: str, *, unit: str = "") -> None:
-    """Make a WireGuard interface, in user space where the kernel has none.
+    """Create a WireGuard interface, in user space if the kernel lacks it.
 
-    Args:
-        name: the interface's.
-        unit: a unit of its own for a program in user space; where it is left out that lives with who calls this.
+    A user-space program runs in `unit`, or else in the caller's unit.
 
     Raises:
-        Failed: there is no WireGuard.
+        Failed: WireGuard is not available.
     """
     if run(["ip", "link", "add", name, "type", "wireguard"], check=False).returncode == 0:
         return
@@ -71,7 +69,7 @@ def make(name: str, *, unit: str = "") -> None:
 
 @contextlib.contextmanager
 def private(text: str) -> Iterator[str]:
-    """A file of root's alone, as long as it is needed: its path."""
+    """Write a temporary file that only root can read; yield its path."""
     paths.RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = paths.RUN / f"wg-{os.getpid()}.conf"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -84,73 +82,73 @@ def private(text: str) -> Iterator[str]:
 
 
 def sync(name: str, text: str) -> None:
-    """Bring an interface to a text, with its keys in it; nobody is cut that it does not touch.
+    """Apply a config with keys; unchanged peers keep their sessions.
 
-    `syncconf`, never `setconf`: that one resets every session.
+    `setconf` would reset every session.
 
     Raises:
-        Failed: `wg` refused it.
+        Failed: `wg` refused the config.
     """
     with private(text) as path:
         run(["wg", "syncconf", name, path])
 
 
 def begin_anew(name: str, text: str) -> None:
-    """Bring an interface to a text as if it had just been made: nothing that was seen of its peers is left.
+    """Apply a config and reset all peers, for another private key.
 
-    For one that takes another key, with which no session is left anyway: what it tells of a peer is of that key then.
+    The old sessions are lost anyway; afterwards handshakes and endpoints belong to the new key.
 
     Raises:
-        Failed: `wg` refused it.
+        Failed: `wg` refused the config.
     """
     with private(text) as path:
         run(["wg", "setconf", name, path])
 
 
 def shown(name: str, what: str) -> dict[str, str]:
-    """What `wg` shows of each live peer, by public key; nothing where the interface is not up."""
+    """Return a `wg show` column by public key; empty without an interface."""
     done = run(["wg", "show", name, what], check=False)
     lines = done.stdout.splitlines() if done.returncode == 0 else []
     return {key: value for key, _, value in (line.partition("\t") for line in lines)}
 
 
 def handshakes(name: str) -> dict[str, int]:
-    """The last handshake of each live peer, by public key, in seconds since 1970; none where it is not up."""
+    """Return last handshakes by public key, in seconds since 1970."""
     return {key: int(at) for key, at in shown(name, "latest-handshakes").items()}
 
 
 def places(name: str) -> dict[str, str]:
-    """Where each live peer was seen last, by public key; empty where it never was."""
+    """Return last endpoints by public key; empty strings for new peers."""
     return {key: "" if place == "(none)" else place for key, place in shown(name, "endpoints").items()}
 
 
 def public_key(name: str) -> str:
-    """The public half of an interface's own key; empty where it has none, or is not up."""
+    """Return an interface's public key, or an empty string."""
     done = run(["wg", "show", name, "public-key"], check=False)
     key = done.stdout.strip() if done.returncode == 0 else ""
     return "" if key == "(none)" else key
 
 
 def port(name: str) -> int:
-    """The port at which an interface takes packets; 0 where it has none, or is not up."""
+    """Return an interface's listen port, or 0."""
     done = run(["wg", "show", name, "listen-port"], check=False)
     text = done.stdout.strip()
     return int(text) if done.returncode == 0 and text.isdigit() else 0
 
 
 def dump(name: str) -> list[str] | None:
-    """What `wg` says of an interface, a line a peer, its own line first; None where it is not up."""
+    """Return the lines of `wg show dump`, or `None` without an interface."""
     dumped = run(["wg", "show", name, "dump"], check=False)
     return dumped.stdout.splitlines() if dumped.returncode == 0 else None
 
 
 def address_of(link: Mapping[str, Any]) -> str:
-    """The host's own address in the tunnel, as a tunnel's file has it, without its length."""
+    """Return the host's tunnel address without its prefix length."""
     return str(link["address"]).partition("/")[0]
 
 
 def exactly(name: str, link: Mapping[str, Any]) -> None:
-    """Leave an interface with this address, these routes and this MTU, and no others, in one go."""
+    """Set exactly this address, MTU and these routes, in one batch."""
     now = live_link(name)
     source = address_of(link)
     commands = [
@@ -164,16 +162,16 @@ def exactly(name: str, link: Mapping[str, Any]) -> None:
 
 
 def batch(commands: Sequence[str]) -> None:
-    """Have `ip` do several things in one go.
+    """Run several `ip` commands in one process.
 
     Raises:
-        Failed: it refused one.
+        Failed: a command failed.
     """
     run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
 
 
 def live_link(name: str) -> LinkAnswer:
-    """An interface's addresses, routes and MTU."""
+    """Return an interface's addresses, routes and MTU."""
     described = run(["ip", "-j", "address", "show", "dev", name], check=False)
     if described.returncode != 0:
         return {"addresses": [], "routes": [], "mtu": 0}
@@ -188,18 +186,21 @@ def live_link(name: str) -> LinkAnswer:
 
 
 def routes(name: str) -> list[str]:
-    """The networks that are reached by an interface."""
+    """Return the networks routed to an interface."""
     listed = json.loads(run(["ip", "-j", "route", "show", "dev", name], check=False).stdout or "[]")
     return sorted(network(r["dst"]) for r in listed)
 
 
 def network(text: str) -> str:
-    """A network as `ip` prints it, with its length where that is left out."""
+    """Return a network from `ip`, with its omitted prefix length."""
     return text if "/" in text else f"{text}/32"
 
 
 def take_down(name: str) -> None:
-    """Take an interface down, and wait until its port is free: a program in user space ends a moment later."""
+    """Delete an interface and wait until its port is free.
+
+    A user-space program ends a moment later.
+    """
     if not exists(name):
         return
     taken = port(name)
@@ -210,7 +211,7 @@ def take_down(name: str) -> None:
 
 
 def is_bound(udp_port: int) -> bool:
-    """Whether a socket takes packets at a UDP port."""
+    """Return whether a UDP port is in use."""
     end = f":{udp_port:04X}"
     for table in _SOCKETS:
         with contextlib.suppress(OSError):

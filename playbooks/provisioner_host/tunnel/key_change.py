@@ -1,9 +1,8 @@
-"""Sites whose gateways change their keys: two peers, and the site's addresses at the one that spoke last.
+"""Gateway key changes: of a site's two peers, the latest is used.
 
-The tunnel's file has both, `# site/ID` with the addresses and `# next/ID` without any. The gateway has one key at a
-time, so that whichever peer made the later handshake is the gateway. Nothing is kept of it: who holds the addresses
-follows from the handshakes alone, each time anew, after a boot or a return as well, and back again where a gateway
-goes back to its former key.
+The tunnel's file has `# site/ID` with the addresses and `# next/ID` without. A gateway has one key at a time, so the
+peer with the later handshake is the gateway. No state is stored: handshakes alone decide, also after a reboot or
+rollback, and if a gateway returns to its former key.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _KEY, _ALLOWED = "PublicKey = ", "AllowedIPs = "
 
 
 class KeyPair(NamedTuple):
-    """The two peers of one site, by their public keys, and the site's addresses as the file has them."""
+    """A site's two public keys, and its addresses in the file."""
 
     site: str
     present: str
@@ -30,7 +29,7 @@ class KeyPair(NamedTuple):
 
 
 def pairs_in(conf: str) -> tuple[KeyPair, ...]:
-    """The sites of a tunnel's file that have two peers."""
+    """Return the sites with two peers in a tunnel's file."""
     peers = {peer.name: peer for peer in interface.peers_in(conf)}
     sites = (name[len(_NEXT) :] for name, peer in peers.items() if name.startswith(_NEXT) and not peer.networks)
     both = ((site, peers.get(_SITE + site), peers[_NEXT + site]) for site in sites)
@@ -42,30 +41,22 @@ def pairs_in(conf: str) -> tuple[KeyPair, ...]:
 
 
 def is_next(following: int, present: int) -> bool:
-    """Whether a gateway goes by the next key: its handshake is the later one. Pure.
+    """Return whether the next key's handshake is the later one. Pure.
 
-    Handshakes are told to the second. Of two in one second the next key's counts: nobody changes back at once.
-
-    Args:
-        following: the last handshake with the next key, in seconds since 1970; 0 if there was none.
-        present: that with the present key.
+    Handshakes have a resolution of one second; 0 means no handshake. In a tie the next key wins: a gateway does not
+    change back at once.
     """
     return following > 0 and following >= present
 
 
 def holder_of(pair: KeyPair, handshakes: Mapping[str, int]) -> str:
-    """The key of the peer that is the gateway. Pure."""
+    """Return the key that the gateway uses. Pure."""
     has_next = is_next(handshakes.get(pair.following, 0), handshakes.get(pair.present, 0))
     return pair.following if has_next else pair.present
 
 
 def settled(conf: str, handshakes: Mapping[str, int]) -> str:
-    """A tunnel's file with each site's addresses at the peer that is its gateway. Pure.
-
-    Args:
-        conf: the file as it is rendered.
-        handshakes: the last one of each live peer, by public key, in seconds since 1970.
-    """
+    """Assign each site's addresses to the key in use. Pure."""
     moving = [pair for pair in pairs_in(conf) if holder_of(pair, handshakes) == pair.following]
     out = {f"{_SITE}{pair.site}" for pair in moving}
     into = {pair.following: pair.allowed for pair in moving}
@@ -82,17 +73,17 @@ def settled(conf: str, handshakes: Mapping[str, int]) -> str:
 
 
 def handshakes() -> dict[str, int]:
-    """The last handshake of each live peer, by public key; none where the tunnel is not up."""
+    """Return live peers' last handshakes by public key."""
     return interface.handshakes(paths.TUNNEL)
 
 
 def move() -> tuple[str, ...]:
-    """Move each site's addresses to the peer that is its gateway, where the other one has them: those sites.
+    """Move addresses to the peers in use; return the moved sites.
 
-    One command takes them from the one and gives them to the other: there is no moment in which nobody has them.
+    One command moves them, so a site never loses its addresses.
 
     Raises:
-        Failed: `wg` refused.
+        Failed: `wg` failed.
     """
     pairs = live_pairs()
     if not pairs:
@@ -114,7 +105,7 @@ def _allowed() -> dict[str, str]:
 
 
 def live_pairs() -> tuple[KeyPair, ...]:
-    """The sites of the installed tunnel that have two peers."""
+    """Return the sites with two peers in the installed tunnel."""
     with contextlib.suppress(OSError):
         return pairs_in(paths.WG_FILE.read_text())
     return ()

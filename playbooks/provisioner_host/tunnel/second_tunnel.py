@@ -1,10 +1,9 @@
-"""The second tunnel of a relay that changes its own key: the next key at a port of its own, and in all else the same.
+"""The second tunnel during a relay's key change: next key, own port.
 
-WireGuard has one key an interface, and a gateway has one key of its relay. So there are two interfaces while gateways
-move from the one to the other: the same address, the same peers, the same allowed IPs. Where a gateway is its later
-handshake says. The first interface keeps the routes of whole pools; whoever is at the second one has a route of its own
-there, which goes before those. Nothing is kept of it: it follows from handshakes alone, each time anew, after a boot or
-a return as well, and back again where a gateway goes back.
+WireGuard has one key per interface, and a gateway has one key of its relay. So two interfaces exist while gateways
+move, with the same address, peers and allowed IPs. A gateway's later handshake tells which tunnel it uses. The first
+interface keeps the routes of whole pools; a moved gateway has a narrower route on the second. No state is stored:
+handshakes alone decide, also after a reboot or rollback, and if a gateway moves back.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _UNIT = "provisioner-wg-next"
 
 
 class FollowingKey(NamedTuple):
-    """The key that follows a relay's own one: its public half, and the port at which it answers."""
+    """A relay's next public key and its port."""
 
     public_key: str
     port: int
@@ -39,18 +38,18 @@ class FollowingKey(NamedTuple):
 
 
 def wanted(link: Mapping[str, Any]) -> FollowingKey | None:
-    """The next key that a tunnel's file asks for; None where there is to be one tunnel."""
+    """Return the next key in a tunnel's file, or `None`."""
     following = link.get("following")
     return FollowingKey(str(following["public_key"]), int(following["port"])) if following else None
 
 
 def installed() -> FollowingKey | None:
-    """The next key by the installed file."""
+    """Return the next key in the installed file."""
     return of_file(paths.TUNNEL_FILE)
 
 
 def of_file(path: Path) -> FollowingKey | None:
-    """The next key by a file that is a tunnel's, installed, staged or saved; None where it cannot be read."""
+    """Return the next key in a file; `None` if unreadable."""
     link = files.read_json(path)
     with contextlib.suppress(KeyError, TypeError, ValueError):
         return wanted(link) if isinstance(link, dict) else None
@@ -58,10 +57,10 @@ def of_file(path: Path) -> FollowingKey | None:
 
 
 def public_key_of(path: Path) -> str:
-    """The public half of a key that lies on this host; empty where there is none.
+    """Return the public key of a key file, or an empty string.
 
     Raises:
-        Failed: it is none.
+        Failed: the key is invalid.
     """
     return run(["wg", "pubkey"], stdin=path.read_text()).stdout.strip() if path.exists() else ""
 
@@ -70,13 +69,10 @@ def public_key_of(path: Path) -> str:
 
 
 def refuse_keys(link: Path) -> None:
-    """Refuse a tunnel's file whose next key is not on this host.
-
-    Args:
-        link: the file, staged or saved.
+    """Refuse a tunnel file whose next key this host lacks.
 
     Raises:
-        Failed: it is not there, or another one is.
+        Failed: the key is missing or differs.
     """
     following = of_file(link)
     if following is None or following.public_key in {public_key_of(paths.WG_KEY_NEXT), public_key_of(paths.WG_KEY)}:
@@ -85,13 +81,10 @@ def refuse_keys(link: Path) -> None:
 
 
 def refuse_other_state(link: Path | None) -> None:
-    """Refuse to go back to a state in which this relay's own key was at another step of its change.
-
-    Args:
-        link: the tunnel's file of that state; None where it has none.
+    """Refuse a rollback to another step of this relay's key change.
 
     Raises:
-        Failed: gateways that have moved, or were to, would be dark.
+        Failed: gateways would lose their tunnel.
     """
     if (of_file(link) if link else None) != installed():
         raise Failed(
@@ -101,13 +94,10 @@ def refuse_other_state(link: Path | None) -> None:
 
 
 def take_over(before: FollowingKey | None, conf: str) -> None:
-    """Let the first tunnel have the next key from now on, where its file has the port of that: the change ends.
+    """Finish the change: the first tunnel takes the next key and port.
 
-    The key that it had stays beside it until the change is confirmed.
-
-    Args:
-        before: the next key, as it was installed until now.
-        conf: the first tunnel's file, as it is installed now.
+    The former key is kept until the change is confirmed. `before` is the next key installed before, `conf` the first
+    tunnel's installed file.
 
     Raises:
         Failed: the next key is not on this host.
@@ -123,10 +113,10 @@ def take_over(before: FollowingKey | None, conf: str) -> None:
 
 
 def give_back() -> None:
-    """Take the next key from the first tunnel again, where the installed file says that it only follows.
+    """Undo `take_over` if the installed file still has a next key.
 
     Raises:
-        Failed: a key is none.
+        Failed: a key is invalid.
     """
     following = installed()
     if following is None or not paths.WG_KEY_FORMER.exists():
@@ -138,10 +128,9 @@ def give_back() -> None:
 
 
 def forget_keys(before: FollowingKey | None) -> bool:
-    """Forget the keys that a change which is over leaves behind: whether the first tunnel has another key than before.
+    """Delete keys of a finished change; return whether the tunnel key changed.
 
-    Args:
-        before: the next key, as it was installed before what is confirmed now.
+    `before` is the next key installed before the confirmed change.
     """
     if installed() is not None:
         return False
@@ -156,14 +145,12 @@ def forget_keys(before: FollowingKey | None) -> bool:
 
 
 def make(link: Mapping[str, Any], *, in_unit: bool = False) -> None:
-    """Make the second tunnel where there is none, without key, port and peers: what takes time before anybody is cut.
+    """Create the second tunnel without key, port and peers, if missing.
 
-    Args:
-        link: what is wanted of the first interface; the second one has the same address and size of packets.
-        in_unit: whether the tunnel's unit calls this: a program in user space lives on in it.
+    This slow part comes before any session is cut. With `in_unit`, a user-space program runs in the tunnel's unit.
 
     Raises:
-        Failed: a program refused.
+        Failed: a program failed.
     """
     if not is_up():
         interface.make(paths.SECOND_TUNNEL, unit="" if in_unit else _UNIT)
@@ -171,17 +158,17 @@ def make(link: Mapping[str, Any], *, in_unit: bool = False) -> None:
 
 
 def up(conf: str, following: FollowingKey, link: Mapping[str, Any], known: Mapping[str, str]) -> None:
-    """Bring the second tunnel, which is made already, to what is installed; nobody is cut.
+    """Apply the installed state to the second tunnel; sessions continue.
 
     Args:
-        conf: the first tunnel's file, with the next key in it.
+        conf: the first tunnel's file with the next private key.
         following: the next key.
-        link: the first interface's link; the second one has the same address and size of packets.
-        known: the last places of peers, by public key. A tunnel that was made anew calls all of them, as after a
-            return: a peer that moved has a session that this host lost.
+        link: the first interface's link, for address and MTU.
+        known: last endpoints by public key. A new tunnel calls them all: a moved peer may use a session that is lost
+            here.
 
     Raises:
-        Failed: a program refused, or the key is another one.
+        Failed: a program failed, or the key differs.
     """
     if public_key_of(paths.WG_KEY_NEXT) != following.public_key:
         raise Failed("the next key of this relay is not the one that the inventory has: run keys rotate --relay again")
@@ -196,13 +183,10 @@ def up(conf: str, following: FollowingKey, link: Mapping[str, Any], known: Mappi
 
 
 def refuse_unlike(peers: frozenset[str]) -> None:
-    """Refuse a second tunnel that is not the one that is installed.
-
-    Args:
-        peers: the public keys that it has to have, and no others, where there is to be one.
+    """Check the second tunnel against the installed one and its `peers`.
 
     Raises:
-        Failed: it is not there, has another key or other peers, or is there and should not be.
+        Failed: it is missing or unexpected, or has another key or other peers.
     """
     following, lines = installed(), dumped()
     if following is None:
@@ -216,26 +200,26 @@ def refuse_unlike(peers: frozenset[str]) -> None:
 
 
 def calling(conf: str) -> str:
-    """Return a tunnel's file that calls every peer whose place is known. Pure.
+    """Make a tunnel's file call every peer with a known endpoint. Pure.
 
-    A keepalive that is set sends one, and with no session a greeting. The one of the file ends it.
+    Setting a keepalive sends one, and without a session a handshake. The file's own setting ends it.
     """
     return conf.replace(_CALLS_NOBODY, _CALLS)
 
 
 def is_up() -> bool:
-    """Whether there is a second tunnel; the sides of a shared centre have none."""
+    """Return whether the second tunnel exists; sides never have one."""
     return not SIDE and interface.exists(paths.SECOND_TUNNEL)
 
 
 def down() -> None:
-    """Take the second tunnel down."""
+    """Delete the second tunnel."""
     if is_up():
         interface.take_down(paths.SECOND_TUNNEL)
 
 
 def places() -> dict[str, str]:
-    """Where those were seen last who are at the second tunnel, by public key."""
+    """Return the endpoints of moved peers by public key."""
     if not is_up():
         return {}
     seen = interface.handshakes(paths.SECOND_TUNNEL)
@@ -245,7 +229,7 @@ def places() -> dict[str, str]:
 
 
 def dumped() -> list[str] | None:
-    """What `wg` says of the second tunnel; None where there is none."""
+    """Return `wg show dump` of the second tunnel, or `None`."""
     return interface.dump(paths.SECOND_TUNNEL) if is_up() else None
 
 
@@ -253,22 +237,14 @@ def dumped() -> list[str] | None:
 
 
 def moved_of(first: Mapping[str, int], second: Mapping[str, int]) -> frozenset[str]:
-    """The peers that are at the second tunnel, by public key: whose later handshake was there. Pure.
-
-    Args:
-        first: the last handshake of each peer at the first tunnel, in seconds since 1970.
-        second: that at the second one.
-    """
+    """Return public keys with the later handshake on the second tunnel. Pure."""
     return frozenset(key for key, at in second.items() if key_change.is_next(at, first.get(key, 0)))
 
 
 def described(own_line: str, beside: Mapping[str, PeerAnswer], peers: Mapping[str, PeerAnswer]) -> SecondTunnelAnswer:
-    """The live second tunnel without its secrets.
+    """Return the live second tunnel without secrets.
 
-    Args:
-        own_line: the first line of what `wg` dumps of it.
-        beside: its peers.
-        peers: those of the first one.
+    `own_line` is the first line of its `wg show dump`, `beside` its peers, `peers` the first tunnel's.
     """
     _, public_key, port, _ = own_line.split("\t")
     link = interface.live_link(paths.SECOND_TUNNEL)
@@ -292,7 +268,7 @@ def _configured(peers: Mapping[str, PeerAnswer]) -> dict[str, tuple[object, ...]
 
 
 def later_of(peers: Mapping[str, PeerAnswer], beside: Mapping[str, PeerAnswer]) -> dict[str, PeerAnswer]:
-    """The first tunnel's peers, each with what is seen of it where it is. Pure."""
+    """Return peers with the counters of the tunnel they use. Pure."""
     moved = _moved(peers, beside)
     return {key: _seen_at(one, beside[key]) if key in moved else one for key, one in peers.items()}
 
@@ -310,16 +286,13 @@ def _seen_at(peer: PeerAnswer, second: PeerAnswer) -> PeerAnswer:
 def steps(
     members: tuple[interface.FilePeer, ...], there: frozenset[str], live: frozenset[str], source: str
 ) -> tuple[list[str], list[str]]:
-    """What `ip` has to do so that those at the second tunnel, and nobody else, have routes there. Pure.
+    """Return `ip` commands to reroute peers, and the rerouted names. Pure.
 
     Args:
-        members: the peers with their networks.
-        there: the public keys of those who are at the second tunnel.
-        live: the networks that have a route there now.
-        source: the relay's own address in the tunnel.
-
-    Returns:
-        The commands, and the names of those whose route comes or goes.
+        members: peers with their networks.
+        there: public keys of the moved peers.
+        live: networks routed to the second tunnel now.
+        source: the relay's tunnel address.
     """
     due = {network for one in members if one.public_key in there for network in one.networks}
     come, go = sorted(due - live), sorted(live - due)
@@ -331,10 +304,10 @@ def steps(
 
 
 def move() -> list[str]:
-    """Put a route to each peer's networks where it is: the names of those that have moved since the last look.
+    """Route each peer to its tunnel; return newly moved peers.
 
     Raises:
-        Failed: a program refused.
+        Failed: a program failed.
     """
     if not is_up():
         return []

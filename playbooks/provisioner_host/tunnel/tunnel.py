@@ -1,4 +1,4 @@
-"""The tunnel `wg-prov`: read, check, bring up, change without cutting anybody."""
+"""The tunnel `wg-prov`: read, check, start, change without cutting sessions."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ _LOOK_S = 0.5
 
 
 def spliced(conf: Path, psk_file: Path, own: Path | None = None) -> str:
-    """The file that `wg` takes: the rendered one with the private key and the pre-shared keys put in.
+    """Return the rendered file with private and pre-shared keys, for `wg`.
 
-    A `syncconf` file without `PrivateKey` erases the live key, and one without `[Interface]` moves the
-    port: both are refused here.
+    `syncconf` without `PrivateKey` erases the live key, and without `[Interface]` moves the port: both are refused.
 
     Raises:
         Failed: the key is missing, or a peer has no pre-shared key.
@@ -56,18 +55,18 @@ def spliced(conf: Path, psk_file: Path, own: Path | None = None) -> str:
 
 
 def peers_in(conf: str) -> list[str]:
-    """The public keys of a rendered file's peers."""
+    """Return the public keys of peers in a rendered file."""
     return [peer.public_key for peer in interface.peers_in(conf)]
 
 
 def check(conf: Path, psk_file: Path) -> None:
-    """Try a file without the live interface (`wg-quick strip` checks nothing).
+    """Check a file without the live interface (`wg-quick strip` checks nothing).
 
-    `wg` reads the whole file before it looks for the interface: on one that is not there, a good file shows by
-    what it complains of. Where it complains of anything else, a scratch interface in a scratch namespace decides.
+    `wg` parses the whole file before it looks for the interface. With a missing interface, a good file only gets the
+    error about that. On any other error, a scratch interface in a scratch namespace decides.
 
     Raises:
-        Failed: `wg` refuses it.
+        Failed: `wg` refuses the file.
     """
     scratch_name = f"wgc{os.getpid() % 10**9}"
     with interface.private(spliced(conf, psk_file)) as text:
@@ -84,21 +83,19 @@ def _check_on_scratch(name: str, text: str) -> None:
 
 
 def exists() -> bool:
-    """Tell whether the interface is there."""
+    """Return whether the interface exists."""
     return interface.exists(paths.TUNNEL)
 
 
 def up(*, in_unit: bool = False) -> None:
-    """Bring the installed tunnel up, or bring a running one to what is installed; nobody is cut.
+    """Start the installed tunnel, or update it without cutting sessions.
 
-    While a relay changes its own key the second tunnel goes with it. An interface that takes another key begins anew
-    and calls all its gateways: no session of the former key is left, and they would wait up to 15 s before they greet.
-
-    Args:
-        in_unit: whether the tunnel's unit calls this: what WireGuard runs in user space lives on in it.
+    During a relay's key change this includes the second tunnel. An interface with another private key is reset and
+    calls all gateways: no old session works, and they would wait up to 15 s before a handshake. With `in_unit`,
+    user-space WireGuard runs in the tunnel's unit.
 
     Raises:
-        Failed: a program refused, or a file is missing.
+        Failed: a program failed, or a file is missing.
     """
     link = json.loads(paths.TUNNEL_FILE.read_text())
     following = second_tunnel.wanted(link)
@@ -132,7 +129,7 @@ def up(*, in_unit: bool = False) -> None:
 
 
 def moves() -> Iterator[list[str]]:
-    """Lead to each gateway where it spoke last, for ever: a line of each that moved since the last look."""
+    """Route to moved gateways forever; yield a line for each move."""
     read: list[int] = []
     changing = False
     while True:
@@ -163,10 +160,10 @@ def _identity(path: Path) -> list[int]:
 
 
 def with_port(conf: str, port: int) -> str:
-    """A tunnel's file with the port that the interface has already, where it names none, as a centre's. Pure.
+    """Add the interface's present port to a file without one. Pure.
 
-    WireGuard would take another one. Whoever sends to the former one is not heard before he has heard from the new one,
-    and a centre that only reads says nothing to its relays for up to 25 s.
+    A centre's file has no port, and WireGuard would choose another. Relays that send to the former port are not heard
+    until the centre speaks first, which takes a reading centre up to 25 s.
     """
     if not port or any(line.startswith(_PORT) for line in conf.splitlines()):
         return conf
@@ -174,27 +171,27 @@ def with_port(conf: str, port: int) -> str:
 
 
 def down() -> None:
-    """Take the tunnel down, and the second one where there is one."""
+    """Delete the tunnel and the second one."""
     second_tunnel.down()
     interface.take_down(paths.TUNNEL)
 
 
 def live_link() -> LinkAnswer:
-    """The interface's addresses, routes and MTU."""
+    """Return the interface's addresses, routes and MTU."""
     return interface.live_link(paths.TUNNEL)
 
 
 def listened_ports() -> frozenset[int]:
-    """The ports on which the live tunnels take packets."""
+    """Return the ports of the live tunnels."""
     names = [paths.TUNNEL, *([paths.SECOND_TUNNEL] if second_tunnel.is_up() else [])]
     return frozenset(port for port in map(interface.port, names) if port)
 
 
 def routes_elsewhere(networks: Sequence[str]) -> list[RouteAnswer]:
-    """The routes of other interfaces inside of networks that the tunnel is to have, some of many.
+    """Return other interfaces' routes inside these networks, at most 20.
 
-    A narrower one goes before the tunnel's; one that is as wide is replaced by it, and gone. Of other sides' tunnels
-    the wider ones, too: ours would go before those.
+    A narrower route wins over the tunnel's; an equal one would be replaced by it. Wider routes of other sides' tunnels
+    count too: ours would win over those.
     """
     elsewhere: list[RouteAnswer] = []
     for network in networks:
@@ -216,18 +213,15 @@ def _routes_of(how: str, network: str) -> list[RouteAnswer]:
 
 
 def is_of_a_side(device: str) -> bool:
-    """Whether an interface is the tunnel of another side of this host."""
+    """Return whether an interface is another side's tunnel."""
     return device.startswith(paths.TUNNELS_OF_SIDES) and device != paths.TUNNEL
 
 
 def refuse_collision(tunnel_file: Path) -> None:
-    """Refuse, before anything is touched, a tunnel whose networks another side of this host has: one would lose them.
-
-    Args:
-        tunnel_file: what is wanted of the interface.
+    """Refuse a tunnel file whose networks another side's tunnel has.
 
     Raises:
-        Failed: with the network and the interface.
+        Failed: names the network and the interface.
     """
     link = json.loads(tunnel_file.read_text())
     for route in routes_elsewhere([*link["routes"], link["address"]]):
@@ -244,10 +238,9 @@ def refuse_collision(tunnel_file: Path) -> None:
 
 
 def live(key: str) -> TunnelAnswer | None:
-    """The live tunnel without its secrets, or None where it is not up.
+    """Return the live tunnel without secrets, or `None` if it is down.
 
-    Pre-shared keys come as keyed digests; endpoints, handshakes and counters are in it, and are left out
-    of the live digest.
+    Pre-shared keys are keyed digests. The live digest omits endpoints, handshakes and counters.
     """
     if (lines := _dump()) is None:
         return None
@@ -270,7 +263,7 @@ def live(key: str) -> TunnelAnswer | None:
 
 
 def live_peers(key: str) -> dict[str, PeerAnswer] | None:
-    """The live tunnel's peers by public key, as `live` does, or None where it is not up."""
+    """Return the live peers by public key, as in `live`."""
     lines = _dump()
     if lines is None:
         return None
@@ -302,10 +295,10 @@ def _peer(line: str, key: str) -> PeerAnswer:
 
 
 def configuration(live: TunnelAnswer | None, pairs: Iterable[key_change.KeyPair] = ()) -> dict[str, Any] | None:
-    """What of a live tunnel is configuration: without endpoints, handshakes and counters.
+    """Return a live tunnel's configuration, without endpoints, handshakes and counters.
 
-    A tunnel without a fixed port has a random one, which is no configuration either. Nor is it which of a site's two
-    peers has its addresses while its gateway changes its key, or at which of a relay's two tunnels a gateway is.
+    It omits a random port. It also ignores which of two peers has a site's addresses during a gateway's key change, and
+    which tunnel a gateway uses during a relay's.
     """
     if live is None:
         return None
