@@ -3,12 +3,11 @@
 # This plugin imports Ansible and is therefore licensed, with the connection plugin beside it, under the GNU General
 # Public License, version 3 or (at your option) any later version: https://www.gnu.org/licenses/gpl-3.0.txt
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Feeds bundles (program and request) to the host's Python over standard input: one round trip a call.
+"""Sends bundles to the host's Python on standard input.
 
-No module is packed or copied, and nothing of a bundle stands in an argument or a variable. A host that has not
-proved itself on this connection's host key is challenged first, and gets nothing before it has. Starting Ansible
-costs ten times a call, so a host's worker stays and takes one call after the other, each over a connection
-of its own unless the call may share one.
+Each call is one round trip. No module is copied, and no part of a bundle is in an argument or variable. A host that has
+not proved its identity under this connection's host key gets a challenge first. Starting Ansible costs ten times a
+call, so a host's worker takes one call after another. Each has its own connection unless calls may share one.
 """
 
 from __future__ import annotations
@@ -79,10 +78,10 @@ LONGEST_LINE = 300
 
 
 def door(side: str, last: str) -> str:
-    """The door's text as one of a side, with a last line that calls it.
+    """Return a side's entry program with a last line that runs it.
 
     Raises:
-        ValueError: there is no such side.
+        ValueError: the side's name is invalid.
     """
     if not SIDE.fullmatch(side):
         raise ValueError("a side is named in letters, figures and hyphens")
@@ -90,7 +89,7 @@ def door(side: str, last: str) -> str:
 
 
 def installed(side: str) -> str:
-    """What calls the installed program of a side, before the word."""
+    """Return the command of a side's installed program, without its word."""
     return f"{SUDO}/usr/local/lib/provisioner{'.' if side else ''}{side}/provisioner-host "
 
 
@@ -98,19 +97,20 @@ _FAREWELL = re.compile(r"(Shared )?[Cc]onnection to \S+ closed")
 
 
 class ActionModule(ActionBase):
-    """`provisioner_host: {box, answers, link, over, alone, key, stays, side}`: places, a switch and a name.
+    """Ansible action with `box, answers, link, over, alone, key, stays, side`.
 
-    All of it is on the controller's tmpfs; `link` is what sockets of shared connections begin with, a number follows;
-    `over` is the socket of a connection to a jump host that has been begun, empty where there is none on the way;
-    `alone` is the configuration of ssh without connections to jump hosts that are open already; `key` has the words for
-    ssh that name the key to log in with; `side` is whose side of a shared host the calls are for, empty where it is not
-    shared.
+    All files are on the controller's tmpfs. `link` is the prefix of shared connections' sockets, before a number.
+    `over` is the socket of an open connection to a jump host, or empty. `alone` is an ssh configuration without open
+    connections to jump hosts. `key` has ssh's options for the login key. `side` is the side of a shared host, or empty.
     """
 
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Carry what the box's pipe names, until it ends; the answers are files, the result says only that."""
+        """Carry the calls named in the box's pipe until it ends.
+
+        The answers are files; the result tells only that it ended.
+        """
         result = super().run(tmp, task_vars)
         self._side = str(self._task.args["side"])
         self._proofs: dict[str, bytes] = {}
@@ -135,9 +135,9 @@ class ActionModule(ActionBase):
         return {**result, "changed": False}
 
     def _after_proof(self, call: dict[str, bytes | None], way: str) -> bytes:
-        """Take the proof that was asked for before a call that needs one: why there is none; empty where there is one.
+        """Return the failure of an earlier proof, or empty if it succeeded.
 
-        What is asked next over that connection asks for its own again.
+        Later calls over that connection ask for their own proofs.
         """
         proof = self._proofs.pop(way, None)
         if proof is None or call["challenge"] is None:
@@ -147,11 +147,11 @@ class ActionModule(ActionBase):
         return proof
 
     def _answer(self, call: dict[str, bytes | None], ways: tuple[str, ...]) -> bytes:
-        """Carry one call, or ask for the proof alone, which is an empty answer where there is one.
+        """Carry a call, or only a proof; a successful proof is empty.
 
-        Where nothing came over a jump host and ssh does not say why, it is tried over connections of its own: what the
-        ssh to a jump host says is lost with ControlPersist, and with a connection to it that was open before; and it
-        alone knows what is wrong. Of a host that nothing came of nothing was asked either.
+        If a host behind a jump host gave no output and ssh no reason, the call is tried over separate connections. With
+        ControlPersist or an open jump connection, the messages of the ssh to the jump host are lost, and only they have
+        the reason. The host received no request, so a second try is safe.
         """
         said = ""
         for way in ways:
@@ -167,7 +167,7 @@ class ActionModule(ActionBase):
         return _failure("unreachable", said)
 
     def _carried(self, call: dict[str, bytes | None]) -> bytes:
-        """First the challenge, or whose the host is, and only to one that may have it the bundle."""
+        """Send the challenge or ask for the owner, then send the bundle."""
         for part, shell in ((call["root"], ROOT_SHELL), (call["own"], OWN_SHELL)):
             if part is not None:
                 return self._fed(shell, part)
@@ -181,7 +181,7 @@ class ActionModule(ActionBase):
         return self._carry(call["tar"], call["seal"])
 
     def _challenge(self, challenge: dict[str, str]) -> bytes | None:
-        """Have the host prove that it holds the key that was left on it: None if it does."""
+        """Challenge the host; return the failure, or `None` on success."""
         line = challenge["challenge"].encode() + b"\n"
         code, out, complaint = self._ask(installed(self._side) + "prove", line)
         proof = _last_after(PROOF, out)
@@ -195,25 +195,23 @@ class ActionModule(ActionBase):
         return _failure("unproved", said or "its proof is not the one of the key that was left there", owner)
 
     def _whose(self, claims: list[list[str]]) -> bytes | None:
-        """Ask a host that proves nothing whose it is: None if nobody's, or one's of whom it may be taken."""
+        """Ask for the owner; return the failure, or `None` if acceptable."""
         owner = self._look()
         if not owner:
             return _failure("failed", "the host did not say whose it is, and was sent nothing else")
         return None if is_open(owner, claims) else _failure("unproved", "somebody's mark is on it", owner)
 
     def _look(self) -> str:
-        """What the host says of whose it is, to the door's text; empty where it says nothing."""
+        """Return the host's owner, or empty."""
         _, out, _ = self._ask(SUDO + PYTHON + shlex.quote(door(self._side, TELL)), b"")
         return _last_after(OWNER, out)
 
     def _carry(self, bundle: bytes, seal: bytes | None) -> bytes:
-        """Feed a bundle to the installed program, sealed; at a first contact to the host's Python."""
         if seal is None:
             return self._fed(SUDO + PYTHON + shlex.quote(door(self._side, RECEIVE)), bundle)
         return self._fed(installed(self._side) + "call", seal + bundle)
 
     def _fed(self, command: str, data: bytes) -> bytes:
-        """Feed a command on the host: its answer."""
         code, out, complaint = self._ask(command, data)
         if not out.startswith(MARK):
             said = _last_word(complaint) or _last_word(out) or "it said nothing"
@@ -221,7 +219,7 @@ class ActionModule(ActionBase):
         return out[len(MARK) :].encode("ascii", "replace")
 
     def _ask(self, command: str, data: bytes) -> tuple[int, str, str]:
-        """Feed a command on the host: its code, the last answer in its output or the end of that, its complaints."""
+        """Run a command with input; return code, answer (or last output), errors."""
         # The shell is the login's own else; a second command in it keeps a last line from being lost (ansible#13876).
         shell = "/bin/sh -c " + shlex.quote(f"{command} && sleep 0")
         code, out, complaint = self._connection.exec_command(shell, in_data=data, sudoable=False)
@@ -229,14 +227,14 @@ class ActionModule(ActionBase):
 
 
 def _wait_for(socket: str) -> None:
-    """Wait for a connection to a jump host that has been begun: many that make one of their own are turned away."""
+    """Wait for an open jump connection; jump hosts reject many new ones."""
     until = time.monotonic() + JUMP_S
     while socket and not Path(socket).exists() and time.monotonic() < until:
         time.sleep(0.01)
 
 
 def _taken(path: Path) -> bytes | None:
-    """Take what a file holds, and remove it; None where there is none."""
+    """Read and delete a file; return `None` if it is missing."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -246,22 +244,22 @@ def _taken(path: Path) -> bytes | None:
 
 
 def _last_word(said: str) -> str:
-    """The last line of what a host printed: a server's banner comes before it, and its farewell after."""
+    """Return the last line without a server's banner and farewell."""
     lines = [line.strip() for line in said.splitlines()]
     spoken = [line for line in lines if line and not _FAREWELL.match(line)]
     return spoken[-1][-LONGEST_LINE:] if spoken else ""
 
 
 def _last_after(mark: str, said: str) -> str:
-    """What stands after a mark in the last line that begins with it; empty where none does, or nothing."""
+    """Return the text after a mark in the last line with it."""
     line = next((x for x in reversed(said.splitlines()) if x.startswith(mark)), "")
     return line[len(mark) :].strip()[:LONGEST_OWNER]
 
 
 def is_open(owner: str, claims: list[list[str]]) -> bool:
-    """Whether what a host says of its owner is no hindrance: nobody's, released, or one of these claims.
+    """Return whether the owner is no obstacle: none, released, or claimed.
 
-    The controller judges the same by `hosts/owner.py`, for its words; this is the last look before a bundle.
+    The controller checks the same in `hosts/owner.py`, for its messages; this is the last check before a bundle.
     """
     if owner == NOTHING:
         return True
@@ -275,7 +273,7 @@ def is_open(owner: str, claims: list[list[str]]) -> bool:
 
 
 def _mark_in(owner: str) -> dict[str, Any] | None:
-    """A mark of our form, else None."""
+    """Parse a mark; return `None` if it is invalid."""
     try:
         mark = json.loads(owner)
     except (ValueError, RecursionError):
@@ -292,7 +290,10 @@ def _failure(kind: str, error: str, owner: str = "") -> bytes:
 
 
 def last_answer(out: bytes) -> bytes:
-    """The last line of what a host printed that is an answer, else the end of it: Ansible splits it into lines."""
+    """Return the last answer line, or the end of the output.
+
+    Ansible splits the output into lines.
+    """
     mark = MARK.encode()
     start = 0 if (at := out.rfind(b"\n" + mark)) < 0 else at + 1
     if not out.startswith(mark, start):
@@ -304,7 +305,7 @@ def last_answer(out: bytes) -> bytes:
 
 
 def _write(path: Path, answer: bytes) -> None:
-    """Write an answer, whole or not at all: the controller takes it as soon as it is there."""
+    """Write an answer atomically: the controller reads it at once."""
     beside = path.with_name(f".{path.name}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:

@@ -3,9 +3,9 @@
 # This plugin imports Ansible and is therefore licensed, with the action plugin beside it, under the GNU General
 # Public License, version 3 or (at your option) any later version: https://www.gnu.org/licenses/gpl-3.0.txt
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ssh that is fed a command's input and read up to a bound.
+"""An ssh connection with command input and bounded output.
 
-Ansible's own plugin keeps all that a host sends, in several copies, and has no option for less.
+Ansible's own plugin keeps all output of a host, in several copies, without an option for less.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ _BROKEN = b"mux_client_hello_exchange: write packet: Broken pipe"
 
 
 class Connection(ConnectionBase):
-    """A host behind ssh; each command is a program of its own, which may share a connection with others."""
+    """A host behind ssh; each command is an ssh process.
+
+    Processes may share connections.
+    """
 
     transport = "provisioner_ssh"
     has_pipelining = True
@@ -76,17 +79,17 @@ class Connection(ConnectionBase):
         return code, out, complaint
 
     def put_file(self, in_path: str, out_path: str) -> None:
-        """Refuse: no file is copied."""
+        """Refuse to copy files."""
         raise AnsibleError("this connection copies no files")
 
     fetch_file = put_file
 
     def close(self) -> None:
-        """Do nothing: no connection is open between commands, but those that ssh shares."""
+        """Do nothing: ssh itself manages shared connections."""
 
 
 def _carried(words: list[str], data: bytes) -> tuple[int, bytes, bytes]:
-    """Run ssh: its code, its output and its complaints."""
+    """Run ssh; return its code, output and errors."""
     pipe = subprocess.PIPE
     try:
         ssh = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
@@ -121,7 +124,7 @@ def _carried(words: list[str], data: bytes) -> tuple[int, bytes, bytes]:
 
 
 def _left_of(data: memoryview, stream: io.RawIOBase) -> memoryview:
-    """Write a part of some data: the rest. No more is written to a command that reads no more."""
+    """Write data and return the rest, empty if the reader has gone."""
     try:
         return data[stream.write(data) or 0 :]
     except BrokenPipeError:

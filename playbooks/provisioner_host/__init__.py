@@ -1,10 +1,10 @@
-"""What runs on a managed host, as root: Python's standard library only, 3.9 or later.
+"""The host program, which runs as root with Python 3.9 or later.
 
-It arrives over standard input with one bundle, does one operation, and answers with one JSON document.
-The same code lies on the host as one file for the units that must work without a controller.
+It uses the standard library only. A bundle arrives on standard input; the program does one operation and answers with
+one JSON document. The same code is installed as one file for units that work without a controller.
 
-In the sources it lies in folders; it is shipped flat, since the door of an older installation unpacks no folder. There
-each folder is a package whose modules lie beside this file, so a module's name stands in one folder only.
+The sources have folders, but the program is shipped flat: the entry of older installations unpacks no folders. There
+each folder is a package with this file's directory as its path, so module names are unique across folders.
 """
 
 import os

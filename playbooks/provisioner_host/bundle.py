@@ -1,8 +1,8 @@
-"""The door of the host: it proves which host this is, and takes the bundles of the controller that left the key here.
+"""Entry of the host program: proves its identity, accepts sealed bundles.
 
-It stands alone, imports nothing of the program, and is read twice: from the installed program, whose two words
-`prove` and `call` are all that a narrow sudo rule need allow; and, at a first contact, by the controller, which sends
-it to the host's Python where nothing is installed yet and no bundle can be sealed: first to ask whose the host is.
+The module imports no other of ours. The installed program uses it for `prove` and `call`, so a narrow sudo rule needs
+only these two words. At a first contact the controller sends it to the host's Python, as no key exists yet for a seal;
+it first asks for the owner.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _CLOSED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errn
 
 
 def prove() -> int:
-    """Answer a challenge, a line of standard input, with its HMAC under the key that was left here: the exit code.
+    """Answer a challenge from standard input; return the exit code.
 
-    Whose the host is stands before it, for who does not know the key.
+    The proof is an HMAC under the host's key. The owner is printed before it, for callers that do not know the key.
     """
     tell_owner()
     challenge = sys.stdin.buffer.readline(_LONGEST_LINE).strip()
@@ -60,22 +60,22 @@ def prove() -> int:
 
 
 def tell_owner() -> None:
-    """Say whose this host is, and read or change nothing else: the mark as it lies there, or that there is none."""
+    """Print the owner mark, or that there is none."""
     owner = _mark_of(OWNER_FILE, IDENTITY, MANIFEST) or _other_shape() or NOTHING
     sys.stdout.write("\n" + OWNER + owner + "\n")
 
 
 def _mark_of(owner_file: str, *others: str) -> str:
-    """A mark as it lies there, on one line; empty where neither it nor anything else of its owner's does."""
+    """Return a mark on one line; empty without files of an owner."""
     if not any(os.path.lexists(path) for path in (owner_file, *others)):
         return ""
     return " ".join(_start_of(owner_file, _LONGEST_MARK).decode("ascii", "replace").split()) or "unmarked"
 
 
 def _other_shape() -> str:
-    """Whose this host is in the other of two ways: one inventory's alone, or shared by several; empty where nobody's.
+    """Return the owner in the other shape (alone or shared), or empty.
 
-    The two never meet: the rules of one who has a host for himself let nobody else in.
+    The two exclude each other: the rules of a host with one inventory admit no other.
     """
     if SIDE:
         word, names = ALONE, [_NAME]
@@ -86,7 +86,7 @@ def _other_shape() -> str:
 
 
 def call() -> int:
-    """Take a bundle that is sealed under the key that was left here, and do what it asks: the exit code."""
+    """Serve a bundle sealed under the host's key; return the exit code."""
     key = _identity()
     if not key:
         sys.stderr.write("this host holds no key: it takes no bundle\n")
@@ -95,15 +95,14 @@ def call() -> int:
 
 
 def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
-    """Unpack a bundle on tmpfs, root only, and serve it; it is gone before the answer is read.
+    """Unpack a bundle on tmpfs for root, serve and delete it.
 
-    What a process that was killed left there goes with the next one. The program holds no secret: it stays there
-    under its own digest with its bytecode, which would take longer to make than most requests take; that of another
-    version goes after an hour.
+    Bundles of killed processes are deleted by the next call. The program has no secret, so it stays there under its
+    digest with its bytecode, which takes longer to make than most requests. Other versions are deleted after an hour.
 
     Args:
         stream: the bundle.
-        key: what it has to be sealed under, in a line before it; None at a first contact.
+        key: the key of its seal; `None` at a first contact.
     """
     os.umask(0o077)
     counted = _Counted(stream)
@@ -149,24 +148,24 @@ def _received(stream: _Counted, key: bytes | None) -> bool:
 
 
 class _Counted:
-    """A stream of bytes, and how many have been read of it."""
+    """A byte stream that counts the bytes read."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self.size = stream, 0
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
+        """Return the next bytes."""
         block = self._stream.read(size)
         self.size += len(block)
         return block
 
     def readline(self, size: int = -1) -> bytes:
-        """The next line."""
+        """Return the next line."""
         return self._stream.readline(size)
 
 
 def _no_room(error: OSError, size: int) -> str:
-    """What a full, read-only or otherwise closed /run says: how much is free, how much a call takes, what to do."""
+    """Explain why /run takes no bundle, with free and needed space."""
     disk = os.statvfs(_RUN)
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return f"{_RUN} takes no bundle: {error.strerror}: see that it is a tmpfs that root can write to"
@@ -177,16 +176,15 @@ def _no_room(error: OSError, size: int) -> str:
 
 
 def _is_stored(stream: _Counted, bundle: IO[bytes]) -> bool:
-    """Store a bundle as it comes: a first contact has no seal."""
     while block := stream.read(_BLOCK):
         bundle.write(block)
     return True
 
 
 def _is_stored_sealed(stream: _Counted, key: bytes, bundle: IO[bytes]) -> bool:
-    """Store a bundle whose seal comes in a line before it: whether it is the key's.
+    """Store a sealed bundle; return whether the seal is valid.
 
-    The line proves itself, so that nothing is stored for who holds no key: he would fill the host's memory.
+    The seal's line has its own proof, so a caller without the key cannot fill the host's memory.
     """
     words = stream.readline(_LONGEST_LINE).removeprefix(SEAL).split()
     if len(words) != _WORDS:
@@ -202,12 +200,12 @@ def _is_stored_sealed(stream: _Counted, key: bytes, bundle: IO[bytes]) -> bool:
 
 
 def _unpack(bundle: IO[bytes], folder: str) -> list[tuple[str, bytes]]:
-    """Unpack what is asked into the folder: the program's modules, name and source.
+    """Unpack a bundle into the folder; return the program's modules.
 
-    Nothing but whole files by the names that bundles have gets there, whatever this host's Python would unpack.
+    Only regular files with allowed names are unpacked.
 
     Raises:
-        OSError: something else is in it.
+        OSError: the bundle has other content.
     """
     import tarfile  # noqa: PLC0415 (the same)
 
@@ -231,7 +229,7 @@ def _unpack(bundle: IO[bytes], folder: str) -> list[tuple[str, bytes]]:
 
 
 def _is_name(path: str, name: str) -> bool:
-    """Whether a bundle may hold a file: the request, a module of the program, or one beside the request."""
+    """Return whether a bundle may have this file."""
     if (path, name) == ("", "request.json"):
         return True
     stem, dot, ending = name.partition(".")
@@ -245,7 +243,7 @@ def _is_word(text: str) -> bool:
 
 
 def _place(program: list[tuple[str, bytes]]) -> str:
-    """Find the folder of this very program, made where it is not there yet."""
+    """Return the folder of this program, created if missing."""
     import hashlib  # noqa: PLC0415 (the same)
     import shutil  # noqa: PLC0415 (the same)
     import tempfile  # noqa: PLC0415 (the same)

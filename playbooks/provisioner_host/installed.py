@@ -1,6 +1,6 @@
-"""The other way in: what units call, a word on the command line of the installed program.
+"""Entry for systemd units: a word for the installed program.
 
-It imports only what those words need: the switch is armed no sooner than this has started.
+Imports are few, as arming waits for this program's start.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from provisioner_host.tunnel import tunnel
 
 
 def command(words: list[str]) -> int:
-    """Do what a unit asks for: the exit code."""
+    """Run a unit's command; return the exit code."""
     actions = {
         "nft-up": firewall.load_installed,
         "wg-up": lambda: tunnel.up(in_unit=True),

@@ -1,4 +1,4 @@
-"""The way in over SSH: a bundle over standard input, its one operation, and the answer."""
+"""SSH entry: reads a bundle, runs its operation, prints the answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _OPERATIONS = {
 
 
 def serve(folder: str) -> None:
-    """Do the bundle's one operation and print its answer as the last line."""
+    """Run the bundle's operation and print its answer as the last line."""
     # The controller may die or its connection be cut: what was begun is finished, and returns by itself.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -65,10 +65,10 @@ def _place(error: Exception) -> str:
 
 
 def _request(folder: Path) -> Request:
-    """The bundle's request, once it is one that a host takes, with the files that it may have.
+    """Return the bundle's request after all checks.
 
     Raises:
-        Failed: it is none, or not the one that was planned.
+        Failed: it is invalid, or not what was planned.
     """
     # The door of an older installation makes no folder if a call brings no file.
     brought = list((folder / "files").iterdir()) if (folder / "files").exists() else []

@@ -1,7 +1,7 @@
-"""Apply and rollback: a host changed, and armed for its confirmation.
+"""Apply and rollback: change the host, then wait for confirmation.
 
-Both are one transaction: look, check everything aside, save last-good, arm, switch, read back; else return. A rollback
-wants a kept generation, an apply the content of its request.
+Both are a transaction: look, check offline, save last-good, arm, switch, verify; on failure return. A rollback's target
+is a kept generation, an apply's is its request.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ BARE = "the state before run {} is the one before its first apply, which nobody 
 
 
 def apply(request: ApplyRequest, folder: Path) -> ChangeAnswer:
-    """Bring the host to what the request holds, and leave it armed for confirmation.
+    """Change the host to the request's state and await confirmation.
 
-    The answer's `outcome` is `armed`, `stale`, `locked`, `refused` (nothing was touched), `rolled-back` or
-    `rollback-failed`; `before` is how paths, readers and peers were before the switch.
+    The answer's `outcome` is `armed`, `stale`, `locked`, `refused` (the host is unchanged), `rolled-back` or
+    `rollback-failed`; `before` has paths, readers and peers before the switch.
     """
     change = ApplyTransaction(request, folder)
     return _alone(change, lambda: _apply(change))
 
 
 def rollback(request: RollbackRequest, folder: Path) -> ChangeAnswer:
-    """Return to the state before the run that the request names as `target`; leave it armed for confirmation.
+    """Return to the state before run `target` and await confirmation.
 
     The answer is that of an apply; `affected` names the paths that differ between the two states.
     """
@@ -57,7 +57,7 @@ def rollback(request: RollbackRequest, folder: Path) -> ChangeAnswer:
 
 
 def _alone(change: Transaction, work: Callable[[], ChangeAnswer]) -> ChangeAnswer:
-    """Do a run's work while no other run changes this host."""
+    """Do a run's work under the host's lock."""
     try:
         with leases.lock(change.run_id):
             return begin(change) or work()
@@ -122,12 +122,12 @@ def _apply(change: ApplyTransaction) -> ChangeAnswer:
 
 
 def _look(change: ApplyTransaction) -> gate.LookBefore:
-    """How the paths are; a relay that does not answer is asked nothing, as each question would wait in vain."""
+    """Start the look; questions to a silent relay would time out."""
     return gate.LookBefore(change.request["gate"], answers=not switch.is_silent(change))
 
 
 def _stale(change: ApplyTransaction, facts: FactsAnswer, before: gate.LookBefore) -> str | None:
-    """Why the host is not what the plan was made from, empty where its facts say it; None where it is."""
+    """Return why the plan is stale (empty: other facts), or `None`."""
     if facts["live_digest"] != change.request["expected_live_digest"]:
         return ""
     hangs = not switch.is_silent(change) and _hangs(facts, before)
@@ -135,9 +135,10 @@ def _stale(change: ApplyTransaction, facts: FactsAnswer, before: gate.LookBefore
 
 
 def _hangs(facts: FactsAnswer, before: gate.LookBefore) -> bool:
-    """Whether MediaMTX runs and does not answer: only a restart helps, which cuts all, so that the plan has to say it.
+    """Return whether MediaMTX runs but does not answer.
 
-    One whose own unit the plan restarts anyway is asked nothing of before.
+    Only a restart helps, which cuts all viewers, so the plan must announce it. If the plan does so, MediaMTX was not
+    asked.
     """
     unit = facts["units"].get(paths.UNIT_MEDIAMTX)
     runs = unit is not None and unit["active"] == "active" and facts.get("relay") is not None
@@ -198,7 +199,6 @@ def _roll_back(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
 
 
 def _target(wanted: str) -> str | None:
-    """The generation: that of the run that is named, or the newest."""
     kept = [str(g["run"]) for g in last_good.generations()]
     if not wanted:
         return kept[0] if kept else None
@@ -211,7 +211,7 @@ def _owned_or_saved(state: dict[str, Any]) -> list[str]:
 
 
 def _affected(generation: Path, state: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """The paths that differ between the two states, and those of them that go."""
+    """Return the paths that differ between the states, and removed ones."""
     saved = next((f["content"] for f in state["files"] if f["path"] == str(paths.MEDIAMTX_FILE)), None)
     then = relay.describe(quarantine.whole((generation / saved).read_text()) if saved else "", "")["paths"]
     now = relay.describe(relay.read_file(), "")["paths"]
@@ -220,7 +220,6 @@ def _affected(generation: Path, state: dict[str, Any]) -> tuple[list[str], list[
 
 
 def _differing(asked: GateRequest | None, names: set[str]) -> GateRequest | None:
-    """The request's look without the paths that are the same in both states."""
     return asked and {**asked, "paths": [path for path in asked["paths"] if path["name"] in names]}
 
 

@@ -1,4 +1,4 @@
-"""The second word: look again and renew, confirm, return at once, or tell what became of a run."""
+"""Second call of a run: look and renew, confirm, abort, or status."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _LOCK_S = 20.0
 
 
 def look(request: LookRequest, folder: Path) -> ChangeAnswer:
-    """Renew the switch over a connection since the change, then look at the paths; the gate decides on the controller.
+    """Renew the switch over a new connection, then look at the paths.
 
-    The answer's `outcome` is `armed`, or what became of the change.
+    The controller decides the gate. The answer's `outcome` is `armed`, or the result of an ended change.
     """
     change = Transaction(request, folder)
     with leases.lock(change.run_id, wait_s=_LOCK_S):
@@ -51,10 +51,10 @@ def look(request: LookRequest, folder: Path) -> ChangeAnswer:
 
 
 def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
-    """Make a change persistent: the controller has come back over a new connection.
+    """Make a change persistent, as the controller has connected anew.
 
-    Another run's change is not confirmed, and a change that is not healthy any more goes back. The answer
-    brings the host's facts as they are now, for the fresh plan.
+    Another run's change is not confirmed, and an unhealthy change is rolled back. The answer brings the host's facts
+    for the next plan.
     """
     change = Transaction(request, folder)
     with leases.lock(change.run_id, wait_s=_LOCK_S):
@@ -86,13 +86,12 @@ def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
 
 
 def persist(change: Transaction, owned: list[str]) -> None:
-    """Write down what is ours from now on, and by which run."""
+    """Record the owned files and the run in the manifest."""
     manifest = files.read_json(paths.MANIFEST) or {}
     files.write_json(paths.MANIFEST, manifest | {"files": sorted(owned), **_confirmed(change)})
 
 
 def _confirmed(change: Transaction) -> dict[str, Any]:
-    """The run that is confirmed, and its entry in the controller's record, for who asks later whether it is there."""
     return {"run": change.run_id, "record": change.request.get("record")}
 
 
@@ -107,7 +106,10 @@ def _persist_rollback(change: Transaction, target: str) -> None:
 
 
 def _remember(change: Transaction, armed: Armed, state: last_good.LiveState | None) -> None:
-    """Keep the state before as a generation, save the new one; what fails here is told and undoes nothing."""
+    """Keep the former state as a generation and save the new one.
+
+    Failures become notes and undo nothing.
+    """
     try:
         kept = last_good.generations()
         if armed.get("kind") == "rollback":
@@ -129,7 +131,7 @@ def _remember(change: Transaction, armed: Armed, state: last_good.LiveState | No
 
 
 def _remember_late(change: Transaction) -> None:
-    """Do what a confirmation that was killed after its word had been taken left undone."""
+    """Finish a confirmation that was killed after the switch was disarmed."""
     try:
         change.notes += removed.bury_late()
         last_good.renew_keys()
@@ -144,7 +146,7 @@ def _remember_late(change: Transaction) -> None:
 
 
 def _forget_programs(change: Transaction) -> None:
-    """Remove MediaMTX programs that we installed and that neither this state nor a kept generation runs."""
+    """Remove MediaMTX programs of ours that no state runs any more."""
     manifest = files.read_json(paths.MANIFEST)
     program = change.request["program"]
     if manifest is None or program is None:
@@ -162,14 +164,14 @@ def _forget_programs(change: Transaction) -> None:
 
 
 def abort(request: AbortRequest, folder: Path) -> ChangeAnswer:
-    """Return to last-good at once: the gate decided so, or a person."""
+    """Return to last-good at once, as the gate or a person decided."""
     change = Transaction(request, folder)
     with leases.lock(change.run_id, wait_s=_LOCK_S):
         return _over(change) or change.back(request["cause"])
 
 
 def status(request: StatusRequest, folder: Path) -> ChangeAnswer:
-    """Tell what became of a run here: waiting, applied, rolled back, or never started."""
+    """Return a run's status: waiting, applied, rolled back or never started."""
     change = Transaction(request, folder)
     with contextlib.ExitStack() as stack:
         try:
@@ -181,7 +183,6 @@ def status(request: StatusRequest, folder: Path) -> ChangeAnswer:
 
 
 def _parts_of_receipt(run_id: str) -> ChangeParts:
-    """What the first answer of a change told, and its receipt kept."""
     receipt: dict[str, Any] = last_good.receipt_of(run_id) or {}
     parts: ChangeParts = {"affected": receipt.get("affected") or [], "removed": receipt.get("removed") or []}
     if receipt.get("before"):
@@ -190,10 +191,10 @@ def _parts_of_receipt(run_id: str) -> ChangeParts:
 
 
 def _over(change: Transaction) -> ChangeAnswer | None:
-    """What became of a change that does not wait any more; None where it waits.
+    """Return the result of an ended change, or `None` if it waits.
 
-    The receipt says it. Without one that can be read the manifest says whether the run was confirmed. Whoever
-    calls holds the lock, so a change that is still switching has lost its program: it goes back.
+    The receipt has it. If the receipt is unreadable, the manifest tells whether the run was confirmed. The caller holds
+    the lock, so a change in the switching phase has lost its program: it is rolled back.
     """
     armed = dead_man.armed()
     if armed is not None and armed["run"] == change.run_id:

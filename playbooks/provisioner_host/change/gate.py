@@ -1,4 +1,4 @@
-"""What the path gate looks at, before a switch and after it: paths that are read, sessions, peers, rules."""
+"""Evidence for the path gate, before and after a switch."""
 
 from __future__ import annotations
 
@@ -58,14 +58,10 @@ _STILL: ReadAnswer = {"error": "no frame: nothing comes from its source", "statu
 
 
 def look(request: GateRequest | None, *, switched: bool = False) -> LookAnswer:
-    """How the paths of the request are, and who reads what.
+    """Return paths, readers and peers for the gate.
 
-    The request names the `paths` that are read for a key frame, and how long that may take; without paths nothing is
-    read. Of its `away` the cameras' ports are tried. What could not be looked at is told as such and stops nothing.
-
-    Args:
-        request: what is looked at.
-        switched: whether last-good is the state before a switch that has been made.
+    The request's `paths` are read for a key frame; of its `away` paths only the cameras' ports are tried. Failures are
+    part of the answer and stop nothing. With `switched`, last-good is the state before the switch.
     """
     if request is None:
         return {"sessions": _sessions(switched=switched), "relay": None, "waited_s": 0.0}
@@ -94,12 +90,12 @@ def _sessions(*, switched: bool) -> SessionsAnswer:
 
 
 class _EarlyReads:
-    """Reads shortly before a look's moment, so that nobody waits for their key frames after it.
+    """Reads shortly before a look's moment, so key frames need no wait.
 
     Attributes:
-        reads: what came of them.
-        unit, errors: how the relay's unit is, and what it said of the paths.
-        seen: samples of the paths, begun when all was read: whether they flow still is seen at the moment.
+        reads: their results.
+        unit, errors: state of the relay's unit, and its errors about the paths.
+        seen: samples begun after the reads; they show whether paths still flow at the moment.
     """
 
     def __init__(self, request: GateRequest) -> None:
@@ -109,7 +105,6 @@ class _EarlyReads:
 
 
 def _errors(request: GateRequest) -> dict[str, list[str]]:
-    """What MediaMTX said of the sources of paths lately."""
     read, away = ([path["name"] for path in listed] for listed in (request["paths"], request["away"]))
     errors = source_log.last_errors(read, _LOG_S) if read else {}
     return errors | (source_log.last_errors(away, _TRIES_S) if away else {})
@@ -120,11 +115,9 @@ def _asks(request: GateRequest) -> bool:
 
 
 class LookBefore:
-    """The look before a switch: sessions at once, and reads that go on beside what is checked meanwhile.
+    """The look before a switch: sessions at once, reads in a thread.
 
-    Args:
-        request: what is looked at.
-        answers: whether the relay answers; of one that does not nothing is read.
+    If the relay does not answer (`answers`), no path is read.
     """
 
     def __init__(self, request: GateRequest | None, *, answers: bool) -> None:
@@ -145,19 +138,19 @@ class LookBefore:
 
     @property
     def is_reading(self) -> bool:
-        """Whether paths are read still."""
+        """Whether paths are still being read."""
         return self._reading is not None and self._reading.is_alive()
 
     def wait(self) -> None:
-        """Wait until nothing is read any more."""
+        """Wait for the reads."""
         if self._reading:
             self._reading.join()
 
     def end(self) -> LookAnswer:
-        """What it showed, with the sessions as they are now.
+        """Return the look with the present sessions.
 
         Raises:
-            Failed, OSError: it could not be looked at.
+            Failed, OSError: the look failed.
         """
         self.wait()
         if self._error is not None:
@@ -166,7 +159,7 @@ class LookBefore:
 
 
 def latest(before: LookAnswer) -> LookAnswer:
-    """The look before a switch, with the sessions as they are at the last moment: which paths flowed meanwhile."""
+    """Update a look's sessions, and mark the paths that flowed since."""
     earlier = before["sessions"]
     try:
         paths, at = _paths(), time.time()
@@ -184,9 +177,9 @@ def latest(before: LookAnswer) -> LookAnswer:
 
 
 def sessions(*, answers: bool = True) -> SessionsAnswer:
-    """Every path with its source and readers, every peer, the rules, and the relay's start.
+    """Return every path with source and readers, all peers, and the rules.
 
-    `paths` and `started` are None where there is no relay that answers; one that does not is not asked (`answers`).
+    `paths` and `started` are `None` if no relay answers; with `answers` false it is not asked.
     """
     now: SessionsAnswer = {
         "at": 0.0,
@@ -223,7 +216,10 @@ def _paths() -> dict[str, SessionAnswer]:
 
 
 def _path(item: dict[str, Any]) -> SessionAnswer:
-    """What counts of a path: `online` and `onlineTime` stay as they were when a camera is lost (measured on 1.20.1)."""
+    """Return a path's state, without `online` and `onlineTime`.
+
+    Those two do not change when a camera is lost (measured on 1.20.1).
+    """
     since, received = stream_of(item)
     return {
         "available": bool(item.get("available")),
@@ -235,7 +231,7 @@ def _path(item: dict[str, Any]) -> SessionAnswer:
 
 
 def _rules() -> RulesAnswer | None:
-    """Our table, and whatever else stands between a relay and its cameras: other tables, the tunnel's routes."""
+    """Return digests of our table, other tables and the tunnel's routes."""
     try:
         listed = json.loads(run(["nft", "-j", "list", "ruleset"]).stdout)["nftables"]
         routes = tunnel.live_link()["routes"]
@@ -260,7 +256,6 @@ def _is_ours(entry: dict[str, Any]) -> bool:
 
 
 def _is_probes(entry: dict[str, Any]) -> bool:
-    """Whether it is of the table by which a probe that looks closer marks its packets, for seconds."""
     return _is_of(entry, PROBE_TABLE)
 
 
@@ -273,7 +268,7 @@ def _digest(value: object) -> str:
 
 
 def _changed() -> list[str]:
-    """The paths that the relay's file has as well as last-good's, and otherwise."""
+    """Return the paths that differ between the relay's file and last-good."""
     try:
         saved = last_good.state_of(LAST_GOOD)["files"]
         copy = next((f["content"] for f in saved if Path(f["path"]) == MEDIAMTX_FILE), None)
@@ -289,15 +284,14 @@ def _stands_still(first: SampleAnswer | None, second: SampleAnswer | None) -> bo
 
 
 def _evidence(request: GateRequest, *, switched: bool, early: _EarlyReads | None = None) -> RelayEvidenceAnswer:
-    """Gather what levels 4 and 5 of the ladder need, and no more: a relay's own failure shows in both.
+    """Gather evidence of levels 4 and 5, which also show relay failures.
 
-    After a switch a stream that stands still is not read, for the read would take its whole time: it is looked at
-    again.
+    After a switch, stalled streams are not read but sampled again: a read would take its whole timeout.
 
     Args:
-        request: what is looked at.
-        switched: whether it is a look after a switch.
-        early: reads of a moment ago; streams that do not flow any more give no picture all the same.
+        request: the gate's request.
+        switched: whether the switch was made.
+        early: earlier reads; streams that stalled since count as without a picture.
     """
     if early is not None:
         seen = early.seen
@@ -327,7 +321,7 @@ def _evidence(request: GateRequest, *, switched: bool, early: _EarlyReads | None
 
 
 def _samples_of(request: GateRequest, *, followed: bool) -> _Samples:
-    """Samples of the paths that are read, followed until all of them flow where that is to be known first."""
+    """Sample the read paths; with `followed`, until all flow."""
     from provisioner_host.look import probe  # noqa: PLC0415 (a change that looks at no path does without what reads)
 
     paths = {p["name"]: p for p in request["paths"]}
@@ -338,7 +332,7 @@ def _samples_of(request: GateRequest, *, followed: bool) -> _Samples:
 
 
 def _reads_of(request: GateRequest, seen: _Samples) -> dict[str, ReadAnswer]:
-    """Read the paths of which it is not known that they stand still."""
+    """Read the paths, except stalled ones."""
     from provisioner_host.look import probe  # noqa: PLC0415 (the same)
 
     still = seen.still()
@@ -349,7 +343,7 @@ def _reads_of(request: GateRequest, seen: _Samples) -> dict[str, ReadAnswer]:
 
 
 class _Samples:
-    """A first sample of paths, and one later: as soon as all are there and grow, or when their time is over."""
+    """A first and a last sample of paths."""
 
     def __init__(
         self, names: Iterable[str], take: Callable[[], tuple[dict[str, SampleAnswer], str]], longest_s: float
@@ -360,10 +354,9 @@ class _Samples:
         self.last: dict[str, SampleAnswer] = {}
 
     def follow(self, *, at_once: bool = False) -> None:
-        """Sample until all that was there has grown, and what was not has come; a second is what the slowest take.
+        """Sample until all paths flow or the time is over.
 
-        Args:
-            at_once: whether the first sample is old enough for another one now.
+        With `at_once`, the next sample is taken immediately.
         """
         if not self._names:
             return
@@ -379,7 +372,7 @@ class _Samples:
             pause = max(_SOON_S, 1.5 * pause)
 
     def still(self) -> dict[str, ReadAnswer]:
-        """What comes of reading the paths that were seen to stand still."""
+        """Return the read results of stalled paths."""
         return {n: _STILL for n in self._names if _stands_still(self.first.get(n), self.last.get(n))}
 
     def _flows(self, name: str) -> bool:

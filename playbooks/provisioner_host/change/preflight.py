@@ -1,4 +1,4 @@
-"""Everything that is checked beside the live files, and the program that is installed beside the running one."""
+"""Checks beside the live files, and installation of new MediaMTX programs."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 _GZIP = b"\x1f\x8b"
 MOST_UNPACKED = 256 * 1024 * 1024
-"""MediaMTX has a quarter of it."""
+"""Four times the size of MediaMTX."""
 
 
 def install_program(change: ApplyTransaction) -> None:
-    """Install MediaMTX beside the running one, where the request brings it."""
+    """Install the MediaMTX in the request, if any."""
     program = change.request["program"]
     if program is None or not program["artefact"]:
         return
@@ -39,7 +39,7 @@ def install_program(change: ApplyTransaction) -> None:
 
 
 def uninstall_program(change: ApplyTransaction) -> None:
-    """Take a program away that came with a change that was refused."""
+    """Remove the new program of a refused change."""
     program = change.request["program"]
     manifest = files.read_json(paths.MANIFEST)
     if program is None or not program["artefact"] or manifest is None:
@@ -54,10 +54,10 @@ def uninstall_program(change: ApplyTransaction) -> None:
 
 
 def install(artefact: Path, program: ProgramToInstall) -> None:
-    """Install MediaMTX from the artefact in the bundle: a release archive or the bare program.
+    """Install MediaMTX from a release archive or a bare program.
 
     Raises:
-        Failed: the checksum differs, or the archive holds no program.
+        Failed: the checksum differs, or the archive has no program.
     """
     digest = files.sha256(artefact)
     if digest != program["sha256"]:
@@ -75,7 +75,7 @@ def install(artefact: Path, program: ProgramToInstall) -> None:
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that ends with an error: a few bytes of it may unfold to more than the host has memory for."""
+    """A stream with a size limit, against decompression bombs."""
 
     def __init__(self, stream: gzip.GzipFile) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class _Bounded(io.RawIOBase):
 
 
 def program_in(artefact: Path) -> bytes:
-    """The program in a release's archive."""
+    """Return the program in a release archive."""
     try:
         with gzip.open(artefact) as unfolded, tarfile.open(fileobj=_Bounded(unfolded), mode="r|") as archive:
             for entry in archive:
@@ -103,10 +103,10 @@ def program_in(artefact: Path) -> bytes:
 
 
 def check(change: ApplyTransaction, facts: FactsAnswer) -> None:
-    """Try everything that will change, beside what is live.
+    """Check all that will change, beside the live state.
 
     Raises:
-        Failed: the check's name and what it found.
+        Failed: names the check and its result.
     """
     wanted = change.wanted
     change.step("check files", lambda: _refuse_folders(wanted))
@@ -133,10 +133,10 @@ def check(change: ApplyTransaction, facts: FactsAnswer) -> None:
 
 
 def _refuse_folders(wanted: Iterable[str]) -> None:
-    """Refuse before anything is touched what no file can take the place of.
+    """Refuse a folder at the path of a file of ours.
 
     Raises:
-        Failed: a folder stands where a file of ours belongs.
+        Failed: there is such a folder.
     """
     for path in wanted:
         if Path(path).is_dir():
@@ -144,15 +144,15 @@ def _refuse_folders(wanted: Iterable[str]) -> None:
 
 
 def check_relay(program: Path, content: bytes, readers: bytes = b"") -> None:
-    """Let a MediaMTX program try a file, as a user who owns nothing, in a folder with that file alone.
+    """Test MediaMTX's file as an unprivileged user in a private folder.
 
     Args:
         program: MediaMTX's.
         content: the file.
-        readers: the key and certificates that go with it; nothing where readers come without encryption.
+        readers: its key and certificates; empty without encrypted readers.
 
     Raises:
-        Failed: it refuses it, or does not open its sockets.
+        Failed: it refuses the file, or does not open its sockets.
     """
     folder = paths.RUN / f"stage-{os.getpid()}"
     files.folder(paths.RUN, 0o700)
@@ -169,7 +169,7 @@ def check_relay(program: Path, content: bytes, readers: bytes = b"") -> None:
 
 
 def must_load(facts: FactsAnswer) -> bool:
-    """Whether the live rules are not the wanted ones."""
+    """Return whether the live rules differ from the wanted ones."""
     return bool(facts["firewall"]["differences"])
 
 
@@ -179,7 +179,7 @@ def _tunnel_moves(change: ApplyTransaction, facts: FactsAnswer) -> bool:
 
 
 def _relay_moves(change: ApplyTransaction) -> bool:
-    """Whether MediaMTX gets a new file, or another MediaMTX gets the old one."""
+    """Return whether MediaMTX's file, certificates or unit change."""
     unit = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
     names = (paths.MEDIAMTX_FILE, paths.READERS_FILE)
     moved = any(str(path) in change.wanted and change.differs(path) for path in names)

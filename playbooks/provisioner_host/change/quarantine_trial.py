@@ -1,7 +1,7 @@
-"""A new login of a device with many paths is tried by two of them first, so that a wrong one is not tried by all.
+"""Trial of a device's new login by two of its paths.
 
-The channels of a recorder dial in the same instant, and nobody can halt what is on its way. So the others stay out of
-the file for that moment, as if they were quarantined, and come with the next write, or are.
+A recorder's channels all connect at once, and connections in progress cannot be stopped. So the other paths are
+quarantined meanwhile; the next write restores them, or confirms their quarantine.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ if TYPE_CHECKING:
     from provisioner_host.change.transaction import ApplyTransaction
 
 FIRST = 2
-"""So many paths try a new login."""
+"""Number of paths that try a new login."""
 _PATIENCE_S, _PAUSE_S = 5.0, 0.2
 _STARTED = re.compile(r'"message":"\[path (\S+)\] \[RTSP source\] started"')
 
 Tried = Mapping[str, frozenset[str]]
-"""New logins, each with the paths that try it."""
+"""New logins with the paths that try them."""
 
 
 def tried_first(wanted: str, live: str) -> Tried:
-    """The logins that more paths would try at once than may, and that nothing is pulled with yet. Pure."""
+    """Return logins with too many paths, and the paths that try. Pure.
+
+    Logins in use are left out.
+    """
     names: dict[str, list[str]] = {}
     # What has a new login is a new line: a relay may have ten thousand others.
     there = set(live.splitlines())
@@ -45,7 +48,7 @@ def tried_first(wanted: str, live: str) -> Tried:
 
 
 def without_logins(wanted: str, logins: Collection[str], since: str, kept: Tried | None = None) -> str:
-    """A file that is to be written without the paths of some logins, but for those that are kept. Pure."""
+    """Return a file without some logins' paths, except `kept` ones. Pure."""
     stays = {
         (name, login)
         for name, login in quarantine.pulled_in(wanted)
@@ -56,7 +59,7 @@ def without_logins(wanted: str, logins: Collection[str], since: str, kept: Tried
 
 
 def refused_of(lines: Iterable[str], tried: Tried) -> dict[str, int]:
-    """How often each login was refused, by the log's lines since its paths were started with it. Pure."""
+    """Count refusals by login in log lines since its paths' start. Pure."""
     login_of = {name: login for login, names in tried.items() for name in names}
     counts = dict.fromkeys(tried, 0)
     for line in lines:
@@ -72,7 +75,7 @@ def _next(count: int, heard: Heard) -> int:
 
 
 def prove(change: ApplyTransaction) -> None:
-    """Have new logins tried before all their paths are there; what is refused is staged as quarantined.
+    """Try new logins first; stage refused ones as quarantined.
 
     Raises:
         Failed: MediaMTX has not read its file.
@@ -108,7 +111,7 @@ def _put(change: ApplyTransaction, text: str) -> None:
 
 
 def _refused(tried: Tried, begun: float) -> set[str]:
-    """The logins that were refused; one of which nothing is heard in time is none of them."""
+    """Return the refused logins; logins without a timely answer pass."""
     until = time.monotonic() + _PATIENCE_S
     while True:
         taken = {login for login, names in tried.items() if names & _flowing()}

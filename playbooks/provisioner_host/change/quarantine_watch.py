@@ -1,8 +1,8 @@
-"""The unit that follows MediaMTX's log, and takes the paths of a device that refuses its login out of MediaMTX's file.
+"""The quarantine unit: follows MediaMTX's log and quarantines refused logins.
 
-MediaMTX tries every 5 s for ever, and cameras lock whoever does. Two refusals in a row are enough: nothing new reaches
-the device from then on (the firewall's set of halted devices, within the moment), and its paths are out of the file as
-soon as that can be written: not while an operation holds this host, and not within the second after another write.
+MediaMTX retries every 5 s forever, and cameras lock out such clients. After two consecutive refusals the firewall's
+`halted` set stops new connections to the device at once. Its paths leave the file as soon as possible: not during an
+operation, and not within a second of another write.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _WHO = "quarantine"
 
 
 def watch() -> None:
-    """Follow the log; a program that was replaced goes on as the new one, under the same unit.
+    """Follow the log; restart in place if the program is replaced.
 
     Raises:
-        Failed: the log cannot be followed; systemd starts this again.
+        Failed: the log cannot be followed; systemd restarts the unit.
     """
     program = _program()
     # Gateways and this relay may change keys: somebody has to be there always; beside this, as the log may rest.
@@ -69,7 +69,7 @@ def _program() -> list[int]:
 
 
 class Watcher:
-    """What was refused so far, and what is done about it."""
+    """Counted refusals and the response to them."""
 
     def __init__(self) -> None:
         self.refusals = Refusals(onvif.lately)
@@ -79,11 +79,11 @@ class Watcher:
 
     @property
     def is_due(self) -> bool:
-        """Whether something waits to be done."""
+        """Whether logins wait for quarantine."""
         return bool(self.refusals.due)
 
     def hear(self, lines: Iterable[str]) -> None:
-        """Count lines of the log."""
+        """Count log lines."""
         for line in lines:
             self.refusals.hear(line, self._login_of)
 
@@ -95,7 +95,7 @@ class Watcher:
         return self._logins.get(path, "")
 
     def act(self) -> None:
-        """Take out what was refused too often; what cannot be done yet is done the next time."""
+        """Quarantine refused logins; retry later if the file cannot be written."""
         due = self.refusals.due
         if not due:
             return
@@ -118,14 +118,13 @@ class Watcher:
             _say(f"path {path} is quarantined: its device refuses the password")
 
     def _halt(self, devices: Collection[str]) -> None:
-        """Let nothing new reach devices while they wait for the file; again where that takes long."""
+        """Stop new connections to devices, and renew expired halts."""
         now = time.monotonic()
         new = {device for device in devices if self._halted.get(device, 0.0) <= now}
         if new and _set_halted("add", sorted(f"{_element(device)} timeout {_HALT_S}s" for device in new)):
             self._halted |= dict.fromkeys(new, now + _HALT_S)
 
     def _release(self) -> None:
-        """Let the devices be reached again: nothing asks them any more."""
         for device in self._halted:
             _set_halted("delete", [_element(device)])
         self._halted = {}
@@ -136,7 +135,7 @@ def _element(device: str) -> str:
 
 
 def _set_halted(verb: str, elements: Iterable[str]) -> bool:
-    """Change the firewall's set of halted devices; the file holds the paths back where that does not work."""
+    """Change the firewall's `halted` set; on failure only the quarantine protects devices."""
     command = ["nft", verb, "element", *paths.TABLE, "halted", f"{{ {', '.join(elements)} }}"]
     try:
         return run(command, check=False).returncode == 0
@@ -151,7 +150,7 @@ def _identity_of_file() -> list[int]:
 
 
 def _take_out(due: Mapping[str, frozenset[str]]) -> list[str] | None:
-    """Write the file without the paths of refused logins, but for those that flow: the names; None where too soon."""
+    """Quarantine refused logins and return the paths; `None` if too soon."""
     live = quarantine.live_file()
     pulled = quarantine.pulled_in(live)
     if not {login for _, login in pulled} & due.keys():
@@ -164,13 +163,13 @@ def _take_out(due: Mapping[str, frozenset[str]]) -> list[str] | None:
 
 
 def taken_out(live: str, due: Mapping[str, frozenset[str]], flowing: Collection[str] | None, since: str) -> str:
-    """A live file without the paths of refused logins, but for those that give a picture. Pure.
+    """Quarantine refused logins in a live file, except flowing paths. Pure.
 
     Args:
-        live: the file, with what is quarantined already.
-        due: the logins, with the paths for which they were refused.
-        flowing: the paths that give a picture; None where nobody says it: then what was refused goes, and no more.
-        since: this moment.
+        live: the file, including earlier quarantines.
+        due: the logins and their refused paths.
+        flowing: paths with a picture; if `None` (unknown), only refused paths are quarantined.
+        since: the present time.
     """
     refused = dict.fromkeys(due, since) | quarantine.refused_in(live)
     stays = {
@@ -196,7 +195,7 @@ def _rewrite(text: str) -> None:
 
 
 def _has_read() -> bool:
-    """Whether MediaMTX has read its file; one that has missed the write gets it once more."""
+    """Return whether MediaMTX has read its file; write a missed file again."""
     text = quarantine.live_file()
     sentinel = quarantine.sentinel_in(text)
     if not sentinel or relay.wait_for(sentinel, 4):
@@ -228,7 +227,7 @@ def _followed() -> Iterator[IO[bytes]]:
 
 
 def _batches(log: IO[bytes], watcher: Watcher) -> Iterator[list[str]]:
-    """The lines of a log as they come, as many as there are at once; none where nothing comes for a while.
+    """Yield batches of log lines, empty after a quiet interval.
 
     Raises:
         Failed: the log has ended.

@@ -1,7 +1,7 @@
-"""Everything of ours taken off this host: what runs, what we own, who we made, and last of all whose it was.
+"""Decommissioning: removes our units, files and users from this host.
 
-The mark of the owner goes last: until then a host that was cut off in the middle says whose it is, and the same call
-finishes. What is not ours stays: packages, the machine's own rules, the SSH user and what he may do by sudo.
+The owner mark goes last: an interrupted host still names its owner, and the same call finishes. Foreign things stay:
+packages, other rules, the SSH user and its sudo rights.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _ENDS_S = 5.0
 
 
 def remove(request: RemoveRequest, _folder: Path) -> RemoveAnswer:
-    """Take all of it off; the answer's `notes` say what looked like ours, and stays.
+    """Remove all of ours; `notes` name similar things that stay.
 
     Raises:
-        Failed: a change waits here or somebody makes one, it is another one's, a site is still served, or something
-            could not be removed: the same call goes on from there.
+        Failed: a change waits or runs, another inventory owns the host, a site is still served, or a removal failed.
+            The same call continues from there.
     """
     with leases.lock("decommission", wait_s=_LOCK_S):
         _refuse(request)
@@ -65,7 +65,7 @@ def _step(name: str, work: Callable[[], object]) -> None:
 
 
 def _refuse(request: RemoveRequest) -> None:
-    """Refuse, before anything is touched, what would cut somebody, or is not the host that the controller has seen."""
+    """Refuse if viewers would be cut or the host has changed since."""
     armed, held = dead_man.armed(), leases.holder()
     if armed is not None:
         raise Failed(f"run {armed.get('run', '')} waits for its confirmation here: wait until it is over")
@@ -84,7 +84,7 @@ def _refuse(request: RemoveRequest) -> None:
 
 
 def _peers() -> set[str]:
-    """The peers of the tunnel, the live one and the one that the next boot would bring up."""
+    """Return peers of the live tunnel and of the installed file."""
     there = set(tunnel.peers_in(paths.WG_FILE.read_text())) if paths.WG_FILE.exists() else set()
     return there | set(tunnel.live_peers("") or {})
 
@@ -120,7 +120,7 @@ def _remove_rules() -> None:
 
 
 def _remove_users() -> list[str]:
-    """Remove the users that have the form of those that we make: a note for each name that is somebody else's."""
+    """Remove users that look like ours; return notes on others."""
     notes = []
     for name in paths.USERS:
         try:
@@ -139,10 +139,10 @@ def _remove_users() -> list[str]:
 
 
 def _wait_for_end(known: pwd.struct_passwd) -> None:
-    """Wait for what still runs as a user: `userdel` looks for nothing, and what ran on would have nobody's name.
+    """Wait for a user's processes: `userdel` does not check them.
 
     Raises:
-        Failed: something goes on.
+        Failed: a process goes on.
     """
     until = time.monotonic() + _ENDS_S
     while running := _processes_of(known.pw_uid):

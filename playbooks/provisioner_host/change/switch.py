@@ -1,6 +1,6 @@
-"""The switch: files, rules, tunnel and relay, then read back.
+"""The switch: files, rules, tunnel and relay, then verification.
 
-systemd is asked for as little as can be: a daemon-reload costs more than all the rest of a small change.
+systemd calls are kept few: a daemon-reload costs more than the rest of a small change.
 """
 
 from __future__ import annotations
@@ -29,19 +29,16 @@ STAGGER = 50
 
 
 def health(names: list[str], peers: Collection[str], sentinel: str | None, *, rules: bool) -> last_good.LiveState:
-    """Read back: units run, rules and tunnel are as intended, MediaMTX has read its file.
+    """Verify units, rules, tunnel and MediaMTX's file; return the states.
 
     Args:
         names: the units.
-        peers: public keys that the tunnel has to have, and no others.
-        sentinel: the path that shows that MediaMTX has read its file; none without a relay.
-        rules: whether our firewall has to be what its file says.
-
-    Returns:
-        What was read, for `last_good.save`.
+        peers: the exact public keys of the tunnel.
+        sentinel: the path that shows that MediaMTX has read its file; empty without a relay.
+        rules: whether our firewall must match its file.
 
     Raises:
-        Failed: something is not as it was meant, by name.
+        Failed: names the difference.
     """
     read = last_good.LiveState(units.states(names))
     for name, state in read.units.items():
@@ -65,10 +62,10 @@ def health(names: list[str], peers: Collection[str], sentinel: str | None, *, ru
 
 
 def health_of_saved(folder: Path, state: dict[str, Any]) -> None:
-    """Read back that the host is at a saved state.
+    """Verify that the host has a saved state.
 
     Raises:
-        Failed: something is not as it was saved, by name.
+        Failed: names the difference.
     """
     saved = {f["path"]: folder / f["content"] for f in state["files"]}
     for path, copy in saved.items():
@@ -89,12 +86,11 @@ def health_of_saved(folder: Path, state: dict[str, Any]) -> None:
 
 
 def _content(path: Path) -> bytes:
-    """A file's content; what was quarantined since it was saved is no difference."""
     return quarantine.whole_content(path.read_bytes())
 
 
 def arm(change: ApplyTransaction) -> None:
-    """Put what carries a return in place, then arm the switch."""
+    """Install the program and unit that carry a return, then arm."""
     # The code that returns is the code that saved: it comes before the switch, whatever else differs.
     reload = change.differs(paths.REVERT_UNIT_FILE)
     for path in last_good.CARRIERS:
@@ -107,15 +103,15 @@ def arm(change: ApplyTransaction) -> None:
 
 
 def can_arm_early(change: ApplyTransaction) -> bool:
-    """Whether what carries a return is in place: then to arm changes nothing that a refusal would have to put back."""
+    """Return whether arming changes no file that a refusal must restore."""
     return not any(change.differs(path) for path in last_good.CARRIERS)
 
 
 def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
-    """Bring files, rules, tunnel and relay to what is wanted.
+    """Change files, rules, tunnel and relay to the wanted state.
 
     Raises:
-        Failed: the step's name and what went wrong.
+        Failed: names the step and the error.
     """
     restart_relay = _differs_unit(change, facts, paths.UNIT_MEDIAMTX) or is_silent(change)
     restart_quarantine = _differs_unit(change, facts, paths.UNIT_QUARANTINE)
@@ -141,12 +137,11 @@ def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
 
 
 def is_silent(change: ApplyTransaction) -> bool:
-    """Whether the plan restarts MediaMTX because it runs and does not answer."""
+    """Return whether the plan restarts MediaMTX because it does not answer."""
     return paths.UNIT_MEDIAMTX in change.request["restart"]
 
 
 def _on(name: str, facts: FactsAnswer) -> None:
-    """Enable and start a unit, where it is not so already."""
     state = facts["units"].get(name)
     if state is None or state["enabled"] != "enabled":
         units.systemctl("enable", name)
@@ -180,7 +175,7 @@ def _differs_unit(change: ApplyTransaction, facts: FactsAnswer, name: str) -> bo
 
 
 def _drop_ins(facts: FactsAnswer, name: str) -> list[str]:
-    """What overrides a unit and goes: what stands under our names, wherever that is."""
+    """Return overrides of a unit under our names."""
     state = facts["units"].get(name)
     return [] if state is None else [path for path in state["drop_ins"] if units.of_ours(path)]
 
@@ -235,7 +230,7 @@ def _put_relay_file(change: ApplyTransaction, *, stagger: bool) -> None:
 
 
 def _put_in_steps(change: ApplyTransaction) -> None:
-    """Write the file with ever more of the new paths, each read back; the last step is the caller's.
+    """Write the file in steps with more new paths, except the last.
 
     Raises:
         Failed: MediaMTX has not read a step.

@@ -1,4 +1,4 @@
-"""One run on this host: what is wanted, where it is staged, what was done so far, and the way back."""
+"""One run on this host: request, staged files, steps, way back."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OPERATION_S = 60.0
 
 
 class Transaction:
-    """One run on this host: who changes it, what was done so far, and the way back."""
+    """One run on this host, with its steps and its way back."""
 
     # No dataclass: to import what makes one takes longer than most steps.
     def __init__(self, request: ChangeRequest, folder: Path) -> None:
@@ -51,16 +51,16 @@ class Transaction:
 
     @property
     def confirm_s(self) -> float:
-        """How long the switch waits for a word of the controller."""
+        """Seconds that the switch waits for the controller."""
         return float(self.request["confirm_s"])
 
     @property
     def who(self) -> str:
-        """Who changes this host."""
+        """The author of the change."""
         return self.request["who"]
 
     def step(self, name: str, work: Callable[[], _Done]) -> _Done:
-        """Do a step, and write down how long it took.
+        """Run a step and record its duration.
 
         Raises:
             Failed: with the step's name in front.
@@ -77,7 +77,7 @@ class Transaction:
             self.steps.append({"name": name, "seconds": round(time.monotonic() - started, 3)})
 
     def answer(self, outcome: Outcome, cause: str = "", **parts: Unpack[ChangeParts]) -> ChangeAnswer:
-        """The answer to the controller."""
+        """Return the answer to the controller."""
         return {
             "outcome": outcome,
             "cause": scrub(cause),
@@ -88,7 +88,7 @@ class Transaction:
         }
 
     def receipt(self, outcome: str, cause: str = "", **more: Any) -> str:
-        """Write the receipt: its place on this host."""
+        """Write the receipt; return its path."""
         if record := self.request.get("record"):
             more["record"] = record
         last_good.receipt(self.run_id, outcome, scrub(cause), self.steps, notes=self.notes, who=self.who, **more)
@@ -97,13 +97,13 @@ class Transaction:
     # --- ends that change nothing, or nothing that stays ------------------------------------------
 
     def refused(self, error: Failed) -> ChangeAnswer:
-        """End before the switch: nothing was touched."""
+        """End the run before the switch, with the host unchanged."""
         leases.release(self.run_id)
         receipt = self.receipt("refused", str(error))
         return self.answer("refused", str(error), refusal=lockout.refusal_of(error), receipt=receipt)
 
     def back(self, cause: str) -> ChangeAnswer:
-        """Return to last-good now. Where that fails the switch stays armed, and its watcher tries on."""
+        """Return to last-good now; on failure the dead-man switch tries on."""
         cause = scrub(cause)
         try:
             self.step("return to last-good", last_good.restore)
@@ -120,11 +120,11 @@ class Transaction:
 
 
 class ApplyTransaction(Transaction):
-    """An apply: what is wanted, and where it is staged.
+    """An apply with its wanted and staged files.
 
     Attributes:
-        had_programs: the programs that the manifest lists before anything is installed.
-        ended: whose sessions were ended, in words.
+        had_programs: programs in the manifest before the install.
+        ended: notes on ended sessions.
     """
 
     request: ApplyRequest
@@ -136,19 +136,19 @@ class ApplyTransaction(Transaction):
 
     @property
     def wanted(self) -> Mapping[str, FileToPut]:
-        """The desired files by path: mode, owner, group, and where in the bundle the content is."""
+        """The desired files by path: mode, owner, group, name in the bundle."""
         return self.request["files"]
 
     def content(self, path: str) -> bytes:
-        """A desired file's content."""
+        """Return a desired file's content."""
         return self.staged(Path(path)).read_bytes()
 
     def staged(self, path: Path) -> Path:
-        """Where a desired file lies in the bundle, for a program to try it."""
+        """Return a desired file's path in the bundle."""
         return self.folder / "files" / self.wanted[str(path)]["content"]
 
     def differs(self, path: Path) -> bool:
-        """Whether a wanted file is not on the host as it is wanted, or has other rights."""
+        """Return whether a file is missing or differs in content or mode."""
         wanted = self.wanted[str(path)]
         try:
             rights = stat.S_IMODE(path.stat().st_mode)
@@ -157,12 +157,12 @@ class ApplyTransaction(Transaction):
             return True
 
     def misowned(self, path: Path) -> bool:
-        """Whether a file is somebody else's than wanted."""
+        """Return whether a file has another owner or group than wanted."""
         wanted = self.wanted[str(path)]
         return (path.owner(), path.group()) != (wanted["owner"], wanted["group"])
 
     def put(self, path: Path) -> None:
-        """Put a wanted file where it belongs, in one step."""
+        """Write a wanted file atomically."""
         wanted = self.wanted[str(path)]
         content = self.content(str(path))
         files.write(path, content, mode=wanted["mode"], owner=wanted["owner"], group=wanted["group"])
@@ -175,12 +175,12 @@ def _due_now() -> None:
 
 
 def begin(change: Transaction) -> ChangeAnswer | None:
-    """Take the lease, and see whether another change waits: the answer that ends the run, or None to go on.
+    """Take the lease; return an answer if the run must end.
 
-    A change whose time is over is returned here, where its own watcher did not.
+    An expired change that its watcher did not revert is reverted here.
 
     Raises:
-        Locked: somebody else's lease has not expired.
+        Locked: another run's lease has not expired.
     """
     past = last_good.receipt_of(change.run_id)
     if past is not None and past["outcome"] != "armed":
