@@ -1,6 +1,6 @@
-"""Waits on a relay for centres that look at its paths meanwhile, so that what it tells is of the time in which they do.
+"""Waits on a relay for centres' reads of the same time.
 
-A path that is pulled on demand is there only while somebody reads it: how it was then is kept.
+On-demand paths are pulled only while a reader is present; their state at that time is kept.
 """
 
 from __future__ import annotations
@@ -28,12 +28,7 @@ _PAUSE_SHARE = 3
 
 
 class AwaitedReads:
-    """The reads of centres that are waited for.
-
-    Args:
-        paths: the relay's, with their readers.
-        sample: what MediaMTX says of them now.
-    """
+    """Expected reads by centres; `sample` returns the paths' present state."""
 
     def __init__(self, paths: Mapping[str, PathToProbe], sample: Callable[[], States]) -> None:
         self._paths, self._sample = paths, sample
@@ -41,15 +36,18 @@ class AwaitedReads:
         self._on_demand = {name for _, name in self._due if paths[name]["on_demand"]}
         self._since: dict[tuple[str, str], float] = {}
         self.on_demand: dict[str, OnDemandAnswer] = {}
-        """How on-demand paths were when they were last seen."""
+        """Last state of on-demand paths while they were pulled."""
 
     @property
     def is_asked(self) -> bool:
-        """Whether anybody is waited for."""
+        """Whether any read is expected."""
         return bool(self._due)
 
     def wait(self, until: float) -> None:
-        """Wait until each read was watched, is over, or does not come; no longer than until then."""
+        """Wait until each read was observed, ended or is missing.
+
+        It ends at `until` at the latest.
+        """
         active = time.monotonic()
         while self._due and (begun := time.monotonic()) < min(until, active + _PATIENCE_S):
             reading = {(one.user, one.path) for one in deliveries.sessions(self._paths).values()} & self._due
@@ -64,7 +62,7 @@ class AwaitedReads:
             time.sleep(max(0.0, min(max(pause, _PAUSE_SHARE * took), until - time.monotonic())))
 
     def _see(self) -> None:
-        """See on-demand paths while they are there, and over how many connections their devices send."""
+        """Record pulled on-demand paths and their devices' connections."""
         before = _there(self._sample()) if self._on_demand else {}
         if not before.keys() & self._on_demand:
             return

@@ -1,8 +1,8 @@
-"""Several streams decoded by one ffmpeg, each from a pipe of its own: the pictures and complaints of each.
+"""Decodes several streams with one ffmpeg, each from its own pipe.
 
-To start ffmpeg costs more than to decode some seconds of a camera's stream. A process of its own runs it and takes the
-measures, so that several batches are measured at once and none can take another one down. ffmpeg does not say which
-stream it complains of: after a complaint each stream of a batch is decoded once more, alone.
+Starting ffmpeg costs more than decoding seconds of a camera's stream. A child process runs it and measures, so that
+batches run in parallel and cannot crash each other. ffmpeg does not name the stream of a complaint: afterwards each
+stream of the batch is decoded again, alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from provisioner_host.wire import SceneAnswer
 
 MOST_STREAMS = 8
-"""So many streams one ffmpeg gets at most."""
+"""Limit of streams per ffmpeg."""
 
 _NAMES = {"h264": b"H264", "hevc": b"HEVC", "mjpeg": b"MJPG", "mpeg4": b"FMP4"}
 # All moments are counted from here, so that pictures that are shown before the first key picture are after none.
@@ -56,14 +56,14 @@ _MOST_WHY = 300
 
 
 class StreamToDecode(NamedTuple):
-    """A stream that comes over a pipe.
+    """A stream from a pipe.
 
     Attributes:
-        codec: as ffmpeg calls it.
-        every: whether every picture is among what comes, or key pictures alone.
-        source: the pipe's end that is read.
-        early: whether its key pictures are told as they are decoded, and not the first one alone.
-        measured: whether its last picture is measured.
+        codec: ffmpeg's name.
+        every: whether the pipe carries all pictures or only key pictures.
+        source: the read end of the pipe.
+        early: whether to report each key picture, not only the first.
+        measured: whether to measure its last picture.
     """
 
     codec: str
@@ -74,13 +74,13 @@ class StreamToDecode(NamedTuple):
 
 
 class DecodedAnswer(NamedTuple):
-    """The pictures of a stream that were decoded.
+    """The decoded pictures of a stream.
 
     Attributes:
-        frames: how many, `key_frames` of them.
-        first_s: when the first is shown, by the moments that went in.
-        declared_fps: the rate that the stream itself declares; `None` if it declares none.
-        complaints: of a stream that is decoded alone, how often the decoder complained since the first picture.
+        frames: their number, including `key_frames`.
+        first_s: display time of the first, on the input's clock.
+        declared_fps: the rate that the stream declares, or `None`.
+        complaints: decoder complaints since the first picture, if decoded alone.
     """
 
     codec: str
@@ -97,13 +97,13 @@ class DecodedAnswer(NamedTuple):
 
 
 class DecodedBatch(NamedTuple):
-    """A batch's answers; `None` for a stream of which no picture was decoded.
+    """A batch's answers; `None` for streams without a decoded picture.
 
     Attributes:
-        is_clean: ffmpeg complained of nothing: of which stream it does, it does not say.
-        why: what went wrong with ffmpeg itself.
+        is_clean: whether ffmpeg had no complaint; it names no stream.
+        why: an error of ffmpeg itself.
         is_started: whether ffmpeg could be started.
-        last: ffmpeg's last line, code or signal, if it died by itself.
+        last: ffmpeg's last line, exit code or signal, if it failed by itself.
     """
 
     answers: list[DecodedAnswer | None]
@@ -114,17 +114,17 @@ class DecodedBatch(NamedTuple):
 
 
 def head_of(codec: str) -> bytes:
-    """What a pipe begins with: the head of IVF, whose moments are those of RTP."""
+    """Return a pipe's IVF header, with RTP's clock."""
     return struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, _NAMES[codec], 0, 0, CLOCK, 1, 0, 0)
 
 
 def picture_head(ticks: int, size: int) -> bytes:
-    """What each picture begins with; moments are counted from the first key picture."""
+    """Return a picture's header; times count from the first key picture."""
     return struct.pack("<IQ", size, max(0, ticks + _BEGIN_S * CLOCK))
 
 
 def command(streams: Sequence[StreamToDecode], sinks: Sequence[tuple[int, int]]) -> list[str]:
-    """How ffmpeg is run: for each stream two pipes to write to, averaged and exact pictures."""
+    """Return the ffmpeg command: two output pipes per stream, averaged and exact."""
     quiet = ["nice", "-n", "10", "ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", "-y", "-copyts"]
     cheap = ["-probesize", "32", "-analyzeduration", "0", "-fpsprobesize", "0", "-threads", "1"]
     small = ["-max_pixels", str(_MOST_PIXELS), "-protocol_whitelist", "pipe"]
@@ -143,21 +143,21 @@ def command(streams: Sequence[StreamToDecode], sinks: Sequence[tuple[int, int]])
 
 
 class BatchWords:
-    """What ffmpeg says of several streams."""
+    """Parser of ffmpeg's messages about several streams."""
 
     def __init__(self, streams: Sequence[StreamToDecode]) -> None:
         self.streams = [StreamWords(one) for one in streams]
         self.is_clean, self.complaints = True, 0
-        """Whether it complained of nothing; how often it did since it showed the first stream's first picture."""
+        """Whether it had no complaint; complaints since the first stream's first picture."""
         self.last = ""
-        """Its last line that is none of its filters'."""
+        """Its last line from outside its filters."""
         self._rest, self._bytes, self._was_complaint = b"", 0, False
 
     def take(self, chunk: bytes) -> None:
-        """Take some of its words.
+        """Parse a part of the messages.
 
         Raises:
-            Failed: these are more than anybody would say.
+            Failed: there are more than any valid stream causes.
         """
         self._bytes += len(chunk)
         if self._bytes > _MOST_SAID * len(self.streams):
@@ -181,7 +181,7 @@ class BatchWords:
 
 
 class StreamWords:
-    """What ffmpeg says of one stream."""
+    """Parser of ffmpeg's messages about one stream."""
 
     def __init__(self, stream: StreamToDecode) -> None:
         self._every = stream.every
@@ -221,10 +221,10 @@ def decode(
     """Decode streams until their pipes end.
 
     Args:
-        streams: their pipes' ends are closed here.
-        until: when to wait no longer, on the monotonic clock.
-        tell: gets a stream's number and what was decoded of it: with its first picture, and if its look may end early
-            with each key picture from the second one on.
+        streams: this closes their pipe ends.
+        until: the deadline on the monotonic clock.
+        tell: gets a stream's number and state at its first picture; with `early`, at each key picture from the second
+            on.
     """
     words, pictures, why, last = BatchWords(streams), [MeasuredPictures() for _ in streams], "", ""
     shown = [_ToldStream(number, words, pictures[number], tell, early=one.early) for number, one in enumerate(streams)]
@@ -267,7 +267,7 @@ def decode(
 
 
 def _end_by_itself(code: int, words: BatchWords, sources: Iterable[int]) -> str:
-    """Return ffmpeg's last line, code or signal if it died by itself, else nothing."""
+    """Return ffmpeg's last line, code or signal if it failed by itself."""
     if code < 0:
         return f"the decoder ended with signal {-code}"
     # ffmpeg also fails, and complains, at the end of a stream that it cannot decode.
@@ -277,14 +277,13 @@ def _end_by_itself(code: int, words: BatchWords, sources: Iterable[int]) -> str:
 
 
 def _is_read_to_its_end(source: int) -> bool:
-    """Return whether a pipe has ended and was read to its end."""
     waiting = select.poll()
     waiting.register(source, select.POLLIN)
     return [events for _, events in waiting.poll(0)] == [select.POLLHUP]
 
 
 class _ToldStream:
-    """A stream of which is told what is decoded, so that its look knows that it goes on, or may end early."""
+    """Reports a stream's decoding progress, so that its look can end early."""
 
     def __init__(
         self,
@@ -302,11 +301,11 @@ class _ToldStream:
 
     @property
     def waits(self) -> bool:
-        """Whether a picture waits to be measured."""
+        """Whether a picture waits for measurement."""
         return self._is_unmeasured and self._pictures.is_whole
 
     def heed(self) -> None:
-        """Tell of pictures that were decoded since."""
+        """Report newly decoded pictures."""
         words = self._words
         compared = self._pictures.compared(words.chosen) if self._early else 0
         if words.frames and compared > self._told:
@@ -315,7 +314,7 @@ class _ToldStream:
             self._tell(self._number, Decoded(differences, words.declared_fps, words.first_s, self._batch.is_clean))
 
     def measure(self) -> None:
-        """Measure what it shows now: as a rule that is its last picture, and nobody waits for it at the end."""
+        """Measure the present picture, usually the last, to save time later."""
         self._pictures.scene()
         self._is_unmeasured = False
 
@@ -362,14 +361,14 @@ def _answer(
 
 
 class Batch(NamedTuple):
-    """A process that decodes: its number, and the pipe on which its answers come before it ends."""
+    """A decoding process and the pipe with its answers."""
 
     process: int
     answers: int
 
 
 def begin(streams: Sequence[StreamToDecode], until: float) -> Batch:
-    """Decode streams in a process of its own; the ends of their pipes are that process's from now on."""
+    """Decode streams in a child process, which takes their pipe ends."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
@@ -381,7 +380,7 @@ def begin(streams: Sequence[StreamToDecode], until: float) -> Batch:
 
 
 def _work(streams: Sequence[StreamToDecode], until: float, answers: int) -> None:
-    """The process: whatever happens it ends here."""
+    """Run the child process; it always ends here."""
     try:
         # Ends of others' pipes and connections, which would not end with them.
         kept = {0, 1, 2, answers, *(one.source for one in streams)}
@@ -402,7 +401,7 @@ def _work(streams: Sequence[StreamToDecode], until: float, answers: int) -> None
 
 
 def decoded_in(said: bytes, number: int) -> tuple[int, Decoded] | None:
-    """The stream of which a process tells in a line what was decoded so far, and that; `None` for any other line."""
+    """Parse a progress line: stream number and state; `None` for others."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
         line = json.loads(said)
         fps, differences = line["declared_fps"], [float(one) for one in line["differences"]]
@@ -413,7 +412,7 @@ def decoded_in(said: bytes, number: int) -> tuple[int, Decoded] | None:
 
 
 def batch_in(said: bytes, number: int) -> DecodedBatch:
-    """A process's last line, for so many streams; no answers and not clean if it is none."""
+    """Parse a process's last line; without answers if it is invalid."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
         line = json.loads(said.rstrip(b"\n").rpartition(b"\n")[2])
         answers = [None if one is None else DecodedAnswer(*one) for one in line["answers"]]

@@ -1,6 +1,6 @@
-"""How much of a host's processors its readers may take: by beginning fewer, never by slowing down who has begun.
+"""CPU limit of a host's readers: start fewer, never slow running ones.
 
-A reader that is held back in the midst of its look would see pictures come late, which is a fault that nobody has.
+A slowed reader would see late pictures and report a fault that does not exist.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ _FIRST_GUESS_S = 0.3
 
 
 def taken_s() -> float:
-    """CPU seconds of this process and of its children that have ended."""
+    """Return CPU seconds of this process and its ended children."""
     parts = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(part.ru_utime + part.ru_stime for part in parts)
 
 
 class CpuBudget:
-    """CPU seconds that grow with the time that passes.
+    """A CPU time allowance that grows with elapsed time.
 
     Args:
-        cores: how many processors' time may be taken; None for no bound.
-        taken: CPU seconds that were taken so far.
-        clock: the time.
+        cores: limit in processors; `None` for no limit.
+        taken: returns CPU seconds used so far.
+        clock: the clock.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class CpuBudget:
 
     @property
     def has_room(self) -> bool:
-        """Whether what was taken, with what those that go on will take, leaves room for one more reader."""
+        """Whether another reader fits, given used and expected CPU time."""
         if self._cores is None:
             return True
         taken = self._taken() - self._before
@@ -50,10 +50,10 @@ class CpuBudget:
         return taken + (self._going + 1) * each <= AT_ONCE_S + self._cores * (self._clock() - self._begun)
 
     def begin(self) -> None:
-        """Count a reader that begins."""
+        """Count a started reader."""
         self._going += 1
 
     def end(self) -> None:
-        """Count one that has ended."""
+        """Count an ended reader."""
         self._going -= 1
         self._ended += 1

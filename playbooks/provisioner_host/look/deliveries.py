@@ -1,8 +1,7 @@
-"""How streams travel while a host is visited: what MediaMTX sends and discards, what TCP holds back, what arrives.
+"""Transport of streams during a visit: sent, discarded, queued and received data.
 
-MediaMTX forwards what it has, and says of a session how many packets it discarded because its reader took them too
-slowly. Before it discards any, seconds of a stream wait in the kernel: `ss` says how much, and whether the network or
-the reader's own end keeps it there. What it means is judged on the controller.
+MediaMTX counts the packets that it discards because a reader is too slow. Before that, seconds of a stream queue in the
+kernel; `ss` shows how much, and whether the network or the reader is slow. The controller judges the result.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ _COUNT = re.compile(r"\b(bytes_sent|bytes_retrans|bytes_received|data_segs_in|rc
 _SPENT = re.compile(r"\b(busy|rwnd_limited):(\d+)ms")
 
 Ends = tuple[str, int, str, int]
-"""A connection: our address and port, and the other end's."""
+"""A connection: our address and port, then the peer's."""
 
 
 class CountedLink(NamedTuple):
-    """A connection as the kernel counts it: bytes that wait to be read and to be sent, and totals so far."""
+    """A connection's queued bytes and counters from the kernel."""
 
     unread: int
     unsent: int
@@ -45,7 +44,7 @@ class CountedLink(NamedTuple):
 
 
 class ReaderSession(NamedTuple):
-    """A reader's session as MediaMTX counts it so far."""
+    """A reader's session and MediaMTX's counters."""
 
     user: str
     path: str
@@ -56,7 +55,7 @@ class ReaderSession(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """Everything at one moment: sessions by their id, connections by their ends, each path's bytes so far."""
+    """A moment's sessions by id, connections, and bytes by path."""
 
     at: float
     sessions: Mapping[str, ReaderSession]
@@ -65,7 +64,7 @@ class Moment(NamedTuple):
 
 
 class Moments:
-    """Moments that are taken beside other work, until it is over."""
+    """Moments recorded in a thread beside other work."""
 
     def __init__(self, look: Callable[[], Moment]) -> None:
         self._look, self._over, self._begun = look, threading.Event(), time.monotonic()
@@ -74,7 +73,7 @@ class Moments:
         self._thread.start()
 
     def end(self) -> list[Moment]:
-        """Take the last look, and no more: all of them, in their order."""
+        """Take the last moment and return all."""
         self._over.set()
         self._thread.join()
         return self._taken
@@ -93,13 +92,13 @@ class Moments:
 
 
 class RelayWatch:
-    """What came of a watch over a relay's streams; empty until it is over."""
+    """A recording of a relay's streams; empty until it ends."""
 
     def __init__(self, paths: Mapping[str, PathToRead]) -> None:
         self._paths, self.looks = paths, list[Moment]()
 
     def evidence(self) -> RelayDeliveriesAnswer:
-        """How each reader was served, and how much came over each connection to a device."""
+        """Return each reader's service and each device connection's data."""
         devices = {(p["address"], p["port"]) for p in self._paths.values()}
         return {
             "readers": _served(self.looks),
@@ -110,7 +109,7 @@ class RelayWatch:
 
 @contextmanager
 def watched(paths: Mapping[str, PathToRead]) -> Iterator[RelayWatch]:
-    """RelayWatch how a relay's streams travel while something else is done."""
+    """Record how a relay's streams are transported."""
     watch = RelayWatch(paths)
     devices = {(p["address"], p["port"]) for p in paths.values()}
 
@@ -129,7 +128,7 @@ def watched(paths: Mapping[str, PathToRead]) -> Iterator[RelayWatch]:
 
 
 def sessions(paths: Collection[str]) -> dict[str, ReaderSession]:
-    """The sessions that read one of some paths, by their ids; none where MediaMTX does not say."""
+    """Return sessions that read the paths, by id; empty if unknown."""
     try:
         listed = relay.reader_sessions()
         reading = [s for s in listed if s.get("state") == "read" and s.get("path") in paths]
@@ -139,7 +138,7 @@ def sessions(paths: Collection[str]) -> dict[str, ReaderSession]:
 
 
 def _received(paths: Collection[str]) -> dict[str, int]:
-    """The bytes of each path that has a stream: of one that is pulled anew they begin anew."""
+    """Return bytes by available path; a new pull starts at 0."""
     try:
         listed = relay.api(_PATHS)["items"]
         there = [item for item in listed if item.get("name") in paths and item.get("available")]
@@ -160,7 +159,6 @@ def _flow(name: str, looks: list[Moment]) -> FlowAnswer:
 
 
 def _still(grown: list[tuple[float, int]]) -> Iterator[list[tuple[float, int]]]:
-    """The stretches in which nothing came, the empty one among them."""
     yield []
     yield from (list(run) for nothing, run in groupby(grown, lambda one: one[1] == 0) if nothing)
 
@@ -211,19 +209,19 @@ def _delivery(seen: list[tuple[float, ReaderSession]], links: list[CountedLink])
 
 
 class CentreWatch:
-    """What came of a watch over a centre's connections to relays; empty until it is over."""
+    """A recording of a centre's connections to relays; empty until it ends."""
 
     def __init__(self) -> None:
         self.looks = list[Moment]()
 
     def evidence(self) -> list[ArrivalAnswer]:
-        """How much came over each connection."""
+        """Return each connection's data."""
         return _arrived(self.looks, None)
 
 
 @contextmanager
 def incoming(logins: Iterable[Login]) -> Iterator[CentreWatch]:
-    """RelayWatch what comes from relays while something else is done."""
+    """Record the data from relays."""
     watch = CentreWatch()
     relays = {(login.address, login.port) for login in logins}
     looks = Moments(lambda: Moment(time.monotonic(), {}, _links(lambda ends: ends[2:] in relays), {}))
@@ -272,7 +270,7 @@ def _links(wanted: Callable[[Ends], bool]) -> dict[Ends, CountedLink]:
 
 
 def parse(said: str) -> Iterator[tuple[Ends, CountedLink]]:
-    """The connections that `ss` prints, one a line."""
+    """Parse the output of `ss`, one connection per line."""
     for line in said.splitlines():
         matched = _LINE.match(line)
         if matched is None:

@@ -1,11 +1,10 @@
-"""A closer look at devices and relays that give no picture.
+"""Closer probes of devices and relays without a picture.
 
-Devices are asked, gateways are asked, and what this host itself drops is traced, all at the same time, so that it takes
-no longer than the connections that have to be tried again anyway. Evidence only: the controller judges.
+Probes of devices and gateways and a trace of this host's own drops run in parallel, so they take no longer than the
+connections that are retried anyway. They only collect evidence: the controller judges.
 
-A connection that is taken says that somebody listens, and no more: a camera may hang behind it, another program may
-have the port. So devices are asked for their picture, without a login and bounded. A redirect is shown, and never
-followed.
+An accepted connection proves only a listener: the camera may hang, or another program may have the port. So devices get
+a bounded request for their picture, without a login. A redirect is reported and never followed.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ _MOST_CHAINS = 100
 
 
 def place_in(answer: bytes) -> str:
-    """The host and port that an answer redirects to, empty where it does not; a login in it is left out."""
+    """Return an answer's redirect host and port without login, or empty."""
     location = _LOCATION.search(answer.partition(b"\r\n\r\n")[0]) if _REDIRECT.match(answer) else None
     if location is None:
         return ""
@@ -75,11 +74,11 @@ def place_in(answer: bytes) -> str:
 
 
 def asked(targets: Mapping[DeviceAddress, str], until: float) -> dict[DeviceAddress, SaidAnswer]:
-    """What each device answers, of those that could be asked.
+    """Send requests to devices; return their answers.
 
     Args:
-        targets: devices that took a connection, each with the path and query that it is asked for.
-        until: when to ask no more, on the monotonic clock.
+        targets: devices with open ports, and their path and query.
+        until: the deadline on the monotonic clock.
     """
     wanted = sorted(targets)
     with ThreadPoolExecutor(_AT_ONCE) as asking:
@@ -88,7 +87,7 @@ def asked(targets: Mapping[DeviceAddress, str], until: float) -> dict[DeviceAddr
 
 
 def target_of(source: str) -> str:
-    """The path and query of a source's address that may be asked for; the root where it is withheld or strange."""
+    """Return a source's path and query; `/` if withheld or malformed."""
     target = "/" + source.partition("://")[2].partition("/")[2]
     return target if _TARGET.fullmatch(target) and "***" not in target else "/"
 
@@ -105,7 +104,7 @@ def _said(device: DeviceAddress, target: str, until: float) -> SaidAnswer | None
 
 
 def _answer(device: DeviceAddress, target: str, until: float) -> tuple[bytes, bool]:
-    """The beginning of what a device says, however slowly and however much, and whether it hung up."""
+    """Return the start of a device's answer, and whether it closed."""
     answer = b""
     with socket.create_connection(device, max(0.1, until - time.monotonic())) as link:
         url = f"rtsp://{device[0]}:{device[1]}{target}"
@@ -131,7 +130,7 @@ def _is_whole(answer: bytes) -> bool:
 
 
 def parse(answer: bytes, hung_up: bool) -> SaidAnswer:  # noqa: FBT001 (what `_answer` gives)
-    """What the first words are: their kind, and of RTSP the status, what a description offers, where it leads to."""
+    """Classify an answer: kind, RTSP status, offered media, redirect."""
     said: SaidAnswer = {"kind": "other", "status": None, "media": []}
     if not answer.strip():
         said["kind"] = "closed" if hung_up else "nothing"
@@ -155,14 +154,16 @@ def at_devices(
     connect_s: float,
     until: float,
 ) -> CloserAnswer:
-    """What is learnt of the devices of dark paths; those of them that timed out are tried again and change in place.
+    """Probe the devices of dark paths; update `devices` in place.
+
+    Devices that timed out are tried again.
 
     Args:
-        devices: how each device answered a connection.
-        dark: the paths that do not flow, by name.
+        devices: the devices' connection results.
+        dark: paths that do not flow, by name.
         tunnel: the live tunnel.
-        connect_s: how long a connection may take.
-        until: when to ask no more, on the monotonic clock.
+        connect_s: connection timeout.
+        until: the deadline on the monotonic clock.
     """
     places = {(p["address"], p["port"]) for p in dark.values()}
     if not places or time.monotonic() >= until:
@@ -183,7 +184,7 @@ def at_devices(
 
 
 def _targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathToProbe]) -> dict[DeviceAddress, str]:
-    """What each device that took a connection is asked for: the first of its dark paths, without a login."""
+    """Return each reachable device's first dark path, without a login."""
     answering = {(d["address"], d["port"]) for d in devices if d["outcome"] == "ok"}
     wanted = {name: p for name, p in sorted(dark.items()) if (p["address"], p["port"]) in answering}
     sources = relay.sources(set(wanted)) if wanted else {}
@@ -198,7 +199,7 @@ def _targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathToProbe
 def at_relays(
     places: Iterable[DeviceAddress], tunnel: TunnelAnswer, connect_s: float, until: float
 ) -> tuple[list[WayAnswer], CloserAnswer]:
-    """How a centre reaches the relays that it cannot read: connections, packets of both sizes, and what it drops."""
+    """Probe unreadable relays from a centre: connections, packets, own drops."""
     wanted = sorted(set(places))
     if not wanted or time.monotonic() >= until:
         return [], {"drops": None, "gateways": []}
@@ -212,7 +213,7 @@ def at_relays(
 
 
 def foreign_chains() -> list[BaseChainAnswer] | None:
-    """The chains of other tables that packets of this host pass; None where they cannot be listed."""
+    """Return other tables' base chains, or `None` if listing fails."""
     try:
         listed = json.loads(run(["nft", "-j", "list", "chains"]).stdout)["nftables"]
     except (Failed, ValueError, KeyError):

@@ -1,8 +1,7 @@
-"""Whether a look at a stream may end before its time: all that it asks is answered, and well. Pure.
+"""Whether a look may end early: all checks pass clearly. Pure.
 
-What ends early is looked at less, so it has to be better than what is let pass at the end of a whole look: not one
-picture that is missing, late or at another one's moment, and two key pictures at least that are two pictures. Whatever
-is in doubt goes on for its whole time, and is judged by that.
+An early end has less evidence, so its limits are stricter than those of a full look: no missing, late or simultaneous
+picture, and at least two different key pictures. In doubt the look takes its full time.
 """
 
 from __future__ import annotations
@@ -33,20 +32,20 @@ _DIFFERENT = 0.05
 
 
 class Arrived(NamedTuple):
-    """A picture's packets that have come: they, and when the last of them did, by the clock of the host."""
+    """A complete picture's packets and the arrival time of the last."""
 
     packet: Packet
     at: float
 
 
 class Decoded(NamedTuple):
-    """What a decoder has shown of a stream so far.
+    """Decoding progress of a stream.
 
     Attributes:
-        differences: of each key picture from the one before.
-        declared_fps: the rate that the stream itself declares; None where it declares none.
-        first_s: when its first picture is shown.
-        is_clean: whether the decoder complained of nothing.
+        differences: each key picture's difference from the one before.
+        declared_fps: the rate that the stream declares, or `None`.
+        first_s: display time of its first picture.
+        is_clean: whether the decoder had no complaint.
     """
 
     differences: Sequence[float]
@@ -56,21 +55,21 @@ class Decoded(NamedTuple):
 
 
 def moved(one: Arrived, seconds: float) -> Arrived:
-    """A picture that is shown later by so much."""
+    """Return a picture with a later display time."""
     return Arrived(Packet(one.packet.seconds + seconds, one.packet.size, one.packet.key), one.at)
 
 
 def is_answered(
     wanted: EarlyEndToTake, before: Sequence[Arrived], looked: Sequence[Arrived], decoded: Decoded, now: float
 ) -> bool:
-    """Whether nothing of a stream is in doubt.
+    """Return whether all checks of a stream pass clearly.
 
     Args:
-        wanted: what was agreed of it.
-        before: the pictures that came before the first key picture, as they came.
-        looked: those from the first key picture on.
-        decoded: what of these was decoded.
-        now: the time, by the clock of the host.
+        wanted: the agreed values.
+        before: pictures before the first key picture, as they came.
+        looked: pictures from the first key picture on.
+        decoded: their decoding progress.
+        now: the host's clock.
     """
     packets = [one.packet for one in looked]
     keys = [place for place, packet in enumerate(packets) if packet.key]
@@ -85,13 +84,13 @@ def is_answered(
 
 
 def _are_different(keys: Sequence[str], differences: Sequence[float]) -> bool:
-    """Whether key pictures are two at least, and none is another one again, as it was sent or as it is shown."""
+    """Return whether there are two key pictures or more, all distinct."""
     whole = len(keys) > 1 and len(set(keys)) == len(keys)
     return whole and len(differences) == len(keys) - 1 and min(differences) >= _DIFFERENT
 
 
 def _is_even(pictures: Sequence[Arrived], fps: float | None) -> bool:
-    """Whether pictures come one after the other at the wanted rate, and none of them is missing."""
+    """Return whether pictures come at the wanted rate without gaps."""
     moments = [one.packet.seconds for one in pictures]
     steps = list(map(sub, moments[1:], moments))
     usual = sorted(steps)[len(steps) // 2]
@@ -100,9 +99,9 @@ def _is_even(pictures: Sequence[Arrived], fps: float | None) -> bool:
 
 
 def _is_in_time(looked: Sequence[Arrived], now: float) -> bool:
-    """Whether the last picture came as long after the others as it is shown, and the next one is not overdue.
+    """Return whether the last picture is on time and none is overdue.
 
-    A busy host catches up, a line that is too slow does not.
+    A busy host catches up; a slow line does not.
     """
     offsets = [one.at - one.packet.seconds for one in looked]
     step = looked[-1].packet.seconds - looked[-2].packet.seconds
@@ -111,7 +110,7 @@ def _is_in_time(looked: Sequence[Arrived], now: float) -> bool:
 
 
 def _has_bits(packets: Sequence[Packet], keys: Sequence[int], least_kbps: int | None) -> bool:
-    """Whether as much comes as was agreed: from a key picture to the last one, which begins what is not over."""
+    """Return whether the bit rate between key pictures suffices."""
     whole = packets[keys[0] : keys[-1]]
     seconds = packets[keys[-1]].seconds - packets[keys[0]].seconds
     comes = sum(packet.size for packet in whole) / _BITS_A_KBIT / seconds

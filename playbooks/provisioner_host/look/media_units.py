@@ -1,8 +1,7 @@
-"""From packets of RTP to coded pictures, without decoding any (RFC 3550, 6184, 7798). Pure.
+"""RTP packets to coded pictures, without decoding (RFC 3550, 6184, 7798).
 
-Packets are hostile: sizes and numbers are bounded (`Unfit`). A stream with damage is handed on with its damage, put
-together as ffmpeg does it: the decoder says what is wrong. Parts that come after a loss are appended, packets of
-another kind are passed over.
+Pure. Packets are hostile: sizes and numbers are bounded (`Unfit`). Damage is passed on as ffmpeg would assemble it, so
+that the decoder reports it: parts after a loss are appended, and packets of other types skipped.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ _MOST_MESSAGES = 100
 
 
 class Unfit(Exception):  # noqa: N818 (it reads as what is so)
-    """A stream that is not read on: it is no stream, or has no end."""
+    """The stream is invalid or unbounded; reading stops."""
 
 
 class Unit(NamedTuple):
     """A unit's kind.
 
     Attributes:
-        picture: part of a picture; `first` its first part, `key` of a key picture.
-        begins: the picture before it is over.
+        picture: part of a picture; `first` is its first part, `key` part of a key picture.
+        begins: the picture before it is complete.
         sets: a parameter set.
-        recovers: pictures can be decoded from here on, though this is no key picture.
+        recovers: decoding can start here without a key picture.
     """
 
     picture: bool = False
@@ -45,7 +44,7 @@ class Unit(NamedTuple):
 
 
 def unit_of(data: bytes, codec: str) -> Unit:
-    """Return the kind of a unit, from its first bytes; of an unknown kind all is false."""
+    """Return a unit's kind from its first bytes; unknown ones are empty."""
     return _h265(data) if codec == "hevc" else _h264(data)
 
 
@@ -61,7 +60,7 @@ def _h264(data: bytes) -> Unit:
 
 
 def _messages(data: bytes) -> Iterator[int]:
-    """The kinds of messages in supplemental information, as far as they can be read."""
+    """Yield message types of supplemental information, as far as parseable."""
     at = number = 0
     while at + 1 < len(data) and data[at] != _LAST_BIT and number < _MOST_MESSAGES:
         kind, at = _long_number(data, at)
@@ -90,11 +89,11 @@ def _h265(data: bytes) -> Unit:
 
 
 CODECS = {"H264": "h264", "H265": "hevc", "JPEG": "mjpeg", "MP4V-ES": "mpeg4"}
-"""The codecs that are read, by their names in descriptions."""
+"""The supported codecs, by their names in SDP."""
 CLOCK = 90_000
-"""Ticks a second of all of them."""
+"""Their clock rate, in ticks per second."""
 MOST_PICTURE_BYTES = 8_000_000
-"""No camera's picture is larger."""
+"""Limit for a picture; no camera's is larger."""
 
 _HEAD, _VERSION = 12, 2
 _SEQUENCES, _TICKS = 1 << 16, 1 << 32
@@ -111,13 +110,13 @@ _MOST_SETS = 16
 
 
 class CodedPicture(NamedTuple):
-    """A picture as it was sent.
+    """A picture as sent.
 
     Attributes:
-        ticks: when it is shown, from the first packet on.
-        key: whether decoding can begin with it.
-        data: its units, each with a start code; of JPEG the picture.
-        is_begun: whether its first part came: what is left of others is no picture of its own.
+        ticks: display time since the first packet.
+        key: whether decoding can start here.
+        data: its units, each with a start code, or the JPEG picture.
+        is_begun: whether its first part came; the rest alone is no picture.
     """
 
     ticks: int
@@ -127,10 +126,9 @@ class CodedPicture(NamedTuple):
 
 
 class RtpPackets:
-    """A stream's packets in their order: numbers, moments and payloads.
+    """Parses RTP packets: sequence, time, payload.
 
-    Args:
-        payload_type: of the stream's packets; others are passed over.
+    Packets of other payload types are skipped.
     """
 
     def __init__(self, payload_type: int) -> None:
@@ -139,12 +137,12 @@ class RtpPackets:
         self._bad: int | None = None
         self._stamp: int | None = None
         self.ticks = 0
-        """The moment of the packet that came last, from the first one on."""
+        """Time of the last packet, since the first."""
         self.missed = 0
-        """How often the packets' numbers began anew."""
+        """Number of sequence resets."""
 
     def payload(self, packet: bytes) -> tuple[bytes, bool] | None:
-        """Return a packet's payload and whether it is marked; `None` if the packet is not of the stream."""
+        """Return payload and marker; `None` for other streams' packets."""
         if len(packet) < _HEAD or packet[0] >> 6 != _VERSION or packet[1] & 127 != self._payload_type:
             return None
         begin, end = _HEAD + 4 * (packet[0] & 15), len(packet)
@@ -158,7 +156,7 @@ class RtpPackets:
         return packet[begin:end], bool(packet[1] & 0x80)
 
     def _follows(self, sequence: int) -> bool:
-        """Whether a packet's number is of the sequence; a new sequence holds from its second packet on."""
+        """Return whether a number fits; a new sequence needs two packets."""
         ahead = 1 if self._sequence is None else (sequence - self._sequence) % _SEQUENCES
         if ahead > _SEQUENCES - _OLD:
             return True
@@ -169,7 +167,7 @@ class RtpPackets:
         return True
 
     def _at(self, stamp: int) -> None:
-        """Count on from the last moment, backward or forward, whichever is nearer."""
+        """Advance the time by the nearer direction across wraparounds."""
         if self._stamp is not None:
             step = (stamp - self._stamp) % _TICKS
             ticks = self.ticks + (step if step < _TICKS // 2 else step - _TICKS)
@@ -178,12 +176,7 @@ class RtpPackets:
 
 
 class Depacketizer:
-    """Pictures of H.264 or H.265 from a stream's packets.
-
-    Args:
-        codec: as ffmpeg calls it.
-        payload_type: of its packets.
-    """
+    """Assembles H.264 or H.265 pictures from packets."""
 
     def __init__(self, codec: str, payload_type: int) -> None:
         self._hevc, self._codec = codec == "hevc", codec
@@ -196,16 +189,16 @@ class Depacketizer:
 
     @property
     def missed(self) -> int:
-        """How often the packets' numbers began anew."""
+        """Number of sequence resets."""
         return self._packets.missed
 
     @property
     def sets(self) -> bytes:
-        """The parameter sets that came so far, each with a start code."""
+        """The parameter sets so far, each with a start code."""
         return b"".join(START_CODE + one for one in self._sets)
 
     def packet(self, packet: bytes) -> list[CodedPicture]:
-        """Take a packet and return the pictures that are complete with it.
+        """Take a packet; return the pictures that it completes.
 
         Raises:
             Unfit: a picture has no end.
@@ -264,7 +257,7 @@ class Depacketizer:
 
 
 class _OpenPicture:
-    """A picture that is not complete."""
+    """An incomplete picture."""
 
     def __init__(self) -> None:
         self.ticks, self.data, self._units = 0, bytearray(), 0
@@ -288,7 +281,6 @@ class _OpenPicture:
 
 
 def _aggregated(payload: bytes) -> Iterator[bytes]:
-    """The units of an aggregate, as far as they fit in it."""
     at = 0
     while at + 2 < len(payload):
         size, at = int.from_bytes(payload[at : at + 2], "big"), at + 2

@@ -1,6 +1,7 @@
-"""From packets of RTP to pictures of JPEG (RFC 2435) and MPEG-4 Visual (RFC 6416), as older cameras send them. Pure.
+"""RTP packets to JPEG (RFC 2435) and MPEG-4 Visual (RFC 6416) pictures.
 
-Packets leave the heads of JPEG pictures out: they are made here. Packets are hostile: sizes are bounded.
+Pure. For older cameras. RTP omits the headers of JPEG pictures: they are made here. Packets are hostile: sizes are
+bounded.
 """
 
 from __future__ import annotations
@@ -31,25 +32,21 @@ _MPEG4_PICTURE = b"\x00\x00\x01\xb6"
 
 
 class Mpeg4Pictures:
-    """Pictures of MPEG-4 Visual from a stream's packets.
-
-    Args:
-        payload_type: of its packets.
-    """
+    """Assembles MPEG-4 Visual pictures from packets."""
 
     def __init__(self, payload_type: int) -> None:
         self._packets = RtpPackets(payload_type)
         self._open, self._ticks = bytearray(), 0
         self.sets = b""
-        """Key pictures bring their own, or the description has them."""
+        """Empty: key pictures or the description have the parameter sets."""
 
     @property
     def missed(self) -> int:
-        """How often the packets' numbers began anew."""
+        """Number of sequence resets."""
         return self._packets.missed
 
     def packet(self, packet: bytes) -> list[CodedPicture]:
-        """Take a packet and return the pictures that are complete with it.
+        """Take a packet; return the pictures that it completes.
 
         Raises:
             Unfit: a picture has no end.
@@ -74,11 +71,7 @@ class Mpeg4Pictures:
 
 
 class JpegPictures:
-    """Pictures of JPEG from a stream's packets.
-
-    Args:
-        payload_type: of its packets.
-    """
+    """Assembles JPEG pictures from packets."""
 
     def __init__(self, payload_type: int) -> None:
         self._packets = RtpPackets(payload_type)
@@ -86,15 +79,15 @@ class JpegPictures:
         self._at = self._begin = 0
         self._tables: dict[int, bytes] = {}
         self.sets = b""
-        """Each picture brings all that it needs."""
+        """Empty: each picture is self-contained."""
 
     @property
     def missed(self) -> int:
-        """How often the packets' numbers began anew."""
+        """Number of sequence resets."""
         return self._packets.missed
 
     def packet(self, packet: bytes) -> list[CodedPicture]:
-        """Take a packet and return the pictures that are complete with it.
+        """Take a packet; return the pictures that it completes.
 
         Raises:
             Unfit: a picture has no end.
@@ -126,7 +119,7 @@ class JpegPictures:
         return [CodedPicture(self._packets.ticks, key=True, data=data)]
 
     def _quantization(self, payload: bytes, at: int, quality: int) -> tuple[bytes, int]:
-        """Return a picture's tables, empty if they are not known, and where its data begin."""
+        """Return a picture's tables (empty if unknown) and its data's offset."""
         if quality < _OWN_TABLES:
             return _scaled(quality), at
         length, at = int.from_bytes(payload[at + 2 : at + 4], "big"), at + _TABLES_HEAD
@@ -137,14 +130,13 @@ class JpegPictures:
 
 
 def _scaled(quality: int) -> bytes:
-    """The tables of a quality from 1 to 99."""
     quality = max(1, min(_MOST_QUALITY, quality))
     factor = _LARGEST_FACTOR // quality if quality < _HALF else 200 - 2 * quality
     return bytes(max(1, min(_LEVELS, (one * factor + 50) // 100)) for table in _TABLES for one in table)
 
 
 def _head(kind: int, size: tuple[int, int], tables: bytes, interval: int) -> bytes:
-    """A picture's head, without the codes of its values: decoders know those of JPEG's own example."""
+    """Return a JPEG header without Huffman tables, which decoders know."""
     width, height = size
     of_both = ((number, tables[number * _TABLE : (number + 1) * _TABLE]) for number in (_LUMA, _CHROMA))
     parts = [b"\xff\xd8", *(b"\xff\xdb\x00\x43" + bytes((number,)) + table for number, table in of_both)]

@@ -1,7 +1,6 @@
-"""A look at a stream for a while after its first key frame: how long it takes, and its pictures' measures. Pure.
+"""A look at a stream after its first key picture. Pure.
 
-ffmpeg writes each picture that is measured twice, averaged and exact. Of all that only numbers stay; what may be in
-memory at once is bounded.
+ffmpeg writes each measured picture twice, averaged and exact. Only numbers are kept, and memory is bounded.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ if TYPE_CHECKING:
     from provisioner_host.wire import LookToTake, SceneAnswer
 
 LONGEST_S = 60.0
-"""A look is never longer: who has a key frame every minute shows two."""
+"""Limit for a look: two key pictures even at one per minute."""
 
 MOST_PACKETS = 12_000
-"""More than a camera sends in a look; what sends more means harm."""
+"""Limit for a look's packets, above any camera's."""
 MOST_LINE = 2_000
-"""Of ffmpeg's words; of longer ones the end counts."""
+"""Limit for ffmpeg's lines; of longer ones the end is used."""
 
 # Where key frames are rare, a picture between them is better than none.
 _BETWEEN_S = 1.9
@@ -44,17 +43,17 @@ _HARMLESS = re.compile(
 
 
 class PictureLook:
-    """How a read goes on after its first key frame.
+    """How a read continues after its first key picture.
 
     Attributes:
-        seconds: for how long, at least.
-        most_s: for how long, at most.
-        keys: until there were so many key frames.
-        every: whether every picture counts, or key frames alone.
-        skips: whether the decoder gets key frames alone; it gets all if frames come out of order, as a picture that
-            refers to later ones is damaged more often.
-        until: its end on the monotonic clock, whenever it began.
-        early: what has to hold for it to end before its time; None where it does not.
+        seconds: its minimum duration.
+        most_s: its maximum duration.
+        keys: key pictures that end it after `seconds`.
+        every: whether all pictures count, or only key pictures.
+        skips: whether the decoder gets only key pictures. It gets all if pictures come out of order, since pictures
+            that refer to later ones would more often be damaged.
+        until: its end on the monotonic clock.
+        early: conditions of an early end, or `None`.
     """
 
     def __init__(self, wanted: LookToTake, until: float = inf) -> None:
@@ -67,14 +66,14 @@ class PictureLook:
         self._wanted = wanted
 
     def of_all(self) -> PictureLook:
-        """The same look with every picture decoded."""
+        """Return the same look with every picture decoded."""
         return PictureLook({**self._wanted, "every": True, "skips": False}, self.until)
 
 
 def filters(number: int, *, every: bool) -> str:
-    """The filters of an input: two pictures of each that is measured, `small` and `exact` with the input's number.
+    """Return an input's ffmpeg filters, with outputs `smallN` and `exactN`.
 
-    The first of them tells of each picture that is decoded, the third of each that is measured, and of which input.
+    The first filter reports each decoded picture, the third each measured one.
     """
     chosen = f"key+gte(t-prev_selected_t\\,{_BETWEEN_S})" if every else "key"
     decoded, measured = (f"@{what}{number}" for what in ("decoded", "chosen"))
@@ -92,7 +91,7 @@ def filters(number: int, *, every: bool) -> str:
 
 
 def seconds_of(text: str) -> float:
-    """A moment as ffmpeg prints it; what is none is the beginning."""
+    """Parse a time from ffmpeg; invalid ones are 0."""
     try:
         return float(text)
     except ValueError:
@@ -100,13 +99,13 @@ def seconds_of(text: str) -> float:
 
 
 def complaint_of(line: str) -> str:
-    """What a decoder complains of in a line of ffmpeg's; empty where it complains of nothing that is damage."""
+    """Return a decoder's complaint about damage in a line, or empty."""
     complaint = _DECODER.match(line)
     return complaint[1] if complaint and not _HARMLESS.match(complaint[1]) else ""
 
 
 class MeasuredPictures:
-    """The pictures that are measured: of the exact ones the last, of the averaged ones a look's number."""
+    """The measured pictures: the last exact one, and several averaged ones."""
 
     def __init__(self) -> None:
         self._small, self._exact = bytearray(), bytearray()
@@ -131,7 +130,7 @@ class MeasuredPictures:
                 self._digests.append(picture_measures.digest_of(picture))
 
     def scene(self) -> SceneAnswer | None:
-        """The measures of the last picture."""
+        """Return the measures of the last picture."""
         if not self._smalls or not self._last_exact:
             return None
         last = self._smalls[-1], self._last_exact
@@ -141,25 +140,25 @@ class MeasuredPictures:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the last picture has come in both of its forms."""
+        """Whether the last picture has come in both forms."""
         return len(self._digests) == len(self._smalls) and not (self._small or self._exact)
 
     def compared(self, chosen: Sequence[bool]) -> int:
-        """How many key pictures there are that can be compared with the one before."""
+        """Return the number of key pictures with one before."""
         return max(0, sum(chosen[: len(self._smalls)]) - 1)
 
     def differences(self, chosen: Sequence[bool]) -> list[float]:
-        """How each key picture among all differs from the one before."""
+        """Return each key picture's difference from the one before."""
         keys = [picture for picture, key in zip(self._smalls, chosen) if key]
         return [picture_measures.difference(*pair) for pair in zip(keys, keys[1:])]
 
     def digests(self, chosen: Sequence[bool]) -> list[str]:
-        """What each key picture is known by."""
+        """Return the digest of each key picture."""
         return [digest for digest, key in zip(self._digests, chosen) if key]
 
 
 def _whole(buffer: bytearray, chunk: bytes, size: int) -> list[bytes]:
-    """The whole pictures in a buffer with what has come; what is left waits for more."""
+    """Append to a buffer and remove the complete pictures from it."""
     buffer += chunk
     number = len(buffer) // size
     pictures = [bytes(buffer[at * size : (at + 1) * size]) for at in range(number)]

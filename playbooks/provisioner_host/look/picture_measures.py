@@ -1,9 +1,9 @@
-"""Measures of a picture and of a stream's packets: numbers only. Pure.
+"""Numeric measures of pictures and packets. Pure.
 
-A picture is luma, a byte a pixel, twice: averaged to 160x90, and 640x360 of its own pixels, whose values nothing has
-mixed. From neither number can anybody see what was in front of the camera: the finest is a grid of 32x16 edges.
+A picture is luma, one byte per pixel, in two forms: averaged to 160x90, and 640x360 of its unmixed pixels. The numbers
+do not show what the camera saw: the finest is a grid of 32x16 edges.
 
-A confined reader may have been taken over: of its answer each part is held against its kind and its bounds.
+A confined reader may be compromised: each part of its answer is checked for type and bounds.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 WIDTH, HEIGHT = 160, 90
-"""The averaged picture."""
+"""Size of the averaged picture."""
 EXACT_WIDTH, EXACT_HEIGHT = 640, 360
-"""The picture of exact values."""
+"""Size of the exact picture."""
 GRID_WIDTH, GRID_HEIGHT = 32, 16
-"""The grid of edges: as many hexadecimal digits, line by line."""
+"""Grid of edges: a hexadecimal digit each, line by line."""
 MOST_KEYS = 16
-"""So many key packets are told of a look."""
+"""Limit for a look's reported key packets."""
 MOST_PICTURES = 16
-"""So many pictures of a look are compared with the one before."""
+"""Limit for a look's compared pictures."""
 
 COARSE_WIDTH, COARSE_HEIGHT = 16, 8
-"""The grid of strengths: as many hexadecimal digits, line by line."""
+"""Grid of edge strengths: a hexadecimal digit each, line by line."""
 
 # Clocks and names that a camera writes into its picture stand at its upper and its lower edge.
 _BAND = 10
@@ -66,7 +66,7 @@ _MOST, _LONGEST_S, _STEEPEST_SLOPE = 10**9, 10**6, 2_000
 
 
 class Packet:
-    """A packet of a stream: when it is shown, how large it is; of a key packet what it is known by."""
+    """A packet's display time and size, and a key packet's digest."""
 
     __slots__ = ("key", "seconds", "size")
 
@@ -78,12 +78,7 @@ class Packet:
 
 
 def scene_of(small: bytes, exact: bytes) -> SceneAnswer:
-    """The measures of one picture.
-
-    Args:
-        small: it, averaged to 160x90.
-        exact: its own pixels, 640x360 of them.
-    """
+    """Return the measures of a picture, from its averaged and exact form."""
     levels = _levels(_middle(exact, EXACT_WIDTH, EXACT_HEIGHT))
     common = [count for _, count in levels.most_common(3)]
     total = levels.total() or 1
@@ -110,18 +105,21 @@ def scene_of(small: bytes, exact: bytes) -> SceneAnswer:
 
 
 def difference(before: bytes, after: bytes) -> float:
-    """The mean difference of two averaged pictures without their bands, in levels."""
+    """Return the mean difference of two averaged pictures, in levels.
+
+    The bands with clocks and names are left out.
+    """
     one, other = _middle(before, WIDTH, HEIGHT), _middle(after, WIDTH, HEIGHT)
     return round(float(sum(map(abs, map(sub, one, other)))) / (len(one) or 1), 4)
 
 
 def digest_of(data: bytes) -> str:
-    """Sixteen digits by which equal bytes are known again."""
+    """Return sixteen digits that identify bytes."""
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def gradients(picture: bytes, width: int) -> list[list[float]]:
-    """The slope at every pixel but those at the edges (Sobel), row by row."""
+    """Return the slope at each inner pixel (Sobel), by row."""
     rows = [picture[start : start + width] for start in range(0, len(picture), width)]
     return [_slopes(*three) for three in zip(rows, rows[1:], rows[2:])]
 
@@ -134,9 +132,9 @@ def _slopes(above: bytes, row: bytes, below: bytes) -> list[float]:
 
 
 def grid_of(rows: Sequence[Sequence[float]]) -> str:
-    """Where a picture has edges, a digit for each of 32x16 cells, from the slopes of its averaged form.
+    """Return the grid of 32x16 edges from an averaged picture's slopes.
 
-    Each slope counts by how it stands out of its surroundings, so that a lamp more or less changes little.
+    Each slope is relative to its surroundings, so that one lamp changes little.
     """
     above = (len(rows) - GRID_HEIGHT * 5) // 2
     padded = [[row[0] / 8, *(slope / 8 for slope in row), row[-1] / 8] for row in rows[above : above + 80]]
@@ -150,7 +148,7 @@ def grid_of(rows: Sequence[Sequence[float]]) -> str:
 
 
 def strengths_of(rows: Sequence[Sequence[float]]) -> str:
-    """How strong the edges of each of 16x8 cells are, a digit for each, in half octaves; 0 where there are none."""
+    """Return edge strengths of 16x8 cells, in half octaves; 0 for none."""
     kept = rows[(len(rows) - GRID_HEIGHT * 5) // 2 :][: GRID_HEIGHT * 5]
     width, tall, digits = len(kept[0]), len(kept) // COARSE_HEIGHT, []
     for top in range(0, tall * COARSE_HEIGHT, tall):
@@ -163,7 +161,7 @@ def strengths_of(rows: Sequence[Sequence[float]]) -> str:
 
 
 def _means(rows: list[list[float]]) -> list[list[float]]:
-    """The mean of the window around every pixel, and the noise added to it; beyond its edges a picture goes on."""
+    """Return the mean around each pixel plus noise; edges are extended."""
     across = _turned([_sums(row) for row in rows])
     area, columns = [_WINDOW**2] * len(rows), [_sums(column) for column in across]
     return _turned([list(map(add, map(truediv, column, area), [_NOISE] * len(rows))) for column in columns])
@@ -174,7 +172,6 @@ def _turned(rows: list[list[float]]) -> list[list[float]]:
 
 
 def _sums(values: list[float]) -> list[float]:
-    """The sum of each value and of those at most half a window away."""
     half = _WINDOW // 2
     sums = [0.0, *accumulate([*[values[0]] * half, *values, *[values[-1]] * half])]
     return list(map(sub, sums[_WINDOW:], sums))
@@ -186,12 +183,11 @@ def _middle(picture: bytes, width: int, height: int) -> bytes:
 
 
 def _levels(picture: bytes) -> Counter[int]:
-    """How many pixels have each level, in every other row: as good as all of them, for half the time."""
+    """Count pixels by level in every other row, to halve the time."""
     return Counter(b"".join(picture[at : at + EXACT_WIDTH] for at in range(0, len(picture), 2 * EXACT_WIDTH)))
 
 
 def _quantile(levels: Counter[int], share: float) -> int:
-    """The level below which such a share of the pixels is."""
     wanted, so_far = share * levels.total(), 0
     for level in sorted(levels):
         so_far += levels[level]
@@ -201,7 +197,7 @@ def _quantile(levels: Counter[int], share: float) -> int:
 
 
 def _number_of_levels(levels: Counter[int]) -> int:
-    """How many levels hold nearly all pixels: few where a program drew the picture."""
+    """Count the levels of nearly all pixels: few in drawn pictures."""
     left = levels.total() * (1 - _NEARLY_ALL)
     rarest = accumulate(sorted(levels.values()))
     return len(levels) - sum(so_far <= left for so_far in rarest)
@@ -212,13 +208,11 @@ def _of(ordered: Sequence[float], share: float) -> float:
 
 
 def _steepest(rows: Sequence[Sequence[float]]) -> float:
-    """The slope that one pixel in two hundred has."""
     number = sum(map(len, rows)) // 200
     return round(nlargest(number + 1, chain.from_iterable(rows))[-1], 2)
 
 
 def _flat_cells(small: bytes) -> float:
-    """The share of cells in which all pixels are within two levels."""
     flat = number = 0
     for top in range(_BAND, HEIGHT - _BAND, _CELL):
         rows = [small[y * WIDTH : (y + 1) * WIDTH] for y in range(top, top + _CELL)]
@@ -230,7 +224,7 @@ def _flat_cells(small: bytes) -> float:
 
 
 def _sharpness(exact: bytes) -> float:
-    """How steep the steepest edges are for what they are high: near 1 where they are sharp, less where blurred."""
+    """Return the ratio of near to far steps: 1 for sharp edges."""
     rows = [exact[y * EXACT_WIDTH : (y + 1) * EXACT_WIDTH] for y in range(36, EXACT_HEIGHT - 36, _ROWS_APART)]
     near, far = (
         _quantile(Counter(chain.from_iterable(map(abs, map(sub, row[apart:], row)) for row in rows)), _STEEPEST)
@@ -243,11 +237,11 @@ def _sharpness(exact: bytes) -> float:
 
 
 def packets_of(packets: Sequence[Packet], arrived_s: float) -> PacketsAnswer:
-    """The measures of packets in the order in which they came.
+    """Return the measures of packets in order of arrival.
 
     Args:
-        packets: they, from a key packet on.
-        arrived_s: how long the last came after the first, by the clock of the host.
+        packets: from a key packet on.
+        arrived_s: time between first and last arrival, by the host's clock.
     """
     # Pictures that are shown later than others may come before them: they are in order where steps are asked for.
     moments = sorted(packet.seconds for packet in packets)
@@ -269,9 +263,9 @@ def packets_of(packets: Sequence[Packet], arrived_s: float) -> PacketsAnswer:
 
 
 def _backward(packets: Sequence[Packet]) -> int:
-    """How many packets are shown before the key packet before the last one, or long before the packet before them.
+    """Count packets shown before the second last key packet, or much earlier.
 
-    No encoder reorders as far as that.
+    No encoder reorders that far.
     """
     number, floors, last = 0, [-inf, -inf], -inf
     for packet in packets:
@@ -283,12 +277,15 @@ def _backward(packets: Sequence[Packet]) -> int:
 
 
 def owed_from(first_s: float, packets: Sequence[Packet], *, every: bool) -> int:
-    """How many packets a decoder had that are shown from a moment on; of key packets alone if it took no others."""
+    """Count the decoder's packets from a display time on.
+
+    Only key packets count unless it took `every` one.
+    """
     return sum(packet.seconds >= first_s - _ONE_MOMENT_S for packet in packets if every or packet.key)
 
 
 def key_of(data: bytes, codec: str) -> str:
-    """What a key packet is known by: a digest of all that is picture in it."""
+    """Return a key packet's digest, of its picture units only."""
     units = [unit for unit in data.split(b"\x00\x00\x01")[1:] if unit]
     if codec == "hevc":
         kept = [unit for unit in units if unit[0] >> 1 & 63 not in _SAID_H265]
@@ -300,10 +297,10 @@ def key_of(data: bytes, codec: str) -> str:
 
 
 def checked_picture(answer: object) -> PictureAnswer:
-    """The parts of a look that are of their kind.
+    """Return a look's answer after a check of all parts.
 
     Raises:
-        KeyError, TypeError, ValueError: a part is not, or is not there.
+        KeyError, TypeError, ValueError: a part is missing or invalid.
     """
     said = _object(answer)
     rate, scene = said["declared_fps"], said["scene"]
@@ -360,10 +357,10 @@ def _scene(said: Mapping[str, object]) -> SceneAnswer:
 
 
 def number(value: object, least: float, most: float) -> float:
-    """A number within bounds.
+    """Return a number within bounds.
 
     Raises:
-        ValueError: it is none, or beyond them.
+        ValueError: the value is no number or out of bounds.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
         raise ValueError

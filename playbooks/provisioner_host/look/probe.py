@@ -1,9 +1,9 @@
-"""Evidence about camera paths: a whole visit, or their flow alone.
+"""Evidence about camera paths: a full visit, or only their flow.
 
-The controller judges what it means.
+The controller judges it.
 
-A watch asks every few seconds whether paths flow: two samples of MediaMTX's API and its unit's state, and nothing else.
-So that takes no lease, opens no connection to a camera, reads no file, and changes nothing.
+A watch asks every few seconds whether paths flow: it takes only two samples of MediaMTX's API and its unit's state. So
+it takes no lease, connects to no camera, reads no file, and changes nothing.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _ANSWERED = re.compile(r"\bHTTP/1\.\d \d{3}\b")
 
 
 class ProbeBudget:
-    """How long, how many at once, and at how many processors."""
+    """Limits of a visit: time, readers, processors."""
 
     def __init__(self, request: LimitsRequest) -> None:
         self.begun = time.monotonic()
@@ -96,12 +96,12 @@ class ProbeBudget:
         self.cores = None if share is None else min(1.0, share) * (os.cpu_count() or 1)
 
     def reads(self, start: confined.Start | None = None) -> readers.ReadTimes:
-        """How many reads at once, how long each, and until when; from `start` on, if they are not to begin at once."""
+        """Return the limits of reads, which begin at `start` or at once."""
         return readers.ReadTimes(self.readers, self.read_s, self.until, self.cores, start)
 
 
 class Spans:
-    """What a visit waited for: each part with its beginning and its end, on the visit's own clock. Parts overlap."""
+    """A visit's parts with start and duration; parts overlap."""
 
     def __init__(self, begun: float) -> None:
         self._begun = begun
@@ -119,10 +119,10 @@ class Spans:
 
 
 def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
-    """Gather a host's facts, and the evidence about the paths that the request names, side by side.
+    """Gather a host's facts and its paths' evidence in parallel.
 
-    The request's `relay` holds the paths of a relay, its `centre` the relays that a centre reads from. Nearly all of
-    a visit is waiting for others: for pictures, for a second look at the paths, for programs.
+    The request's `relay` has a relay's paths, its `centre` the relays that a centre reads. A visit mostly waits: for
+    pictures, second samples and programs.
     """
     limits = ProbeBudget(request)
     spans = Spans(limits.begun)
@@ -145,7 +145,7 @@ def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
 
 
 def _facts(request: ObserveRequest, folder: Path, spans: Spans) -> tuple[FactsAnswer | None, str]:
-    """The host's facts, or why they could not be read: what is known of the paths is worth telling all the same."""
+    """Return the host's facts, or an error, so that other evidence survives."""
     with spans.of("facts"):
         try:
             return host.observe(request, folder), ""
@@ -205,7 +205,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
 
 
 def _held_to(cameras: Collection[reach.DeviceAddress], path: _Path) -> _Path:
-    """A path as if it had no device, if the device is none that is installed here."""
+    """Remove a path's device if it is not installed here."""
     if (path["address"], path["port"]) in cameras:
         return path
     held = path.copy()
@@ -218,9 +218,10 @@ def _not_asked(device: DeviceToAsk) -> AccountAnswer:
 
 
 def _to_read(wanted: RelayToProbe, paths: Mapping[str, PathToProbe]) -> dict[str, PathToProbe]:
-    """The paths that are read here, if any are: who is read by a centre is not, unless to try.
+    """Return the paths to read on this host.
 
-    Where samples are all that is asked of what is always pulled, what is not is read, and of a relay one at least.
+    Paths that a centre reads are left out, except for trials. If samples suffice, only on-demand paths are read, or at
+    least one path of the relay.
     """
     own = {name: path for name, path in paths.items() if path.get("tried") or not path.get("read_by")}
     if wanted.get("samples_suffice"):
@@ -229,14 +230,14 @@ def _to_read(wanted: RelayToProbe, paths: Mapping[str, PathToProbe]) -> dict[str
 
 
 def _devices_of(paths: Iterable[PathToProbe]) -> set[reach.DeviceAddress]:
-    """The devices that the relay pulls paths from; what a site pushes has none."""
+    """Return the devices of pulled paths; pushed paths have none."""
     return {(path["address"], path["port"]) for path in paths if path["port"]}
 
 
 def _devices_now(
     devices: list[DeviceEvidenceAnswer], gone: set[reach.DeviceAddress], limits: ProbeBudget
 ) -> list[DeviceEvidenceAnswer]:
-    """How devices answer; those of paths that went meanwhile are tried anew, as what was true may be so no more."""
+    """Retry the devices of paths that stopped meanwhile."""
     kept = [d for d in devices if (d["address"], d["port"]) not in gone]
     return kept + (reach.connect_all(gone, limits.connect_s) if gone else [])
 
@@ -247,7 +248,7 @@ def _timed(spans: Spans, what: str, work: Callable[..., _Result], *arguments: An
 
 
 class _Look:
-    """Two samples of every path, who MediaMTX was connected to between them, and a read of each; taken anew at need."""
+    """Two samples and a read of each path, with MediaMTX's connections."""
 
     def __init__(self, address: str, paths: Mapping[str, PathToProbe], limits: ProbeBudget, spans: Spans) -> None:
         self._address, self._paths, self._limits, self._spans = address, paths, limits, spans
@@ -261,7 +262,7 @@ class _Look:
         self.error = ""
 
     def take(self, sample_s: float, to_read: Mapping[str, PathToProbe], *, awaits: bool = False) -> None:
-        """Sample all paths twice, and read those meanwhile, while centres read theirs if these are awaited."""
+        """Sample all paths twice and read some, with centres' reads if awaited."""
         self._to_read |= to_read.keys()
         first = self._sample()
         connected = source_log.connections()
@@ -289,9 +290,9 @@ class _Look:
     def _later_sample(
         self, first: Mapping[str, SampleAnswer], sampled: float, least_s: float, longest_s: float
     ) -> dict[str, SampleAnswer]:
-        """The paths again, so long after the first sample as it takes to see that they flow, and no longer than that.
+        """Sample again as soon as all paths grew, or at the end.
 
-        A path that has not grown may be a slow one: only the whole time says that nothing comes.
+        Only the full time proves that a path stands still: it may be slow.
         """
         for seconds in sorted({min(least_s, longest_s), min(_LEAST_S, longest_s), longest_s}):
             time.sleep(max(0.0, sampled + seconds - time.monotonic()))
@@ -303,10 +304,10 @@ class _Look:
         return second
 
     def take_again(self, wait_until: float) -> None:
-        """Look again, where somebody failed who comes back while we look: MediaMTX tries every few seconds.
+        """Repeat the look for failed paths that return.
 
-        Nobody is judged by one look at a camera that was just starting. All are sampled anew, as the connections are
-        counted over all; only who failed is read.
+        MediaMTX retries every few seconds, and one look at a starting camera is no verdict. All paths are sampled anew,
+        as connections are counted over all; only failed ones are read.
         """
         failed = self._failed()
         if failed and not self.error and time.monotonic() < self._limits.until:
@@ -316,7 +317,7 @@ class _Look:
         self._take_leave()
 
     def _take_leave(self) -> None:
-        """Look a last time: who was there and is no more is not told to be there."""
+        """Sample a last time: lost paths must not count as present."""
         last, (_, second) = self._sample(), self._samples
         self.gone = {
             name
@@ -326,7 +327,7 @@ class _Look:
         second.update({name: last[name] for name in self.gone})
 
     def _failed(self) -> set[str]:
-        """The paths that did not flow or were read in vain; one that was not read is no failure."""
+        """Return paths that did not flow or failed their read."""
         return {name for name in self._paths if not self._flows(name) or not self._was_read(name)}
 
     def _was_read(self, name: str) -> bool:
@@ -334,7 +335,7 @@ class _Look:
         return name not in self._to_read or "codec" in read or "not_run" in read
 
     def _flows(self, name: str) -> bool:
-        """Whether a path was there all the time and grew; one that came up in between was not counted yet."""
+        """Return whether a path was available in both samples and grew."""
         if self._paths[name]["on_demand"]:
             return True
         pair = [sample[name] for sample in self._samples if name in sample]
@@ -342,9 +343,9 @@ class _Look:
         return there and pair[1]["inbound_bytes"] > pair[0]["inbound_bytes"]
 
     def _back(self, failed: set[str], wait_until: float) -> set[str]:
-        """Those of the failed that the relay has, as soon as it has all of them, or when there is no time left.
+        """Return the failed paths that are available again before the deadline.
 
-        An on-demand path is idle until it is read: it comes back with another path of its device.
+        On-demand paths count as soon as another path of their device returns.
         """
         until = min(wait_until, self._limits.until)
         pulled = {name for name in failed if not self._paths[name]["on_demand"]}
@@ -369,13 +370,13 @@ class _Look:
         return states
 
     def dark(self) -> set[str]:
-        """The paths that give no picture: about their devices more has to be known."""
+        """Return paths without a picture, whose devices need a closer probe."""
         unread = {name for name in self._to_read if "codec" not in self._reads.get(name, {})}
         still = {name for name in self._paths if not (self.error or self._flows(name))}
         return unread | still | self.gone
 
     def evidence(self, stalls: Mapping[str, int]) -> dict[str, PathEvidenceAnswer]:
-        """What was seen of each path."""
+        """Return the evidence of each path."""
         first, second = self._samples
         seen: dict[str, PathEvidenceAnswer] = {
             name: {
@@ -399,7 +400,7 @@ def _version() -> str:
 
 
 def sample(paths: Mapping[str, PathToRead]) -> tuple[dict[str, SampleAnswer], str]:
-    """What MediaMTX says of the paths now, and its error, empty where there is none."""
+    """Return MediaMTX's path states, and its error or an empty string."""
     try:
         listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
     except (Failed, OSError, KeyError) as error:
@@ -408,7 +409,10 @@ def sample(paths: Mapping[str, PathToRead]) -> tuple[dict[str, SampleAnswer], st
 
 
 def _state(item: dict[str, Any]) -> SampleAnswer:
-    """What counts of a path. `ready` and `online` alone are true for dead cameras (measured on 1.20.1)."""
+    """Return a path's state.
+
+    `ready` and `online` alone are true for dead cameras (measured on 1.20.1).
+    """
     tracks = [(t.get("codec"), t.get("codecProps") or {}) for t in item.get("tracks2") or ()]
     return {
         "available": bool(item.get("available")),
@@ -422,7 +426,10 @@ def _state(item: dict[str, Any]) -> SampleAnswer:
 def reads_of_relay(
     address: str, paths: Mapping[str, PathToRead], samples: Samples, limits: ProbeBudget
 ) -> dict[str, ReadAnswer]:
-    """Read every path for a key frame, as the relay's own probe user; those that flow come first, else as asked."""
+    """Read paths for a key frame as the relay's probe user.
+
+    Flowing paths come first, then the rest in the given order.
+    """
     try:
         password = PROBE_PASSWORD.read_text().strip()
     except OSError as error:
@@ -452,7 +459,7 @@ def reads_of_relay(
 
 
 def _promise(path: PathToRead, samples: Samples, name: str) -> int:
-    """A path's place: those that flow first, so that hopeless ones do not use up the time."""
+    """Return a path's rank: flowing ones before hopeless ones."""
     before, after = (sample.get(name) for sample in samples)
     if _grew(before, after) or (name not in samples[1] and before and before["available"]):
         return 0
@@ -464,7 +471,7 @@ def _grew(before: SampleAnswer | None, after: SampleAnswer | None) -> bool:
 
 
 def _add_source(result: ReadAnswer, path: PathToRead, paths: Mapping[str, PathToRead]) -> None:
-    """Say of an on-demand path, while the relay still pulls it, how it is and over how many connections it may come."""
+    """Add the state and connections of a still pulled on-demand path."""
     device = path["address"], path["port"]
     of_device = [name for name, other in paths.items() if (other["address"], other["port"]) == device]
     before = _available(of_device)
@@ -478,7 +485,6 @@ def _available(names: list[str]) -> set[str]:
 
 
 def _after(name: str) -> SampleAnswer | None:
-    """A path's state now, or None where the relay does not say."""
     try:
         return _state(relay.api(f"/v3/paths/get/{name}"))
     except (Failed, OSError):
@@ -529,7 +535,7 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) 
 
 
 def _refusal(relay_: RelayToRead, installed: firewall.InstalledPlaces) -> str:
-    """Why a relay is not read from: it, or the hub in its place, is not installed here. Empty if both are."""
+    """Return why a relay or its hub is not installed, or empty."""
     login, hub = _login(relay_), relay_.get("through")
     if login.address not in installed.relays:
         return firewall.refusal(login.address, login.port)
@@ -547,10 +553,10 @@ def _port(fingerprint: str) -> int:
 
 
 def _reads_by(relay_: RelayToRead) -> Login:
-    """How a centre reads from a relay: as its reader there, or at its own hub as the hub's probe.
+    """Return a centre's login at a relay, or at its own hub.
 
     Raises:
-        OSError: this host has no password for that.
+        OSError: this host has no password for the hub.
     """
     if (hub := relay_.get("through")) is None:
         return _login(relay_)
@@ -585,9 +591,9 @@ def _read_again(
     looks: Mapping[readers.Turn, LookToTake],
     limits: ProbeBudget,
 ) -> None:
-    """Read once more what a relay had not got when it was asked: its camera may have been starting.
+    """Read absent paths once more: their cameras may have been starting.
 
-    Who waited for an answer as long as a relay needs to try again has looked long enough: an on-demand path.
+    On-demand paths that waited as long as a relay's retry are not read again.
     """
     absent = [turn for turn, read in reads.items() if "error" in read and _may_be_starting(read)]
     wait = limits.begun + _CENTRE_AGAIN_S - time.monotonic()
@@ -599,13 +605,13 @@ def _read_again(
 
 
 def _may_be_starting(read: ReadAnswer) -> bool:
-    """Whether a read that failed ended soon, for want of a stream, or in the midst of one that was cut off."""
+    """Return whether a failed read ended early without a stream."""
     cut_off = read.get("status") is None and not read.get("timed_out")
     return (cut_off or read.get("status") in _ABSENT) and read.get("seconds", 0.0) < _RETRY_S
 
 
 def flow(request: FlowLookRequest, _folder: Path) -> FlowLookAnswer:
-    """Say which of the paths flow, which stand still, and leave out those that the relay has not got."""
+    """Return which paths flow or stand still; missing paths are left out."""
     paths: dict[str, PathToRead] = {
         name: {"name": name, "on_demand": False, "address": "", "port": 0} for name in request["paths"]
     }
@@ -628,7 +634,7 @@ def flow(request: FlowLookRequest, _folder: Path) -> FlowLookAnswer:
 
 
 def _flows(before: SampleAnswer | None, now: SampleAnswer) -> bool:
-    """Whether something came; a source that was dialled anew meanwhile has less than before, and flows as well."""
+    """Return whether data came; after a reconnect the count is lower."""
     if before is None or not (now["available"] and now["online"]):
         return False
     return now["inbound_bytes"] > before["inbound_bytes"] or 0 < now["inbound_bytes"] < before["inbound_bytes"]

@@ -1,4 +1,4 @@
-"""Whether devices answer behind tunnels: TCP connections and the tunnel's own counters, as evidence."""
+"""Evidence of devices behind tunnels: TCP connections and tunnel counters."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _KEEPALIVE_S = 12
 
 
 def connect_all(devices: Iterable[DeviceAddress], timeout_s: float, mark: int = 0) -> list[DeviceEvidenceAnswer]:
-    """Connect to every device, all at the same time, with packets of that mark: how each answered."""
+    """Connect to all devices at once, with marked packets; return the results."""
     wanted = sorted(set(devices))
     outcomes: list[DeviceEvidenceAnswer] = []
     for first in range(0, len(wanted), _AT_ONCE):
@@ -97,9 +97,9 @@ def _outcome(device: DeviceAddress, code: int, begun: float, icmp: IcmpAnswer | 
 
 
 def _icmp(link: socket.socket, own: str = "") -> IcmpAnswer | None:
-    """The ICMP message that ended a connection; None where no message did, or the kernel keeps none.
+    """Return the ICMP message that ended a connection, or `None`.
 
-    `own` is the address of this host that the connection went from: what comes from there this host says itself.
+    `own` is the connection's local address: messages from there are this host's.
     """
     try:
         _, around, _, _ = link.recvmsg(512, 512, socket.MSG_ERRQUEUE)
@@ -111,7 +111,7 @@ def _icmp(link: socket.socket, own: str = "") -> IcmpAnswer | None:
 
 
 def icmp_in(error: bytes) -> IcmpAnswer | None:
-    """The message in an extended error of the kernel (`struct sock_extended_err`), None where it is none of ICMP's."""
+    """Return the ICMP message in a `struct sock_extended_err`, or `None`."""
     head, sender = error[: _SOCK_EXTENDED_ERR.size], error[_SOCK_EXTENDED_ERR.size :]
     if len(head) < _SOCK_EXTENDED_ERR.size or len(sender) < 8:  # noqa: PLR2004 (as long as an IPv4 address's part is)
         return None
@@ -122,10 +122,9 @@ def icmp_in(error: bytes) -> IcmpAnswer | None:
 
 
 def again(connected: list[DeviceEvidenceAnswer], timeout_s: float, mark: int = 0) -> list[DeviceEvidenceAnswer]:
-    """Try the devices that timed out once more, with packets of that mark.
+    """Retry the devices that timed out, with marked packets.
 
-    A gateway still sends to a camera that was unplugged a moment ago, until its neighbour entry ages;
-    only then does it answer that there is no route.
+    A gateway sends packets to an unplugged camera until its neighbour entry expires; only then does it report no route.
     """
     late = [(c["address"], c["port"]) for c in connected if c["outcome"] == "timeout"]
     retried = {(c["address"], c["port"]): c for c in connect_all(late, timeout_s, mark)}
@@ -133,7 +132,7 @@ def again(connected: list[DeviceEvidenceAnswer], timeout_s: float, mark: int = 0
 
 
 def live_tunnel(key: str) -> TunnelAnswer:
-    """The live tunnel's routes and its peers by public key; none where the tunnel is not up."""
+    """Return the live tunnel, empty if it is down."""
     down: TunnelAnswer = {
         "public_key": "",
         "listen_port": 0,
@@ -152,17 +151,17 @@ def wait_for_keepalive(
     connected: list[DeviceEvidenceAnswer],
     begun: float,
 ) -> TunnelAnswer:
-    """The tunnel again, after a while where it matters.
+    """Return the tunnel after a wait for silent peers.
 
-    It matters for a peer all of whose devices timed out and from which nothing came since: a tunnel that
-    went down a moment ago still has a fresh handshake.
+    A peer is silent if all its devices timed out and no packet came: a tunnel that has just failed still has a recent
+    handshake.
 
     Args:
         before: the live tunnel before the first connection.
         key: the key of the host's digests.
-        devices: the request's devices, each with the public key of its peer.
-        connected: how each device answered.
-        begun: when the connections began, on the monotonic clock.
+        devices: the request's devices with their peers' public keys.
+        connected: the devices' connection results.
+        begun: start of the connections on the monotonic clock.
     """
     timed_out = {(c["address"], c["port"]) for c in connected if c["outcome"] == "timeout"}
     silent = {d["peer"] for d in devices} - {d["peer"] for d in devices if (d["address"], d["port"]) not in timed_out}
@@ -179,7 +178,7 @@ def _received(live: TunnelAnswer, peer: str) -> int:
 
 
 def evidence_of_tunnel(before: TunnelAnswer, after: TunnelAnswer) -> TunnelEvidenceAnswer:
-    """The routes, and of each peer who owns which addresses, how old its handshake is, what came and went."""
+    """Return routes, and each peer's addresses, handshake age and traffic."""
     now = time.time()
     first = before["peers"]
     peers: dict[str, PeerEvidenceAnswer] = {

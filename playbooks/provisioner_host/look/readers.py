@@ -1,7 +1,7 @@
-"""Reads of many streams at once, by one program that is confined in a unit.
+"""Parallel reads of many streams by a confined program.
 
-A camera's stream may take over what decodes it. So this module is two programs: `read_all` is root's, and hands out
-logins over standard input; `serve` runs confined, and answers a line a read. These answers are hostile.
+A camera's stream may compromise its decoder. So this module is two programs: `read_all` runs as root and passes logins
+on standard input; `serve` runs confined and answers one line per read. These answers are hostile.
 """
 
 from __future__ import annotations
@@ -66,17 +66,17 @@ _LONGEST_ERROR, _LARGEST = 300, 65536
 _WORD = re.compile(r"\w{1,32}", re.ASCII)
 
 Turn = tuple[str, str]
-"""A login's name, and the path that is read with it."""
+"""A login's name and the path to read."""
 
 
 # --- root's part ----------------------------------------------------------------------------------
 
 
 class ReadTimes:
-    """How many reads at once, how long each until its key frame, and until when on the monotonic clock.
+    """Limits of reads: number in parallel, seconds until a key frame, deadline.
 
-    `cores` are the processors of whose time they may take all; None for no bound. `start` is when they begin, for which
-    the readers themselves start before; at once where it is None.
+    The deadline is on the monotonic clock. `cores` limits CPU time in processors; `None` is no limit. Reads begin at
+    `start`, with the readers already running; `None` is at once.
     """
 
     def __init__(
@@ -97,14 +97,14 @@ def read_all(
     done: Callable[[int, ReadAnswer], None],
     looks: Mapping[int, LookToTake] = MappingProxyType({}),
 ) -> None:
-    """Read every stream, and tell of each read as soon as it is done.
+    """Read all streams and report each result at once.
 
     Args:
-        logins: where and as whom, by name.
-        turns: what is read, in the order in which reads begin.
-        times: how many at once and how long.
-        done: is called with a turn's number and what came of it; in no order, once for each.
-        looks: by a turn's number how its picture is looked at; the others end with their key frame.
+        logins: servers and users by name.
+        turns: the reads in order.
+        times: their limits.
+        done: is called once per turn with its number and result, in any order.
+        looks: looks by turn number; other reads end with their key frame.
     """
     waiting = set(range(len(turns)))
 
@@ -125,9 +125,9 @@ def _read_confined(
     times: ReadTimes,
     done: Callable[[int, ReadAnswer], bool],
 ) -> str:
-    """Read, and return what the confined part complained of; `done` says whether that was the last read.
+    """Run the reads; return the confined program's error output.
 
-    After that the confined part only takes leave of the relays, for which nobody waits.
+    `done` returns whether that was the last read. The program's farewells to relays are not awaited.
     """
     from provisioner_host.machine import sandbox  # noqa: PLC0415 (the confined part has no such module)
 
@@ -145,7 +145,7 @@ def _read_confined(
 
 
 def command(logins: Mapping[str, Login], times: ReadTimes) -> list[str]:
-    """The command of the confined part: it may reach the relays' addresses and no other, and use so much."""
+    """Return the confined command, limited to the relays' addresses."""
     from provisioner_host.machine import sandbox  # noqa: PLC0415 (the confined part has no such module)
 
     addresses = " ".join(sorted({login.address for login in logins.values()}))
@@ -177,7 +177,7 @@ def _request(
 
 
 def answered(lines: Iterable[bytes]) -> Iterator[tuple[int, ReadAnswer]]:
-    """The answers that are as they should be, each with its turn's number; any other line is nothing."""
+    """Yield valid answers with their turn numbers; skip other lines."""
     for line in lines:
         with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             turn, answer = json.loads(line)
@@ -186,10 +186,10 @@ def answered(lines: Iterable[bytes]) -> Iterator[tuple[int, ReadAnswer]]:
 
 
 def _checked(answer: dict[str, Any]) -> ReadAnswer:
-    """An answer's parts that are of their kind.
+    """Check and return an answer.
 
     Raises:
-        ValueError: a part is not.
+        ValueError: a part is invalid.
     """
     seconds = round(number(answer["seconds"], 0, 1e6), 2) if "seconds" in answer else 0.0
     if "not_run" in answer:
@@ -222,7 +222,7 @@ def _line(text: object) -> str:
 
 
 def serve(request: ReadersRequest) -> None:
-    """Read what the request names, and print a line a read."""
+    """Read the requested streams; print a line per read."""
     # Nobody of the same user looks into this process, which holds the logins.
     ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
     logins = {name: Login(*parts) for name, parts in request["logins"].items()}

@@ -1,7 +1,7 @@
-"""A reader's talk with an RTSP server over one connection, without the connection: bytes in, bytes and packets out.
+"""An RTSP client without I/O: bytes in, requests and packets out.
 
-It reads the first video of a description, over the connection itself, and nothing else (RFC 2326). Answers are hostile:
-each is bounded, and one that is not RTSP ends the talk. Pure.
+It reads only the first video of a description, interleaved in the connection (RFC 2326). Answers are hostile: they are
+bounded, and invalid ones end the session. Pure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from provisioner_host.machine.shell import scrub
 from provisioner_host.onvif.digest import Challenge, challenge_in, digest
 
 SHORTEST_READ_S = 5
-"""A read that is cut this short says nothing about the camera."""
+"""A read cut shorter is no evidence about the camera."""
 
 _MOST_HEAD, _MOST_BODY = 16_384, 65_536
 _MOST_SETS = 16_384
@@ -43,7 +43,7 @@ _PLACE = re.compile(r"rtsps?://[!-~]{1,2000}")
 
 
 class Login(NamedTuple):
-    """Address and user of a read; `fingerprint` is of the relay's certificate, empty if the talk is not encrypted."""
+    """A read's server and user; TLS with this `fingerprint` unless empty."""
 
     address: str
     port: int
@@ -57,18 +57,18 @@ class Login(NamedTuple):
 
     @property
     def scheme(self) -> str:
-        """The scheme of its addresses."""
+        """The scheme of its URLs."""
         return "rtsps" if self.fingerprint else "rtsp"
 
     def scrubbed(self, text: str) -> str:
-        """Take the password out of another program's words, in every form that it was given."""
+        """Remove the password in all sent forms from a text."""
         for form in {self.password, quote(self.password, safe="")} - {""}:
             text = text.replace(form, "***")
         return scrub(text)
 
 
 class Refused(Exception):  # noqa: N818 (it reads as what is so)
-    """The server answered with a status that is no success."""
+    """The server answered with an error status."""
 
     def __init__(self, method: str, status: int) -> None:
         super().__init__(f"method {method} failed: {status}")
@@ -79,10 +79,10 @@ class VideoTrack(NamedTuple):
     """The video of a description.
 
     Attributes:
-        codec: as ffmpeg calls it.
+        codec: ffmpeg's name.
         payload_type: of its packets.
-        control: where it is set up.
-        sets: its parameter sets, each with a start code; empty where the stream itself brings them.
+        control: its URL for SETUP.
+        sets: parameter sets, each with a start code; empty if only the stream has them.
     """
 
     codec: str
@@ -92,13 +92,13 @@ class VideoTrack(NamedTuple):
 
 
 class Talk:
-    """A talk: `begin` asks for the description; each answer that is taken leads to the next question.
+    """An RTSP session: each answer leads to the next request.
 
     Args:
-        place: of the server, as `address:port`.
+        place: the server's `address:port`.
         login: user and password.
-        path: what is read.
-        scheme: `rtsps` over a connection that is encrypted.
+        path: the stream.
+        scheme: `rtsps` on an encrypted connection.
     """
 
     def __init__(self, place: str, login: tuple[str, str], path: str, scheme: str = "rtsp") -> None:
@@ -113,26 +113,26 @@ class Talk:
         self._head: tuple[int, int, dict[str, str], int] | None = None
         self._playing = False
         self.track: VideoTrack | None = None
-        """What is read, once it is known."""
+        """The stream's video, once known."""
 
     def begin(self) -> bytes:
-        """The first question."""
+        """Return the first request."""
         return self._ask("DESCRIBE", self._address, {"Accept": "application/sdp"})
 
     def stay(self) -> bytes:
-        """A sign of life, for a server that ends sessions of which it hears nothing."""
+        """Return a keepalive request."""
         return self._ask("GET_PARAMETER", self._base)
 
     def leave(self) -> bytes:
-        """The last words; empty where there is no session."""
+        """Return the last request; empty without a session."""
         return self._ask("TEARDOWN", self._base) if self._session else b""
 
     def take(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Take what the server sends: each time either the next question for it, or a packet.
+        """Take received bytes; yield next requests and packets.
 
         Raises:
-            Refused: it does not give the stream.
-            Unfit: that is no talk by RTSP, or no video that is read here.
+            Refused: the server refuses the stream.
+            Unfit: the answer is no RTSP, or the video is not supported.
         """
         self._buffer += data
         while self._buffer:
@@ -175,7 +175,7 @@ class Talk:
     # --- answers ----------------------------------------------------------------------------------
 
     def _answer(self) -> tuple[int, dict[str, str], str] | None:
-        """The next answer: its status, its fields by their names in small letters, its body; None until it is whole."""
+        """Return the next answer's status, lower-case fields and body, once complete."""
         # A head is read once, however many pieces its body comes in.
         self._head = self._head or self._head_of_answer()
         if self._head is None:
@@ -189,7 +189,7 @@ class Talk:
         return status, fields, body
 
     def _head_of_answer(self) -> tuple[int, int, dict[str, str], int] | None:
-        """The head of the next answer: where its body begins, status, fields, length of the body."""
+        """Return the next head: body offset, status, fields, body length."""
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(self._buffer) > _MOST_HEAD:
@@ -210,7 +210,7 @@ class Talk:
         return end + 4, int(status[1]), fields, int(length)
 
     def _next(self, status: int, fields: Mapping[str, str], body: str) -> bytes:
-        """The question that follows an answer; empty where there is none."""
+        """Return the request that follows an answer, or empty."""
         challenge = fields.get("www-authenticate", "")
         if status == _UNAUTHORIZED and (not self._playing or _STALE.search(challenge)):
             return self._prove(challenge)
@@ -230,10 +230,10 @@ class Talk:
         return b""
 
     def _prove(self, challenge: str) -> bytes:
-        """Ask the same again with a login.
+        """Repeat the request with a login.
 
         Raises:
-            Refused: that login was refused, or cannot be proved in the wanted way.
+            Refused: the login was refused, or the scheme is not supported.
         """
         offered = challenge_in(challenge)
         known = offered is not None or "basic" in challenge.lower()
@@ -261,7 +261,7 @@ class Talk:
 
 
 def _fields(lines: str) -> dict[str, str]:
-    """Fields by their names in small letters; those that come several times are one list."""
+    """Parse lower-case fields; repeated challenges are joined."""
     fields: dict[str, str] = {}
     for line in lines.split("\r\n"):
         name, _, value = line.partition(":")
@@ -271,10 +271,10 @@ def _fields(lines: str) -> dict[str, str]:
 
 
 def track_in(description: str, base: str) -> VideoTrack:
-    """The first video of a description.
+    """Return the first video of a description.
 
     Raises:
-        Unfit: there is none that is read here.
+        Unfit: no supported video.
     """
     medias = list(_MEDIA.finditer(description))
     for number, media in enumerate(medias):
@@ -306,7 +306,7 @@ def _parameters(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _sets(name: str, parameters: Mapping[str, str]) -> bytes:
-    """The parameter sets of a description; those that are not base64 are left out, as the stream may bring its own."""
+    """Return a description's parameter sets, without invalid base64."""
     sets = b""
     if CODECS[name] == "mpeg4":
         with contextlib.suppress(ValueError):

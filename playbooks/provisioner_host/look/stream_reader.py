@@ -1,7 +1,7 @@
-"""Reads of many streams by one program: it pulls them over RTSP itself, and ffmpeg decodes those of a site together.
+"""Reads many streams over RTSP and decodes a site's streams together.
 
-A read ends with the first key picture that is decoded; a look goes on from there and measures. Quick looks of a site
-share one ffmpeg; longer ones, and those whose decoder complained, have one of their own.
+A read ends with the first decoded key picture; a look continues and measures. Short looks of a site share an ffmpeg;
+longer ones, and streams with decoder complaints, have their own.
 
 `LookedStream` is the pure part: packets in, blocks for a decoder and measures out.
 """
@@ -40,7 +40,7 @@ _ORDER_SHOWS = 5
 
 
 class LookedStream:
-    """A stream from the first packet on; the look begins with its first key picture."""
+    """A stream's packets and pictures; its look begins at a key picture."""
 
     def __init__(self, track: VideoTrack, look: PictureLook) -> None:
         self._track, self._look = track, look
@@ -51,21 +51,21 @@ class LookedStream:
         self._begin_ticks = 0
         self._decoded: Decoded | None = None
         self.keys = 0
-        """How many key pictures have come."""
+        """The number of key pictures so far."""
 
     @property
     def every(self) -> bool:
-        """Whether every picture counts, or key pictures alone."""
+        """Whether all pictures count, or only key pictures."""
         return self._look.every
 
     @property
     def skips(self) -> bool:
-        """Whether the decoder gets key pictures alone: it may hold them back until the end."""
+        """Whether the decoder gets only key pictures, which may delay its output."""
         return self._look.skips
 
     @property
     def is_ready(self) -> bool:
-        """Whether it is known which pictures are decoded."""
+        """Whether the choice of pictures to decode is made."""
         return bool(self._pictures) and self._held is None
 
     @property
@@ -74,11 +74,7 @@ class LookedStream:
         return self._decoded is not None
 
     def packet(self, packet: bytes, now: float) -> list[bytes]:
-        """Take a packet and return what is to be decoded of the pictures that are complete with it.
-
-        Args:
-            packet: of RTP.
-            now: when it came.
+        """Take an RTP packet received at `now`; return blocks to decode.
 
         Raises:
             Unfit: a picture has no end, or there are too many.
@@ -117,7 +113,7 @@ class LookedStream:
         return blocks
 
     def _rest(self, one: CodedPicture) -> list[bytes]:
-        """What came of a picture whose beginning was lost: the decoder complains of it."""
+        """Pass on a picture without its beginning, so that the decoder complains."""
         if not self._pictures:
             return []
         self._pictures[-1].packet.size += len(one.data)
@@ -127,21 +123,17 @@ class LookedStream:
 
     @property
     def shows_order(self) -> bool:
-        """Whether enough pictures came to know whether they come out of order."""
+        """Whether enough pictures came to judge their order."""
         return self._held is not None and len(self._held) >= _ORDER_SHOWS
 
     @property
     def is_out_of_order(self) -> bool:
-        """Whether a picture that came is shown before one that came earlier."""
+        """Whether pictures come in another order than shown."""
         moments = [ticks for _, ticks in self._held or ()]
         return moments != sorted(moments)
 
     def release(self, *, every: bool) -> list[bytes]:
-        """Return the pictures that were held back, those that are decoded.
-
-        Args:
-            every: whether all pictures are, though the look asks for key pictures alone.
-        """
+        """Return the blocks of held pictures; all of them with `every`."""
         held, self._held = self._held or [], None
         if every:
             self._look = self._look.of_all()
@@ -153,18 +145,18 @@ class LookedStream:
         return [batch_decoder.picture_head(ticks, len(one.data)), one.data]
 
     def shown(self, decoded: Decoded) -> None:
-        """Take what was decoded so far."""
+        """Take decoding progress."""
         self._decoded = decoded
 
     def is_answered(self, now: float) -> bool:
-        """Whether all that the look asks is answered, and well, so that it may end before its time."""
+        """Return whether the look may end early."""
         early = self._look.early
         if early is None or self._decoded is None or not self._decoded.differences or self._depacketizer.missed:
             return False
         return early_end.is_answered(early, self._before, self._pictures, self._decoded, now)
 
     def answer(self, one: DecodedAnswer, looked_s: float) -> PictureAnswer:
-        """The measures, from what was decoded in the end."""
+        """Return the measures from the final decoding."""
         packets: Sequence[Packet] = [picture.packet for picture in self._pictures]
         return {
             "every": self.every,
@@ -216,11 +208,11 @@ Tell = Callable[[int, "ReadAnswer"], None]
 
 
 class StreamTurn(NamedTuple):
-    """A stream that is read.
+    """A stream to read.
 
     Attributes:
-        number: its turn's.
-        look: how it is looked at; `None` for a read that ends with its key picture.
+        number: of its turn.
+        look: its look; `None` to end with the key picture.
     """
 
     number: int
@@ -230,12 +222,15 @@ class StreamTurn(NamedTuple):
 
     @property
     def longest_s(self) -> float:
-        """How long its look takes at most."""
+        """The maximum duration of its look."""
         return self.look.most_s if self.look else 0.0
 
     @property
     def site(self) -> tuple[str, str, float]:
-        """What is decoded together: streams of one site, so that none can touch another one's, by one kind of look."""
+        """The key of streams decoded together: one site, equally long looks.
+
+        Sites are separate so that none can affect another's.
+        """
         return (
             f"{self.login.address}:{self.login.port}",
             self.path.rpartition("/")[0].rpartition("/")[0],
@@ -244,13 +239,13 @@ class StreamTurn(NamedTuple):
 
 
 class ReadLimits(NamedTuple):
-    """How much reads may take.
+    """Limits of reads.
 
     Attributes:
-        at_once: so many at the same time.
-        read_s: how long each may take until its key picture.
-        until: the end, on the monotonic clock.
-        budget: how much of the processors they may take.
+        at_once: reads in parallel.
+        read_s: seconds until a key picture.
+        until: the deadline on the monotonic clock.
+        budget: CPU limit.
     """
 
     at_once: int
@@ -260,7 +255,7 @@ class ReadLimits(NamedTuple):
 
 
 def read_streams(turns: Sequence[StreamTurn], limits: ReadLimits, tell: Tell) -> None:
-    """Read streams in their order, and tell of each once what came of it."""
+    """Read streams in order and report each result once."""
     with selectors.DefaultSelector() as ready:
         reads = _Reads(ready, limits, tell)
         reads.waiting.extend(turns)
@@ -283,15 +278,15 @@ class _Reads:
         self._gathered: dict[tuple[str, str, float], list[_Read]] = defaultdict(list)
         self._batches: list[_RunningBatch] = []
         self.kept_bytes = 0
-        """What is kept of all streams, to be decoded once more."""
+        """Bytes of all streams kept for a second decoding."""
 
     @property
     def goes_on(self) -> bool:
-        """Whether anything is left to be done."""
+        """Whether work is left."""
         return bool(self.waiting or self._open or self._leaving or self._gathered or self._batches)
 
     def advance(self, now: float) -> None:
-        """Do what is due: begin reads, end them, decode."""
+        """Start and end reads and batches as needed."""
         while self.waiting and len(self._open) < self._at_once and self._may_begin(now):
             turn = self.waiting.popleft()
             if self.until - now < SHORTEST_READ_S:
@@ -321,14 +316,14 @@ class _Reads:
         one.guarded(one.connect)
 
     def begin_again(self, turn: StreamTurn, begun: float) -> None:
-        """Read a stream once more, of which nothing could be decoded since it was begun."""
+        """Read a stream again that could not be decoded."""
         self._begin(_Read(turn, self, begun))
 
     def _may_begin(self, now: float) -> bool:
         return self.budget.has_room or self.until - now < SHORTEST_READ_S
 
     def gather(self, read: _Read) -> None:
-        """Have a stream whose key picture came decoded, with others of its site if its look is short."""
+        """Schedule a stream's decoding, with its site if its look is short."""
         if read.turn.longest_s > _MOST_TOGETHER_S or read.is_second:
             self.decode([read])
             return
@@ -342,7 +337,7 @@ class _Reads:
         return not still or any(now - (one.since or now) > _TOGETHER_S for one in reads)
 
     def decode(self, reads: Sequence[_Read]) -> None:
-        """Decode streams by one process, those of which nothing was told."""
+        """Decode streams without a result in one process."""
         able = [one for one in reads if not one.is_told]
         if not able:
             return
@@ -360,7 +355,7 @@ class _Read:
     def __init__(self, turn: StreamTurn, reads: _Reads, begun: float | None = None) -> None:
         self.turn, self._reads = turn, reads
         self.is_second = begun is not None
-        """Whether it was read before, and nothing of it could be decoded."""
+        """Whether the first read could not be decoded."""
         self._begun = time.monotonic() if begun is None else begun
         self._patient_s = min(reads.read_s, reads.until - self._begun)
         self._look = turn.look or PictureLook(_KEY_PICTURE, reads.until)
@@ -375,16 +370,16 @@ class _Read:
         self._why = ""
         self.pipe = _Pipe(reads)
         self.since: float | None = None
-        """When its first key picture came."""
+        """Arrival time of its first key picture."""
         self._looked_s = 0.0
         self.is_over = self.is_told = False
         self.is_alone = False
-        """Whether it has a decoder of its own."""
+        """Whether it has its own decoder."""
 
     # --- the connection ---------------------------------------------------------------------------
 
     def guarded(self, act: Callable[..., None], *arguments: object) -> None:
-        """Do something: whatever goes wrong is of this stream alone."""
+        """Call a function; errors end only this stream."""
         try:
             act(*arguments)
         except Refused as refused:
@@ -395,7 +390,7 @@ class _Read:
             self.not_run(f"the reader failed: {type(error).__name__}")
 
     def connect(self) -> None:
-        """Begin the talk."""
+        """Open the connection."""
         family = socket.AF_INET6 if ":" in self.turn.login.address else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.settimeout(0)
@@ -417,7 +412,7 @@ class _Read:
             self._begin()
 
     def _shake_hands(self) -> None:
-        """Go on with the agreement about keys, as far as it goes at present."""
+        """Continue the TLS handshake without blocking."""
         import ssl  # noqa: PLC0415 (only where somebody reads encrypted)
 
         assert isinstance(self._socket, ssl.SSLSocket)  # noqa: S101 (for the type checker)
@@ -441,7 +436,7 @@ class _Read:
         self._reads.ready.modify(self._socket, events, lambda: self.guarded(act))
 
     def _say(self, words: bytes) -> None:
-        """Send a question: it is short, and who does not take it is none that we read."""
+        """Send a request; reject a server that does not take it."""
         if words and self._socket is not None:
             self._spoke = time.monotonic()
             if self._socket.send(words) != len(words):
@@ -464,7 +459,7 @@ class _Read:
                 return
 
     def _received(self) -> bytes | None:
-        """What has come; None where nothing whole has."""
+        """Return received data, or `None` if none is complete."""
         assert self._socket is not None  # noqa: S101 (for the type checker)
         try:
             return self._socket.recv(_BLOCK)
@@ -477,7 +472,7 @@ class _Read:
             raise
 
     def is_closed(self, now: float) -> bool:
-        """Whether the connection is closed, after a farewell."""
+        """Return whether the connection is closed; close it after a timeout."""
         if self._socket is None or now - self._left_at > _LEAVING_S:
             self._close()
             return True
@@ -519,13 +514,13 @@ class _Read:
             self._reads.gather(self)
 
     def _pause(self) -> None:
-        """Take no more than is decoded: the relay holds back the rest."""
+        """Stop reading until the decoder catches up; the relay queues the rest."""
         if self._socket is not None and not self._is_paused:
             self._is_paused = True
             self._reads.ready.unregister(self._socket)
 
     def advance(self, now: float) -> None:
-        """End the look if it is long enough, or the patience if nothing came."""
+        """End the look if complete, or fail after the timeout."""
         if self.is_over:
             return
         if self._is_paused and not self.pipe.is_full and self._socket is not None:
@@ -540,7 +535,7 @@ class _Read:
             self._say(self._talk.stay())
 
     def _due(self, since: float, stream: LookedStream) -> float:
-        """When the look is long enough; that of a read, when its key picture is shown."""
+        """Return the end time of the look, or of the read."""
         if self.is_second and not stream.is_shown:
             return min(self._begun + self._patient_s, self._look.until)
         if self.turn.look is None:
@@ -549,7 +544,7 @@ class _Read:
         return min(since + enough + _LONGER_S, self._look.until)
 
     def is_answered(self, now: float) -> bool:
-        """Whether it may end before its time."""
+        """Return whether the look may end early."""
         return not self.is_over and self._stream is not None and self._stream.is_answered(now)
 
     def end(self, now: float) -> None:
@@ -561,7 +556,7 @@ class _Read:
         self._end()
 
     def _break_off(self, why: str) -> None:
-        """End a look in the midst of it; before its first key picture it has failed."""
+        """End a look early; without a key picture it has failed."""
         if self._stream is None or self.since is None:
             self._fail(why, None)
         elif not self.is_over:
@@ -588,7 +583,7 @@ class _Read:
             self._tell({"error": self.turn.login.scrubbed(error), "status": status, "timed_out": timed_out})
 
     def not_run(self, why: str) -> None:
-        """Tell that it could not be read here, which says nothing of the stream."""
+        """Report that the stream could not be read here, without a verdict."""
         self._tell({"not_run": self.turn.login.scrubbed(why)})
 
     def _tell(self, answer: ReadAnswer) -> None:
@@ -603,14 +598,14 @@ class _Read:
             self._reads.tell(self.turn.number, answer)
 
     def to_decode(self, source: int) -> StreamToDecode:
-        """The stream, of which pictures are to be decoded from a pipe."""
+        """Return the stream to decode from a pipe."""
         assert self._talk.track is not None  # noqa: S101 (for the type checker)
         assert self._stream is not None  # noqa: S101 (for the type checker)
         early = self._look.early is not None
         return StreamToDecode(self._talk.track.codec, self._stream.every, source, early, self.turn.look is not None)
 
     def shown(self, decoded: Decoded) -> None:
-        """Take what was decoded so far."""
+        """Take decoding progress."""
         if self._stream is None or self.since is None:
             return
         if not self._stream.is_shown:
@@ -619,7 +614,7 @@ class _Read:
         self._stream.shown(decoded)
 
     def decoded(self, one: DecodedAnswer | None, batch: DecodedBatch, alone: bool) -> None:  # noqa: FBT001 (whose words it has)
-        """Take what was decoded in the end; with others, it counts if their decoder complained of nothing."""
+        """Take the final decoding; in a batch it counts only without complaints."""
         if self.is_told or (self.is_alone and not alone):
             return
         if not batch.is_started:
@@ -640,7 +635,7 @@ class _Read:
             self._tell(answer)
 
     def _decode_again(self) -> None:
-        """Decode it by itself: of whom the decoder complained, it did not say."""
+        """Decode the stream alone, as the complaint names no stream."""
         if not self.pipe.is_kept:
             self.not_run("out of memory: its pictures were not kept")
             return
@@ -649,7 +644,7 @@ class _Read:
         self._reads.decode([self])
 
     def _show_none(self, batch: DecodedBatch) -> None:
-        """Read it once more if no picture could be decoded, until one is, as long as the patience lasts."""
+        """Read again after an empty decoding, until the timeout."""
         left = self._begun + self._patient_s - time.monotonic()
         if self._why or self.is_second or left <= 0:
             # If a decoder failed by itself, nobody waited in vain.
@@ -664,7 +659,7 @@ class _Read:
 
 
 class _Pipe:
-    """The pictures of a stream that wait to be decoded, and those that may have to be decoded once more."""
+    """A stream's pictures for the decoder, kept for a second decoding."""
 
     def __init__(self, reads: _Reads) -> None:
         self._reads = reads
@@ -674,28 +669,28 @@ class _Pipe:
         self._is_over = self._is_heard = False
         self._waiting = self._bytes = 0
         self.is_kept = True
-        """Whether all of it is there to be decoded once more."""
+        """Whether the whole stream is kept."""
 
     @property
     def is_full(self) -> bool:
-        """Whether more waits than a decoder takes soon."""
+        """Whether the decoder is far behind."""
         return self._waiting > _MOST_WAITING
 
     def open(self) -> int:
-        """Begin to write, and return the end that is read."""
+        """Open the pipe; return its read end."""
         source, self._fd = os.pipe()
         os.set_blocking(self._fd, False)
         self._write()
         return source
 
     def begin_anew(self) -> None:
-        """Write all of it once more, to the pipe that is opened next."""
+        """Queue all pictures again for the next pipe."""
         self._hang_up()
         self._blocks = deque(self._kept)
         self._waiting = self._bytes
 
     def forget(self) -> None:
-        """Write no more, and keep nothing."""
+        """Close the pipe and drop all pictures."""
         self._hang_up()
         self._blocks.clear()
         self.keep_no_more()
@@ -707,12 +702,12 @@ class _Pipe:
             self._fd = None
 
     def keep_no_more(self) -> None:
-        """Keep nothing to be decoded once more."""
+        """Drop the pictures kept for a second decoding."""
         self._reads.kept_bytes -= self._bytes
         self._kept, self._bytes, self.is_kept = [], 0, False
 
     def write(self, *blocks: bytes) -> None:
-        """Write, as soon as somebody reads."""
+        """Queue blocks and write without blocking."""
         size = sum(map(len, blocks))
         self._blocks.extend(blocks)
         self._waiting += size
@@ -725,7 +720,7 @@ class _Pipe:
         self._write()
 
     def end(self) -> None:
-        """Write what waits, and no more."""
+        """Write the queued blocks, then close."""
         self._is_over = True
         self._write()
 
@@ -761,7 +756,7 @@ class _Pipe:
 
 
 class _RunningBatch:
-    """Streams that are decoded by one process."""
+    """Streams decoded by one process."""
 
     def __init__(self, members: Sequence[_Read], reads: _Reads) -> None:
         self._members, self._reads = members, reads
@@ -787,7 +782,7 @@ class _RunningBatch:
                 self._members[said[0]].shown(said[1])
 
     def advance(self, now: float) -> bool:
-        """Whether it is over: then its answers are told."""
+        """Return whether the batch is over; then pass on its answers."""
         if not self._is_over and now < self._until + 1:
             return False
         self._reads.ready.unregister(self._batch.answers)
