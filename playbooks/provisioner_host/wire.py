@@ -1,10 +1,9 @@
-"""What travels between controller and host: every request and every answer, as types for both sides.
+"""Types of every request and answer between controller and host.
 
-It is not shipped: on a host it is for the type checker alone. The controller builds the requests, and reads the answers
-by what stands here (`provisioner/hosts/answers.py`). Hosts and nodes hold each request against its keys and kinds as
-`carried.py` has them from here. The program travels with each request, so both sides
-always have one version of this. What lies on the host's disk (the manifest, receipts, the armed change, the lease)
-outlives a version and is read with care wherever it is read.
+On a host they serve only the type checker; this module is not shipped. The controller builds requests and parses
+answers by these types (`provisioner/hosts/answers.py`). Hosts and nodes check requests against the keys and kinds in
+`carried.py`, which follow these types. The program travels with each request, so both sides have the same version.
+Files on the host's disk (manifest, receipts, armed change, lease) outlive a version; readers parse them with care.
 """
 
 from __future__ import annotations
@@ -15,40 +14,40 @@ from typing import Annotated, Literal, NotRequired, Protocol, Required, TypedDic
 
 
 class Bounds:
-    """A number, or the length of a list, that is outside of these is refused; without `least` there is none below."""
+    """Refuses numbers and list lengths out of bounds; `least` is optional."""
 
     def __init__(self, least: float | None, most: float) -> None:
         self.least, self.most = least, most
 
 
 class Longest:
-    """A text or a list that is longer is cut: what was cut says no more."""
+    """Cuts longer texts and lists."""
 
     def __init__(self, most: int) -> None:
         self.most = most
 
 
 class Pattern:
-    """A text that does not match this pattern as a whole is refused."""
+    """Refuses texts that do not match the whole pattern."""
 
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
 
 
 Count = Annotated[int, Bounds(0, 2**63)]
-"""How much or how many."""
+"""A non-negative integer."""
 
 Size = Annotated[float, Bounds(0, 2.0**63)]
-"""The same, with a fraction."""
+"""A non-negative number."""
 
 Sentence = Annotated[str, Longest(1000)]
-"""What people read."""
+"""Text for people."""
 
 Moment = Annotated[int, Bounds(0, 253_402_300_799)]
-"""In seconds since 1970, to the year 9999."""
+"""Seconds since 1970, to the year 9999."""
 
 Clock = Annotated[list[Annotated[float, Bounds(0, 253_402_300_799)]], Bounds(2, 2)]
-"""When it began and when it ended, by a clock."""
+"""Begin and end by a clock."""
 
 
 # As the lock takes them (`inventory/model`): what a host says goes there without another look.
@@ -66,7 +65,7 @@ Pair = Annotated[list[Count], Bounds(2, 2)]
 
 
 class RunningChange(Protocol):
-    """A change as whoever prepares one of its files sees it: its request, the files it wants, where one is staged."""
+    """A change as seen by modules that prepare a file."""
 
     request: ApplyRequest
 
@@ -75,14 +74,14 @@ class RunningChange(Protocol):
         """The files of this change, by path."""
 
     def staged(self, path: Path) -> Path:
-        """Where a file of this change is staged."""
+        """Return the staged path of a file."""
 
 
 # --- requests -------------------------------------------------------------------------------------
 
 
 class RecordHead(TypedDict):
-    """An entry of the controller's record of runs, which hosts keep: the run, its number, its hash, its seal."""
+    """An entry of the controller's record of runs, stored on hosts."""
 
     run: str
     sequence: int
@@ -91,7 +90,7 @@ class RecordHead(TypedDict):
 
 
 class OwnerToMark(TypedDict):
-    """What the mark of whose a host is says of its owner: `key` is a public fingerprint, `host` the host's id there."""
+    """The owner in a host's mark; `key` is a public fingerprint."""
 
     inventory: str
     key: str
@@ -104,10 +103,10 @@ class ObserveRequest(TypedDict):
     Keys:
         files: paths of the desired files.
         program: the path of MediaMTX's program, null on a host without a relay.
-        receipts: whether the entries of the record that receipts hold are told, too.
-        held: the ids of facilities of which the host keeps what it has: it is compared, and written, with that in it.
-        networks: those that the tunnel is to have, which nothing else should.
-        ports: those that ours are to have, which nobody else should.
+        receipts: whether to return the record's entries in receipts.
+        held: ids of frozen facilities; their parts on the host are compared and kept.
+        networks: the tunnel's networks, to find conflicting routes.
+        ports: our ports, to find other programs on them.
     """
 
     operation: Literal["observe"]
@@ -122,7 +121,7 @@ class ObserveRequest(TypedDict):
 
 
 class PortsToTake(TypedDict):
-    """Ports on which ours are to wait for others; what comes to one of `led` is led to one of ours."""
+    """Our ports; packets to those in `led` are redirected to ours."""
 
     tcp: list[int]
     udp: list[int]
@@ -130,7 +129,7 @@ class PortsToTake(TypedDict):
 
 
 class SealOrder(TypedDict):
-    """To which recovery key the tunnel's private key is sealed, and whose it is: the inventory's and the host's id."""
+    """The recovery key, inventory and host of a sealed tunnel key."""
 
     recovery: str
     inventory: str
@@ -138,17 +137,15 @@ class SealOrder(TypedDict):
 
 
 class KeysRequest(TypedDict):
-    """Make the keys that are not there yet; `relay` says whether the two passwords of a relay are needed.
+    """Create missing keys; `relay` asks for a relay's two passwords.
 
-    The bundle's `files/identity` and `files/program` are left on the host: with the first it proves itself later, the
-    second takes its bundles from then on.
+    `files/identity` and `files/program` of the bundle stay on the host: the first for later proofs, the second to
+    accept bundles.
 
     Keys:
-        seal: how the tunnel's private key is sealed; left out where no box is asked for.
-        restores: the public key of a tunnel's private key that the bundle brings as `files/tunnel-key`, for a host
-            that stands in for a dead one; left out where the host makes its own.
-        following: there where a key is made that follows the tunnel's own one; its public half where the bundle brings
-            it as `files/next-key`, else empty.
+        seal: how to seal the tunnel's private key; omitted without a box.
+        restores: the public key of `files/tunnel-key`, which replaces a dead host's; omitted for a key of its own.
+        following: present to create the tunnel's next key; its public key if `files/next-key` brings it, else empty.
     """
 
     operation: Literal["keys"]
@@ -161,12 +158,12 @@ class KeysRequest(TypedDict):
 
 
 class RemoveRequest(TypedDict):
-    """Take everything of ours off the host.
+    """Remove everything of ours from the host.
 
     Keys:
-        run: the run that was confirmed last, as the controller has just seen it; empty where there is none. A bundle
-            that somebody kept does nothing to a host that was set up anew since.
-        peers: public keys of peers that the tunnel may still have: nobody is served through them.
+        run: the last confirmed run that the controller saw, or empty. An old copy of the bundle does not affect a host
+            that was set up anew.
+        peers: public keys of remaining peers that serve no site.
     """
 
     operation: Literal["remove"]
@@ -176,7 +173,7 @@ class RemoveRequest(TypedDict):
 
 
 class ReleaseRequest(TypedDict):
-    """Mark the host as one that its owner has let go of."""
+    """Mark the host as released by its owner."""
 
     operation: Literal["release"]
     owner: OwnerToMark
@@ -184,9 +181,9 @@ class ReleaseRequest(TypedDict):
 
 
 class LimitsRequest(TypedDict):
-    """How long reads of paths may take, in seconds, and how many may run at once.
+    """Limits of reads in seconds and number.
 
-    `cpu_share` is which share of the host's processors they may take; left out where there is no bound.
+    `cpu_share` is their share of the host's processors; omitted without a limit.
     """
 
     deadline_s: float
@@ -198,22 +195,21 @@ class LimitsRequest(TypedDict):
 
 
 class EarlyEndToTake(TypedDict):
-    """What was agreed of a stream whose look may end as soon as nothing of it is in doubt; None where nothing was."""
+    """Agreed values of a stream, or `None`, for an early end."""
 
     fps: float | None
     least_kbps: int | None
 
 
 class LookToTake(TypedDict):
-    """How a read goes on after its first key frame.
+    """How a read continues after its first key frame.
 
     Keys:
-        seconds: for how long, at least; `most_s`: at most, where key frames are rare.
-        keys: until there were so many key frames.
-        every: whether every picture counts, or key frames alone.
-        skips: whether the decoder gets key frames alone, as of a stream of which all costs too much; left out where it
-            gets all.
-        early: what has to hold for such a look to end before its time; left out where none does.
+        seconds: its minimum duration; `most_s`: the maximum, if key frames are rare.
+        keys: number of key frames to wait for.
+        every: whether all pictures count, or only key frames.
+        skips: whether to decode only key frames, for expensive streams.
+        early: conditions of an early end; omitted without one.
     """
 
     seconds: float
@@ -225,11 +221,11 @@ class LookToTake(TypedDict):
 
 
 class PathToRead(TypedDict):
-    """A path that is read for a key frame, with the device that it is pulled from.
+    """A path to read for a key frame, with its device.
 
     Keys:
-        address: empty of a path that its site pushes, as `port` is 0: there is no device then.
-        look: how its picture is looked at from there; left out where the key frame is the end.
+        address: empty, and `port` 0, for a pushed path, which has no device.
+        look: how to look at its picture; omitted to end with the key frame.
     """
 
     name: str
@@ -240,11 +236,11 @@ class PathToRead(TypedDict):
 
 
 class PathToProbe(PathToRead):
-    """A path with the public key of the peer that its device is behind.
+    """A path with its device's peer (public key).
 
     Keys:
-        read_by: the users of centres that look at it meanwhile, so that the relay does not read it, and watches them.
-        tried: whether the relay reads it all the same, for a key frame: that shows that it could.
+        read_by: centres' users who look at it now; the relay watches them and does not read it.
+        tried: whether the relay reads it anyway, to show that it can.
     """
 
     peer: str
@@ -253,15 +249,15 @@ class PathToProbe(PathToRead):
 
 
 class GateRequest(LimitsRequest):
-    """A look at paths around a change; `address` is the relay's own in the tunnel.
+    """A look at paths around a change; `address` is the relay's.
 
     Keys:
-        wait_s: its moment is so long after the host got it: what takes it there goes on meanwhile.
-        since: the moment from which that counts instead, as the host told it (`switched` of a change that waits).
-        early_s: paths may be read so long before that moment, at which those streams have to flow still.
-        first: whether sessions are looked at as soon as it is there, too.
-        paths: those that are read.
-        away: those whose cameras' ports are tried, and of which MediaMTX's last words are asked.
+        wait_s: delay of the look after the request's arrival.
+        since: start of that delay instead, from the host's answer (`switched` of an armed change).
+        early_s: paths may be read this long before the look; their streams must still flow at the look.
+        first: whether to list sessions on arrival too.
+        paths: paths to read.
+        away: paths whose cameras' ports and last errors are checked.
     """
 
     address: str
@@ -274,13 +270,13 @@ class GateRequest(LimitsRequest):
 
 
 class DeviceToAsk(TypedDict):
-    """A device that is asked about itself by ONVIF.
+    """A device to query by ONVIF.
 
     Keys:
         name: of the facility and the device.
-        paths: those that are pulled from it: its login is theirs, and is tried while one of them gives a picture.
-        profile: the media profile that is asked for, by its name or token; empty for none.
-        again: whether a login that it refused before is tried once more.
+        paths: its paths: their login is tried while one of them has a picture.
+        profile: name or token of the expected media profile, or empty.
+        again: whether to retry a login that it refused before.
     """
 
     name: str
@@ -292,10 +288,9 @@ class DeviceToAsk(TypedDict):
 
 
 class RelayToProbe(TypedDict):
-    """The paths of a relay to probe, in the order in which they are read while there is time; `read` may be false.
+    """A relay's paths to probe, in reading order; `read` may be false.
 
-    `samples_suffice` leaves those unread that are always pulled: samples say of them all that is asked. `onvif` are
-    devices that are asked about themselves.
+    With `samples_suffice`, paths that are always pulled are only sampled. `onvif` are devices to query.
     """
 
     address: str
@@ -306,7 +301,7 @@ class RelayToProbe(TypedDict):
 
 
 class ThroughHub(TypedDict):
-    """The centre's own MediaMTX, through which it reads relays; without a `fingerprint` it is read in the clear."""
+    """The centre's MediaMTX for reading relays; unencrypted without `fingerprint`."""
 
     address: str
     port: int
@@ -314,9 +309,9 @@ class ThroughHub(TypedDict):
 
 
 class RelayToRead(TypedDict):
-    """A relay that a centre reads from, as a user with a secret; `looks` by path, of those that are looked at.
+    """A relay that a centre reads, and its login; `looks` by path.
 
-    `fingerprint` is of its certificate, where it is read encrypted; `through` is the hub that is read in its place.
+    `fingerprint` is its certificate's, if encrypted; `through` is the hub to read instead.
     """
 
     relay: str
@@ -330,7 +325,7 @@ class RelayToRead(TypedDict):
 
 
 class CentreToProbe(TypedDict):
-    """The relays that a centre reads from."""
+    """The relays that a centre reads."""
 
     relays: list[RelayToRead]
 
@@ -345,7 +340,7 @@ class ProbeRequest(LimitsRequest):
 
 
 class FlowLookRequest(TypedDict):
-    """Tell which paths flow, by two samples that are at most so long apart."""
+    """Return which paths flow, from two samples at most `sample_s` apart."""
 
     operation: Literal["flow"]
     paths: list[str]
@@ -353,7 +348,7 @@ class FlowLookRequest(TypedDict):
 
 
 class ProgramToInstall(TypedDict):
-    """MediaMTX's program: where it belongs, whether it is in the bundle (`files/artefact`), and its checksum."""
+    """MediaMTX's path and checksum, and whether `files/artefact` brings it."""
 
     path: str
     artefact: bool
@@ -370,7 +365,7 @@ class FileToPut(TypedDict):
 
 
 class LockoutCheck(TypedDict):
-    """From where new SSH connections have to be accepted."""
+    """Networks from which new SSH connections must be accepted."""
 
     check: bool
     ssh_port: int
@@ -378,16 +373,16 @@ class LockoutCheck(TypedDict):
 
 
 class ChangeRequest(TypedDict):
-    """What every call of a change says.
+    """The common part of a change's calls.
 
     Keys:
-        who: who changes the host.
-        confirm_s: how long the switch waits for the next word.
-        peers: public keys that the tunnel has to have.
+        who: the author of the change.
+        confirm_s: seconds that the switch waits for the next call.
+        peers: the tunnel's public keys.
         sentinel: the path that shows that MediaMTX has read its file; empty without a relay.
-        record: the entry with which the run began; receipt and manifest keep it.
-        owner: whose the host is once an apply is confirmed.
-        epoch: of what begins a change, the number of the run among all that change this host.
+        record: the run's first entry, for receipt and manifest.
+        owner: the host's owner after a confirmed apply.
+        epoch: the run's number among all runs on this host, for the first call.
     """
 
     run: str
@@ -403,14 +398,14 @@ class ChangeRequest(TypedDict):
 
 
 class ApplyRequest(ChangeRequest):
-    """Bring the host to the files, and leave it armed; `gate` is null where nothing is looked at before.
+    """Change the host to the files and arm; `gate` may be null.
 
     Keys:
-        elsewhere: public keys of peers and names of paths that this host loses to another relay of the same carrier,
-            with the same secrets: they are not revoked.
-        restart: units that run and do not answer, and that the plan restarts for it; without their names none is.
-        lift: quarantined paths that are pulled again, with the login that was refused.
-        meant: the digest of this call that the plan has (`carried.digest`); the host computes it anew.
+        elsewhere: public keys and path names that move to another relay of the carrier with their secrets: they are not
+            revoked.
+        restart: units that do not answer, which the plan restarts.
+        lift: quarantined paths to pull again with the refused login.
+        meant: the digest of this call in the plan (`carried.digest`), which the host checks.
     """
 
     operation: Literal["apply"]
@@ -447,14 +442,14 @@ class RollbackRequest(ChangeRequest):
 
 
 class LookRequest(ChangeRequest):
-    """Renew the switch, and look at paths."""
+    """Renew the switch and look at paths."""
 
     operation: Literal["look"]
     gate: GateRequest
 
 
 class ConfirmRequest(ChangeRequest):
-    """Make the change persistent; `files` are the paths that are ours from now on."""
+    """Make the change persistent; `files` are the paths of our files."""
 
     operation: Literal["confirm"]
     files: list[str]
@@ -469,7 +464,7 @@ class AbortRequest(ChangeRequest):
 
 
 class StatusRequest(ChangeRequest):
-    """Tell what became of the run."""
+    """Return the run's status."""
 
     operation: Literal["status"]
 
@@ -496,7 +491,7 @@ SelinuxState = Literal["enforcing", "permissive", "off"]
 
 
 class SystemAnswer(TypedDict):
-    """The host's operating system: ID, VERSION_ID and ID_LIKE of its os-release."""
+    """The operating system: ID, VERSION_ID and ID_LIKE of os-release."""
 
     id: str
     version: Sentence
@@ -504,7 +499,7 @@ class SystemAnswer(TypedDict):
 
 
 class MachineAnswer(TypedDict):
-    """The machine; `ssh_peer` is where this connection comes from, null where there is none."""
+    """The machine; `ssh_peer` is the peer of this connection, or null."""
 
     arch: str
     python: str
@@ -555,11 +550,11 @@ class PeerAnswer(TypedDict):
 
 
 class SecondTunnelAnswer(TypedDict):
-    """The tunnel with the key that follows a relay's own one.
+    """The second tunnel, with a relay's next key.
 
     Keys:
-        alike: whether it has the same peers as the first one, with the same pre-shared keys and allowed IPs.
-        moved: by public key the peers whose later handshake was there, in seconds since 1970.
+        alike: whether its peers, pre-shared keys and allowed IPs equal the first one's.
+        moved: peers with a later handshake there, in seconds since 1970, by public key.
     """
 
     public_key: str
@@ -571,7 +566,7 @@ class SecondTunnelAnswer(TypedDict):
 
 
 class TunnelAnswer(LinkAnswer):
-    """The live tunnel, its peers by public key, and the second one while a relay changes its own key."""
+    """The live tunnel, and the second one during a relay's key change."""
 
     public_key: str
     listen_port: int
@@ -583,14 +578,14 @@ RuleAction = Literal["create", "update", "delete"]
 
 
 class DifferenceAnswer(TypedDict):
-    """What of the rules differs."""
+    """A difference of the rules."""
 
     name: str
     action: RuleAction
 
 
 class FirewallAnswer(TypedDict):
-    """Whether our table is loaded, and how it differs from the intended one."""
+    """Whether our table is loaded, and its differences."""
 
     present: bool
     differences: list[DifferenceAnswer]
@@ -614,7 +609,7 @@ class RelayAnswer(TypedDict):
 
 
 class ReaderAnswer(TypedDict):
-    """Who reads a path, by the name typed, from which address, and how many sessions at once."""
+    """A path's sessions by user and address."""
 
     user: str
     address: str
@@ -623,7 +618,7 @@ class ReaderAnswer(TypedDict):
 
 
 class RuntimeAnswer(TypedDict):
-    """What the running relay says of itself; `readers` is null where it does not say who they are."""
+    """The running relay's state; `readers` is null if unknown."""
 
     version: Sentence
     started: str
@@ -633,7 +628,7 @@ class RuntimeAnswer(TypedDict):
 
 
 class ProgramAnswer(TypedDict):
-    """MediaMTX's program as it lies there."""
+    """The installed MediaMTX program."""
 
     present: bool
     whole: bool
@@ -649,9 +644,9 @@ class GenerationAnswer(TypedDict):
 
 
 class Manifest(TypedDict, total=False):
-    """What we installed, as the host keeps it: files, programs with their checksums, the run that was confirmed.
+    """Our installation on the host: files, programs with checksums, confirmed run.
 
-    `record` is the entry with which that run began.
+    `record` is that run's first entry.
     """
 
     files: list[str]
@@ -661,7 +656,7 @@ class Manifest(TypedDict, total=False):
 
 
 class Tombstones(TypedDict):
-    """What applies took away, as the host keeps it: peers by public key, paths and users by name, each with the run."""
+    """Removed items with their run: peers by key, others by name."""
 
     peers: dict[str, str]
     paths: dict[str, str]
@@ -669,7 +664,7 @@ class Tombstones(TypedDict):
 
 
 class Armed(TypedDict, total=False):
-    """The change that waits, as the host keeps it; `damaged` is of a record that cannot be read."""
+    """The armed change; `damaged` is set if its record is unreadable."""
 
     run: Required[Sentence]
     boot: str
@@ -683,7 +678,7 @@ class Armed(TypedDict, total=False):
 
 
 class TrustAnswer(TypedDict):
-    """What the host was trusted for when it was applied last, as the file of it says."""
+    """The trust file of the last apply."""
 
     address: str
     port: int
@@ -703,7 +698,7 @@ ChangesToApprove = Literal["any", "path", "all", "trust", "policy"]
 
 
 class ApprovalRuleAnswer(TypedDict):
-    """How many people have to approve what."""
+    """How many people must approve which changes."""
 
     changes: ChangesToApprove
     role: str
@@ -711,7 +706,7 @@ class ApprovalRuleAnswer(TypedDict):
 
 
 class ApproverAnswer(TypedDict):
-    """A key by which a person approves; `until` is empty where there is no last day."""
+    """An approver's key; `until` is empty without a last day."""
 
     id: str
     key: str
@@ -722,7 +717,7 @@ class ApproverAnswer(TypedDict):
 
 
 class ApprovalsAnswer(TypedDict):
-    """Who has to approve plans."""
+    """The approval rules and approvers."""
 
     valid_hours: Count
     rules: list[ApprovalRuleAnswer]
@@ -730,7 +725,7 @@ class ApprovalsAnswer(TypedDict):
 
 
 class PolicyAnswer(TypedDict):
-    """What held plans back when the host was applied last, as the file of it says."""
+    """The policy file of the last apply."""
 
     limits: dict[str, Count]
     freeze: list[str]
@@ -741,9 +736,9 @@ class PolicyAnswer(TypedDict):
 
 
 class HeldAnswer(TypedDict):
-    """What the host has of facilities that are held: paths with whose they are, peers by key, addresses, cameras.
+    """Frozen parts on the host: paths by facility, peers, addresses, cameras.
 
-    `digests` are those of the files without it; `unclear` says why it cannot be told what in them is whose.
+    `digests` are those of the files without them; `unclear` says why the parts cannot be assigned.
     """
 
     paths: dict[str, str]
@@ -755,7 +750,7 @@ class HeldAnswer(TypedDict):
 
 
 class QuarantineAnswer(TypedDict):
-    """A path whose device refuses its login, which is a keyed digest here: since when, and which device."""
+    """A quarantined path; its login is a keyed digest."""
 
     since: str
     device: Sentence
@@ -763,21 +758,21 @@ class QuarantineAnswer(TypedDict):
 
 
 class RouteAnswer(TypedDict):
-    """A route of an interface that is not the tunnel."""
+    """A route of another interface than the tunnel."""
 
     network: Sentence
     device: Sentence
 
 
 class WayOutAnswer(TypedDict):
-    """The interface of the default route, and how large its packets may be."""
+    """The default route's interface and MTU."""
 
     device: Sentence
     mtu: Count
 
 
 class PortAnswer(TypedDict):
-    """A port that somebody else has, and whose program that is."""
+    """A port in use by another program, and its user."""
 
     protocol: Sentence
     port: Count
@@ -785,11 +780,10 @@ class PortAnswer(TypedDict):
 
 
 class FactsAnswer(TypedDict):
-    """A host's facts; `program`, `relay`, `runtime` and `firewalls` (of others) are of a host that should have a relay.
+    """A host's facts; `program`, `relay`, `runtime` and `firewalls` need a relay.
 
-    `disks`, `clock`, when it began and ended in seconds since 1970, and `routes_elsewhere`, of other interfaces inside
-    of the tunnel's networks, are there where the facts are all that was asked for; so are `way_out`, and `ports_taken`,
-    of those that ours are to have.
+    `disks`, `clock` (begin and end, in seconds since 1970), `routes_elsewhere` (in the tunnel's networks), `way_out`
+    and `ports_taken` are present if only the facts were requested. `firewalls` are others'.
     """
 
     host: MachineAnswer
@@ -823,7 +817,7 @@ class FactsAnswer(TypedDict):
 
 
 class HostEpoch(TypedDict):
-    """Which run began to change this host last: its number among all that did, who made it, and when."""
+    """The last run that began to change this host."""
 
     number: int
     run: str
@@ -832,26 +826,26 @@ class HostEpoch(TypedDict):
 
 
 class ReleaseAnswer(TypedDict):
-    """That the host has no owner any more."""
+    """The host is released."""
 
     released: bool
 
 
 class RemoveAnswer(TypedDict):
-    """That nothing of ours is on the host any more, and what looked like ours and is not."""
+    """Everything of ours is removed; `notes` name similar things that stay."""
 
     removed: bool
     notes: Annotated[list[Sentence], Longest(10)]
 
 
 class BareAnswer(TypedDict):
-    """What the shell of a bare host says, which has no program yet (`prepare.sh`)."""
+    """Output of a bare host's shell (`prepare.sh`)."""
 
     said: str
 
 
 class SealedKeyAnswer(TypedDict):
-    """The tunnel's private key in a sealed box: to which recovery key, of which public key, and the box in base64."""
+    """The tunnel's sealed private key, as a box in base64."""
 
     recovery: PublicKey
     public_key: PublicKey
@@ -859,9 +853,9 @@ class SealedKeyAnswer(TypedDict):
 
 
 class KeysAnswer(TypedDict):
-    """A public key and, of a relay, the hashes of its passwords; the sealed key where one was asked for.
+    """Public key, a relay's password hashes, and the sealed key.
 
-    Of the key that follows the tunnel's own one likewise its public half, and its box.
+    `following` and `sealed_following` are the tunnel's next public key and its box.
     """
 
     public_key: PublicKey
@@ -876,7 +870,7 @@ class KeysAnswer(TypedDict):
 
 
 class TrackAnswer(TypedDict, total=False):
-    """A track of a path, in MediaMTX's words; null where it does not tell."""
+    """A track in MediaMTX's words; null if unknown."""
 
     codec: str | None
     width: int | None
@@ -884,7 +878,7 @@ class TrackAnswer(TypedDict, total=False):
 
 
 class SampleAnswer(TypedDict):
-    """What MediaMTX says of a path at one moment; `damaged` are pictures of which packets did not come, so far."""
+    """A path's state in MediaMTX; `damaged` counts pictures with lost packets."""
 
     available: bool
     online: bool
@@ -894,20 +888,20 @@ class SampleAnswer(TypedDict):
 
 
 class SceneAnswer(TypedDict):
-    """What one picture measures, in levels of luma: 0 is black, 255 is white.
+    """Measures of a picture, in levels of luma (0 black, 255 white).
 
     Keys:
-        median, bright, spread: of the pixels between the bands where clocks stand; `bright` is what the brightest few
-            are above the median, `spread` what all but one in fifty are apart.
-        one_level, three_levels: the share of those pixels that have the most frequent level, or one of three.
-        levels: how many levels hold all but one in twenty of them.
-        flat_cells: the share of cells in which nothing is.
-        gradient_p50, gradient_p90, gradient_p99: slopes below which such a share is, between the bands.
-        steepest: the slope that one pixel in two hundred has, the bands included.
-        sharpness: how steep edges are for what they are high.
-        grid: where edges are, a hexadecimal digit for each of 32x16 cells; `strengths` how strong they are, in half
-            octaves, a digit for each of 16x8.
-        digest: by which the same picture is known again.
+        median, bright, spread: of the pixels between the bands with clocks. `bright` is the brightest few above the
+            median, `spread` the range of 98 %.
+        one_level, three_levels: the share of the most frequent level, or of three.
+        levels: the number of levels with 95 % of these pixels.
+        flat_cells: the share of cells without content.
+        gradient_p50, gradient_p90, gradient_p99: quantiles of slopes between the bands.
+        steepest: the slope of one pixel in two hundred, including the bands.
+        sharpness: steepness of edges relative to their height.
+        grid: edges, a hexadecimal digit for each of 32x16 cells; `strengths`: their strengths in half octaves, for 16x8
+            cells.
+        digest: identifies the picture.
     """
 
     median: Level
@@ -928,16 +922,15 @@ class SceneAnswer(TypedDict):
 
 
 class PacketsAnswer(TypedDict):
-    """What the packets of a look measure, from its first key packet on.
+    """Measures of a look's packets, from its first key packet on.
 
     Keys:
-        count, bytes: how many came, and how much.
-        span_s: how long they are shown; `arrived_s`: how long they took to come.
-        step_s, longest_s: from one picture to the next, the usual and the longest.
-        gaps: how many steps are so long that a picture is missing in them.
-        equal: how many are shown at the moment of another; `backward`: how many came before one that is shown earlier
-            than a key frame that was there already.
-        keys: what the first key packets are known by; `key_count`: how many there were.
+        count, bytes: their number and size.
+        span_s: their display time; `arrived_s`: their arrival time.
+        step_s, longest_s: the usual and the longest step between pictures.
+        gaps: steps that miss a picture.
+        equal: packets with another's display time; `backward`: packets shown before an earlier key frame.
+        keys: digests of the first key packets; `key_count`: their number.
     """
 
     count: Count
@@ -954,17 +947,17 @@ class PacketsAnswer(TypedDict):
 
 
 class PictureAnswer(TypedDict):
-    """What a look at a stream measures.
+    """Measures of a look at a stream.
 
     Keys:
-        every: whether every picture was counted, or key frames alone.
-        looked_s: how long it took, from the first key frame on.
-        frames, owed: how many pictures were decoded from then on, and how many packets there were to decode.
-        key_frames: how many of them were key frames.
-        complaints: how often the decoder complained of damage; `missed`: packets of RTP that did not come.
-        declared_fps: the rate that the stream itself declares; null where it declares none.
-        scene: the measures of the last picture; null where none was measured.
-        differences: of each key picture from the one before, in levels; `digests`: what each of them is known by.
+        every: whether all pictures were counted, or only key frames.
+        looked_s: its duration since the first key frame.
+        frames, owed: decoded pictures, and packets to decode.
+        key_frames: the key frames among them.
+        complaints: the decoder's complaints of damage; `missed`: lost RTP packets.
+        declared_fps: the rate that the stream declares, or null.
+        scene: measures of the last picture, or null.
+        differences: each key picture's difference from the one before, in levels; `digests`: their digests.
     """
 
     every: bool
@@ -982,12 +975,12 @@ class PictureAnswer(TypedDict):
 
 
 class ReadAnswer(TypedDict, total=False):
-    """One real read: a key frame (`codec`, `width`, `height`), an `error`, or why it was `not_run`.
+    """A read: a key frame, an `error`, or the reason of `not_run`.
 
-    A look on from the key frame is its `picture`: null where one was asked for, and the packets could not be had.
+    `picture` is the look after the key frame; null if its packets are missing.
 
-    Of an on-demand path also how it was just `after`, how many of its device's paths the relay had then (`pulled`),
-    and over how many connections to the device (`connected`, null where that cannot be said).
+    For an on-demand path also its state `after`, the number of its device's paths `pulled` then, and the connections to
+    the device (`connected`, null if unknown).
     """
 
     codec: Sentence
@@ -1005,11 +998,11 @@ class ReadAnswer(TypedDict, total=False):
 
 
 class ReadersRequest(TypedDict):
-    """What the confined readers get on their standard input, after their own modules.
+    """Standard input of the confined readers, after their modules.
 
-    A login is an address, a port, a user, a password and, where it is encrypted, a certificate's fingerprint; a turn
-    is a login's name and a path. `looks` are by a turn's number. `until` is on the monotonic clock, which all processes
-    of a host share. `cores` are the processors of whose time readers may take all; null for no bound.
+    A login is address, port, user, password and certificate fingerprint (if encrypted). A turn is a login's name and a
+    path; `looks` are by turn number. `until` is on the host's monotonic clock. `cores` limits the readers' processors;
+    null is no limit.
     """
 
     logins: dict[str, tuple[str, int, str, str, str]]
@@ -1022,7 +1015,7 @@ class ReadersRequest(TypedDict):
 
 
 class AskingTurn(TypedDict):
-    """A device to ask by ONVIF; without a login where it refused the one that there is."""
+    """A device to query by ONVIF; without a login it refused before."""
 
     address: str
     port: int
@@ -1031,7 +1024,7 @@ class AskingTurn(TypedDict):
 
 
 class AskingRequest(TypedDict):
-    """What the confined part that asks devices gets on its standard input, as readers do."""
+    """Standard input of the confined ONVIF client."""
 
     devices: list[AskingTurn]
     at_once: int
@@ -1044,9 +1037,9 @@ AccountOutcome = Literal[
 
 
 class DeviceClockAnswer(TypedDict):
-    """A device's clock as it told it between two moments of the host's, in seconds since 1970.
+    """A device's clock between two times of the host's (since 1970).
 
-    `shown` is what it shows people, as if that were UTC; null where it did not say.
+    `shown` is its display time read as UTC; null if unknown.
     """
 
     before: Annotated[float, Bounds(0, 7_258_118_400)]
@@ -1056,7 +1049,7 @@ class DeviceClockAnswer(TypedDict):
 
 
 class MediaProfileAnswer(TypedDict):
-    """Whether a device has the media profile, its size (0 where it does not say), and the names of the first few."""
+    """Whether a device has the profile, its size (0: unknown), and names."""
 
     there: bool
     width: Count
@@ -1065,13 +1058,13 @@ class MediaProfileAnswer(TypedDict):
 
 
 class AccountAnswer(TypedDict):
-    """What a device told of itself by ONVIF; `outcome` says why it did not.
+    """A device's ONVIF data, or in `outcome` the reason without.
 
     Keys:
-        detail: what it did instead, in words of ours but for a fault's.
-        tried: whether a login went to it of which nothing is known, as it did not answer.
-        profiles_refused: whether it refuses for its media profiles the login that it took before.
-        profile: left out where the device was not asked for its media profiles, or did not tell them.
+        detail: what happened instead, in our words except for a fault's.
+        tried: whether a login was sent without an answer.
+        profiles_refused: whether it refuses the accepted login for media profiles.
+        profile: omitted if not requested or not answered.
     """
 
     outcome: AccountOutcome
@@ -1086,11 +1079,11 @@ class AccountAnswer(TypedDict):
 
 
 class OnDemandAnswer(TypedDict):
-    """How an on-demand path was while a centre read it.
+    """An on-demand path's state during a centre's read.
 
     Keys:
-        after: its state; `pulled` are the paths of its device that the relay had then.
-        connected: over how many connections to the device; null where that cannot be said.
+        after: its state; `pulled` counts its device's paths at the relay then.
+        connected: connections to the device; null if unknown.
     """
 
     after: SampleAnswer
@@ -1099,12 +1092,12 @@ class OnDemandAnswer(TypedDict):
 
 
 class PathEvidenceAnswer(TypedDict):
-    """A path's two samples, and its read.
+    """A path's two samples and its read.
 
     Keys:
-        on_demand: how an on-demand path was while a centre read it; left out where nobody saw it there.
-        unsteady: it came or went while it was looked at.
-        stalls: how often its source stopped sending of late while it was connected.
+        on_demand: its state during a centre's read; omitted if not observed.
+        unsteady: whether it came or went during the look.
+        stalls: how often its connected source stopped sending recently.
     """
 
     samples: Annotated[list[SampleAnswer | None], Bounds(2, 2)]
@@ -1115,7 +1108,7 @@ class PathEvidenceAnswer(TypedDict):
 
 
 class IcmpAnswer(TypedDict):
-    """The ICMP message that ended a connection, and who sent it; `own` where that is the host that connects."""
+    """The ICMP message that ended a connection; `own` from this host."""
 
     sender: str
     type: Level
@@ -1124,13 +1117,13 @@ class IcmpAnswer(TypedDict):
 
 
 class SaidAnswer(TypedDict):
-    """What a device answers to whoever asks it for its picture without a login.
+    """A device's answer to a request for its picture without a login.
 
     Keys:
-        kind: `nothing` though it took the connection, `closed` without a word, `rtsp`, `http`, `tls`, or `other`.
+        kind: `nothing` after an accepted connection, `closed` without data, `rtsp`, `http`, `tls`, or `other`.
         status: of RTSP.
-        media: what the description offers, where it gave one.
-        redirect: the host and port that it leads to.
+        media: the offered media of its description.
+        redirect: host and port of a redirect.
     """
 
     kind: Literal["nothing", "closed", "rtsp", "http", "tls", "other"]
@@ -1140,7 +1133,7 @@ class SaidAnswer(TypedDict):
 
 
 class DeviceEvidenceAnswer(TypedDict):
-    """How a device answered a connection, and what it said where a path of it does not flow."""
+    """A device's connection result; `said` if a path is dark."""
 
     address: str
     port: Port
@@ -1151,16 +1144,16 @@ class DeviceEvidenceAnswer(TypedDict):
 
 
 WayAnswer = DeviceEvidenceAnswer
-"""How a relay's RTSP port answered a centre's connection."""
+"""A relay's RTSP port as seen from a centre."""
 
 
 class GatewayEvidenceAnswer(TypedDict):
-    """How the other end of a tunnel answers, by ICMP.
+    """A gateway's answers to ICMP.
 
     Keys:
-        small: a small packet came back.
-        full: so did one of `size` bytes, as large as the tunnel's.
-        refuses: it refuses what it does not map, so that its silence about a port means that it maps it.
+        small: whether a small packet was answered.
+        full: whether one of `size` bytes, the tunnel's MTU, was answered.
+        refuses: whether it rejects unmapped ports, so that silence means a mapped port.
     """
 
     address: str
@@ -1171,11 +1164,11 @@ class GatewayEvidenceAnswer(TypedDict):
 
 
 class DropAnswer(TypedDict):
-    """A chain of this host's rules that dropped a packet of a probe.
+    """A chain of this host that dropped a probe's packet.
 
     Keys:
-        incoming: the packet came in, from that address and port; else it was to leave for there.
-        tunnel: it was one of the tunnel's own, between the two ends of WireGuard.
+        incoming: whether the packet came from that address and port, or was sent there.
+        tunnel: whether it was one of WireGuard's own.
     """
 
     family: Sentence
@@ -1188,7 +1181,7 @@ class DropAnswer(TypedDict):
 
 
 class BaseChainAnswer(TypedDict):
-    """A chain of another table that packets of this host pass."""
+    """A base chain of another table on this host."""
 
     family: Sentence
     table: Sentence
@@ -1198,14 +1191,14 @@ class BaseChainAnswer(TypedDict):
 
 
 class CloserAnswer(TypedDict):
-    """What a closer look says; `drops` is null where packets cannot be traced."""
+    """Results of a closer probe; `drops` is null without a trace."""
 
     drops: Annotated[list[DropAnswer], Bounds(0, 1000)] | None
     gateways: list[GatewayEvidenceAnswer]
 
 
 class DiskAnswer(TypedDict):
-    """A disk below a folder that we need; `inodes` says whether files can be made on it."""
+    """A disk below our folders; `inodes` tells whether any are free."""
 
     folder: Sentence
     size: Count
@@ -1215,7 +1208,7 @@ class DiskAnswer(TypedDict):
 
 
 class PeerEvidenceAnswer(TypedDict):
-    """A peer's addresses and handshake, and its bytes before and after the connections."""
+    """A peer's addresses and handshake, and its bytes around the connections."""
 
     allowed_ips: list[str]
     handshake_age_s: Annotated[float, Bounds(-31_622_400, 2.0**63)] | None
@@ -1238,28 +1231,28 @@ class PlaceAnswer(TypedDict):
 
 
 class SourceAnswer(PlaceAnswer):
-    """A place that the relay is connected to: over how many connections, and how many of them carry a picture."""
+    """A relay's connections to an address, and those with a picture."""
 
     count: Count
     flowing: Count
 
 
 class SourcesAnswer(TypedDict):
-    """Where the relay's sources are connected; `halted` are devices that it connected to too often."""
+    """The relay's source connections; `halted` devices had too many attempts."""
 
     connections: list[SourceAnswer]
     halted: list[PlaceAnswer]
 
 
 class DeliveryAnswer(TypedDict):
-    """How one reader's session was served while it was watched.
+    """Delivery to a reader's session while watched.
 
     Keys:
-        address, port: where the reader is.
-        packets, discarded: what MediaMTX handed over for it, and what it threw away as the reader was too slow.
-        sent, again: bytes that were sent, and of them those that had to be sent again.
-        waiting: bytes that wait to be sent, or for the reader's word that they came.
-        busy_s: how long there was something to send; `unread_s` of it the reader's own end had no room.
+        address, port: the reader's.
+        packets, discarded: packets that MediaMTX sent, and discarded for a slow reader.
+        sent, again: bytes sent, and retransmitted ones among them.
+        waiting: unsent or unacknowledged bytes.
+        busy_s: time with data to send; `unread_s`: the part with the reader's buffer full.
     """
 
     user: Sentence
@@ -1277,12 +1270,12 @@ class DeliveryAnswer(TypedDict):
 
 
 class ArrivalAnswer(PlaceAnswer):
-    """What came over one connection from a place while it was watched.
+    """Data received on a connection while watched.
 
     Keys:
-        own_port: the port at this end.
-        received, segments: bytes and packets; `disordered` are packets that came before one that was lost or late.
-        waiting: bytes that nobody has read yet.
+        own_port: the local port.
+        received, segments: bytes and packets; `disordered`: packets ahead of a lost or late one.
+        waiting: unread bytes.
     """
 
     own_port: Count
@@ -1294,10 +1287,10 @@ class ArrivalAnswer(PlaceAnswer):
 
 
 class FlowAnswer(TypedDict):
-    """How much of a path came from its source, in the seconds in which it was there.
+    """A path's data from its source while available.
 
     Keys:
-        still_s: for how long of them at a stretch nothing came, the longest.
+        still_s: the longest time without data.
     """
 
     seconds: Size
@@ -1306,7 +1299,7 @@ class FlowAnswer(TypedDict):
 
 
 class RelayDeliveriesAnswer(TypedDict):
-    """How a relay's streams travelled: to its readers and from its sources; `flows` are by path."""
+    """Transport from a relay's sources to its readers; `flows` by path."""
 
     readers: Annotated[list[DeliveryAnswer], Longest(10_000)]
     sources: Annotated[list[ArrivalAnswer], Longest(10_000)]
@@ -1314,7 +1307,7 @@ class RelayDeliveriesAnswer(TypedDict):
 
 
 class SpanAnswer(TypedDict):
-    """A part of a visit: what was waited for, from when on its clock, and how long. Parts overlap."""
+    """A part of a visit with start and duration; parts overlap."""
 
     what: str
     at: float
@@ -1322,18 +1315,18 @@ class SpanAnswer(TypedDict):
 
 
 class PusherAnswer(TypedDict):
-    """A site's session at a relay: the path that it pushes, and the address that it comes from."""
+    """A site's publishing session: path and address."""
 
     path: Sentence
     address: Sentence
 
 
 class PublishingAnswer(TypedDict):
-    """Who pushes to a relay, and who was refused.
+    """A relay's publishers and refused ones.
 
     Keys:
-        sessions: null where they cannot be listed.
-        refused: the addresses from which somebody wanted to push of late, and was refused, each with how often.
+        sessions: null if unknown.
+        refused: recently refused addresses with counts.
     """
 
     sessions: list[PusherAnswer] | None
@@ -1341,16 +1334,16 @@ class PublishingAnswer(TypedDict):
 
 
 class RelayEvidenceAnswer(TypedDict):
-    """What a relay tells of its paths.
+    """A relay's evidence about its paths.
 
     Keys:
-        sources: null where it cannot be said.
-        errors: the last ones of each path's source.
-        closer: the look at the devices of paths that do not flow.
-        chains: those of other tables; null where they cannot be listed.
-        onvif: what devices told of themselves, by their names.
-        publishing: left out where no site pushes one of the paths.
-        not_installed: devices that only the request has, so that nothing was sent to them; left out if there are none.
+        sources: null if unknown.
+        errors: last errors by path.
+        closer: probe of the devices of dark paths.
+        chains: other tables' chains; null if unknown.
+        onvif: devices' ONVIF data by name.
+        publishing: omitted if no path is pushed.
+        not_installed: requested devices that are not installed here, so they were not contacted; omitted if empty.
     """
 
     unit: Sentence
@@ -1369,7 +1362,7 @@ class RelayEvidenceAnswer(TypedDict):
 
 
 class CentreEvidenceAnswer(TypedDict):
-    """What a centre read, by relay and path; `ways` are of the relays that it could not read from."""
+    """A centre's reads by relay and path; `ways` of unreadable relays."""
 
     tunnel: TunnelEvidenceAnswer
     relays: dict[str, dict[str, ReadAnswer]]
@@ -1379,18 +1372,18 @@ class CentreEvidenceAnswer(TypedDict):
 
 
 class TimesAnswer(TypedDict):
-    """How long a visit took, and its parts."""
+    """A visit's duration and parts."""
 
     seconds: float
     spans: NotRequired[Annotated[list[SpanAnswer], Longest(50)]]
 
 
 class ProbeAnswer(TimesAnswer):
-    """A host's facts, or why they could not be read, and its evidence.
+    """A host's facts, or the error, and its evidence.
 
     Keys:
-        clock: the host's clock when it began and when it ended, in seconds since 1970.
-        disks: those below the folders that we need.
+        clock: the host's clock at begin and end, in seconds since 1970.
+        disks: those below our folders.
     """
 
     facts: FactsAnswer | None
@@ -1402,7 +1395,7 @@ class ProbeAnswer(TimesAnswer):
 
 
 class FlowLookAnswer(TypedDict):
-    """Which paths flow, by name; those that the relay has not got are left out."""
+    """Whether each path flows; missing paths are left out."""
 
     unit: Sentence
     api_error: Sentence
@@ -1429,8 +1422,8 @@ class SessionAnswer(TypedDict):
     """A path's source and readers.
 
     Keys:
-        available: whether it gives a stream, and `since` when.
-        bytes: what came from its source since then.
+        available: whether it has a stream, and `since` when.
+        bytes: received from its source since then.
         flowed: whether bytes came between the two looks before a switch.
     """
 
@@ -1442,7 +1435,7 @@ class SessionAnswer(TypedDict):
 
 
 class PeerSessionAnswer(TypedDict):
-    """A peer of the tunnel: its last handshake, the bytes that came from it, what it may send."""
+    """A tunnel peer's last handshake, received bytes and allowed IPs."""
 
     handshake: Count
     received: Count
@@ -1450,12 +1443,12 @@ class PeerSessionAnswer(TypedDict):
 
 
 class RulesAnswer(TypedDict):
-    """The live rules: the elements of the set of cameras, and digests.
+    """The live rules: the cameras set and digests.
 
     Keys:
-        rest: of all else in our table; empty where it is not loaded.
-        doors: of those who may come in: the elements of its other sets.
-        around: of what else may stand between a relay and its cameras: other tables, the tunnel's routes.
+        rest: of the rest of our table; empty if it is not loaded.
+        doors: of the sets that admit others.
+        around: of other tables and the tunnel's routes, which may block cameras.
     """
 
     cameras: list[str]
@@ -1465,14 +1458,14 @@ class RulesAnswer(TypedDict):
 
 
 class SessionsAnswer(TypedDict):
-    """Who reads what at the moment `at`, by the host's clock.
+    """Readers and paths at the time `at`, by the host's clock.
 
     Keys:
-        over_s: before a switch, the time over which `flowed` was seen.
-        started, paths: null where no relay answers.
-        rules: null where they cannot be listed.
-        changed: after a switch, the paths that the relay's file has otherwise than it had them before.
-        quarantined: the paths that are out of it since their device refuses the login.
+        over_s: before a switch, the time span of `flowed`.
+        started, paths: null without an answering relay.
+        rules: null if unknown.
+        changed: after a switch, paths that the relay's file changed.
+        quarantined: quarantined paths.
     """
 
     at: float
@@ -1486,11 +1479,11 @@ class SessionsAnswer(TypedDict):
 
 
 class LookAnswer(TypedDict):
-    """One look; `relay` is null where no path was read.
+    """A look; `relay` is null if no path was read.
 
     Keys:
-        waited_s: how long its moment was after the one from which that was to count.
-        first: the sessions as they were when it was asked for, where that was wanted.
+        waited_s: delay of the look since its start.
+        first: the sessions on arrival, if requested.
     """
 
     sessions: SessionsAnswer
@@ -1500,7 +1493,7 @@ class LookAnswer(TypedDict):
 
 
 class Lease(TypedDict):
-    """Who changes the host, as it keeps it."""
+    """The lease file: the run that may change the host."""
 
     run: str
     who: str
@@ -1509,14 +1502,14 @@ class Lease(TypedDict):
 
 
 class ChangeParts(TypedDict, total=False):
-    """What only some answers have.
+    """Optional parts of answers.
 
     Keys:
-        refusal: what `refused` was for.
+        refusal: the reason of `refused`.
         holder: of `locked` and `busy`.
-        facts: of `stale`, and of `applied` where they could be read.
-        switched: of `armed`, the moment of the switch by the host's clock since its boot, in seconds.
-        affected: of a rollback, the paths that differ; `removed` are those of them that go.
+        facts: of `stale`, and of `applied` if readable.
+        switched: of `armed`, the switch's time in seconds since boot.
+        affected: of a rollback, the differing paths; `removed` are those that go.
     """
 
     refusal: Refusal
