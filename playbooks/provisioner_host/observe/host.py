@@ -1,4 +1,4 @@
-"""What a host is now, without its secrets: the facts that a plan is made from."""
+"""Facts of a host for plans, without its secrets."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _PROGRAM = re.compile(r"mediamtx-(.+)-[0-9a-f]+")
 
 
 def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> FactsAnswer:
-    """The host's facts.
+    """Return the host's facts.
 
-    The request names the desired files, units and program, and `files/nft` in the folder is the intended
-    firewall, which is compared here because only this host's nft can tell what its rules mean. Without
-    `runtime` the relay is not asked what it does now, which is no part of the live digest.
+    The request names the desired files, units and program. `files/nft` in the folder is the intended firewall; it is
+    compared here because only this host's nft can interpret its rules. Without `runtime` the relay's present state, no
+    part of the live digest, is left out.
     """
     key = request["digest_key"]
     manifest: Manifest | None = files.read_json(paths.MANIFEST)
@@ -78,7 +78,7 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
 
 
 def observe_host(request: ObserveRequest, folder: Path) -> FactsAnswer:
-    """As `observe`, and what is so of the host itself: its disks, its clock at both ends, its other routes."""
+    """Return the facts, with disks, clock, routes and ports."""
     began = time.time()
     facts = observe(request, folder)
     facts["disks"] = files.disks()
@@ -105,7 +105,7 @@ def _differences(intended: Path, live: firewall.Items | None) -> list[Difference
 
 
 def program(path: Path, manifest: Manifest | None) -> ProgramAnswer:
-    """What is known of an installed MediaMTX: there, whole, and the version that it was installed as."""
+    """Return whether MediaMTX is installed and intact, and its version."""
     if not path.exists():
         return {"present": False, "whole": False, "version": ""}
     same = [str(path), identity(path)]
@@ -115,13 +115,13 @@ def program(path: Path, manifest: Manifest | None) -> ProgramAnswer:
 
 
 def _version(path: Path) -> str:
-    """The version that a whole program was installed as. It is not asked: nothing that was fetched runs as root."""
+    """Return an intact program's installed version, without running it as root."""
     named = _PROGRAM.fullmatch(path.name)
     return named[1] if named else ""
 
 
 def _relay_file(key: str, kept: frozen.Held) -> RelayAnswer | None:
-    """The relay's file without what is held; which sentinel it has, it says of the whole."""
+    """Return the relay's file without frozen parts, with the whole file's sentinel."""
     try:
         content = kept.relay_file(paths.MEDIAMTX_FILE.read_bytes())
     except FileNotFoundError:
@@ -133,7 +133,7 @@ def _relay_file(key: str, kept: frozen.Held) -> RelayAnswer | None:
 
 
 def _add_quarantine(facts: FactsAnswer, kept: frozen.Held, key: str) -> None:
-    """Tell what is quarantined; all else is told of the whole file, so that a plan of before is one of after."""
+    """Add the quarantine; other facts ignore it, so plans stay valid."""
     live, path = quarantine.live_file(), str(paths.MEDIAMTX_FILE)
     listed = quarantine.answer_of(live, key)
     if not listed:
@@ -154,9 +154,9 @@ def _runtime() -> RuntimeAnswer | None:
 
 
 def live_digest(facts: FactsAnswer, live: firewall.Items | None, key: str) -> str:
-    """One digest over what of a host a plan rests on.
+    """Return the digest of the facts that a plan depends on.
 
-    Viewers, endpoints, handshakes, counters, dynamic set elements and process ids are not in it.
+    It omits viewers, endpoints, handshakes, counters, dynamic set elements and process ids.
     """
     rests_on = {
         "files": facts["files"],

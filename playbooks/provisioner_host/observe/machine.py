@@ -1,6 +1,6 @@
-"""This machine: its system, its lacks, and what is around ours.
+"""This machine: system, missing programs, and surroundings.
 
-Around ours are firewalls of others, the way out, and whoever has the ports that ours need.
+Surroundings are other firewalls, the default route, and other programs on our ports.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ _FIELDS = 8
 
 
 class Socket(NamedTuple):
-    """A socket that waits for others.
+    """A listening socket.
 
     Attributes:
-        address: as the kernel writes it.
-        user: the number of the user whose it is.
+        address: in the kernel's form.
+        user: its user id.
     """
 
     address: str
@@ -65,7 +65,7 @@ class Socket(NamedTuple):
 
 
 def machine() -> MachineAnswer:
-    """What this machine is."""
+    """Return facts about the machine."""
     name = os.uname().machine
     return {
         "arch": _ARCHITECTURES.get(name, name),
@@ -78,7 +78,7 @@ def machine() -> MachineAnswer:
 
 
 def _system() -> SystemAnswer:
-    """The system by its os-release; empty where it does not say."""
+    """Return the system from os-release; unknown parts are empty."""
     try:
         lines = _OS_RELEASE.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -92,7 +92,7 @@ def _system() -> SystemAnswer:
 
 
 def missing_programs() -> list[str]:
-    """The programs that this host lacks; they are a precondition, we never install them."""
+    """Return the missing programs; we never install them."""
     missing = {program for program in NEEDED if shutil.which(program, path=PATH) is None}
     if not kernel_has_wireguard() and shutil.which(NEEDED_WITHOUT_KERNEL, path=PATH) is None:
         missing.add(NEEDED_WITHOUT_KERNEL)
@@ -104,12 +104,15 @@ def missing_programs() -> list[str]:
 
 
 def has_bus() -> bool:
-    """Whether units can be spoken to. A package that was removed leaves its socket behind until the next boot."""
+    """Return whether systemd's bus works.
+
+    A removed package leaves its socket until the next boot.
+    """
     return _BUS.exists() and any(shutil.which(program, path=PATH) for program in _BUS_PROGRAMS)
 
 
 def _decodes_all() -> bool:
-    """Whether ffmpeg decodes what cameras send. It is asked once a boot, as long as it is the same program."""
+    """Return whether ffmpeg decodes cameras' codecs, cached per boot and program."""
     program = Path(str(shutil.which("ffmpeg", path=PATH))).resolve()
     decodes: bool = known("decoders", [str(program), identity(program)], _asked_decoders)
     return decodes
@@ -123,13 +126,13 @@ def _asked_decoders() -> bool:
 
 
 def decodes(said: str) -> bool:
-    """Whether ffmpeg's list of its decoders has those we need, by their own names; one that lists none does not say."""
+    """Return whether ffmpeg's decoder list suffices; an empty list passes."""
     every = set(_DECODER.findall(said))
     return not every or every >= _DECODERS
 
 
 def kernel_has_wireguard() -> bool:
-    """Tell whether the kernel knows WireGuard, built in or as a module."""
+    """Return whether the kernel has WireGuard, built in or as a module."""
     if Path("/sys/module/wireguard").exists():
         return True
     if shutil.which("modprobe", path=PATH) is None:
@@ -138,7 +141,7 @@ def kernel_has_wireguard() -> bool:
 
 
 def firewalls() -> list[str]:
-    """The firewalls of others that are at work beside our table, by name: what one of them refuses stays refused."""
+    """Return active firewalls of others, whose refusals precede our rules."""
     if shutil.which("nft", path=PATH) is None:
         return []
     listed = run(["nft", "-j", "list", "chains"], check=False)
@@ -146,7 +149,7 @@ def firewalls() -> list[str]:
 
 
 def firewalls_in(listed: str) -> list[str]:
-    """The firewalls of others in nft's list of chains."""
+    """Return others' firewalls in nft's list of chains."""
     try:
         chains = [entry["chain"] for entry in json.loads(listed)["nftables"] if "chain" in entry]
         others = [chain for chain in chains if (chain["family"], chain["table"]) != paths.TABLE]
@@ -157,7 +160,7 @@ def firewalls_in(listed: str) -> list[str]:
 
 
 def way_out() -> WayOutAnswer | None:
-    """The interface of the default route, and how large its packets may be; None where there is none."""
+    """Return the default route's interface and MTU, or `None`."""
     listed = run(["ip", "-j", "-4", "route", "show", "default"], check=False)
     routes = [route for route in json.loads(listed.stdout or "[]") if route.get("dev")]
     if not routes:
@@ -171,7 +174,7 @@ def way_out() -> WayOutAnswer | None:
 
 
 def taken(wanted: PortsToTake) -> list[PortAnswer]:
-    """The ports that ours need and somebody else has, some of many."""
+    """Return our ports that other programs use, at most 20."""
     own, tcp = _own_users(), list(_sockets("tcp"))
     answer: list[PortAnswer] = []
     for port in wanted["tcp"]:
@@ -187,7 +190,6 @@ def taken(wanted: PortsToTake) -> list[PortAnswer]:
 
 
 def _is_loopback(address: str) -> bool:
-    """Whether an address, as the kernel writes it, is one at which a machine hears only itself."""
     return address.endswith("7F") if len(address) == len(_ANY) else address == _LOOPBACK_6
 
 
@@ -212,7 +214,7 @@ def _sockets(protocol: str) -> Iterator[Socket]:
 
 
 def sockets_in(text: str, state: str) -> Iterator[Socket]:
-    """The sockets of one state in a list of the kernel's. Pure."""
+    """Yield the sockets with a state in the kernel's list. Pure."""
     for line in text.splitlines()[1:]:
         fields = line.split()
         if len(fields) < _FIELDS or fields[3] != state:

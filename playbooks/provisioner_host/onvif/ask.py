@@ -1,9 +1,9 @@
-"""Asks devices about themselves by ONVIF. This part runs confined: what a device sends is read here and nowhere else.
+"""The confined ONVIF client, the only reader of devices' answers.
 
-The clock comes first, which needs no login; then the device is asked without one. Some tell all the same. Of the others
-the refusal says how they want the password to be proved: by HTTP's digest, or by one of WS-Security, which is made for
-the moment that the device's own clock shows. So it goes for each request: one that needs no login gets none, and each
-proof is for a challenge of its own. A device that refuses the login once is asked no more.
+It first asks for the clock, which needs no login, then sends a request without a login; some devices answer. Others
+name in their refusal how to prove the password: HTTP digest, or WS-Security, whose proof has the time of the device's
+clock. Each request repeats this: requests without need get no login, and each proof answers its own challenge. A device
+that refuses the login once gets no more requests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from provisioner_host.wire import AccountAnswer, AccountOutcome, AskingRequest, AskingTurn, MediaProfileAnswer
 
 LONGEST_S = 12.0
-"""So long a device is asked at most, all requests together."""
+"""Limit for all requests to a device."""
 _A_REQUEST_S = 5.0
 _MOST_NAMED, _LONGEST_NAME = 8, 40
 _UNAUTHORIZED = frozenset({401, 403})
@@ -37,7 +37,7 @@ _ALONE = threading.Lock()
 
 
 class _Device:
-    """One device, and what is known of it so far."""
+    """A device and its data so far."""
 
     def __init__(self, asked: AskingTurn, until: float) -> None:
         self._asked = asked
@@ -47,7 +47,7 @@ class _Device:
         self.account: AccountAnswer = {"outcome": "silent"}
 
     def ask(self) -> AccountAnswer:
-        """What came of asking it."""
+        """Query the device; return its data."""
         try:
             self._ask_time()
             plate = self._ask(messages.INFORMATION, messages.DEVICE_PATH, messages.nameplate_in)
@@ -73,7 +73,7 @@ class _Device:
         return self.account
 
     def _ask_time(self) -> None:
-        """Ask for its clock; one that does not tell it may tell the rest."""
+        """Ask for the clock; a device without one may answer the rest."""
         before = time.time()
         try:
             clock = _read(self._post(messages.TIME, messages.DEVICE_PATH), messages.time_in)
@@ -84,7 +84,7 @@ class _Device:
         self._ahead_s = _ahead_s(clock, before, after)
 
     def _ask(self, body: str, path: str, reading: Callable[[bytes], _T]) -> _T:
-        """Ask without a login, and with one where it wants that and nobody refused it yet."""
+        """Ask without a login, then with one if required and not refused."""
         reply = self._post(body, path)
         try:
             return _read(reply, reading)
@@ -97,7 +97,7 @@ class _Device:
         return _read(reply, reading)
 
     def _ask_profile(self, wanted: str) -> None:
-        """Ask for its media profiles; what it said of itself stands, whatever comes of that."""
+        """Ask for media profiles; failures do not change earlier data."""
         try:
             path = self._ask(messages.CAPABILITIES, messages.DEVICE_PATH, messages.media_path_in)
             profiles = self._ask(messages.PROFILES, path, messages.profiles_in)
@@ -121,11 +121,11 @@ class _Device:
 
 
 def _read(reply: Reply, reading: Callable[[bytes], _T]) -> _T:
-    """What an answer says.
+    """Parse a reply.
 
     Raises:
-        Unreadable: it is none.
-        RefusedLogin: it wants a login, or another one.
+        Unreadable: it is invalid.
+        RefusedLogin: it requires a login, or another one.
     """
     if reply.status in _NO_SOAP:
         raise Unreadable(f"HTTP {reply.status}: there is no ONVIF service at this port")
@@ -136,12 +136,11 @@ def _read(reply: Reply, reading: Callable[[bytes], _T]) -> _T:
 
 
 def _ahead_s(clock: DeviceTime, before: float, after: float) -> float:
-    """How far a device's clock is ahead of this host's, about."""
     return 0.0 if clock.utc is None else clock.utc - (before + after) / 2
 
 
 def _profile(wanted: str, profiles: Sequence[MediaProfile]) -> MediaProfileAnswer:
-    """The profile that is wanted, by its token or its name, among those that there are."""
+    """Return the profile with this token or name."""
     wanted = messages.word_of(wanted)
     names = [(profile.name or profile.token)[:_LONGEST_NAME] for profile in profiles[:_MOST_NAMED]]
     for profile in profiles:
@@ -151,7 +150,7 @@ def _profile(wanted: str, profiles: Sequence[MediaProfile]) -> MediaProfileAnswe
 
 
 def _account(asked: AskingTurn, until: float) -> AccountAnswer:
-    """What came of asking a device; whatever it sent, the others are asked as well."""
+    """Query a device; an unexpected error affects only this device."""
     device = _Device(asked, until)
     try:
         return device.ask()
@@ -161,7 +160,7 @@ def _account(asked: AskingTurn, until: float) -> AccountAnswer:
 
 
 def serve(request: AskingRequest) -> None:
-    """Ask the devices that the request names, and print a line a device."""
+    """Query the requested devices; print a line per device."""
     # Nobody of the same user looks into this process, which holds the logins.
     ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
     alone = threading.Lock()

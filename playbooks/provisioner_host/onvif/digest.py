@@ -1,4 +1,4 @@
-"""HTTP's digest, by which a password is proved and not sent (RFC 7616; RTSP has the same). Pure."""
+"""HTTP digest authentication (RFC 7616), also used by RTSP. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HASHES = {"MD5": "md5", "SHA-256": "sha256"}
 
 
 class Challenge(NamedTuple):
-    """How a device wants the password to be proved: HTTP's digest."""
+    """A device's digest challenge."""
 
     realm: str
     nonce: str
@@ -21,7 +21,7 @@ class Challenge(NamedTuple):
 
 
 def challenge_in(field: str) -> Challenge | None:
-    """What a device wants, if it is a digest that can be made: a password never goes over as it is."""
+    """Return a supported digest challenge; passwords are never sent in clear."""
     scheme = re.search(r"\bdigest\s+", field, re.IGNORECASE)
     if scheme is None:
         return None
@@ -36,14 +36,14 @@ def challenge_in(field: str) -> Challenge | None:
 
 
 def digest(challenge: Challenge, login: tuple[str, str], request: tuple[str, str], turn: int, own: str) -> str:
-    """The header that answers a challenge (RFC 7616).
+    """Return the header that answers a challenge (RFC 7616).
 
     Args:
         challenge: the device's.
         login: user and password.
-        request: its method, and what it asks for.
-        turn: how often this challenge was answered, this time included.
-        own: a nonce of ours.
+        request: its method and URI.
+        turn: the nonce count, from 1.
+        own: our nonce.
     """
     (user, password), (method, path) = login, request
 

@@ -1,9 +1,8 @@
-"""The ONVIF messages: requests, one exchange by HTTP, and answers.
+"""ONVIF messages: requests, an HTTP exchange, and answers.
 
-ONVIF is SOAP over HTTP (Core Specification; the services `device` and `media`, version 1.0). Five requests are all that
-is needed, so that they are written out. An exchange is bounded in bytes and in time, whatever the device does. Answers
-are taken apart element by element: no DTD, no entity, nothing fetched, and everything bounded. What comes of an answer
-are short printable words and whole numbers.
+ONVIF is SOAP over HTTP (Core Specification; services `device` and `media`, version 1.0). The five requests are literal
+texts. An exchange is bounded in bytes and time. Answers are parsed by element, without DTDs, entities or fetches, and
+within bounds. The results are short printable words and whole numbers.
 """
 
 from __future__ import annotations
@@ -52,15 +51,15 @@ _PLACE = re.compile(r"https?://[^/?#\s]{1,255}(/[A-Za-z0-9._~/-]{1,200}(?:\?[A-Z
 
 
 class Silent(Exception):  # noqa: N818 (it reads as what is so)
-    """A device did not answer: why, in our own words."""
+    """A device did not answer; the message is ours."""
 
 
 class NoAnswer(Exception):  # noqa: N818 (it reads as what is so)
-    """What a device sent is no answer by HTTP, or is larger than any."""
+    """A device's answer is no HTTP, or too large."""
 
 
 class Reply(NamedTuple):
-    """A device's answer; `challenge` is what it wants of whoever asks without a login, None where it is no digest."""
+    """A device's reply; `challenge` is its digest challenge, or `None`."""
 
     status: int
     body: bytes
@@ -68,15 +67,15 @@ class Reply(NamedTuple):
 
 
 class Unreadable(Exception):  # noqa: N818 (it reads as what is so)
-    """An answer is no SOAP, or another one than was asked for."""
+    """An answer is no SOAP, or answers another request."""
 
 
 class RefusedLogin(Exception):  # noqa: N818 (it reads as what is so)
-    """An answer says that whoever asks has to log in, or that the login is not taken."""
+    """An answer requires a login, or refuses the one sent."""
 
 
 class Element(NamedTuple):
-    """An element of an answer: the local names from the envelope down to it, its attributes, and its text."""
+    """An element: local names from the envelope down, attributes, text."""
 
     place: tuple[str, ...]
     attributes: dict[str, str]
@@ -84,7 +83,7 @@ class Element(NamedTuple):
 
 
 class MediaProfile(NamedTuple):
-    """A media profile; `width` and `height` are 0 where it has no picture, or does not say."""
+    """A media profile; `width` and `height` are 0 if unknown."""
 
     token: str
     name: str
@@ -93,7 +92,7 @@ class MediaProfile(NamedTuple):
 
 
 class Nameplate(NamedTuple):
-    """What a device says of itself; empty where it says nothing of it."""
+    """A device's nameplate; unknown parts are empty."""
 
     model: str
     serial: str
@@ -101,25 +100,25 @@ class Nameplate(NamedTuple):
 
 
 class DeviceTime(NamedTuple):
-    """A device's clock, in seconds since 1970: UTC, and what it shows people; None where it does not say."""
+    """A device's UTC and displayed time since 1970; `None` if unknown."""
 
     utc: int | None
     shown: int | None
 
 
 def post(place: tuple[str, int], path: str, body: bytes, until: float, authorization: str = "") -> Reply:
-    """Send a request, and take the answer.
+    """Send a SOAP request and return the reply.
 
     Args:
         place: the device's address and port.
-        path: on it.
+        path: on the device.
         body: SOAP.
-        until: when to wait no longer, on the monotonic clock.
-        authorization: HTTP's own header for a login; empty for none.
+        until: the deadline on the monotonic clock.
+        authorization: the HTTP header for a login, or empty.
 
     Raises:
-        Silent: nothing was answered in time.
-        NoAnswer: that is no answer.
+        Silent: no answer in time.
+        NoAnswer: the answer is invalid.
     """
     head = [
         f"POST {path} HTTP/1.1",
@@ -149,7 +148,7 @@ def _left(until: float) -> float:
 
 
 def _received(link: socket.socket, until: float) -> bytes:
-    """All that comes until the answer is whole, or the other side ends it."""
+    """Receive until the answer is complete or the connection ends."""
     received = bytearray()
     whole = None
     while whole is None or not whole(received):
@@ -166,7 +165,7 @@ def _received(link: socket.socket, until: float) -> bytes:
 
 
 def _end_of(received: bytearray) -> Callable[[bytearray], bool] | None:
-    """Tells whether an answer is whole, by what its head says; None while the head is not there."""
+    """Return a check for completeness, or `None` before the head's end."""
     end = received.find(b"\r\n\r\n", 0, _LONGEST_HEAD)
     if end < 0:
         if len(received) > _LONGEST_HEAD:
@@ -186,11 +185,11 @@ def _is_chunked(fields: dict[str, str]) -> bool:
 
 
 def reply_in(received: bytes) -> Reply:
-    """The answer in what was received.
+    """Parse a received reply.
 
     Raises:
-        Silent: there is nothing.
-        NoAnswer: it is no answer by HTTP.
+        Silent: it is empty.
+        NoAnswer: it is no HTTP.
     """
     if not received:
         raise Silent("it closed the connection without a word")
@@ -205,7 +204,7 @@ def reply_in(received: bytes) -> Reply:
 
 
 def _fields(head: bytes) -> dict[str, str]:
-    """The header's fields; of those that stand there several times all, one after the other."""
+    """Parse header fields; repeated ones are joined."""
     fields: dict[str, str] = {}
     for line in head.decode("latin-1").split("\r\n")[1:]:
         name, _, value = line.partition(":")
@@ -236,7 +235,7 @@ def _unchunked(body: bytes) -> bytes:
 
 
 def envelope(body: str, header: str = "") -> bytes:
-    """A request, with a header where one is given."""
+    """Return a SOAP request."""
     return (
         '<?xml version="1.0" encoding="utf-8"?>'
         '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope">'
@@ -245,18 +244,18 @@ def envelope(body: str, header: str = "") -> bytes:
 
 
 def _escaped(text: str) -> str:
-    """A text as XML has it. By hand: the library's own brings a whole HTTP client with it."""
+    """Escape XML; the standard function would import an HTTP client."""
     return text.replace("&", "&amp;").replace(">", "&gt;").replace("<", "&lt;")
 
 
 def username_token(user: str, password: str, created: float, nonce: bytes) -> str:
-    """A login as WS-Security has it: a digest over the password, for one moment by the device's clock.
+    """Return a WS-Security login: a password digest for one moment.
 
     Args:
-        user: as whom.
-        password: is not in it, and cannot be worked out of it but by guessing.
-        created: the moment, in seconds since 1970.
-        nonce: never used before.
+        user: the user.
+        password: only its digest is sent.
+        created: the device's time, in seconds since 1970.
+        nonce: unique.
     """
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
     digest = hashlib.sha1(nonce + at.encode() + password.encode()).digest()  # noqa: S324 (the specification's own)
@@ -274,10 +273,10 @@ def username_token(user: str, password: str, created: float, nonce: bytes) -> st
 
 
 def elements_in(body: bytes) -> list[Element]:
-    """The elements of an answer, each when it ends.
+    """Return an answer's elements in order of their end.
 
     Raises:
-        Unreadable: it is no XML, or larger or deeper than any answer.
+        Unreadable: it is no XML, or too large or deep.
     """
     reading = _Reading()
     # Namespaces are not put into names: each use of a prefix would be a copy of an address as long as the answer.
@@ -296,7 +295,7 @@ def elements_in(body: bytes) -> list[Element]:
 
 
 class _Reading:
-    """What is read of an answer so far."""
+    """Parser state for an answer."""
 
     def __init__(self) -> None:
         self.elements: list[Element] = []
@@ -327,17 +326,17 @@ def _local(name: str) -> str:
 
 
 def word_of(text: str) -> str:
-    """A device's words as one short printable line."""
+    """Return a device's text as a short printable line."""
     plain = "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST_TEXT])
     return " ".join(plain.split())[:LONGEST_WORD]
 
 
 def _below(body: bytes, answer: str) -> Iterator[tuple[tuple[str, ...], Element]]:
-    """What is below an answer in the envelope's body: the names from there down, and the element.
+    """Return the elements below an answer, with their relative paths.
 
     Raises:
-        Unreadable: it is another answer, or none.
-        RefusedLogin: it says that nobody may ask so.
+        Unreadable: it is a fault or another answer.
+        RefusedLogin: it refuses the caller.
     """
     elements = elements_in(body)
     if any(one.place[:3] == ("Envelope", "Body", "Fault") for one in elements):
@@ -352,11 +351,11 @@ def _below(body: bytes, answer: str) -> Iterator[tuple[tuple[str, ...], Element]
 
 
 def nameplate_in(body: bytes) -> Nameplate:
-    """What a device says of itself.
+    """Return a device's nameplate.
 
     Raises:
-        Unreadable: it is no answer to that.
-        RefusedLogin: it wants a login, or another one.
+        Unreadable: it is another answer.
+        RefusedLogin: it requires a login, or another one.
     """
     words: dict[tuple[str, ...], str] = {}
     for place, one in _below(body, "GetDeviceInformationResponse"):
@@ -368,11 +367,11 @@ def nameplate_in(body: bytes) -> Nameplate:
 
 
 def time_in(body: bytes) -> DeviceTime:
-    """A device's clock.
+    """Return a device's clock.
 
     Raises:
-        Unreadable: it is no answer to that.
-        RefusedLogin: it wants a login even for that.
+        Unreadable: it is another answer.
+        RefusedLogin: it requires a login even for this.
     """
     numbers = {place: one.text for place, one in _below(body, "GetSystemDateAndTimeResponse")}
     return DeviceTime(_moment(numbers, "UTCDateTime"), _moment(numbers, "LocalDateTime"))
@@ -397,12 +396,12 @@ def _number(text: str) -> int | None:
 
 
 def media_path_in(body: bytes) -> str:
-    """Where on the device its media service is; its usual place where the device does not say.
+    """Return the media service's path, or the usual path if unknown.
 
-    It names an address of its own network: only the path is of use to whoever comes through a port map.
+    The device names an address of its own network, which port maps do not reach; only the path is useful.
 
     Raises:
-        RefusedLogin: it wants a login, or another one.
+        RefusedLogin: it requires a login, or another one.
     """
     try:
         places = [
@@ -415,11 +414,11 @@ def media_path_in(body: bytes) -> str:
 
 
 def profiles_in(body: bytes) -> list[MediaProfile]:
-    """A device's media profiles, the first of them where it has very many.
+    """Return a device's media profiles, up to a limit.
 
     Raises:
-        Unreadable: it is no answer to that.
-        RefusedLogin: it wants a login, or another one.
+        Unreadable: it is another answer.
+        RefusedLogin: it requires a login, or another one.
     """
     profiles: list[MediaProfile] = []
     below: list[tuple[tuple[str, ...], str]] = []

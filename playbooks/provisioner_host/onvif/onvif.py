@@ -1,14 +1,13 @@
-"""Devices asked about themselves by ONVIF: root's part.
+"""ONVIF queries of devices: root's part.
 
-What a device answers is read by a confined part (`ask`), which reaches those devices' ports and nothing else, and gets
-logins over standard input. What comes back is hostile, for the confined part may have been taken over; a device that
-says its own password is not repeated.
+A confined part (`ask`) reads the devices' answers. It reaches only their ports and gets logins on standard input. Its
+output is hostile, as it may be compromised. Answers with the device's own password are withheld.
 
-A login is tried only while a picture comes by it, so that no wrong one is: cameras lock out whoever tries. One that a
-device takes for pictures and refuses by ONVIF is tried once, and not again until it is another one, or somebody says
-so; within an hour of a try that failed nobody's word is enough. A camera counts these tries and those of its video
-together. So tries are kept on this host alone, in memory, and for an hour: cameras that lock out whoever tries do so
-for less. Of a login there is a salted digest, by the device's address and port of its video.
+A login is tried only while it yields a picture, so wrong ones are never tried: cameras lock out such clients. A login
+that ONVIF refuses is tried once, and again only if it changes or a person requests it; within an hour of a failed try
+even that is not enough. A camera counts these tries together with those of its video. So this host keeps tries in
+memory for an hour, longer than cameras lock out. A login is stored as a salted digest under its video's address and
+port.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 
 
 FOR_S = 3600.0
-"""So long a try counts."""
+"""How long a try counts."""
 _SALT = 16
 
 _SHIPPED = (digest, messages, ask)
@@ -68,7 +67,7 @@ _OUTCOMES: Mapping[str, AccountOutcome] = {
     one: one for one in ("told", "silent", "wrong answer", "login refused", "login refused before")
 }
 LATELY = "within the hour"
-"""Says of a login that it is not tried, as it was less than an hour ago."""
+"""The detail for a login not tried again within the hour."""
 PROFILES_REFUSED = "it refuses for them the login that it takes for the rest"
 _LONGEST_DETAIL = 200
 _PROFILES = "-profiles"
@@ -82,8 +81,8 @@ class _Login(NamedTuple):
     """A device's login.
 
     Attributes:
-        name: under which a refusal of it is remembered.
-        written: with the address and port of its video, as the relay's file has it.
+        name: file name of a stored refusal.
+        written: the login with the video's address and port, as in the relay's file.
     """
 
     user: str
@@ -93,10 +92,9 @@ class _Login(NamedTuple):
 
 
 def note(login: str) -> None:
-    """Note that a login was not taken, or that nobody knows whether it was.
+    """Record a failed or unanswered try of a login.
 
-    Args:
-        login: user, password, address and port, as the relay's file has them.
+    `login` has user, password, address and port, as in the relay's file.
     """
     salt = os.urandom(_SALT)
     with suppress(OSError):
@@ -110,7 +108,7 @@ def note(login: str) -> None:
 
 
 def lately(login: str) -> bool:
-    """Whether this login was tried within the hour by ONVIF, and not taken."""
+    """Return whether ONVIF failed with this login within the hour."""
     file = _file(login)
     try:
         kept = file.read_bytes()
@@ -133,12 +131,12 @@ def _digest(salt: bytes, login: str) -> bytes:
 
 
 def asked(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, AccountAnswer]:
-    """What devices tell of themselves, by their names.
+    """Query devices; return their data by name.
 
     Args:
-        devices: whom to ask.
-        key: of the keyed digests under which refused logins are remembered.
-        until: when to wait no longer, on the monotonic clock.
+        devices: the devices.
+        key: key of the digests that name refused logins.
+        until: the deadline on the monotonic clock.
     """
     answers: dict[str, AccountAnswer] = {device["name"]: {"outcome": "not asked"} for device in devices}
     logins = _logins(devices, key)
@@ -178,7 +176,7 @@ def _turn(device: DeviceToAsk, login: _Login) -> AskingTurn:
 
 
 def _asked_confined(turns: Sequence[AskingTurn], until: float, hear: Callable[[Iterator[bytes]], bool]) -> str:
-    """Ask, and return why that could not be done; no word of the confined part's own, which holds logins."""
+    """Run the confined part; drop its error text, which may contain logins."""
     if refusal := sandbox.refusal():
         return refusal
     modules = confined.sources(_SHIPPED)
@@ -193,7 +191,7 @@ def _asked_confined(turns: Sequence[AskingTurn], until: float, hear: Callable[[I
 
 
 def command(addresses: Iterable[str], until: float) -> list[str]:
-    """The command of the confined part: it may reach these addresses and no other, and use so much."""
+    """Return the confined command, limited to these addresses."""
     wanted = sorted(set(addresses))
     lines = [" ".join(wanted[at : at + _ADDRESSES_A_LINE]) for at in range(0, len(wanted), _ADDRESSES_A_LINE)]
     longest = max(1, math.ceil(until + _GRACE_S - time.monotonic()))
@@ -205,7 +203,7 @@ def command(addresses: Iterable[str], until: float) -> list[str]:
 
 
 def _logins(devices: Sequence[DeviceToAsk], key: str) -> dict[str, _Login]:
-    """By a device's name the login by which a picture of it comes now; none of those of which none comes."""
+    """Return by device the login that yields a picture now."""
     there = _flowing()
     flowing = {device["name"]: [path for path in device["paths"] if path in there] for device in devices}
     sources = relay.sources({path for of in flowing.values() for path in of})
@@ -218,7 +216,7 @@ def _logins(devices: Sequence[DeviceToAsk], key: str) -> dict[str, _Login]:
 
 
 def _flowing() -> set[str]:
-    """The paths that give a picture; none where MediaMTX does not say it."""
+    """Return the paths with a picture; empty if unknown."""
     try:
         listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
         return {str(item["name"]) for item in listed if item.get("available")}
@@ -227,7 +225,7 @@ def _flowing() -> set[str]:
 
 
 def _login(source: str, device: DeviceToAsk, key: str) -> _Login | None:
-    """The login of a source's address; None where it is none of that device's, or has none."""
+    """Return the login in a device's source, or `None`."""
     head = source.partition("://")[2].partition("/")[0]
     written, at, place = head.rpartition("@")
     if not at or place.rpartition(":")[0] != device["address"]:
@@ -238,12 +236,11 @@ def _login(source: str, device: DeviceToAsk, key: str) -> _Login | None:
 
 
 def _refused(login: _Login, what: str = "") -> Path:
-    """The file that says that a login was refused, or for what: its name is all that is in it."""
     return paths.ONVIF_REFUSED / f"{login.name}{what}"
 
 
 def _remember(login: _Login, answer: AccountAnswer) -> None:
-    """Remember a refusal, as soon as it is known; a login that is taken was never refused."""
+    """Store a refusal, and delete it once the login is accepted."""
     outcome = answer["outcome"]
     if outcome == "login refused" or (answer.get("tried") and outcome != "told"):
         note(login.written)
@@ -265,7 +262,7 @@ def _keep(refusal: Path) -> None:
 
 
 def _without_login(answer: AccountAnswer, login: _Login) -> AccountAnswer:
-    """An answer in which no word says the device's password; one that does is left empty, as if nothing was told."""
+    """Empty the words of an answer that contain the device's password."""
 
     def own(word: str) -> str:
         return word if forgotten(word, f"rtsp://{login.written}/") == word else ""
@@ -291,7 +288,7 @@ def _forget_oldest(folder: Path) -> None:
 
 
 def answered(lines: Iterable[bytes], count: int) -> Iterator[tuple[int, AccountAnswer]]:
-    """The answers that are as they should be, one for each of so many turns; any other line is nothing."""
+    """Yield valid answers, one per turn; skip other lines."""
     waiting = set(range(count))
     for line in lines:
         with suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError):
@@ -303,10 +300,10 @@ def answered(lines: Iterable[bytes], count: int) -> Iterator[tuple[int, AccountA
 
 
 def _checked(answer: dict[str, Any]) -> AccountAnswer:
-    """An answer's parts that are of their kind.
+    """Check and return an answer.
 
     Raises:
-        KeyError, TypeError, ValueError: a part is not.
+        KeyError, TypeError, ValueError: a part is invalid.
     """
     account: AccountAnswer = {"outcome": _OUTCOMES[answer["outcome"]]}
     if "detail" in answer:
