@@ -65,11 +65,7 @@ def _place(error: Exception) -> str:
 
 
 def _request(folder: Path) -> Request:
-    """Return the bundle's request after all checks.
-
-    Raises:
-        Failed: it is invalid, or not what was planned.
-    """
+    """Return the bundle's request after all checks, or raise `Failed`."""
     # The door of an older installation makes no folder if a call brings no file.
     brought = list((folder / "files").iterdir()) if (folder / "files").exists() else []
     size = (folder / "request.json").stat().st_size

@@ -57,7 +57,6 @@ def rollback(request: RollbackRequest, folder: Path) -> ChangeAnswer:
 
 
 def _alone(change: Transaction, work: Callable[[], ChangeAnswer]) -> ChangeAnswer:
-    """Do a run's work under the host's lock."""
     try:
         with leases.lock(change.run_id):
             return begin(change) or work()
@@ -122,7 +121,6 @@ def _apply(change: ApplyTransaction) -> ChangeAnswer:
 
 
 def _look(change: ApplyTransaction) -> gate.LookBefore:
-    """Start the look; questions to a silent relay would time out."""
     return gate.LookBefore(change.request["gate"], answers=not switch.is_silent(change))
 
 

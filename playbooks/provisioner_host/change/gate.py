@@ -147,11 +147,7 @@ class LookBefore:
             self._reading.join()
 
     def end(self) -> LookAnswer:
-        """Return the look with the present sessions.
-
-        Raises:
-            Failed, OSError: the look failed.
-        """
+        """Return the look with the present sessions, or raise its error."""
         self.wait()
         if self._error is not None:
             raise self._error
@@ -216,10 +212,7 @@ def _paths() -> dict[str, SessionAnswer]:
 
 
 def _path(item: dict[str, Any]) -> SessionAnswer:
-    """Return a path's state, without `online` and `onlineTime`.
-
-    Those two do not change when a camera is lost (measured on 1.20.1).
-    """
+    """Return a path's state, without `online`, which dead cameras keep (1.20.1)."""
     since, received = stream_of(item)
     return {
         "available": bool(item.get("available")),

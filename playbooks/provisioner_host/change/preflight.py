@@ -103,11 +103,7 @@ def program_in(artefact: Path) -> bytes:
 
 
 def check(change: ApplyTransaction, facts: FactsAnswer) -> None:
-    """Check all that will change, beside the live state.
-
-    Raises:
-        Failed: names the check and its result.
-    """
+    """Check all changes beside the live state, or raise `Failed`."""
     wanted = change.wanted
     change.step("check files", lambda: _refuse_folders(wanted))
     if str(paths.NFT_FILE) in wanted:
@@ -133,26 +129,16 @@ def check(change: ApplyTransaction, facts: FactsAnswer) -> None:
 
 
 def _refuse_folders(wanted: Iterable[str]) -> None:
-    """Refuse a folder at the path of a file of ours.
-
-    Raises:
-        Failed: there is such a folder.
-    """
+    """Raise `Failed` if a folder is at a wanted file's path."""
     for path in wanted:
         if Path(path).is_dir():
             raise Failed(f"{path} is a folder, and a file of ours belongs there: move it away, and plan again")
 
 
 def check_relay(program: Path, content: bytes, readers: bytes = b"") -> None:
-    """Test MediaMTX's file as an unprivileged user in a private folder.
+    """Test MediaMTX's file as an unprivileged user, or raise `Failed`.
 
-    Args:
-        program: MediaMTX's.
-        content: the file.
-        readers: its key and certificates; empty without encrypted readers.
-
-    Raises:
-        Failed: it refuses the file, or does not open its sockets.
+    `readers` is the key and certificates of encrypted readers, or empty.
     """
     folder = paths.RUN / f"stage-{os.getpid()}"
     files.folder(paths.RUN, 0o700)
@@ -179,7 +165,6 @@ def _tunnel_moves(change: ApplyTransaction, facts: FactsAnswer) -> bool:
 
 
 def _relay_moves(change: ApplyTransaction) -> bool:
-    """Return whether MediaMTX's file, certificates or unit change."""
     unit = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
     names = (paths.MEDIAMTX_FILE, paths.READERS_FILE)
     moved = any(str(path) in change.wanted and change.differs(path) for path in names)

@@ -77,8 +77,7 @@ def _next(count: int, heard: Heard) -> int:
 def prove(change: ApplyTransaction) -> None:
     """Try new logins first; stage refused ones as quarantined.
 
-    Raises:
-        Failed: MediaMTX has not read its file.
+    `Failed` is raised if MediaMTX does not read its file.
     """
     staged = change.staged(paths.MEDIAMTX_FILE)
     wanted = staged.read_bytes().decode("utf-8", "surrogateescape")

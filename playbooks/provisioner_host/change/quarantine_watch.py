@@ -39,8 +39,7 @@ _WHO = "quarantine"
 def watch() -> None:
     """Follow the log; restart in place if the program is replaced.
 
-    Raises:
-        Failed: the log cannot be followed; systemd restarts the unit.
+    If the log ends, `Failed` is raised and systemd restarts the unit.
     """
     program = _program()
     # Gateways and this relay may change keys: somebody has to be there always; beside this, as the log may rest.
@@ -165,11 +164,7 @@ def _take_out(due: Mapping[str, frozenset[str]]) -> list[str] | None:
 def taken_out(live: str, due: Mapping[str, frozenset[str]], flowing: Collection[str] | None, since: str) -> str:
     """Quarantine refused logins in a live file, except flowing paths. Pure.
 
-    Args:
-        live: the file, including earlier quarantines.
-        due: the logins and their refused paths.
-        flowing: paths with a picture; if `None` (unknown), only refused paths are quarantined.
-        since: the present time.
+    `due` are the logins and their refused paths. If `flowing` is `None` (unknown), only refused paths are quarantined.
     """
     refused = dict.fromkeys(due, since) | quarantine.refused_in(live)
     stays = {
@@ -227,11 +222,7 @@ def _followed() -> Iterator[IO[bytes]]:
 
 
 def _batches(log: IO[bytes], watcher: Watcher) -> Iterator[list[str]]:
-    """Yield batches of log lines, empty after a quiet interval.
-
-    Raises:
-        Failed: the log has ended.
-    """
+    """Yield batches of log lines, empty after a quiet interval."""
     rest = b""
     with selectors.DefaultSelector() as waiting:
         waiting.register(log, selectors.EVENT_READ)

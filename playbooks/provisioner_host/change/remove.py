@@ -84,7 +84,6 @@ def _refuse(request: RemoveRequest) -> None:
 
 
 def _peers() -> set[str]:
-    """Return peers of the live tunnel and of the installed file."""
     there = set(tunnel.peers_in(paths.WG_FILE.read_text())) if paths.WG_FILE.exists() else set()
     return there | set(tunnel.live_peers("") or {})
 
@@ -139,11 +138,7 @@ def _remove_users() -> list[str]:
 
 
 def _wait_for_end(known: pwd.struct_passwd) -> None:
-    """Wait for a user's processes: `userdel` does not check them.
-
-    Raises:
-        Failed: a process goes on.
-    """
+    """Wait for a user's processes, which `userdel` ignores, or raise `Failed`."""
     until = time.monotonic() + _ENDS_S
     while running := _processes_of(known.pw_uid):
         if time.monotonic() >= until:

@@ -31,14 +31,8 @@ STAGGER = 50
 def health(names: list[str], peers: Collection[str], sentinel: str | None, *, rules: bool) -> last_good.LiveState:
     """Verify units, rules, tunnel and MediaMTX's file; return the states.
 
-    Args:
-        names: the units.
-        peers: the exact public keys of the tunnel.
-        sentinel: the path that shows that MediaMTX has read its file; empty without a relay.
-        rules: whether our firewall must match its file.
-
-    Raises:
-        Failed: names the difference.
+    `peers` are the tunnel's exact public keys; `sentinel` is empty without a relay; `rules` compares our firewall with
+    its file. `Failed` names the difference.
     """
     read = last_good.LiveState(units.states(names))
     for name, state in read.units.items():
@@ -62,11 +56,7 @@ def health(names: list[str], peers: Collection[str], sentinel: str | None, *, ru
 
 
 def health_of_saved(folder: Path, state: dict[str, Any]) -> None:
-    """Verify that the host has a saved state.
-
-    Raises:
-        Failed: names the difference.
-    """
+    """Verify a saved state; `Failed` names the difference."""
     saved = {f["path"]: folder / f["content"] for f in state["files"]}
     for path, copy in saved.items():
         live = Path(path)
@@ -108,11 +98,7 @@ def can_arm_early(change: ApplyTransaction) -> bool:
 
 
 def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
-    """Change files, rules, tunnel and relay to the wanted state.
-
-    Raises:
-        Failed: names the step and the error.
-    """
+    """Change files, rules, tunnel and relay; `Failed` names the step."""
     restart_relay = _differs_unit(change, facts, paths.UNIT_MEDIAMTX) or is_silent(change)
     restart_quarantine = _differs_unit(change, facts, paths.UNIT_QUARANTINE)
     reload = any(change.differs(Path(path)) for path in change.wanted if path.endswith(".service"))
@@ -175,7 +161,6 @@ def _differs_unit(change: ApplyTransaction, facts: FactsAnswer, name: str) -> bo
 
 
 def _drop_ins(facts: FactsAnswer, name: str) -> list[str]:
-    """Return overrides of a unit under our names."""
     state = facts["units"].get(name)
     return [] if state is None else [path for path in state["drop_ins"] if units.of_ours(path)]
 
@@ -230,11 +215,7 @@ def _put_relay_file(change: ApplyTransaction, *, stagger: bool) -> None:
 
 
 def _put_in_steps(change: ApplyTransaction) -> None:
-    """Write the file in steps with more new paths, except the last.
-
-    Raises:
-        Failed: MediaMTX has not read a step.
-    """
+    """Write the file in steps with more new paths, except the last."""
     wanted = change.wanted[str(paths.MEDIAMTX_FILE)]
     whole = change.content(str(paths.MEDIAMTX_FILE)).decode()
     for sentinel, text in relay.stages(relay.read_file(), whole, STAGGER):

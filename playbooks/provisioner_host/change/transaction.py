@@ -60,11 +60,7 @@ class Transaction:
         return self.request["who"]
 
     def step(self, name: str, work: Callable[[], _Done]) -> _Done:
-        """Run a step and record its duration.
-
-        Raises:
-            Failed: with the step's name in front.
-        """
+        """Run and time a step; put its name before errors."""
         started = time.monotonic()
         try:
             return work()
@@ -177,10 +173,7 @@ def _due_now() -> None:
 def begin(change: Transaction) -> ChangeAnswer | None:
     """Take the lease; return an answer if the run must end.
 
-    An expired change that its watcher did not revert is reverted here.
-
-    Raises:
-        Locked: another run's lease has not expired.
+    An expired change that its watcher did not revert is reverted here. `Locked` is raised if another run has the lease.
     """
     past = last_good.receipt_of(change.run_id)
     if past is not None and past["outcome"] != "armed":

@@ -53,11 +53,8 @@ class Trace:
 def traced(devices: Iterable[DeviceAddress], listen_port: int) -> Iterator[Trace]:
     """Trace a probe's packets and their answers.
 
-    Traced are packets with our mark, MediaMTX's connections to devices, and the tunnel's own packets.
-
-    Args:
-        devices: the probed devices.
-        listen_port: the tunnel's port on this host; 0 without a tunnel.
+    Traced are packets with our mark, MediaMTX's connections to devices, and the tunnel's packets on `listen_port` (0
+    without a tunnel).
     """
     trace, table = Trace(), " ".join(PROBE_TABLE)
     monitor = _Monitor()
@@ -162,12 +159,9 @@ class _Monitor:
 
 
 def parse(lines: Iterable[str], own: str, listen_port: int) -> list[DropAnswer]:
-    """Return the distinct drops in a trace.
+    """Return the distinct drops in the output of `nft monitor trace`.
 
-    Args:
-        lines: output of `nft monitor trace`.
-        own: family and name of the marking table.
-        listen_port: the tunnel's port on this host, which identifies its packets.
+    `own` is the marking table; `listen_port` identifies the tunnel's packets.
     """
     packets: dict[str, dict[str, str]] = {}
     drops: list[DropAnswer] = []

@@ -46,9 +46,7 @@ def intended(path: Path) -> Items:
 
     Texts cannot be compared: each nft version sorts, merges and renames in its own way. The same nft and kernel give
     the same answer (measured with nft 1.0.6). The result is cached until reboot, by content, user ids and nft program.
-
-    Raises:
-        Failed: nft refuses the file.
+    `Failed` is raised if nft refuses the file.
     """
     program = shutil.which("nft", path=PATH)
     rules = loadable(path)
@@ -64,13 +62,10 @@ def _loaded_aside(rules: str) -> Items:
 
 
 def loadable(path: Path) -> str:
-    """Return a rules file with user ids instead of names.
+    """Return a rules file with user ids; raise `Failed` on an include.
 
     nft refuses a whole file if one user is missing, so a missing user gets an id that is never assigned. Plans come
     before the first apply creates the users, and a missing user must not cost the host its firewall at boot.
-
-    Raises:
-        Failed: it includes another file.
     """
     rules = path.read_text(encoding="utf-8", errors="replace")
     if _INCLUDES.search(_APART.sub("\n", rules)):
@@ -195,11 +190,7 @@ def installed_places() -> InstalledPlaces:
 
 
 def places_in(rules: str) -> InstalledPlaces:
-    """Return the addresses in rules.
-
-    Raises:
-        ValueError: a device does not have our form.
-    """
+    """Return the addresses in rules; raise `ValueError` on foreign forms."""
     sets = {name: listed.split(", ") for name, listed in _ELEMENTS.findall(rules)}
     cameras, asked = (frozenset(map(_place, sets.get(name, ()))) for name in ("cameras", "onvif"))
     own = frozenset((address, int(port)) for address, port in _OWN.findall(rules))
@@ -218,11 +209,7 @@ def refusal(address: str, port: int) -> str:
 
 
 def load(path: Path) -> None:
-    """Load a file in one transaction; on failure the old table stays.
-
-    Raises:
-        Failed: nft refuses it.
-    """
+    """Load a file in one transaction, or keep the table and raise."""
     run(["nft", "-f", "-"], stdin=loadable(path))
 
 
@@ -233,11 +220,7 @@ def delete() -> None:
 
 
 def load_installed() -> None:
-    """Load the installed file at boot.
-
-    Raises:
-        Failed: the file is missing, or nft refuses it.
-    """
+    """Load the installed file at boot, or raise `Failed`."""
     if not paths.NFT_FILE.exists():
         raise Failed(f"{paths.NFT_FILE} is missing")
     load(paths.NFT_FILE)

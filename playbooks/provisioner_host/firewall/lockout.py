@@ -74,11 +74,7 @@ def sources(networks: list[str], peer: str | None) -> list[str]:
 
 
 def _plain(peer: str) -> str:
-    """Return an address as rules see it: no zone, no mapped IPv4.
-
-    Raises:
-        Failed: sshd does not name the peer's address.
-    """
+    """Return an address as rules see it: no zone, no mapped IPv4."""
     try:
         address = ipaddress.ip_address(peer.partition("%")[0])
     except ValueError:

@@ -154,11 +154,7 @@ class BatchWords:
         self._rest, self._bytes, self._was_complaint = b"", 0, False
 
     def take(self, chunk: bytes) -> None:
-        """Parse a part of the messages.
-
-        Raises:
-            Failed: there are more than any valid stream causes.
-        """
+        """Parse messages; raise `Failed` if there are too many."""
         self._bytes += len(chunk)
         if self._bytes > _MOST_SAID * len(self.streams):
             raise Failed("ffmpeg said too much: the stream is damaged, or means harm")

@@ -74,12 +74,7 @@ def place_in(answer: bytes) -> str:
 
 
 def asked(targets: Mapping[DeviceAddress, str], until: float) -> dict[DeviceAddress, SaidAnswer]:
-    """Send requests to devices; return their answers.
-
-    Args:
-        targets: devices with open ports, and their path and query.
-        until: the deadline on the monotonic clock.
-    """
+    """Send requests to devices with open ports; return their answers."""
     wanted = sorted(targets)
     with ThreadPoolExecutor(_AT_ONCE) as asking:
         answers = asking.map(lambda device: _said(device, targets[device], until), wanted)
@@ -154,16 +149,9 @@ def at_devices(
     connect_s: float,
     until: float,
 ) -> CloserAnswer:
-    """Probe the devices of dark paths; update `devices` in place.
+    """Probe the devices of `dark` paths; update `devices` in place.
 
     Devices that timed out are tried again.
-
-    Args:
-        devices: the devices' connection results.
-        dark: paths that do not flow, by name.
-        tunnel: the live tunnel.
-        connect_s: connection timeout.
-        until: the deadline on the monotonic clock.
     """
     places = {(p["address"], p["port"]) for p in dark.values()}
     if not places or time.monotonic() >= until:

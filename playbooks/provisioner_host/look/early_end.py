@@ -64,12 +64,7 @@ def is_answered(
 ) -> bool:
     """Return whether all checks of a stream pass clearly.
 
-    Args:
-        wanted: the agreed values.
-        before: pictures before the first key picture, as they came.
-        looked: pictures from the first key picture on.
-        decoded: their decoding progress.
-        now: the host's clock.
+    `before` are pictures before the first key picture, `looked` those after it.
     """
     packets = [one.packet for one in looked]
     keys = [place for place, packet in enumerate(packets) if packet.key]

@@ -60,7 +60,6 @@ def _h264(data: bytes) -> Unit:
 
 
 def _messages(data: bytes) -> Iterator[int]:
-    """Yield message types of supplemental information, as far as parseable."""
     at = number = 0
     while at + 1 < len(data) and data[at] != _LAST_BIT and number < _MOST_MESSAGES:
         kind, at = _long_number(data, at)
@@ -198,11 +197,7 @@ class Depacketizer:
         return b"".join(START_CODE + one for one in self._sets)
 
     def packet(self, packet: bytes) -> list[CodedPicture]:
-        """Take a packet; return the pictures that it completes.
-
-        Raises:
-            Unfit: a picture has no end.
-        """
+        """Take a packet; return its completed pictures, or raise `Unfit`."""
         taken = self._packets.payload(packet)
         if taken is None:
             return []

@@ -46,11 +46,7 @@ class Mpeg4Pictures:
         return self._packets.missed
 
     def packet(self, packet: bytes) -> list[CodedPicture]:
-        """Take a packet; return the pictures that it completes.
-
-        Raises:
-            Unfit: a picture has no end.
-        """
+        """Take a packet; return its completed pictures, or raise `Unfit`."""
         taken = self._packets.payload(packet)
         if taken is None:
             return []
@@ -87,11 +83,7 @@ class JpegPictures:
         return self._packets.missed
 
     def packet(self, packet: bytes) -> list[CodedPicture]:
-        """Take a packet; return the pictures that it completes.
-
-        Raises:
-            Unfit: a picture has no end.
-        """
+        """Take a packet; return its completed pictures, or raise `Unfit`."""
         taken = self._packets.payload(packet)
         if taken is None or len(taken[0]) <= _HEAD:
             return []

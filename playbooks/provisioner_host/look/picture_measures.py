@@ -197,7 +197,6 @@ def _quantile(levels: Counter[int], share: float) -> int:
 
 
 def _number_of_levels(levels: Counter[int]) -> int:
-    """Count the levels of nearly all pixels: few in drawn pictures."""
     left = levels.total() * (1 - _NEARLY_ALL)
     rarest = accumulate(sorted(levels.values()))
     return len(levels) - sum(so_far <= left for so_far in rarest)
@@ -263,10 +262,7 @@ def packets_of(packets: Sequence[Packet], arrived_s: float) -> PacketsAnswer:
 
 
 def _backward(packets: Sequence[Packet]) -> int:
-    """Count packets shown before the second last key packet, or much earlier.
-
-    No encoder reorders that far.
-    """
+    """Count packets shown too early for any encoder's reordering."""
     number, floors, last = 0, [-inf, -inf], -inf
     for packet in packets:
         number += packet.seconds < max(floors[0] - _ONE_MOMENT_S, last - _FAR_BACK_S)
@@ -297,7 +293,7 @@ def key_of(data: bytes, codec: str) -> str:
 
 
 def checked_picture(answer: object) -> PictureAnswer:
-    """Return a look's answer after a check of all parts.
+    """Check and return a look's answer.
 
     Raises:
         KeyError, TypeError, ValueError: a part is missing or invalid.
@@ -357,11 +353,7 @@ def _scene(said: Mapping[str, object]) -> SceneAnswer:
 
 
 def number(value: object, least: float, most: float) -> float:
-    """Return a number within bounds.
-
-    Raises:
-        ValueError: the value is no number or out of bounds.
-    """
+    """Return a number, or raise `ValueError` out of bounds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
         raise ValueError
     return value

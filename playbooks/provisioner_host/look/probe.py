@@ -230,14 +230,12 @@ def _to_read(wanted: RelayToProbe, paths: Mapping[str, PathToProbe]) -> dict[str
 
 
 def _devices_of(paths: Iterable[PathToProbe]) -> set[reach.DeviceAddress]:
-    """Return the devices of pulled paths; pushed paths have none."""
     return {(path["address"], path["port"]) for path in paths if path["port"]}
 
 
 def _devices_now(
     devices: list[DeviceEvidenceAnswer], gone: set[reach.DeviceAddress], limits: ProbeBudget
 ) -> list[DeviceEvidenceAnswer]:
-    """Retry the devices of paths that stopped meanwhile."""
     kept = [d for d in devices if (d["address"], d["port"]) not in gone]
     return kept + (reach.connect_all(gone, limits.connect_s) if gone else [])
 
@@ -327,7 +325,6 @@ class _Look:
         second.update({name: last[name] for name in self.gone})
 
     def _failed(self) -> set[str]:
-        """Return paths that did not flow or failed their read."""
         return {name for name in self._paths if not self._flows(name) or not self._was_read(name)}
 
     def _was_read(self, name: str) -> bool:
@@ -409,10 +406,7 @@ def sample(paths: Mapping[str, PathToRead]) -> tuple[dict[str, SampleAnswer], st
 
 
 def _state(item: dict[str, Any]) -> SampleAnswer:
-    """Return a path's state.
-
-    `ready` and `online` alone are true for dead cameras (measured on 1.20.1).
-    """
+    """Return a path's state; dead cameras stay `ready` and `online` (1.20.1)."""
     tracks = [(t.get("codec"), t.get("codecProps") or {}) for t in item.get("tracks2") or ()]
     return {
         "available": bool(item.get("available")),
@@ -553,11 +547,7 @@ def _port(fingerprint: str) -> int:
 
 
 def _reads_by(relay_: RelayToRead) -> Login:
-    """Return a centre's login at a relay, or at its own hub.
-
-    Raises:
-        OSError: this host has no password for the hub.
-    """
+    """Return a centre's login at a relay, or at its own hub."""
     if (hub := relay_.get("through")) is None:
         return _login(relay_)
     return Login(hub["address"], hub["port"], _PROBE_USER, PROBE_PASSWORD.read_text().strip(), hub["fingerprint"])
@@ -605,7 +595,6 @@ def _read_again(
 
 
 def _may_be_starting(read: ReadAnswer) -> bool:
-    """Return whether a failed read ended early without a stream."""
     cut_off = read.get("status") is None and not read.get("timed_out")
     return (cut_off or read.get("status") in _ABSENT) and read.get("seconds", 0.0) < _RETRY_S
 

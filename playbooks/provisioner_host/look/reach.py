@@ -154,14 +154,7 @@ def wait_for_keepalive(
     """Return the tunnel after a wait for silent peers.
 
     A peer is silent if all its devices timed out and no packet came: a tunnel that has just failed still has a recent
-    handshake.
-
-    Args:
-        before: the live tunnel before the first connection.
-        key: the key of the host's digests.
-        devices: the request's devices with their peers' public keys.
-        connected: the devices' connection results.
-        begun: start of the connections on the monotonic clock.
+    handshake. `before` and `begun` are the tunnel and time before the connections.
     """
     timed_out = {(c["address"], c["port"]) for c in connected if c["outcome"] == "timeout"}
     silent = {d["peer"] for d in devices} - {d["peer"] for d in devices if (d["address"], d["port"]) not in timed_out}

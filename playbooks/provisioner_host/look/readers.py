@@ -99,12 +99,8 @@ def read_all(
 ) -> None:
     """Read all streams and report each result at once.
 
-    Args:
-        logins: servers and users by name.
-        turns: the reads in order.
-        times: their limits.
-        done: is called once per turn with its number and result, in any order.
-        looks: looks by turn number; other reads end with their key frame.
+    `done` is called once per turn with its number and result, in any order. `looks` are by turn number; other reads end
+    with their key frame.
     """
     waiting = set(range(len(turns)))
 
@@ -186,11 +182,7 @@ def answered(lines: Iterable[bytes]) -> Iterator[tuple[int, ReadAnswer]]:
 
 
 def _checked(answer: dict[str, Any]) -> ReadAnswer:
-    """Check and return an answer.
-
-    Raises:
-        ValueError: a part is invalid.
-    """
+    """Check and return an answer, or raise `ValueError`."""
     seconds = round(number(answer["seconds"], 0, 1e6), 2) if "seconds" in answer else 0.0
     if "not_run" in answer:
         return {"not_run": _line(answer["not_run"])}

@@ -230,11 +230,7 @@ class Talk:
         return b""
 
     def _prove(self, challenge: str) -> bytes:
-        """Repeat the request with a login.
-
-        Raises:
-            Refused: the login was refused, or the scheme is not supported.
-        """
+        """Repeat the request with a login, or raise `Refused`."""
         offered = challenge_in(challenge)
         known = offered is not None or "basic" in challenge.lower()
         again = not self._challenge or (offered is not None and _STALE.search(challenge) is not None)
@@ -261,7 +257,6 @@ class Talk:
 
 
 def _fields(lines: str) -> dict[str, str]:
-    """Parse lower-case fields; repeated challenges are joined."""
     fields: dict[str, str] = {}
     for line in lines.split("\r\n"):
         name, _, value = line.partition(":")
@@ -271,11 +266,7 @@ def _fields(lines: str) -> dict[str, str]:
 
 
 def track_in(description: str, base: str) -> VideoTrack:
-    """Return the first video of a description.
-
-    Raises:
-        Unfit: no supported video.
-    """
+    """Return the first supported video of a description, or raise `Unfit`."""
     medias = list(_MEDIA.finditer(description))
     for number, media in enumerate(medias):
         if media[1] == "video":

@@ -74,11 +74,7 @@ class LookedStream:
         return self._decoded is not None
 
     def packet(self, packet: bytes, now: float) -> list[bytes]:
-        """Take an RTP packet received at `now`; return blocks to decode.
-
-        Raises:
-            Unfit: a picture has no end, or there are too many.
-        """
+        """Take an RTP packet; return blocks to decode, or raise `Unfit`."""
         blocks: list[bytes] = []
         for one in self._depacketizer.packet(packet):
             if not one.is_begun:
@@ -535,7 +531,6 @@ class _Read:
             self._say(self._talk.stay())
 
     def _due(self, since: float, stream: LookedStream) -> float:
-        """Return the end time of the look, or of the read."""
         if self.is_second and not stream.is_shown:
             return min(self._begun + self._patient_s, self._look.until)
         if self.turn.look is None:
@@ -635,7 +630,6 @@ class _Read:
             self._tell(answer)
 
     def _decode_again(self) -> None:
-        """Decode the stream alone, as the complaint names no stream."""
         if not self.pipe.is_kept:
             self.not_run("out of memory: its pictures were not kept")
             return

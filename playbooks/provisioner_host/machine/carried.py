@@ -285,11 +285,7 @@ _WORDS = {"str": "text", "int": "whole number", "float": "number", "bool": "true
 
 
 def _meant_for(request: dict[str, Any], ours: str) -> None:
-    """Check that a request names only runs, files and units of ours.
-
-    Raises:
-        _OddError: it names anything else.
-    """
+    """Raise `_OddError` if a request names foreign runs, files or units."""
     for key in ("run", "target"):
         if request.get(key) and not _RUN.fullmatch(request[key]):
             raise _OddError(f"names a {key} as none is called")
@@ -323,11 +319,7 @@ def _all_named(word: str, names: list[str], form: re.Pattern[str]) -> None:
 
 
 def _carries(request: dict[str, Any], sizes: Mapping[str, int], allowed: tuple[str, ...]) -> None:
-    """Check the files of a request.
-
-    Raises:
-        _OddError: a file is unknown, missing or too large.
-    """
+    """Raise `_OddError` if a file is unknown, missing or too large."""
     numbered = {put["content"] for put in request["files"].values()} if request["operation"] == "apply" else set()
     if len(numbered) > _MOST_PUT or not all(_NUMBER.fullmatch(name) for name in numbered):
         raise _OddError("puts files by other names than numbers, or too many")

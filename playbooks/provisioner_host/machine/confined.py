@@ -78,17 +78,10 @@ def run(
     *,
     start: Start | None = None,
 ) -> str:
-    """Run a program, pass its lines on, and return its standard error.
+    """Run a confined program, pass its lines on, return its standard error.
 
-    If `hear` has all its lines, the result is empty and the program is killed.
-
-    Args:
-        command: the confined program.
-        modules: names and sources of modules, in import order.
-        request: the request, one line.
-        start: when to send the request; at once by default.
-        until: the deadline on the monotonic clock.
-        hear: reads the lines; returns whether it has all.
+    If `hear` has all its lines, the result is empty and the program is killed. `modules` are in import order. The
+    request, one line, is sent at `start` or at once.
     """
     process = subprocess.Popen(
         list(command),

@@ -77,7 +77,6 @@ def named(error: OSError, path: Path, size: int) -> OSError:
 
 
 def _state(folder: Path, error: OSError) -> str:
-    """Return a disk's problem and the next step."""
     disk = os.statvfs(folder)
     if error.errno == errno.EROFS:
         return "is on a disk that is read-only: see the kernel's log (dmesg) for why, and mount it anew"
@@ -206,11 +205,7 @@ def folder(path: Path, mode: int, group: str = "root") -> None:
 
 
 def identity(path: Path) -> list[int]:
-    """Return the file attributes that the kernel changes with every write.
-
-    Raises:
-        FileNotFoundError: the file is missing.
-    """
+    """Return the file attributes that the kernel changes with every write."""
     status = path.stat()
     return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 

@@ -54,19 +54,11 @@ class Scratch:
         return result  # type: ignore[return-value]  # without an error it is what the work gave
 
     def run(self, argv: Sequence[str], **more: Any) -> subprocess.CompletedProcess[str]:
-        """Run a program in the namespace, as `shell.run` does.
-
-        Raises:
-            Failed: as there.
-        """
+        """Run a program in the namespace, as `shell.run` does."""
         return self.call(lambda: run(argv, **more))
 
     def ip(self, commands: Sequence[str]) -> None:
-        """Run several `ip` commands in one process.
-
-        Raises:
-            Failed: a command failed.
-        """
+        """Run several `ip` commands in one process, or raise `Failed`."""
         self.run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
 
     def close(self) -> None:
@@ -89,12 +81,9 @@ class Scratch:
 
 
 def _unshare() -> None:
-    """Move this thread into a new network namespace.
+    """Move this thread into a new network namespace, or raise `Failed`.
 
     Python has `os.unshare` from 3.12 on.
-
-    Raises:
-        Failed: the kernel refused.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNET) != 0:
@@ -103,11 +92,7 @@ def _unshare() -> None:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Scratch]:
-    """Open a new, empty network namespace; kill its processes at the end.
-
-    Raises:
-        Failed: the kernel refused.
-    """
+    """Open an empty network namespace; kill its processes at the end."""
     namespace = Scratch()
     try:
         yield namespace

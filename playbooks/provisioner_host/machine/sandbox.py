@@ -73,13 +73,8 @@ def confined(
 ) -> list[str]:
     """Return the command that runs a program confined.
 
-    The program has our standard streams, and the command ends with the program.
-
-    Args:
-        argv: the program's path and arguments, without secrets.
-        name: the purpose, for the unit's name.
-        limits: more unit settings: addresses, files, memory, time.
-        environment: its variables.
+    The program has our standard streams, and the command ends with the program. `argv` must have no secret; `name` is
+    part of the unit's name; `limits` are more unit settings.
     """
     settings = [f"--property={setting}" for setting in (*_LIMITS, *limits)]
     variables = [f"--setenv={key}={value}" for key, value in (environment or {}).items()]

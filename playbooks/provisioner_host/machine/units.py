@@ -41,11 +41,7 @@ def selinux() -> SelinuxState:
 
 
 def relabel(places: Iterable[Path]) -> None:
-    """Restore the SELinux labels of files and folders, recursively.
-
-    Raises:
-        Failed: labels cannot be set and SELinux is enforcing.
-    """
+    """Restore SELinux labels recursively; raise `Failed` only if enforcing."""
     now = selinux()
     there = [str(place) for place in places if place.exists()]
     if now == "off" or not there:
@@ -85,7 +81,6 @@ def active(name: str) -> str:
 
 
 def _overriding(fragment: str, drop_ins: str) -> list[str]:
-    """Return drop-ins, and a whole file that systemd prefers to ours."""
     paths = drop_ins.split()
     if any(mark in drop_ins for mark in "'\"\\"):
         import shlex  # noqa: PLC0415 (systemd quotes a name with a space in it, which hardly any host has)
@@ -105,11 +100,7 @@ def of_ours(path: str) -> bool:
 
 
 def remove_overriding(path: str) -> None:
-    """Remove a file that overrides units of ours.
-
-    Raises:
-        Failed: it cannot be removed.
-    """
+    """Remove a file that overrides units of ours, or raise `Failed`."""
     try:
         Path(path).unlink(missing_ok=True)
     except OSError as error:
@@ -117,20 +108,12 @@ def remove_overriding(path: str) -> None:
 
 
 def systemctl(*words: str, check: bool = True, timeout_s: float = 30) -> None:
-    """Run systemctl.
-
-    Raises:
-        Failed: it failed, and `check` is set.
-    """
+    """Run systemctl; with `check`, raise `Failed` on errors."""
     run(["systemctl", *words], check=check, timeout_s=timeout_s)
 
 
 def restart(name: str) -> None:
-    """Restart a unit; kill it after 10 s without a stop.
-
-    Raises:
-        Failed: it does not start.
-    """
+    """Restart a unit; kill it after 10 s without a stop."""
     try:
         systemctl("restart", name, timeout_s=_ENDS_ITSELF_S)
     except Failed:
@@ -138,11 +121,7 @@ def restart(name: str) -> None:
 
 
 def restart_silent(name: str) -> None:
-    """Kill and restart a unit that does not answer.
-
-    Raises:
-        Failed: it does not start.
-    """
+    """Kill and restart a unit that does not answer."""
     systemctl("kill", "--signal=SIGKILL", name, check=False)
     systemctl("restart", name)
 

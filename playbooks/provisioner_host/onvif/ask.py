@@ -121,12 +121,7 @@ class _Device:
 
 
 def _read(reply: Reply, reading: Callable[[bytes], _T]) -> _T:
-    """Parse a reply.
-
-    Raises:
-        Unreadable: it is invalid.
-        RefusedLogin: it requires a login, or another one.
-    """
+    """Parse a reply; raise `Unreadable` or `RefusedLogin`."""
     if reply.status in _NO_SOAP:
         raise Unreadable(f"HTTP {reply.status}: there is no ONVIF service at this port")
     if reply.status in _UNAUTHORIZED:
@@ -140,7 +135,6 @@ def _ahead_s(clock: DeviceTime, before: float, after: float) -> float:
 
 
 def _profile(wanted: str, profiles: Sequence[MediaProfile]) -> MediaProfileAnswer:
-    """Return the profile with this token or name."""
     wanted = messages.word_of(wanted)
     names = [(profile.name or profile.token)[:_LONGEST_NAME] for profile in profiles[:_MOST_NAMED]]
     for profile in profiles:

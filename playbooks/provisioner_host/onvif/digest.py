@@ -38,12 +38,7 @@ def challenge_in(field: str) -> Challenge | None:
 def digest(challenge: Challenge, login: tuple[str, str], request: tuple[str, str], turn: int, own: str) -> str:
     """Return the header that answers a challenge (RFC 7616).
 
-    Args:
-        challenge: the device's.
-        login: user and password.
-        request: its method and URI.
-        turn: the nonce count, from 1.
-        own: our nonce.
+    `request` is method and URI, `turn` the nonce count from 1, `own` our nonce.
     """
     (user, password), (method, path) = login, request
 

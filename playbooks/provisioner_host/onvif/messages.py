@@ -109,13 +109,6 @@ class DeviceTime(NamedTuple):
 def post(place: tuple[str, int], path: str, body: bytes, until: float, authorization: str = "") -> Reply:
     """Send a SOAP request and return the reply.
 
-    Args:
-        place: the device's address and port.
-        path: on the device.
-        body: SOAP.
-        until: the deadline on the monotonic clock.
-        authorization: the HTTP header for a login, or empty.
-
     Raises:
         Silent: no answer in time.
         NoAnswer: the answer is invalid.
@@ -204,7 +197,6 @@ def reply_in(received: bytes) -> Reply:
 
 
 def _fields(head: bytes) -> dict[str, str]:
-    """Parse header fields; repeated ones are joined."""
     fields: dict[str, str] = {}
     for line in head.decode("latin-1").split("\r\n")[1:]:
         name, _, value = line.partition(":")
@@ -251,11 +243,7 @@ def _escaped(text: str) -> str:
 def username_token(user: str, password: str, created: float, nonce: bytes) -> str:
     """Return a WS-Security login: a password digest for one moment.
 
-    Args:
-        user: the user.
-        password: only its digest is sent.
-        created: the device's time, in seconds since 1970.
-        nonce: unique.
+    `created` is the device's time, in seconds since 1970; `nonce` is unique. Only the digest of the password is sent.
     """
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
     digest = hashlib.sha1(nonce + at.encode() + password.encode()).digest()  # noqa: S324 (the specification's own)
@@ -275,8 +263,7 @@ def username_token(user: str, password: str, created: float, nonce: bytes) -> st
 def elements_in(body: bytes) -> list[Element]:
     """Return an answer's elements in order of their end.
 
-    Raises:
-        Unreadable: it is no XML, or too large or deep.
+    `Unreadable` is raised if it is no XML, or too large or deep.
     """
     reading = _Reading()
     # Namespaces are not put into names: each use of a prefix would be a copy of an address as long as the answer.
@@ -351,12 +338,7 @@ def _below(body: bytes, answer: str) -> Iterator[tuple[tuple[str, ...], Element]
 
 
 def nameplate_in(body: bytes) -> Nameplate:
-    """Return a device's nameplate.
-
-    Raises:
-        Unreadable: it is another answer.
-        RefusedLogin: it requires a login, or another one.
-    """
+    """Return a device's nameplate; raise `Unreadable` or `RefusedLogin`."""
     words: dict[tuple[str, ...], str] = {}
     for place, one in _below(body, "GetDeviceInformationResponse"):
         words.setdefault(place, word_of(one.text))
@@ -367,12 +349,7 @@ def nameplate_in(body: bytes) -> Nameplate:
 
 
 def time_in(body: bytes) -> DeviceTime:
-    """Return a device's clock.
-
-    Raises:
-        Unreadable: it is another answer.
-        RefusedLogin: it requires a login even for this.
-    """
+    """Return a device's clock; raise `Unreadable` or `RefusedLogin`."""
     numbers = {place: one.text for place, one in _below(body, "GetSystemDateAndTimeResponse")}
     return DeviceTime(_moment(numbers, "UTCDateTime"), _moment(numbers, "LocalDateTime"))
 
@@ -414,12 +391,7 @@ def media_path_in(body: bytes) -> str:
 
 
 def profiles_in(body: bytes) -> list[MediaProfile]:
-    """Return a device's media profiles, up to a limit.
-
-    Raises:
-        Unreadable: it is another answer.
-        RefusedLogin: it requires a login, or another one.
-    """
+    """Return a device's media profiles; raise `Unreadable` or `RefusedLogin`."""
     profiles: list[MediaProfile] = []
     below: list[tuple[tuple[str, ...], str]] = []
     for place, one in _below(body, "GetProfilesResponse"):

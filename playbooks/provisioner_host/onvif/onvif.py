@@ -216,7 +216,6 @@ def _logins(devices: Sequence[DeviceToAsk], key: str) -> dict[str, _Login]:
 
 
 def _flowing() -> set[str]:
-    """Return the paths with a picture; empty if unknown."""
     try:
         listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
         return {str(item["name"]) for item in listed if item.get("available")}

@@ -26,8 +26,7 @@ ANOTHER = "it shows another certificate than the one that is written down"
 def own(file: Path | None = None) -> str:
     """Return the fingerprint of this host's certificate for readers.
 
-    Raises:
-        OSError, ValueError: it has no certificate.
+    `OSError` or `ValueError` is raised without a certificate.
     """
     from provisioner_host.machine.paths import READERS_FILE  # noqa: PLC0415 (the confined part has no such module)
 
@@ -55,11 +54,7 @@ def shows(link: ssl.SSLSocket, fingerprint: str) -> bool:
 def refusal(address: str, port: int, fingerprint: str, timeout_s: float) -> str:
     """Return why a relay fails the fingerprint check, or an empty string.
 
-    Args:
-        address: the relay's.
-        port: of its encrypted RTSP.
-        fingerprint: the expected SHA-256 in hexadecimal.
-        timeout_s: limit for the whole check.
+    `timeout_s` limits the whole check.
     """
     until = time.monotonic() + timeout_s
     try:

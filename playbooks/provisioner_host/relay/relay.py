@@ -106,18 +106,13 @@ def stages(live: str, wanted: str, size: int) -> Iterator[tuple[str, str]]:
 
 
 def _paths_by_line(content: str) -> dict[int, str]:
-    """Return quoted path names by line number; their quoting is canonical."""
     matches = ((number, PATH_LINE.match(line)) for number, line in enumerate(content.splitlines()))
     named = {number: match[1] for number, match in matches if match}
     return {number: name for number, name in named.items() if not name.startswith(f'"{SENTINEL_PREFIX}')}
 
 
 def program_in(unit: str) -> Path:
-    """Return the program that a unit of ours starts.
-
-    Raises:
-        Failed: it starts no program.
-    """
+    """Return the program that a unit starts, or raise `Failed`."""
     line = re.search(r'^ExecStart="?([^" ]+)"? ', unit, re.MULTILINE)
     if line is None:
         raise Failed(f"{UNIT_MEDIAMTX} starts no program")
@@ -224,11 +219,7 @@ def api(path: str, timeout_s: float = 5, *, method: str = "GET") -> Any:
 
 
 def reader_sessions() -> list[dict[str, Any]]:
-    """Return RTSP and RTSPS sessions, each with its API `family`.
-
-    Raises:
-        Failed: the relay does not list them.
-    """
+    """Return RTSP and RTSPS sessions with API `family`, or raise `Failed`."""
     listed: list[dict[str, Any]] = []
     answered = 0
     for family in _FAMILIES:

@@ -64,14 +64,8 @@ def end_revoked(before: str, now: str) -> list[str]:
     """End sessions that the relay would refuse now; return notes.
 
     The caller knows that MediaMTX has read its file. Calls are sequential: two concurrent kicks, or a kick during a
-    list, can crash MediaMTX 1.20.1, which changes the table under a read lock.
-
-    Args:
-        before: the relay file that admitted the sessions.
-        now: the present file.
-
-    Raises:
-        Failed: a session goes on.
+    list, can crash MediaMTX 1.20.1, which changes the table under a read lock. `before` admitted the sessions, `now` is
+    the present file. If a session goes on, `Failed` is raised.
     """
     old, new = users_in(before), users_in(now) or {}
     until = time.monotonic() + _PATIENCE_S

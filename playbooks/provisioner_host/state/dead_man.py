@@ -107,10 +107,8 @@ def disarm() -> None:
 def watch() -> None:
     """Run the unit: revert after a reboot, report ready, watch the deadline.
 
-    systemd starts later units, and `arm` continues, only after the ready notification.
-
-    Raises:
-        Failed: the revert at boot failed; systemd restarts the unit.
+    systemd starts later units, and `arm` continues, only after the ready notification. If the revert fails, systemd
+    restarts the unit.
     """
     revert_at_boot()
     _tell_what_is_watched()

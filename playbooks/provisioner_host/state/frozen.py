@@ -63,13 +63,7 @@ class HeldParts(NamedTuple):
 def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str, str], HeldParts]:
     """Split files into their text without frozen parts, and these parts.
 
-    Args:
-        texts: the files.
-        facilities: ids of the frozen facilities.
-        key: key of the keyed digest that names a relay file's sentinel.
-
-    Raises:
-        Unclear: a file does not have our form, so its parts have no clear owner.
+    `key` digests the sentinel of a relay file. `Unclear` is raised if a file does not have our form.
     """
     without = dict(texts)
     blocks, others = _held_peers(texts.get(_TUNNEL, ""), facilities)
@@ -160,7 +154,6 @@ def _path_lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _held_users(text: str, lines: Mapping[str, HeldLine]) -> tuple[dict[str, Any], ...]:
-    """Return the users with which sites push frozen paths."""
     pushed = {name for name, one in lines.items() if one.line.endswith(_PUSHED)}
     if not pushed:
         return ()
@@ -423,11 +416,7 @@ class Held:
 
 
 def keep(change: RunningChange) -> None:
-    """Insert the frozen parts into the staged files.
-
-    Raises:
-        Failed: they cannot be inserted; the live files are unchanged.
-    """
+    """Insert the frozen parts into staged files, or raise `Failed`."""
     observe = change.request["observe"]
     held = Held(observe.get("held", ()), observe["digest_key"])
     if held.unclear:
@@ -447,11 +436,7 @@ def keep(change: RunningChange) -> None:
 
 
 def keep_in(folder: Path, saved: Mapping[str, Path], facilities: Collection[str], key: str) -> None:
-    """Put the host's frozen parts into a saved state.
-
-    Raises:
-        Failed: they cannot be inserted.
-    """
+    """Put the host's frozen parts into a saved state, or raise `Failed`."""
     held = Held(facilities, key)
     if held.unclear:
         raise Failed(f"{held.unclear}: what in it is of a facility that is held cannot be told")

@@ -178,11 +178,7 @@ def make(request: KeysRequest, folder: Path) -> KeysAnswer:
 
 
 def _following(request: KeysRequest, folder: Path) -> str:
-    """Return the tunnel's next private key: stored, from the bundle, or new.
-
-    Raises:
-        Failed: the key in the bundle is not the named one.
-    """
+    """Return the tunnel's next private key: stored, from the bundle, or new."""
     named = request["following"]
     brought = folder / "files/next-key"
     if named and brought.exists():
@@ -222,11 +218,7 @@ def _hash_of(path: Path) -> str:
 
 
 def seal(private_key: str, public_key: str, order: SealOrder) -> SealedKeyAnswer:
-    """Seal a tunnel's private key (base64) for a recovery key.
-
-    Raises:
-        Failed: the recovery key or the private key is invalid.
-    """
+    """Seal a tunnel's private key (base64), or raise `Failed`."""
     recovery = base64.b64decode(order["recovery"])
     drawn = os.urandom(_SIZE)
     sender = x25519(drawn, BASE_POINT)

@@ -84,11 +84,7 @@ def _saved(path: Path, content: str, folder: Path) -> dict[str, Any]:
 
 
 def state_of(folder: Path) -> dict[str, Any]:
-    """Read a saved state.
-
-    Raises:
-        Failed: it is missing or damaged.
-    """
+    """Read a saved state; raise `Failed` if missing or damaged."""
     state = files.read_json(folder / "state.json")
     if not isinstance(state, dict) or not {"files", "absent", "units", "firewall", "manifest"} <= set(state):
         raise Failed(f"{folder} is missing or damaged: a person is needed")
@@ -101,14 +97,10 @@ def state_of(folder: Path) -> dict[str, Any]:
 
 
 def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = True) -> None:
-    """Restore a saved state; with `live`, also the running services.
+    """Restore a saved state, by default last-good.
 
-    At boot our services are not running yet.
-
-    Args:
-        live: whether to restore running services too.
-        folder: the saved state; last-good by default.
-        carriers: whether to restore the program and unit that carry a return.
+    At boot (`live` false) our services are not running yet. `carriers` includes the program and unit that carry a
+    return.
 
     Raises:
         Failed: a step failed; the other steps were still made.
@@ -294,7 +286,6 @@ def _units_back(before: dict[str, Any]) -> None:
 
 
 def _end_quarantine(state: dict[str, Any]) -> None:
-    """Stop the quarantine unit if the saved state lacks its file."""
     if str(paths.UNIT_FOLDER / paths.UNIT_QUARANTINE) in state["absent"]:
         units.systemctl("disable", paths.UNIT_QUARANTINE, check=False)
         units.systemctl("stop", "--no-block", paths.UNIT_QUARANTINE, check=False)

@@ -38,11 +38,7 @@ def now() -> float:
 
 @contextlib.contextmanager
 def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
-    """Lock the host for one operation.
-
-    Raises:
-        Locked: another run still has the lock after `wait_s`.
-    """
+    """Lock the host for one operation; raise `Locked` after `wait_s`."""
     # Root's alone, folder and file: whoever may open a lock may hold it, and so keep a host from its way back.
     files.folder(paths.RUN, 0o700)
     with os.fdopen(os.open(paths.LOCK, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "a+") as stream:
@@ -133,10 +129,7 @@ def epoch_number() -> int:
 def epoch_refusal(last: HostEpoch | None, run: str, number: int | None) -> str:
     """Return why a run may not begin here, or an empty string.
 
-    Args:
-        last: the host's epoch.
-        run: the run.
-        number: the run's epoch; `None` from an older controller.
+    `number` is the run's epoch; older controllers send `None`.
     """
     if last is None or number is None or (number, run) == (last["number"], last["run"]):
         return ""

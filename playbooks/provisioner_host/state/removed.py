@@ -41,11 +41,7 @@ def live_texts() -> HeldTexts:
 
 
 def saved_in(folder: Path) -> HeldTexts:
-    """Return a saved state's files with revocable parts; missing ones are empty.
-
-    Raises:
-        Failed: the state is missing or damaged.
-    """
+    """Return a saved state's revocable files, or raise `Failed`."""
     copies = _copies(folder)
     return HeldTexts(*(_text(copies[name]) if name in copies else "" for name in _FILES))
 
@@ -139,11 +135,7 @@ def _held(texts: HeldTexts) -> revocable_texts.Names | None:
 
 
 def _read() -> Tombstones | None:
-    """Return the tombstones, or `None`.
-
-    Raises:
-        Failed: they cannot be read.
-    """
+    """Return the tombstones, or `None`; raise `Failed` if damaged."""
     stones = files.read_json(paths.TOMBSTONES)
     if isinstance(stones, dict) and all(isinstance(stones.get(kind), dict) for kind in _KINDS):
         return {"peers": stones["peers"], "paths": stones["paths"], "users": stones["users"]}

@@ -1,7 +1,7 @@
 """Parsing and editing of the host's files with revocable parts.
 
-Pure. We write one path, users list, peer block or set in few fixed lines. A file in another form is refused, and its
-state is not restored.
+Pure. We write one path, users list, peer block or set in few fixed lines. A file in another form raises `Unclear`, and
+its state is not restored.
 """
 
 from __future__ import annotations
@@ -95,11 +95,7 @@ _RTSP = "554"
 
 
 def holdings(texts: HeldTexts) -> Names:
-    """Return the revocable names in a state.
-
-    Raises:
-        Unclear: a file does not have our form.
-    """
+    """Return the revocable names in a state."""
     return {
         "peers": {peer.key: peer.name for peer in _peers(texts.tunnel)[1]},
         "paths": {name: name for name in _paths(texts.relay)},
@@ -129,13 +125,7 @@ def unwanted(saved: HeldTexts, now: HeldTexts, wanted: Mapping[str, str], key: s
 def without(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> tuple[HeldTexts, dict[str, list[str]]]:
     """Return a saved state without revoked parts, and the changed names.
 
-    Args:
-        saved: the saved state.
-        now: the live state; its secrets and addresses win.
-        stones: the revoked names by kind.
-
-    Raises:
-        Unclear: a file does not have our form.
+    `now` is the live state, whose secrets and addresses win; `stones` has the revoked names.
     """
     out: dict[str, list[str]] = {}
     tunnel, names = _tunnel_without(saved.tunnel, now.tunnel, stones["peers"], out)
@@ -157,11 +147,7 @@ def _peers(text: str) -> tuple[list[str], list[PeerBlock]]:
 
 
 def peers_in(text: str) -> list[PeerBlock]:
-    """Return the peers of a tunnel's file.
-
-    Raises:
-        Unclear: the file does not have our form.
-    """
+    """Return the peers of a tunnel's file."""
     return _peers(text)[1]
 
 
@@ -218,11 +204,7 @@ def _psks_without(text: str, now: str, names: Mapping[str, str], out: dict[str, 
 
 
 def psk_lines(text: str) -> Iterator[tuple[str, str]]:
-    """Yield public keys with their pre-shared keys.
-
-    Raises:
-        Unclear: a line does not have our form.
-    """
+    """Yield public keys with their pre-shared keys."""
     for line in text.splitlines():
         words = line.split()
         if len(words) != 2:  # noqa: PLR2004 (a key and its pre-shared key)
@@ -268,11 +250,6 @@ def _with_own_sentinel(text: str) -> str:
 
 
 def _paths(text: str) -> dict[str, str]:
-    """Return path lines by name.
-
-    Raises:
-        Unclear: a line does not have our form.
-    """
     lines: dict[str, str] = {}
     for line in text.splitlines():
         if path := PATH_LINE.match(line):
@@ -383,7 +360,6 @@ def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | N
 
 
 def _by_length(networks: Iterable[str]) -> dict[int, set[int]]:
-    """Group networks by prefix length, for fast look-up of thousands of addresses."""
     by_length: dict[int, set[int]] = {}
     for written in networks:
         try:
@@ -421,9 +397,6 @@ def with_ipv6_of(rules: str, now: str) -> str:
     """Return rules with the present rules' IPv6 parts.
 
     These are SSH's networks, multicast groups and DHCPv6 leases.
-
-    Raises:
-        Unclear: the rules do not have our form.
     """
     bare = _SIX_HEARD.sub("", _SIX_SSH.sub("", _SIX_SETS.sub("", _SIX_ADMIT.sub("", rules))))
     if "management_v6" in bare:
@@ -448,11 +421,7 @@ def with_ipv6_of(rules: str, now: str) -> str:
 
 
 def with_asked(rules: str, elements: list[str]) -> str:
-    """Return rules that let probes reach exactly these devices by ONVIF.
-
-    Raises:
-        Unclear: the rules do not have our form.
-    """
+    """Return rules that let probes reach exactly these devices by ONVIF."""
     bare = _ASKED_SET.sub("", rules).replace(_ASKED_LINE, "").replace(_ASKED_ROUTED_LINE, "")
     if not elements:
         return bare
@@ -466,11 +435,7 @@ def with_asked(rules: str, elements: list[str]) -> str:
 
 
 def elements_in(rules: str) -> dict[str, list[str]]:
-    """Return the elements of our sets.
-
-    Raises:
-        Unclear: a set does not have our form.
-    """
+    """Return the elements of our sets."""
     sets: dict[str, list[str]] = {}
     name = ""
     for line in rules.splitlines():

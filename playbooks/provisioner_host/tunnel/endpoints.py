@@ -48,10 +48,7 @@ _SMALL_WORD, _FULL_WORD, _REFUSED_WORD = 1, 2, 3
 def remember(present: Mapping[str, str], staying: frozenset[str], now: float | None = None) -> dict[str, str]:
     """Save removed peers' endpoints; return known ones by public key.
 
-    Args:
-        present: endpoints of the live peers, by public key.
-        staying: public keys of peers that stay or come.
-        now: seconds since 1970.
+    `present` has the live peers' endpoints; `staying` are the public keys of peers that stay or come.
     """
     at = time.time() if now is None else now
     known = {key: one for key, one in _read().items() if 0 <= at - one[1] <= _KEPT_S}
@@ -112,14 +109,7 @@ def _read() -> dict[str, tuple[str, float]]:
 
 
 def answers(addresses: Iterable[str], mtu: int, until: float, mark: int = 0) -> list[GatewayEvidenceAnswer]:
-    """Probe gateways at tunnel addresses; empty without an ICMP socket.
-
-    Args:
-        addresses: the gateways' tunnel addresses.
-        mtu: the tunnel's MTU.
-        until: the deadline on the monotonic clock.
-        mark: the packet mark for the rules.
-    """
+    """Probe gateways at tunnel addresses; empty without an ICMP socket."""
     wanted = sorted(set(addresses))[:_AT_ONCE]
     if not wanted or mtu <= _HEADERS + _SMALL:
         return []

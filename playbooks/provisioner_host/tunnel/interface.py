@@ -54,10 +54,7 @@ def exists(name: str) -> bool:
 def make(name: str, *, unit: str = "") -> None:
     """Create a WireGuard interface, in user space if the kernel lacks it.
 
-    A user-space program runs in `unit`, or else in the caller's unit.
-
-    Raises:
-        Failed: WireGuard is not available.
+    A user-space program runs in `unit`, or else in the caller's unit. Without WireGuard, `Failed` is raised.
     """
     if run(["ip", "link", "add", name, "type", "wireguard"], check=False).returncode == 0:
         return
@@ -85,9 +82,6 @@ def sync(name: str, text: str) -> None:
     """Apply a config with keys; unchanged peers keep their sessions.
 
     `setconf` would reset every session.
-
-    Raises:
-        Failed: `wg` refused the config.
     """
     with private(text) as path:
         run(["wg", "syncconf", name, path])
@@ -97,9 +91,6 @@ def begin_anew(name: str, text: str) -> None:
     """Apply a config and reset all peers, for another private key.
 
     The old sessions are lost anyway; afterwards handshakes and endpoints belong to the new key.
-
-    Raises:
-        Failed: `wg` refused the config.
     """
     with private(text) as path:
         run(["wg", "setconf", name, path])
@@ -162,11 +153,7 @@ def exactly(name: str, link: Mapping[str, Any]) -> None:
 
 
 def batch(commands: Sequence[str]) -> None:
-    """Run several `ip` commands in one process.
-
-    Raises:
-        Failed: a command failed.
-    """
+    """Run several `ip` commands in one process, or raise `Failed`."""
     run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
 
 

@@ -81,9 +81,6 @@ def move() -> tuple[str, ...]:
     """Move addresses to the peers in use; return the moved sites.
 
     One command moves them, so a site never loses its addresses.
-
-    Raises:
-        Failed: `wg` failed.
     """
     pairs = live_pairs()
     if not pairs:

@@ -57,11 +57,7 @@ def of_file(path: Path) -> FollowingKey | None:
 
 
 def public_key_of(path: Path) -> str:
-    """Return the public key of a key file, or an empty string.
-
-    Raises:
-        Failed: the key is invalid.
-    """
+    """Return the public key of a key file, or an empty string."""
     return run(["wg", "pubkey"], stdin=path.read_text()).stdout.strip() if path.exists() else ""
 
 
@@ -69,11 +65,7 @@ def public_key_of(path: Path) -> str:
 
 
 def refuse_keys(link: Path) -> None:
-    """Refuse a tunnel file whose next key this host lacks.
-
-    Raises:
-        Failed: the key is missing or differs.
-    """
+    """Raise `Failed` if this host lacks a tunnel file's next key."""
     following = of_file(link)
     if following is None or following.public_key in {public_key_of(paths.WG_KEY_NEXT), public_key_of(paths.WG_KEY)}:
         return
@@ -83,8 +75,7 @@ def refuse_keys(link: Path) -> None:
 def refuse_other_state(link: Path | None) -> None:
     """Refuse a rollback to another step of this relay's key change.
 
-    Raises:
-        Failed: gateways would lose their tunnel.
+    Gateways would lose their tunnel.
     """
     if (of_file(link) if link else None) != installed():
         raise Failed(
@@ -97,10 +88,7 @@ def take_over(before: FollowingKey | None, conf: str) -> None:
     """Finish the change: the first tunnel takes the next key and port.
 
     The former key is kept until the change is confirmed. `before` is the next key installed before, `conf` the first
-    tunnel's installed file.
-
-    Raises:
-        Failed: the next key is not on this host.
+    tunnel's installed file. Without the next key, `Failed` is raised.
     """
     if before is None or installed() is not None or f"{_PORT}{before.port}" not in conf.splitlines():
         return
@@ -113,11 +101,7 @@ def take_over(before: FollowingKey | None, conf: str) -> None:
 
 
 def give_back() -> None:
-    """Undo `take_over` if the installed file still has a next key.
-
-    Raises:
-        Failed: a key is invalid.
-    """
+    """Undo `take_over` if the installed file still has a next key."""
     following = installed()
     if following is None or not paths.WG_KEY_FORMER.exists():
         return
@@ -148,9 +132,6 @@ def make(link: Mapping[str, Any], *, in_unit: bool = False) -> None:
     """Create the second tunnel without key, port and peers, if missing.
 
     This slow part comes before any session is cut. With `in_unit`, a user-space program runs in the tunnel's unit.
-
-    Raises:
-        Failed: a program failed.
     """
     if not is_up():
         interface.make(paths.SECOND_TUNNEL, unit="" if in_unit else _UNIT)
@@ -160,15 +141,9 @@ def make(link: Mapping[str, Any], *, in_unit: bool = False) -> None:
 def up(conf: str, following: FollowingKey, link: Mapping[str, Any], known: Mapping[str, str]) -> None:
     """Apply the installed state to the second tunnel; sessions continue.
 
-    Args:
-        conf: the first tunnel's file with the next private key.
-        following: the next key.
-        link: the first interface's link, for address and MTU.
-        known: last endpoints by public key. A new tunnel calls them all: a moved peer may use a session that is lost
-            here.
-
-    Raises:
-        Failed: a program failed, or the key differs.
+    `conf` is the first tunnel's file with the next private key, `link` the first interface's link, `known` last
+    endpoints. A new tunnel calls them all: a moved peer may use a session that is lost here. Another key raises
+    `Failed`.
     """
     if public_key_of(paths.WG_KEY_NEXT) != following.public_key:
         raise Failed("the next key of this relay is not the one that the inventory has: run keys rotate --relay again")
@@ -183,11 +158,7 @@ def up(conf: str, following: FollowingKey, link: Mapping[str, Any], known: Mappi
 
 
 def refuse_unlike(peers: frozenset[str]) -> None:
-    """Check the second tunnel against the installed one and its `peers`.
-
-    Raises:
-        Failed: it is missing or unexpected, or has another key or other peers.
-    """
+    """Raise `Failed` unless the second tunnel is installed with these `peers`."""
     following, lines = installed(), dumped()
     if following is None:
         if lines is not None:
@@ -288,11 +259,8 @@ def steps(
 ) -> tuple[list[str], list[str]]:
     """Return `ip` commands to reroute peers, and the rerouted names. Pure.
 
-    Args:
-        members: peers with their networks.
-        there: public keys of the moved peers.
-        live: networks routed to the second tunnel now.
-        source: the relay's tunnel address.
+    `there` are moved peers' public keys, `live` the networks routed to the second tunnel, `source` the relay's tunnel
+    address.
     """
     due = {network for one in members if one.public_key in there for network in one.networks}
     come, go = sorted(due - live), sorted(live - due)
@@ -304,11 +272,7 @@ def steps(
 
 
 def move() -> list[str]:
-    """Route each peer to its tunnel; return newly moved peers.
-
-    Raises:
-        Failed: a program failed.
-    """
+    """Route each peer to its tunnel; return newly moved peers."""
     if not is_up():
         return []
     members = interface.peers_in(paths.WG_FILE.read_text())

@@ -30,10 +30,8 @@ _LOOK_S = 0.5
 def spliced(conf: Path, psk_file: Path, own: Path | None = None) -> str:
     """Return the rendered file with private and pre-shared keys, for `wg`.
 
-    `syncconf` without `PrivateKey` erases the live key, and without `[Interface]` moves the port: both are refused.
-
-    Raises:
-        Failed: the key is missing, or a peer has no pre-shared key.
+    `syncconf` without `PrivateKey` erases the live key, and without `[Interface]` moves the port. Missing parts raise
+    `Failed`.
     """
     key = own or paths.WG_KEY
     if not key.exists():
@@ -60,13 +58,11 @@ def peers_in(conf: str) -> list[str]:
 
 
 def check(conf: Path, psk_file: Path) -> None:
-    """Check a file without the live interface (`wg-quick strip` checks nothing).
+    """Check a file without the live interface, or raise `Failed`.
 
-    `wg` parses the whole file before it looks for the interface. With a missing interface, a good file only gets the
-    error about that. On any other error, a scratch interface in a scratch namespace decides.
-
-    Raises:
-        Failed: `wg` refuses the file.
+    `wg-quick strip` checks nothing. `wg` parses the whole file before it looks for the interface. With a missing
+    interface, a good file only gets the error about that. On any other error, a scratch interface in a scratch
+    namespace decides.
     """
     scratch_name = f"wgc{os.getpid() % 10**9}"
     with interface.private(spliced(conf, psk_file)) as text:
@@ -93,9 +89,6 @@ def up(*, in_unit: bool = False) -> None:
     During a relay's key change this includes the second tunnel. An interface with another private key is reset and
     calls all gateways: no old session works, and they would wait up to 15 s before a handshake. With `in_unit`,
     user-space WireGuard runs in the tunnel's unit.
-
-    Raises:
-        Failed: a program failed, or a file is missing.
     """
     link = json.loads(paths.TUNNEL_FILE.read_text())
     following = second_tunnel.wanted(link)
@@ -218,11 +211,7 @@ def is_of_a_side(device: str) -> bool:
 
 
 def refuse_collision(tunnel_file: Path) -> None:
-    """Refuse a tunnel file whose networks another side's tunnel has.
-
-    Raises:
-        Failed: names the network and the interface.
-    """
+    """Raise `Failed` if a tunnel file's networks are another side's."""
     link = json.loads(tunnel_file.read_text())
     for route in routes_elsewhere([*link["routes"], link["address"]]):
         if is_of_a_side(route["device"]):
