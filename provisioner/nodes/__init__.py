@@ -10,19 +10,16 @@ if TYPE_CHECKING:
     from provisioner.hosts.runner import OpenRunner
 
 NODES: Final = "PROVISIONER_NODES"
-"""Names the file of nodes, where calls to some carriers' hosts go by one."""
+"""Names the nodes file, for calls to carriers' hosts through nodes."""
 
 
 def routed_by(environment: Mapping[str, str], local: OpenRunner, inventory: Path) -> OpenRunner:
-    """What carries calls by that environment.
+    """Return the runner for an environment, `local` without a nodes file.
 
-    Args:
-        environment: the caller's.
-        local: carries calls from here.
-        inventory: its folder: nothing that is proposed there says which way calls go.
+    `inventory` is its folder: the nodes file must lie outside its checkout.
 
     Raises:
-        UsageError: a file of nodes is named and cannot be used.
+        UsageError: the nodes file cannot be used.
     """
     if not (named := environment.get(NODES)):
         return local

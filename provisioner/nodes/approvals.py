@@ -1,11 +1,11 @@
-"""Approvals by a carrier's own people, and what the node remembers of those that were used.
+"""Approvals by a carrier's own people, and the record of used ones.
 
-A controller that somebody else took over can sign units, but cannot make up a plan's approval. So the node trusts
-nothing of the controller here: the plan's meaning comes from the warrant that travels along, the people from the node's
-own file, and what is done from a digest over the whole call as the host will read it.
+A compromised controller can sign units but cannot forge a plan's approval. So the node does not trust the controller
+here: the plan's meaning comes from the attached warrant, the approvers from the node's own file, and the change from a
+digest over the whole call as the host will read it.
 
-An approval is used up by the run that began with it. No older one counts on a host after it, none of a run that was
-taken back, and none that was given before the node began to remember.
+A run uses up its approval. Afterwards the host accepts no older approval, none of a run that was rolled back, and none
+from before the node's record.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from provisioner.plan.guards.approvals import (
 from provisioner.plan.saved.file import Warrant, WarrantError, warrant_in
 
 _AHEAD: Final = timedelta(minutes=5)
-"""So far a signer's clock may be ahead of the node's."""
+"""How far a signer's clock may be ahead."""
 
 _LONGEST_SWITCH_S: Final = 900
 
 _WITHOUT: Final = frozenset({"observe", "probe", "flow", "status", "look", "abort", SHOW_KEY})
-"""What needs no approval: looks, and the end of a change that had one."""
+"""Operations without approval: looks, and the end of an approved change."""
 
 _SHOWN: Final = 80
 _MOST_FILE_BYTES: Final = 16 * 1024 * 1024
@@ -53,7 +53,7 @@ _LONG_AGO: Final = datetime(2021, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class NodeApprover:
-    """A person of the carrier, by a post's id, and a key of his or hers."""
+    """A person of the carrier (a post's id) with a key."""
 
     id: str
     key: SshPublicKey
@@ -61,14 +61,14 @@ class NodeApprover:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRules:
-    """Whose approvals a node asks for before it changes a host.
+    """Approvals that a node requires before it changes a host.
 
     Attributes:
-        inventory: of which inventory's plans.
-        people: so many different ones have to have approved.
-        valid_hours: so long an approval counts.
-        approvers: who may.
-        new_hosts: the ids of hosts that may be given a controller's key, or another host's tunnel key.
+        inventory: the inventory of the plans.
+        people: the required number of different approvers.
+        valid_hours: validity of an approval.
+        approvers: the permitted approvers.
+        new_hosts: ids of hosts that may receive a controller's key or another host's tunnel key.
     """
 
     inventory: str
@@ -80,14 +80,14 @@ class ApprovalRules:
 
 @dataclass(frozen=True, slots=True)
 class BegunChange:
-    """The last change that a node let begin on a host.
+    """The last change that a node admitted on a host.
 
     Attributes:
-        at: when the newest approval was given that counted for it, or for the one before a rollback.
+        at: time of the newest approval that counted, also for the change before a rollback.
         run: the run.
-        confirm: the digest of the call that may confirm it; empty of a rollback, which the host itself knows.
-        owner: the mark that it may leave on the host; empty if an earlier version remembered the change.
-        takes_back: of a rollback, the run that it takes back.
+        confirm: digest of the confirming call; empty for a rollback, which the host verifies.
+        owner: the permitted owner mark; empty in records of earlier versions.
+        takes_back: of a rollback, the run that it reverts.
     """
 
     at: datetime
@@ -99,7 +99,7 @@ class BegunChange:
 
 @dataclass(frozen=True, slots=True)
 class BegunPlan:
-    """A plan that a run began with: when the node let its first change begin, and the run."""
+    """A started plan: start of its first change, and the run."""
 
     at: datetime
     run: str
@@ -107,14 +107,14 @@ class BegunPlan:
 
 @dataclass(frozen=True, slots=True)
 class NodeMemory:
-    """What a node remembers of approvals.
+    """A node's record of approvals.
 
     Attributes:
-        since: from when: whether an older approval was used, it does not know.
-        changes: by host, the change that it let begin there last.
-        used: by approval, the run that began with it.
+        since: start of the record; the use of older approvals is unknown.
+        changes: the last admitted change by host.
+        used: the run that used each approval.
         taken_back: the runs that were rolled back.
-        plans: by what plans mean, the run that began with one last: an approval that it did not bring is used, too.
+        plans: the last run by plan meaning: it uses up the plan's other approvals too.
     """
 
     since: datetime
@@ -128,15 +128,12 @@ _MEMORY: Final = TypeAdapter(NodeMemory)
 
 
 class ApprovalMemory:
-    """What a node remembers, in a file; what is added is on the disk before anything is carried for it.
+    """The record in a file, durable before a call is carried.
 
-    Args:
-        file: the file.
-        now: the moment, from which a node remembers that has no file yet.
+    A new record starts at `now`.
 
     Raises:
-        StateError: it cannot be read or written, or holds what the node never wrote: a plan of before would count
-            again.
+        StateError: the file cannot be read or written, or is damaged: an old plan could count again.
     """
 
     def __init__(self, file: Path, now: datetime) -> None:
@@ -153,11 +150,7 @@ class ApprovalMemory:
             raise StateError(f"{file} is damaged: which approvals were used is not known", hint=hint) from None
 
     def keep(self, memory: NodeMemory) -> None:
-        """Write down what is remembered from now on.
-
-        Raises:
-            StateError: it cannot be written.
-        """
+        """Write the record, or raise `StateError`."""
         try:
             replace_file(self._file, _MEMORY.dump_json(memory, indent=1) + b"\n")
         except OSError as error:
@@ -180,22 +173,17 @@ def _memory_in(data: bytes) -> NodeMemory:
 
 
 class NodeApprovals:
-    """The approvals that a node asks for, and those that it has used.
-
-    Args:
-        rules: whose it asks for.
-        memory: which were used.
-    """
+    """The approvals that a node requires, and its record."""
 
     def __init__(self, rules: ApprovalRules, memory: ApprovalMemory) -> None:
         self._rules, self._memory = rules, memory
         self._lock = threading.Lock()
 
     def refusal(self, call: CarriedCall, now: datetime) -> str:
-        """Why a call is not carried, empty if it is; of one that is, its approval is remembered first.
+        """Return why a call is refused (or empty), after recording its approval.
 
         Raises:
-            StateError: it cannot be remembered.
+            StateError: the record cannot be written.
         """
         with self._lock:
             refusal, memory = approval_verdict(call, self._rules, self._memory.memory, now)
@@ -207,13 +195,9 @@ class NodeApprovals:
 def approval_verdict(
     call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: datetime
 ) -> tuple[str, NodeMemory]:
-    """Hold a call against the approvals that it brings: why it is not carried, and what is remembered of it.
+    """Check a call's approvals; return the refusal and the new record.
 
-    Args:
-        call: the call, which is one that hosts take (`hosts.call_rules`).
-        rules: the node's.
-        memory: what the node remembers.
-        now: the moment.
+    `hosts.call_rules` has accepted the call.
     """
     operation = "a script" if call.script else str(call.request.get("operation"))
     owner = call.request.get("owner")
@@ -249,7 +233,7 @@ def to_carry(call: CarriedCall) -> CarriedCall:
 
 
 def _of_keys(call: CarriedCall, rules: ApprovalRules) -> str:
-    """Why keys are not made; a host that has its own makes further ones without anybody's word."""
+    """Return why keys are refused; a host may make keys for itself."""
     brings = {"identity", "tunnel-key", "next-key"} & call.files.keys()
     if not (brings or "restores" in call.request) or call.spec.id in rules.new_hosts:
         return ""
@@ -260,7 +244,7 @@ def _of_keys(call: CarriedCall, rules: ApprovalRules) -> str:
 
 
 def _of_confirm(call: CarriedCall, memory: NodeMemory) -> str:
-    """Why a change is not confirmed: it is none that the node let begin, or other things would be written down."""
+    """Return why a confirmation is refused, unless it matches the admitted change."""
     begun = memory.changes.get(call.spec.id)
     if begun is None or begun.run != call.request["run"]:
         return "it confirms a change that this node did not let begin: the host returns by itself"
@@ -270,7 +254,7 @@ def _of_confirm(call: CarriedCall, memory: NodeMemory) -> str:
 
 
 def _of_rollback(call: CarriedCall, memory: NodeMemory) -> str:
-    """Why a change is not taken back: an older state than the one before the last change has less than was approved."""
+    """Return why a rollback is refused; only the last change qualifies."""
     run, target, last = call.request["run"], call.request["target"], memory.changes.get(call.spec.id)
     if run in memory.used.values():
         return "it goes by the run of a change that was approved, which it could then confirm"
@@ -294,7 +278,7 @@ def _owner_of(call: CarriedCall) -> str:
 
 
 def _taken_back(call: CarriedCall, memory: NodeMemory, now: datetime) -> NodeMemory:
-    """What is remembered of a rollback: the run that it takes back is over on every host."""
+    """Record a rollback: the reverted run is over on every host."""
     before = memory.changes.get(call.spec.id)
     # What a host keeps of before an earlier run takes later ones back as well.
     runs = {call.request["target"], before.run if before else ""}
@@ -305,7 +289,7 @@ def _taken_back(call: CarriedCall, memory: NodeMemory, now: datetime) -> NodeMem
 
 
 def _skipping(call: CarriedCall) -> str:
-    """Why a change skips what every change has; empty if it skips nothing."""
+    """Return the refusal of a change without the usual checks, or empty."""
     request = call.request
     if not request["lockout"]["check"] or request["gate"] is None or not 0 < request["confirm_s"] <= _LONGEST_SWITCH_S:
         return "it would skip a check that every change has"
@@ -344,7 +328,7 @@ def _people(rules: ApprovalRules) -> str:
 
 
 def _unplanned(call: CarriedCall, warrant: Warrant, rules: ApprovalRules, memory: NodeMemory) -> str:
-    """Why a change is not the one of the plan, or the plan counts no more; empty if it is and does."""
+    """Return why a change differs from its plan or the plan expired."""
     host = call.spec.id
     if warrant.inventory != rules.inventory:
         return f"its file approves plans of {rules.inventory}, not of {_shown(warrant.inventory)}"
@@ -365,7 +349,7 @@ def _unplanned(call: CarriedCall, warrant: Warrant, rules: ApprovalRules, memory
 
 @dataclass(frozen=True, slots=True)
 class _Now:
-    """The moment, the run that asks, and what the node remembers."""
+    """The time, the run, and the node's record."""
 
     at: datetime
     run: str
@@ -373,7 +357,7 @@ class _Now:
 
 
 def _counted(warrant: Warrant, rules: ApprovalRules, now: _Now) -> tuple[dict[tuple[str, bytes], Approval], list[str]]:
-    """The approvals that count, by person and key the newest one, and why others do not."""
+    """Return the newest valid approvals, and reasons against the others."""
     counted: dict[tuple[str, bytes], Approval] = {}
     aside = []
     meaning = warrant.basis.meaning
@@ -392,7 +376,7 @@ def _counted(warrant: Warrant, rules: ApprovalRules, now: _Now) -> tuple[dict[tu
 
 
 def _id_of(approval: Approval) -> str:
-    """What an approval is remembered by: what was signed, as one statement may have several signatures."""
+    """Return an approval's id from its statement, which may have several signatures."""
     return hashlib.sha256(approval_statement(approval)).hexdigest()
 
 

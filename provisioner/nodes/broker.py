@@ -1,9 +1,8 @@
-"""The broker's folder: certificates, configuration, and its status line.
+"""The broker's folder: certificates, configuration, and status line.
 
-An end is known to the broker by the name in its certificate, `CN=controller` or `CN=node-<carrier>`. An operator with
-an own authority lets that one sign the same names. A node may take its own units, acknowledge them, and write its own
-reports; it reads and makes nothing else. In NATS the answer to a request goes to a subject of the asker, so each end
-may listen below its own subject only.
+The broker knows an end by its certificate's name, `CN=controller` or `CN=node-<carrier>`. Operators with their own
+authority let it sign the same names. A node may receive and acknowledge its own units and write its own reports. In
+NATS an answer goes to the requester's subject, so each end may subscribe only below its own.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _AUTHORITY: Final = "ca"
 _BROKER: Final = "broker"
 
 _SOON_DAYS: Final = 30
-"""A certificate that ends within so many days is made anew."""
+"""Certificates that end within this time are renewed."""
 
 _STORE: Final = "/var/lib/nats/provisioner"
 CONFIGURATION: Final = "nats-server.conf"
@@ -61,7 +60,7 @@ class CertifiedKey:
 
 @dataclass(frozen=True, slots=True)
 class BrokerFiles:
-    """The files that the broker reads, and where it keeps what lies in it."""
+    """The broker's input files, and its store."""
 
     ca: str
     certificate: str
@@ -71,14 +70,13 @@ class BrokerFiles:
 
 @dataclass(frozen=True, slots=True)
 class BrokerOrders:
-    """What a broker's folder is to hold.
+    """The wanted content of a broker's folder.
 
     Attributes:
-        folder: it.
-        places: the host names and addresses by which the broker is reached.
-        carriers: those that have a node.
-        port: where it listens.
-        days: how long new certificates count.
+        places: host names and addresses of the broker.
+        carriers: carriers with a node.
+        port: its port.
+        days: validity of new certificates.
     """
 
     folder: Path
@@ -89,7 +87,7 @@ class BrokerOrders:
 
 
 def new_authority(now: datetime) -> CertifiedKey:
-    """An authority that was just made; it counts for ten years."""
+    """Create an authority, valid for ten years."""
     private, name = _new_key(), common_name(_COMMON_NAME)
     certificate = (
         certificate_begun(name, name, private, now, AUTHORITY_DAYS)
@@ -102,17 +100,12 @@ def new_authority(now: datetime) -> CertifiedKey:
 
 
 def issued(authority: CertifiedKey, name: str, places: Sequence[str], now: datetime, days: int) -> CertifiedKey:
-    """A key that was just drawn, and the authority's certificate of it.
+    """Create a key and its certificate by the authority.
 
-    Args:
-        authority: who signs.
-        name: the common name.
-        places: a server's host names and addresses; none of a client.
-        now: the moment.
-        days: how long it counts.
+    `places` are a server's host names and addresses; empty for a client.
 
     Raises:
-        ValueError: the authority is none.
+        ValueError: the authority is invalid.
     """
     try:
         own = x509.load_pem_x509_certificate(authority.certificate.encode())
@@ -187,7 +180,7 @@ def _as_pem(certificate: x509.Certificate, private: EllipticCurvePrivateKey) -> 
 
 
 def certificate_end(pem: str) -> datetime:
-    """The last moment at which a certificate counts; long ago where it is none."""
+    """Return a certificate's end, or the earliest time if it is invalid."""
     try:
         return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
     except ValueError:
@@ -195,12 +188,9 @@ def certificate_end(pem: str) -> datetime:
 
 
 def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: str) -> str:
-    """The broker's file.
+    """Return the broker's configuration file.
 
-    Args:
-        carriers: those that have a node.
-        files: what it reads.
-        listen: where it listens, as `ADDRESS:PORT`.
+    `listen` is `ADDRESS:PORT`.
     """
     users = [_user(CONTROLLER, _controller_publishes(carriers), [f"{inbox_of(CONTROLLER)}.>"])]
     users += [
@@ -264,12 +254,15 @@ def _controller_publishes(carriers: Sequence[str]) -> list[str]:
 
 
 def _asked(what: str) -> tuple[str, str]:
-    """What is asked of the broker, by its name and without it: it turns the one into the other before it looks."""
+    """Return an API subject in both forms, with and without domain.
+
+    The broker maps one to the other before it checks permissions.
+    """
     return f"{API}.{what}", f"$JS.API.{what}"
 
 
 def write_broker_folder(orders: BrokerOrders, now: datetime) -> list[str]:
-    """Write what is not there yet or ends soon, and the broker's file: the names of what is new.
+    """Write missing or expiring files and the configuration; return new names.
 
     Raises:
         UsageError: a file cannot be read or written.
@@ -336,15 +329,10 @@ def _issued_by(
 
 
 def standing_line(url: str, *, reaches: bool) -> str:
-    """Return the line that `systemctl status` shows of a node.
-
-    Args:
-        url: the broker's, as the node's file has it.
-        reaches: whether it is reached.
-    """
+    """Return a node's line for `systemctl status`."""
     return f"{'reaches' if reaches else 'does not reach'} the broker {place_of(url)}"
 
 
 def place_of(url: str) -> str:
-    """A broker's host and port."""
+    """Return a broker's host and port."""
     return url.partition("://")[2]

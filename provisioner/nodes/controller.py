@@ -1,8 +1,8 @@
-"""Calls to hosts by a carrier's node, or from here.
+"""Calls to hosts through carriers' nodes, or from here.
 
-The hosts of a carrier with a node are called by it, all others from here. A call goes out as a unit, is asked for
-again, and is given up in time. A missing answer is not a host's failure: the host counts as unreachable, and the next
-look says what it is. A unit names the last moment at which it may begin, so that a delayed one does nothing later.
+A node calls the hosts of its carrier; all others are called from here. A call is sent as a unit, queried again, and
+abandoned after a time. A missing answer is no host failure: the host counts as unreachable until the next look. A unit
+has a latest start time, so a delayed one is not run later.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from provisioner.nodes.unit import UnitError, UnitReport, UnitState, pack_unit, 
 _RECEIVE_S: Final = 0.5
 
 _SOON_S: Final = 0.5
-"""An answer that is missing when all is over was lost on its way, or comes behind."""
+"""Wait for answers that are missing at the unit's end."""
 
 _NO_UNIT: Final = "0" * 32
 
 
 @dataclass(frozen=True, slots=True)
 class NodePace:
-    """How long a controller waits for nodes, in seconds.
+    """Timeouts for nodes, in seconds.
 
     Attributes:
-        begin: within so many a unit is begun, or never.
-        ask: a unit of which nothing was heard for so long is asked for again; each time twice as long.
-        most_ask: but never longer than this.
-        margin: beyond the time of the calls themselves: for Ansible at the node, and for the way.
+        begin: latest start of a unit.
+        ask: first interval of queries about a silent unit; it doubles each time.
+        most_ask: the longest interval.
+        margin: extra time for Ansible at the node and for transport.
     """
 
     begin: float = 15.0
@@ -58,25 +58,18 @@ class NodePace:
 
 @dataclass
 class _Waiting:
-    """A unit of which reports are waited for."""
+    """A unit that waits for reports."""
 
     carrier: str
     reports: queue.SimpleQueue[UnitReport | MailboxError] = field(default_factory=queue.SimpleQueue)
 
 
 class _LacksError(Exception):
-    """The node does not keep a file that it said it keeps."""
+    """The node no longer has a file that it reported."""
 
 
 class NodeRunner(OpenRunner):
-    """Carries calls to hosts of carriers by their nodes.
-
-    Args:
-        mailbox: the way to the nodes.
-        key: our keys.
-        nodes: each carrier's node.
-        pace: how long they are waited for.
-    """
+    """Carries calls to carriers' hosts through their nodes."""
 
     def __init__(
         self, mailbox: Mailbox, key: ExchangeKey, nodes: Mapping[str, PublicExchangeKey], pace: NodePace | None = None
@@ -92,7 +85,7 @@ class NodeRunner(OpenRunner):
         self._closed = threading.Event()
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
-        """An answer for every call, in the order in which they come; all calls are of one carrier's hosts."""
+        """Yield an answer per call of one carrier's hosts."""
         (carrier,) = {call.spec.carriers[0] for call in calls}
         try:
             yield from self._carried(carrier, calls, timeout_s, self._kept.get(carrier, frozenset()))
@@ -101,7 +94,7 @@ class NodeRunner(OpenRunner):
             yield from self._carried(carrier, calls, timeout_s, frozenset())
 
     def close(self) -> None:
-        """End the session: nodes keep nothing of it."""
+        """End the session; nodes drop its data."""
         if self._closed.is_set():
             return
         self._closed.set()
@@ -119,10 +112,10 @@ class NodeRunner(OpenRunner):
     def _carried(
         self, carrier: str, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str]
     ) -> Iterator[HostAnswer]:
-        """The answers of a unit.
+        """Yield a unit's answers.
 
         Raises:
-            _LacksError: the node would have to have a file that did not go along; nothing was begun.
+            _LacksError: the node lacks a file that was not sent; no call was started.
         """
         unit, waiting = random.token_hex(16), _Waiting(carrier)
         with self._lock:
@@ -173,7 +166,7 @@ class NodeRunner(OpenRunner):
             yield HostAnswer(host, CallOutcome.UNREACHABLE, error=why, hint=hint)
 
     def _ask(self, carrier: str, unit: str, payload: bytes, begin_by: float) -> tuple[str, str]:
-        """Send a unit, or ask for one that was taken; why that is not possible and what to do, else nothing."""
+        """Send or query a unit; return an error and a hint."""
         try:
             self._listen()
             kind = EnvelopeKind.UNIT if payload else EnvelopeKind.ASK
@@ -219,7 +212,7 @@ class NodeRunner(OpenRunner):
                 self._take(message)
 
     def _take(self, message: bytes) -> None:
-        """Hand on a report to whoever waits for it; what is none, or of another node, is passed over."""
+        """Pass a report to its waiter; ignore invalid and foreign ones."""
         try:
             header, payload = open_envelope(message, self._key, self._senders)
         except EnvelopeError:
@@ -244,28 +237,23 @@ class NodeRunner(OpenRunner):
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """A part of the calls that could not be carried."""
+    """An error of one part of the calls."""
 
     error: BaseException
 
 
 class RoutedRunner(OpenRunner):
-    """Carries each call from where its host is reached.
+    """Carries each call through the right node, or from here.
 
-    A host belongs to a node whose carrier is the only one that it serves. A centre that several carriers share is
-    called from here.
-
-    Args:
-        local: carries calls from here.
-        remote: carries calls by nodes.
-        carriers: those that have a node.
+    A host with exactly one carrier, which has a node, is called by that node. A centre of several carriers is called
+    from here.
     """
 
     def __init__(self, local: OpenRunner, remote: OpenRunner, carriers: Collection[str]) -> None:
         self._local, self._remote, self._carriers = local, remote, frozenset(carriers)
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
-        """An answer for every call, in the order in which they come."""
+        """Yield an answer per call as they come."""
         parts: dict[str, list[HostCall]] = {}
         for call in calls:
             parts.setdefault(self._node_of(call.spec), []).append(call)
@@ -288,23 +276,23 @@ class RoutedRunner(OpenRunner):
             raise failures[0].error
 
     def expect(self, specs: Sequence[CallTarget]) -> None:
-        """Start for calls to these hosts that are about to come."""
+        """Prepare connections to hosts that are called from here."""
         if here := [spec for spec in specs if not self._node_of(spec)]:
             self._local.expect(here)
 
     def prove(self, specs: Sequence[CallTarget]) -> None:
-        """Have expected hosts prove themselves now that are called from here."""
+        """Have expected hosts prove their identity, if called from here."""
         self._local.prove([spec for spec in specs if not self._node_of(spec)])
 
     def close(self) -> None:
-        """End it."""
+        """Close both runners."""
         try:
             self._remote.close()
         finally:
             self._local.close()
 
     def _node_of(self, host: CallTarget) -> str:
-        """The carrier whose node reaches a host; empty where it is called from here."""
+        """Return the carrier whose node reaches a host, or empty."""
         return host.carriers[0] if len(host.carriers) == 1 and host.carriers[0] in self._carriers else ""
 
     def _runner_of(self, node: str) -> OpenRunner:
@@ -328,7 +316,7 @@ class RoutedRunner(OpenRunner):
 
 
 def _next(waiting: _Waiting, until: float) -> UnitReport | None:
-    """The next report; None where none comes in time. A way that is broken is asked for again."""
+    """Return the next report, or `None` after a timeout or error."""
     try:
         report = waiting.reports.get(timeout=max(0.01, until - time.monotonic()))
     except queue.Empty:
@@ -337,7 +325,7 @@ def _next(waiting: _Waiting, until: float) -> UnitReport | None:
 
 
 def _ending(carrier: str, report: UnitReport) -> str:
-    """Why nothing more comes of a unit after a report; empty where more may."""
+    """Return why a report ends its unit, or empty."""
     match report.state:
         case UnitState.REFUSED:
             return f"the node of {carrier} refuses: {report.reason}"

@@ -1,12 +1,12 @@
 """Sealed and signed messages between a controller and a node.
 
-A header stands in the clear, as the broker's own records do: kind, sender, recipient, unit, time. It is bound to the
-sealed bytes. Each envelope has a key of its own: X25519 with a pair that is drawn for it, HKDF, and ChaCha20-Poly1305.
-The signature (Ed25519) is over header and sealed bytes.
+The header is in clear, as the broker's own records are: kind, sender, recipient, unit, time. It is bound to the sealed
+bytes. Each envelope has its own key: X25519 with an ephemeral pair, HKDF, and ChaCha20-Poly1305. The signature
+(Ed25519) covers header and sealed bytes.
 
-A key file contains 32 random bytes in base64; a signing key (Ed25519) and a sealing key (X25519) follow from them. The
-other end gets one line with both public halves. A message is cut into parts that a broker takes; they are put together
-again in whatever order they come.
+A key file contains 32 random bytes in base64, from which the signing key (Ed25519) and the sealing key (X25519) are
+derived. The other end gets one line with both public keys. Messages are split into parts that a broker accepts, and
+joined in any order.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from provisioner.base.files import read_regular, write_private
 from provisioner.base.text import Document, canonical_json
 
 UNITS: Final = "provisioner-units"
-"""The stream in which units lie."""
+"""The stream of units."""
 
 REPORTS: Final = "provisioner-reports"
-"""The stream in which reports lie."""
+"""The stream of reports."""
 
 UNITS_SUBJECT: Final = "provisioner.units"
 REPORTS_SUBJECT: Final = "provisioner.reports"
 CONTROLLER: Final = "controller"
 
 DOMAIN: Final = "provisioner"
-"""The broker's own name, by which it is asked through brokers of carriers, too (leaf nodes)."""
+"""The broker's domain, also reachable through carriers' brokers (leaf nodes)."""
 
 API: Final = f"$JS.{DOMAIN}.API"
-"""Below what the broker is asked for streams and what lies in them."""
+"""Prefix of the broker's JetStream API."""
 
 _CARRIER: Final = re.compile(r"(?=.{1,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
-"""As the inventory has ids."""
+"""The form of ids in the inventory."""
 
 _KEY_LABEL: Final = "provisioner-exchange-1"
 _HALF_BYTES: Final = 32
@@ -66,14 +66,14 @@ _SIGNATURE, _KEY, _TAG = 64, 32, 16
 _ENVELOPE_LABEL: Final = b"provisioner:envelope:1\0"
 
 _NONCE: Final = bytes(12)
-"""A key seals one envelope alone, so that its nonce may be a constant."""
+"""Constant, as each key seals one envelope."""
 
 _NAME: Final = re.compile(r"[0-9a-f]{32}")
 _REPLY: Final = re.compile(r"[A-Za-z0-9-]{0,64}")
 _PART_HEAD: Final = struct.Struct(">16sII")
 
 PART_BYTES: Final = 512 * 1024
-"""Of a message at most in one part: a broker takes 1 MiB unless somebody allows more."""
+"""Limit for a part of a message: brokers accept 1 MiB by default."""
 
 MOST_PARTS: Final = 1024
 _MOST_OPEN: Final = 16
@@ -83,58 +83,53 @@ _REMEMBERED: Final = 4096
 
 @dataclass(frozen=True)
 class PublicExchangeKey:
-    """The public halves of an end's keys.
-
-    Attributes:
-        signing: of Ed25519, 32 bytes.
-        sealing: of X25519, 32 bytes.
-    """
+    """An end's public keys: Ed25519 and X25519, 32 bytes each."""
 
     signing: bytes
     sealing: bytes
 
     @property
     def line(self) -> str:
-        """What the other end's file holds."""
+        """The line for the other end's file."""
         return f"{_KEY_LABEL} {base64.b64encode(self.signing + self.sealing).decode()}"
 
     @cached_property
     def name(self) -> str:
-        """What tells it from another key: the beginning of a hash, in hexadecimal."""
+        """The key's name: the start of its hash in hexadecimal."""
         return hashlib.sha256(self.signing + self.sealing).hexdigest()[:_NAME_LENGTH]
 
     @cached_property
     def verifier(self) -> Ed25519PublicKey:
-        """What signatures are held against."""
+        """The key that verifies signatures."""
         return Ed25519PublicKey.from_public_bytes(self.signing)
 
     @cached_property
     def lock(self) -> X25519PublicKey:
-        """What is sealed to."""
+        """The key to seal to."""
         return X25519PublicKey.from_public_bytes(self.sealing)
 
 
 @dataclass(frozen=True)
 class ExchangeKey:
-    """An end's own keys, by the 32 bytes that they follow from."""
+    """An end's keys, from a 32-byte seed."""
 
     seed: bytes = field(repr=False)
 
     @cached_property
     def public(self) -> PublicExchangeKey:
-        """What the other end is given."""
+        """The public keys for the other end."""
         return PublicExchangeKey(
             self.signer.public_key().public_bytes_raw(), self.opener.public_key().public_bytes_raw()
         )
 
     @cached_property
     def signer(self) -> Ed25519PrivateKey:
-        """What signs."""
+        """The signing key."""
         return Ed25519PrivateKey.from_private_bytes(self._derived(b"signing"))
 
     @cached_property
     def opener(self) -> X25519PrivateKey:
-        """What opens what is sealed to this end."""
+        """The key that opens envelopes."""
         return X25519PrivateKey.from_private_bytes(self._derived(b"sealing"))
 
     def _derived(self, purpose: bytes) -> bytes:
@@ -143,17 +138,17 @@ class ExchangeKey:
 
 
 class EnvelopeError(ValueError):
-    """An envelope is damaged, forged, or not for us."""
+    """An envelope is damaged, forged, or for another recipient."""
 
 
 class EnvelopeKind(StrEnum):
-    """What an envelope holds.
+    """Kinds of envelopes.
 
     Attributes:
-        UNIT: calls to hosts that a node is to carry; of one that it has begun it tells all once more.
-        ASK: what became of a unit.
-        END: that no call of a session comes any more.
-        REPORT: what a node says of a unit.
+        UNIT: calls for a node; a repeated unit asks for its state.
+        ASK: a query about a unit.
+        END: the end of a session.
+        REPORT: a node's report on a unit.
     """
 
     UNIT = "unit"
@@ -164,18 +159,17 @@ class EnvelopeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeHeader:
-    """What stands on an envelope.
+    """The header of an envelope.
 
     Attributes:
-        kind: what it holds.
-        carrier: the carrier of the node at one of its ends.
-        sender: the name of the key that signed it.
-        recipient: the name of the key that it is sealed to.
+        carrier: the node's carrier.
+        sender: name of the signing key.
+        recipient: name of the sealing key.
         unit: the unit's id, 32 hexadecimal digits.
-        session: whose calls these are: one controller's, from its first to its last; 32 hexadecimal digits.
-        sent: when it was sealed, in seconds since 1970 by the sender's clock.
-        until: the last moment at which a unit may be begun; 0 of all else.
-        reply: where reports of a unit are sent; empty of all else.
+        session: the controller's session, 32 hexadecimal digits.
+        sent: time of sealing, in seconds since 1970 by the sender's clock.
+        until: latest start of a unit; 0 otherwise.
+        reply: destination of a unit's reports; empty otherwise.
     """
 
     kind: EnvelopeKind
@@ -200,14 +194,17 @@ class _Open:
 
 
 class Joiner:
-    """Puts messages together; of those that stay without a part the oldest are forgotten."""
+    """Joins parts to messages; forgets the oldest incomplete ones."""
 
     def __init__(self) -> None:
         self._open: dict[bytes, _Open] = {}
         self._done: dict[bytes, None] = {}
 
     def add(self, part: bytes) -> bytes | None:
-        """Take a part: the message that is whole by it; None where none is. What is no part is passed over."""
+        """Take a part; return the message that it completes, or `None`.
+
+        Invalid parts are ignored.
+        """
         if len(part) < _PART_HEAD.size or len(part) > _PART_HEAD.size + PART_BYTES:
             return None
         name, number, count = _PART_HEAD.unpack(part[: _PART_HEAD.size])
@@ -237,31 +234,27 @@ class Joiner:
 
 
 def is_carrier(text: str) -> bool:
-    """Whether a text may be the id of a carrier, or of a host."""
+    """Return whether a text may be a carrier's or host's id."""
     return _CARRIER.fullmatch(text) is not None
 
 
 def node_name(carrier: str) -> str:
-    """What a carrier's node is called, and its consumer."""
+    """Return the name of a carrier's node and its consumer."""
     return f"node-{carrier}"
 
 
 def inbox_of(end: str) -> str:
-    """Below what an end listens for answers of the broker."""
+    """Return the subject prefix of the broker's answers to an end."""
     return f"_INBOX.{end}"
 
 
 def new_exchange_key() -> ExchangeKey:
-    """Draw an end's keys."""
+    """Generate an end's keys."""
     return ExchangeKey(secrets.token_bytes(_HALF_BYTES))
 
 
 def public_exchange_key(line: str) -> PublicExchangeKey:
-    """The public halves that a line holds.
-
-    Raises:
-        ValueError: it is no such line.
-    """
+    """Parse a line with public keys, or raise `ValueError`."""
     label, _, text = line.strip().partition(" ")
     try:
         both = base64.b64decode(text, validate=True)
@@ -273,10 +266,10 @@ def public_exchange_key(line: str) -> PublicExchangeKey:
 
 
 def read_exchange_key(path: Path) -> ExchangeKey:
-    """The keys of a file that `make_exchange_key` wrote.
+    """Read a file of `make_exchange_key`.
 
     Raises:
-        UsageError: it cannot be read, is none, or others may read it.
+        UsageError: it is unreadable or invalid, or others may read it.
     """
     hint = f"make one: provisioner node key {path} --make"
     try:
@@ -294,10 +287,10 @@ def read_exchange_key(path: Path) -> ExchangeKey:
 
 
 def make_exchange_key(path: Path) -> ExchangeKey:
-    """Draw an end's keys into a file of its own, which only we can read.
+    """Generate keys into a new private file.
 
     Raises:
-        UsageError: there is such a file already, or it cannot be written.
+        UsageError: the file exists or cannot be written.
     """
     key = new_exchange_key()
     write_private(path, base64.b64encode(key.seed) + b"\n", force=False)
@@ -318,15 +311,12 @@ def seal_envelope(header: EnvelopeHeader, payload: bytes, sender: ExchangeKey, r
 def open_envelope(
     message: bytes, own: ExchangeKey, senders: Mapping[str, PublicExchangeKey]
 ) -> tuple[EnvelopeHeader, bytes]:
-    """The header and the payload of an envelope that is for us, and by one of whom we believe.
+    """Open an envelope for us from a known sender.
 
-    Args:
-        message: what came.
-        own: our keys.
-        senders: whom we believe, by the names of their keys.
+    `senders` are trusted keys by name.
 
     Raises:
-        EnvelopeError: it is none that may be opened.
+        EnvelopeError: the envelope is invalid, foreign or from an unknown sender.
     """
     header, written, signature, sealed = _taken_apart(message)
     sender = senders.get(header.sender)
@@ -376,11 +366,7 @@ def _envelope_key(shared: bytes, public: bytes, recipient: bytes) -> bytes:
 
 
 def cut(message: bytes) -> Iterator[bytes]:
-    """The parts of a message.
-
-    Raises:
-        ValueError: it is longer than a message may be.
-    """
+    """Split a message; raise `ValueError` if it is too long."""
     count = max(1, -(-len(message) // PART_BYTES))
     if count > MOST_PARTS:
         raise ValueError(f"a message of {len(message)} bytes is too long")

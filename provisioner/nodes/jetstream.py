@@ -1,8 +1,8 @@
 """Messages between controller and nodes over NATS JetStream.
 
-Both ends dial out to a broker, and each may write and read its own subjects only. Units wait in one stream, which a
-node's consumer takes from, and reports in another one. Both are on the broker's disk for a few minutes, sealed. The
-library uses asyncio: it has a thread of its own here.
+Both ends connect to a broker, and each may use only its own subjects. Units wait in one stream, read by the node's
+consumer, and reports in another. Both stay sealed on the broker's disk for a few minutes. The library needs asyncio,
+which runs in its own thread here.
 """
 
 from __future__ import annotations
@@ -58,62 +58,61 @@ _AGAIN_S: Final = 1.0
 _LIES_S: Final = 600.0
 
 _MOST_LYING: Final = 1024**3
-"""Of each stream. A broker counts it once more while it is asked for one that is there."""
+"""Limit per stream. The broker counts it twice if asked again for an existing stream."""
 
 _SHOWN: Final = 200
 _HINT: Final = "see whether the broker runs, and whether the certificates and the addresses in the file are right"
 
 _FULL: Final = re.compile("no space left|error creating store|storage resources|maximum bytes|limits exceeded")
-"""What it says of a disk, or of a bound of its file, that leaves no room for what is to be kept."""
+"""The broker's errors about a full disk or a limit of its file."""
 
 _ROOM: Final = "make room for 3 GiB in the folder that store_dir of its file names, and let max_file_store allow them"
 _HUNG: Final = "see whether it runs; one whose disk was full may hang: make room in its store_dir, and restart it"
 
 
 class MailboxError(HostError):
-    """Messages are not carried: the broker is not reached, or refuses."""
+    """The broker is unreachable or refuses messages."""
 
 
 class Mailbox(Protocol):
-    """One end. A message may get lost, come twice, late, and in another order; it comes whole, or not at all."""
+    """One end of the link.
+
+    Messages may be lost, repeated, delayed or reordered, but they arrive whole.
+    """
 
     @property
     def own(self) -> str:
-        """Where answers are to be sent."""
+        """The address for answers."""
         ...
 
     def send(self, to: str, message: bytes) -> None:
-        """Hand over a message.
-
-        Args:
-            to: a node by its carrier, or what a controller's `own` is.
-            message: it.
+        """Send a message to a carrier's node, or to a controller's `own`.
 
         Raises:
-            MailboxError: it was not taken.
+            MailboxError: it was not accepted.
         """
         ...
 
     def receive(self, timeout_s: float) -> bytes | None:
-        """The next message; None where none comes in time.
+        """Return the next message, or `None` after the timeout.
 
         Raises:
-            MailboxError: none can come any more.
+            MailboxError: the link is broken.
         """
         ...
 
     def close(self) -> None:
-        """End it."""
+        """Close the link."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where the broker is, and how we are known there.
+    """The broker's address and our credentials.
 
     Attributes:
-        url: `tls://HOST:PORT`; `nats://` on this machine alone.
-        ca: the certificates by which it is known; None where nothing is encrypted.
+        url: `tls://HOST:PORT`; `nats://` only on this machine.
+        ca: its trusted certificates; `None` without encryption.
         certificate: ours, with its chain.
         certificate_key: its key.
     """
@@ -126,14 +125,14 @@ class Broker:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """One end of the way.
+    """One end of the link.
 
     Attributes:
-        name: what it is called at the broker.
-        own: where answers are to be sent, and the consumer that it takes messages by.
-        stream: in which they lie.
-        subject_of: what a message to somebody is called.
-        prepare: makes what is not there yet.
+        name: its name at the broker.
+        own: the address for answers, and its consumer.
+        stream: the stream that it reads.
+        subject_of: returns the subject of messages to an end.
+        prepare: creates missing streams and consumers.
     """
 
     name: str
@@ -144,7 +143,7 @@ class _End:
 
 
 class JetStreamMailbox:
-    """One end of the way; nothing is dialled before it is used."""
+    """One end of the link, connected on first use."""
 
     def __init__(self, broker: Broker, end: _End) -> None:
         for library in ("asyncio", "nats"):
@@ -163,14 +162,14 @@ class JetStreamMailbox:
 
     @property
     def own(self) -> str:
-        """Where answers are to be sent."""
+        """The address for answers."""
         return self._end.own
 
     def send(self, to: str, message: bytes) -> None:
-        """Hand over a message: the broker has it on its disk.
+        """Send a message; afterwards it is on the broker's disk.
 
         Raises:
-            MailboxError: it was not taken.
+            MailboxError: it was not accepted.
         """
         client, subject = self._connected(), self._end.subject_of(to)
         for part in cut(message):
@@ -186,7 +185,7 @@ class JetStreamMailbox:
             await stream.publish(subject, part, timeout=_SEND_S)
 
     def receive(self, timeout_s: float) -> bytes | None:
-        """The next message; None where none comes in time.
+        """Return the next message, or `None` after the timeout.
 
         Raises:
             MailboxError: the broker is not reached.
@@ -203,7 +202,7 @@ class JetStreamMailbox:
         return come
 
     def close(self) -> None:
-        """End it."""
+        """Close the link."""
         with self._lock:
             self._is_closed = True
             if not self._thread.is_alive():
@@ -244,7 +243,7 @@ class JetStreamMailbox:
         first = self._loop.create_future()
 
         async def failed(error: Exception) -> None:
-            """What the library would write to standard error; a call that fails has a failure of its own."""
+            """Replace the library's output to standard error."""
             if not first.done():
                 first.set_exception(error)
             elif "permissions violation" in str(error).lower():
@@ -290,7 +289,7 @@ class JetStreamMailbox:
         return context
 
     async def _read(self, client: Client) -> None:
-        """Take messages for as long as the connection is used; what goes wrong is told, and tried again."""
+        """Receive messages while connected; report errors and retry."""
         joiner, subscription = Joiner(), None
         while not client.is_closed:
             before = self._refusals
@@ -314,17 +313,13 @@ class JetStreamMailbox:
                 await asyncio.sleep(_AGAIN_S)
 
     def _refused(self, error: Exception) -> None:
-        """Keep that the broker refuses what this end has to do, until it does so no more."""
+        """Store the broker's refusal until it ends."""
         self._refusals += 1
         said = f"does not let {self._end.name} do what it has to: {printable(str(error), _SHOWN)}"
         self._refusal = MailboxError(f"the broker {self._place} {said}", hint=_HINT)
 
     def _run(self, work: Coroutine[object, object, T], timeout_s: float) -> T:
-        """Have something done in the library's thread.
-
-        Raises:
-            MailboxError: it did not work, or not in time.
-        """
+        """Run a coroutine in the library's thread, or raise `MailboxError`."""
         doing = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return doing.result(timeout_s)
@@ -357,7 +352,7 @@ class JetStreamMailbox:
 
 
 def controller_mailbox(broker: Broker, carriers: Sequence[str]) -> JetStreamMailbox:
-    """A controller's end; the streams, and each node's consumer, are made where they are not there."""
+    """Return a controller's end; it creates missing streams and consumers."""
     own = f"controller-{random.token_hex(8)}"
 
     async def prepare(stream: JetStreamContext) -> None:
@@ -405,7 +400,7 @@ async def _make_consumer(stream: JetStreamContext, of: str, name: str, subject: 
 
 
 def node_mailbox(broker: Broker, carrier: str) -> JetStreamMailbox:
-    """A node's end; what it reads from is made by the controller."""
+    """Return a node's end; the controller creates its consumer."""
 
     async def prepare(_: JetStreamContext) -> None:
         return

@@ -1,8 +1,8 @@
-"""A carrier's node: takes units, carries their calls, and reports.
+"""A carrier's node: accepts units, carries their calls, and reports.
 
-A unit begins at most once: its id is on the node's disk before the first host is called. The same unit again asks for
-its state, and gets the kept report. Relays' programs come once: they are kept by their checksum, and are not secret.
-The node's own file says which calls it carries: the carrier's people have the last word over every controller.
+A unit begins at most once: its id is on the node's disk before the first call. A repeated unit asks for its state and
+gets the stored report. Relays' programs are sent once and kept by checksum; they are not secret. The node's own file
+restricts the calls, so the carrier's people have the last word over every controller.
 """
 
 from __future__ import annotations
@@ -57,18 +57,18 @@ _BEGUN_LINE: Final = re.compile(r"([0-9a-f]{32}) ([0-9]{1,12})")
 _MOST_BEGUN_BYTES: Final = 64 * 1024 * 1024
 
 REMEMBERED_S: Final = 24 * 3600
-"""Longer than any unit may lie about, and than a clock is set back."""
+"""Longer than any unit may be delayed, or a clock set back."""
 
 _MOST_ARTEFACTS: Final = 4
 _MOST_ARTEFACT_BYTES: Final = 512 * 1024 * 1024
 
 _LOOKS: Final = frozenset({"observe", "probe", "flow", SHOW_KEY})
-"""What changes nothing on a host; to ask what became of a run ends one that was cut off, and writes that down."""
+"""Operations without changes; a status query may end an interrupted run."""
 
 _SHOWN: Final = 80
 
 _FURTHEST_S: Final = 120.0
-"""No unit may be begun later than so long after it was sent."""
+"""Latest start of a unit after it was sent."""
 
 _EARLY_S: Final = 30.0
 _KEPT_S: Final = 300.0
@@ -78,18 +78,14 @@ _STILL_S: Final = 2.0
 _RECEIVE_S: Final = 0.5
 
 _QUIET: Final = 4
-"""So often in a row nothing comes, and no failure either, before the broker counts as reached."""
+"""Quiet receives without failure before the broker counts as reached."""
 
 
 class BegunUnits:
-    """The units that were begun in the last day.
-
-    Args:
-        file: where they stand, a line each.
-        now: the moment, in seconds since 1970.
+    """Units begun in the last day, one per line of a file.
 
     Raises:
-        StateError: it cannot be read or written.
+        StateError: the file cannot be read or written.
     """
 
     def __init__(self, file: Path, now: float) -> None:
@@ -112,11 +108,7 @@ class BegunUnits:
         return unit in self._begun
 
     def add(self, unit: str, now: float) -> None:
-        """Write down that a unit is begun; it stays written whatever happens next.
-
-        Raises:
-            StateError: it cannot be written.
-        """
+        """Record a begun unit durably, or raise `StateError`."""
         try:
             os.write(self._descriptor, f"{unit} {int(now)}\n".encode())
             os.fsync(self._descriptor)
@@ -127,7 +119,7 @@ class BegunUnits:
             del self._begun[old]
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the file."""
         os.close(self._descriptor)
 
     def _failure(self, error: OSError) -> StateError:
@@ -136,12 +128,9 @@ class BegunUnits:
 
 
 class KeptArtefacts:
-    """The files of a folder, each named by its SHA-256; the ones that were used last stay.
+    """A cache of files by SHA-256; the last used ones stay.
 
-    What is kept is there to be quick: a disk that takes nothing, or a file that somebody has changed, is as none.
-
-    Args:
-        folder: where they lie.
+    It only saves time: a full disk or a changed file counts as a miss.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -149,14 +138,14 @@ class KeptArtefacts:
 
     @property
     def names(self) -> frozenset[str]:
-        """The checksums of what is there."""
+        """The checksums of the cached files."""
         try:
             return frozenset(path.name for path in self._folder.iterdir() if is_sha256(path.name))
         except OSError:
             return frozenset()
 
     def add(self, sha256: str, content: bytes) -> None:
-        """Keep a file that has this checksum, and let go of those that nobody used for longest."""
+        """Store a file and drop the least recently used ones."""
         with suppress(OSError):
             make_own_folder(self._folder)
             replace_file(self._folder / sha256, content)
@@ -165,7 +154,7 @@ class KeptArtefacts:
                 old.unlink()
 
     def content(self, sha256: str) -> bytes | None:
-        """A file, whole as it was kept; None where it is not there any more."""
+        """Return an intact file, or `None`."""
         path = self._folder / sha256
         try:
             content = read_regular(path, most=_MOST_ARTEFACT_BYTES)
@@ -181,18 +170,18 @@ class KeptArtefacts:
 
 @dataclass(frozen=True, slots=True)
 class NodeRules:
-    """Which calls a node carries.
+    """The calls that a node carries.
 
     Attributes:
-        carrier: whose hosts.
-        networks: where they and their jump hosts are.
-        names: the host names by which they may be called.
-        changes: whether hosts may be changed, or only looked at.
-        scripts: whether a shell script may go to a host that has no Python yet.
-        mediamtx: the checksums (SHA-256) of the MediaMTX programs that may be installed without an approved plan.
-        recovery: the recovery key, in base64, to which hosts may seal their tunnels' keys; empty for none.
-        approved: whether its own people approve each change.
-        program: the node's own on-host program, by the side of a shared centre; no other one is installed.
+        carrier: the hosts' carrier.
+        networks: networks of the hosts and their jump hosts.
+        names: permitted host names.
+        changes: whether changes are allowed, or only looks.
+        scripts: whether shell scripts may run on hosts without Python.
+        mediamtx: SHA-256 of MediaMTX programs that need no approved plan.
+        recovery: the permitted recovery key in base64, or empty.
+        approved: whether the carrier's people approve each change.
+        program: the node's own host program by side; others are refused.
     """
 
     carrier: str
@@ -206,7 +195,7 @@ class NodeRules:
     program: Callable[[str], bytes] = lambda side: load_templates().for_side(side).host_program
 
     def refusal(self, call: CarriedCall) -> str:
-        """Why a call is not carried; empty where it is."""
+        """Return why a call is refused, or empty."""
         host = call.spec
         if not is_carrier(host.id) or host.carriers != (self.carrier,):
             return f"it is no host of {self.carrier} alone"
@@ -223,7 +212,7 @@ class NodeRules:
         return self._of_content(call)
 
     def _of_content(self, call: CarriedCall) -> str:
-        """Why what a call brings is not carried; empty if it is."""
+        """Return why a call's content is refused, or empty."""
         sizes = {name: len(content) for name, content in call.files.items()}
         if "artefact" in sizes:
             return "it brings MediaMTX's program as another file"
@@ -256,7 +245,7 @@ class NodeRules:
 
 @dataclass
 class _Carrying:
-    """A unit that was begun since the node started."""
+    """A unit begun since the node's start."""
 
     header: EnvelopeHeader
     answers: list[HostAnswer] = field(default_factory=list)
@@ -267,7 +256,7 @@ class _Carrying:
 
 @dataclass
 class _CarriedSession:
-    """What carries the calls of one session."""
+    """A session's runner."""
 
     runner: OpenRunner
     used: float
@@ -277,21 +266,20 @@ class _CarriedSession:
 
 @dataclass(frozen=True)
 class NodeParts:
-    """What a node works with.
+    """Parts of a node.
 
     Attributes:
-        mailbox: the way to controllers.
-        key: its keys.
-        controllers: whose units it carries, by the names of their keys.
-        rules: which of their calls.
-        begun: which units it has begun.
-        runner: makes what carries the calls of a session inside the network.
-        folder: makes a folder that is its own, in memory, for what is too large to be handed on.
-        tell: takes a line for the log.
-        artefacts: the large files that it keeps.
-        scans: asks hosts which key they show.
-        approvals: which changes the carrier's own people have to have approved; None asks nobody.
-        reaches: is told whether the broker is reached, whenever that is another thing than before.
+        mailbox: the link to controllers.
+        controllers: accepted controllers by key name.
+        rules: the permitted calls.
+        begun: the record of begun units.
+        runner: creates the runner of a session.
+        folder: creates a private folder in memory for large files.
+        tell: logs a line.
+        artefacts: the cache of large files.
+        scans: queries hosts' SSH keys.
+        approvals: required approvals of the carrier's people, or `None`.
+        reaches: is called if the broker's reachability changes.
     """
 
     mailbox: Mailbox
@@ -309,7 +297,7 @@ class NodeParts:
 
 
 class Node:
-    """One node, from its start to its end."""
+    """A node from start to end."""
 
     def __init__(self, parts: NodeParts) -> None:
         self._parts = parts
@@ -322,11 +310,9 @@ class Node:
         self._quiet = 0
 
     def run(self, stop: threading.Event, alive: Callable[[], None] = lambda: None) -> None:
-        """Work until somebody says stop; what was begun by then is carried to its end.
+        """Run until `stop` is set, then finish begun units.
 
-        Args:
-            stop: set when the node is to end.
-            alive: called every moment while it lives.
+        `alive` is called regularly.
         """
         while not stop.is_set():
             self.step()
@@ -336,7 +322,7 @@ class Node:
         self._close_sessions(lambda _: True)
 
     def step(self) -> None:
-        """Take what has come, and tell how far units are."""
+        """Receive a message and report progress."""
         try:
             message = self._parts.mailbox.receive(_RECEIVE_S)
             self._hears(message)
@@ -379,7 +365,7 @@ class Node:
             self._take_unit(header, payload)
 
     def _tell_of(self, header: EnvelopeHeader) -> bool:
-        """Tell all that is kept of a unit that was begun; False where it was not."""
+        """Report a begun unit; return whether it was begun."""
         if (carrying := self._known(header)) is not None:
             self._report(header, carrying.state, list(carrying.answers))
         elif header.unit in self._parts.begun:
@@ -421,7 +407,7 @@ class Node:
         return f"it carries {going} units already" if going >= _MOST_UNITS else ""
 
     def _lacking(self, unit: CallUnit) -> frozenset[str]:
-        """Keep the large files that a unit may bring: the checksums of those that it does not, and nobody has."""
+        """Store a unit's large files; return checksums of missing ones."""
         brought = {
             call.artefact_sha256: call.content
             for call in unit.calls
@@ -489,12 +475,11 @@ class Node:
                 yield from runner.stream(calls, timeout_s=unit.timeout_s)
 
     def _unapproved(self, call: CarriedCall) -> str:
-        """Why a call is not carried for want of an approval; what is approved is remembered before it is carried."""
         return "" if self._parts.approvals is None else self._parts.approvals.refusal(call, datetime.now(UTC))
 
     @contextmanager
     def _laid(self, calls: Iterable[CarriedCall]) -> Iterator[list[HostCall]]:
-        """The calls, their artefacts laid where a runner reads them."""
+        """Yield calls with their artefacts written for the runner."""
         folder: Path | None = None
         places: dict[str, Path] = {"": Path()}
         try:
@@ -574,7 +559,7 @@ class Node:
                 session.is_over = True
 
     def _keep(self) -> None:
-        """Say of what goes on that it does, and forget what nobody asks for any more."""
+        """Report units in progress, and drop expired data."""
         now = time.monotonic()
         with self._lock:
             quiet = [
@@ -598,12 +583,7 @@ class Node:
 
 
 def apart(own: str, other: str) -> str:
-    """Why two versions do not work together; empty where they are at most one minor apart.
-
-    Args:
-        own: this end's, e.g. `1.4.0`.
-        other: the other end's.
-    """
+    """Return why two versions are incompatible: more than one minor apart."""
     ours, theirs = _minor(own), _minor(other)
     if ours is None or theirs is None or ours[0] != theirs[0] or abs(ours[1] - theirs[1]) > 1:
         older = "the node" if ours is not None and theirs is not None and ours < theirs else "the controller"

@@ -1,4 +1,4 @@
-"""The files of controllers and nodes, and the service of a node."""
+"""Settings files of controllers and nodes, and the node service."""
 
 from __future__ import annotations
 
@@ -67,12 +67,9 @@ _OF_CALLER: Final = frozenset({"PATH", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"})
 
 @dataclass(frozen=True, slots=True)
 class ControllerSettings:
-    """Which carriers have a node, and how they are reached.
+    """The carriers with nodes, and the broker.
 
-    Attributes:
-        broker: the broker.
-        key: the file with the controller's own keys.
-        nodes: each carrier's node.
+    `key` is the file with the controller's own keys.
     """
 
     broker: Broker
@@ -82,16 +79,15 @@ class ControllerSettings:
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """What a node carries, and for whom.
+    """A node's settings.
 
     Attributes:
-        broker: the broker.
-        key: the file with the node's own keys.
-        controllers: whose units it carries.
-        rules: which of their calls.
-        ssh_key: the key by which hosts are logged in to; None where the agent has it.
-        state: the folder in which it remembers what it has begun.
-        approvals: which changes the carrier's own people have to have approved; None asks nobody.
+        key: file with the node's own keys.
+        controllers: accepted controllers.
+        rules: the permitted calls.
+        ssh_key: the key for hosts; `None` if the agent has it.
+        state: the folder of its records.
+        approvals: required approvals of the carrier's people, or `None`.
     """
 
     broker: Broker
@@ -105,23 +101,17 @@ class NodeSettings:
 
 @dataclass(frozen=True)
 class NodeService:
-    """A node by its file.
-
-    Attributes:
-        settings: what the file says.
-        environment: the caller's.
-        tell: takes a line for the log.
-    """
+    """A node from its settings file; `tell` logs a line."""
 
     settings: NodeSettings
     environment: Mapping[str, str]
     tell: Callable[[str], None]
 
     def run(self, stop: threading.Event) -> None:
-        """Work until somebody says stop; systemd is told how it is.
+        """Run until `stop` is set, and report to systemd.
 
         Raises:
-            StateError, UsageError: its key or its folder cannot be used.
+            StateError, UsageError: its key or folder cannot be used.
         """
         settings, notice = self.settings, ServiceNotice(self.environment)
         key, begun = read_exchange_key(settings.key), self._begun()
@@ -168,10 +158,10 @@ class NodeService:
 
 
 def read_controller_settings(text: str, file: str) -> ControllerSettings:
-    """The settings of a controller's file; names of files in it are taken from its own folder.
+    """Parse a controller's settings; file names are relative to its folder.
 
     Raises:
-        UsageError: it is not as such files are.
+        UsageError: the settings are invalid.
     """
     values = _read_table(text, file, _OF_CONTROLLER, ("broker", "key", "nodes"))
     nodes = values["nodes"]
@@ -188,10 +178,10 @@ def read_controller_settings(text: str, file: str) -> ControllerSettings:
 
 
 def read_node_settings(text: str, file: str) -> NodeSettings:
-    """The settings of a node's file; names of files in it are taken from its own folder.
+    """Parse a node's settings; file names are relative to its folder.
 
     Raises:
-        UsageError: it is not as such files are.
+        UsageError: the settings are invalid.
     """
     values = _read_table(text, file, _OF_NODE, ("broker", "key", "carrier", "controllers", "networks", "state"))
     carrier = values["carrier"]
@@ -346,15 +336,10 @@ def _refuse(message: str, hint: str) -> NoReturn:
 
 
 def routed(local: OpenRunner, file: Path, inventory: Path) -> OpenRunner:
-    """What carries calls where a file names nodes.
-
-    Args:
-        local: carries calls from here.
-        file: it, as `PROVISIONER_NODES` names it.
-        inventory: its folder: nothing that is proposed there says which way calls go.
+    """Return a runner that routes calls by a nodes file.
 
     Raises:
-        UsageError: the file cannot be read, is not as such files are, or is a part of the inventory's checkout.
+        UsageError: the file is unreadable, invalid, or in the inventory's checkout, where proposals could change it.
     """
     if is_proposed(file, inventory):
         raise UsageError(
@@ -369,11 +354,7 @@ def routed(local: OpenRunner, file: Path, inventory: Path) -> OpenRunner:
 
 
 def node_settings(file: Path) -> NodeSettings:
-    """What a node's file says.
-
-    Raises:
-        UsageError: it cannot be read, or is not as such files are.
-    """
+    """Read a node's settings file, or raise `UsageError`."""
     return read_node_settings(_read_text(file), os.fspath(file))
 
 

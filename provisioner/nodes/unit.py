@@ -1,7 +1,7 @@
-"""Units of calls that a node carries, and their reports. Pure.
+"""Units of calls for a node, and their reports. Pure.
 
-A unit has passed a seal and a signature. It is parsed strictly nevertheless, as the other end may have another version.
-A host travels with the data that a call needs, and nothing else of the inventory.
+A unit has passed a seal and a signature. It is parsed strictly anyway, as the other end may have another version. A
+host is sent with only the data that a call needs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from provisioner.hosts.call_target import TargetHost, owner_document, owner_in, 
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScript
 
 SPEAKS: Final = 1
-"""The form of units and reports; one that both ends have not in common is no basis for work."""
+"""The format version of units and reports; both ends must agree."""
 
 _LENGTH: Final = struct.Struct(">I")
 _MOST_CALLS: Final = 1000
@@ -33,16 +33,16 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class UnitError(ValueError):
-    """A unit or a report is not as such are."""
+    """A unit or a report is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class CarriedCall(HostCall):
-    """A call as it travels; its artefact is laid on the node's disk first.
+    """A call in transit; the node first stores its artefact.
 
     Attributes:
-        content: the large file's content; None where there is none, or the node has to have it.
-        artefact_sha256: its checksum; empty where there is none.
+        content: the large file; `None` without one or if the node has it.
+        artefact_sha256: its checksum, or empty.
     """
 
     spec: TargetHost
@@ -50,19 +50,16 @@ class CarriedCall(HostCall):
     artefact_sha256: str = ""
 
     def host_call(self, artefact: Path | None) -> HostCall:
-        """The call, with its artefact where that was laid; the warrant was for the node."""
+        """Return the call with its written artefact, without the node's warrant."""
         own = {name.name: getattr(self, name.name) for name in fields(HostCall)}
         return HostCall(**own | {"artefact": artefact, "warrant": b""})
 
 
 @dataclass(frozen=True, slots=True)
 class CallUnit:
-    """Some calls, carried together.
+    """Calls carried together, at most one per host.
 
-    Attributes:
-        version: the controller's.
-        timeout_s: how long the calls may take.
-        calls: them; at most one to a host.
+    `version` is the controller's.
     """
 
     version: str
@@ -71,13 +68,13 @@ class CallUnit:
 
 
 class UnitState(StrEnum):
-    """How far a unit is.
+    """Progress of a unit.
 
     Attributes:
-        GOING: it was begun.
+        GOING: begun.
         OVER: every call has its answer.
-        REFUSED: nothing of it was or will be done.
-        LOST: it was begun, and the node has ended since: what became of its calls only the hosts know.
+        REFUSED: no call was or will be made.
+        LOST: the node restarted after the start; only the hosts know the results.
     """
 
     GOING = "going"
@@ -88,15 +85,14 @@ class UnitState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UnitReport:
-    """What a node says of a unit.
+    """A node's report on a unit.
 
     Attributes:
-        state: how far it is.
-        answers: those that it brings along.
-        reason: why it is refused.
+        answers: new answers.
+        reason: the reason of a refusal.
         version: the node's.
-        keeps: the checksums of the large files that the node has.
-        lacks: of one that is refused, those that it would have to have: the same calls with all content may go.
+        keeps: checksums of the node's large files.
+        lacks: checksums that a refused unit needs: it may be sent again with all content.
     """
 
     state: UnitState
@@ -108,7 +104,7 @@ class UnitReport:
 
 
 class _Contents:
-    """Contents that travel beside the document, each once."""
+    """Contents sent beside the document, each once."""
 
     def __init__(self, keeps: frozenset[str]) -> None:
         self.parts: list[bytes] = []
@@ -117,7 +113,7 @@ class _Contents:
         self._artefacts: dict[Path, tuple[int | None, str]] = {}
 
     def add_artefact(self, path: Path | None) -> tuple[int | None, str]:
-        """A large file's number, where it has to travel, and its checksum."""
+        """Return a file's number, if it must be sent, and checksum."""
         if path is None:
             return None, ""
         if path not in self._artefacts:
@@ -140,13 +136,7 @@ def _as_text(value: object) -> str:
 
 
 def pack_unit(version: str, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str] = frozenset()) -> bytes:
-    """A unit as bytes.
-
-    Args:
-        version: the controller's.
-        calls: the calls.
-        timeout_s: how long they may take.
-        keeps: the checksums of large files that the node has: these do not travel.
+    """Encode a unit without the large files in `keeps`.
 
     Raises:
         OSError: an artefact cannot be read.
@@ -180,11 +170,7 @@ def _call_document(call: HostCall, contents: _Contents) -> Document:
 
 
 def unit_in(payload: bytes) -> CallUnit:
-    """The unit of such bytes.
-
-    Raises:
-        UnitError: it is none, or of another form.
-    """
+    """Decode a unit, or raise `UnitError`."""
     document, parts = _read(payload)
     if (speaks := document.get("speaks")) != SPEAKS:
         version = printable(str(document.get("version", "unknown")), 40)
@@ -241,7 +227,7 @@ def _call_in(document: Document, parts: Sequence[bytes]) -> CarriedCall:
 
 
 def pack_report(report: UnitReport) -> bytes:
-    """A report as bytes."""
+    """Encode a report."""
     return canonical_json(
         {
             "speaks": SPEAKS,
@@ -269,11 +255,7 @@ def _answer_document(answer: HostAnswer) -> Document:
 
 
 def report_in(payload: bytes) -> UnitReport:
-    """The report of such bytes; what is said of failures in it may be printed.
-
-    Raises:
-        UnitError: it is none.
-    """
+    """Decode a report with printable errors, or raise `UnitError`."""
     try:
         document = orjson.loads(payload)
         if document["speaks"] != SPEAKS:
@@ -310,5 +292,5 @@ def _sums(listed: Sequence[object]) -> frozenset[str]:
 
 
 def is_sha256(text: object) -> bool:
-    """Whether a text is a SHA-256 as hexadecimal digits."""
+    """Return whether a text is a SHA-256 in hexadecimal."""
     return isinstance(text, str) and _SHA256.fullmatch(text) is not None
