@@ -279,7 +279,7 @@ def _pause(begun: float) -> float:
 
 
 def gap_left(file: Path | None = None) -> float:
-    """Return seconds until the relay notices a write of this file."""
+    """Return seconds until the relay would notice a new write."""
     try:
         age = time.time() - (file or MEDIAMTX_FILE).stat().st_mtime
     except FileNotFoundError:
@@ -289,7 +289,7 @@ def gap_left(file: Path | None = None) -> float:
 
 
 def wait_for_gap(file: Path | None = None) -> None:
-    """Wait until the relay notices the next write of this file."""
+    """Wait until the relay would notice a new write of this file."""
     time.sleep(gap_left(file))
 
 

@@ -1,12 +1,13 @@
 """This host's keys, owner mark and sealed boxes.
 
-Keys and passwords are generated here, belong to root and never leave the host. Each inventory respects the owner mark.
+Keys and passwords are generated here, belong to root and never leave the host in clear. Each inventory respects the
+owner mark.
 
-A sealed box carries the tunnel's private key to replacement hardware; the recovery key opens it. It uses X25519
-(RFC 7748), HKDF-SHA-256 (RFC 5869) and HMAC-SHA-256 in Python's standard library, as hosts have no other library.
-Each box has its own ephemeral key pair. HKDF's output is used once: 32 bytes are the pad of the 32 sealed bytes, 32
-are the HMAC key over the whole box and its context. This arithmetic is not constant-time, so the tunnel's private key
-is never a scalar here: timing can only leak the ephemeral key. `base/recovery_key.py` opens the box on the controller.
+A sealed box carries the tunnel's private key to replacement hardware; the recovery key opens it. It uses X25519 (RFC
+7748), HKDF-SHA-256 (RFC 5869) and HMAC-SHA-256 in Python's standard library, as hosts have no other library. Each box
+has its own ephemeral key pair. HKDF's output is used once: 32 bytes are the pad of the 32 sealed bytes, 32 are the HMAC
+key over the whole box and its context. This arithmetic is not constant-time, so the tunnel's private key is never a
+scalar here: timing can only leak the ephemeral key. `base/recovery_key.py` opens the box on the controller.
 """
 
 from __future__ import annotations

@@ -312,8 +312,8 @@ KEPT = 3
 def keep(run_id: str) -> None:
     """Store last-good as the generation before a confirmed run; keep three.
 
-    If the tunnel key has changed, all saved states are deleted: their key is gone, and gateways would get no answer.
-    `removed.bury` has already deleted a last-good with revoked parts that it could not clean.
+    If the tunnel key has changed, all saved states are deleted: their key is gone, and gateways would get no answer. A
+    last-good that `removed.bury` could not clean is already deleted.
     """
     if not paths.LAST_GOOD.exists():
         return

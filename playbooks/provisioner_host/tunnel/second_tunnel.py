@@ -158,7 +158,7 @@ def up(conf: str, following: FollowingKey, link: Mapping[str, Any], known: Mappi
 
 
 def refuse_unlike(peers: frozenset[str]) -> None:
-    """Raise `Failed` unless the second tunnel is installed with these `peers`."""
+    """Raise `Failed` unless the live second tunnel matches file and `peers`."""
     following, lines = installed(), dumped()
     if following is None:
         if lines is not None:
