@@ -1,1 +1,1 @@
-"""From files to a checked inventory. Imports all of `inventory`."""
+"""Loading files into a checked inventory."""

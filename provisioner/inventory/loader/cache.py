@@ -1,19 +1,18 @@
-"""Results of reading an inventory, kept between runs; safe to lose.
+"""Cache of read inventory files between runs. Safe to delete.
 
-A stale answer cannot come out of it. A kept result is found again only under the same bytes (by SHA-256) of the
-inventory's file, read by the same code: the stamp covers every source file of this package and the versions of Python,
-pydantic, PyYAML and libyaml. Each kept file has a checksum, over its own name as well; one that does not fit is as good
-as missing, and is written anew. Files are replaced in one step, so runs at the same time do not disturb each other.
+The cache never returns a stale result. An entry matches only the same bytes of the file (SHA-256) and the same code:
+the stamp covers every source file of this package and the versions of Python, pydantic, PyYAML and libyaml. A cache
+file whose checksum (over its name and content) is wrong counts as missing. Files are replaced atomically, so parallel
+runs do not disturb each other.
 
-The format is JSON, which cannot run code as pickle and marshal can. Whoever can write into the folder could still plant
-good news: it is used only if it belongs to the user and to nobody else, and if Git has nothing of it in the inventory's
-checkout. Nothing of contacts/ is ever put into it, nor of a file that does not fit the model: what stands in such a
-file may be anything. Of secrets/ there is no login and no key, and what is known of those files only as
-`cached_secrets` has it: encrypted and authenticated under the vault's password.
+JSON cannot run code as pickle and marshal can. Somebody who can write into the folder could still hide problems: so it
+must be the user's alone, and not in the Git checkout of the inventory. The cache never contains contacts/, nor files
+that do not fit their model, since these may contain anything. For secrets/ it contains only the facts of
+`cached_secrets`, no login and no key.
 
-Of facilities' files it keeps outlines, problems, details, and the content. The problems of rules across
-files are kept under one digest of all files. The rest is spread over many files by the facilities' paths, so that an
-edit of one facility rewrites few of them. A file with faults is not kept: it is read again until it is mended.
+For facilities' files it contains outlines, problems, details and content, spread over many cache files by path: an edit
+of one facility rewrites few of them. Problems across files are cached under one digest of all files. A file with faults
+is read again in each run.
 """
 
 from __future__ import annotations
@@ -60,25 +59,25 @@ _LONG: Final = 256 * 1024
 _MOST_ACROSS: Final = 2_000
 _PackedProblem = tuple[int, int, str, str, str, str]
 _PackedSite = tuple[str, str, int, int, list[_PackedProblem], PackedOutline, str]
-"""What JSON has of a file, where a tuple is a list: it is only ever taken apart."""
+"""A row of JSON; JSON has lists for these tuples, so rows are only unpacked."""
 # A country's files are judged alike until the same few days.
 _day = lru_cache(maxsize=4096)(date.fromordinal)
 
 
 @dataclass(frozen=True)
 class Cache:
-    """The kept files of one inventory.
+    """Cache files of one inventory.
 
     Attributes:
-        folder: where they are.
-        stamp: by which code they have to be written.
+        folder: the folder of the files.
+        stamp: identifies the code that wrote them (`stamp`).
     """
 
     folder: Path
     stamp: str
 
     def read(self, name: str) -> bytes | None:
-        """What was kept under a name, or None where that is missing, damaged or of other code."""
+        """Return an entry, or `None` if missing, damaged or of other code."""
         try:
             descriptor = os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             with os.fdopen(descriptor, "rb") as stream:
@@ -88,7 +87,7 @@ class Cache:
         return body if head == self._head(name, body) else None
 
     def write(self, name: str, body: bytes) -> None:
-        """Keep something under a name, if that is possible: a cache that cannot be written is no failure."""
+        """Write an entry. A failure is ignored."""
         head = self._head(name, body)
         if len(head) + 1 + len(body) > _MAX_BYTES:
             return
@@ -97,7 +96,7 @@ class Cache:
             replace_file(self.folder / name, head + b"\n" + body, lasting=False)
 
     def forget_oldest(self, beginning: str, most: int) -> None:
-        """Remove what was written longest ago of the files whose names begin so, but for so many."""
+        """Remove all but the `most` newest files whose names start with `beginning`."""
         with suppress(OSError):
             files = sorted(self.folder.glob(f"{beginning}*"), key=lambda f: f.stat().st_mtime, reverse=True)
             for file in files[most:]:
@@ -109,14 +108,14 @@ class Cache:
 
 
 class Texts:
-    """What some files say, as JSON, under their paths and the SHA-256 of their bytes."""
+    """Contents of files as JSON, by path and SHA-256 of their bytes."""
 
     def __init__(self, cache: Cache, name: str) -> None:
         self._cache = cache
         self._name = name
 
     def get(self, relative: str, digest: str) -> str | None:
-        """What a file of these bytes says, if it is known."""
+        """Return the cached content of a file with this digest."""
         known = self._known.get(relative)
         return known[1] if known and known[0] == digest else None
 
@@ -133,13 +132,13 @@ class Texts:
         return texts
 
     def write(self, known: Mapping[str, tuple[str, str]]) -> None:
-        """Replace everything that is known; `known` has the digest and the text of each path."""
+        """Replace all entries; `known` maps a path to digest and text."""
         lines = [f"{json.dumps([relative, digest])}\t{text}\n" for relative, (digest, text) in known.items()]
         self._cache.write(self._name, "".join(lines).encode())
 
 
 class KnownSites:
-    """What the cache knows of an inventory's files, by their paths; without a cache, nothing."""
+    """Cached contents of an inventory's files, by path. Empty without a cache."""
 
     def __init__(self, cache: Cache | None, root: Path) -> None:
         self._cache = cache
@@ -152,11 +151,11 @@ class KnownSites:
 
     @property
     def cache(self) -> Cache | None:
-        """Where it is kept."""
+        """The cache, if any."""
         return self._cache
 
     def sites(self) -> dict[str, Site]:
-        """What is known of facilities' files, without their texts."""
+        """Return all cached facilities, without their texts."""
         sites: dict[str, Site] = {}
         for part in self._texts:
             sites |= self._outlines(part)
@@ -180,24 +179,24 @@ class KnownSites:
             yield Problem(file.shown, line, column, code, message, hint, file.owner, Severity(severity))
 
     def text(self, relative: str, digest: str) -> str | None:
-        """What a facility's file of these bytes says, as JSON, if it is known."""
+        """Return the cached content of a facility's file, as JSON."""
         return self._texts[part_of(relative)].get(relative, digest) if self._texts else None
 
     def details(self, relative: str, digest: str) -> str | None:
-        """Its name and its survey, likewise."""
+        """Return the cached name and survey of a facility, as JSON."""
         return self._details[part_of(relative)].get(relative, digest) if self._details else None
 
     def other(self, relative: str, digest: str) -> str | None:
-        """What another file of these bytes says, as JSON, if it is known."""
+        """Return the cached content of another file, as JSON."""
         return self._others.get(relative, digest) if self._others else None
 
     def keep_others(self, known: Mapping[str, tuple[str, str]]) -> None:
-        """Write what files other than facilities' say, where that is not what was known."""
+        """Cache the contents of files other than facilities' if any has changed."""
         if self._others and any(self._others.get(name, digest) is None for name, (digest, _) in known.items()):
             self._others.write(known)
 
     def content_of_other(self, relative: str, digest: str, text: str) -> str:
-        """The SHA-256 of what another file says; the lock's is worked out once, as it takes its time."""
+        """Return another file's content digest. A long file's (the lock's) is cached."""
         kept = self._contents
         if kept is None or len(text) < _LONG:
             return content_of(text, digest)
@@ -207,12 +206,7 @@ class KnownSites:
         return content
 
     def across(self, digest: str, find: Callable[[], tuple[Problem, ...]]) -> tuple[Problem, ...]:
-        """The problems that the rules across files find in an inventory, found anew where they are not known.
-
-        Args:
-            digest: of all that they depend on.
-            find: finds them.
-        """
+        """Return problems across files; `digest` covers everything that the rules read."""
         kept = self._across
         if kept is None:
             return find()
@@ -225,12 +219,7 @@ class KnownSites:
         return problems
 
     def keep(self, sites: Mapping[str, Site], changed: Collection[str]) -> None:
-        """Write the parts in which something changed.
-
-        Args:
-            sites: everything that is known now, by path.
-            changed: paths of what was read anew.
-        """
+        """Write the cache parts of changed files; `sites` has all facilities."""
         if self._cache is None or not changed:
             return
         parts = {
@@ -251,11 +240,9 @@ class KnownSites:
 
 
 def cache_of(root: Path, env: Mapping[str, str]) -> Cache | None:
-    """An inventory's cache in `$XDG_CACHE_HOME/provisioner/inventories`, or None where there can be none.
+    """Return the cache in `$XDG_CACHE_HOME/provisioner/inventories`, or `None` if it is unusable.
 
-    Args:
-        root: the inventory's folder; another path to it leads to the same cache.
-        env: the environment; a value in PROVISIONER_NO_CACHE says no.
+    PROVISIONER_NO_CACHE disables it. Any path to the same folder gives the same cache.
     """
     base = _base(env)
     code = None if env.get(DISABLED) or base is None else stamp()
@@ -280,7 +267,7 @@ def cache_of(root: Path, env: Mapping[str, str]) -> Cache | None:
 
 
 def _base(env: Mapping[str, str]) -> Path | None:
-    """The user's folder of caches; a relative XDG_CACHE_HOME does not count, as its specification says."""
+    """Return the user's cache folder. The XDG specification ignores a relative XDG_CACHE_HOME."""
     named, home = Path(env.get("XDG_CACHE_HOME", "")), env.get("HOME", "")
     if named.is_absolute():
         return named
@@ -299,14 +286,14 @@ def _is_private(folder: Path) -> bool:
 
 
 def _forget_others(folder: Path) -> None:
-    """Remove the inventories that were not used for longest: their number is bounded."""
+    """Remove the least recently used inventories above the limit."""
     others = sorted((f for f in folder.parent.iterdir() if f != folder), key=lambda f: f.stat().st_mtime, reverse=True)
     for other in others[_INVENTORIES - 1 :]:
         shutil.rmtree(other, ignore_errors=True)
 
 
 def _tidy(folder: Path) -> None:
-    """Mark the folder as used, and remove what runs left behind that were killed while they wrote."""
+    """Mark the folder as used, and remove temporary files of killed runs."""
     os.utime(folder)
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -316,17 +303,14 @@ def _tidy(folder: Path) -> None:
 
 @cache
 def stamp() -> str | None:
-    """What tells this code from any other, or None where that is not known for sure."""
+    """Return a digest of this code, or `None` if it is uncertain."""
     return stamp_of(Path(__file__).parents[2], _LOADED_AT - _IMPORTS_TAKE_S)
 
 
 def stamp_of(package: Path, imported_at: float) -> str | None:
-    """What tells one state of a package's sources, and of what they rest on, from any other.
+    """Return a digest of a package's sources and of library versions.
 
-    Args:
-        package: the package's folder.
-        imported_at: since when its code runs, in seconds since 1970: source files that changed later are
-            not that code, and nothing is known then. Neither is where there are no source files.
+    `imported_at` is in seconds since 1970. `None` if a source file changed later, or without source files.
     """
     digest = hashlib.sha256()
     versions = (_FORMAT, __version__, sys.version, pydantic.VERSION, pydantic_core.__version__, yaml.__version__)
@@ -345,7 +329,6 @@ def stamp_of(package: Path, imported_at: float) -> str | None:
 
 
 def _sources(package: str, folder: str) -> Iterator[str]:
-    """The paths of a package's sources, within it."""
     with os.scandir(f"{package}/{folder}") as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -364,13 +347,7 @@ def _problem(row: tuple[str, int, int, str, str, str, str, str, list[str]]) -> P
 
 
 def write_part(kept_in: Cache, part: int, sites: Mapping[str, Site]) -> None:
-    """Write everything that a part holds.
-
-    Args:
-        kept_in: where to.
-        part: its number.
-        sites: what is known of its files, with their texts, by path; those that may not be kept are left out.
-    """
+    """Write the valid facilities of one part of the cache."""
     fit = {relative: site for relative, site in sites.items() if _is_fit(relative, site)}
     rows = json.dumps([_row(relative, site) for relative, site in fit.items()], separators=(",", ":"))
     kept_in.write(f"outlines-{part:03}", rows.encode("ascii"))
@@ -383,12 +360,11 @@ def write_part(kept_in: Cache, part: int, sites: Mapping[str, Site]) -> None:
 
 
 def part_of(relative: str) -> int:
-    """The number of the part in which a facility's file is kept."""
+    """Return the number of the part that caches a facility's file."""
     return zlib.crc32(relative.encode("utf-8", "surrogateescape")) % _PARTS
 
 
 def _is_fit(relative: str, site: Site) -> bool:
-    """Tell whether a file may be kept: one that is understood, with a path that JSON can hold."""
     return site.outline is not None and not site.faults and relative.isprintable()
 
 

@@ -1,11 +1,11 @@
-"""What the cache keeps of encrypted files: whose logins and keys are in them, and what was found out of those.
+"""Cached facts about encrypted files: ids, and checks of their passwords.
 
-No login, password or key is in it, nor anything by which one could be guessed. What is kept is encrypted all the same,
-since it says which passwords are a factory's, and authenticated: under a key that comes from the vault's password and a
-salt of this folder. So it is found again only by somebody with the password that opened the files, under the very bytes
-of each file, and a password that does not fit finds nothing and is refused by the files themselves.
+The cache contains no login, password or key, and no value that helps to guess one. It is encrypted, since it says which
+passwords are factory passwords, and authenticated. Its key is derived from the vault's password and a salt of this
+folder. So only a holder of the password that opened the files can read it, and only for the same bytes of each file. A
+wrong password finds no entry, and the files themselves refuse it.
 
-A file that is not understood, or a password of which stands in an RTSP path, is not kept: it is opened each time.
+An invalid file, or one with a password that an RTSP path repeats, is not cached.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SALT_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _PURPOSE: Final = b"provisioner, known secrets"
 _ROOM: Final = 64 * 1024
-"""What is kept is filled up to a multiple of this: its length says nothing about how many passwords are a factory's."""
+"""Padding to a multiple of this size, so that the length does not tell how many passwords are factory passwords."""
 _MOST: Final = 8
 _BY_ID: Final = (
     "readers",
@@ -55,17 +55,16 @@ Logins = Mapping[str, Mapping[str, Credentials]]
 
 
 class KnownFile(NamedTuple):
-    """What is known of an encrypted file that is understood.
+    """Facts about a valid encrypted file.
 
     Attributes:
-        logins: whose logins are in it: devices by facility, in the file's order.
-        factory: those of them that are a factory's, as facility and device.
-        free: by facility, the digest of the RTSP paths that repeat none of its passwords.
-        keys: ids under which a carrier's secrets are, by kind.
-        centre_psks: the centres with which there are pre-shared keys, by relay.
-        digest_key: whether the digest key is in it.
-        before: of whose logins the one before a change is kept, as facility and device.
-        following: by facility, the public key that its next pre-shared key follows.
+        logins: devices with a login, by facility, in the file's order.
+        factory: logins with a factory password, as facility and device.
+        free: by facility, the digest of the RTSP paths that repeat no password of the file.
+        keys: ids of a carrier's secrets, by kind.
+        centre_psks: centres with a pre-shared key, by relay.
+        before: logins that still have their previous password, as facility and device.
+        following: by facility, the public key that its next pre-shared key belongs to.
     """
 
     logins: Mapping[str, Sequence[str]] = _NO_NAMES
@@ -79,11 +78,9 @@ class KnownFile(NamedTuple):
 
 
 def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> KnownFile | None:
-    """What is kept of an encrypted file; None where a path repeats one of its passwords.
+    """Return facts about a file, or `None` if paths repeat a password.
 
-    Args:
-        model: what it says.
-        rtsp_paths: the paths of facilities, under the ids that stand in the file.
+    `rtsp_paths` has facilities under the ids that the file uses.
     """
     if isinstance(model, InventorySecrets):
         return KnownFile(digest_key=True)
@@ -106,17 +103,17 @@ def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> KnownFile | Non
 
 
 def digest_of(rtsp_paths: str) -> str:
-    """A digest over a facility's RTSP paths."""
+    """Return a digest of a facility's RTSP paths."""
     return hashlib.sha256(rtsp_paths.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def holds_for(facts: KnownFile, rtsp_paths: Mapping[str, str]) -> bool:
-    """Tell whether what is known of a file is known of the paths of today, too."""
+    """Return whether the facts are valid for today's RTSP paths, too."""
     return all(not (paths := rtsp_paths.get(name)) or facts.free.get(name) == digest_of(paths) for name in facts.logins)
 
 
 def logins_of(facts: KnownFile) -> dict[str, dict[str, Credentials]]:
-    """Logins that stand in for those of a file."""
+    """Return stand-ins for the logins of a file."""
     logins = {facility: dict.fromkeys(devices, STANDS_IN) for facility, devices in facts.logins.items()}
     for facility, device in facts.factory:
         logins[facility][device] = FACTORY_STANDS_IN
@@ -126,7 +123,7 @@ def logins_of(facts: KnownFile) -> dict[str, dict[str, Credentials]]:
 
 
 def carrier_secrets_of(facts: KnownFile) -> CarrierSecrets:
-    """A carrier's secrets that stand in for those of a file."""
+    """Return stand-ins for the secrets of a carrier."""
     by_id = {name: dict.fromkeys(facts.keys.get(name, ()), _A_KEY) for name in _BY_ID}
     following = {name: NextPsk.model_construct(psk=_A_KEY, follows=key) for name, key in facts.following.items()}
     whole = CarrierSecrets.model_construct(
@@ -137,7 +134,7 @@ def carrier_secrets_of(facts: KnownFile) -> CarrierSecrets:
 
 
 class ShutByPassword(NamedTuple):
-    """That a password does not open a file."""
+    """Result for a password that does not open a file."""
 
 
 Known = KnownFile | ShutByPassword
@@ -146,7 +143,7 @@ SHUT: Final = ShutByPassword()
 
 @dataclass
 class _Kept:
-    """What one password opened, and what it did not, by the file's path, with the SHA-256 of its bytes."""
+    """Results of one password, by file path, with the file's SHA-256."""
 
     name: str
     key: bytes = field(repr=False)
@@ -155,25 +152,25 @@ class _Kept:
 
 
 class KnownSecrets:
-    """What is known of an inventory's encrypted files; without a cache, what this run found out."""
+    """Facts about encrypted files, from the cache and from this run."""
 
     def __init__(self, cache: Cache | None) -> None:
         self._cache = cache
         self._kept: dict[bytes, _Kept] = {}
 
     def look(self, password: bytes, relative: str, digest: str) -> Known | None:
-        """What is known of a file of these bytes by a password; None where nothing is."""
+        """Return a password's result for a file with this digest, or `None`."""
         known = self._of(password).files.get(relative)
         return known[1] if known and known[0] == digest else None
 
     def learn(self, password: bytes, relative: str, digest: str, known: Known) -> None:
-        """Take down what was found out."""
+        """Remember the result of a password for a file."""
         kept = self._of(password)
         kept.files[relative] = digest, known
         kept.changed = True
 
     def write(self, there: Iterable[str]) -> None:
-        """Keep what was found out; `there` are the paths of the files that there are."""
+        """Cache changed results; `there` are the paths of existing files."""
         if self._cache is None:
             return
         relatives = set(there)

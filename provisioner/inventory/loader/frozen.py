@@ -1,7 +1,7 @@
-"""Which errors hold which facilities, and the inventory without those: valid by itself.
+"""Facilities frozen by errors in their files, and a valid rest.
 
-An error that is about one facility holds that one: what hosts have of it stays byte for byte, and all others go on.
-An error that is about nobody alone stops everything, as before. Where two facilities claim the same, both are held.
+An error about one facility freezes this facility: hosts keep its configuration byte for byte, and all others continue.
+An error about no facility in particular stops everything. If two facilities claim the same thing, both are frozen.
 """
 
 from __future__ import annotations
@@ -21,33 +21,26 @@ from provisioner.inventory.model import Frame, Inventory
 from provisioner.inventory.renamed_ids import old_facilities
 
 Errors = Mapping[str, tuple[Problem, ...]]
-"""Errors by the facility that they hold."""
+"""Errors by the facility that they freeze."""
 
 
 @dataclass(frozen=True)
 class ValidPart:
-    """An inventory without what is held, and what is held.
-
-    Attributes:
-        inventory: valid by itself.
-        held: the facilities that are not in it, since they have errors, by id.
-    """
+    """A valid inventory, and the frozen facilities (by id) outside it."""
 
     inventory: Inventory
     held: Mapping[str, HeldFacility] = field(default_factory=dict)
 
     @property
     def names(self) -> frozenset[str]:
-        """The ids of what is held, and those that it had."""
+        """Current and former ids of the frozen facilities."""
         return frozenset(name for one in self.held.values() for name in one.names)
 
 
 def partition(problems: Iterable[Problem], held: Collection[str] = ()) -> tuple[Errors, tuple[Problem, ...]]:
-    """Errors by the facility that they hold, and those that concern all. Pure.
+    """Split errors into those of single facilities and those of all. Pure.
 
-    Args:
-        problems: errors.
-        held: facilities that are held already: what is about them alone says no more.
+    Errors about already frozen facilities (`held`) alone are dropped.
     """
     of_one: dict[str, list[Problem]] = defaultdict(list)
     of_all: list[Problem] = []
@@ -62,15 +55,10 @@ def partition(problems: Iterable[Problem], held: Collection[str] = ()) -> tuple[
 
 
 def valid_part(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> ValidPart:
-    """What was loaded without the facilities that have errors of their own.
-
-    Args:
-        loaded: the files.
-        root: the inventory's folder, for messages.
-        tolerate: codes of problems that the calling command is there to solve.
+    """Return the inventory without facilities that have errors of their own.
 
     Raises:
-        InventoryError: with every problem: some concern all.
+        InventoryError: an error concerns all; it has every problem.
     """
     held = held_facilities(loaded, root, tolerate=tolerate)
     if not held or loaded.partial is None:
@@ -80,10 +68,10 @@ def valid_part(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) ->
 
 
 def held_facilities(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Mapping[str, HeldFacility]:
-    """The facilities that have errors of their own, by id; as `valid_part`, and builds nothing.
+    """Return the frozen facilities by id, without building the inventory.
 
     Raises:
-        InventoryError: with every problem: some concern all.
+        InventoryError: as `valid_part`.
     """
     frame = loaded.frame
     if frame is None or not any(errors_of(check_inventory(loaded), tolerate)):
@@ -104,7 +92,7 @@ def held_facilities(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
 
 
 def errors_of(problems: Iterable[Problem], tolerate: Collection[str]) -> Iterator[Problem]:
-    """The problems that stop, but for those that the calling command is there to solve."""
+    """Return the problems that stop, without those that the calling command solves."""
     return (p for p in problems if p.stops and p.code not in tolerate)
 
 
@@ -113,7 +101,7 @@ def _joined(one: Errors, other: Errors) -> dict[str, tuple[Problem, ...]]:
 
 
 def _under_other_names(loaded: Loaded, errors: Errors) -> Errors:
-    """The ids that a held file claims, and that have no file of their own: nobody else may be meant by them."""
+    """Return ids of misplaced files that have no file of their own."""
     claimed = (name for name in loaded.outlines if f"facility/{name}" not in loaded.places.sources)
     listed = tuple(problem for problems in errors.values() for problem in problems)
     mine = {name: tuple(p for p in listed if p.code == "facility-file-misplaced") for name in claimed}
@@ -121,7 +109,6 @@ def _under_other_names(loaded: Loaded, errors: Errors) -> Errors:
 
 
 def _without(loaded: Loaded, frame: Frame, errors: Errors) -> rules.View:
-    """What the rules see where nothing is known of the facilities that are held."""
     outlines = {name: outline for name, outline in loaded.outlines.items() if name not in errors}
     broken = loaded.broken | {f"facility/{name}" for name in errors}
     return rules.View(frame, outlines, loaded.places, loaded.today, broken)
@@ -150,6 +137,5 @@ def _held(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: Frame
 
 
 def _province_folder(file: str) -> str:
-    """The province's folder that a file stands in; what stands elsewhere has none."""
     below = file.rpartition("facilities/")[2].split("/")
     return below[0] if "facilities/" in file and len(below) > 1 else ""

@@ -1,6 +1,6 @@
-"""Which errors of secrets hold which facilities, and the secrets of all others: complete by themselves.
+"""Facilities frozen by errors of secrets, and complete secrets for others.
 
-Apart from `frozen`, which needs none of the libraries behind the vault.
+A module of its own, since `frozen` must not import the libraries behind the vault.
 """
 
 from __future__ import annotations
@@ -22,17 +22,11 @@ from provisioner.inventory.renamed_ids import old_facilities
 def valid_secrets(
     root: Path, passwords: VaultPasswords, part: ValidPart, *, tolerate: Collection[str] = ()
 ) -> tuple[ValidPart, Secrets]:
-    """Secrets that are complete for what is not held; a facility that lacks its own is held as well.
-
-    Args:
-        root: the inventory's folder.
-        passwords: where the vault's passwords come from.
-        part: what the secrets have to serve.
-        tolerate: codes of problems that the calling command is there to solve.
+    """Return complete secrets; freeze facilities whose secrets are incomplete.
 
     Raises:
         SecretsError: a file cannot be opened.
-        InventoryError: with every problem: some concern all.
+        InventoryError: an error concerns all; it has every problem.
     """
     read = read_secrets(root, passwords)
     while True:
@@ -48,7 +42,7 @@ def valid_secrets(
 
 
 def _of_held(problems: Iterable[Problem], held: Mapping[str, HeldFacility]) -> Iterator[Problem]:
-    """Problems; one of a province's logins that is nobody's else is that of those of the province who are held."""
+    """Assign problems of a province's login file to its frozen facilities."""
     for problem in problems:
         is_logins = problem.object.startswith("secrets/cameras/") and not problem.facilities
         province = problem.object.rpartition("/")[2] if is_logins else ""
@@ -57,7 +51,6 @@ def _of_held(problems: Iterable[Problem], held: Mapping[str, HeldFacility]) -> I
 
 
 def _holding(part: ValidPart, errors: Errors) -> ValidPart:
-    """The same with more facilities held."""
     inventory = part.inventory
     held = dict(part.held)
     for name, problems in errors.items():

@@ -1,7 +1,7 @@
-"""Files of an inventory as typed values, with all their problems.
+"""Loading an inventory's files as typed values, with all their problems.
 
-`load` reads everything, whatever problems there are. `load_settings` reads `inventory.yml` alone: a command that asks
-for no facility need not read ten thousand of them.
+`load` reads everything, whatever the problems. `load_settings` reads `inventory.yml` alone, for commands that need no
+facility.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ from provisioner.inventory.policy_rules.file import MOST_BYTES, MOST_FILES, Rego
 from provisioner.inventory.rules.view import without_consequences
 
 _CARRIERS_ID = "secrets-"
-"""How the vault ids of carriers begin, as `provisioner.base.vault` has it."""
+"""Prefix of carriers' vault ids, as in `provisioner.base.vault`."""
 
 M = TypeVar("M", bound=Model)
 _SETTINGS: Final = "inventory.yml"
@@ -67,22 +67,22 @@ _SETTINGS: Final = "inventory.yml"
 
 @dataclass(frozen=True)
 class Loaded:
-    """What the files say.
+    """Content of the files.
 
     Attributes:
-        today: the day for which they are judged.
-        frame: what could be read, but for the facilities; None without settings or lock.
-        outlines: the facilities in outline, by id.
-        broken: owners whose files have errors: nothing is known about them.
-        problems: what is wrong with single files, sorted by place.
-        rule_problems: what the rules on single files find wrong.
-        places: where each object stands.
-        contents: works out the digest of what each file says, by its path.
-        facilities: builds the facilities by id; at ten thousand of them that takes seconds.
-        facility: builds one that is in `outlines`.
-        survey: reads the survey of one that is in `outlines`; `name` reads its name.
-        digests: the SHA-256 of each file's bytes, by its path.
-        known_across: the problems across files, found anew where they are not known: by a digest of all they rest on.
+        today: the day of the checks.
+        frame: the content without facilities; `None` without settings or lock.
+        outlines: the facilities' outlines, by id.
+        broken: owners whose files have errors; their content is unknown.
+        problems: problems of single files, sorted by position.
+        rule_problems: problems that rules find in single files.
+        places: positions of the objects.
+        contents: computes the content digest of each file, by path.
+        facilities: builds the facilities by id; ten thousand take seconds.
+        facility: builds one facility of `outlines`.
+        survey: reads the survey of one facility of `outlines`; `name` reads its name.
+        digests: the SHA-256 of each file's bytes, by path.
+        known_across: returns the cached problems across files, or finds them; the key is a digest of all inputs.
     """
 
     today: date
@@ -104,12 +104,15 @@ class Loaded:
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:…` over all contents but contacts/; comments, file order and commits do not count."""
+        """`sha256:…` over all contents except contacts/.
+
+        Comments, file order and commits do not count.
+        """
         return digest_of(self.contents())
 
     @cached_property
     def partial(self) -> Inventory | None:
-        """What could be read, as a whole; None without settings or lock."""
+        """The inventory as far as readable; `None` without settings or lock."""
         if self.frame is None:
             return None
         with without_collector(), at_stage(Stage.BUILD):
@@ -119,12 +122,12 @@ class Loaded:
 
     @cached_property
     def outlined(self) -> OutlinedInventory | None:
-        """As `partial`, with facilities in outline: a country's are there already."""
+        """As `partial`, with outlines of facilities."""
         return None if self.frame is None else self.frame.joined(OutlinedInventory, self.outlines)
 
     @cached_property
     def all_problems(self) -> tuple[Problem, ...]:
-        """All problems of the inventory: of its files and across them, sorted by place."""
+        """All problems, of single files and across files, sorted by position."""
         with at_stage(Stage.RULES):
             return self._all_problems()
 
@@ -143,26 +146,21 @@ class Loaded:
 
     @property
     def inventory(self) -> Inventory | None:
-        """The inventory, or None where any file has an error that stops commands."""
+        """The inventory; `None` if any file has an error that stops commands."""
         return None if any(p.stops for p in self.problems) else self.partial
 
 
 def digest_of(contents: Mapping[str, str]) -> str:
-    """The digest of an inventory, from those of what its files say, by their paths."""
+    """Return an inventory's digest from the content digests by path."""
     listed = json.dumps(sorted(contents.items()))
     return f"sha256:{hashlib.sha256(listed.encode()).hexdigest()}"
 
 
 def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
-    """Read every file of an inventory; finds all problems, raises only where there is no inventory at all.
-
-    Args:
-        root: the inventory's folder.
-        today: the day on which what is noted in files has to hold.
-        cache: what earlier runs read.
+    """Read every file of an inventory and find all problems.
 
     Raises:
-        InventoryError: the folder holds no inventory.yml.
+        InventoryError: the folder has no inventory.yml.
     """
     _refuse_without_settings(root)
     with without_collector():
@@ -170,35 +168,30 @@ def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
 
 
 def check(loaded: Loaded) -> tuple[Problem, ...]:
-    """All problems of an inventory; they are looked for once, however often it is asked."""
+    """Return all problems of an inventory; they are found once."""
     return loaded.all_problems
 
 
 def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), cache: Cache | None = None) -> Inventory:
-    """Load an inventory that has to be valid.
+    """Load a valid inventory.
 
     Args:
         root: the inventory's folder.
-        today: the day on which designations have to hold.
-        tolerate: codes of problems that the calling command is there to solve, e.g. `allocation-missing`.
-        cache: what earlier runs read.
+        today: the day of the checks.
+        tolerate: codes of problems that the calling command solves, e.g. `allocation-missing`.
+        cache: results of earlier runs.
 
     Raises:
-        InventoryError: with every problem.
+        InventoryError: the inventory is invalid; the error has every problem.
     """
     return valid_inventory(load(root, today=today, cache=cache), root, tolerate=tolerate)
 
 
 def load_partial(root: Path, *, today: date, cache: Cache | None = None) -> tuple[Loaded, Inventory]:
-    """Load an inventory as far as it can be understood: its other problems are another command's.
-
-    Args:
-        root: the inventory's folder.
-        today: the day for which its files are judged.
-        cache: what earlier runs read.
+    """Load an inventory as far as it is readable.
 
     Raises:
-        InventoryError: nothing can be read of it.
+        InventoryError: the settings or the lock cannot be read.
     """
     loaded = load(root, today=today, cache=cache)
     if loaded.partial is None:
@@ -211,13 +204,10 @@ def load_partial(root: Path, *, today: date, cache: Cache | None = None) -> tupl
 
 
 def load_settings(root: Path) -> Settings:
-    """Load what holds for the whole inventory; its other files may be as they are.
-
-    Args:
-        root: the inventory's folder.
+    """Load `inventory.yml`; the other files may have errors.
 
     Raises:
-        InventoryError: there is none, or it cannot be understood.
+        InventoryError: the file is missing or invalid.
     """
     file = File(root, _SETTINGS, "inventory", Settings)
     _refuse_without_settings(root)
@@ -234,10 +224,10 @@ def load_settings(root: Path) -> Settings:
 
 
 def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Inventory:
-    """What was loaded, if it is valid; as `load_inventory`.
+    """Return the loaded inventory if it is valid.
 
     Raises:
-        InventoryError: with every problem.
+        InventoryError: the inventory is invalid; the error has every problem.
     """
     errors = [p for p in check(loaded) if p.stops and p.code not in tolerate]
     if errors or loaded.inventory is None:
@@ -251,10 +241,10 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
 
 
 def refuse_invalid(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> None:
-    """Refuse what `valid_inventory` refuses, and build nothing.
+    """Refuse the same as `valid_inventory`, without building the inventory.
 
     Raises:
-        InventoryError: with every problem.
+        InventoryError: as `valid_inventory`.
     """
     is_partial = loaded.frame is None or any(p.stops for p in loaded.problems)
     if is_partial or any(p.stops and p.code not in tolerate for p in check(loaded)):
@@ -263,7 +253,7 @@ def refuse_invalid(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()
 
 @dataclass
 class _FilesPass:
-    """One pass over the files; the only mutable thing here, and it does not leave this module."""
+    """One pass over the files."""
 
     root: Path
     today: date
@@ -310,7 +300,7 @@ class _FilesPass:
         return sites
 
     def _known(self, facilities: list[File]) -> tuple[dict[str, Site], list[File]]:
-        """What earlier runs found out about files with these very bytes, and the files that are left."""
+        """Return cached facilities of unchanged files, and the remaining files."""
         known = self.known_sites.sites()
         sites: dict[str, Site] = {}
         left = []
@@ -467,7 +457,7 @@ class _FilesPass:
         return details
 
     def _mend(self, relative: str, whole: Site) -> None:
-        """Write the part anew in which details were missing, once a run."""
+        """Rewrite a cache part that lacks details, once a run."""
         part = part_of(relative)
         if part not in self._mended:
             self._mended.add(part)
@@ -490,7 +480,7 @@ class _FilesPass:
         return dict(sorted(facilities.items()))
 
     def _site_texts(self) -> dict[str, str]:
-        """What each facility's file says that is understood, by its path."""
+        """Return the contents of valid facilities' files, by path."""
         texts, again = {}, {}
         for file, site in self.understood:
             text = site.text or self.known_sites.text(file.relative, site.digest)
@@ -550,13 +540,16 @@ def _text_in(data: bytes) -> str | None:
 
 
 def _carrier_of_label(data: bytes) -> str | None:
-    """The carrier whose vault id a file's first line names; `provisioner.base.vault` needs libraries for the rest."""
+    """Return the carrier of the vault id in a file's first line.
+
+    Done here, since `provisioner.base.vault` imports more libraries.
+    """
     *_, label = data.partition(b"\n")[0].decode("utf-8", "replace").strip().split(";")
     return label.removeprefix(_CARRIERS_ID) if label.startswith(_CARRIERS_ID) else None
 
 
 def _about_its_own(file: File, site: Site) -> tuple[Problem, ...]:
-    """The problems of a file, which are never another facility's, whatever id stands in it."""
+    """Return a file's problems under its own facility, whatever its id says."""
     own = file.owner.partition("/")[2]
     if site.outline is None or site.outline.id == own:
         return site.problems

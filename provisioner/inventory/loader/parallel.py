@@ -1,7 +1,7 @@
-"""Many facilities, read in several processes while this one reads the rest of the inventory.
+"""Parallel reading of facilities while this process reads the other files.
 
-Few files are read here: to start a process takes as long as to read some hundred of them. All is read here where other
-processes cannot help (`base.parallel`). One that is killed takes nothing with it: what it had not read is read here.
+This process reads few files itself: starting a process takes as long as reading some hundred files. It also reads all
+if processes cannot help (`base.processes`), and whatever a killed process left unread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from provisioner.inventory.loader.cache import Cache, part_of, write_part
 from provisioner.inventory.loader.site import Site, read_site
 
 MANY: Final = 256
-"""From so many files on, other processes help."""
+"""Number of files from which other processes help."""
 _CHUNK: Final = 64
 
 Collect = Callable[[], dict[str, Site]]
@@ -34,15 +34,15 @@ def sites_of(
     workers: int | None = None,
     advanced: Callable[[int], None] = unwatched,
 ) -> Iterator[Collect]:
-    """Begin to read facilities' files; the function that is yielded waits for them, and returns them by path.
+    """Start reading facilities' files; yield a function that collects them.
 
     Args:
         files: the files.
-        today: the day on which rules judge them.
-        cache: where a process keeps what it has read, so that texts need not be handed over.
-        known: whether the cache knows any other file: then what is new has to be put between that.
-        workers: how many processes; by default as many as there are cores, or none for a few files.
-        advanced: is told of each so many files that were read.
+        today: the day of the rules.
+        cache: processes write new results into it, so that texts need not be passed back.
+        known: whether the cache has other files; then the caller merges and writes the results.
+        workers: the number of processes; default: one a core, or 0 for a few files.
+        advanced: called with the number of files read.
     """
     count = (processes() if len(files) >= MANY else 0) if workers is None else workers
     if not count or not can_fork():
@@ -58,7 +58,7 @@ def sites_of(
 
 
 class _Chunk(NamedTuple):
-    """Files for one process to read at once; a whole part of the cache where there is one to write."""
+    """Files for one process: a whole part if it writes the cache."""
 
     files: Sequence[File]
     cache: Cache | None = None

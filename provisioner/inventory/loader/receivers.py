@@ -1,6 +1,6 @@
-"""What the vault holds for receivers of notices: opened for notices and by `validate` alone, since no host needs it.
+"""Receivers' secrets from the vault, for notices and `validate`.
 
-A problem here has a place, and never a value: it may be a key, or somebody's address.
+A problem here has a position and never a value, which may be a key or an address.
 """
 
 from __future__ import annotations
@@ -25,20 +25,13 @@ from provisioner.inventory.model import Receiver, ReceiverSecrets, VaultedReceiv
 from provisioner.inventory.rules.receivers import secret_faults_of
 
 SHORTEST_KEY: Final = 32
-"""A key of fewer characters could be guessed by whoever has one notice."""
+"""Minimum length of a key in characters. A reader of one notice could guess a shorter key."""
 _MOST_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class ReceiversVault:
-    """What `secrets/receivers.yml` says.
-
-    Attributes:
-        secrets: by receiver.
-        problems: what is wrong with the file.
-        source: where its values stand; None where it was not opened.
-        shut: why it was not opened; empty where it was, or where there is none.
-    """
+    """Content of `secrets/receivers.yml`; `shut` says why it was not opened."""
 
     secrets: Mapping[str, ReceiverSecrets] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
@@ -47,10 +40,10 @@ class ReceiversVault:
 
 
 def open_receivers(root: Path, passwords: VaultPasswords) -> ReceiversVault:
-    """Open what the vault holds for receivers; where there is nothing, there is nothing.
+    """Open the receivers' secrets. Without a file the result is empty.
 
     Raises:
-        SecretsError: no password is set, one that is meant for it does not fit, or it is damaged.
+        SecretsError: no password is set, a password for this file does not fit, or the file is damaged.
     """
     file = File(root, f"{RECEIVERS_SECRETS}.yml", RECEIVERS_SECRETS, None)
     try:
@@ -86,7 +79,7 @@ def _understood(file: File, source: SourceFile) -> ReceiversVault:
 
 
 def _about_receivers(problem: Problem) -> Problem:
-    """The same, as what it is: it stops nobody but who is to be told."""
+    """Assign a problem to the receivers, so that it stops only notices."""
     return Problem(problem.file, problem.line, problem.column, problem.code, problem.message, problem.hint, RECEIVERS)
 
 
@@ -95,7 +88,7 @@ def _problem(file: File, code: str, message: str, hint: str) -> Problem:
 
 
 def check_receivers(receivers: tuple[Receiver, ...], vault: ReceiversVault, places: Places) -> tuple[Problem, ...]:
-    """All that is wrong between receivers and what the vault holds for them, sorted by place."""
+    """Check receivers against their secrets; return problems sorted by position."""
     if vault.shut:
         place = places.at(RECEIVERS)
         hint = "add its vault id to ANSIBLE_VAULT_IDENTITY_LIST to check it as well"
@@ -108,7 +101,7 @@ def check_receivers(receivers: tuple[Receiver, ...], vault: ReceiversVault, plac
 
 
 def faults_in_vault(receiver: Receiver, secrets: ReceiverSecrets | None) -> Iterator[tuple[str, str]]:
-    """Why a receiver cannot be told with what the vault holds for it, and what to write there."""
+    """Yield faults of a receiver's secrets, each with the value to write."""
     yield from secret_faults_of(receiver, _names_in(secrets))
     for _, message, hint in _unfit_in(secrets or ReceiverSecrets()):
         yield message, hint
@@ -146,7 +139,7 @@ def _unfit_in(secrets: ReceiverSecrets) -> Iterator[tuple[KeyPath, str, str]]:
 
 
 def is_plain_address(text: str) -> bool:
-    """Tell whether a text is one e-mail address and nothing else: what goes into a mail's head and no further."""
+    """Return whether a text is one bare e-mail address, safe in headers."""
     from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 (it takes its time)
 
     try:

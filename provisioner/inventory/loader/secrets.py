@@ -1,6 +1,6 @@
-"""The encrypted half of an inventory: logins, and keys of `keys init`.
+"""Encrypted part of an inventory: logins, and keys of `keys init`.
 
-A problem here has a place, and never a value or an unknown key: either may be a mistyped password
+A problem here has a position, and never a value or an unknown key: either may be a mistyped password
 (docs/internals/inventory.md).
 """
 
@@ -69,24 +69,21 @@ from provisioner.inventory.renamed_ids import moved_owner, moved_secrets, old_fa
 from provisioner.inventory.rules.logins import LoginSite, SecretsView, check_secrets, login_sites, logins_may_stand_in
 
 _OF_A_KEY: Final = 2
-"""So many steps lead to what pydantic says of a facility's id: the id, and that it is meant."""
+"""Length of the location in pydantic's error about a facility's id: the id, and a mark for keys."""
 _SHARED = ""
-"""The name under which logins stand that are no carrier's own."""
+"""Name of the logins that all carriers share."""
 _Opened = tuple[bytes | KnownFile]
 _MANY = 8
-"""From so many files on, other processes help."""
+"""Number of files from which other processes help."""
 _OF_SOME: Final = frozenset(
     {"certificate_keys", "hubs", "next_certificate_keys", "next_psks", "publish_keys", "viewers"}
 )
-"""What only some carriers have: it is in no other one's file."""
+"""Fields that only some carriers have; empty ones are not written."""
 _HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n"
 
 
 class CameraLogins(RootModel[dict[Slug, dict[Slug, Credentials]]]):
-    """`secrets/cameras/<province>.yml`, or a carrier's `secrets/cameras/<carrier>/<province>.yml`.
-
-    Logins by facility, then by device.
-    """
+    """Logins in `secrets/cameras/[<carrier>/]<province>.yml`, by facility and device."""
 
 
 _SCHEMAS: Mapping[str, type[BaseModel]] = {"cameras": CameraLogins, "carriers": CarrierSecrets}
@@ -94,17 +91,16 @@ _SCHEMAS: Mapping[str, type[BaseModel]] = {"cameras": CameraLogins, "carriers": 
 
 @dataclass(frozen=True)
 class LoadedSecrets:
-    """What the encrypted files say.
+    """Content of the encrypted files.
 
     Attributes:
-        secrets: all that could be read.
-        problems: what is wrong with single files, sorted by place.
-        places: where it stands.
-        owners: which file holds a facility's logins, e.g. `secrets/cameras/bac-giang`; by carrier, where the file
-            is a carrier's own, and otherwise under no name.
-        broken: files that could not be understood, those that stayed shut, and facilities (`facility/ID`) whose logins
-            could not be understood.
-        carriers: the carrier whose vault id a file is under, by file; a shared id is not in it.
+        secrets: all readable secrets.
+        problems: problems of single files, sorted by position.
+        places: positions of the values.
+        owners: the file with a facility's logins, e.g. `secrets/cameras/bac-giang`, by carrier. Shared files are
+            under the empty name.
+        broken: invalid files, unopened files, and facilities (`facility/ID`) with invalid logins.
+        carriers: the carrier of a file's vault id, by file; files under the shared id are left out.
     """
 
     secrets: Secrets
@@ -116,7 +112,7 @@ class LoadedSecrets:
 
 
 class OpeningTask(NamedTuple):
-    """A file to be opened and judged in another process; its password never leaves memory."""
+    """A file to open in another process; its password stays in memory."""
 
     file: File
     digest: str
@@ -125,7 +121,7 @@ class OpeningTask(NamedTuple):
 
 
 def understood(file: File, source: SourceFile, *, explained: bool = True) -> tuple[BaseModel | None, list[Problem]]:
-    """What an opened file says, or what is wrong with it; that is worked out only where it is to be explained."""
+    """Parse an opened file. Return its model, or problems if `explained`."""
     schema = _SCHEMAS.get(kind_of(file)[0], InventorySecrets)
     document = parse(source.data, max_bytes=MAX_SECRETS_BYTES)
     if document.faults:
@@ -140,9 +136,9 @@ def understood(file: File, source: SourceFile, *, explained: bool = True) -> tup
 
 
 def readable_part(file: File, source: SourceFile) -> tuple[BaseModel | None, list[Problem], frozenset[str]]:
-    """As `understood`; of a file of logins, those of the facilities that are in order, and the ids of the others.
+    """Parse an opened file; keep the valid facilities of a login file.
 
-    What is wrong with one facility's logins is that one's alone. Where a facility cannot be named, nothing is taken.
+    The third result has the ids of the invalid ones. An invalid id makes the whole file invalid.
     """
     model, problems = understood(file, source)
     if model is not None or kind_of(file)[0] != "cameras":
@@ -164,7 +160,7 @@ def readable_part(file: File, source: SourceFile) -> tuple[BaseModel | None, lis
 
 
 def kind_of(file: File) -> tuple[str, str]:
-    """What an encrypted file is, and the last part of its owner's name."""
+    """Return an encrypted file's kind and the last part of its owner."""
     _, kind, *below = file.owner.split("/")
     return kind, below[-1] if below else ""
 
@@ -180,10 +176,10 @@ def _faults(file: File, faults: Iterable[YamlFault]) -> Iterator[Problem]:
 
 
 def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
-    """Open and read every file under secrets/ for which there is a password; the others stay shut.
+    """Open and read all files under secrets/ that have a password.
 
     Raises:
-        SecretsError: there is no password at all, one that is meant for a file does not fit, or a file is damaged.
+        SecretsError: no password is set, a password for a file does not fit, or a file is damaged.
     """
     return _SecretsPass(root, passwords).read_all(secret_files_of(root))
 
@@ -191,24 +187,13 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
 def read_names(
     root: Path, passwords: VaultPasswords, frame: Frame, sites: Mapping[str, LoginSite], cache: Cache | None
 ) -> LoadedSecrets:
-    """As `read_secrets`, for the rules alone: with stand-ins for logins and keys, wherever nothing else is needed.
-
-    Args:
-        root: the inventory's folder.
-        passwords: where the vault's passwords come from.
-        frame: says what was moved.
-        sites: the facilities.
-        cache: what earlier runs found out.
-
-    Raises:
-        SecretsError: as `read_secrets`.
-    """
+    """As `read_secrets`, with stand-ins for logins and keys, for the rules alone."""
     files = secret_files_of(root)
     return NamesPass(root, passwords, _paths_by_file_id(frame, sites), cache).read_all(files)
 
 
 def _paths_by_file_id(frame: Frame, sites: Mapping[str, LoginSite]) -> dict[str, str]:
-    """The RTSP paths that a facility's passwords are held against, under each id that its logins may stand under."""
+    """Return facilities' RTSP paths under each id that their logins may have."""
     paths: dict[str, str] = {}
     for name, site in sites.items():
         for known in (name, *old_facilities(frame.settings.moved, name)) if site.rtsp_paths else ():
@@ -217,13 +202,9 @@ def _paths_by_file_id(frame: Frame, sites: Mapping[str, LoginSite]) -> dict[str,
 
 
 def check(root: Path, loaded: LoadedSecrets, inventory: Inventory, unread: Collection[str] = ()) -> tuple[Problem, ...]:
-    """All problems of the secrets, in single files and against the inventory, sorted by place.
+    """Return all problems of the secrets, sorted by position.
 
-    Args:
-        root: the inventory's folder.
-        loaded: what the encrypted files say.
-        inventory: what they have to serve.
-        unread: owners of files of the inventory that could not be understood: whom they serve is not known.
+    `unread` are owners of invalid inventory files: the users of their secrets are unknown.
     """
     facilities = inventory.facilities
     sites = login_sites(facilities.values())
@@ -239,7 +220,7 @@ def check_sites(
     *,
     unread: Collection[str] = (),
 ) -> tuple[Problem, ...]:
-    """As `check`, of facilities as far as secrets are about them."""
+    """As `check`, from facts about facilities."""
     moves, devices = frame.settings.moved, {name: site.devices for name, site in sites.items()}
     new = _carried(loaded, moves, devices)
     old = _under_old_ids(loaded, new) if moves else ()
@@ -250,7 +231,7 @@ def check_sites(
 
 
 def _of_their_readers(problems: Iterable[Problem], view: SecretsView) -> Iterator[Problem]:
-    """Problems of single files; one of logins that is no facility's own is that of all who may have theirs there."""
+    """Assign problems of login files to all facilities that may use them."""
     for problem in problems:
         _, kind, *below = problem.object.split("/") if problem.object.startswith("secrets/") else ("", "")
         if kind != "cameras" or problem.facilities:
@@ -261,7 +242,7 @@ def _of_their_readers(problems: Iterable[Problem], view: SecretsView) -> Iterato
 
 
 def _by_todays_ids(problems: Iterable[Problem], moves: Sequence[Move], known: Collection[str]) -> Iterator[Problem]:
-    """Problems of single files, under the ids that facilities have now; what is about no known one names none."""
+    """Put problems under facilities' current ids; drop unknown ids."""
     now = {old: name for name in known for old in old_facilities(moves, name)} if moves else {}
     for problem in problems:
         names = (now.get(name, name) for name in problem.concerns)
@@ -269,7 +250,7 @@ def _by_todays_ids(problems: Iterable[Problem], moves: Sequence[Move], known: Co
 
 
 def _shut(root: Path, loaded: LoadedSecrets) -> Iterator[Problem]:
-    """Warn of what was not checked, by name."""
+    """Warn of each unopened, unchecked file."""
     for owner, vault_id in loaded.secrets.shut.items():
         message = msg(
             "{owner} stayed shut: it is encrypted for the vault id {vault_id}, and was not checked", owner, vault_id
@@ -279,7 +260,7 @@ def _shut(root: Path, loaded: LoadedSecrets) -> Iterator[Problem]:
 
 
 def carried(loaded: LoadedSecrets, inventory: Inventory) -> LoadedSecrets:
-    """Secrets under the ids that facilities and devices have now, where `moved` says what they were."""
+    """Return secrets under the current ids of moved facilities and devices."""
     moves = inventory.settings.moved
     devices = {name: devices_of(facility) for name, facility in inventory.facilities.items()} if moves else {}
     return _carried(loaded, moves, devices)
@@ -296,7 +277,7 @@ def _carried(loaded: LoadedSecrets, moves: Sequence[Move], devices: Mapping[str,
 
 
 def _under_old_ids(loaded: LoadedSecrets, new: LoadedSecrets) -> Iterator[Problem]:
-    """Warn of what has to be written under its new id before the entry of `moved` goes: it would be missing then."""
+    """Warn of secrets under old ids, which need the entry of `moved`."""
     for whose, owners in new.owners.items():
         was, now = (_logins_of(secrets, whose) for secrets in (loaded.secrets, new.secrets))
         for facility, owner in owners.items():
@@ -312,7 +293,7 @@ def _under_old_ids(loaded: LoadedSecrets, new: LoadedSecrets) -> Iterator[Proble
 
 
 def owners_under_older_ids(loaded: LoadedSecrets, moves: Sequence[Move], facility: str) -> Iterator[tuple[str, str]]:
-    """The ids that a facility had under which it still has logins, each with the file that has them."""
+    """Yield a facility's old ids that still have logins, with the file."""
     for old in old_facilities(moves, facility):
         yield from ((old, owners[old]) for owners in loaded.owners.values() if old in owners)
 
@@ -329,17 +310,11 @@ def _warning(loaded: LoadedSecrets, owner: str, message: str, hint: str) -> Prob
 def load_secrets(
     root: Path, passwords: VaultPasswords, inventory: Inventory, *, tolerate: Collection[str] = ()
 ) -> Secrets:
-    """Load secrets that have to be complete for an inventory.
-
-    Args:
-        root: the inventory's folder.
-        passwords: where the vault's passwords come from.
-        inventory: what the secrets have to serve.
-        tolerate: codes of problems that the calling command is there to solve, e.g. `secrets-missing`.
+    """Load complete secrets of an inventory.
 
     Raises:
         SecretsError: a file cannot be opened.
-        InventoryError: with every problem.
+        InventoryError: the secrets are invalid; the error has every problem.
     """
     loaded = carried(read_secrets(root, passwords), inventory)
     problems = check(root, loaded, inventory)
@@ -351,7 +326,7 @@ def load_secrets(
 
 
 def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: VaultPasswords) -> bool:
-    """Write `secrets/inventory.yml`, encrypted; whether anything changed is returned.
+    """Write `secrets/inventory.yml`, encrypted; return whether it changed.
 
     Raises:
         SecretsError: no password is set, or it cannot be read.
@@ -360,7 +335,7 @@ def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: Va
 
 
 def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, passwords: VaultPasswords) -> bool:
-    """Write `secrets/carriers/<carrier>.yml`, encrypted; whether anything changed is returned.
+    """Write `secrets/carriers/<carrier>.yml`, encrypted; return whether it changed.
 
     Raises:
         SecretsError: no password is set, or it cannot be read.
@@ -370,13 +345,13 @@ def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, pas
 
 
 def vault_id_for(carrier: str, passwords: VaultPasswords) -> str:
-    """The vault id of a new file of a carrier: its own where that has a password, else the one that all share."""
+    """Return a new carrier file's vault id: its own if usable."""
     own = carrier_vault_id(carrier)
     return own if passwords.knows(own) else SECRETS_ID
 
 
 def carriers_apart(root: Path, passwords: VaultPasswords, carriers: Iterable[str]) -> frozenset[str]:
-    """The carriers whose file is under a vault id of their own, or will be once it is written."""
+    """Return carriers whose file has, or will get, its own vault id."""
     apart = set()
     for carrier in carriers:
         path, own = root / "secrets" / "carriers" / f"{carrier}.yml", carrier_vault_id(carrier)
@@ -391,9 +366,9 @@ def _encrypted(path: Path) -> bytes:
 
 
 def _write(root: Path, relative: str, secrets: Model, passwords: VaultPasswords, vault_id: str = SECRETS_ID) -> bool:
-    """Encrypt and replace a file; an equal content stays as it is, since a new salt would change its digest.
+    """Encrypt and replace a file if its content changed.
 
-    A file that is there keeps its vault id.
+    A new salt would change the digest of an equal content. An existing file keeps its vault id.
     """
     path = root / relative
     data = _encrypted(path) if path.is_file() else b""
@@ -418,7 +393,7 @@ def _revealed(value: object) -> object:
 
 
 def encrypted_bytes(file: File) -> bytes:
-    """An encrypted file's bytes; none where it cannot be read, which `load` reports."""
+    """Return an encrypted file's bytes; empty if unreadable, which `load` reports."""
     try:
         return read_regular(file.path, most=MAX_ENCRYPTED_BYTES)
     except OSError:
@@ -426,8 +401,6 @@ def encrypted_bytes(file: File) -> bytes:
 
 
 class _SecretsPass:
-    """One pass over the encrypted files."""
-
     def __init__(self, root: Path, passwords: VaultPasswords) -> None:
         self.root = root
         self.opener = Opener(passwords)
@@ -483,7 +456,7 @@ class _SecretsPass:
         return self.opener.opened(data, name=file.shown)
 
     def _take_known(self, file: File, facts: KnownFile) -> None:
-        """Take what stands in for a file's content."""
+        """Take stand-ins for a file's content."""
         self.sources[file.owner] = _Closed(self.opener, file)
         kind, name = kind_of(file)
         if kind == "cameras":
@@ -521,12 +494,12 @@ class _SecretsPass:
             owners.setdefault(facility, file.owner)
 
     def _beside(self, whose: str) -> Iterable[str]:
-        """The others of whose files none may have the same facility: a shared file is everybody's."""
+        """Return owners that must not share a facility with this one."""
         return [w for w in self.owners if w != whose] if whose == _SHARED else [_SHARED]
 
 
 class NamesPass(_SecretsPass):
-    """One pass for the rules alone: what is known of a file is taken, and of the others no more is kept than that."""
+    """One pass for the rules alone, with known facts instead of secrets."""
 
     def __init__(
         self, root: Path, passwords: VaultPasswords, rtsp_paths: Mapping[str, str], cache: Cache | None
@@ -535,10 +508,10 @@ class NamesPass(_SecretsPass):
         self.rtsp_paths = rtsp_paths
         self.known = KnownSecrets(cache)
         self.taken: dict[str, tuple[bytes, KnownFile]] = {}
-        """What is known of a file and holds, with the file's first line: it is not read and hashed once more."""
+        """Valid facts of a file, with its first line, so that it is not read and hashed again."""
 
     def read_all(self, files: Iterable[File]) -> LoadedSecrets:
-        """Read files, and keep what was found out."""
+        """Read files and cache the facts."""
         listed = list(files)
         with at_stage(Stage.SECRETS):
             self._look_ahead(listed)
@@ -574,7 +547,7 @@ class NamesPass(_SecretsPass):
         return super()._opened(file, data) if opened is None else opened[0]
 
     def _look_ahead(self, files: Sequence[File]) -> None:
-        """Let other processes judge files of which nothing is known, where those are many."""
+        """Let other processes check unknown files, if there are many."""
         tasks = [task for file in files if (task := self._task(file))]
         for task, known in zip(tasks, judged_in_parallel(tasks, self.rtsp_paths), strict=False):
             if known is not None:
@@ -595,7 +568,7 @@ class NamesPass(_SecretsPass):
 
 
 def judged_in_parallel(tasks: Sequence[OpeningTask], rtsp_paths: Mapping[str, str]) -> list[Known | None]:
-    """What is to be known of each file; nothing where the files are few, or nothing can be done beside this process."""
+    """Return each file's facts. Empty for few files, or without other processes."""
     if len(tasks) < _MANY:
         return []
     # The largest first: the last one that is begun is the one that all wait for.
@@ -605,7 +578,7 @@ def judged_in_parallel(tasks: Sequence[OpeningTask], rtsp_paths: Mapping[str, st
 
 
 def _judged_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> Known | None:
-    """What is to be known of a file; None where this process is not the one to say what is wrong with it."""
+    """Return a file's facts; `None` leaves any problem to the main process."""
     data = encrypted_bytes(task.file)
     if hashlib.sha256(data).hexdigest() != task.digest:
         return None
@@ -617,14 +590,14 @@ def _judged_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> Known | No
 
 
 def judged(file: File, plain: bytes, rtsp_paths: Mapping[str, str]) -> KnownFile | None:
-    """What is to be known of an opened file; None where it has to be looked at itself."""
+    """Return an opened file's facts, or `None` (as `facts_of`, or invalid)."""
     model, _ = understood(file, SourceFile(file.shown, plain, PlacesIn), explained=False)
     return facts_of(model, rtsp_paths) if model is not None else None
 
 
 @dataclass(frozen=True)
 class _Closed:
-    """A file that is opened again where a place in it is wanted."""
+    """A file that is opened again to find a position."""
 
     opener: Opener
     file: File
@@ -640,5 +613,5 @@ class _Closed:
         return SourceFile(self.file.shown, plain or b"", PlacesIn)
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
-        """The place of a value in this file."""
+        """Return the position of a value."""
         return self._opened.at(path, key=key)

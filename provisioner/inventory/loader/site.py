@@ -1,6 +1,6 @@
 """One file of an inventory: its content and its problems.
 
-A facility's file has an outline and details beside it, for what needs no cameras.
+A facility's file also has an outline and details, for readers that need no cameras.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from provisioner.inventory.policy_rules.file import MOST_BYTES
 M = TypeVar("M", bound=BaseModel)
 
 MAX_FILE_BYTES = 1024 * 1024
-"""Three thousand cameras in one facility: far more than any has, and little enough to be refused in seconds."""
+"""Enough for three thousand cameras in one facility; a larger file is refused within seconds."""
 MAX_LOCK_BYTES = 16 * 1024 * 1024
-"""The lock grows with the country: ten thousand sites take one and a half MiB."""
+"""The lock of ten thousand sites has 1.5 MiB."""
 
 MAX_SECRETS_BYTES = 16 * 1024 * 1024
-"""A province's logins: those of a thousand facilities take one MiB."""
+"""A province's logins: a thousand facilities have 1 MiB."""
 MAX_ENCRYPTED_BYTES = 5 * MAX_SECRETS_BYTES
-"""A vault file has four letters for a byte, and ends of lines."""
+"""A vault file has four characters a byte, and line ends."""
 
 _MOSTLY = 64 * 1024
 _BLOCK = 4 * 1024 * 1024
@@ -45,15 +45,14 @@ _DETAILS: Final = ("name", "survey")
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """What one file says.
+    """Content of one file.
 
     Attributes:
         digest: the SHA-256 of its bytes.
-        text: what it says as JSON; empty where it cannot be understood.
-        model: the same, typed; None where it does not fit.
-        problems: what is wrong with it.
-        source: where its values stand.
-        value: what it says, as plain values; None where it cannot be understood.
+        text: its content as JSON; empty if it is no strict YAML, as `value`.
+        model: its content, typed; `None` if it does not fit.
+        problems: its problems.
+        source: positions of its values.
     """
 
     digest: str
@@ -66,7 +65,7 @@ class FileContent:
 
 @dataclass(frozen=True, slots=True)
 class OnDisk:
-    """A file that is read again when a place in it is wanted; `digest` is the SHA-256 of what was read before."""
+    """A file with its SHA-256, read again to find a position."""
 
     file: File
     digest: str
@@ -77,7 +76,7 @@ class OnDisk:
         return self.file.shown
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
-        """The place of a value in this file, without line and column where the file is another by now."""
+        """Return a value's position; no line and column if the file changed."""
         try:
             data = bytes_of(self.file)
         except OSError:
@@ -89,17 +88,17 @@ class OnDisk:
 
 
 class Site(NamedTuple):
-    """What one facility's file says, in outline, and its problems.
+    """One facility's file: outline and problems.
 
     Attributes:
-        digest: the SHA-256 of its bytes; empty where it cannot be read.
-        outline: what the rest of the inventory needs to know; None where the file cannot be understood.
-        faults: why it cannot be understood, or that it stands in the wrong place.
-        problems: what the rules on single files find wrong.
-        since: the first day on which the rules find the same, and `before` the first day after those.
-        text: what it says, as JSON; empty where it is not understood, or was not read anew.
-        content: the SHA-256 of what it says; comments and the order of keys do not count.
-        details: its name and its survey, as JSON, like `text`.
+        digest: the SHA-256 of its bytes; empty if unreadable.
+        outline: facts for the rest of the inventory; `None` if the file is invalid.
+        faults: why it is invalid, or that it is misplaced.
+        problems: problems that rules on single files find.
+        since: the first day with the same problems; `before` is the first day after them.
+        text: its content as JSON; empty if invalid or from the cache.
+        content: the SHA-256 of its content, without comments and order of keys.
+        details: its name and survey as JSON; empty as `text`.
     """
 
     digest: str
@@ -113,15 +112,15 @@ class Site(NamedTuple):
     details: str = ""
 
     def holds_on(self, today: date) -> bool:
-        """Tell whether the rules find the same on a day."""
+        """Return whether the problems are the same on a day."""
         return self.since <= today < self.before
 
 
 def bytes_of(file: File) -> bytes:
-    """A file's bytes; of one that is too large, no more than shows that.
+    """Return a file's bytes, at most one more than the maximum size.
 
     Raises:
-        OSError: it cannot be read, or is no regular file.
+        OSError: the file cannot be read, or is no regular file.
     """
     descriptor = open_regular(f"{file.root}/{file.relative}")
     try:
@@ -139,7 +138,7 @@ def bytes_of(file: File) -> bytes:
 
 
 def max_bytes(file: File) -> int:
-    """The size up to which a file is read."""
+    """Return the maximum size of a file."""
     if file.kind == REGO_RULES:
         return MOST_BYTES
     if file.model is None:
@@ -148,10 +147,10 @@ def max_bytes(file: File) -> int:
 
 
 def read(file: File, data: bytes) -> FileContent:
-    """Hold a file against strict YAML, its model, and its own name.
+    """Check a file against strict YAML, its model, and its own name.
 
     Raises:
-        ValueError: the file is an encrypted one, which has no model.
+        ValueError: the file is encrypted and has no model.
     """
     if file.model is None:
         raise ValueError(msg("{relative} is encrypted", file.relative))
@@ -177,7 +176,7 @@ def read(file: File, data: bytes) -> FileContent:
 
 
 def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ...]:
-    """Hold a file's name and folder against the ids in it."""
+    """Compare a file's name and folder with its ids."""
     problems = []
     for key, expected in file.expected.items():
         value = getattr(model, key)
@@ -197,16 +196,14 @@ def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ..
 
 
 def as_json(value: object) -> str:
-    """A plain value as JSON, in the order of its keys."""
+    """Return a plain value as JSON, in the order of its keys."""
     return to_json(value).decode()
 
 
 def content_of(text: str, digest: str) -> str:
-    """The SHA-256 of what a file says; comments and the order of keys do not count.
+    """Return the SHA-256 of a JSON content, without comments and key order.
 
-    Args:
-        text: what it says, as JSON; empty where it cannot be understood.
-        digest: the SHA-256 of its bytes, which counts where it says no mapping.
+    Returns `digest` (of the file's bytes) if the content is no mapping.
     """
     return content_of_value(from_json(text) if text else None, digest)
 
@@ -219,19 +216,21 @@ def content_of_value(value: object, digest: str) -> str:
 
 
 def validated(model: type[M], value: object) -> M:
-    """Hold a plain value against a model; JSON mode lets texts be addresses, days and enums, and nothing more.
+    """Validate a plain value with a model.
+
+    JSON mode accepts texts for addresses, days and enums, without other conversions.
 
     Raises:
-        ValidationError: it does not fit.
+        ValidationError: the value is invalid.
     """
     return validated_text(model, as_json(value))
 
 
 def text_of(file: File, digest: str) -> str:
-    """Read a file without faults once more, for what it says, as JSON.
+    """Read the content of a valid file again, as JSON.
 
     Raises:
-        InventoryError: it is not the file any more that was read before.
+        InventoryError: the file has changed since it was read.
     """
     try:
         data = bytes_of(file)
@@ -244,12 +243,12 @@ def text_of(file: File, digest: str) -> str:
 
 
 def validated_text(model: type[M], text: str) -> M:
-    """Hold a value that is written as JSON against a model; as `validated`."""
+    """Validate a JSON text with a model; as `validated`."""
     return model.model_validate_json(text)
 
 
 def read_site(file: File, today: date) -> Site:
-    """Read one facility's file and judge it by the rules on single files; never raises for what a file is."""
+    """Read and check one facility's file; never raises because of its content."""
     try:
         data = bytes_of(file)
     except OSError as error:
@@ -258,7 +257,7 @@ def read_site(file: File, today: date) -> Site:
 
 
 def site_of(file: File, data: bytes, today: date) -> Site:
-    """As `read_site`, of what a file says or is to say."""
+    """As `read_site`, from the file's bytes."""
     content = read(file, data)
     if not isinstance(content.model, Facility):
         return Site(content.digest, None, content.problems, (), date.min, date.max)
@@ -270,11 +269,11 @@ def site_of(file: File, data: bytes, today: date) -> Site:
 
 
 def details_of(value: object) -> str:
-    """A facility's name and survey as JSON, from its file's plain values; empty if these are no mapping."""
+    """Return a facility's name and survey as JSON; empty without a mapping."""
     return as_json({key: value[key] for key in _DETAILS if key in value}) if isinstance(value, dict) else ""
 
 
 def unreadable(file: File, error: OSError) -> Problem:
-    """Say that a file cannot be read."""
+    """Return the problem of an unreadable file."""
     message = msg("cannot be read: {strerror}", error.strerror)
     return Problem(file.shown, 0, 0, "file-unreadable", message, "correct its permissions", file.owner)
