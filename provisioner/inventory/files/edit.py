@@ -1,10 +1,9 @@
-"""Edits of YAML files that leave comments, order and style alone.
+"""Edits of YAML files that preserve comments, order and style.
 
-Text is cut and put in at the places that libyaml finds. The result is parsed again and compared with
-what was wanted: an edit that would say anything else is never returned.
+Text is replaced at the positions that libyaml finds. The result is parsed again and compared with the expected value.
 
-A whole new file is block mappings with texts quoted as in JSON, so that every reader of YAML reads it back as it was.
-`allocations.lock.yml` is the same bytes for the same value, so that Git shows what changed.
+A new file has block mappings, with texts quoted as in JSON, so that every YAML reader reads the same value.
+`allocations.lock.yml` has the same bytes for the same value, so that Git shows what changed.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _NEXT_KEYS = "# `next_key` is written by `provisioner keys rotate --relay`: keys
 MISSING = object()
 _FOREIGN = "\r\n"
 _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
-"""An IPv4 address or network: with three dots it is a number to nobody."""
+"""An IPv4 address or network. No YAML reader takes three dots for a number."""
 _Rewrite = Callable[[str, yaml.CollectionNode, "str | int"], str]
 
 
@@ -49,17 +48,16 @@ class EditError(ValueError):
 
 
 class Flow(dict[str, object]):
-    """A mapping to be written on one line: `{ by: dic, signed_on: 2021-05-08 }`."""
+    """A mapping on one line: `{ by: dic, signed_on: 2021-05-08 }`."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A node of the file and how it is written.
+    """A node of the file and its style.
 
     Attributes:
-        key_end: where the key's colon ends; None for list items and the file itself.
-        key_column: the column of the key, or of the list's dash.
-        flow: whether it stands inside braces or brackets.
+        key_end: index behind the key's colon; `None` for list items and the file itself.
+        key_column: column of the key, or of the list's dash.
     """
 
     node: yaml.Node
@@ -83,7 +81,7 @@ class _Place:
 
 
 def render_mapping(mapping: Mapping[str, object]) -> str:
-    """The text of a mapping; keys are ids and stand plain, mappings below the first level are not sorted."""
+    """Return a mapping as YAML, unsorted, with ids as unquoted keys."""
     return "".join(f"{line}\n" for line in _lines(mapping, "")) or "{}\n"
 
 
@@ -106,13 +104,13 @@ def _item(item: object) -> str:
 
 
 def scalar(value: object) -> str:
-    """A text, number, boolean or nothing as one YAML token."""
+    """Return a text, number, boolean or null as one YAML token."""
     text = json.dumps(value, ensure_ascii=False)
     return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def render_lock(allocations: Allocations) -> str:
-    """The lock's text; entries are in the order of their names."""
+    """Return the lock as YAML, with entries sorted by name."""
     document = allocations.model_dump(mode="json", exclude_none=True)
     return (
         _HEADER
@@ -128,7 +126,7 @@ def _sorted(value: object) -> object:
 
 
 def write_lock(root: Path, allocations: Allocations) -> Path:
-    """Replace an inventory's lock; its path is returned.
+    """Replace an inventory's lock and return its path.
 
     Raises:
         InventoryError: the file cannot be written; the old one is untouched.
@@ -142,16 +140,16 @@ def write_lock(root: Path, allocations: Allocations) -> Path:
 
 
 def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = MAX_BYTES) -> bytes:
-    """A file's text with values set.
+    """Return a file with values set.
 
     Args:
         data: the file, strict YAML without faults, in UTF-8.
-        changes: new values by place, applied in this order. The parent of a place has to exist; a list
-            takes one new item at its length. Days are texts, written as YAML has them.
-        max_bytes: how large the file may be.
+        changes: new values by path, set in this order. The parent has to exist; a list takes one new item
+            at its end. Days are texts in YAML's form.
+        max_bytes: maximum size of the file.
 
     Raises:
-        EditError: the file has faults, or a place cannot be reached.
+        EditError: the file has faults, or a path does not exist.
     """
     expected = _parsed(data, max_bytes)
     before = text_of(data)
@@ -179,7 +177,7 @@ def _parsed(data: bytes, max_bytes: int) -> object:
 
 
 def _confirmed(result: bytes, expected: object, max_bytes: int) -> bytes:
-    """A new text of a file that says what was wanted."""
+    """Return a new text if it parses to the expected value."""
     after = parse(result, max_bytes=max_bytes)
     if after.faults or after.value != expected:
         raise EditError("the edit would say something else than what was asked")
@@ -187,13 +185,13 @@ def _confirmed(result: bytes, expected: object, max_bytes: int) -> bytes:
 
 
 def text_of(data: bytes) -> str:
-    """What a file says, with line breaks of one kind where it has those of another system throughout."""
+    """Return a file's text; if all line breaks are CRLF, with LF."""
     text = data.decode("utf-8-sig")
     return text.replace(_FOREIGN, "\n") if _has_foreign_breaks(text) else text
 
 
 def bytes_like(data: bytes, text: str) -> bytes:
-    """A new text of a file, with the line breaks that the file has."""
+    """Return a file's new text as bytes, with its old line breaks."""
     return (text.replace("\n", _FOREIGN) if _has_foreign_breaks(data.decode("utf-8-sig")) else text).encode()
 
 
@@ -202,7 +200,7 @@ def _has_foreign_breaks(text: str) -> bool:
 
 
 def value_at(value: object, path: KeyPath) -> object:
-    """What stands at a place of a file's value; `MISSING` where nothing does."""
+    """Return the value at a path, or `MISSING`."""
     for part in path:
         if isinstance(value, dict):
             value = value.get(part, MISSING)
@@ -237,27 +235,28 @@ def _plain(value: object) -> object:
 
 
 class _Splice(NamedTuple):
-    """A piece of a text, and what comes into its place."""
-
     start: int
     end: int
     new: str
 
 
 class _Batch:
-    """Changes that leave each other's places as they are: the text is read once for all of them."""
+    """Independent changes of one parsed text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._node = yaml.compose(text, Loader=yaml.CSafeLoader)
         self._changed: set[KeyPath] = set()
         self._around: set[KeyPath] = set()
-        """What the changed places are in."""
+        """Paths above the changed ones."""
         self._added: dict[KeyPath, tuple[_Place, dict[str | int, object]]] = {}
         self._splices: list[_Splice] = []
 
     def is_apart(self, path: KeyPath) -> bool:
-        """Tell whether a place is in no changed one, around none, and not what a grown collection ended with."""
+        """Return whether a path is independent of all changes so far.
+
+        It must not be inside or around a changed path, nor the last entry of a collection that grows.
+        """
         above = [path[:length] for length in range(len(path))]
         if path in self._changed or path in self._around or not self._changed.isdisjoint(above):
             return False
@@ -271,7 +270,7 @@ class _Batch:
         return last not in self._changed and last not in self._around
 
     def set(self, path: KeyPath, value: object) -> None:
-        """Set a value at a place that is apart; what is not there is added."""
+        """Set or add a value at an independent path."""
         place = self._place(path[:-1])
         child = place.child(path[-1])
         if child is not None:
@@ -300,7 +299,7 @@ class _Batch:
         return place
 
     def text(self) -> str:
-        """The text with all changes."""
+        """Return the text with all changes."""
         added = (_add(self._text, place, entries) for place, entries in self._added.values())
         pieces, at = [], 0
         for splice in sorted((*self._splices, *added)):
@@ -310,7 +309,6 @@ class _Batch:
 
 
 def _last(node: yaml.Node) -> str | int | None:
-    """The key or the position of a collection's last entry."""
     if not isinstance(node, yaml.CollectionNode) or not node.value:
         return None
     last = node.value[-1]
@@ -336,16 +334,17 @@ def _replace(text: str, place: _Place, value: object) -> _Splice:
 
 
 def _behind(text: str, index: int, spaces: str) -> int:
-    """The end of what stands before a place, without spaces."""
+    """Return the end of the text before an index, without spaces."""
     while index and text[index - 1] in spaces:
         index -= 1
     return index
 
 
 def _end(node: yaml.Node, text: str = "") -> int:
-    """Where a node's own text ends: a block's mark stands behind the comments that follow it.
+    """Return where a node's own text ends.
 
-    With the file's text, a block scalar ends before its last line breaks.
+    libyaml's end mark of a block is behind the comments that follow. If `text` is given, a block scalar ends before its
+    last line breaks.
     """
     if text and isinstance(node, yaml.ScalarNode) and node.style in {"|", ">"}:
         return len(text[: node.end_mark.index].rstrip("\n"))
@@ -356,7 +355,7 @@ def _end(node: yaml.Node, text: str = "") -> int:
 
 
 def _add(text: str, place: _Place, entries: Mapping[str | int, object]) -> _Splice:
-    """New entries at a collection's end."""
+    """Add entries at a collection's end."""
     parent = cast("yaml.CollectionNode", place.node)
     named = [(f"{_scalar(part)}:" if isinstance(part, str) else "-", value) for part, value in entries.items()]
     if place.flow or parent.flow_style:
@@ -405,7 +404,7 @@ def _inline(value: object) -> str:
 
 
 def _block(value: object, indent: int) -> str:
-    """The lines of a collection at an indentation, without the last line break."""
+    """Return the lines of a collection, without the last line break."""
     pad = " " * indent
     lines: list[str] = []
     if isinstance(value, Mapping):
@@ -422,7 +421,7 @@ def _block(value: object, indent: int) -> str:
 
 
 def _scalar(value: object) -> str:
-    """A token: a text stands plain where every reader of YAML takes it for the same text."""
+    """Return a token; texts are unquoted if all YAML readers agree."""
     if not isinstance(value, str) or not _reads_plain(value):
         return scalar(value)
     return value
@@ -430,7 +429,7 @@ def _scalar(value: object) -> str:
 
 @lru_cache(maxsize=4096)
 def _reads_plain(text: str) -> bool:
-    """Tell whether a text needs no quotes, by the older rules of YAML 1.1 as well (where `no` is false)."""
+    """Return whether a text needs no quotes, also in YAML 1.1."""
     if not text or not text[0].isalpha() or not text[-1].isalnum() or any(c in text for c in ":#,[]{}\"'\n\t&*!|>%@`"):
         return _is_day(text) or bool(_ADDRESS.fullmatch(text))
     return text.isprintable() and yaml.load(text, yaml.CSafeLoader) == text
@@ -444,32 +443,22 @@ def _is_day(text: str) -> bool:
 
 
 def removed(data: bytes, path: KeyPath, *, max_bytes: int = MAX_BYTES) -> bytes:
-    """A file's text without one entry of a mapping, or one item of a list; what stands on its lines goes with it.
+    """Return a file (strict YAML in UTF-8) without one mapping entry or list item.
 
-    So does a comment right above an item that is not the first, and one further in than the dash behind its last line.
-
-    Args:
-        data: the file, strict YAML without faults, in UTF-8.
-        path: the place of the entry; one that is not there changes nothing.
-        max_bytes: how large the file may be.
+    A missing entry changes nothing. Comments go with it: those on its lines, right above it (unless it is the first), and
+    behind it, further in than its dash.
 
     Raises:
-        EditError: the file has faults, or the entry is the last one of the file.
+        EditError: the file has faults, or the entry is its last one.
     """
     return _changed(data, path, max_bytes, _cut, _drop)
 
 
 def renamed(data: bytes, path: KeyPath, name: str, *, max_bytes: int = MAX_BYTES) -> bytes:
-    """A file's text with another key for one entry of a mapping, in its place.
-
-    Args:
-        data: as for `removed`.
-        path: the place of the entry.
-        name: the new key, plain letters; the mapping has no such one.
-        max_bytes: how large the file may be.
+    """Return a file with another key, of plain letters, for one mapping entry.
 
     Raises:
-        EditError: the file has faults, or the mapping has that key already.
+        EditError: the file has faults, or the mapping already has the new key.
     """
 
     def rename(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
@@ -548,9 +537,9 @@ def _cut(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
 
 
 def _with_words_above(text: str, start: int, column: int) -> int:
-    """Where the comment begins that stands right above an item: below the item's end it would be the next one's.
+    """Return the start of the comment right above an item.
 
-    What stands above the first item may be about the whole list, and is not asked for.
+    Left behind, it would seem to be about the next item. A comment above the first item may be about the whole list.
     """
     while start:
         line = text.rfind("\n", 0, start - 1) + 1
@@ -561,7 +550,7 @@ def _with_words_above(text: str, start: int, column: int) -> int:
 
 
 def _with_words_inside(text: str, end: int, column: int) -> int:
-    """Where the comments end that stand behind an item's last line, further in than its dash."""
+    """Return the end of comments behind an item, beyond its dash's column."""
     inside = re.compile(rf"(?:[ \t]*\n)* {{{column + 1},}}#[^\n]*(?:\n|$)")
     while match := inside.match(text, end):
         end = match.end()
@@ -569,10 +558,10 @@ def _with_words_inside(text: str, end: int, column: int) -> int:
 
 
 def _cut_first(text: str, parent: yaml.MappingNode, end: int) -> str:
-    """The text without the first entry of an item, which stands on the dash's line: the next one comes there.
+    """Remove the first entry of an item, on the dash's line.
 
     Raises:
-        EditError: a comment stands between the two, which would be another one's then.
+        EditError: a comment behind it would seem to be about another entry.
     """
     first, then = parent.value[0][0].start_mark.index, parent.value[1][0].start_mark.index
     if text[end:then].strip():
@@ -581,7 +570,7 @@ def _cut_first(text: str, parent: yaml.MappingNode, end: int) -> str:
 
 
 def _emptied(text: str, parent: yaml.CollectionNode) -> str:
-    """The text with nothing in a collection."""
+    """Return the text with a collection emptied."""
     empty = "{}" if isinstance(parent, yaml.MappingNode) else "[]"
     start = parent.start_mark.index
     if parent.flow_style:
@@ -595,7 +584,7 @@ def _emptied(text: str, parent: yaml.CollectionNode) -> str:
 
 
 def _cut_inline(text: str, parent: yaml.CollectionNode, index: int) -> str:
-    """The text without one entry between braces or brackets, and without the comma that goes with it."""
+    """Remove one entry between braces or brackets, with its comma."""
     starts = [(item[0] if isinstance(item, tuple) else item).start_mark.index for item in parent.value]
     ends = [(item[1] if isinstance(item, tuple) else item).end_mark.index for item in parent.value]
     if index + 1 < len(starts):
@@ -604,13 +593,12 @@ def _cut_inline(text: str, parent: yaml.CollectionNode, index: int) -> str:
 
 
 def _last_of_line(text: str, index: int) -> int:
-    """The end of a line's text, without its line break."""
     end = text.find("\n", index)
     return len(text) if end < 0 else end
 
 
 def _end_of_line(text: str, index: int) -> int:
-    """Where the next line begins; a block scalar ends there already."""
+    """Return the next line's start; a block scalar already ends there."""
     if index and text[index - 1] == "\n":
         return index
     return min(_last_of_line(text, index) + 1, len(text))

@@ -1,7 +1,7 @@
-"""Files of an inventory's folder, and places of values in one.
+"""Files of an inventory's folder, and positions of values in a file.
 
-The files are those of docs/start/first-inventory.md. A problem names one place, and most places are near a file's head:
-reading stops there, and goes on from there if a later place is wanted.
+The files are those of docs/start/first-inventory.md. Positions are found lazily, since most problems are near a file's
+start.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _STARTS = (MappingStartEvent, SequenceStartEvent)
 _ENDS = (MappingEndEvent, SequenceEndEvent)
 LOCK_NAME = "allocations.lock.yml"
 VAULT_MARK = b"$ANSIBLE_VAULT;"
-"""How an encrypted file begins; `provisioner.base.vault` reads the rest, and needs libraries that this does not."""
+"""Start of an encrypted file. Here, since `provisioner.base.vault` imports more libraries."""
 
 _SINGLE: dict[str, tuple[str, type[Model]]] = {
     "inventory.yml": ("inventory", Settings),
@@ -68,7 +68,7 @@ _CONTACTS = "contacts"
 _CAMERAS = (_SECRETS, "cameras")
 _SECRETS_OF_ALL = frozenset({"inventory", "receivers"})
 RECEIVERS_SECRETS = "secrets/receivers"
-"""The owner of what opens the way to receivers of notices: no host needs it, and it is opened for notices alone."""
+"""Owner of the receivers' secrets. No host needs them; they are opened for notices only."""
 _SECRET_FOLDERS = frozenset({_CAMERAS, (_SECRETS, "carriers")})
 _NOBODY: tuple[str, None] = ("", None)
 _READ = (".yml", ".yaml", ".rego")
@@ -84,7 +84,7 @@ _LAYOUT_HINT = (
 
 
 class PlacesIn:
-    """The places of one file's values, found on demand: no more of the file is read than that needs."""
+    """Positions of one file's values, read no further than needed."""
 
     def __init__(self, data: bytes) -> None:
         self._values: dict[KeyPath, Mark] = {}
@@ -92,7 +92,7 @@ class PlacesIn:
         self._unread = _places(data)
 
     def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
-        """The place of a value (or of its key), or of the closest thing around it that exists."""
+        """Return the position of a value or key, or its closest parent."""
         known = self._keys if key else self._values
         while path not in known and (place := next(self._unread, None)):
             at, mark, is_key = place
@@ -108,7 +108,7 @@ class File:
         root: the inventory's folder, as the user named it.
         relative: the path inside it, with `/`.
         owner: the object it describes, e.g. `facility/kcl-bg-001`.
-        model: what it has to be; None for encrypted files, and for rules.
+        model: its model; `None` for encrypted files and for Rego rules.
     """
 
     root: Path
@@ -118,12 +118,12 @@ class File:
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The file's path."""
         return self.root / self.relative
 
     @property
     def shown(self) -> str:
-        """The path as the user would type it; printable whatever bytes it holds."""
+        """The path as the user would type it, printable whatever its bytes."""
         return _printable(str(self.path))
 
     @property
@@ -133,7 +133,7 @@ class File:
 
     @property
     def expected(self) -> dict[str, str]:
-        """The ids that the file's name and folder promise."""
+        """The ids expected from the file's name and folder."""
         parts = self.relative.removesuffix(".yml").split("/")
         if self.kind == "facility":
             return {"id": parts[2], "province": parts[1]}
@@ -141,14 +141,14 @@ class File:
 
     @property
     def carrier(self) -> str | None:
-        """Whose an encrypted file is: a carrier's, nobody's alone (empty), or None where it may be either."""
+        """An encrypted file's carrier; empty if shared, `None` if either is possible."""
         parts = self.owner.split("/")
         if parts[1:2] == ["cameras"]:
             return parts[2] if len(parts) > _FACILITY_DEPTH else None
         return parts[2] if parts[1:2] == ["carriers"] else ""
 
     def moved(self, key: str, value: str) -> str:
-        """The path at which the file would agree with an id in it."""
+        """Return the path that would match an id in the file."""
         parts = self.relative.split("/")
         parts[1 if key == "province" else -1] = value if key == "province" else f"{value}.yml"
         return "/".join(parts)
@@ -156,12 +156,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What an inventory's folder holds.
+    """Content of an inventory's folder, in an order independent of the disk.
 
-    Attributes:
-        files: the files that say something, in an order that does not depend on the disk.
-        problems: YAML files that nobody reads (a facility in the wrong folder would be missed without a
-            word), and folders that cannot be read.
+    Problems are unreadable folders, and YAML files that no command reads, e.g. a facility in the wrong folder.
     """
 
     files: tuple[File, ...]
@@ -180,12 +177,12 @@ class _Fault(Enum):
 
 
 def locate(data: bytes, path: KeyPath, *, key: bool = False) -> Mark:
-    """The place of a value (or of its key), or of the closest thing around it; reads no further than that."""
+    """Return the position of a value or key, or its closest parent."""
     return mark_of(_nearest(data, path, key=key))
 
 
 def _nearest(data: bytes, path: KeyPath, *, key: bool) -> Event | None:
-    """The event of a value, or of what is closest around it; None where there is nothing at all."""
+    """Return the event of a value or its closest parent, or `None`."""
     nearest: Event | None = None
     next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
     with suppress(YAMLError):  # the file ends there; what was found is the nearest
@@ -195,7 +192,7 @@ def _nearest(data: bytes, path: KeyPath, *, key: bool) -> Event | None:
 
 
 def _events(next_event: NextEvent, path: KeyPath, *, key: bool) -> Iterator[Event | None]:
-    """The document's event, then that of each value on the way."""
+    """Yield the document's event, then that of each value along the path."""
     next_event()
     if type(next_event()) is not DocumentStartEvent:
         return
@@ -212,7 +209,7 @@ def _events(next_event: NextEvent, path: KeyPath, *, key: bool) -> Iterator[Even
 
 
 def _places(data: bytes) -> Iterator[tuple[KeyPath, Mark, bool]]:
-    """Each value and key with its place, and whether it is a key, in the file's order."""
+    """Yield each value and key in order: path, position, whether a key."""
     next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
     with suppress(YAMLError):
         next_event()
@@ -238,7 +235,7 @@ def _places_below(event: Event | None, path: KeyPath, next_event: NextEvent) -> 
 
 
 def _entry(next_event: NextEvent, name: str) -> tuple[Event | None, Event | None] | None:
-    """A key and its value, or None at the mapping's end."""
+    """Return a key and its value, or `None` at the mapping's end."""
     while type(event := next_event()) is not MappingEndEvent:
         if type(event) is ScalarEvent and event.value == name:
             return event, next_event()
@@ -248,7 +245,7 @@ def _entry(next_event: NextEvent, name: str) -> tuple[Event | None, Event | None
 
 
 def _item(next_event: NextEvent, index: int) -> tuple[Event | None, Event | None] | None:
-    """An item, which has no key of its own, or None at the sequence's end."""
+    """Return an item twice, as it has no key, or `None`."""
     position = 0
     while type(event := next_event()) is not SequenceEndEvent:
         if position == index:
@@ -269,7 +266,7 @@ def _skip(event: Event | None, next_event: NextEvent) -> None:
 
 
 def layout_of(root: Path) -> Layout:
-    """Look through an inventory's folder, not at what is hidden; contacts/ only has to be encrypted."""
+    """List an inventory's visible files; contacts/ only has to be encrypted."""
     files: list[File] = []
     problems: list[Problem] = list(_contacts_in_the_clear(root))
     for folder, entries in _walk(str(root), ()):
@@ -287,7 +284,6 @@ def layout_of(root: Path) -> Layout:
 
 
 def _contacts_in_the_clear(root: Path) -> Iterator[Problem]:
-    """Find contacts that anybody can read: no password is needed to see that."""
     folder = root / _CONTACTS
     if folder.is_symlink() and leads_out(str(root), (_CONTACTS,)):
         yield _link(File(root, _CONTACTS, "", None))
@@ -318,12 +314,12 @@ def _is_in_the_clear(path: Path) -> bool:
 
 
 def secret_files_of(root: Path) -> Iterator[File]:
-    """The encrypted files of hosts: the owner of `secrets/cameras/bac-giang.yml` is `secrets/cameras/bac-giang`."""
+    """Yield the encrypted files of hosts, with owners like `secrets/cameras/bac-giang`."""
     yield from (file for file in _files_below(root, _SECRETS) if file.owner != RECEIVERS_SECRETS)
 
 
 def object_files_of(root: Path) -> Iterator[File]:
-    """The files of carriers, centres and facilities; no encrypted one is looked at."""
+    """Yield the files of carriers, centres and facilities, but no encrypted file."""
     for folder in (*_FOLDERS, "facilities"):
         yield from _files_below(root, folder)
 
@@ -335,7 +331,7 @@ def _files_below(root: Path, top: str) -> Iterator[File]:
 
 
 def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[os.DirEntry[str]] | _Fault]]:
-    """Each folder with its files of YAML and Rego, or why it is not read; then what lies below."""
+    """Yield each folder with its YAML and Rego files, or its fault."""
     if len(folder) > _DEEPEST:
         yield folder, _Fault.DEEP
         return
@@ -358,7 +354,7 @@ def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
 
 
 def _link_counts(parts: tuple[str, ...]) -> bool:
-    """Tell whether a folder may be a link; elsewhere a link could lead round in circles."""
+    """Return whether a folder may be a link; others could loop."""
     return parts[0] in _LINKS_FOLLOWED and len(parts) < _FACILITY_DEPTH
 
 
@@ -370,7 +366,7 @@ def _is_folder(entry: os.DirEntry[str], *, follow: bool) -> bool:
 
 
 def _file(root: Path, folder: tuple[str, ...], entry: os.DirEntry[str]) -> File | Problem:
-    """Tell what a file is: one that the inventory has, or one that nobody reads."""
+    """Return a file of the inventory, or a problem if unused."""
     relative = "/".join((*folder, entry.name))
     if entry.is_symlink() and leads_out(os.fspath(root), (*folder, entry.name)):
         return _link(File(root, relative, _meant((*folder, entry.name)), None))
@@ -388,9 +384,9 @@ def _is_regular(entry: os.DirEntry[str]) -> bool:
 
 
 def _meant(parts: tuple[str, ...]) -> str:
-    """The facility that something below facilities/ is meant to be, by its name: what is odd with it is about that one.
+    """Return the facility that a path below facilities/ is probably meant for.
 
-    Of a province's whole folder nobody knows which facilities it would hold.
+    Empty for a province's whole folder.
     """
     if parts[0] != "facilities" or len(parts) < _FACILITY_DEPTH - 1:
         return ""
@@ -415,7 +411,7 @@ def _listed(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None
 
 
 def _printable(path: str) -> str:
-    """A path with whatever is no text, or speaks to a terminal, written out."""
+    """Escape undecodable bytes and control characters of a path."""
     if path.isprintable():
         return path
     text = path.encode("utf-8", "backslashreplace").decode()
@@ -423,10 +419,10 @@ def _printable(path: str) -> str:
 
 
 def leads_out(root: str, parts: tuple[str, ...]) -> bool:
-    """Tell whether a link leads out of the part of the inventory that it stands in, over whatever links.
+    """Return whether a link leads out of its part of the inventory.
 
-    From one province to another is no way out; to a hidden file is, as the folder of Git and what a person keeps
-    there are no part of an inventory.
+    A link from one province to another stays inside. A link to a hidden file leads out: Git's folder and private files
+    are not part of an inventory.
     """
     target = os.path.realpath("/".join((root, *parts)))
     inside = os.path.relpath(target, os.path.realpath(root)).split("/")

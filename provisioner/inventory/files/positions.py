@@ -1,4 +1,4 @@
-"""Where things stand in the inventory's files: the place that a problem names."""
+"""Positions of values in the inventory's files, for problems."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Protocol
 
 KeyPath = tuple[str | int, ...]
-"""The way to a value inside a file: keys and list positions."""
+"""Path to a value inside a file: keys and list indexes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,13 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The places of one file's values and keys."""
+    """Positions of one file's values and keys."""
 
     values: Mapping[KeyPath, Mark]
     keys: Mapping[KeyPath, Mark]
 
     def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
-        """The place of a value (or of its key), or of the closest thing around it that exists."""
+        """Return the position of a value or key, or its closest parent."""
         if key and path in self.keys:
             return self.keys[path]
         for length in range(len(path), -1, -1):
@@ -39,7 +39,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A file as the user would type it, and a position in it (0 where unknown)."""
+    """A file as the user would type it; 0 if the line is unknown."""
 
     file: str
     line: int
@@ -50,15 +50,15 @@ class Position:
 
 
 class Nearest(Protocol):
-    """Whatever knows the places in one file: `Marks`, or something that looks them up when asked."""
+    """Positions in one file: `Marks`, or a class that searches on demand."""
 
     def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
-        """The place of a value (or of its key), or of the closest thing around it that exists."""
+        """Return the position of a value or key, or its closest parent."""
         ...
 
 
 class Located(Protocol):
-    """A file whose values have places."""
+    """A file whose values have positions."""
 
     @property
     def shown(self) -> str:
@@ -66,13 +66,13 @@ class Located(Protocol):
         ...
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
-        """The place of a value in this file, as near as it is known."""
+        """Return the position of a value, or of its closest parent."""
         ...
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file of the inventory: its path as the user would type it, its bytes, and how to mark them."""
+    """A file: its path for messages, its bytes and its positions."""
 
     shown: str
     data: bytes = field(repr=False)
@@ -80,7 +80,7 @@ class SourceFile:
 
     @cached_property
     def marks(self) -> Nearest:
-        """The places of everything in this file."""
+        """All positions in this file."""
         return self.mark(self.data)
 
     @cached_property
@@ -88,23 +88,23 @@ class SourceFile:
         return self.data.decode("utf-8-sig", "replace").split("\n")
 
     def word_at(self, path: KeyPath) -> str:
-        """A number, truth value or null as it stands in this file, letter by letter."""
+        """Return a number, truth value or null as written in this file."""
         mark = self.marks.nearest(path)
         return re.split(r"[\s,\[\]{}]", self._lines[mark.line - 1][mark.column - 1 :], maxsplit=1)[0]
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
-        """The place of a value in this file; the file is parsed again for it."""
+        """Return the position of a value, by parsing the file again."""
         mark = self.marks.nearest(path, key=key)
         return Position(self.shown, mark.line, mark.column)
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where each object of an inventory stands; an owner is e.g. `facility/kcl-bg-001` or `allocations`."""
+    """Files of the inventory's objects, by owner, e.g. `facility/kcl-bg-001` or `allocations`."""
 
     sources: Mapping[str, Located]
 
     def at(self, owner: str, *path: str | int, key: bool = False) -> Position:
-        """The place of a value of an object, as near as it is known."""
+        """Return the position of an object's value, or of its closest parent."""
         source = self.sources.get(owner)
         return source.at(path, key=key) if source else Position("", 0, 0)

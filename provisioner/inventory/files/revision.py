@@ -1,8 +1,8 @@
-"""Git's older states of an inventory, and the age of its keys.
+"""Older states of an inventory in Git, and ages of its keys.
 
-Reads only; contacts/ is left alone. A commit's trees are what somebody wrote: Git checks them out with care, and lists
-them as they are. So names are held to what an inventory's may be, sizes and numbers are bounded, and nothing in them
-is followed. A commit's time is what its committer's clock said; nobody else recorded it.
+Read only, without contacts/. A commit's trees are untrusted, and Git lists them as they are. So names must be those of
+an inventory, sizes and numbers are bounded, and links are not followed. A commit's time is that of its committer's
+clock alone.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _LONGEST_NAME: Final = 255
 _MOST_DEEP: Final = 8
 _MOST_FILES: Final = 100_000
 _MOST_ALIKE: Final = 2_000
-"""So many files may repeat another one's content: facilities' files have their ids, and are none of these."""
+"""Maximum number of files with another file's content. Facilities' files differ at least in their ids."""
 _MOST_BYTES: Final = 512 * 1024 * 1024
 _MOST_BYTES_OF_LIST: Final = 12 * 1024 * 1024
-"""Of a list of files: 120 bytes a file. A few kilobytes of trees that name each other list without end."""
+"""120 bytes a file. A few kilobytes of trees that contain each other would list without end."""
 _MOST_BYTES_OF_ONE: Final = 16 * 1024 * 1024
 _OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA1_DIGITS: Final = 40
@@ -46,19 +46,13 @@ _WHOLE: Final = "the clone has not the whole history: git fetch --unshallow"
 _PARTIAL: Final = "the clone is a partial one: git fetch --refetch --no-filter"
 _FSCK: Final = "run `git fsck` there, or fetch again"
 _MISSING: Final = "BAD"
-"""Git's word for the size of an object that is not there."""
+"""Git's size of a missing object."""
 _LOOK: Final = "look at that revision with Git itself: no inventory is like that"
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """An older state of an inventory, laid out in a folder of its own.
-
-    Attributes:
-        name: as it was asked for, e.g. `origin/main`.
-        commit: its commit.
-        root: where it lies for now.
-    """
+    """An older state of an inventory, in a temporary folder."""
 
     name: str
     commit: str
@@ -66,7 +60,7 @@ class Revision:
 
 
 class _Blob(NamedTuple):
-    """A file of a tree; its size is negative if the clone lacks it."""
+    """A file of a tree; its size is negative if missing."""
 
     path: str
     object: str
@@ -75,13 +69,7 @@ class _Blob(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """What Git has recorded of an older state of an inventory's folder, not laid out.
-
-    Attributes:
-        name: as it was asked for.
-        commit: its commit.
-        objects: Git's name of each file's content, by path.
-    """
+    """Git's listing of an older state; `objects` has object ids by path."""
 
     name: str
     commit: str
@@ -91,7 +79,7 @@ class Tree:
 
     @contextmanager
     def laid_out(self, paths: Collection[str]) -> Iterator[Path]:
-        """Lay some of its files out, for as long as they are needed.
+        """Extract some of its files to a temporary folder.
 
         Raises:
             UsageError: as `revision`.
@@ -105,10 +93,9 @@ class Tree:
 
 
 def keys_since(root: Path) -> Mapping[str, datetime]:
-    """When each public key came into a facility's file or into the lock, by the first commit that has it.
+    """Return the time of the first commit with each public key.
 
-    Nothing is known of keys outside of Git, of those that are not committed, and in a clone without its whole history
-    of those that its oldest commits have already.
+    Uncommitted keys are left out. In a shallow clone, so are keys that its oldest commits already have.
     """
     checkout = checkout_of(root)
     if checkout is None:
@@ -142,7 +129,7 @@ def keys_since(root: Path) -> Mapping[str, datetime]:
 
 
 def _asked(checkout: Checkout, *arguments: str) -> bytes:
-    """What Git answers; nothing where it does not, as in a checkout without a commit."""
+    """Return Git's output; empty if it fails, e.g. without a commit."""
     try:
         done = ask_git(checkout, *arguments, most_bytes=_MOST_BYTES_OF_LOG)
     except UsageError:
@@ -154,7 +141,7 @@ def _asked(checkout: Checkout, *arguments: str) -> bytes:
 
 
 def commit_of(root: Path) -> str:
-    """The commit that an inventory's folder is checked out at; empty outside Git."""
+    """Return the commit of an inventory's checkout; empty outside Git."""
     try:
         return _commit(_checkout(root), "HEAD")
     except UsageError:
@@ -162,9 +149,9 @@ def commit_of(root: Path) -> str:
 
 
 def author_of(root: Path) -> tuple[str, ...]:
-    """The names by which Git knows the author of the commit that is checked out: the name, and the address's beginning.
+    """Return the current commit's author: name, and address before the `@`.
 
-    They are whatever the author's own settings say. Nobody, outside Git.
+    They are whatever the author configured. Empty outside Git.
     """
     try:
         checkout = _checkout(root)
@@ -177,10 +164,10 @@ def author_of(root: Path) -> tuple[str, ...]:
 
 @contextmanager
 def revision(root: Path, name: str) -> Iterator[Revision]:
-    """Lay an older state of an inventory's folder out, for as long as it is needed.
+    """Extract an older state of an inventory to a temporary folder.
 
     Raises:
-        UsageError: there is no Git there, no such revision, no inventory in it, or something that none holds.
+        UsageError: no Git checkout, no such revision, no inventory in it, or files that no inventory has.
     """
     checkout = _checkout(root)
     commit = _commit(checkout, name)
@@ -190,11 +177,9 @@ def revision(root: Path, name: str) -> Iterator[Revision]:
 
 
 def lay_out_whole(root: Path, name: str) -> None:
-    """Lay an inventory's files, and the approvals beside them, out in its own folder, which is empty.
+    """Extract a commit's inventory and approvals into its own, empty folder.
 
-    Args:
-        root: the folder, in a checkout of nobody but this program's.
-        name: the commit.
+    The folder must be in a checkout that only this program uses.
 
     Raises:
         UsageError: as `revision`.
@@ -204,7 +189,7 @@ def lay_out_whole(root: Path, name: str) -> None:
 
 
 def tree_of(root: Path, name: str) -> Tree:
-    """What Git has recorded of an older state of an inventory's folder.
+    """Return Git's listing of an older state of an inventory's folder.
 
     Raises:
         UsageError: as `revision`.
@@ -216,7 +201,7 @@ def tree_of(root: Path, name: str) -> Tree:
 
 
 def object_name(data: bytes, like: str) -> str:
-    """Git's name of a content, as long as another one: of forty digits by SHA-1, of more by SHA-256."""
+    """Return Git's object id of a content (SHA-1 or SHA-256, as `like`)."""
     made = hashlib.sha1(usedforsecurity=False) if len(like) == _SHA1_DIGITS else hashlib.sha256()
     made.update(b"blob %d\0" % len(data) + data)
     return made.hexdigest()
@@ -253,7 +238,7 @@ def _is_shallow(checkout: Checkout) -> bool:
 
 
 def _lacking(checkout: Checkout, what: str) -> UsageError:
-    """An object of Git that is not in the clone: it is damaged, or a partial one."""
+    """Return the error for an object that a damaged or partial clone misses."""
     promised = _asked(checkout, "config", "--get-regexp", r"^remote\..*\.promisor$")
     return UsageError(f"git has not the content of {_shown(what)}", hint=_PARTIAL if promised else _FSCK)
 
@@ -267,7 +252,7 @@ def _git(checkout: Checkout, *arguments: str) -> bytes:
 
 
 def _blobs(checkout: Checkout, root: Path, commit: str, name: str, endings: tuple[str, ...] = _READ) -> list[_Blob]:
-    """The files of the folder in a commit that an inventory is read from, or that have another ending of these."""
+    """List the inventory's files with these endings in a commit."""
     folder = checkout.relative(root.resolve())
     none = f"{name} holds no inventory at {root}", "name a revision in which the folder exists"
     try:
@@ -293,7 +278,7 @@ def _blobs(checkout: Checkout, root: Path, commit: str, name: str, endings: tupl
 
 
 def _blob(entry: str, name: str, endings: tuple[str, ...]) -> _Blob | None:
-    """An entry of a tree; None for one that nobody reads."""
+    """Parse an entry of a tree; `None` if the file is unused."""
     head, _, path = entry.partition("\t")
     mode, kind, blob, size = head.split()
     parts = path.split("/")
@@ -308,7 +293,7 @@ def _blob(entry: str, name: str, endings: tuple[str, ...]) -> _Blob | None:
 
 
 def _is_no_name(part: str) -> bool:
-    """Tell whether a part of a path is none that Git would check out: such a one leads out of the folder."""
+    """Return whether Git would refuse a path's part, e.g. `..`."""
     return part in {"", ".", ".."} or part.lower() == ".git" or len(os.fsencode(part)) > _LONGEST_NAME
 
 
@@ -328,7 +313,7 @@ def _refuse_endless(blobs: Sequence[_Blob], name: str) -> None:
 
 
 def _lay_out(folder: Path, blobs: Sequence[_Blob], checkout: Checkout, name: str) -> None:
-    """Write files into a folder that is empty; a tree that has a name twice is none that Git writes."""
+    """Write files into an empty folder; refuse duplicate names."""
     for blob, content in zip(blobs, _contents(checkout, blobs), strict=True):
         target = folder / blob.path
         try:

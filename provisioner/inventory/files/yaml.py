@@ -1,16 +1,14 @@
-"""Strict YAML over libyaml: plain values.
+"""Strict YAML over libyaml, as plain values.
 
-The rules are those of YAML 1.2's core schema, less what has bitten people: anchors, aliases, tags,
-merge keys, duplicate keys and second documents are faults with a place. A number with a leading zero (`08`),
-a sexagesimal (`1:30`) and `no`, `yes`, `on`, `off` stay texts. No input ends in a traceback, and none takes
-longer than its length explains.
+The rules are those of YAML 1.2's core schema, with known traps removed: anchors, aliases, tags, merge keys, duplicate
+keys and second documents are faults with a position. A number with a leading zero (`08`), a sexagesimal (`1:30`) and
+`no`, `yes`, `on`, `off` remain texts. No input ends in a traceback, and the time is proportional to the length.
 
-A file is read by the quickest of three readers that can. `read_lines` knows files in which a line means by itself what
-it means in YAML: block mappings and sequences, collections in brackets that end on their line, scalars that are plain
-or in quotes without escapes, comments. Most files of an inventory are like that. `read_quickly` takes libyaml's events,
-without explanations; making the events is four fifths of its time. Both give up on anything unusual: then
-the file is read again, slowly, for its faults. All three read what they accept alike; a law holds them
-against each other.
+The fastest of three readers that can read a file is used. `read_lines` understands files in which each line has its
+meaning by itself: block mappings and sequences, collections in brackets on one line, plain scalars, quoted ones without
+escapes, comments. Most files of an inventory are like that. `read_quickly` uses libyaml's events, without explaining
+faults. The events take four fifths of its time. Both give up on anything unusual, and the slow reader finds the faults.
+A law in the tests compares the results of all three.
 """
 
 from __future__ import annotations
@@ -48,9 +46,9 @@ _FLOAT = re.compile(rf"[-+]?(?:{_WHOLE}(?:\.[0-9]{{0,17}})?|\.[0-9]{{1,17}})(?:[
 _BASED = re.compile(r"0(x[0-9a-fA-F]{1,15}|o[0-7]{1,15})\Z")
 _REMEMBERED = 16_384
 Line = tuple[int, str]
-"""How far a line is indented, and the rest of it."""
+"""A line's indentation, and the rest of it."""
 NOT_PLAIN: Final = object()
-"""What `read_lines` returns where a file is not written plainly: None is a value."""
+"""Result of `read_lines` for a file it cannot read. `None` is a value."""
 _DEEPEST: Final = 12
 
 # Spaces and one kind of line ends, and nothing that libyaml would refuse or take for an end of a line.
@@ -66,32 +64,32 @@ _SCALAR: Final = re.compile(rf"(?:({_QUOTED})|({_PLAIN})|([{{\[].*)) *(?:(?<= )#
 _LINE: Final = re.compile(r"^( *)([^ #\n][^\n]*)$", re.MULTILINE)
 _SIMPLE_KEY: Final = re.compile(rf"{_KEY}:(?: |$)")
 _TOKEN: Final = re.compile(rf" *(?:([{{}}\[\],])|({_QUOTED})|({_INNER}))(:(?= ))?")
-"""A bracket, a comma, a scalar; and whether it is a key."""
+"""A bracket, a comma or a scalar, and whether it is a key."""
 _PAIR: Final = rf" *{_KEY}: +(?:{_QUOTED}|{_INNER}) *"
 _SCALARS: Final = re.compile(rf"\{{{_PAIR}(?:,{_PAIR})*+\}} *")
-"""A mapping of scalars on one line, which most collections in brackets are."""
+"""A mapping of scalars on one line, as most collections in brackets are."""
 _PAIRS: Final = re.compile(rf" *({_KEY}): +(?:({_INNER})|({_QUOTED})) *")
 _LONGEST_KEY: Final = 127
 _MOST_DIRECTIVES: Final = 64
 """libyaml compares each one with all the others."""
 
 NextEvent = Callable[[], Event | None]
-"""libyaml's next event; None behind the end of the stream."""
+"""libyaml's next event; `None` after the end of the stream."""
 GAVE_UP: Final = object()
-"""What `read_quickly` returns where the careful reader has to look: None is a value."""
+"""Result of `read_quickly` for a file that the slow reader must read. `None` is a value."""
 MAX_BYTES = 4 * 1024 * 1024
-"""The largest text that is read where nobody says another limit."""
+"""Default maximum size."""
 MAX_DEPTH = 32
-"""A facility file is seven levels deep; libyaml's own limit is far beyond Python's stack."""
+"""A facility file has seven levels; libyaml's own limit is far beyond Python's stack."""
 _LARGE: Final = 64 * 1024
 _BYTES_A_VALUE: Final = 4
 """Each value may have an error, which takes time to explain. A short camera has 77 bytes for a weight of 17."""
 _TOO_MANY: Final = "the file has more values than any inventory needs"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
-"""What ends a line, and a comment, for YAML alone: behind it a key hides from whoever reviews the file."""
+"""Line ends of YAML that editors do not show. A key behind one, after a comment, is hidden from reviewers."""
 MAX_FAULTS = 100
-"""More than this in one file is one mistake made over and over, or not YAML at all."""
+"""More faults in one file are one mistake repeated, or not YAML at all."""
 
 _DIRECTIVE: Final = ("yaml-directive", "a % directive is not allowed", "remove the line")
 _TEMPLATE_HINT = (
@@ -101,16 +99,16 @@ _TEMPLATE_HINT = (
 
 
 class _NotPlain(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
-    """Something that is not read here."""
+    """`read_lines` cannot read this text."""
 
 
 class _GiveUp(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
-    """Something that the quick way does not judge."""
+    """`read_quickly` cannot read this text."""
 
 
 @dataclass(frozen=True, slots=True)
 class YamlFault:
-    """Something that strict YAML refuses, with its place (1-based)."""
+    """A fault of strict YAML, with its 1-based position."""
 
     code: str
     message: str
@@ -121,14 +119,14 @@ class YamlFault:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file: its value, and what is wrong with it."""
+    """A parsed file: its value and its faults."""
 
     value: object
     faults: tuple[YamlFault, ...] = ()
 
 
 class _Stop(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
-    """Nothing more can be read from this file."""
+    """The rest of this file cannot be read."""
 
     def __init__(self, fault: YamlFault) -> None:
         super().__init__(fault.message)
@@ -137,7 +135,7 @@ class _Stop(Exception):  # noqa: N818 (a way out of the recursion, not an error 
 
 @lru_cache(maxsize=_REMEMBERED)
 def resolve(text: str) -> Scalar:
-    """The value of a scalar that stands without quotes; an inventory says the same few over and over."""
+    """Return the value of an unquoted scalar; cached, since values repeat."""
     if text in _NULLS:
         return None
     if text in _BOOLS:
@@ -157,7 +155,7 @@ def _number(text: str) -> str | int | float:
 
 
 def read_lines(text: str) -> object:
-    """The value of a file that holds one mapping, or NOT_PLAIN."""
+    """Return the value of a file with one mapping, or NOT_PLAIN."""
     if re.search(_ODD, text):  # made when it is needed first: that takes as long as all the others
         return NOT_PLAIN
     lines = [(len(spaces), rest) for spaces, rest in _LINE.findall(text)]
@@ -199,9 +197,9 @@ def _line_mapping(lines: list[Line], at: int, indent: int, levels: int) -> tuple
 
 @lru_cache(maxsize=16384)
 def _entry(text: str) -> tuple[str, bool, object, str | None] | None:
-    """A line's key, whether a scalar is beside it, and that, or else a collection in brackets; None of another line.
+    """Parse a line: key, whether a scalar follows, scalar, bracketed collection.
 
-    Facilities' files repeat each other's lines.
+    `None` for a line without a key. Cached, since facilities' files have many equal lines.
     """
     match = _ENTRY.fullmatch(text)
     if match is None:
@@ -213,7 +211,7 @@ def _entry(text: str) -> tuple[str, bool, object, str | None] | None:
 
 
 def _below(lines: list[Line], at: int, indent: int, levels: int) -> tuple[object, int]:
-    """The collection under a key that has nothing beside it."""
+    """Read the collection below a key."""
     if at == len(lines) or not levels:
         raise _NotPlain
     deep, text = lines[at]
@@ -260,7 +258,7 @@ def _item(text: str, levels: int) -> object:
 
 
 def _flow(text: str, levels: int) -> object:
-    """The collection that a text begins with, if nothing but a comment follows."""
+    """Read the collection at a text's start; only a comment may follow."""
     if levels and (pairs := _pairs(text)):
         entries = dict(pairs)
         if len(entries) != len(pairs):
@@ -275,7 +273,7 @@ def _flow(text: str, levels: int) -> object:
 
 @lru_cache(maxsize=4096)
 def _pairs(text: str) -> tuple[tuple[str, object], ...]:
-    """The pairs of a mapping of scalars, none where it is another; streams are alike all over a country."""
+    """Return a mapping of scalars as pairs, or empty; streams repeat."""
     if not _SCALARS.fullmatch(text):
         return ()
     listed = _PAIRS.findall(text)
@@ -289,7 +287,7 @@ def _flow_collection(text: str, at: int, levels: int) -> tuple[object, int]:
 
 
 def _flow_mapping(text: str, at: int, levels: int) -> tuple[dict[str, object], int]:
-    """Pairs with a comma between each two, and none behind the last."""
+    """Read pairs separated by commas, without a trailing comma."""
     entries: dict[str, object] = {}
     while True:
         match = _TOKEN.match(text, at)
@@ -342,7 +340,7 @@ def _flow_value(text: str, at: int, levels: int) -> tuple[object, int]:
 
 
 def _after(text: str, at: int, closing: str) -> tuple[int, bool]:
-    """Where the next entry begins, or the collection's end, and whether it is the end."""
+    """Return the index after a comma or end, and whether it ends."""
     match = _TOKEN.match(text, at)
     if match is None or match[4] or match[1] not in {",", closing}:
         raise _NotPlain
@@ -353,11 +351,9 @@ def _after(text: str, at: int, closing: str) -> tuple[int, bool]:
 
 
 def read_quickly(data: bytes, max_depth: int) -> object:
-    """The value of a file that holds one mapping, or GAVE_UP.
+    """Return the value of a file with one mapping, or GAVE_UP.
 
-    Args:
-        data: UTF-8 without a byte order mark.
-        max_depth: levels of nesting; deeper ones are given up on.
+    `data` has no byte order mark.
     """
     plain = read_lines(data.decode())
     if plain is not NOT_PLAIN:
@@ -424,12 +420,7 @@ def _event_sequence(next_event: NextEvent, levels: int) -> list[object]:
 
 
 def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Document:
-    """Parse one file.
-
-    Args:
-        data: its bytes.
-        max_bytes: a larger file is not read at all.
-    """
+    """Parse one file; a file of more than `max_bytes` is not read."""
     try:
         text = _decoded(data, max_bytes)
     except _Stop as stop:
@@ -442,7 +433,7 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Document:
 
 
 def _weight(value: object) -> int:
-    """How many values there are; a list or a mapping takes as much as three more."""
+    """Return the number of values; a list or mapping counts three more."""
     weight, level = 0, [value]
     while level := [one for one in level if isinstance(one, dict | list)]:
         weight += 3 * len(level) + sum(map(len, level))
@@ -451,7 +442,7 @@ def _weight(value: object) -> int:
 
 
 def read_carefully(data: bytes) -> Document:
-    """The value and the faults of UTF-8 without a byte order mark."""
+    """Return the value and faults of UTF-8 without a byte order mark."""
     reader = _Reader(yaml.CSafeLoader(data))
     value: object = None
     try:
@@ -513,17 +504,17 @@ def _character_fault(data: bytes, error: yaml.reader.ReaderError) -> YamlFault:
 
 
 def mark_of(event: yaml.Event | None) -> Mark:
-    """Where an event begins; the file's beginning where there is none."""
+    """Return an event's start; without one, the file's start."""
     start = event.start_mark if event else None
     return Mark(start.line + 1, start.column + 1) if start else Mark(1, 1)
 
 
 @dataclass(slots=True)
 class _Reader:
-    """Builds plain values from events; its recursion is bounded by MAX_DEPTH."""
+    """Builds plain values from events; MAX_DEPTH bounds its recursion."""
 
     loader: yaml.CSafeLoader
-    """libyaml's parser; its constructor is never asked."""
+    """libyaml's parser, without its constructor."""
     faults: list[YamlFault] = field(default_factory=list)
 
     def read(self) -> object:
@@ -593,7 +584,7 @@ class _Reader:
         return entries
 
     def _key(self, event: yaml.Event | None, depth: int) -> str:
-        """A key as it is written: `08` and `no` are good keys."""
+        """Return a key as written: `08` and `no` are valid keys."""
         if isinstance(event, yaml.MappingStartEvent) and event.flow_style:
             raise _Stop(_at(event, "yaml-template", "{{ … }} is not a value", _TEMPLATE_HINT))
         if not isinstance(event, yaml.ScalarEvent):
