@@ -443,10 +443,10 @@ def _is_day(text: str) -> bool:
 
 
 def removed(data: bytes, path: KeyPath, *, max_bytes: int = MAX_BYTES) -> bytes:
-    """Return a file (strict YAML in UTF-8) without one mapping entry or list item.
+    """Return a file (strict YAML) without one mapping entry or list item.
 
-    A missing entry changes nothing. Comments go with it: those on its lines, right above it (unless it is the first), and
-    behind it, further in than its dash.
+    A missing entry changes nothing. Comments are removed with it: those on its lines, right above it (unless it is the
+    first), and behind it, further in than its dash.
 
     Raises:
         EditError: the file has faults, or the entry is its last one.
@@ -455,7 +455,7 @@ def removed(data: bytes, path: KeyPath, *, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def renamed(data: bytes, path: KeyPath, name: str, *, max_bytes: int = MAX_BYTES) -> bytes:
-    """Return a file with another key, of plain letters, for one mapping entry.
+    """Return a file with another, plain key for one mapping entry.
 
     Raises:
         EditError: the file has faults, or the mapping already has the new key.

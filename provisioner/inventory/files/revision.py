@@ -151,7 +151,7 @@ def commit_of(root: Path) -> str:
 def author_of(root: Path) -> tuple[str, ...]:
     """Return the current commit's author: name, and address before the `@`.
 
-    They are whatever the author configured. Empty outside Git.
+    The author configured both freely. Empty outside Git.
     """
     try:
         checkout = _checkout(root)
@@ -238,7 +238,7 @@ def _is_shallow(checkout: Checkout) -> bool:
 
 
 def _lacking(checkout: Checkout, what: str) -> UsageError:
-    """Return the error for an object that a damaged or partial clone misses."""
+    """Return the error for an object that the clone misses."""
     promised = _asked(checkout, "config", "--get-regexp", r"^remote\..*\.promisor$")
     return UsageError(f"git has not the content of {_shown(what)}", hint=_PARTIAL if promised else _FSCK)
 
