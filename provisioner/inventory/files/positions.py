@@ -39,7 +39,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A file as the user would type it; an unknown line is 0."""
+    """A file as the user would type it; unknown lines are 0."""
 
     file: str
     line: int

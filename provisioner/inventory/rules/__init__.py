@@ -1,8 +1,8 @@
-"""Rules of the inventory beyond the model of one file. Pure.
+"""Rules of the inventory beyond one file's model. Pure.
 
-All rules run, for all problems at once. There are two kinds. A rule on one facility's file (`SITE_RULES`) sees that
-file alone, cameras and all; its result is kept between runs, so that only files that changed are judged again. A rule
-across files (`RULES`) sees every facility in outline, and the rest of the inventory; it runs each time.
+All rules run, so that all problems are found at once. A rule on one facility's file (`SITE_RULES`) reads that file
+alone; its result is cached, so that only changed files are checked again. A rule across files (`RULES`) reads all
+facilities' outlines and the rest of the inventory.
 """
 
 from __future__ import annotations
@@ -57,19 +57,19 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
 
 
 def check_site(site: SiteView) -> tuple[Problem, ...]:
-    """Run every rule on one facility's file."""
+    """Run all rules on one facility's file."""
     return tuple(problem for rule in SITE_RULES for problem in rule(site))
 
 
 def check_across(view: View) -> tuple[Problem, ...]:
-    """Run every rule across files."""
+    """Run all rules across files."""
     return tuple(texts.unquoted(view, (problem for rule in RULES for problem in rule(view))))
 
 
 def check(
     inventory: Inventory, places: Places, today: date, broken: Collection[str] = frozenset()
 ) -> tuple[Problem, ...]:
-    """Run every rule on an inventory that is at hand as a whole, for all problems, sorted by place."""
+    """Run all rules on an inventory in memory; sort problems by position."""
     problems: list[Problem] = []
     outlines = {name: outline_of(facility) for name, facility in inventory.facilities.items()}
     for name, facility in inventory.facilities.items():

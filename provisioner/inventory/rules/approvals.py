@@ -21,7 +21,7 @@ _LISTS = {Party.DIC: "dic", Party.HEALTH: "health", Party.CARRIER: "carriers"}
 
 
 class KeyRing:
-    """The keys of an inventory, by party and fingerprint."""
+    """Signing keys of an inventory, by party and fingerprint."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
@@ -32,13 +32,7 @@ class KeyRing:
                 self._keys.setdefault((party, _fingerprint(key)), []).append(key)
 
     def refusal(self, facility: InProvince, carrier: str, proof: SignOffProof) -> tuple[str, str, str] | None:
-        """Why a good signature does not count: a problem's code, what is wrong, and what to do; None where it counts.
-
-        Args:
-            facility: whose plan is signed.
-            carrier: the plan's.
-            proof: what the signature proves by itself.
-        """
+        """Return why a signature does not count (code, message, hint), or `None`."""
         name, here = _NAMES[proof.party], self._frame.settings.id
         if proof.inventory != here:
             message = msg(
@@ -69,7 +63,7 @@ class KeyRing:
         return None
 
     def has_key(self, facility: InProvince, carrier: str, party: Party) -> bool:
-        """Tell whether a party could sign a plan by a key; that is looked up once a province and carrier."""
+        """Return whether a party has a key for a plan; cached."""
         case = (party, facility.province, facility.province_scheme, carrier)
         if case not in self._with_key:
             keys = (key for (whose, _), listed in self._keys.items() if whose is party for key in listed)
@@ -83,7 +77,7 @@ class KeyRing:
 
 
 def approvers_have_keys_of_their_own(view: View) -> Iterator[Problem]:
-    """An approver's key is one, is nobody else's, holds for a day at least, and is for carriers that there are."""
+    """Approvers' keys are valid, unshared, and for known carriers."""
     first: dict[bytes, tuple[str, KeyPath]] = {}
     for path, one in _approvers(view):
         if one.until and one.until < one.since:
@@ -117,7 +111,7 @@ def _approvers(view: View) -> Iterator[tuple[KeyPath, Approver]]:
 
 
 def whoever_is_asked_for_is_there(view: View) -> Iterator[Problem]:
-    """A rule asks for no more people than could approve: a plan that nobody can have approved is applied by nobody."""
+    """An approval rule requires at most as many people as can approve."""
     policy = view.inventory.settings.policy.approvals
     if policy is None or "signers" in view.broken:
         return
@@ -140,7 +134,7 @@ def whoever_is_asked_for_is_there(view: View) -> Iterator[Problem]:
 
 
 def keys_are_of_known_parties(view: View) -> Iterator[Problem]:
-    """A key is one, is of a province or carrier that there is, and holds for at least a day."""
+    """Parties' keys are valid, and of known provinces and carriers."""
     for _, path, key in _signing_keys(view):
         try:
             public_key_of(key.key)
@@ -170,7 +164,7 @@ def _signing_keys(view: View) -> Iterator[tuple[Party, KeyPath, SigningKey]]:
 
 
 def no_key_is_of_two_parties(view: View) -> Iterator[Problem]:
-    """Three parties sign because they are three: whoever holds one key cannot be two of them."""
+    """Two parties never share a key: the holder could sign as both."""
     first: dict[str, tuple[Party, KeyPath]] = {}
     for party, path, key in _signing_keys(view):
         fingerprint = _fingerprint(key)
@@ -187,7 +181,7 @@ def no_key_is_of_two_parties(view: View) -> Iterator[Problem]:
 
 
 def _fingerprint(key: SigningKey) -> str:
-    """A key's fingerprint, or nothing where it is none: no signature has that."""
+    """Return a key's fingerprint; empty if invalid, as no signature has it."""
     try:
         return public_key_of(key.key).fingerprint
     except SignatureFormError:
@@ -195,7 +189,10 @@ def _fingerprint(key: SigningKey) -> str:
 
 
 def signatures_are_of_the_parties(view: View) -> Iterator[Problem]:
-    """A signature is for this inventory, by a key that its party had on that day; where policy asks, there is one."""
+    """Sign-offs have valid signatures, if the policy requires them.
+
+    A signature must be for this inventory, by a key that its party had on that day.
+    """
     if "signers" in view.broken:
         return
     ring = KeyRing(view.inventory)
@@ -219,7 +216,7 @@ def _claimed(view: View, owner: str, path: KeyPath, proof: SignOffProof) -> Prob
 
 
 def parties_with_a_key_sign_by_it(view: View) -> Iterator[Problem]:
-    """Where the policy takes claims, one for a party that has a key does not go unsaid."""
+    """If the policy accepts claims, warn of claims by parties with keys."""
     if view.inventory.settings.policy.sign_offs is SignOffs.SIGNED or not view.inventory.signing_keys:
         return
     ring = KeyRing(view.inventory)
@@ -240,7 +237,7 @@ def parties_with_a_key_sign_by_it(view: View) -> Iterator[Problem]:
 
 
 def withdrawals_are_of_known_facilities(view: View) -> Iterator[Problem]:
-    """What is withdrawn is of a facility that there is, or was: then the entry may go."""
+    """Withdrawals name existing facilities; for a removed one the entry can go."""
     keys = view.inventory.signing_keys
     for index, withdrawal in enumerate(keys.withdrawn if keys else ()):
         if withdrawal.facility not in view.outlines and f"facility/{withdrawal.facility}" not in view.broken:
@@ -253,7 +250,7 @@ def withdrawals_are_of_known_facilities(view: View) -> Iterator[Problem]:
 
 
 def withdrawn_agreements_stay_withdrawn(view: View) -> Iterator[Problem]:
-    """An old plan does not come back with its old sign-offs, signatures or claims, once they are withdrawn."""
+    """An old plan cannot return with its withdrawn sign-offs."""
     keys = view.inventory.signing_keys
     withdrawn = sorted(keys.withdrawn, key=lambda one: one.before) if keys else []
     before = {withdrawal.facility: withdrawal.before for withdrawal in withdrawn}

@@ -1,6 +1,6 @@
 """Rules on relays, centres and their jump hosts.
 
-Relays and centres share one namespace. A jump host must be let in by the hosts behind it, and is never one of them.
+Relays and centres share one namespace. The hosts behind a jump host must let it in, and it is never one of them.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 _OF_MEDIAMTX: Final = {8554: "the relay's RTSP", 9997: "MediaMTX's Control API"}
 _RTSPS: Final = 8322
-"""As `desired.spec` has them, which stands above this."""
+"""As in `desired.spec`, which this module must not import."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Road:
-    """A jump host as it is written, what is called through it, and from where SSH is let in there.
+    """A jump host, and the hosts behind it.
 
     Attributes:
         owner: the file.
-        path: where in it the jump host stands.
+        path: the jump host's path in the file.
         jump: the jump host.
         hosts: the hosts behind it, with their addresses.
         networks: the management networks of these hosts.
-        named: whose networks they are, for people.
+        named: the carrier or centre of these networks, for messages.
     """
 
     owner: str
@@ -51,7 +51,7 @@ class _Road:
 
 
 def host_ids_are_unique(view: View) -> Iterator[Problem]:
-    """Relays and centres share one namespace: both are hosts of one Ansible inventory."""
+    """Host ids are unique: relays and centres share one Ansible inventory."""
     places: dict[str, OwnerPath] = {}
     for name, (owner, path), _ in _hosts(view):
         if name in places:
@@ -62,7 +62,7 @@ def host_ids_are_unique(view: View) -> Iterator[Problem]:
 
 
 def _hosts(view: View) -> Iterator[tuple[str, OwnerPath, HostPlace]]:
-    """Each relay and centre: id, place, address."""
+    """Yield each relay and centre: id, position, address."""
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             yield relay.id, (f"carrier/{carrier.id}", ("relays", index)), relay.address
@@ -71,7 +71,7 @@ def _hosts(view: View) -> Iterator[tuple[str, OwnerPath, HostPlace]]:
 
 
 def host_addresses_are_unique(view: View) -> Iterator[Problem]:
-    """Two hosts at one address, or under one name, would be one host that is configured twice."""
+    """Host addresses are unique: otherwise one host is configured twice."""
     hosts: dict[HostPlace, str] = {}
     for name, (owner, path), address in _hosts(view):
         if address in hosts and hosts[address] != name:
@@ -81,7 +81,7 @@ def host_addresses_are_unique(view: View) -> Iterator[Problem]:
 
 
 def wireguard_endpoints_are_unique(view: View) -> Iterator[Problem]:
-    """What is sent to one endpoint comes to one relay: the other one's sites would knock at a stranger's door."""
+    """WireGuard endpoints are unique: packets to one endpoint reach one relay."""
     relays: dict[tuple[HostPlace, int], tuple[str, HostPlace]] = {}
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
@@ -98,7 +98,7 @@ def wireguard_endpoints_are_unique(view: View) -> Iterator[Problem]:
 
 
 def ssh_has_a_port_of_its_own(view: View) -> Iterator[Problem]:
-    """A relay's MediaMTX takes two ports: where sshd has one of them, it does not start."""
+    """SSH does not use a port of MediaMTX, which would not start."""
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             service = _OF_MEDIAMTX.get(relay.ssh.port)
@@ -116,7 +116,7 @@ def ssh_has_a_port_of_its_own(view: View) -> Iterator[Problem]:
 
 
 def hosts_are_known_by_a_key(view: View) -> Iterator[Problem]:
-    """A host shows a key that is written down, or a certificate of somebody whose key is; so does a jump host."""
+    """Hosts and jump hosts have a recorded SSH key or CA."""
     for (owner, path), name, ssh in _logins(view):
         if ssh.host_key is None and ssh.host_ca is None:
             message = msg("nothing says by which SSH host key {name} is known", name)
@@ -125,7 +125,7 @@ def hosts_are_known_by_a_key(view: View) -> Iterator[Problem]:
 
 
 def _logins(view: View) -> Iterator[tuple[OwnerPath, str, Ssh]]:
-    """How each host and each jump host is logged in to: its place, what it is called, what it is known by."""
+    """Yield hosts and jump hosts: position, name, SSH settings."""
     for carrier in view.inventory.carriers.values():
         owner, signs = f"carrier/{carrier.id}", carrier.host_ca
         if carrier.jump is not None:
@@ -142,7 +142,7 @@ def _logins(view: View) -> Iterator[tuple[OwnerPath, str, Ssh]]:
 
 
 def centres_exist(view: View) -> Iterator[Problem]:
-    """A carrier's centres have files, and no centre is named twice."""
+    """A carrier's centres have files, and each is named once."""
     for carrier in view.inventory.carriers.values():
         for index, centre in enumerate(carrier.centres):
             path = ("centres", index)
@@ -158,7 +158,7 @@ def centres_exist(view: View) -> Iterator[Problem]:
 
 
 def centres_are_managed_from_somewhere(view: View) -> Iterator[Problem]:
-    """A centre's firewall lets SSH in from management networks alone: without any, nobody would get in."""
+    """A centre has management networks; its firewall blocks other SSH."""
     named = {centre for carrier in view.inventory.carriers.values() for centre in carrier.centres}
     # A carrier that cannot be read, or that misspells a centre, may be the one that means it.
     if any(owner.startswith("carrier/") for owner in view.broken) or not named <= view.inventory.centres.keys():
@@ -171,7 +171,7 @@ def centres_are_managed_from_somewhere(view: View) -> Iterator[Problem]:
 
 
 def plans_name_a_relay_of_their_carrier(view: View) -> Iterator[Problem]:
-    """A facility's carrier exists, and its relay is one of that carrier's."""
+    """A plan's carrier exists and owns the plan's relay."""
     owners = {relay_id: carrier.id for relay_id, (carrier, _) in view.inventory.relays.items()}
     for owner, key, _, plan in view.plans():
         if not view.knows(f"carrier/{plan.carrier}"):
@@ -193,7 +193,7 @@ def plans_name_a_relay_of_their_carrier(view: View) -> Iterator[Problem]:
 
 
 def backups_are_other_relays_of_the_carrier(view: View) -> Iterator[Problem]:
-    """A plan's backup relay is another one of its carrier: it reaches the site at the same address, by one key."""
+    """A backup relay is another relay of the plan's carrier."""
     owners = {relay_id: carrier.id for relay_id, (carrier, _) in view.inventory.relays.items()}
     for owner, key, _, plan in view.plans():
         backup = plan.backup_relay
@@ -224,7 +224,7 @@ def _relays(view: View, carrier: str) -> str:
 
 
 def relays_hold_their_paths(view: View) -> Iterator[Problem]:
-    """A relay carries no more paths than its max_paths; one camera's stream is one path."""
+    """A relay has at most max_paths paths; one stream is one path."""
     load: Counter[str] = Counter()
     for _, facility in view.facilities():
         for relay_id in facility.relays:
@@ -242,7 +242,7 @@ def relays_hold_their_paths(view: View) -> Iterator[Problem]:
 
 
 def certificates_last(view: View) -> Iterator[Problem]:
-    """A certificate is renewed before readers refuse it; whoever reads has to know the next one by then."""
+    """Certificates are renewed before readers refuse them."""
     lock = view.inventory.allocations
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
@@ -286,7 +286,7 @@ def _of_certificate(
 
 
 def _certificate(text: str) -> ReaderCertificate | None:
-    """A certificate as the lock has it; None where it is none."""
+    """Parse a certificate of the lock; return `None` if invalid."""
     from provisioner.base.certificate import read_certificate  # noqa: PLC0415 (few inventories have certificates)
 
     try:
@@ -296,7 +296,7 @@ def _certificate(text: str) -> ReaderCertificate | None:
 
 
 def drains_lead_to_a_relay(view: View) -> Iterator[Problem]:
-    """A relay is emptied onto another one of its carrier that goes on; no new site comes to it meanwhile."""
+    """A relay drains to another active relay of its carrier."""
     for carrier in view.inventory.carriers.values():
         targets = {relay.id: relay.drain_to for relay in carrier.relays}
         for index, relay in enumerate(carrier.relays):
@@ -331,7 +331,7 @@ def _on_drained_relays(view: View) -> Iterator[Problem]:
 
 
 def public_keys_are_unique(view: View) -> Iterator[Problem]:
-    """WireGuard knows a peer by its key: two peers with one key are one peer, and the second takes its addresses."""
+    """Public keys are unique: WireGuard identifies a peer by its key alone."""
     peers: dict[str, tuple[str, str]] = {}
     for key, owner, path, name in _keys(view):
         if key in peers:
@@ -363,7 +363,7 @@ def _keys(view: View) -> Iterator[tuple[str, str, KeyPath, str]]:
 
 
 def next_keys_follow_one(view: View) -> Iterator[Problem]:
-    """A gateway's next key follows one that relays know: until it is seen with the new one it is seen with that."""
+    """A gateway with a next key also has a present key."""
     for owner, facility in view.facilities():
         if facility.next_key is not None and facility.public_key is None:
             message = "the gateway has a next key and none that it follows"
@@ -374,7 +374,7 @@ def next_keys_follow_one(view: View) -> Iterator[Problem]:
 
 
 def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
-    """Hosts see SSH come from their jump host: rules that let that in nowhere would lock the controller out."""
+    """Hosts let SSH in from their jump host, for the controller."""
     # Of a centre, a carrier that cannot be read may be the one whose networks let it in.
     unread = any(owner.startswith("carrier/") for owner in view.broken)
     for road in (one for one in _roads(view) if one.hosts):
@@ -422,7 +422,7 @@ def _roads(view: View) -> Iterator[_Road]:
 
 
 def jump_hosts_stand_before_their_hosts(view: View) -> Iterator[Problem]:
-    """A host cannot be the way to itself, and what is reached through a tunnel is no way to the tunnel's end."""
+    """A jump host is not its own host, nor in a pool."""
     pools = pools_of(view)
     for road in _roads(view):
         for name, address in road.hosts:

@@ -31,7 +31,7 @@ RUN_KEYS = "run `provisioner keys init` and commit allocations.lock.yml"
 _NEVER_EDIT = "take the file back from Git: `provisioner allocate` alone writes it"
 
 Entry = tuple[tuple[str, ...], IPv4Address, IPv4Network | None]
-"""An entry's path in the lock, its address, and the pool that it has to be of."""
+"""An entry's path in the lock, its address, and its expected pool."""
 _NEEDED_BY_THE_HOST: Final = {
     68: "by it the host hears of its own address (DHCP)",
     546: "by it the host hears of its own address (DHCPv6)",
@@ -44,7 +44,7 @@ _OF_MEDIAMTX: Final = {
 
 
 def addresses_are_of_their_pools(view: View) -> Iterator[Problem]:
-    """A recorded address lies in its pool: a pool cannot be moved under addresses that are in use."""
+    """Recorded addresses are in their pool: pools with used addresses cannot move."""
     for path, address, pool in _entries(view):
         if pool is not None and address not in pool:
             message = msg(
@@ -69,7 +69,7 @@ def _entries(view: View) -> Iterator[Entry]:
 
 
 def addresses_are_recorded_once(view: View) -> Iterator[Problem]:
-    """One tunnel address belongs to one peer, and one that was in use is not given out again."""
+    """A tunnel address belongs to one peer and is never reused."""
     lock = view.inventory.allocations
     owners = {
         stone.tunnel_address: msg("the removed {object}", stone.object)
@@ -103,7 +103,7 @@ def ports_are_recorded_once(view: View) -> Iterator[Problem]:
 
 
 def prefixes_are_of_their_pools(view: View) -> Iterator[Problem]:
-    """A recorded prefix lies in its carrier's pool as a whole."""
+    """A recorded prefix is inside its carrier's pool."""
     pools = view.inventory.settings.pools.carriers
     for path, carrier, prefix in _prefixes(view):
         pool = pools.get(carrier)
@@ -114,7 +114,7 @@ def prefixes_are_of_their_pools(view: View) -> Iterator[Problem]:
 
 
 def prefixes_are_recorded_once(view: View) -> Iterator[Problem]:
-    """No prefix holds an address or a part of a prefix that is somebody else's, or was in use."""
+    """Prefixes do not overlap other prefixes or addresses, present or removed."""
     lock = view.inventory.allocations
     spans = [(prefix, _owner_of(path), path) for path, _, prefix in _prefixes(view)]
     if not spans and not any(stone.prefix for stone in lock.tombstones):
@@ -143,7 +143,7 @@ def _owner_of(path: tuple[str, ...]) -> str:
 
 
 def _prefixes(view: View) -> Iterator[tuple[tuple[str, ...], str, IPv4Network]]:
-    """A recorded prefix's path in the lock, the carrier in whose pool it is, and itself."""
+    """Yield recorded prefixes: path in the lock, carrier, prefix."""
     for name, site in view.inventory.allocations.sites.items():
         if site.prefix:
             yield ("sites", name), site.carrier, site.prefix
@@ -152,7 +152,7 @@ def _prefixes(view: View) -> Iterator[tuple[tuple[str, ...], str, IPv4Network]]:
 
 
 def numbers_are_recorded_once(view: View) -> Iterator[Problem]:
-    """A number in a site's prefix belongs to one device for ever, and lies in the prefix."""
+    """A number of a site's prefix belongs to one device for ever."""
     lock = view.inventory.allocations
     for name, site in lock.sites.items():
         if not site.numbers:
@@ -174,10 +174,7 @@ def numbers_are_recorded_once(view: View) -> Iterator[Problem]:
 
 
 def missing_allocations(view: View) -> Iterator[Problem]:
-    """Everything that takes part in the tunnels has its address and ports, and nothing else has.
-
-    A warning would not do: without the entry there is nothing to render.
-    """
+    """Exactly the hosts, sites and devices with a tunnel have allocations."""
     lock = view.inventory.allocations
     relays, centres = set(view.inventory.relays), set(view.inventory.centres)
     yield from _missing(view, "relay", relays, lock.relays)
@@ -207,7 +204,7 @@ def missing_allocations(view: View) -> Iterator[Problem]:
 
 
 def _lacking_devices(facility: Outline, site: SiteAllocation) -> str:
-    """What the lock lacks of a site's devices, as a sentence; empty where it lacks nothing."""
+    """Return the devices that a site's entry lacks, as a sentence."""
     devices, numbers = ported(facility, facility.devices), numbered(facility, facility.devices)
     if lacking := sorted(set(devices) - set(site.ports)):
         return msg("no port is recorded for {lacking}", ", ".join(lacking))
@@ -220,7 +217,7 @@ def _lacking_devices(facility: Outline, site: SiteAllocation) -> str:
 
 
 def _surplus_devices(facility: Outline, site: SiteAllocation) -> str:
-    """What the lock has of a site's devices, and should not, as a sentence; empty where that is nothing."""
+    """Return the surplus devices of a site's entry, as a sentence."""
     name = facility.id
     devices = {*ported(facility, facility.devices), *numbered(facility, facility.devices)}
     if surplus := sorted({*site.ports, *site.device_numbers} - devices):
@@ -246,7 +243,6 @@ def _prefixed(site: SiteAllocation) -> frozenset[str]:
 
 
 def _of_site(view: View, site: str, message: str) -> Problem:
-    """A problem of one site's entry in the lock: it is about that facility alone."""
     path = ("sites", site)
     return view.problem("allocations", path, ALLOCATION_MISSING, message, RUN_ALLOCATE, concerns=(site,))
 
@@ -259,7 +255,7 @@ def _missing(view: View, kind: str, names: set[str], recorded: Mapping[str, obje
 
 
 def _named(kind: str, name: str) -> str:
-    """Name a relay inside its carrier's file; a centre is named by its own."""
+    """Return a relay's name inside its carrier's file; empty for a centre."""
     return (msg("relay {name}", name) + ": ") if kind == "relay" else ""
 
 
@@ -271,7 +267,7 @@ def _place(view: View, kind: str, name: str) -> OwnerPath:
 
 
 def _left_over(view: View) -> Iterator[Problem]:
-    """Entries of what is gone or closed have to become tombstones."""
+    """Entries of closed or removed objects have to become tombstones."""
     lock, inventory = view.inventory.allocations, view.inventory
     alive = {name for name, facility in view.outlines.items() if pool_carrier_of(facility)}
     alive |= {owner.partition("/")[2] for owner in view.broken if owner.startswith("facility/")}
@@ -290,7 +286,7 @@ def _left_over(view: View) -> Iterator[Problem]:
 
 
 def missing_keys(view: View) -> Iterator[Problem]:
-    """Relays, centres and rendered sites have the public keys that their peers need."""
+    """Relays, centres and rendered sites have the public keys for their peers."""
     lock = view.inventory.allocations
     for kind, hosts in (("relay", lock.relays), ("centre", lock.centres)):
         known = view.inventory.relays if kind == "relay" else view.inventory.centres
@@ -313,14 +309,14 @@ def missing_keys(view: View) -> Iterator[Problem]:
 
 
 def is_sealed(relay: RelayAllocation, recovery: Recovery | None) -> bool:
-    """Whether a relay's tunnel key is in a box that the recovery key of today opens."""
+    """Return whether a relay's tunnel key is sealed to today's recovery key."""
     sealed = relay.sealed_key
     known = recovery is not None and sealed is not None and sealed.recovery == recovery.public_key
     return known and sealed is not None and sealed.public_key == relay.public_key
 
 
 def sealed_keys(view: View) -> Iterator[Problem]:
-    """Each relay's tunnel key is sealed to the recovery key: one that is not costs every site a visit when it dies."""
+    """Relays' tunnel keys are sealed; otherwise their loss costs site visits."""
     recovery = view.inventory.settings.recovery
     for name, relay in view.inventory.allocations.relays.items():
         if recovery is None or relay.public_key is None or name not in view.inventory.relays:
@@ -348,9 +344,9 @@ def _lacking(host: RelayAllocation | CentreAllocation, *, is_hub: bool) -> list[
 
 
 def further_ports_are_free(view: View) -> Iterator[Problem]:
-    """What comes to a further port of a relay is led to WireGuard: nothing else may be wanted there.
+    """A relay's further ports, redirected to WireGuard, have no other use.
 
-    Our other ports are of TCP; one number for two things would all the same be misread in rules and in lists of ports.
+    Our other ports are TCP, but the same number twice would be misread in rules and port lists.
     """
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
@@ -369,7 +365,7 @@ def _why_not(relay: Relay, number: int, port: int) -> str:
 
 
 def unfit_port(relay: Relay, port: int) -> str:
-    """Why a relay cannot take WireGuard at a port beside its first one; empty where it can."""
+    """Return why a further WireGuard port is impossible; otherwise empty."""
     if port == relay.wireguard_port:
         return "it is its wireguard_port"
     if port == relay.ssh.port:
@@ -378,7 +374,7 @@ def unfit_port(relay: Relay, port: int) -> str:
 
 
 def next_keys_have_ports(view: View) -> Iterator[Problem]:
-    """The next key of a relay answers at a port of its own, until it is the relay's only one."""
+    """A relay's next key has its own port while two keys exist."""
     lock = view.inventory.allocations
     for name, known in lock.relays.items():
         if name not in view.inventory.relays or known.next_key is None:
@@ -394,7 +390,7 @@ def next_keys_have_ports(view: View) -> Iterator[Problem]:
 
 
 def gateways_dial_what_is_offered(view: View) -> Iterator[Problem]:
-    """Every relay that a site is connected over, or is to be, takes WireGuard at the port that its gateway dials."""
+    """A site's relays, present and next, offer its gateway's relay_port."""
     relays = {name: relay for name, (_, relay) in view.inventory.relays.items()}
     for owner, facility in view.facilities():
         port = facility.relay_port

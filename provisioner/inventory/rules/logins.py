@@ -1,9 +1,9 @@
-"""Rules on secrets, and on logins and pictures under change.
+"""Rules on secrets, and on logins and pictures during a change.
 
-Messages name devices and places, never a value. The rules see facilities as far as secrets are about them, so that a
-country's facilities need not be built. A login may stand in for one that an earlier run judged (`STANDS_IN`).
+Messages name devices and positions, never a value. The rules use `LoginSite`, so that a country's facilities need not
+be built. A stand-in may replace a login that an earlier run checked (`STANDS_IN`).
 
-While a setting is under change, the old and the new one are both taken, until a day that the file names.
+During a change, the old and the new setting are both accepted until a day in the file.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _FACTORY = frozenset(
         *("supervisor", "tljwpbo6", "ubnt", "user", "guest", "service", "xc3511", "vizxv", "juantech", "wbox123"),
     }
 )
-"""Passwords that makes ship with, or that installers leave behind (domain reference: vendors' documents)."""
+"""Passwords of makes and installers (domain reference: vendors' documents)."""
 
 _SHARED_DEPTH = 3
 _SHORTEST_SOUGHT = 4
@@ -58,27 +58,27 @@ _SHORTEST_SOUGHT = 4
 _RUN_KEYS = "run `provisioner keys init`: it makes them and writes them encrypted"
 
 LOGIN_BEFORE: Final = FormerCredentials.model_construct(username="known", password=Secret("-"))
-"""A login of before a change, of which no more is known than that it is there."""
+"""Stand-in for a login before a change."""
 STANDS_IN: Final = Credentials.model_construct(username="known", password=Secret("-"))
-"""A login that is known to be no factory's; it is too short to be sought in paths."""
+"""Stand-in for a login without a factory password; too short to be found in paths."""
 FACTORY_STANDS_IN: Final = Credentials.model_construct(username="-", password=Secret("-"))
-"""One that is known to be a factory's."""
+"""Stand-in for a login with a factory password."""
 _LONGEST_CHANGE: Final = timedelta(days=92)
-"""Who takes either for longer than a quarter agreed to neither."""
+"""A quarter. Parties who accept both for longer agreed to neither."""
 
 
 class LoginSite(NamedTuple):
-    """A facility as far as secrets are about it.
+    """Facts about a facility for the rules on secrets.
 
     Attributes:
         id: the facility's id; `province` and `operating` are as in its file.
-        served_by: the carriers of the plans that hosts carry out.
-        tunnels_to: those of them to which the site has a tunnel.
-        holders: the carriers whose it is to serve, with a plan that is proposed as well.
-        devices: what a relay reaches, sorted.
-        rtsp_paths: as an outline has them.
-        changing: the devices of which either login is taken for a while, sorted.
-        public_key: its gateway's, and `changes_key` whether another one follows it.
+        served_by: carriers of the plans that hosts carry out.
+        tunnels_to: those of them with a tunnel to the site.
+        holders: carriers of its plans, also of a proposed plan.
+        devices: devices that a relay reaches, sorted.
+        rtsp_paths: as in an outline.
+        changing: devices whose old and new logins are both accepted, sorted.
+        public_key: its gateway's key; `changes_key` tells whether it has a next key.
     """
 
     id: str
@@ -97,19 +97,18 @@ class LoginSite(NamedTuple):
 
 @dataclass(frozen=True)
 class SecretsView:
-    """The arguments of every rule on secrets.
+    """Arguments of the rules on secrets.
 
     Attributes:
-        frame: what the secrets have to serve, but for its facilities.
-        sites: the facilities, in the order of ids.
-        cameras_of: reads a facility's cameras; few have to be.
-        secrets: what could be read.
-        places: where it stands, by file: the owner of a file is e.g. `secrets/cameras/bac-giang`.
-        owners: which file holds a facility's logins, by carrier for those that are a carrier's own.
-        broken: files that could not be understood, or stayed shut, of the inventory's own too: what they say or
-            lack is not known.
-        root: the inventory's folder, for naming files that do not exist yet.
-        carriers: the carrier whose vault id a file is under, by file.
+        frame: the inventory without facilities.
+        sites: the facilities, sorted by id.
+        cameras_of: reads a facility's cameras, if needed.
+        secrets: all readable secrets.
+        places: positions by owner, e.g. `secrets/cameras/bac-giang`.
+        owners: the file with a facility's logins, by carrier (empty if shared).
+        broken: invalid or unopened files, also of the inventory; their content is unknown.
+        root: the inventory's folder, for names of missing files.
+        carriers: the carrier of a file's vault id, by file.
     """
 
     frame: Frame
@@ -125,10 +124,7 @@ class SecretsView:
     def problem(
         self, owner: str, path: tuple[str, ...], code: str, message: str, hint: str, *, facility: str = ""
     ) -> Problem:
-        """A problem in a file under secrets/, with its place; there need be no such file yet.
-
-        `facility` is the one that it is about alone.
-        """
+        """Return a problem of a file under secrets/, which may be missing."""
         place = self.places.at(owner, *path, key=True)
         file = place.file or str(self.root / f"{owner}.yml")
         concerns = (facility,) if facility else ()
@@ -136,14 +132,14 @@ class SecretsView:
 
     @cached_property
     def held_by(self) -> Mapping[str, tuple[LoginSite, ...]]:
-        """The facilities that each carrier is to serve."""
+        """Facilities of each carrier's plans."""
         return {
             name: tuple(site for site in self.sites.values() if name in site.holders) for name in self.frame.carriers
         }
 
 
 def login_sites(facilities: Iterable[Facility | Outline]) -> dict[str, LoginSite]:
-    """Facilities as far as secrets are about them, in the order of ids."""
+    """Return the facts of facilities, sorted by id."""
     return {f.id: _login_site(f) for f in sorted(facilities, key=lambda facility: facility.id)}
 
 
@@ -167,12 +163,12 @@ def _login_site(facility: Facility | Outline) -> LoginSite:
 
 @cache
 def _holders(carrier: str | None, next_one: str | None) -> frozenset[str]:
-    """One set for all facilities that are alike: a country has a few carriers."""
+    """Return one shared set for equal arguments, to save memory."""
     return frozenset(filter(None, (carrier, next_one)))
 
 
 def check_secrets(view: SecretsView) -> tuple[Problem, ...]:
-    """Run every rule on secrets for all problems, sorted by place."""
+    """Run all rules on secrets; sort problems by position."""
     return tuple(sorted(problem for rule in RULES for problem in rule(view)))
 
 
@@ -193,7 +189,7 @@ def logins_are_complete(view: SecretsView) -> Iterator[Problem]:
 
 
 def _owner_of_logins(view: SecretsView, carrier: str, facility: LoginSite) -> str | None:
-    """The file in which a facility's logins belong for a carrier; None where one that may have them was not read."""
+    """Return the file for a facility's logins; `None` if one is unreadable."""
     shared, own = f"secrets/cameras/{facility.province}", f"secrets/cameras/{carrier}/{facility.province}"
     if shared in view.broken or own in view.broken:
         return None
@@ -201,14 +197,7 @@ def _owner_of_logins(view: SecretsView, carrier: str, facility: LoginSite) -> st
 
 
 def logins_may_stand_in(view: SecretsView, owner: str, province: str, carrier: str = "") -> tuple[str, ...]:
-    """The served facilities whose logins stand in a file, or would stand there if more of it could be read.
-
-    Args:
-        view: what could be read.
-        owner: the file.
-        province: the province that it is named after.
-        carrier: whose it is, where it is not shared.
-    """
+    """Return served facilities whose logins are, or may be, in a file."""
     return tuple(site.id for site in view.sites.values() if _may_read(view, site, owner, province, carrier))
 
 
@@ -220,20 +209,20 @@ def _may_read(view: SecretsView, site: LoginSite, owner: str, province: str, car
 
 
 def is_factory(login: Credentials) -> bool:
-    """Tell whether a password is one that makes ship with, or repeats the user's name."""
+    """Return whether a password is a factory password or the user name."""
     plain = login.password.reveal().casefold()
     return plain in _FACTORY or plain == login.username.casefold()
 
 
 def is_repeated(login: Credentials, rtsp_paths: str) -> bool:
-    """Tell whether a password stands in RTSP paths as they are read; the one before a change counts as well."""
+    """Return whether RTSP paths contain a present or former password."""
     known = (login, login.old) if login.old else (login,)
     passwords = (one.password.reveal() for one in known)
     return any(len(password) >= _SHORTEST_SOUGHT and password in rtsp_paths for password in passwords)
 
 
 def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
-    """A factory password is everybody's password, and so is one that repeats the user's name."""
+    """No password is a factory password or the user name."""
     every = (
         (name, device, login, owner)
         for name, logins, owner in _by_facility(view)
@@ -253,7 +242,7 @@ def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
 
 
 def _by_facility(view: SecretsView) -> Iterator[tuple[str, Mapping[str, Credentials], str]]:
-    """Each facility that has logins, with those, and the file that they are in."""
+    """Yield facilities with their logins and the file."""
     for whose, owners in view.owners.items():
         cameras = view.secrets.carrier_cameras.get(whose, {}) if whose else view.secrets.cameras
         for facility, logins in cameras.items():
@@ -261,7 +250,7 @@ def _by_facility(view: SecretsView) -> Iterator[tuple[str, Mapping[str, Credenti
 
 
 def paths_repeat_no_login(view: SecretsView) -> Iterator[Problem]:
-    """A password of the vault stands in no RTSP path, however it is written there: plans show the path."""
+    """RTSP paths, which plans show, contain no password of the vault."""
     for facility, logins, owner in _by_facility(view):
         site = view.sites.get(facility)
         paths = site.rtsp_paths if site else ""
@@ -282,7 +271,7 @@ def paths_repeat_no_login(view: SecretsView) -> Iterator[Problem]:
 
 
 def logins_are_used(view: SecretsView) -> Iterator[Problem]:
-    """A login belongs to a device of a facility of that province; one of nobody, or of a closed one, should go."""
+    """Logins belong to devices of open facilities of the file's province."""
     for facility, logins, owner in _by_facility(view):
         known = view.sites.get(facility)
         if known is None and f"facility/{facility}" in view.broken:
@@ -310,9 +299,9 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
 
 
 def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
-    """While either login of a device is taken the vault has both; afterwards nobody needs the old one.
+    """During a change the vault has both logins, later one.
 
-    Of two files that have the login of one device, while it changes its carrier, one is enough.
+    One of two files is enough, while a device changes its carrier.
     """
     kept = {(name, device) for name, logins, _ in _by_facility(view) for device, login in logins.items() if login.old}
     for facility, logins, owner in _by_facility(view):
@@ -346,7 +335,10 @@ def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
 
 
 def _misplaced(view: SecretsView, site: LoginSite, owner: str) -> tuple[str, str] | None:
-    """Why a facility's logins do not belong into a file, of a `{device}`, and what to do; None where they do."""
+    """Return why logins do not belong into a file, or `None`.
+
+    The message has a `{device}`; the second value is the hint.
+    """
     folder, _, province = owner.rpartition("/")
     if site.province != province:
         hint = msg("move its logins to {folder}/{province}.yml", folder, site.province)
@@ -365,13 +357,13 @@ def _misplaced(view: SecretsView, site: LoginSite, owner: str) -> tuple[str, str
 
 
 def _carrier_of_file(view: SecretsView, owner: str) -> str | None:
-    """The carrier that a file is for, by its folder or its vault id; None where all share it."""
+    """Return the carrier of a file's folder or vault id, if any."""
     parts = owner.split("/")
     return parts[2] if len(parts) > _SHARED_DEPTH else view.carriers.get(owner)
 
 
 def host_keys_are_the_carriers(view: SecretsView) -> Iterator[Problem]:
-    """A carrier's file has keys of no host but its own: whoever has a host's key can seal what is said of it."""
+    """A carrier's file has only its own hosts' keys, which seal reports."""
     for name, secrets in view.secrets.carriers.items():
         carrier = view.frame.carriers.get(name)
         own = view.frame.hosts_of_one(carrier) if carrier else ()
@@ -382,7 +374,7 @@ def host_keys_are_the_carriers(view: SecretsView) -> Iterator[Problem]:
 
 
 def keys_are_made(view: SecretsView) -> Iterator[Problem]:
-    """The digest key, the readers' secrets and the pre-shared keys are there."""
+    """The digest key, readers' secrets and pre-shared keys exist."""
     owner = "secrets/inventory"
     if view.secrets.digest_key is None and owner not in view.broken:
         yield view.problem(owner, (), SECRETS_MISSING, "there is no digest key", _RUN_KEYS)
@@ -403,7 +395,7 @@ def keys_are_made(view: SecretsView) -> Iterator[Problem]:
 
 
 def _lacking_next(view: SecretsView) -> Iterator[tuple[str, str]]:
-    """The carriers and facilities of which a gateway's next key has no pre-shared key that follows the present one."""
+    """Yield carriers and facilities whose next gateway key lacks a pre-shared key."""
     for name in view.frame.carriers:
         known = view.secrets.carriers.get(name)
         following = known.next_psks if known else {}
@@ -414,7 +406,7 @@ def _lacking_next(view: SecretsView) -> Iterator[tuple[str, str]]:
 
 
 def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
-    """What lacks: the carrier, the secret in words, and the facility that it is of; of none where it is a host's."""
+    """Yield missing secrets: carrier, name, facility (empty for a host's)."""
     for name, carrier in view.frame.carriers.items():
         known = view.secrets.carriers.get(name)
         readers = known.readers if known else {}
@@ -437,7 +429,7 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
 
 
 def _readers_lack(view: SecretsView, carrier: Carrier, known: CarrierSecrets) -> Iterator[str]:
-    """What those lack who read at centres with a login of their own, or encrypted."""
+    """Yield missing passwords of viewers and keys of relays' certificates."""
     for relay in carrier.relays if carrier.certificates else ():
         if relay.id not in known.certificate_keys:
             yield msg("key of the certificate of relay {id}", relay.id)
@@ -447,7 +439,7 @@ def _readers_lack(view: SecretsView, carrier: Carrier, known: CarrierSecrets) ->
 
 
 def changes_are_finished(site: SiteView) -> Iterator[Problem]:
-    """Once its day is over, the new setting is the only one, and nothing says what the old one was."""
+    """After its last day a change is removed from the file."""
     for path, device, what, until in _changes(site):
         if site.days.has_passed(until):
             message = msg(
@@ -458,7 +450,7 @@ def changes_are_finished(site: SiteView) -> Iterator[Problem]:
 
 
 def changes_are_short(site: SiteView) -> Iterator[Problem]:
-    """A day that is far away is a slip of the pen, or no change."""
+    """A change ends within a quarter."""
     for path, device, what, until in _changes(site):
         if until > date.max - _LONGEST_CHANGE or site.days.is_to_come(until - _LONGEST_CHANGE):
             message = msg(
@@ -475,7 +467,7 @@ def changes_are_short(site: SiteView) -> Iterator[Problem]:
 
 
 def _changes(site: SiteView) -> Iterator[tuple[KeyPath, str, str, date]]:
-    """Each setting under change: its place, the device, what it is, and the last day on which either is taken."""
+    """Yield settings under change: path, device, kind, last day."""
     for index, recorder in enumerate(site.facility.recorders):
         if recorder.accept is not None:
             yield ("recorders", index, "accept"), recorder.id, "login", recorder.accept.until

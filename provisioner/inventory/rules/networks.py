@@ -1,7 +1,7 @@
 """Rules on tunnel pools, LANs, management networks and hosts' outer addresses.
 
-Facility LANs may overlap each other (192.168.1.0/24 is everywhere); that is normal, except if one relay reaches them
-without a tunnel. Names are not resolved: no plan may change because the DNS did.
+Facility LANs may overlap (192.168.1.0/24 is everywhere), unless one relay reaches them without a tunnel. Names are not
+resolved: no plan may change because the DNS did.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from provisioner.inventory.model import Access, JumpHost, relays_of
 from provisioner.inventory.rules.view import View
 
 WIDEST_MANAGEMENT = {4: 8, 6: 32}
-"""By family, the shortest length of a network that still protects something: of IPv6 a provider's whole one."""
+"""Minimum prefix length by family; for IPv6 a whole provider's."""
 _EVERYBODY = {4: 0, 6: 3}
-"""By family, the length at which a network holds all that there is: all of IPv6 that is given out is a /3."""
+"""Prefix length by family that covers all addresses; all assigned IPv6 is a /3."""
 _SMALLEST_POOL = 30
 _FOUR, _SIX = 4, 6
 _Managed = tuple[str, KeyPath, str, HostPlace, JumpHost | None, tuple[AnyNetwork, ...]]
-"""A host: its file, where it stands there, what it is called, its address, its jump host, from where SSH may come."""
+"""A host: file, path, name, address, jump host, networks that SSH may come from."""
 
 
 class _RoutedLan(NamedTuple):
-    """The LAN of a site without a tunnel, whose it is, and the owner of its file."""
+    """The LAN of a site without a tunnel; `owner` is its file."""
 
     lan: IPv4Network
     facility: str
@@ -38,14 +38,14 @@ class _RoutedLan(NamedTuple):
 
 
 def pools_of(view: View) -> list[tuple[str, KeyPath, IPv4Network]]:
-    """The pools of tunnel addresses: what each is called, where it stands, its network."""
+    """Return the pools of tunnel addresses: name, path, network."""
     pools = view.inventory.settings.pools
     named = [("the centres' pool", ("pools", "centres"), pools.centres)]
     return [*named, *((msg("{c}'s pool", c), ("pools", "carriers", c), n) for c, n in sorted(pools.carriers.items()))]
 
 
 def pools_are_complete(view: View) -> Iterator[Problem]:
-    """Every carrier has a pool, and every pool belongs to a carrier and can hold addresses."""
+    """Carriers and pools match, and each pool is large enough."""
     for carrier in view.inventory.carriers:
         if carrier not in view.inventory.settings.pools.carriers:
             message = msg("carrier {carrier} has no pool of tunnel addresses", carrier)
@@ -70,7 +70,7 @@ def pools_are_complete(view: View) -> Iterator[Problem]:
 
 
 def pools_do_not_overlap(view: View) -> Iterator[Problem]:
-    """A tunnel address belongs to one pool: WireGuard cannot route one address to two peers."""
+    """Pools do not overlap: WireGuard cannot route one address to two peers."""
     for (name, _, one), (other_name, path, other) in combinations(pools_of(view), 2):
         if one.overlaps(other):
             message = msg("{other_name} {other} overlaps {name} {one}", other_name, other, name, one)
@@ -78,7 +78,7 @@ def pools_do_not_overlap(view: View) -> Iterator[Problem]:
 
 
 def pools_keep_clear_of_carriers(view: View) -> Iterator[Problem]:
-    """A relay routes its pools into the tunnel: a pool over a carrier's or a management network cuts it off."""
+    """A pool, routed into tunnels, overlaps no carrier's or management network."""
     for name, path, pool in pools_of(view):
         for carrier in view.inventory.carriers.values():
             for what, networks in (
@@ -103,7 +103,7 @@ def pools_keep_clear_of_carriers(view: View) -> Iterator[Problem]:
 
 
 def lans_keep_clear_of_pools(view: View) -> Iterator[Problem]:
-    """A facility's LAN inside a tunnel pool would be unreachable, or would swallow the tunnel."""
+    """A LAN is outside the pools: inside, it would be unreachable."""
     pools = pools_of(view)
     overlaps: dict[str, list[tuple[str, IPv4Network]]] = {}
     for owner, facility in view.facilities():
@@ -119,7 +119,7 @@ def lans_keep_clear_of_pools(view: View) -> Iterator[Problem]:
 
 
 def routed_networks_keep_clear(view: View) -> Iterator[Problem]:
-    """Where sites are reached without a tunnel nothing else is: no tunnel's address, and nobody who manages."""
+    """Networks of sites without tunnels overlap no pool and no management network."""
     pools = pools_of(view)
     for carrier in view.inventory.carriers.values():
         for index, network in enumerate(carrier.routed_networks):
@@ -139,9 +139,9 @@ def routed_networks_keep_clear(view: View) -> Iterator[Problem]:
 
 
 def routed_lans_are_the_carriers(view: View) -> Iterator[Problem]:
-    """The LAN of a site without a tunnel lies where its carrier's network leads, and is no other such site's.
+    """A LAN without a tunnel is unique, in its carrier's routed networks.
 
-    A relay tells sites behind tunnels apart by their tunnels; these it knows by their addresses alone.
+    A relay distinguishes sites by their tunnels, and these sites only by their addresses.
     """
     spans: dict[str, list[_RoutedLan]] = defaultdict(list)
     for owner, facility in view.facilities():
@@ -191,7 +191,7 @@ def _routed_overlaps(view: View, relay: str, spans: Sequence[_RoutedLan]) -> Ite
 
 
 def lans_keep_clear_of_endpoints(view: View) -> Iterator[Problem]:
-    """A gateway looks for what lies in its LAN in there: a relay with such an address is never knocked at."""
+    """A LAN does not contain its relay's endpoint, which would be unreachable."""
     relays = {name: relay.centre_endpoint for name, (_, relay) in view.inventory.relays.items()}
     inside: dict[tuple[str, str], bool] = {}
     for owner, facility in view.facilities():
@@ -223,7 +223,7 @@ def lans_keep_clear_of_endpoints(view: View) -> Iterator[Problem]:
 
 
 def management_is_narrow(view: View) -> Iterator[Problem]:
-    """Management networks are where SSH may come from: the whole Internet is not one of them."""
+    """A management network, which may use SSH, is not the whole Internet."""
     for owner, networks in management_of(view):
         for index, network in enumerate(networks):
             if network.prefixlen >= WIDEST_MANAGEMENT[network.version]:
@@ -243,7 +243,7 @@ def management_is_narrow(view: View) -> Iterator[Problem]:
 
 
 def management_is_not_nearly_everybody(view: View) -> Iterator[Problem]:
-    """Several networks may hold together what none would be let hold by itself: most of a family's addresses."""
+    """Management networks together do not cover most of a family's addresses."""
     for owner, networks in management_of(view):
         for version, everybody in _EVERYBODY.items():
             of_family = [network for network in networks if network.version == version]
@@ -259,7 +259,6 @@ def management_is_not_nearly_everybody(view: View) -> Iterator[Problem]:
 
 
 def _joined(networks: list[AnyNetwork]) -> Iterator[AnyNetwork]:
-    """Networks of one family, none inside another one."""
     four = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
     six = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
     yield from four
@@ -267,7 +266,7 @@ def _joined(networks: list[AnyNetwork]) -> Iterator[AnyNetwork]:
 
 
 def management_of(view: View) -> Iterator[tuple[str, tuple[AnyNetwork, ...]]]:
-    """The management networks of each carrier and centre, with the file that names them."""
+    """Yield the owner and management networks of each carrier and centre."""
     for carrier in view.inventory.carriers.values():
         yield f"carrier/{carrier.id}", carrier.management_networks
     for centre in view.inventory.centres.values():
@@ -275,7 +274,7 @@ def management_of(view: View) -> Iterator[tuple[str, tuple[AnyNetwork, ...]]]:
 
 
 def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
-    """A host's outer address inside a pool would send the tunnel's own packets into the tunnel."""
+    """A host's outer address is not in a pool, inside tunnels."""
     pools = pools_of(view)
     hint = "write the host's outer address, not its tunnel address"
     for carrier in view.inventory.carriers.values():
@@ -294,12 +293,12 @@ def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
 
 
 def _around(place: HostPlace, pools: Iterable[tuple[str, KeyPath, IPv4Network]]) -> Iterator[tuple[str, IPv4Network]]:
-    """The pools that an address lies in, and what they are called; what a name leads to is not known."""
+    """Return the pools around an address; names are not resolved."""
     return ((name, pool) for name, _, pool in pools if not isinstance(place, HostName) and place in pool)
 
 
 def hosts_are_called_at_addresses_of_hosts(view: View) -> Iterator[Problem]:
-    """SSH goes to one host's address, from this machine: an IPv6 address of a link means nothing beyond that link."""
+    """An SSH address is valid from this machine, e.g. not link-local."""
     for owner, path, what, address in _called(view):
         if isinstance(address, HostName) or address.version != _SIX or not (kind := _of_no_host(address)):
             continue
@@ -330,9 +329,9 @@ def _called(view: View) -> Iterator[tuple[str, KeyPath, str, HostPlace]]:
 
 
 def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
-    """Gateways and centres send WireGuard to a relay's endpoint: it has to be an address that they reach.
+    """Sites and centres can reach a relay's WireGuard endpoint.
 
-    A management network is where the NOC is. Sites seldom reach it, and who finds that out there has driven there.
+    An endpoint in a management network is a warning: sites seldom reach the NOC's network.
     """
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
@@ -364,7 +363,7 @@ def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
 
 
 def _narrow_management(view: View) -> Iterator[tuple[str, AnyNetwork]]:
-    """The management networks that are one, each with the carrier or centre whose it is, none twice."""
+    """Yield each narrow management network once, with its carrier or centre."""
     seen: set[AnyNetwork] = set()
     for owner, networks in management_of(view):
         for network in networks:
@@ -374,7 +373,7 @@ def _narrow_management(view: View) -> Iterator[tuple[str, AnyNetwork]]:
 
 
 def named_endpoints_have_an_address(view: View) -> Iterator[Problem]:
-    """Gateways resolve a name; a centre's tunnel has an address: no plan may change because the DNS did."""
+    """An endpoint with a name has an address for centres."""
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             owner, at = f"carrier/{carrier.id}", ("relays", index)
@@ -395,7 +394,7 @@ def named_endpoints_have_an_address(view: View) -> Iterator[Problem]:
 
 
 def _of_no_host(address: AnyAddress) -> str:
-    """What an address is that is no host's for others; nothing of any other one."""
+    """Return why an address is no host's for others; otherwise empty."""
     if address.is_unspecified:
         return "which is no address"
     if address.is_loopback:
@@ -406,7 +405,7 @@ def _of_no_host(address: AnyAddress) -> str:
 
 
 def hosts_let_in_the_family_that_they_are_called_in(view: View) -> Iterator[Problem]:
-    """Who calls an IPv6 address comes from one: rules with IPv4 networks alone would shut the controller out."""
+    """Management networks include the address family of the SSH address."""
     unread = any(owner.startswith("carrier/") for owner in view.broken)
     for owner, path, what, address, jump, networks in _managed(view):
         if isinstance(address, HostName) or (unread and owner.startswith("centre/")):

@@ -1,7 +1,7 @@
 """Rules on provinces, designations, instructions, reach intents and maintenance windows.
 
-A facility's province is part of its paths and frozen when it is registered. If the inventory moves on to a newer list
-of provinces, an entry that was written by the older list stays, and names that list.
+A facility's province is part of its paths and frozen at registration. If the inventory moves to a newer list of
+provinces, an older entry keeps its slug and names its list.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _OF_HOSTS = frozenset({Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, 
 _OF_SITES = frozenset({Service.CAMERAS, Service.ONVIF, Service.OTHER})
 _SITES = ("sites", "site", "province")
 _LONGEST_WINDOW: Final = timedelta(days=7)
-"""A longer window is no work that is being done."""
+"""A longer window is not maintenance."""
 _SINGULAR = {"facilities": "facility", "hosts": "host", "carriers": "carrier"}
 
 
 def provinces_are_known(view: View) -> Iterator[Problem]:
-    """A province's slug is of its list: the same name means other territory in another one."""
+    """A province's slug is in its list; other lists mean other territory."""
     for index, order in enumerate(view.inventory.instructions):
         for slug in order.provinces:
             path: KeyPath = ("instructions", index, "provinces", slug)
@@ -87,7 +87,7 @@ def _slugs(scheme: str) -> frozenset[str]:
 
 
 def facilities_have_a_province_today(view: View) -> Iterator[Problem]:
-    """The inventory's list is not older than a facility's: a province of 2025 was several before."""
+    """The inventory's list of provinces is not older than a facility's."""
     for owner, facility in view.facilities():
         province = view.province_today(facility)
         if isinstance(province, AmbiguousProvinceError):  # provinces_are_known reports the others
@@ -96,7 +96,7 @@ def facilities_have_a_province_today(view: View) -> Iterator[Problem]:
 
 
 def bodies_are_there_today(view: View) -> Iterator[Problem]:
-    """No facility is a district's where the inventory's list is of the time after districts."""
+    """No district manages a facility if the list has no districts."""
     if view.inventory.scheme_of(None) is not ProvinceScheme.GSO_2025:
         return
     for owner, facility in view.facilities():
@@ -111,7 +111,7 @@ def bodies_are_there_today(view: View) -> Iterator[Problem]:
 
 
 def province_name(view: View, facility: InProvince) -> str:
-    """The slug of the province that a facility is in today, with its frozen slug where that is another."""
+    """Return today's slug of a facility's province, with a different frozen one."""
     province = view.province_today(facility)
     if isinstance(province, ProvinceError) or province.slug == facility.province:
         return facility.province
@@ -119,7 +119,7 @@ def province_name(view: View, facility: InProvince) -> str:
 
 
 def designated_carriers_exist(view: View) -> Iterator[Problem]:
-    """A designation names a carrier that has a file."""
+    """A designation's carrier has a file."""
     for index, designation in enumerate(view.inventory.designations):
         if not view.knows(f"carrier/{designation.carrier}"):
             message = msg("{province}: carrier {carrier} has no file", designation.province, designation.carrier)
@@ -128,7 +128,7 @@ def designated_carriers_exist(view: View) -> Iterator[Problem]:
 
 
 def designations_are_periods(view: View) -> Iterator[Problem]:
-    """A designation ends after it began, and two of one carrier for one province do not overlap."""
+    """Designations end after they begin, and do not overlap."""
     listed = list(enumerate(view.inventory.designations))
     for index, one in listed:
         if one.until and one.until < one.since:
@@ -157,11 +157,10 @@ def _overlap(one: Designation, other: Designation) -> bool:
 
 
 def carriers_are_designated(view: View) -> Iterator[Problem]:
-    """A facility's carrier is designated for its province on the day (letter 1407/BTTTT-CVT, item 4 and annex).
+    """Facilities' carriers are designated for the province (letter 1407/BTTTT-CVT, item 4, annex).
 
-    A change of carrier is make-before-break: a carrier whose designation has ended serves on while the
-    province has another one, until that one's connection is accepted. A closed facility keeps its file
-    as a record.
+    A change of carrier is make-before-break: a carrier whose designation has ended continues until the next carrier's
+    connection is accepted. A closed facility keeps its file as a record.
     """
     if "designations" in view.broken:
         return
@@ -186,7 +185,7 @@ def carriers_are_designated(view: View) -> Iterator[Problem]:
 
 
 def _overdue_change(view: View, owner: str, facility: Outline, carrier: str, held: list[str]) -> Iterator[Problem]:
-    """Say that the carrier has changed and this facility has not: nothing is cut because a day has passed."""
+    """Warn that the facility still has its former carrier, uncut."""
     name = province_name(view, facility)
     message = msg(
         "carrier {carrier} is designated for {name} no longer (designated: {held})", carrier, name, ", ".join(held)
@@ -207,7 +206,7 @@ def _ended(view: View, facility: Outline, carrier: str) -> bool:
 
 
 def instructions_are_distinct(view: View) -> Iterator[Problem]:
-    """An order has a reference of its own and a deadline after its day."""
+    """An order has a unique reference and a deadline after its date."""
     refs: set[str] = set()
     for index, order in enumerate(view.inventory.instructions):
         if order.ref in refs:
@@ -234,9 +233,9 @@ def _deadlines(index: int, order: Instruction) -> Iterator[tuple[KeyPath, date]]
 
 
 def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
-    """Orders that are extended or superseded, and facilities with a day of their own, all exist.
+    """Orders refer to earlier orders and existing facilities.
 
-    Of two orders of one day the later one in the file is later, as `deadlines` has it.
+    Of two orders of one day the later one in the file counts as later, as in `deadlines`.
     """
     earlier: dict[str, tuple[date, int]] = {}
     for index, order in enumerate(view.inventory.instructions):
@@ -258,7 +257,7 @@ def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
 
 
 def intents_have_their_own_ids(view: View) -> Iterator[Problem]:
-    """A refusal names an intent by its id."""
+    """Intents' ids are unique: refusals name them."""
     times = Counter(intent.id for intent in view.inventory.intents)
     for index, intent in enumerate(view.inventory.intents):
         if times[intent.id] > 1:
@@ -270,7 +269,7 @@ def intents_have_their_own_ids(view: View) -> Iterator[Problem]:
 
 
 def intents_name_what_is_there(view: View) -> Iterator[Problem]:
-    """What an intent names exists: a misspelt one would hold nothing back, and look as if it did."""
+    """Intents name existing objects; a misspelt intent would have no effect."""
     for index, intent in enumerate(view.inventory.intents):
         word = "allow" if intent.allow else "deny"
         for key, places in (("from", intent.traffic.sources), ("to", intent.traffic.targets)):
@@ -304,7 +303,7 @@ def _is_place_there(view: View, kind: str, of: str) -> bool:
 
 
 def intents_ask_for_what_may_be_there(view: View) -> Iterator[Problem]:
-    """A service that none of the targets can have is a slip of the pen: the intent would be about nothing."""
+    """At least one of an intent's targets can have its services."""
     for index, intent in enumerate(view.inventory.intents):
         word, traffic = "allow" if intent.allow else "deny", intent.traffic
         offered: set[Service] = set()
@@ -338,7 +337,7 @@ def windows_have_an_end(view: View) -> Iterator[Problem]:
 
 
 def windows_are_about_something(view: View) -> Iterator[Problem]:
-    """A window names facilities, hosts or carriers, or all there is: a slip of the pen is not a whole country."""
+    """A window names facilities, hosts or carriers, or explicitly everything."""
     for index, window in enumerate(view.inventory.maintenance):
         if not window.names and not window.everything:
             message = msg("{index} names nothing, so that it is about nothing", _named(index))
@@ -347,9 +346,9 @@ def windows_are_about_something(view: View) -> Iterator[Problem]:
 
 
 def windows_name_what_is_there(view: View) -> Iterator[Problem]:
-    """What a window names exists: with a misspelt name the work would raise alarms.
+    """A window names existing objects; otherwise the work raises alarms.
 
-    No more than a warning: a facility or a host that leaves the inventory is not held up by work that was announced.
+    A warning only: an announced window must not block the removal of a facility or host.
     """
     for index, window in enumerate(view.inventory.maintenance):
         if window.is_over(start_of(view.today)):
@@ -376,7 +375,7 @@ def _is_target_there(view: View, kind: str, name: str) -> bool:
 
 
 def windows_are_short(view: View) -> Iterator[Problem]:
-    """Who is in maintenance for weeks is out of order."""
+    """A window is at most a week long."""
     for index, window in enumerate(view.inventory.maintenance):
         if window.until - window.begin > _LONGEST_WINDOW and not window.is_over(start_of(view.today)):
             days = _LONGEST_WINDOW.days
@@ -389,7 +388,7 @@ def windows_are_short(view: View) -> Iterator[Problem]:
 
 
 def windows_are_removed(view: View) -> Iterator[Problem]:
-    """A window that is over says nothing any more."""
+    """A window that is over is removed."""
     for index, window in enumerate(view.inventory.maintenance):
         if window.begin < window.until and window.is_over(start_of(view.today)):
             message = msg("{index} was over at {until}", _named(index), local_time(window.until))
@@ -398,7 +397,7 @@ def windows_are_removed(view: View) -> Iterator[Problem]:
 
 
 def windows_do_not_overlap(view: View) -> Iterator[Problem]:
-    """Two windows over one thing at one time: one of the two was meant otherwise."""
+    """Windows of one object do not overlap."""
     for (first, one), (second, other) in combinations(enumerate(view.inventory.maintenance), 2):
         if one.begin < other.until and other.begin < one.until and (shared := _shared(one, other)):
             message = msg("{second} overlaps with number {first} over {shared}", _named(second), first + 1, shared)

@@ -17,7 +17,7 @@ from provisioner.inventory.rules.view import View
 from provisioner.inventory.signed import Worth, missing_parties
 
 Fault = tuple[str, str, str]
-"""A key of the entry, what is wrong, what to do."""
+"""Key of the entry, message, hint."""
 
 _GONE: Fault = ("to", "does not exist", "write the id that it has now, or remove the entry")
 _STILL: Fault = ("from", "is still there", "rename it, or remove the entry")
@@ -37,7 +37,7 @@ def windows_have_an_end(view: View) -> Iterator[Problem]:
 
 
 def protected_objects_stay(view: View) -> Iterator[Problem]:
-    """What is protected is not deleted: its block says no more what it was, the lock does."""
+    """A protected object is not deleted; the lock remembers the protection."""
     there = _protected(view)
     # Files of facilities and centres are named by their ids; a relay may be in any carrier's.
     unread = any(owner.startswith("carrier/") for owner in view.broken)
@@ -56,14 +56,13 @@ def protected_objects_stay(view: View) -> Iterator[Problem]:
 
 
 def _protected(view: View) -> dict[str, bool]:
-    """What could be protected, and whether it is."""
     protected = {f"facility/{name}": facility.protected for name, facility in view.outlines.items()}
     protected |= {f"relay/{name}": relay.protected for name, (_, relay) in view.inventory.relays.items()}
     return protected | {f"centre/{name}": centre.protected for name, centre in view.inventory.centres.items()}
 
 
 def protections_are_recorded(view: View) -> Iterator[Problem]:
-    """The lock knows what is protected: a block that is deleted cannot say it."""
+    """The lock records each protection: a deleted block cannot."""
     marks = set(view.inventory.allocations.protected)
     for name, is_protected in sorted(_protected(view).items()):
         if is_protected == (name in marks):
@@ -81,7 +80,7 @@ def _parts(prefix: str) -> list[str]:
 
 
 def moves_are_sound(view: View) -> Iterator[Problem]:
-    """An id becomes another one of its kind, that is there; the old one is not there any more."""
+    """A moved id becomes another, existing id of its kind."""
     olds, news = (
         Counter(m.old for m in view.inventory.settings.moved),
         Counter(m.new for m in view.inventory.settings.moved),
@@ -144,7 +143,7 @@ def _circle(view: View, move: Move) -> Fault | None:
 
 
 def moves_end(view: View) -> Iterator[Problem]:
-    """Two names are for a time: each costs a session with the camera."""
+    """Two names end some day: each costs a session with the camera."""
     for index, move in enumerate(view.inventory.settings.moved):
         if move.until <= view.today:
             message = msg(
@@ -159,7 +158,7 @@ def moves_end(view: View) -> Iterator[Problem]:
 
 
 def relays_hold_both_names(view: View) -> Iterator[Problem]:
-    """While two names are served, each is a path: a relay has to hold both."""
+    """A relay has capacity for the paths of old and new names."""
     moves = view.inventory.settings.moved
     if not moves:
         return
@@ -185,14 +184,14 @@ def relays_hold_both_names(view: View) -> Iterator[Problem]:
 
 
 def _more_paths(moves: tuple[Move, ...], facility: Outline) -> int:
-    """How many paths a facility has more under its old names, at most: a device counts as one camera."""
+    """Return the maximum number of further paths under a facility's old names."""
     own = f"{facility.province}/{facility.id}"
     whole = len(old_names(moves, own)) * facility.paths
     return whole + sum(2 for move in moves if move.new.startswith(f"{own}/"))
 
 
 def agreed_plans_are_complete(site: SiteView) -> Iterator[Problem]:
-    """An agreed plan has a gateway and cameras: there is nothing to connect without them."""
+    """An agreed plan has a gateway and cameras to connect."""
     for key, plan in site.plans():
         if not plan.agreed:
             continue
@@ -204,7 +203,7 @@ def agreed_plans_are_complete(site: SiteView) -> Iterator[Problem]:
 
 
 def gateways_have_an_interface(site: SiteView) -> Iterator[Problem]:
-    """A gateway with a tunnel forwards into its LAN by an interface; only the carrier's own router needs none here."""
+    """A gateway, unless the carrier's own router, has a LAN interface."""
     gateway = site.facility.gateway
     if gateway is None or gateway.lan_interface is not None:
         return
@@ -216,10 +215,10 @@ def gateways_have_an_interface(site: SiteView) -> Iterator[Problem]:
 
 
 def plans_are_signed(site: SiteView) -> Iterator[Problem]:
-    """DIC, Health and the carrier have signed exactly what an agreed plan says.
+    """DIC, Health and the carrier have signed an agreed plan's exact content.
 
-    An edit without new sign-offs is an error, never a removal: what hosts carry stays until the
-    inventory is valid again.
+    An edit without new sign-offs is an error, never a removal: hosts keep their configuration until the inventory is
+    valid.
     """
     if site.facility.operating is Operating.CLOSED:
         return
@@ -290,7 +289,7 @@ def _signatures(site: SiteView, key: str, plan: ConnectionPlan) -> Iterator[Prob
 
 
 def days_have_passed(site: SiteView) -> Iterator[Problem]:
-    """What is noted as done was done: no survey, opening or sign-off of a day to come."""
+    """Dates of surveys, openings and sign-offs are not in the future."""
     facility = site.facility
     for path, day in _past_days(facility):
         if day and site.days.is_to_come(day):
@@ -320,7 +319,7 @@ def _past_days(facility: Facility) -> Iterator[tuple[tuple[str, ...], date | Non
 
 
 def openings_are_written_down(site: SiteView) -> Iterator[Problem]:
-    """A facility that is prepared for people says when they come; one that people left is not about to open."""
+    """opens_on fits the facility's state, and is set during preparation."""
     facility = site.facility
     if facility.operating is Operating.PREPARING and facility.opens_on is None:
         message = "operating is preparing, but the file does not say when it opens (opens_on)"
@@ -336,7 +335,7 @@ def openings_are_written_down(site: SiteView) -> Iterator[Problem]:
 
 
 def surveys_add_up(site: SiteView) -> Iterator[Problem]:
-    """Of the cameras that a survey found, no more will do than there are."""
+    """A survey has at most as many fit cameras as present cameras."""
     survey = site.facility.survey
     if survey and survey.cameras.fit > survey.cameras.present:
         counts = survey.cameras
@@ -348,7 +347,7 @@ def surveys_add_up(site: SiteView) -> Iterator[Problem]:
 
 
 def surveys_come_before_plans(site: SiteView) -> Iterator[Problem]:
-    """The present cameras are surveyed before a plan is agreed (letter 1407/BTTTT-CVT, item 2)."""
+    """Cameras are surveyed before a plan is agreed (letter 1407/BTTTT-CVT, item 2)."""
     survey = site.facility.survey
     if site.facility.operating is Operating.CLOSED:
         return
@@ -373,7 +372,7 @@ def surveys_come_before_plans(site: SiteView) -> Iterator[Problem]:
 
 
 def blocks_are_in_order(site: SiteView) -> Iterator[Problem]:
-    """A facility that is blocked is due some day, and not yet connected by an agreed plan that works."""
+    """A block is due after its start, and not overdue."""
     blocked = site.facility.blocked
     if blocked is None:
         return
@@ -389,7 +388,7 @@ def blocks_are_in_order(site: SiteView) -> Iterator[Problem]:
 
 
 def successors_are_over_another_relay(site: SiteView) -> Iterator[Problem]:
-    """A successor is the next connection beside an agreed plan: over another relay, of whichever carrier."""
+    """A successor follows a plan over another relay, with the same access."""
     plan, successor = site.facility.plan, site.facility.successor
     if successor is None:
         return
@@ -411,7 +410,7 @@ def successors_are_over_another_relay(site: SiteView) -> Iterator[Problem]:
 
 
 def pushing_sites_can_push(site: SiteView) -> Iterator[Problem]:
-    """A site that pushes has a Linux machine for it, and one relay at a time: its line bears each picture once."""
+    """A pushing site has a Linux gateway and no backup relay."""
     gateway = site.facility.gateway
     pushed = [(key, plan) for key, plan in site.plans() if plan.access.is_pushed]
     if pushed and gateway is not None and gateway.system is not GatewaySystem.LINUX:
@@ -435,7 +434,7 @@ def pushing_sites_can_push(site: SiteView) -> Iterator[Problem]:
 
 
 def pushing_sites_are_not_asked(site: SiteView) -> Iterator[Problem]:
-    """No relay reaches a device of a site that pushes: what onvif is written for nobody asks."""
+    """A pushing site has no ONVIF settings: relays cannot reach its devices."""
     if not any(plan.access.is_pushed for _, plan in site.plans()):
         return
     facility = site.facility

@@ -20,17 +20,17 @@ _NEEDS: Final = {
     ReceiverKind.ALERTMANAGER: ("url",),
     ReceiverKind.SMTP: ("server", "port"),
 }
-"""The keys that a kind of receiver has, and no other kind."""
+"""Keys that only this kind of receiver has."""
 _Given = tuple[Centre, KeyPath, tuple[str, ...]]
-"""A centre, the place in its file, and what may be read by it."""
+"""A centre, the path in its file, and the readable prefixes."""
 _WIDEST: Final = 8
-"""A network of more than sixteen million addresses is nobody's own."""
+"""No reader owns a network of more than sixteen million addresses."""
 _OF_HUB: Final = (8554, 8322, 9997)
-"""As `desired.spec` has them, which stands above this."""
+"""As in `desired.spec`, which this module must not import."""
 
 
 class ReceiverFault(NamedTuple):
-    """What is wrong with one receiver: the key that it is about, and what any problem says."""
+    """A fault of one receiver, with the parts of a problem."""
 
     path: KeyPath
     code: str
@@ -39,7 +39,7 @@ class ReceiverFault(NamedTuple):
 
 
 def receivers_are_in_order(view: View) -> Iterator[Problem]:
-    """A receiver reads in the name of somebody who is there, and can be told."""
+    """A receiver's role names an existing object, and its kind is complete."""
     for index, receiver in enumerate(view.inventory.receivers):
         for fault in faults_of(receiver, view):
             message = msg("receiver {id}: {message}", receiver.id, fault.message)
@@ -47,7 +47,7 @@ def receivers_are_in_order(view: View) -> Iterator[Problem]:
 
 
 def receivers_have_names_of_their_own(view: View) -> Iterator[Problem]:
-    """Two receivers have two names: their secrets, and what they were told last, stand under them."""
+    """Receivers' ids are unique: secrets and sent notices refer to them."""
     counts = Counter[str]()
     for index, receiver in enumerate(view.inventory.receivers):
         counts[receiver.id] += 1
@@ -58,7 +58,7 @@ def receivers_have_names_of_their_own(view: View) -> Iterator[Problem]:
 
 
 def faults_of(receiver: Receiver, view: View) -> tuple[ReceiverFault, ...]:
-    """All that is wrong with a receiver by itself; one that has none may be told."""
+    """Return all faults of one receiver."""
     return (*_faults_of_role(receiver, view), *_faults_of_kind(receiver))
 
 
@@ -137,12 +137,7 @@ def _faults_of_kind(receiver: Receiver) -> Iterator[ReceiverFault]:
 
 
 def secret_faults_of(receiver: Receiver, has: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """What a receiver lacks in `secrets/receivers.yml`: what is missing, and what to write.
-
-    Args:
-        receiver: the receiver.
-        has: the names of what stands there for it.
-    """
+    """Yield a receiver's missing secrets, with the values to write."""
     held = frozenset(has)
     if receiver.kind is ReceiverKind.WEBHOOK and "key" not in held:
         yield "its webhook has no key to sign with", "key: …, 32 random characters or more"
@@ -155,7 +150,7 @@ def secret_faults_of(receiver: Receiver, has: Iterable[str]) -> Iterator[tuple[s
 
 
 def viewers_have_their_own_ids(view: View) -> Iterator[Problem]:
-    """A viewer is one user of MediaMTX on every relay that it reads from, whichever centre it reads at."""
+    """Viewers' ids are unique: a viewer is one MediaMTX user everywhere."""
     first: dict[str, tuple[str, KeyPath]] = {}
     for centre in view.inventory.centres.values():
         for index, viewer in enumerate(centre.viewers):
@@ -168,7 +163,7 @@ def viewers_have_their_own_ids(view: View) -> Iterator[Problem]:
 
 
 def prefixes_are_of_what_is_there(view: View) -> Iterator[Problem]:
-    """What somebody may read is a province, or a facility under the slug and the id that its paths begin with."""
+    """A read prefix is an existing province or province/facility."""
     facilities = {f"{one.province}/{name}" for name, one in view.outlines.items()}
     facilities |= {part for move in view.inventory.settings.moved for part in (move.old, move.new)}
     unread = any(owner.startswith("facility/") for owner in view.broken)
@@ -201,7 +196,7 @@ def _slugs() -> frozenset[str]:
 
 
 def viewers_read_what_their_centre_reads(view: View) -> Iterator[Problem]:
-    """Who reads at a centre reads no more than the centre itself may."""
+    """A viewer reads at most what its centre may read."""
     for centre in view.inventory.centres.values():
         for number, viewer in enumerate(centre.viewers if centre.reads else ()):
             for index, prefix in enumerate(viewer.reads):
@@ -213,7 +208,7 @@ def viewers_read_what_their_centre_reads(view: View) -> Iterator[Problem]:
 
 
 def facilities_are_read_by_a_centre(view: View) -> Iterator[Problem]:
-    """What no centre may read is proved by no centre: its paths are never more than unknown at the highest level."""
+    """A centre may read each facility: `verify` proves paths at centres."""
     reading = {
         carrier.id: [view.inventory.centres[c] for c in carrier.centres if c in view.inventory.centres]
         for carrier in view.inventory.carriers.values()
@@ -242,7 +237,7 @@ def facilities_are_read_by_a_centre(view: View) -> Iterator[Problem]:
 
 
 def viewers_come_from_somewhere(view: View) -> Iterator[Problem]:
-    """At a hub readers come from networks of their own; at any other centre from the centre itself."""
+    """Viewers have networks at a hub; elsewhere they read from the centre."""
     for centre in view.inventory.centres.values():
         for index, viewer in enumerate(centre.viewers):
             owner, path = f"centre/{centre.id}", ("viewers", index)
@@ -265,7 +260,7 @@ def viewers_come_from_somewhere(view: View) -> Iterator[Problem]:
 
 
 def hubs_can_serve(view: View) -> Iterator[Problem]:
-    """A hub is on a host that is one inventory's, has something to offer, and its ports are free."""
+    """A hub has its own host, a carrier, and free ports."""
     named = {centre for carrier in view.inventory.carriers.values() for centre in carrier.centres}
     unread = any(name.startswith("carrier/") for name in view.broken)
     for centre in view.inventory.centres.values():

@@ -1,11 +1,9 @@
 """Rules on one facility's devices, and on sites that push.
 
-The result of a rule on one facility's file is kept between runs under the file's bytes, so the rule sees nothing but
-that file (`SiteView`). The day is the exception: a rule may ask whether a day is to come or has passed, and the answer
-holds for a known span of days, as does the result.
+Results of rules on one facility's file are cached under the file's bytes. So a rule reads only that file (`SiteView`).
+The day is the exception: its answers, and so the result, are valid for a known span of days.
 
-A country has ten thousand facilities, nearly all in order: a rule first asks the cheapest question that shows whether
-it has a problem to report.
+A country has ten thousand facilities, nearly all valid, so a rule starts with the cheapest sufficient test.
 """
 
 from __future__ import annotations
@@ -27,19 +25,14 @@ from provisioner.inventory.rules.view import View
 
 @dataclass(slots=True)
 class Days:
-    """Answers about the day, and the days on which all of them would be the same.
-
-    Attributes:
-        since: the first of those days.
-        before: the first day after them.
-    """
+    """Answers about today; they are the same from `since` until before `before`."""
 
     _today: date
     since: date = date.min
     before: date = date.max
 
     def is_to_come(self, day: date) -> bool:
-        """Tell whether a day lies in the future."""
+        """Return whether a day is in the future."""
         if day > self._today:
             self.before = min(self.before, day)
             return True
@@ -47,19 +40,19 @@ class Days:
         return False
 
     def has_passed(self, day: date) -> bool:
-        """Tell whether a day is over."""
+        """Return whether a day is over."""
         return day < date.max and not self.is_to_come(day + timedelta(days=1))
 
 
 @dataclass(frozen=True, slots=True)
 class SiteView:
-    """The argument of every rule on one facility's file.
+    """Argument of the rules on one facility's file.
 
     Attributes:
-        facility: what the file says.
+        facility: the file's content.
         days: answers about the day.
-        source: where the file's values stand; None where there is no file.
-        outline: of the facility, where somebody made it: hashes and signatures in it need not be worked out again.
+        source: positions of the values; `None` without a file.
+        outline: the facility's outline, if already computed; it has hashes and checked signatures.
     """
 
     facility: Facility
@@ -76,7 +69,7 @@ class SiteView:
         *,
         severity: Severity = Severity.ERROR,
     ) -> Problem:
-        """A problem of this facility, with its place and its name in front."""
+        """Return a problem of this facility, with its position and name."""
         owner = f"facility/{self.facility.id}"
         text = msg("facility {id}: {message}", self.facility.id, message)
         if self.source is None:
@@ -85,14 +78,14 @@ class SiteView:
         return Problem(place.file, place.line, place.column, code, text, hint, owner, severity)
 
     def plans(self) -> Iterator[tuple[str, ConnectionPlan]]:
-        """The plan and the successor, as far as there are, with their keys in the file."""
+        """Yield the plan and the successor, if any, with their keys."""
         if self.facility.plan:
             yield "plan", self.facility.plan
         if self.facility.successor:
             yield "successor", self.facility.successor
 
     def signed(self, key: str) -> PlanOutline:
-        """What a plan's sign-offs are over, and what they prove; `key` is the plan's in the file, which has it."""
+        """Return the outline of a plan: its signed content and the proofs."""
         outline = self.outline or outline_of(self.facility)
         plan = outline.plan if key == "plan" else outline.successor
         if plan is None:
@@ -104,7 +97,7 @@ SiteRule = Callable[[SiteView], Iterator[Problem]]
 
 
 def device_ids_are_unique(site: SiteView) -> Iterator[Problem]:
-    """Cameras and recorders of one facility share one namespace: ports and logins go by device."""
+    """Device ids are unique: ports and logins refer to them."""
     facility = site.facility
     names = [recorder.id for recorder in facility.recorders] + [camera.id for camera in facility.cameras]
     if len(set(names)) == len(names):
@@ -126,7 +119,7 @@ def _device_names(facility: Facility) -> Iterator[tuple[str, int, str]]:
 
 
 def recorders_exist(site: SiteView) -> Iterator[Problem]:
-    """A channel's recorder is one of the facility's recorders."""
+    """A channel's recorder is in the facility's file."""
     facility = site.facility
     known = [recorder.id for recorder in facility.recorders]
     for index, camera in enumerate(facility.cameras):
@@ -137,7 +130,7 @@ def recorders_exist(site: SiteView) -> Iterator[Problem]:
 
 
 def channels_are_unique(site: SiteView) -> Iterator[Problem]:
-    """One channel of a recorder is one camera."""
+    """A channel of a recorder is one camera."""
     facility = site.facility
     cameras: dict[tuple[str, int], str] = {}
     recorders = {recorder.id: recorder for recorder in facility.recorders}
@@ -159,7 +152,7 @@ def channels_are_unique(site: SiteView) -> Iterator[Problem]:
 
 
 def channels_exist(site: SiteView) -> Iterator[Problem]:
-    """A channel is one of those that its recorder has; on hybrid ones the IP channels follow the analog ones."""
+    """A channel exists; on hybrid recorders IP channels follow the analog ones."""
     facility = site.facility
     recorders = {recorder.id: recorder for recorder in facility.recorders}
     for index, camera in enumerate(facility.cameras):
@@ -187,14 +180,14 @@ def channels_exist(site: SiteView) -> Iterator[Problem]:
 
 
 def _last_channel(recorder: Recorder) -> float:
-    """The last channel, or infinity where the recorder's channels are not written down."""
+    """Return the last channel; infinity if unknown."""
     if recorder.analog_channels is None and recorder.ip_channels is None:
         return math.inf
     return (recorder.analog_channels or 0) + (recorder.ip_channels or 0)
 
 
 def recorders_bear_the_load(site: SiteView) -> Iterator[Problem]:
-    """A recorder serves so many sessions and so much video at once; every stream that we may pull counts."""
+    """A recorder can serve all streams that relays may pull at once."""
     facility = site.facility
     # A backup relay pulls what somebody reads there when the other one is gone, and for a moment when it is checked.
     relays = len(facility.carried_plans) or 1
@@ -233,7 +226,7 @@ def recorders_bear_the_load(site: SiteView) -> Iterator[Problem]:
 
 
 def uplinks_bear_the_load(site: SiteView) -> Iterator[Problem]:
-    """The line bears the streams that are always pulled, from every relay that pulls them."""
+    """The line can carry the always pulled streams, once a relay."""
     facility = site.facility
     upload = facility.survey.uplink.upload_mbps if facility.survey else None
     if upload is None:
@@ -271,12 +264,12 @@ def uplinks_bear_the_load(site: SiteView) -> Iterator[Problem]:
 
 
 def _rate(stream: Stream | None) -> int:
-    """What was agreed of a stream's rate, in kilobits a second: its mean, else the least; 0 where neither was."""
+    """Return a stream's agreed mean or minimum rate in kbit/s, or 0."""
     return (stream.kbps or stream.least_kbps or 0) if stream else 0
 
 
 def devices_stand_in_the_lan(site: SiteView) -> Iterator[Problem]:
-    """The gateway forwards into its LAN only."""
+    """Devices are in the gateway's LAN."""
     facility = site.facility
     if facility.gateway is None:
         return
@@ -294,7 +287,7 @@ def devices_stand_in_the_lan(site: SiteView) -> Iterator[Problem]:
 
 
 def device_addresses_are_unique(site: SiteView) -> Iterator[Problem]:
-    """Two devices of a facility do not answer at one address and port."""
+    """A facility's devices have different addresses or ports."""
     facility = site.facility
     devices: dict[tuple[int, int], str] = {}
     for path, device, address, port in _devices(facility):
@@ -311,7 +304,7 @@ def device_addresses_are_unique(site: SiteView) -> Iterator[Problem]:
 
 
 def asked_ports_are_their_own(site: SiteView) -> Iterator[Problem]:
-    """Where a device is asked by ONVIF, nothing else of the facility answers: no video, and no other device."""
+    """An ONVIF port is used by no video and no other device."""
     facility = site.facility
     asked = list(_asked(facility))
     if not asked:
@@ -335,7 +328,7 @@ def asked_ports_are_their_own(site: SiteView) -> Iterator[Problem]:
 
 
 def _asked(facility: Facility) -> Iterator[tuple[KeyPath, str, IPv4Address, int]]:
-    """Path, id, address and ONVIF port of what is asked by ONVIF."""
+    """Yield devices with ONVIF: path, id, address, ONVIF port."""
     for index, recorder in enumerate(facility.recorders):
         if recorder.onvif:
             yield ("recorders", index), recorder.id, recorder.address, recorder.onvif.port
@@ -345,7 +338,7 @@ def _asked(facility: Facility) -> Iterator[tuple[KeyPath, str, IPv4Address, int]
 
 
 def _devices(facility: Facility) -> Iterator[tuple[KeyPath, str, IPv4Address, int]]:
-    """Path, id, address and port of what has an address of its own."""
+    """Yield devices with an address: path, id, address, port."""
     for index, recorder in enumerate(facility.recorders):
         yield ("recorders", index), recorder.id, recorder.address, recorder.port
     for index, camera in enumerate(facility.cameras):
@@ -358,7 +351,7 @@ def _name(path: KeyPath, device: str) -> str:
 
 
 def streams_have_paths(site: SiteView) -> Iterator[Problem]:
-    """Every stream has an RTSP path: by its make, or written out."""
+    """Every stream has an RTSP path, written or by its make."""
     facility = site.facility
     makes = {recorder.id: recorder.make for recorder in facility.recorders}
     for index, camera in enumerate(facility.cameras):
@@ -378,7 +371,7 @@ def streams_have_paths(site: SiteView) -> Iterator[Problem]:
 
 
 def carriers_let_sites_push(view: View) -> Iterator[Problem]:
-    """A port of relays is opened to the internet where a carrier's file says so, and by no facility's."""
+    """Sites push only if the carrier's file opens a port."""
     for owner, key, facility, plan in view.plans():
         carrier = view.inventory.carriers.get(plan.carrier)
         is_open = carrier is None or carrier.publishers is not None
@@ -395,7 +388,7 @@ def carriers_let_sites_push(view: View) -> Iterator[Problem]:
 
 
 def relays_are_found_by_sites_that_push(view: View) -> Iterator[Problem]:
-    """Sites push over IPv4: a relay that they know by an address of IPv6 alone they do not find."""
+    """A relay for pushing sites has an IPv4 endpoint or a name."""
     for owner, key, _, plan in view.plans():
         _, relay = view.inventory.relays.get(plan.relay, (None, None))
         if plan.access.is_pushed and relay is not None and isinstance(relay.wireguard_endpoint, IPv6Address):
@@ -412,7 +405,7 @@ def relays_are_found_by_sites_that_push(view: View) -> Iterator[Problem]:
 
 
 def sites_push_from_where_they_may(view: View) -> Iterator[Problem]:
-    """Where a carrier says from which networks sites push, one that comes from elsewhere is shut out."""
+    """A pushing site's addresses are in the carrier's publishers' networks, if any."""
     for owner, facility in view.facilities() if any(c.publishers for c in view.inventory.carriers.values()) else ():
         for carrier in {plan.carrier for plan in facility.carried_plans if plan.access.is_pushed}:
             known = view.inventory.carriers.get(carrier)

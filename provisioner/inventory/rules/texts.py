@@ -1,7 +1,7 @@
-"""Rules on what people type: no password and no person's data stands in a file that is not encrypted.
+"""Rules on texts: unencrypted files have no passwords or personal data.
 
-Free texts go into pages and spreadsheets of provinces and the ministry, RTSP paths into plans; and what was
-committed once stays in Git. A message names the place and never the text.
+Free texts appear in pages and spreadsheets of provinces and the ministry, RTSP paths in plans, and Git keeps every
+commit. A message has the position and never the text.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _PATH: Final[_Finding] = (
 )
 _PRIVATE: Final = (_PASSWORD, _PERSON, _ODD)
 PRIVATE_TEXTS: Final = frozenset(finding[0] for finding in _PRIVATE)
-"""Codes of problems whose text is shown nowhere."""
+"""Codes of problems whose text is never shown."""
 
 
 # Texts repeat: makes, models and what surveys say of hundreds of sites.
@@ -103,12 +103,12 @@ def _path_finding(path: str) -> _Finding | None:
 
 
 def shown(text: str) -> str:
-    """A free text as a page or document may show it, whatever the inventory's problems are."""
+    """Return a free text, withheld if private, whatever the inventory's problems are."""
     return WITHHELD if _is_private(text) else text
 
 
 def texts_of_facilities_are_public(site: SiteView) -> Iterator[Problem]:
-    """What people typed into a facility's file holds no password, phone number or e-mail address."""
+    """A facility's free texts contain no password, phone number or e-mail address."""
     for path, text in texts_in(site.facility):
         if finding := _finding(text):
             code, message, hint, severity = finding
@@ -116,7 +116,7 @@ def texts_of_facilities_are_public(site: SiteView) -> Iterator[Problem]:
 
 
 def rtsp_paths_hold_no_login(site: SiteView) -> Iterator[Problem]:
-    """A device's login is never part of the inventory: its path refers to it."""
+    """An RTSP path has placeholders for the login, not the login."""
     for index, camera in enumerate(site.facility.cameras):
         for name, stream in camera.streams.named:
             if stream.rtsp_path is None:
@@ -129,7 +129,7 @@ def rtsp_paths_hold_no_login(site: SiteView) -> Iterator[Problem]:
 
 
 def texts_across_are_public(view: View) -> Iterator[Problem]:
-    """Orders, designations, carriers, centres and the inventory's own settings hold no person's data either."""
+    """Free texts of other files contain no private data either."""
     for owner, path, model in _others(view):
         for below, text in texts_in(model):
             if finding := _finding(text):
@@ -153,7 +153,7 @@ def _others(view: View) -> Iterator[tuple[str, KeyPath, Model]]:
 
 
 def unquoted(view: View, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Problems of other rules, which name orders and documents as they were typed, without what is private in them."""
+    """Withhold private texts in problems that quote orders and documents."""
     private = {text for _, _, model in _others(view) for _, text in texts_in(model) if _is_private(text)}
     for problem in problems:
         message, hint = problem.message, problem.hint
@@ -163,7 +163,7 @@ def unquoted(view: View, problems: Iterable[Problem]) -> Iterator[Problem]:
 
 
 def downloads_need_no_login(view: View) -> Iterator[Problem]:
-    """The address of a mirror is shown in plans and errors, so it holds no login."""
+    """A mirror's address, shown in plans and errors, contains no login."""
     source = view.inventory.settings.mediamtx.source
     # `{version}` and `{arch}` are what an address there refers to.
     address = source.partition("://")[2].replace("{version}", "").replace("{arch}", "")

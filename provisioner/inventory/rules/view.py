@@ -1,7 +1,7 @@
-"""The view of rules across files, and problems without their consequences.
+"""Argument of rules across files, and removal of consequential problems.
 
-A problem that follows from another one is not listed beside it. Only an error hides others, so that no inventory
-becomes valid by it; problems that remain after the correction are reported then.
+A consequence of another problem is not listed. Only an error hides others, so an inventory does not become valid by it.
+Remaining problems are reported after the correction.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ IN_ONE_FILE: Final[Mapping[str, frozenset[str]]] = {
     "backup-relay-unfit": frozenset({"sign-off-stale"}),
     "recorder-unknown": frozenset({"allocation-missing", "sign-off-stale"}),
 }
-"""What an error hides among the problems of the same file."""
+"""Codes that an error hides in the same file."""
 
 ANYWHERE: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("carrier", "carrier-file-misplaced"): frozenset({"relay-of-other-carrier", "carrier-unknown", "pool-missing"}),
@@ -40,7 +40,7 @@ ANYWHERE: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("designations", "province-unknown"): frozenset({"carrier-not-designated"}),
     ("designations", "carrier-unknown"): frozenset({"carrier-not-designated"}),
 }
-"""What an error of such an object hides in other files: they name what it should have said."""
+"""Codes that an error of such an object hides in other files, which refer to the correct value."""
 OwnerPath = tuple[str, KeyPath]
 """An owner and a path in its file."""
 
@@ -49,14 +49,14 @@ _Key = tuple[str, ProvinceScheme | None]
 
 @dataclass(frozen=True)
 class View:
-    """The argument of every rule across files.
+    """Argument of the rules across files.
 
     Attributes:
-        inventory: what could be read, but for the facilities.
-        outlines: the facilities in outline, in the order of ids.
-        places: where its objects stand.
-        today: the day on which designations have to hold.
-        broken: owners whose files could not be understood: a reference to them is not an error.
+        inventory: the content without facilities.
+        outlines: the facilities' outlines, sorted by id.
+        places: positions of the objects.
+        today: the day of the checks.
+        broken: owners of invalid files; a reference to them is not an error.
     """
 
     inventory: Frame
@@ -76,23 +76,23 @@ class View:
         severity: Severity = Severity.ERROR,
         concerns: tuple[str, ...] = (),
     ) -> Problem:
-        """A problem of one object, with its place and its name in front; `concerns` are facilities that it is about."""
+        """Return a problem of an object, with its position and name."""
         place = self.places.at(owner, *path)
         text = f"{owner.replace('/', ' ', 1)}: {message}"
         return Problem(place.file, place.line, place.column, code, text, hint, owner, severity, concerns)
 
     def where(self, owner: str, *path: str | int) -> str:
-        """Another object's place for use inside a message."""
+        """Return another object's position, for messages."""
         place = self.places.at(owner, *path)
         return f"{place.file}:{place.line}" if place.file else owner
 
     def facilities(self) -> Iterator[tuple[str, Outline]]:
-        """Each facility with its owner name, in the order of ids."""
+        """Yield each facility with its owner, sorted by id."""
         for name, facility in self.outlines.items():
             yield f"facility/{name}", facility
 
     def plans(self) -> Iterator[tuple[str, str, Outline, PlanOutline]]:
-        """Each plan and successor: owner, key in the file, facility, plan."""
+        """Yield each plan and successor: owner, key, facility, plan."""
         for owner, facility in self.facilities():
             if facility.plan:
                 yield owner, "plan", facility, facility.plan
@@ -100,7 +100,7 @@ class View:
                 yield owner, "successor", facility, facility.successor
 
     def designations_of(self, facility: InProvince) -> tuple[Designation, ...]:
-        """The designations of the province that a facility is in, whichever list each of the two names."""
+        """Return the designations of a facility's province, across lists of provinces."""
         key = facility.province, facility.province_scheme
         if key not in self._designations:
             self._designations[key] = tuple(self._designations_for(key))
@@ -108,7 +108,7 @@ class View:
 
     @cached_property
     def _designations(self) -> dict[_Key, tuple[Designation, ...]]:
-        """What was looked up before: a country has a few dozen provinces and thousands of facilities."""
+        """Cache: a country has a few dozen provinces and thousands of facilities."""
         return {}
 
     def _designations_for(self, key: _Key) -> Iterator[Designation]:
@@ -131,7 +131,7 @@ class View:
         return {}
 
     def province_today(self, facility: InProvince) -> Province | ProvinceError:
-        """The province that a facility is in today, or why that cannot be said."""
+        """Return a facility's province today, or the error."""
         key = facility.province, facility.province_scheme
         if key not in self._today:
             try:
@@ -145,25 +145,25 @@ class View:
         return {}
 
     def once_here(self, facility: str) -> bool:
-        """Tell whether there is or was a facility of that id: an error that names it is about it, and is no typo."""
+        """Return whether a facility exists or existed, i.e. is no typo."""
         lock = self.inventory.allocations
         removed = any(stone.object == f"site/{facility}" for stone in lock.tombstones)
         return facility in self.outlines or facility in lock.sites or removed
 
     def is_hub(self, centre: str) -> bool:
-        """Whether a centre is a hub."""
+        """Return whether a centre is a hub."""
         known = self.inventory.centres.get(centre)
         return known is not None and known.hub is not None
 
     def knows(self, owner: str) -> bool:
-        """Tell whether an object exists, or might exist in a file that could not be read."""
+        """Return whether an object exists, perhaps in an unreadable file."""
         kind, _, name = owner.partition("/")
         listing = self.inventory.carriers if kind == "carrier" else self.inventory.centres
         return name in listing or owner in self.broken
 
 
 def without_consequences(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Problems without those that only follow from another of them."""
+    """Return problems without the consequences of others."""
     listed = tuple(problems)
     errors = [problem for problem in listed if problem.severity is Severity.ERROR]
     codes: dict[str, set[str]] = {}
