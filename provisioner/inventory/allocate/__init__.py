@@ -1,7 +1,7 @@
-"""Tunnel addresses, ports and prefixes of sites: recorded once, never moved. Pure.
+"""Allocation of tunnel addresses, and of sites' ports and prefixes. Pure.
 
-What is recorded already stays as it is. New entries take the first free place, in the order of ids, so that the
-order of files and list items decides nothing. What is gone leaves a tombstone, and is never given to anybody else.
+Recorded entries never change. New entries take the first free value, in the order of ids, so that the order of files
+and list items does not matter. Removed entries leave a tombstone and are never reused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lock completed: tunnel addresses, sites' ports and prefixes, tombstones. Pure."""
+"""Completion of the lock: addresses, ports, prefixes, tombstones. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from provisioner.inventory.renamed_ids import moved_lock
 
 _BITS = 32
 CENTRES: Final = "centres"
-"""The pool of centres, as tombstones name it; that of a carrier is `carriers/<id>`."""
+"""The centres' pool in tombstones; a carrier's is `carriers/<id>`."""
 _LAST_PORT: Final = 65535
 _ADD_CAPACITY: Final = "add capacity in inventory.yml; addresses that were in use are not given out again"
 _PREFIX_IS_FULL: Final = (
@@ -40,7 +40,7 @@ _PREFIX_IS_FULL: Final = (
 
 
 class SiteNeeds(NamedTuple):
-    """What the lock records for a site of an access mode, beside its tunnel address where it has a tunnel.
+    """A site's allocations by access mode, beside a tunnel address.
 
     Attributes:
         device_ports: whether each device gets a port of that address.
@@ -62,7 +62,7 @@ NEEDS: Final[Mapping[Access, SiteNeeds]] = MappingProxyType(
 
 
 class Carried(Protocol):
-    """Whatever names a carrier: a plan, or its outline."""
+    """A plan, or its outline."""
 
     @property
     def carrier(self) -> str:
@@ -76,11 +76,11 @@ class Carried(Protocol):
 
 
 class Holder(Protocol):
-    """Whatever may hold tunnel addresses: a facility, or its outline."""
+    """A facility, or its outline."""
 
     @property
     def operating(self) -> Operating:
-        """Whether people are in it."""
+        """Its operating state."""
         ...
 
     @property
@@ -95,25 +95,25 @@ class Holder(Protocol):
 
 
 def carrier_of(facility: Holder) -> str | None:
-    """The carrier that a facility is planned with, proposed and on standby as well; None of a closed one."""
+    """Return the carrier of an open facility's plan, also if only proposed."""
     return facility.plan.carrier if facility.plan and facility.operating is not Operating.CLOSED else None
 
 
 def next_carrier_of(facility: Holder) -> str | None:
-    """The next carrier, until the change to it is over; None where that is the same one, over another of its relays."""
+    """Return the carrier of the successor, if it is another one."""
     carrier, successor = carrier_of(facility), facility.successor
     return successor.carrier if carrier and successor and successor.carrier != carrier else None
 
 
 def pool_carrier_of(facility: Holder) -> str | None:
-    """The carrier in whose pool a facility holds a tunnel address, or None where it needs none."""
+    """Return the carrier of a facility's tunnel address, if any."""
     return carrier_of(facility) if facility.plan and facility.plan.access.has_tunnel else None
 
 
 def next_pool_carrier_of(facility: Holder) -> str | None:
-    """The next carrier, in whose pool the site holds a second address until the change is over.
+    """Return the next carrier of a second tunnel address during a change.
 
-    All relays of a carrier reach a site at one address: a successor over another one of them needs no second.
+    A successor over another relay of the same carrier keeps the address.
     """
     successor = facility.successor
     return (
@@ -122,31 +122,31 @@ def next_pool_carrier_of(facility: Holder) -> str | None:
 
 
 def devices_of(facility: Facility) -> tuple[str, ...]:
-    """The devices that a relay reaches: recorders, and cameras with an address of their own; sorted."""
+    """Return the devices with an address, sorted: recorders and single cameras."""
     return tuple(sorted({device_of(camera) for camera in facility.cameras} | {r.id for r in facility.recorders}))
 
 
 def asked_devices_of(facility: Facility) -> tuple[str, ...]:
-    """The devices that are asked about themselves by ONVIF; sorted."""
+    """Return the devices with ONVIF, sorted."""
     recorders = (recorder.id for recorder in facility.recorders if recorder.onvif)
     return tuple(sorted((*recorders, *(camera.id for camera in facility.cameras if camera.onvif))))
 
 
 def ported(facility: Holder, devices: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of a facility's devices that get a port: all or none, by the access modes of its plans.
+    """Return the devices that get a port, by access mode.
 
-    Without a plan nothing says how the site is reached: then a recorded port is no reason for a tombstone yet.
+    Without a plan the access mode is unknown, so recorded ports do not become tombstones yet.
     """
     return devices if any(needs.device_ports for needs in _needs_of(facility)) else ()
 
 
 def numbered(facility: Holder, devices: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of a facility's devices that get a number in its prefix: all or none, as `ported`."""
+    """Return the devices that get a number, as `ported`."""
     return devices if any(needs.device_numbers for needs in _needs_of(facility)) else ()
 
 
 def prefix_carriers_of(facility: Holder) -> frozenset[str]:
-    """The carriers in whose pools a site has a prefix."""
+    """Return the carriers in whose pools a site has a prefix."""
     plans = (facility.plan, facility.successor) if carrier_of(facility) else ()
     return frozenset(plan.carrier for plan in plans if plan and NEEDS[plan.access].device_numbers)
 
@@ -157,10 +157,9 @@ def _needs_of(facility: Holder) -> list[SiteNeeds]:
 
 
 class Taken:
-    """What is in use, or was: it grows by what is given out, and nothing of it is ever given out again."""
+    """Addresses and prefixes that are or were in use, never reused."""
 
     def __init__(self, addresses: Collection[IPv4Address], prefixes: Collection[IPv4Network]) -> None:
-        """Take what is recorded: single addresses, and whole prefixes with all that lies in them."""
         self._addresses = set(addresses)
         self._prefixes: dict[int, set[int]] = defaultdict(set)
         self._used: dict[int, set[int]] = {}
@@ -170,7 +169,7 @@ class Taken:
             self._prefixes[prefix.prefixlen].add(_block(prefix.network_address, prefix.prefixlen))
 
     def next_address(self, network: IPv4Network) -> IPv4Address | None:
-        """Take the first address of a pool that is free; None where none is left."""
+        """Take the first free address of a pool, or return `None`."""
         free = self._free.setdefault(network, _addresses(network))
         address = next((a for a in free if a not in self._addresses and not self._is_in_a_prefix(a)), None)
         if address is not None:
@@ -180,7 +179,7 @@ class Taken:
         return address
 
     def next_prefix(self, network: IPv4Network, length: int) -> IPv4Network | None:
-        """Take the first prefix of a pool of which nothing is taken; None where none is left."""
+        """Take the first prefix of a pool without used addresses, or `None`."""
         used = self._used_of(length)
         blocks = self._blocks.setdefault((network, length), _networks(network, length))
         block = next((one for one in blocks if one not in used), None)
@@ -192,7 +191,7 @@ class Taken:
         return IPv4Network((block << (_BITS - length), length))
 
     def _used_of(self, length: int) -> set[int]:
-        """The networks of a length of which something is taken."""
+        """Return the networks of this length that contain used addresses."""
         if length not in self._used:
             used = {_block(address, length) for address in self._addresses}
             for other, blocks in self._prefixes.items():
@@ -205,19 +204,19 @@ class Taken:
 
 
 def _block(address: IPv4Address, length: int) -> int:
-    """Which network of a length an address lies in, counted from 0.0.0.0."""
+    """Return the number of the network around an address, counted from 0.0.0.0."""
     return int(address) >> (_BITS - length)
 
 
 def _blocks_of(block: int, length: int, wanted: int) -> range:
-    """The networks of another length that a network has, or the one in which it lies."""
+    """Return the networks of another length inside or around a network."""
     if wanted <= length:
         return range(block >> (length - wanted), (block >> (length - wanted)) + 1)
     return range(block << (wanted - length), (block + 1) << (wanted - length))
 
 
 def _networks(network: IPv4Network, length: int) -> Iterator[int]:
-    """A pool's networks of a length in order; none where the pool itself is smaller."""
+    """Yield a pool's networks of a length, if it is large enough."""
     if network.prefixlen > length:
         return iter(())
     first = _block(network.network_address, length)
@@ -225,12 +224,12 @@ def _networks(network: IPv4Network, length: int) -> Iterator[int]:
 
 
 def _addresses(network: IPv4Network) -> Iterator[IPv4Address]:
-    """A pool's addresses in order; those that end in .0 are left out, as old routers drop them."""
+    """Yield a pool's addresses; old routers drop those ending in .0."""
     return (address for address in network.hosts() if int(address) & 0xFF)
 
 
 def tombstones_of(inventory: Inventory, held: Collection[str] = ()) -> tuple[Tombstone, ...]:
-    """The old tombstones and those of everything that is gone now, which nothing is that is held."""
+    """Return all tombstones; frozen facilities (`held`) get no new ones."""
     return tuple(chain(inventory.allocations.tombstones, _gone_hosts(inventory), _gone_sites(inventory, held)))
 
 
@@ -246,7 +245,7 @@ def _gone_hosts(inventory: Inventory) -> Iterator[Tombstone]:
 
 
 def _pool_of(inventory: Inventory, address: IPv4Address) -> str:
-    """Name the pool of a removed relay's address; its carrier's file may be gone as well."""
+    """Return a removed relay's pool; its carrier's file may be gone, too."""
     pools = inventory.settings.pools.carriers
     return next((f"carriers/{name}" for name, pool in sorted(pools.items()) if address in pool), "carriers")
 
@@ -278,17 +277,15 @@ def _gone_sites(inventory: Inventory, kept: Collection[str]) -> Iterator[Tombsto
 
 
 def tombstone_order(stone: Tombstone) -> tuple[str, int, int, int, str]:
-    """The place of a tombstone in the lock."""
+    """Return a tombstone's sort key."""
     address = stone.tunnel_address or (stone.prefix.network_address if stone.prefix else 0)
     return stone.pool, int(address), stone.port or 0, stone.number or 0, stone.object
 
 
 def allocate(inventory: Inventory, held: Collection[str] = ()) -> Allocations:
-    """The lock of an inventory, complete; an equal value where nothing is missing.
+    """Return the complete lock of an inventory.
 
-    Args:
-        inventory: what there is now.
-        held: ids of facilities of which nothing can be said: what is recorded of them stays as it is.
+    Entries of frozen facilities (`held`) stay unchanged.
 
     Raises:
         InventoryError: a pool or a site's range of ports is used up.
@@ -315,11 +312,9 @@ def allocate(inventory: Inventory, held: Collection[str] = ()) -> Allocations:
 
 
 def protected_marks(inventory: Inventory, recorded: Collection[str]) -> tuple[str, ...]:
-    """What is protected, and what was when its block was deleted: only an edit of the block unprotects.
+    """Return protected objects, and recorded ones whose block was deleted.
 
-    Args:
-        inventory: what there is now.
-        recorded: what was protected before.
+    Only an edit of the block removes a protection.
     """
     protected: dict[str, bool] = {f"facility/{f.id}": f.protected for f in inventory.facilities.values()}
     protected |= {f"relay/{name}": relay.protected for name, (_, relay) in inventory.relays.items()}
@@ -330,7 +325,7 @@ def protected_marks(inventory: Inventory, recorded: Collection[str]) -> tuple[st
 
 @dataclass
 class _Allocation:
-    """One run of `allocate`: what is taken grows as it goes."""
+    """One run of `allocate`."""
 
     inventory: Inventory
     tombstones: tuple[Tombstone, ...]
@@ -393,7 +388,7 @@ class _Allocation:
         return SuccessorAllocation(carrier=carrier, tunnel_address=address, prefix=prefix)
 
     def _site_address(self, facility: Facility, carrier: str) -> IPv4Address | None:
-        """The site's recorded address of a carrier; a successor that became the plan keeps its own."""
+        """Return a site's recorded or first free address of a carrier."""
         old = self.inventory.allocations.sites.get(facility.id)
         for held in (old, old.successor if old else None):
             if held and held.carrier == carrier:
@@ -401,10 +396,10 @@ class _Allocation:
         return self._next(f"carriers/{carrier}", f"site/{facility.id}")
 
     def _ports(self, facility: Facility) -> tuple[dict[str, int], dict[str, int]]:
-        """Each device its port, and its second one where it is asked by ONVIF.
+        """Return the devices' ports, and their ONVIF ports.
 
-        It is the recorded one, or the first that no device of this site ever had. Video comes first, so that who asks
-        by ONVIF moves nothing.
+        Each is the recorded one, or the first never used at this site. Video comes first, so that ONVIF moves no video
+        port.
         """
         old = self.inventory.allocations.sites.get(facility.id)
         recorded: Mapping[str, int] = old.ports if old else {}
@@ -420,7 +415,7 @@ class _Allocation:
     def _assigned(
         self, facility: Facility, devices: tuple[str, ...], recorded: Mapping[str, int], free: Iterator[int]
     ) -> dict[str, int]:
-        """Each device its recorded port, or the next one that is free."""
+        """Return each device's recorded port, or the next free one."""
         ports: dict[str, int] = {}
         for device in devices:
             port = recorded.get(device) or next(free, None)
@@ -433,10 +428,10 @@ class _Allocation:
         return dict(sorted(ports.items()))
 
     def _numbers(self, facility: Facility) -> tuple[int, dict[str, int]]:
-        """The length of a site's prefixes, and each device's number in them.
+        """Return a site's prefix length, and each device's number.
 
-        It is the recorded one, or the first that no device of this site ever had. A prefix that is recorded keeps its
-        length; a new one has room for the devices that there are, and is no smaller than the settings say.
+        Each number is the recorded one, or the first never used at this site. A recorded prefix keeps its length. A new
+        one is large enough for the devices, and at least as large as the settings say.
         """
         old = self.inventory.allocations.sites.get(facility.id)
         recorded: Mapping[str, int] = old.device_numbers if old else {}
@@ -459,7 +454,7 @@ class _Allocation:
         return length, dict(sorted(numbers.items()))
 
     def _prefix(self, facility: Facility, carrier: str, length: int) -> IPv4Network | None:
-        """The site's recorded prefix of a carrier, or the first that is free; None where its plans need none there."""
+        """Return a site's recorded or first free prefix, or `None` if unneeded."""
         if carrier not in prefix_carriers_of(facility):
             return None
         old = self.inventory.allocations.sites.get(facility.id)
@@ -478,7 +473,6 @@ class _Allocation:
         return prefix
 
     def _next(self, pool: str, name: str) -> IPv4Address | None:
-        """Take the first free address of a pool."""
         network = self._pool(pool, name)
         address = self.taken.next_address(network) if network else None
         if network and address is None:
@@ -498,7 +492,7 @@ class _Allocation:
 
 
 def _devices_in(length: int) -> int:
-    """How many devices a prefix has room for, without its network's own address and the broadcast address."""
+    """Return a prefix's capacity, without network and broadcast address."""
     return (1 << (32 - length)) - 2
 
 

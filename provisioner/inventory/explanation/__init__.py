@@ -1,1 +1,1 @@
-"""From pydantic's errors to problems with a correction. Imports `files`, `model`."""
+"""Conversion of pydantic's errors to problems with a correction."""

@@ -1,8 +1,8 @@
-"""From pydantic's errors to problems with a place and a correction. Pure.
+"""Conversion of pydantic's errors to problems with position and correction. Pure.
 
-A correction names the field, by its last key, and what to write into it. Many values are texts that another reader of
-YAML, or another country, would have taken for something else. YAML 1.1 makes numbers of `010` (8) and `1:30` (90) and
-truth values of `no` and `on`; Vietnamese writes the day before the month and a comma in a fraction.
+A correction names the field by its last key, and the value to write. Other YAML readers, and other countries, read many
+texts differently. YAML 1.1 makes numbers of `010` (8) and `1:30` (90) and truth values of `no` and `on`. Vietnamese
+writes the day before the month, and a decimal comma.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _YES = frozenset({"yes", "y", "on", "true", "1", "có"})
 _NO = frozenset({"no", "n", "off", "false", "0", "không"})
 _ALIKE = 0.7
 _LONGEST = 64
-"""No number, day or address that can be corrected is longer; of thousands of digits Python makes no number at all."""
+"""Maximum length of a correctable number, day or address; Python refuses numbers of thousands of digits."""
 _OUTER = re.compile(r"\[?(?P<plain>[0-9A-Fa-f:.]+)(?:%[^/\]]*)?\]?(?::[0-9]+)?(?P<length>/[0-9]{1,3})?")
-"""An IPv6 address as URLs, ssh or a machine's own programs have it: in brackets, with a port, with a zone."""
+"""An IPv6 address as in URLs, in ssh or from a machine's programs: in brackets, with a port, with a zone."""
 ZONE_RULE = (
     "order 4403/CV-BCĐ of 2021-05-30 allows corridors, lobbies, yards, gates and the outside of shared baths and"
     " toilets, never the inside of rooms, toilets or baths: move the camera or leave it out"
@@ -82,7 +82,7 @@ PATTERN_HINTS = {
     r"^sha256:[A-Za-z0-9+/]{43}=$": "`provisioner keys init` writes this; do not edit it",
 }
 MAX_PROBLEMS = 100
-"""More than this in one file is one mistake made over and over."""
+"""More problems in one file are one mistake repeated."""
 
 _SINGULAR = {
     "cameras": "camera",
@@ -136,14 +136,14 @@ _EXPECTED = {
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """A parsed file to explain errors of.
+    """A parsed file whose errors are explained.
 
     Attributes:
         source: the file.
         owner: the object it describes, e.g. `facility/kcl-bg-001`.
         value: the plain value that was validated.
-        schema: the type it was validated against.
-        secret: whether no value and no unknown key may appear in a message.
+        schema: the type for the validation.
+        secret: whether messages must not contain values or unknown keys.
     """
 
     source: SourceFile
@@ -153,7 +153,7 @@ class ParsedFile:
     secret: bool = False
 
     def written(self, path: KeyPath) -> str:
-        """A scalar as it stands in the file, letter by letter: of 1.20 the number would be 1.2."""
+        """Return a scalar as written: the number of 1.20 would be 1.2."""
         value = self.value
         for part in path:
             value = _step(value, part)
@@ -164,12 +164,12 @@ class ParsedFile:
 
 
 def ask(field: str, what: str) -> str:
-    """Say what kind of value to write."""
+    """Say which kind of value to write."""
     return msg("write {what} for {field}", what, field) if field else msg("write {what}", what)
 
 
 def for_number(field: str, value: object, *, whole: bool) -> str:
-    """Say how to write a number; `whole` is whether a fraction is not allowed."""
+    """Say how to write a number; `whole` forbids a fraction."""
     kind = "a whole number" if whole else "a number"
     if isinstance(value, float) and whole and value.is_integer():
         return _write(field, int(value))
@@ -193,7 +193,7 @@ def for_number(field: str, value: object, *, whole: bool) -> str:
 
 
 def _number_in(text: str, *, whole: bool) -> tuple[str, str]:
-    """The number that a text begins with, and the rest of it: thousands apart, a comma for the fraction."""
+    """Return the number at a text's start (`1 000,5`), and the rest."""
     plain = re.sub(r"(?<=[0-9])[_ ](?=[0-9]{3})", "", text)
     if not whole:
         plain = re.sub(r"(?<=[0-9]),(?=[0-9]+\b)", ".", plain)
@@ -202,7 +202,7 @@ def _number_in(text: str, *, whole: bool) -> tuple[str, str]:
 
 
 def for_truth(field: str, value: object) -> str:
-    """Say how to write a truth value: YAML 1.2 knows two words."""
+    """Say how to write a truth value: YAML 1.2 has two words."""
     text = str(value).strip().lower()
     if text in _YES or text in _NO:
         return msg("{field}, without quotes", _write(field, "true" if text in _YES else "false"))
@@ -210,17 +210,12 @@ def for_truth(field: str, value: object) -> str:
 
 
 def for_text(field: str, written: str) -> str:
-    """Say how to write a text that looks like a number or a truth value.
-
-    Args:
-        field: the field.
-        written: what stands there, letter by letter: of 1.20 the number would be 1.2.
-    """
+    """Say how to quote a text that looks like another value."""
     return _write(field, json.dumps(written, ensure_ascii=False))
 
 
 def for_day(field: str, value: object) -> str:
-    """Say how to write a day; two readings of one text are not chosen between."""
+    """Say how to write a day, in both readings if ambiguous."""
     text = str(value).strip()[: _LONGEST + 1]
     if re.fullmatch(r"[0-9]{8}", text):
         text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
@@ -238,7 +233,7 @@ def for_day(field: str, value: object) -> str:
 
 
 def _days(*candidates: Sequence[int]) -> list[date]:
-    """The days that exist among some readings of one text, each once."""
+    """Return the existing days among some readings, each once."""
     days: dict[date, None] = {}
     for parts in candidates:
         with suppress(ValueError, TypeError, OverflowError):
@@ -247,7 +242,7 @@ def _days(*candidates: Sequence[int]) -> list[date]:
 
 
 def for_choice(field: str, value: object, choices: Sequence[str]) -> str:
-    """Say which of the known values is meant, if that can be seen, and which there are."""
+    """List the known values, and suggest the most similar one."""
     if len(choices) == 1:
         return _write(field, choices[0])
     text = str(value).strip().lower().replace("-", "_").replace(" ", "_")
@@ -273,7 +268,7 @@ def for_address(field: str, value: object, *, network: bool) -> str:
 
 
 def for_either_address(field: str, value: object, *, network: bool, name: bool) -> str:
-    """Say how to write an address or network of either family; `name` is whether a host name may stand there."""
+    """Say how to write an address, network or host name (`name`)."""
     text = str(value).strip()
     outer = _OUTER.fullmatch(text) if len(text) <= _LONGEST and text.count(":") > 1 else None
     if outer:
@@ -294,7 +289,7 @@ def for_either_address(field: str, value: object, *, network: bool, name: bool) 
 
 
 def _plain_network(text: str) -> IPv4Network | IPv6Network:
-    """The network that an address is in; one of IPv4 in IPv6's form as what it is."""
+    """Return the network around an address; IPv4-mapped ones as IPv4."""
     network = IPv6Network(text, strict=False)
     mapped, length = network.network_address.ipv4_mapped, network.prefixlen - 96
     return IPv4Network((int(mapped), length)) if mapped is not None and length >= 0 else network
@@ -308,7 +303,7 @@ def _write(field: str, value: object) -> str:
 
 
 def schema_at(schema: object, path: KeyPath) -> object:
-    """The type that a path leads to, without `Annotated` and `None`."""
+    """Return the type at a path, without `Annotated` and `None`."""
     here = _bare(schema)
     for part in path:
         origin, args = get_origin(here), get_args(here)
@@ -334,21 +329,21 @@ def _bare(annotation: object) -> object:
 
 
 def keys_of(schema: object) -> list[str]:
-    """The keys that a mapping of this type may have, as they stand in files."""
+    """Return the keys of this type, as in files."""
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         return [field.alias or name for name, field in schema.model_fields.items()]
     return []
 
 
 def choices_of(schema: object) -> str:
-    """The values of an enumeration, one after the other; nothing for another type."""
+    """Return an enumeration's values as a list in words; otherwise empty."""
     if isinstance(schema, type) and issubclass(schema, Enum):
         return ", ".join(str(member.value) for member in schema)
     return ""
 
 
 def is_inside_a_room(zone: str) -> bool:
-    """Tell whether a zone's name says the inside of a room, toilet or bath, in Vietnamese or English."""
+    """Return whether a zone is a room, toilet or bath."""
     return fold(zone).replace("-", "_") in _ROOM_WORDS
 
 
@@ -356,7 +351,7 @@ def is_inside_a_room(zone: str) -> bool:
 
 
 def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem]:
-    """A problem for each of pydantic's errors that says something of its own; of very many, the first ones."""
+    """Yield a problem for each of pydantic's errors, up to a limit."""
     # A list that is too short because of its items is explained by these, one by one.
     own = [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
     for detail in own[:MAX_PROBLEMS]:
@@ -374,7 +369,7 @@ def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem
 
 
 def label(owner: str, value: object, path: KeyPath) -> str:
-    """Name the object that a path leads to, as people call it: `facility kcl-bg-001: camera cam-03: zone`."""
+    """Return an object's name in messages: `facility kcl-bg-001: camera cam-03: zone`."""
     words = [owner.replace("/", " ", 1)]
     here = value
     for index, part in enumerate(path):
@@ -415,7 +410,7 @@ class _Explanation:
 
     @property
     def hidden(self) -> bool:
-        """Whether the value may not be repeated: a secret file's, and one that looks like a password or a person's."""
+        """Whether the value is secret or private and must not be repeated."""
         return self.subject.secret or any(map(is_private, self._words()))
 
     def _words(self) -> Iterator[str]:
@@ -426,7 +421,7 @@ class _Explanation:
 
     @property
     def value(self) -> object:
-        """The offending value; never to be shown from a secret file."""
+        """The invalid value; never show it from a secret file."""
         value = self.subject.value
         for part in self.path:
             value = _step(value, part)
@@ -454,7 +449,7 @@ class _Explanation:
         return Problem(place.file, place.line, place.column, code, text, hint, self.subject.owner)
 
     def _special(self) -> tuple[str, str, str] | None:
-        """The cases with a rule of their own behind them."""
+        """Return the problem of a case with a rule of its own."""
         value = self.value
         if not isinstance(value, str) or self.hidden:
             return None
@@ -512,7 +507,7 @@ class _Explanation:
         return text if isinstance(self.value, dict) or quoted.strip("'") in text else f"{quoted}: {text}"
 
     def _hint(self, kind: str) -> str:
-        """Say what to write; of a secret file no value may be repeated."""
+        """Say what to write, without values of a secret file."""
         schema, ctx = schema_at(self.subject.schema, self.path), self.detail.get("ctx", {})
         if kind == "string_pattern_mismatch":
             return PATTERN_HINTS.get(ctx["pattern"], _EXAMPLE)

@@ -1,8 +1,7 @@
-"""The files of an inventory as JSON Schemas (draft 2020-12), for editors and other people's tools. Pure.
+"""JSON Schemas (draft 2020-12) of inventory files, for editors and tools. Pure.
 
-They are made of the models, and say all that JSON Schema can say of one file. What it cannot say is left
-to `validate`: whether a day exists, whether a network has host bits, what two keys have to agree on, and
-everything between files.
+The schemas come from the models. `validate` checks the rest: existing days, host bits of networks, keys that have to
+agree, and everything between files.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ KINDS: Final[Mapping[str, type[Model]]] = {
     "facility": Facility,
     "allocations": Allocations,
 }
-"""The kinds of files, with the model of each."""
+"""Kinds of files, with their models."""
 PATHS: Final[Mapping[str, str]] = {
     "inventory": "inventory.yml",
     "instructions": "instructions.yml",
@@ -56,7 +55,7 @@ PATHS: Final[Mapping[str, str]] = {
     "facility": "facilities/*/*.yml",
     "allocations": "allocations.lock.yml",
 }
-"""Where files of each kind stand."""
+"""Paths of each kind's files."""
 
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _ADDRESS = rf"{_OCTET}(\.{_OCTET}){{3}}"
@@ -65,7 +64,7 @@ _SHORTENED = [rf"({_GROUP}:){{1,{7 - n}}}(:{_GROUP}){{1,{n}}}" for n in range(1,
 _ADDRESS_V6 = (
     f"({'|'.join((rf'({_GROUP}:){{7}}{_GROUP}', rf'({_GROUP}:){{1,7}}:', *_SHORTENED, rf':((:{_GROUP}){{1,7}}|:)'))})"
 )
-"""Without dotted ends: those are rare, or IPv4 addresses, and left to `validate`."""
+"""Without dotted ends, which are rare or IPv4 addresses and left to `validate`."""
 _LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST_NAME = rf"(?=.{{1,253}}$)({_LABEL}\.)+[A-Za-z]([A-Za-z0-9-]{{0,61}}[A-Za-z0-9])?"
 _FORMS: Final[Mapping[str, dict[str, object]]] = {
@@ -100,11 +99,11 @@ _FORMS: Final[Mapping[str, dict[str, object]]] = {
         "examples": ["relay.example.com"],
     },
 }
-"""Forms that editors would otherwise not check: to JSON Schema `format` is a comment."""
+"""Forms as patterns, since editors do not check JSON Schema's `format`."""
 
 
 def schema_of(kind: str) -> Document:
-    """The schema of a kind of file.
+    """Return the schema of a kind of file.
 
     Raises:
         KeyError: there is no such kind.
@@ -118,7 +117,7 @@ def schema_of(kind: str) -> Document:
 
 
 def _describe(part: Document, docstrings: Mapping[str, str]) -> None:
-    """Add to each property what its field's docstring says."""
+    """Add the fields' docstrings to the properties."""
     for name, node in part.get("properties", {}).items():
         if name in docstrings:
             node["description"] = docstrings[name]
@@ -126,7 +125,7 @@ def _describe(part: Document, docstrings: Mapping[str, str]) -> None:
 
 @cache
 def _docstrings() -> dict[str, dict[str, str]]:
-    """The docstrings of all models' fields, under the names that their files know them by."""
+    """Return the fields' docstrings by model and by key in files."""
     return {model.__name__: dict(field_docstrings(model)) for model in _models(Model)}
 
 
@@ -143,7 +142,7 @@ def _formed_within(value: object) -> object:
 
 
 def _formed(node: Document) -> Document:
-    """Add to each text what it has to look like, in words and by an example."""
+    """Add to each text its form, in words and by an example."""
     schema: Document = {key: _formed_within(value) for key, value in node.items()}
     if "patternProperties" in schema:
         schema.setdefault("additionalProperties", False)

@@ -1,7 +1,7 @@
 """The provinces of 2021 (63 units) and of 2025 (34 units).
 
-Each old unit went into one new one. A code or a name never stands alone: seven codes name another province in the other
-scheme, and the same name means other territory. The type of a unit (city or province) changes and is in no slug.
+Each old unit became part of one new unit. A code or a name needs its list: seven codes mean another province in the
+other list, and the same name means other territory. A unit's type (city or province) can change and is in no slug.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Provinces by code, slug or name, and from one list to another.
+"""Search of provinces by code, slug or name, and conversion between lists.
 
-A province is never taken by likeness: similar names are suggested in a hint, for a person to choose.
+Only exact matches count; similar names are suggested in a hint, for a person to choose.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST_READ = 100
 
 
 def hint_for_code(code: str, scheme: str) -> str:
-    """The hint for an unknown code."""
+    """Return the hint for an unknown code."""
     near = [str(province) for province in provinces(scheme) if province.code == code.strip().zfill(2)]
     if near:
         return f"did you mean {near[0]}? A code is a text of two digits"
@@ -36,7 +36,7 @@ def hint_for_code(code: str, scheme: str) -> str:
 
 
 def hint_for_name(text: str, scheme: str) -> str:
-    """The hint for an unknown name: the encoding that it seems to be in, or what it resembles."""
+    """Return the hint for an unknown name: its encoding, or similar names."""
     legacy = _legacy(text[:_LONGEST_READ], scheme)
     if legacy:
         return f"the text looks like {legacy.encoding} and would say {legacy.reading!r}: convert it to Unicode"
@@ -47,7 +47,7 @@ def hint_for_name(text: str, scheme: str) -> str:
 
 
 def _legacy(text: str, scheme: str) -> Legacy | None:
-    """Take the reading in which the text is a province, best with its very marks: short names look alike."""
+    """Return the reading that names a province, preferably with exact marks."""
     likely = read_legacy(text)
     candidates = ((likely,) if likely else ()) + possible_readings(text)
     named = [
@@ -60,7 +60,7 @@ def _legacy(text: str, scheme: str) -> Legacy | None:
 
 
 def similar(text: str, scheme: str) -> tuple[Province, ...]:
-    """The provinces that a text contains as words, then those that are written like it; three at most."""
+    """Return at most three provinces that a text contains or resembles."""
     return tuple(dict.fromkeys((*_contained(text, scheme), *_close(text, scheme))))[:_MOST_SUGGESTED]
 
 
@@ -78,7 +78,7 @@ def _close(text: str, scheme: str) -> Iterator[Province]:
 
 
 def by_code(code: str, scheme: str) -> Province:
-    """The province of a code.
+    """Return the province of a code.
 
     Raises:
         UnknownSchemeError: no such scheme.
@@ -91,7 +91,7 @@ def by_code(code: str, scheme: str) -> Province:
 
 
 def by_slug(slug: str, scheme: str) -> Province:
-    """The province of a slug, letter by letter.
+    """Return the province of an exact slug.
 
     Raises:
         UnknownSchemeError: no such scheme.
@@ -105,14 +105,14 @@ def by_slug(slug: str, scheme: str) -> Province:
 
 @cache
 def _slugs(scheme: str) -> dict[str, Province]:
-    """The provinces by their slugs: a country's facilities ask for them a million times."""
+    """Return provinces by slug; cached for a million look-ups."""
     return {province.slug: province for province in provinces(scheme)}
 
 
 def by_name(text: str, scheme: str) -> Province:
-    """The province of a name, an alias or a slug, with or without the unit's type (tỉnh, thành phố, TP).
+    """Return the province of a name, an alias or a slug.
 
-    Case, marks, composition, spaces, hyphens and dots do not count; everything else has to be exact.
+    The unit's type (tỉnh, thành phố, TP), case, marks, composition, spaces, hyphens and dots do not count.
 
     Raises:
         UnknownSchemeError: no such scheme.
@@ -125,17 +125,14 @@ def by_name(text: str, scheme: str) -> Province:
 
 
 def read_province(text: str, scheme: str, code: str | None = None) -> Province:
-    """The province that a text names: a code of two digits, a name, an alias or a slug.
+    """Return the province of a two-digit code, name, alias or slug.
 
-    Args:
-        text: as it was written.
-        scheme: the list that it is of.
-        code: the code that stands beside a name, where there is one: the two have to agree.
+    A `code` beside the name has to agree with it.
 
     Raises:
         UnknownSchemeError: no such scheme.
         UnknownProvinceError: no such province in it.
-        ContradictoryProvinceError: name and code are of two provinces; the message shows both readings.
+        ContradictoryProvinceError: name and code mean two provinces; the message shows both.
     """
     written = clean(text)
     if code is None or not clean(code):
@@ -149,12 +146,12 @@ def read_province(text: str, scheme: str, code: str | None = None) -> Province:
 
 
 def find(text: str, scheme: str | None = None) -> tuple[Province, ...]:
-    """What a text names in one list, or in each list that knows it.
+    """Return the province of a text, in one list or in each.
 
     Raises:
         UnknownSchemeError: no such scheme.
-        UnknownProvinceError: no list knows it.
-        AmbiguousProvinceError: a code without a list, and the lists disagree about it.
+        UnknownProvinceError: it is in no list.
+        AmbiguousProvinceError: a code without a list, and the lists disagree.
     """
     if scheme is not None:
         return (read_province(text, scheme),)
@@ -184,7 +181,7 @@ def _coded_or_named(text: str, scheme: str) -> Province | None:
 
 
 def _unknown(text: str, scheme: str, kind: str, hint: str) -> UnknownProvinceError:
-    """Say what else a text is, a name or something of the other list, if it is: most who write it mean that."""
+    """Return the error, with the text's meaning elsewhere, if any."""
     message = f"{shown(text)} is no {kind} of {scheme}"
     here = match(text, scheme)
     if here:
@@ -216,7 +213,7 @@ def _readings(name: str, code: str, scheme: str) -> str:
 
 
 def merged_into(province: Province) -> Province:
-    """The unit of 2025 in which a province's territory is; a unit of 2025 is its own."""
+    """Return a province's unit of 2025."""
     return province if province.scheme == SCHEMES[1] else _heirs()[province.code]
 
 
@@ -226,7 +223,7 @@ def _heirs() -> dict[str, Province]:
 
 
 def convert(province: Province, scheme: str) -> tuple[Province, ...]:
-    """The units of a scheme that a province's territory is in: exactly one of 2025, one or more of 2021.
+    """Return a province's units in a scheme; 2021 may have several.
 
     Raises:
         UnknownSchemeError: no such scheme.
@@ -240,12 +237,12 @@ def convert(province: Province, scheme: str) -> tuple[Province, ...]:
 
 
 def lies_in(part: Province, whole: Province) -> bool:
-    """Tell whether all of a province's territory is in another one, of whichever lists they are."""
+    """Return whether a province is inside another, in any lists."""
     return convert(part, whole.scheme) == (whole,)
 
 
 def parts_of(slug: str, scheme: str) -> frozenset[str]:
-    """The slugs of 2021 whose territory is in a province of `scheme`; none where the slug is not of it."""
+    """Return the slugs of 2021 inside a province; empty if unknown."""
     try:
         return frozenset(unit.slug for unit in convert(by_slug(slug, scheme), SCHEMES[0]))
     except UnknownProvinceError:
@@ -253,17 +250,17 @@ def parts_of(slug: str, scheme: str) -> frozenset[str]:
 
 
 def unit_today(slug: str, slug_scheme: str, scheme: str) -> Province:
-    """The unit of `scheme` to which a facility belongs whose frozen slug is of `slug_scheme`.
+    """Return the unit of `scheme` for a facility's frozen slug.
 
     Args:
-        slug: the province's slug in the facility's file and paths, frozen when it was registered.
-        slug_scheme: the list which that slug is of.
-        scheme: the list that is in use: of designations and reports.
+        slug: the slug in the facility's file and paths.
+        slug_scheme: the slug's list.
+        scheme: the list in use, of designations and reports.
 
     Raises:
-        UnknownSchemeError: one of the two lists does not exist.
-        UnknownProvinceError: the slug is not of its list.
-        AmbiguousProvinceError: the list in use is older than the slug, and the unit was several then.
+        UnknownSchemeError: a list does not exist.
+        UnknownProvinceError: the slug is not in its list.
+        AmbiguousProvinceError: the list in use is older, and the unit was several then.
     """
     province = by_slug(slug, slug_scheme)
     units = convert(province, scheme)

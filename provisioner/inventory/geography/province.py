@@ -1,7 +1,7 @@
-"""The two official lists of provinces, and names that match exactly.
+"""The two official lists of provinces, and exact matching of names.
 
-A name, an alias or a slug is found by an exact key, nothing by likeness. An error's message and hint are whole: whoever
-catches one adds the place alone. A command ends with 2; an importer reports the row.
+Errors have a complete message and hint; callers only add the position. A command exits with 2; an importer reports the
+row.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ UNITS_2021: tuple[tuple[str, str, str, str], ...] = (
 )
 """The 63 units of 2021 (code, slug, name, area code), from the General Statistics Office's list.
 
-Area codes are those of landlines since 2017 (Ministry of Information and Communications, decision
-2036/QĐ-BTTTT of 2016-11-21), as they are dialled inside the country. A merger of provinces changes none.
+Area codes of landlines since 2017, as dialled inside the country (Ministry of Information and Communications,
+decision 2036/QĐ-BTTTT of 2016-11-21). A merger of provinces does not change them.
 """
 
 UNITS_2025: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
@@ -123,7 +123,7 @@ UNITS_2025: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("92", "can-tho", "Cần Thơ", ("92", "93", "94")),
     ("96", "ca-mau", "Cà Mau", ("95", "96")),
 )
-"""The 34 units since 2025-07-01 (code, slug, name, codes of 2021 that went into it).
+"""The 34 units since 2025-07-01 (code, slug, name, merged codes of 2021).
 
 National Assembly, resolution 202/2025/QH15 of 2025-06-12; codes from the same office's list.
 """
@@ -138,10 +138,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "hue": ("Thừa Thiên Huế", "TT-Huế"),
     "thua-thien-hue": ("Huế", "TT-Huế"),
 }
-"""Other names in use, by slug, as far as they name one unit only: BN, QN or HN could be several.
+"""Other names in use, by slug. BN, QN or HN are ambiguous and left out.
 
-Spaces, hyphens, dots, case and marks need no alias (`provisioner.base.vietnamese.fold`), nor do the words for
-province and city.
+Variants of spaces, hyphens, dots, case and marks need no alias (`provisioner.base.vietnamese.fold`), nor do the words
+for province and city.
 """
 SCHEMES: Final = ("gso-2021", "gso-2025")
 """The lists of the General Statistics Office, older first."""
@@ -153,7 +153,7 @@ _HUE_SINCE = date(2025, 1, 1)  # resolution 175/2024/QH15: Thừa Thiên Huế b
 _HUE_UNTIL = date(2024, 12, 31)
 _TYPES_BEFORE = ("", "tinh", "thanhpho", "tp")
 _DOUBT = re.compile("[?\uff1f\ufffd]")
-"""Who writes a question mark is not sure; the replacement character stands for a letter that is lost."""
+"""A question mark is a doubt; the replacement character is a lost letter."""
 _TYPES_BEHIND = ("province", "city")
 
 
@@ -170,7 +170,7 @@ class UnknownSchemeError(ProvinceError):
 
 
 class UnknownProvinceError(ProvinceError):
-    """Nothing in the list has this code, slug or name; a similar name is suggested and never taken."""
+    """The list does not have this code, slug or name."""
 
     code = "province-unknown"
 
@@ -182,7 +182,7 @@ class AmbiguousProvinceError(ProvinceError):
 
 
 class ContradictoryProvinceError(ProvinceError):
-    """A name and a code that stand together are of two provinces; the message shows both readings."""
+    """A name and its code mean two provinces; the message shows both."""
 
     code = "province-contradiction"
 
@@ -194,13 +194,12 @@ class Province:
     Attributes:
         scheme: `gso-2021` or `gso-2025`.
         code: the General Statistics Office's two digits, a text: `08` is not 8.
-        slug: what ids and paths are made of, e.g. `bac-giang`.
+        slug: part of ids and paths, e.g. `bac-giang`.
         name: in Vietnamese (NFC), without the unit's type.
-        aliases: other names in use; spaces, case, marks and the unit's type need none.
-        area_codes: of its landlines, as dialled in the country, e.g. `0204`; a merged unit keeps several.
-        valid_from: its first day.
-        valid_to: its last day, or None.
-        merged_from: the codes of 2021 that a unit of 2025 consists of; empty in 2021.
+        aliases: other names in use, without variants of spaces, case, marks and type.
+        area_codes: of its landlines, as dialled in the country, e.g. `0204`; several if merged.
+        valid_to: its last day, or `None`.
+        merged_from: the codes of 2021 in a unit of 2025; empty in 2021.
     """
 
     scheme: str
@@ -219,7 +218,7 @@ class Province:
 
 @cache
 def provinces(scheme: str) -> tuple[Province, ...]:
-    """The provinces of a scheme in the order of their codes.
+    """Return the provinces of a scheme, sorted by code.
 
     Raises:
         UnknownSchemeError: no such scheme.
@@ -248,7 +247,7 @@ def _of_2025(code: str, slug: str, name: str, merged_from: tuple[str, ...]) -> P
 
 @cache
 def collisions() -> tuple[str, ...]:
-    """The codes that name one province in 2021 and another in 2025; 46 is one place under two names."""
+    """Return codes with different provinces in 2021 and 2025; 46 has one."""
     old = {province.code: province.name for province in provinces(SCHEMES[0])}
     return tuple(
         new.code for new in provinces(SCHEMES[1]) if new.name != old[new.code] and new.merged_from != (new.code,)
@@ -256,12 +255,12 @@ def collisions() -> tuple[str, ...]:
 
 
 def shown(text: str, length: int = 60) -> str:
-    """A text for a message: one line, quoted, not longer than somebody wants to read."""
+    """Return a text for a message: one line, quoted, shortened."""
     return repr(text if len(text) <= length else text[:length] + "…")
 
 
 def match(text: str, scheme: str) -> Province | None:
-    """The province that a name, an alias or a slug is of, with or without the unit's type; or None.
+    """Return the province of a name, alias or slug, or `None`.
 
     Raises:
         UnknownSchemeError: no such scheme.
@@ -271,7 +270,7 @@ def match(text: str, scheme: str) -> Province | None:
 
 
 def keys_of(province: Province) -> Iterator[str]:
-    """Every key under which a province is found."""
+    """Yield every key of a province."""
     for name in (province.name, province.slug, *province.aliases):
         key = _key(name)
         yield from (word + key for word in _TYPES_BEFORE)

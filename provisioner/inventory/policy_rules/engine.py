@@ -1,9 +1,8 @@
-"""The one door to regopy, and the verdict of its answers.
+"""Evaluation of Rego rules with regopy, and the verdict.
 
-Rules are anybody's who may propose an edit, and the library is a large program in C++ that ends a process where
-memory is short. So each file of rules is asked about in a process of its own: an empty folder, an environment that
-says nothing, bounded time and memory, which are watched from here. Whatever is no clear answer is a refusal: an error,
-a value of another form, nothing at all.
+Anybody who can propose an edit can write rules, and regopy is a large C++ library that aborts when memory is low. So
+each file is evaluated in a process of its own: in an empty folder, with a minimal environment, and with time and memory
+watched from outside. Any unclear result (an error, a wrong form, no value) refuses the plan.
 """
 
 from __future__ import annotations
@@ -37,21 +36,21 @@ _LONGEST_ERROR: Final = 300
 _ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8"}
 
 MOST_SECONDS: Final = 300
-"""How long all files of an inventory may take together."""
+"""Maximum time for all files of an inventory together."""
 _MOST_OF_ONE_S: Final = 5.0
 MOST_CPU_S: Final = 16.0
-"""How much processor time the check of all files may take together; a file of 40 KiB takes a quarter of a second."""
+"""Maximum processor time to check all files together; a file of 40 KiB takes 0.25 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegoAnswer:
-    """What a query came to.
+    """Result of a query.
 
     Attributes:
-        value: as JSON has it; None where nothing was said.
-        error: why it came to nothing; empty where it did.
+        value: the value, as in JSON.
+        error: why there is no value.
         is_defined: whether there is a value.
-        never: whether the error is there whatever is asked, as the text cannot be evaluated at all.
+        never: whether the text cannot be evaluated at all, whatever the query.
     """
 
     value: object = None
@@ -62,14 +61,7 @@ class RegoAnswer:
 
 @dataclass(frozen=True, slots=True, order=True)
 class RegoFinding:
-    """What one rule has against a plan.
-
-    Attributes:
-        file: the rule's, as the inventory has it.
-        line: the rule's; 0 where it is about the whole file.
-        message: what is wrong.
-        hint: what to do next.
-    """
+    """A rule's finding about a plan; line 0 means the whole file."""
 
     file: str
     line: int
@@ -78,20 +70,20 @@ class RegoFinding:
 
     @property
     def place(self) -> str:
-        """Where the rule stands."""
+        """Position of the rule."""
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True, slots=True)
 class RegoVerdict:
-    """What all rules said of a plan.
+    """Result of all rules for a plan.
 
     Attributes:
-        files: how many files of rules there are.
-        rules: how many rules judged.
-        denied: why the plan is refused.
-        warned: what people should look at.
-        failed: rules that came to no answer, each with why: the plan is refused as well.
+        files: number of files of rules.
+        rules: number of evaluated rules.
+        denied: findings that refuse the plan.
+        warned: findings for people to read.
+        failed: rules without a result; they also refuse the plan.
     """
 
     files: int = 0
@@ -102,7 +94,7 @@ class RegoVerdict:
 
     @property
     def words(self) -> str:
-        """What was evaluated and what came of it, in a sentence."""
+        """Summary in one sentence."""
         which = msg("{rego_rules} of {files}", counted(self.rules, "Rego rule"), counted(self.files, "file"))
         return msg(
             "{which} judged this plan: {denied} deny, {warned} warn, {failed} failed",
@@ -113,7 +105,7 @@ class RegoVerdict:
         )
 
     def joined(self, other: RegoVerdict) -> RegoVerdict:
-        """This and another file's."""
+        """Return the sum of two verdicts."""
         return RegoVerdict(
             self.files + other.files,
             self.rules + other.rules,
@@ -125,17 +117,17 @@ class RegoVerdict:
 
 @dataclass(frozen=True, slots=True)
 class RegoBounds:
-    """How long an evaluation may take, in seconds, how much memory, in MiB, and how much processor time."""
+    """Limits of an evaluation: seconds, memory in MiB, processor seconds."""
 
     seconds: int
     mib: int
     cpu_s: float = math.inf
 
     def until(self, end: float) -> RegoBounds:
-        """These, and no longer than up to a moment of the monotonic clock.
+        """Return these limits, cut at a time of the monotonic clock.
 
         Raises:
-            RegoFailureError: it is over.
+            RegoFailureError: the time is over.
         """
         left = math.ceil(end - time.monotonic())
         if left <= 0:
@@ -145,11 +137,11 @@ class RegoBounds:
 
 @dataclass(slots=True)
 class RegoShares:
-    """Processor time that some files share: each has its part of what is left, so that no file takes another's.
+    """Processor time shared fairly among files.
 
     Attributes:
-        files: how many files have not been evaluated.
-        left: how many seconds are left for them.
+        files: number of files not yet evaluated.
+        left: remaining seconds.
     """
 
     files: int
@@ -157,7 +149,7 @@ class RegoShares:
 
     @contextmanager
     def next_share(self) -> Iterator[float]:
-        """The seconds of the next file; what it leaves is for the files after it."""
+        """Yield the next file's seconds; the rest is for later files."""
         before = _cpu_of_children()
         try:
             yield min(self.left / self.files, _MOST_OF_ONE_S)
@@ -166,30 +158,30 @@ class RegoShares:
 
 
 CHECKED: Final = RegoBounds(20, 512)
-"""A file that is evaluated on no plan at all."""
+"""A file without a plan."""
 TESTED: Final = RegoBounds(60, 512)
 """A file's tests."""
 JUDGED: Final = RegoBounds(90, 1536)
-"""A file on a plan: with one of twenty thousand changes takes some 550 MiB and a second a rule."""
+"""A file with a plan: twenty thousand changes take some 550 MiB, and a second a rule."""
 
 
 class RegoQuery(NamedTuple):
-    """An expression, and the number of the document that it sees as `input`."""
+    """An expression, and the index of its `input` document."""
 
     expression: str
     document: int = 0
 
 
 class RegoFailureError(Exception):
-    """An evaluation that did not come to its end."""
+    """An evaluation did not finish."""
 
 
 class RegoUnloadedError(RegoFailureError):
-    """regopy is there and cannot be loaded: a library of the machine's is missing."""
+    """regopy is installed but cannot be loaded: a system library is missing."""
 
 
 class RegoTextFaultError(Exception):
-    """A text that the library does not take: which one, how many characters come before the place, and why."""
+    """A text that regopy refuses: index, offset in bytes, message."""
 
     def __init__(self, text: int, offset: int, message: str) -> None:
         super().__init__(message)
@@ -199,13 +191,7 @@ class RegoTextFaultError(Exception):
 
 
 def verdict_of(file: str, rules: Sequence[RegoRule], answers: Sequence[RegoAnswer]) -> RegoVerdict:
-    """What one file's rules said.
-
-    Args:
-        file: their file.
-        rules: those that judge.
-        answers: what each came to.
-    """
+    """Return the verdict of one file from its rules' answers."""
     denied: list[RegoFinding] = []
     warned: list[RegoFinding] = []
     failed: list[RegoFinding] = []
@@ -223,7 +209,7 @@ def verdict_of(file: str, rules: Sequence[RegoRule], answers: Sequence[RegoAnswe
 
 
 def failed_verdict(file: str, rules: Sequence[RegoRule], why: str) -> RegoVerdict:
-    """The verdict of a file whose evaluation did not come to its end."""
+    """Return the verdict of a file whose evaluation did not finish."""
     return RegoVerdict(
         1, len(rules), failed=(RegoFinding(file, 0, msg("its rules came to no answer: {why}", why), _MEND),)
     )
@@ -256,7 +242,7 @@ def _is_message(value: Mapping[str, object]) -> bool:
 
 
 def _few(findings: Sequence[RegoFinding]) -> list[RegoFinding]:
-    """The first of very many, and how many there are more."""
+    """Return the first findings, and the number of further ones."""
     ordered = sorted(findings)
     if len(ordered) <= _MOST_FINDINGS:
         return ordered
@@ -265,23 +251,17 @@ def _few(findings: Sequence[RegoFinding]) -> list[RegoFinding]:
 
 
 def is_installed() -> bool:
-    """Whether regopy is there: it is an extra, as it has no build for every machine."""
+    """Return whether regopy is installed; it is not available for every machine."""
     return find_spec("regopy") is not None
 
 
 def ask_rego(
     texts: Sequence[str], queries: Sequence[RegoQuery], documents: Sequence[object], bounds: RegoBounds
 ) -> tuple[RegoAnswer, ...]:
-    """What queries of some texts come to, in their order.
-
-    Args:
-        texts: modules.
-        queries: what is asked.
-        documents: what they see as `input`.
-        bounds: how long it may take, and how much memory.
+    """Evaluate queries of modules, in their order.
 
     Raises:
-        RegoFailureError: it took too long or too much, ended by itself, or wrote what is no answer.
+        RegoFailureError: limits were exceeded, or the process gave no valid answer.
         RegoTextFaultError: a text is no Rego.
         RegoUnloadedError: regopy cannot be loaded.
     """
@@ -306,7 +286,7 @@ def _watch(child: Running, bounds: RegoBounds) -> None:
     """Wait for the process to end.
 
     Raises:
-        RegoFailureError: it had to be ended, or ended otherwise than by an answer.
+        RegoFailureError: it exceeded a limit, or ended with an error.
     """
     until = time.monotonic() + bounds.seconds
     while (code := child.poll()) is None:
@@ -327,7 +307,10 @@ def _resident_mib(process: int) -> int:
 
 
 def _cpu_of(process: int) -> float:
-    """Processor time of a process. The name in `stat` may have spaces: ours is an interpreter's, without any."""
+    """Return a process's processor time.
+
+    The name in `stat` could contain spaces, but an interpreter's does not.
+    """
     return sum(_number_of(process, "stat", place) for place in (13, 14)) / os.sysconf("SC_CLK_TCK")
 
 
@@ -344,12 +327,12 @@ def _number_of(process: int, file: str, place: int) -> int:
 
 
 def answers_in(written: bytes, asked: int) -> tuple[RegoAnswer, ...]:
-    """The answers in what the process wrote, which may be anything.
+    """Parse the process's untrusted output.
 
     Raises:
-        RegoFailureError: it is no answer.
-        RegoTextFaultError: it says that a text is no Rego.
-        RegoUnloadedError: it says that regopy cannot be loaded.
+        RegoFailureError: it is no valid answer.
+        RegoTextFaultError: a text is no Rego.
+        RegoUnloadedError: regopy cannot be loaded.
     """
     try:
         answered: Written = json.loads(written) if len(written) <= _MOST_ANSWERED else {}

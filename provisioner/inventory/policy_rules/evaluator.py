@@ -1,7 +1,7 @@
-"""The process in which rules are evaluated: it reads one question, answers it, and ends. See `engine`.
+"""Process that evaluates rules: it answers one question and ends. See `engine`.
 
-It is started alone in an empty folder, with an environment that says nothing; here it gives up what it does not need.
-What the library prints is thrown away: rules may print what they like.
+It starts in an empty folder with a minimal environment, and gives up rights. The library's output is discarded: rules
+may print anything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from regopy import Interpreter
 
 QUESTION: Final = "question.json"
-"""Where the question lies, in the folder that the process is started in."""
+"""Name of the question's file in the process's folder."""
 _MOST_WRITTEN: Final = 16 * 1024 * 1024
 _MOST_FILES: Final = 64
 _PLACE: Final = re.compile(r"\(error [0-9]+:[^|]*\|([0-9]+)\|[0-9]+\s+\(errormsg [0-9]+:([^\n]*)\)")
@@ -24,7 +24,7 @@ _ERROR: Final = re.compile(r"\(errormsg [0-9]+:([^\n]*)\)")
 
 
 class RegoQuestion(TypedDict):
-    """What is asked: queries of some texts, each with the number of the document that it sees."""
+    """A question: queries of some texts, each with its document's index."""
 
     texts: list[str]
     queries: list[tuple[str, int]]
@@ -33,7 +33,7 @@ class RegoQuestion(TypedDict):
 
 
 class WrittenAnswer(TypedDict, total=False):
-    """What a query came to; neither value nor error where it is undefined."""
+    """A query's result; without value and error it is undefined."""
 
     value: object
     error: str
@@ -41,7 +41,7 @@ class WrittenAnswer(TypedDict, total=False):
 
 
 class WrittenFault(TypedDict):
-    """A text that the library does not take: its number, and how many bytes come before the place."""
+    """A text that regopy refuses: index, offset in bytes, message."""
 
     text: int
     offset: int
@@ -49,7 +49,7 @@ class WrittenFault(TypedDict):
 
 
 class Written(TypedDict, total=False):
-    """All that the process writes."""
+    """Output of the process."""
 
     answers: list[WrittenAnswer]
     fault: WrittenFault
@@ -57,7 +57,7 @@ class Written(TypedDict, total=False):
 
 
 def main() -> None:
-    """Answer the question that lies in the folder."""
+    """Answer the question in the current folder."""
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -71,7 +71,10 @@ def main() -> None:
 
 
 def _give_up(seconds: int) -> None:
-    """Take from this process what it does not need. Memory is watched from outside: the library aborts below limits."""
+    """Limit this process's resources.
+
+    Memory is watched from outside: the library aborts at a limit.
+    """
     for what, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 0),

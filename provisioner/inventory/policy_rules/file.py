@@ -1,7 +1,7 @@
-"""Files of Rego rules, taken apart into words and rules. Pure.
+"""Parser of Rego files into words and rules. Pure.
 
-The form of our rules is narrower than Rego, so that a slip of the pen is seen before it lets a plan pass: one package,
-no other file's rules, every name declared.
+Our rules are a subset of Rego, so that a typo is found before it lets a plan pass: one package, no references to other
+files, every name declared.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _DEEPEST: Final = 40
 DENY: Final = "deny"
 WARN: Final = "warn"
 JUDGING: Final = (DENY, WARN)
-"""The rules that judge a plan."""
+"""Names of rules that judge a plan."""
 TEST: Final = "test_"
-"""How the name of a rule begins that tests others."""
+"""Prefix of a test rule's name."""
 PACKAGE: Final = "provisioner"
-"""The package of every file is this one's part of the file's own name."""
+"""Prefix of each file's package; the file's name follows."""
 _PLACED: Final = re.compile(r"(deny|warn|plan)_at_[0-9]+")
 KEYWORDS: Final = frozenset(
     [
@@ -69,7 +69,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
 class RegoWordKind(StrEnum):
-    """What a word is."""
+    """Kind of a word."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -79,16 +79,15 @@ class RegoWordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegoWord:
-    """A word.
+    """A word of a Rego text.
 
     Attributes:
-        text: as it stands there.
-        offset: how many characters come before it.
-        line: its line, the first one is 1.
-        column: where it begins in it, from 1.
-        depth: in how many brackets it stands; a bracket stands where what is around it does.
+        offset: number of characters before it.
+        line: its 1-based line.
+        column: its 1-based column.
+        depth: number of brackets around it; a bracket itself does not count.
         begins_line: whether it is the first word of its line.
-        touches: whether nothing is between it and the word before.
+        touches: whether it directly follows the previous word.
     """
 
     kind: RegoWordKind
@@ -102,7 +101,7 @@ class RegoWord:
 
     @property
     def value(self) -> str | None:
-        """What a text says; None of any other word, and of one that cannot be read."""
+        """Value of a text; `None` for other words and invalid texts."""
         if self.kind is not RegoWordKind.TEXT:
             return None
         if self.text.startswith("`"):
@@ -114,7 +113,7 @@ class RegoWord:
 
 
 class RegoTextError(Exception):
-    """A text that cannot be taken apart: what is wrong, and where."""
+    """A text cannot be parsed: message and position."""
 
     def __init__(self, message: str, line: int, column: int) -> None:
         super().__init__(message)
@@ -125,14 +124,7 @@ class RegoTextError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RegoFault:
-    """What is wrong with a file of rules.
-
-    Attributes:
-        line: 0 where it is about the whole file.
-        code: the kind of problem.
-        message: what is wrong, a sentence without its object.
-        hint: what to do next.
-    """
+    """A fault of a file; its message does not name the file."""
 
     line: int
     column: int
@@ -143,13 +135,11 @@ class RegoFault:
 
 @dataclass(frozen=True, slots=True)
 class RegoRule:
-    """One rule: a head with its bodies.
+    """A rule: a head with its bodies.
 
     Attributes:
-        name: what it is called.
-        words: all of it.
-        arguments: those of a function, as they stand between its brackets; None where it is none.
-        is_default: whether it says what holds where no other one does.
+        arguments: a function's words between the brackets; `None` for other rules.
+        is_default: whether it is a `default` rule.
     """
 
     name: str
@@ -159,26 +149,18 @@ class RegoRule:
 
     @property
     def head(self) -> RegoWord:
-        """The word that names it."""
+        """Word with the rule's name."""
         return self.words[1] if self.is_default else self.words[0]
 
     @property
     def is_function(self) -> bool:
-        """Whether it takes arguments."""
+        """Whether the rule has arguments."""
         return self.arguments is not None
 
 
 @dataclass(frozen=True, slots=True)
 class RegoModule:
-    """A file of rules.
-
-    Attributes:
-        name: the file's, without its ending; of tests, that of the rules that they are for.
-        text: what stands in it.
-        rules: in their order.
-        is_test: whether it tests the rules of the other file of its name.
-        faults: what is wrong with its form.
-    """
+    """A parsed file; tests have the name of their rules' file."""
 
     name: str
     text: str = field(repr=False)
@@ -188,26 +170,26 @@ class RegoModule:
 
     @property
     def package(self) -> str:
-        """Its package."""
+        """Package of the file."""
         return f"{PACKAGE}.{self.name}"
 
     @property
     def judging(self) -> tuple[RegoRule, ...]:
-        """The rules that judge a plan."""
+        """Rules that judge a plan."""
         return tuple(rule for rule in self.rules if rule.name in JUDGING)
 
     @property
     def tests(self) -> tuple[RegoRule, ...]:
-        """The rules that test others."""
+        """Test rules."""
         return tuple(rule for rule in self.rules if rule.name.startswith(TEST))
 
     @property
     def names(self) -> frozenset[str]:
-        """The names of its rules and functions."""
+        """Names of rules and functions."""
         return frozenset(rule.name for rule in self.rules)
 
     def placed(self) -> tuple[str, dict[str, RegoRule]]:
-        """Its text with a name of its own for each rule that judges, so that it is known which one spoke."""
+        """Return the text with unique names of judging rules, and the rules."""
         text, named = self.text, {}
         for rule in reversed(self.judging):
             text = _renamed(text, rule)
@@ -215,7 +197,7 @@ class RegoModule:
         return text, dict(reversed(named.items()))
 
     def without(self, rule: RegoRule) -> str:
-        """Its text with one of its rules under a name that nobody asks for."""
+        """Return the text with one rule renamed, i.e. without effect."""
         others = (one for one in self.judging if one is not rule and one.name == rule.name)
         # A name of which there is no rule left is no error of a test's, but an empty set.
         nothing = (
@@ -226,24 +208,19 @@ class RegoModule:
 
 @dataclass(frozen=True, slots=True, order=True)
 class RegoFile:
-    """A file of rules or of tests.
-
-    Attributes:
-        path: where it is in the inventory, e.g. `policy/elections.rego`.
-        text: what stands in it.
-    """
+    """A file, e.g. `policy/elections.rego`, with rules or tests."""
 
     path: str
     text: str = field(repr=False)
 
     @property
     def name(self) -> str:
-        """The name of the rules that it holds or tests."""
+        """Name of the rules that it has or tests."""
         return self._stem.removesuffix(_TEST)
 
     @property
     def is_test(self) -> bool:
-        """Whether it holds tests."""
+        """Whether it is a file of tests."""
         return self._stem.endswith(_TEST)
 
     @property
@@ -252,21 +229,21 @@ class RegoFile:
 
     @property
     def module(self) -> RegoModule:
-        """The file taken apart."""
+        """The parsed file."""
         return parsed_module(self.name, self.text, is_test=self.is_test)
 
     @property
     def mark(self) -> str:
-        """What hosts remember of it: its name, and the digest of what stands in it."""
+        """Its name and content digest, as hosts remember them."""
         digest = hashlib.sha256(self.text.encode()).hexdigest()
         return f"{self.path.removeprefix(f'{FOLDER}/')} sha256:{digest}"
 
 
 def words_of(text: str) -> tuple[RegoWord, ...]:
-    """The words of a text, without its comments.
+    """Return the words of a text, without comments.
 
     Raises:
-        RegoTextError: something in it is no word, or a bracket has no other.
+        RegoTextError: an unknown word, or unbalanced brackets.
     """
     return tuple(_words(text))
 
@@ -292,16 +269,16 @@ def _words(text: str) -> Iterator[RegoWord]:
 
 
 class _Brackets:
-    """The brackets that are open at a place of a text."""
+    """Open brackets at a position of a text."""
 
     def __init__(self) -> None:
         self._opened: list[RegoWord] = []
 
     def placed(self, word: RegoWord) -> RegoWord:
-        """A word with its depth.
+        """Return a word with its depth.
 
         Raises:
-            RegoTextError: it closes what is not open, or opens too much.
+            RegoTextError: unbalanced or too many brackets.
         """
         if word.text in _CLOSES.values():
             if not self._opened or _CLOSES[self._opened[-1].text] != word.text:
@@ -315,10 +292,10 @@ class _Brackets:
         return made
 
     def close(self) -> None:
-        """See that nothing is open.
+        """Check that all brackets are closed.
 
         Raises:
-            RegoTextError: something is.
+            RegoTextError: a bracket is open.
         """
         if self._opened:
             last = self._opened[-1]
@@ -330,10 +307,10 @@ def _kind(group: str) -> RegoWordKind:
 
 
 def _refuse_unprintable(word: str, line: int, column: int) -> None:
-    """Refuse characters that are not what they look like: whoever reads the text has to see what is evaluated.
+    """Refuse invisible characters, which reviewers would miss.
 
     Raises:
-        RegoTextError: there is one.
+        RegoTextError: the word has one.
     """
     for number, character in enumerate(word):
         if not character.isprintable() and character not in "\n\t":
@@ -345,13 +322,7 @@ def _shown(character: str) -> str:
 
 
 def parsed_module(name: str, text: str, *, is_test: bool = False) -> RegoModule:
-    """A file's text taken apart.
-
-    Args:
-        name: the file's, without `.rego` and `_test`.
-        text: what stands in it.
-        is_test: whether it holds tests.
-    """
+    """Parse a file; `name` is without `.rego` and `_test`."""
     try:
         words = words_of(text)
     except RegoTextError as error:
@@ -383,12 +354,15 @@ def _name_by_place(rule: RegoRule) -> str:
 
 
 def fault_at(word: RegoWord, message: str, hint: str, code: str = "rego-form") -> RegoFault:
-    """A fault at a word."""
+    """Return a fault at a word's position."""
     return RegoFault(word.line, word.column, code, message, hint)
 
 
 def _statements(words: Sequence[RegoWord]) -> Iterator[tuple[RegoWord, ...]]:
-    """What stands in no bracket, each from the beginning of a line on; an `else` belongs to the rule before it."""
+    """Split words into statements, which start lines outside brackets.
+
+    An `else` belongs to the rule before it.
+    """
     statement: list[RegoWord] = []
     for word in words:
         if statement and word.depth == 0 and word.begins_line and word.text not in {"else", *")]}"}:
@@ -400,7 +374,7 @@ def _statements(words: Sequence[RegoWord]) -> Iterator[tuple[RegoWord, ...]]:
 
 
 def _of_beginning(name: str, statements: Sequence[tuple[RegoWord, ...]]) -> Iterator[RegoFault]:
-    """A file begins with its own package, and imports `rego.v1` and nothing else."""
+    """Check that a file has its own package and imports only `rego.v1`."""
     own, beginning = (
         f"{PACKAGE}.{name}",
         msg("begin the file with `package {package}.{name}` and `import rego.v1`", PACKAGE, name),
@@ -483,7 +457,7 @@ def _of_name(module: RegoModule, rule: RegoRule, seen: set[str]) -> Iterator[Reg
 
 
 def is_rego_name(name: str) -> bool:
-    """Whether a file of rules may have such a name: a package's, with the ending."""
+    """Return whether a file of rules may have this name."""
     stem = name.removesuffix(ENDING)
     if stem in DEVICE_NAMES:
         return False

@@ -1,8 +1,8 @@
-"""Rego rules checked, asked about a plan, and tested.
+"""Checks and tests of Rego rules, and their verdict on a plan.
 
-Each file is evaluated in a process of its own. A test says its plan by `with input as`. regopy 1.5.2 ends by a
-segmentation fault on many such texts; so the plan is worked out first, as a rule of its own, and the test is evaluated
-on it without these words. That comes to the same if a test is about one plan, which is why it has to be.
+A test gives its plan with `with input as`. regopy 1.5.2 has segmentation faults with many such texts. So the plan
+becomes a rule of its own and is evaluated first, and the test then runs on it without these words. The result is the
+same if a test has only one plan, so we require that.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _NOON: Final = {"at": "2021-05-20T12:00:00+07:00", "date": "2021-05-20", "year":
 EMPTY: Final = RegoInput(
     now=RegoMoment(**_NOON, hour=12, minute=0, weekday="thursday"), inventory="none", offline=True
 ).plain
-"""What rules see of a plan in which nothing changes."""
+"""Rules' input for a plan without changes."""
 _EVALUATOR: Final = (
     "install it beside provisioner: pip install 'regopy>=1.5.2,<1.6', which needs glibc 2.34 or later; until then"
     " nothing is planned or applied"
@@ -70,12 +70,7 @@ _LIBRARIES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RegoCase:
-    """A test.
-
-    Attributes:
-        rule: the test as it is written.
-        plan: the rule of the text that comes to its plan; empty where it is about none.
-    """
+    """A test, and the name of its plan's rule, if any."""
 
     rule: RegoRule
     plan: str = ""
@@ -83,13 +78,7 @@ class RegoCase:
 
 @dataclass(frozen=True, slots=True)
 class RegoCases:
-    """The tests of a file.
-
-    Attributes:
-        text: the file's, with each plan as a rule of its own.
-        cases: in their order.
-        faults: what keeps a test from being taken apart.
-    """
+    """The tests of a file; `text` has each plan as a rule."""
 
     text: str = field(repr=False)
     cases: tuple[RegoCase, ...] = ()
@@ -98,7 +87,7 @@ class RegoCases:
 
 @dataclass(frozen=True, slots=True)
 class _Replacement:
-    """`with input as` and what follows, from its first to its last word."""
+    """The words of `with input as` and its plan."""
 
     first: RegoWord
     words: tuple[RegoWord, ...]
@@ -114,19 +103,14 @@ class _Replacement:
 
 @dataclass(frozen=True, slots=True)
 class RegoJudgement:
-    """What the rules of an inventory said of a plan, or why they cannot judge any.
-
-    Attributes:
-        verdict: what they said.
-        problems: why they say nothing of any plan; there is no verdict then.
-    """
+    """The rules' verdict on a plan, or the problems that prevent one."""
 
     verdict: RegoVerdict
     problems: tuple[Problem, ...] = ()
 
 
 class RegoTestEnd(StrEnum):
-    """How a test ended."""
+    """Outcome of a test."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -136,15 +120,7 @@ class RegoTestEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegoTest:
-    """A test, or a rule that none needs.
-
-    Attributes:
-        file: where it stands.
-        line: the same.
-        name: what it is called.
-        end: how it ended.
-        detail: why it failed, where there is something to be said.
-    """
+    """Outcome of a test, or a rule that no test needs."""
 
     file: str
     line: int
@@ -154,7 +130,7 @@ class RegoTest:
 
 
 def cases_of(module: RegoModule) -> RegoCases:
-    """The tests of a file, each apart from its plan."""
+    """Separate the tests of a file from their plans."""
     text, faults = module.text, list[RegoFault]()
     cases, plans = list[RegoCase](), list[str]()
     cut: list[_Replacement] = []
@@ -187,7 +163,7 @@ def _replacements(words: Sequence[RegoWord]) -> Iterator[_Replacement]:
 
 
 def _ends(word: RegoWord, begun: RegoWord) -> bool:
-    """Whether an expression is over: at a bracket around it, at a line of its own, or at what divides."""
+    """Return whether an expression ends before a word."""
     if word.depth < begun.depth:
         return True
     if word.depth > begun.depth or word.text in {"]", ")"}:
@@ -220,17 +196,14 @@ def _faults(rule: RegoRule, replaced: Sequence[_Replacement], *, is_test: bool) 
 
 @cache
 def input_fields() -> InputFields:
-    """The document that rules see."""
+    """Return the fields of the rules' input."""
     return InputFields(schema_of_document("policy-input", RegoInput))
 
 
 def rego_problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool = True) -> tuple[Problem, ...]:
-    """Everything that is wrong with the rules of an inventory, sorted by place.
+    """Return all problems of an inventory's rules, sorted by position.
 
-    Args:
-        files: rules and tests.
-        root: the inventory's folder.
-        evaluates: whether regopy is asked, too, in a process for each file.
+    `evaluates` runs regopy as well, in a process for each file.
     """
     return tuple(sorted(_problems(sorted(files), root, evaluates=evaluates)))
 
@@ -272,7 +245,10 @@ def _of_one(
     test: RegoFile | None,
     time_of: tuple[float, float] | None,
 ) -> Iterator[Problem]:
-    """The problems of a file of rules, and of its tests; regopy is asked within a time, or not at all."""
+    """Yield problems of a file of rules and its tests.
+
+    regopy runs only if there is time for it.
+    """
     module, faults = modules[file], static_faults(modules[file])
     listed = [problem_of(root, file, fault) for fault in faults]
     if test is not None:
@@ -287,7 +263,7 @@ def _of_one(
 
 
 def static_faults(module: RegoModule, tested: RegoModule | None = None) -> list[RegoFault]:
-    """What is wrong with a file by its text alone."""
+    """Return the faults found without evaluation."""
     faults = list(module.faults)
     faults = faults or [*reference_faults(module, input_fields(), tested), *cases_of(module).faults * module.is_test]
     return faults[:_MOST_FAULTS]
@@ -296,9 +272,9 @@ def static_faults(module: RegoModule, tested: RegoModule | None = None) -> list[
 def evaluation_fault(
     modules: Sequence[RegoModule], judging: RegoModule, end: float, cpu_s: float
 ) -> tuple[int, RegoFault] | None:
-    """What regopy itself has against a file of rules and its tests: which of the two it is, and what; None if nothing.
+    """Return regopy's fault, with the index of its file, or `None`.
 
-    It is asked about a plan in which nothing changes: what depends on a plan is seen when there is one.
+    The rules are evaluated with an empty plan; faults that depend on a plan appear later.
     """
     bounds = replace(CHECKED, cpu_s=cpu_s)
     names = sorted({rule.name for rule in judging.judging})
@@ -319,12 +295,12 @@ def evaluation_fault(
 
 
 def unloaded_fault(error: RegoUnloadedError) -> RegoFault:
-    """What the machine lacks for any rule to be evaluated."""
+    """Return the fault of a missing system library."""
     return RegoFault(0, 0, NOT_INSTALLED, msg("it cannot be evaluated: {error}", error), _LIBRARIES)
 
 
 def text_fault(module: RegoModule, error: RegoTextFaultError) -> RegoFault:
-    """What regopy has against a text."""
+    """Return the fault of an invalid text."""
     before = module.text.encode()[: error.offset].decode(errors="replace")
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     return RegoFault(
@@ -333,12 +309,12 @@ def text_fault(module: RegoModule, error: RegoTextFaultError) -> RegoFault:
 
 
 def never_fault(answer: RegoAnswer) -> RegoFault:
-    """What regopy has against all that a file says."""
+    """Return the fault of a file that cannot be evaluated."""
     return RegoFault(0, 0, "rego-form", msg("it cannot be evaluated: {error}", answer.error), "correct the rule")
 
 
 def problem_of(root: Path, file: RegoFile, fault: RegoFault, severity: Severity = Severity.ERROR) -> Problem:
-    """A fault of a file as a problem of the inventory."""
+    """Convert a file's fault to a problem of the inventory."""
     message = f"{file.path}: {fault.message}"
     return Problem(
         str(root / file.path), fault.line, fault.column, fault.code, message, fault.hint, file.path, severity
@@ -346,13 +322,7 @@ def problem_of(root: Path, file: RegoFile, fault: RegoFault, severity: Severity 
 
 
 def judge(files: Sequence[RegoFile], root: Path, document: Mapping[str, object]) -> RegoJudgement:
-    """Ask all rules about a plan.
-
-    Args:
-        files: rules and tests of the inventory.
-        root: its folder.
-        document: what rules see of the plan.
-    """
+    """Evaluate all rules for a plan; `document` is their input."""
     problems = [one for one in rego_problems(files, root, evaluates=False) if one.severity is Severity.ERROR]
     verdict, end = RegoVerdict(), time.monotonic() + MOST_SECONDS
     for file in sorted(files):
@@ -385,9 +355,9 @@ def _judged(file: RegoFile, root: Path, document: Mapping[str, object], end: flo
 
 
 def run_tests(files: Sequence[RegoFile]) -> tuple[RegoTest, ...]:
-    """Run every test of files that have no problems, and see of each rule whether a test needs it.
+    """Run all tests of valid files, and find rules without a test.
 
-    A rule is needed if a test that passed fails once the rule is called otherwise.
+    A rule has a test if a passed test fails after the rule is renamed.
     """
     tests = {file.name: file for file in files if file.is_test}
     pairs = [(file, tests[file.name]) for file in sorted(files) if not file.is_test and file.name in tests]
@@ -424,7 +394,7 @@ def _passed(answer: RegoAnswer) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _PlannedTests:
-    """The tests of a file, with the plan that each is about, or why there is none; `end` is when time is over."""
+    """The tests of a file with their plans; `end` is the deadline."""
 
     module: RegoModule
     cases: RegoCases
@@ -440,7 +410,7 @@ class _PlannedTests:
         return cls(tests, cases, tuple(plans), end)
 
     def answers(self, text: str) -> tuple[RegoAnswer, ...]:
-        """What each test comes to, with some text of the rules."""
+        """Return the tests' results for some text of the rules."""
         queries = [RegoQuery(f"data.{self.module.package}.{c.rule.name}", n) for n, c in enumerate(self.cases.cases)]
         came_to = _asked([text, self.cases.text], queries, [plan.value for plan in self.plans], self.end)
         return tuple(
@@ -452,7 +422,7 @@ class _PlannedTests:
 def _asked(
     texts: Sequence[str], queries: Sequence[RegoQuery], documents: Sequence[object], end: float
 ) -> tuple[RegoAnswer, ...]:
-    """What some queries come to, up to a moment; a failure of the whole is each one's."""
+    """Evaluate queries before a deadline; a failure is each query's result."""
     try:
         return ask_rego(texts, queries, documents, TESTED.until(end))
     except RegoTextFaultError as error:

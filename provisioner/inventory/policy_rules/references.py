@@ -1,9 +1,8 @@
-"""Names in Rego rules that stand for nothing, or are forbidden. Pure.
+"""Undeclared and forbidden names in Rego rules. Pure.
 
-In Rego what is not there is no error: a condition with a slip of the pen in it never holds, and the rule never
-refuses anything. So each name has to be declared, each field has to be one of the document (by its JSON Schema), and
-what a field is compared with has to be something that it may be. Rules may call only functions that come to the same
-for the same plan, and reach nothing outside.
+A reference to a missing name is no error in Rego: a condition with a typo is never true, and its rule never refuses. So
+each name must be declared, each field must be in the document's JSON Schema, and each comparison must be with a
+possible value. Rules may call only deterministic functions without outside access.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ strings.reverse substring sum time.add_date time.clock time.date time.diff time.
 time.weekday to_number trim trim_left trim_prefix trim_right trim_space trim_suffix type_name union upper
 """
 ALLOWED: Final = frozenset(_FUNCTIONS.split())
-"""The functions that rules may call."""
+"""Functions that rules may call."""
 FieldSchema = Document
 _COMPARES: Final = frozenset({"==", "!=", "<", ">", "<=", ">=", "="})
 _ENDS: Final = frozenset({";", "}", ")", "]", "|", ","})
 _LITERALS: Final = {"integer": RegoWordKind.NUMBER, "string": RegoWordKind.TEXT}
 _OWN_FIELDS: Final = frozenset({"message", "hint"})
-"""What a rule's own answer may have."""
+"""Fields of a rule's message."""
 _REFERENCE: Final = "rego-reference"
 _MOST_LISTED: Final = 12
 _MOST_FAULTS: Final = 50
@@ -64,7 +63,7 @@ _A_KIND: Final = {"integer": "a number", "string": "a text", "boolean": "true or
 
 @dataclass(frozen=True)
 class InputFields:
-    """The document that rules see, as its schema has it."""
+    """Schema of the rules' input."""
 
     schema: FieldSchema
 
@@ -74,31 +73,31 @@ class InputFields:
         return self.schema
 
     def field(self, node: FieldSchema, name: str) -> FieldSchema | None:
-        """A field of an object; None where it has none of this name, or is no object."""
+        """Return a field of an object, or `None`."""
         below: Mapping[str, FieldSchema] = node.get("properties", {})
         return below.get(name)
 
     def element(self, node: FieldSchema) -> FieldSchema | None:
-        """What an array is of; None of what is none."""
+        """Return the element of an array, or `None`."""
         items: FieldSchema | None = node.get("items")
         return items
 
     def names(self, node: FieldSchema) -> tuple[str, ...]:
-        """The fields of an object."""
+        """Return the fields of an object."""
         return tuple(node.get("properties", {}))
 
     def kind(self, node: FieldSchema) -> str:
-        """What it is: `object`, `array`, `string`, `integer`, `boolean`."""
+        """Return the type: `object`, `array`, `string`, `integer`, `boolean`."""
         values = node.get("enum", [node.get("const")])
         return str(node.get("type") or ("string" if isinstance(values[0], str) else "integer"))
 
     def values(self, node: FieldSchema) -> tuple[str, ...]:
-        """All values that a text may have; none where it may have any."""
+        """Return all values of an enumeration; empty for other texts."""
         return tuple(node.get("enum", ()))
 
     @property
     def all_names(self) -> frozenset[str]:
-        """Every field's name, wherever it stands."""
+        """Names of all fields at any level."""
         return frozenset(self._all_names(self.schema))
 
     def _all_names(self, node: FieldSchema) -> Iterator[str]:
@@ -111,14 +110,13 @@ class InputFields:
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """A name with what is taken of it, e.g. `input.changes[_].impact`.
+    """A name with its steps, e.g. `input.changes[_].impact`.
 
     Attributes:
         base: the name.
-        steps: the fields, each with its word; None for an index that is no text.
-        begin: the number of the name among the words.
-        end: the number of the first word after it.
-        is_call: whether it is called.
+        steps: fields with their words; `None` for an index other than a text.
+        begin: index of the name's word.
+        end: index of the next word.
     """
 
     base: RegoWord
@@ -133,12 +131,9 @@ class _Chain:
 
 
 def reference_faults(module: RegoModule, fields: InputFields, tested: RegoModule | None = None) -> list[RegoFault]:
-    """The first names of a file that stand for nothing, or for what no rule may use.
+    """Return the first undeclared or forbidden names of a file.
 
-    Args:
-        module: the file.
-        fields: the document that rules see.
-        tested: of tests, the file that they are for.
+    `tested` is the file that tests are for.
     """
     listed = (*module.rules, *(tested.rules if tested else ()))
     scope = _Scope(
@@ -153,7 +148,6 @@ def reference_faults(module: RegoModule, fields: InputFields, tested: RegoModule
 
 
 def _keys(module: RegoModule) -> frozenset[str]:
-    """The keys of objects that a file's rules make."""
     return frozenset(key for rule in module.rules for key, _ in _object_keys(rule.words))
 
 
@@ -195,7 +189,7 @@ class _Scope:
             number += 1
 
     def _types(self, rule: RegoRule) -> _Types:
-        """What each declared name is of the document, as far as that can be told."""
+        """Return the schema of each declared name, if known."""
         types: _Types = {}
         words = rule.words
         for number, word in enumerate(words):
@@ -211,7 +205,7 @@ class _Scope:
 
     @staticmethod
     def _note(types: _Types, name: str, node: FieldSchema | None) -> None:
-        """Keep what a name is; one that is declared twice as different things is nothing that is known."""
+        """Record a name's schema; unknown if two declarations differ."""
         types[name] = node if name not in types or types[name] == node else None
 
     def _element(self, words: Sequence[RegoWord], number: int, types: _Types) -> FieldSchema | None:
@@ -219,7 +213,7 @@ class _Scope:
         return self.fields.element(node) if node is not None else None
 
     def _whole(self, words: Sequence[RegoWord], number: int, types: _Types) -> FieldSchema | None:
-        """What a chain is that nothing follows."""
+        """Return the schema of a chain that is a whole expression."""
         if number >= len(words) or words[number].kind is not RegoWordKind.NAME:
             return None
         chain = _chain(words, number)
@@ -229,7 +223,7 @@ class _Scope:
         return self._node(chain, types)
 
     def _node(self, chain: _Chain, types: _Types) -> FieldSchema | None:
-        """The part of the document that a chain names; None where that is not known."""
+        """Return the schema of a chain, or `None` if unknown."""
         node = self.fields.root if chain.base.text == "input" else types.get(chain.base.text)
         for step, _ in chain.steps:
             if node is None:
@@ -298,7 +292,7 @@ class _Scope:
         )
 
     def _of_comparison(self, chain: _Chain, node: FieldSchema, words: Sequence[RegoWord]) -> Iterator[RegoFault]:
-        """What a field is compared with has to be a value that it may have."""
+        """Check that a field is compared with possible values."""
         for other in self._compared_with(chain, words):
             kind, values = self.fields.kind(node), self.fields.values(node)
             wanted = _LITERALS.get(kind)
@@ -331,7 +325,7 @@ class _Scope:
                     yield word
 
     def _of_test_documents(self, words: Sequence[RegoWord]) -> Iterator[RegoFault]:
-        """The keys of what tests put in the plan's place: one that the document does not have proves nothing."""
+        """Check the keys of tests' plans; unknown keys make a test worthless."""
         names = self.fields.all_names | _OWN_FIELDS
         for key, word in _object_keys(words):
             if key not in names:
@@ -339,7 +333,7 @@ class _Scope:
 
 
 def _why_not(function: str) -> str:
-    """Why rules may not call a function, the rest of a sentence."""
+    """Return why rules may not call a function, as a sentence's end."""
     return next((why for name, why in _WHY_NOT.items() if function.startswith(name)), "no rule has needed it yet")
 
 
@@ -366,7 +360,7 @@ def _chain(words: Sequence[RegoWord], number: int) -> _Chain:
 
 
 def _names_after(words: Sequence[RegoWord], number: int) -> tuple[list[str], int]:
-    """The names after `some` or `every`, and the number of the word after them."""
+    """Return the names after `some` or `every`, and the next word's index."""
     names, place = [], number + 1
     while (
         place < len(words) and words[place].kind is RegoWordKind.NAME and words[place].text not in KEYWORDS - {"input"}
@@ -379,7 +373,7 @@ def _names_after(words: Sequence[RegoWord], number: int) -> tuple[list[str], int
 
 
 def _declared(rule: RegoRule) -> dict[str, RegoWord]:
-    """The names that a rule declares, each with where."""
+    """Return the names that a rule declares, with their words."""
     words = rule.words
     declared = {word.text: word for word in rule.arguments or () if word.kind is RegoWordKind.NAME}
     for number, word in enumerate(words):
@@ -393,7 +387,7 @@ def _declared(rule: RegoRule) -> dict[str, RegoWord]:
 
 
 def _assigned(words: Sequence[RegoWord], number: int) -> dict[str, RegoWord]:
-    """The names on the left side of a `:=`."""
+    """Return the names on the left of a `:=`."""
     before = words[number - 1]
     if before.kind is RegoWordKind.NAME:
         return {before.text: before}
