@@ -1,1 +1,1 @@
-"""The inventory: model, files, rules and loading. Imports `base`."""
+"""The inventory: model, files, rules and loading."""

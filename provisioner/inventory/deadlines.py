@@ -1,7 +1,7 @@
-"""Which orders bind a facility, and until when it has to be connected. Pure.
+"""Orders that bind a facility, and their deadlines. Pure.
 
-`before` is strict, as letter 1407/BTTTT-CVT has it ("trước ngày 10/5/2021"): before 10 May 2021 is the time until
-2021-05-10T00:00+07:00, and that very moment is too late. The clock is Vietnam's, whatever the machine's is.
+`before` is strict, as in letter 1407/BTTTT-CVT ("trước ngày 10/5/2021"): before 10 May 2021 means until
+2021-05-10T00:00+07:00, and that very moment is too late. The time zone is always Vietnam's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from provisioner.inventory.model.inventory import InProvince
 
 
 class Ordered(InProvince, Protocol):
-    """What orders may bind: a facility, or its outline."""
+    """A facility, or its outline."""
 
     @property
     def id(self) -> str:
@@ -26,24 +26,24 @@ class Ordered(InProvince, Protocol):
 
     @property
     def managing_body(self) -> ManagingBody:
-        """Who manages it."""
+        """The body that manages it."""
         ...
 
     @property
     def opens_on(self) -> date | None:
-        """The day on which people are to come."""
+        """The opening day."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """An order that binds a facility, with the day that holds for this facility.
+    """An order that binds a facility, with the facility's deadline.
 
     Attributes:
         order: the order.
         before: the first day that is too late.
-        place: where the order's own day stands in instructions.yml.
-        is_opening: whether `before` is the day on which the facility opens, which is later than the order's day.
+        place: path of the order's day in instructions.yml.
+        is_opening: whether `before` is the facility's opening day, which is later than the order's day.
     """
 
     order: Instruction
@@ -57,12 +57,12 @@ class Duty:
         return start_of(self.before)
 
     def met_by(self, connected_at: datetime) -> bool:
-        """Tell whether a facility that was connected at a moment is in time."""
+        """Return whether a connection time is before the deadline."""
         return aware(connected_at) < self.deadline
 
 
 class Timeliness(StrEnum):
-    """How a facility stands against the deadline that governs it."""
+    """State of a facility against its deadline."""
 
     NOT_BOUND = "not_bound"
     DUE = "due"
@@ -72,14 +72,14 @@ class Timeliness(StrEnum):
 
 
 class StandingOrders:
-    """The orders of an inventory, and whom they bind.
+    """The orders of an inventory, and the facilities that they bind.
 
-    An order binds whom its scope names by managing body; one of the time of districts that names those binds communes
-    as well, which have taken over what was theirs. One that is superseded counts no longer where
-    the order that supersedes it binds, and stays in force elsewhere; what superseded it may be superseded
-    itself, that revives nothing. A day of the facility's own counts before one of its province, and that
-    before the order's. A facility that opens after the day of the order or the province has to be connected before it
-    opens; a day of its own says otherwise.
+    An order binds the managing bodies in its scope. If it names districts and is from their time, it also binds the
+    communes that took over from them. A superseded order ends for the bodies of the superseding order, and stays in
+    force for others. It is not revived if the superseding order is itself superseded.
+
+    A facility's own day counts before its province's day, and that before the order's day. A facility without a day of
+    its own that opens later has its opening as deadline.
     """
 
     def __init__(self, inventory: Frame) -> None:
@@ -89,7 +89,7 @@ class StandingOrders:
         self._of_place: dict[tuple[int, str, ProvinceScheme | None], Duty] = {}
 
     def duties_of(self, facility: Ordered) -> tuple[Duty, ...]:
-        """The orders that bind a facility, in the order of the file."""
+        """Return a facility's duties, in the order of the file."""
         return tuple([self._duty(facility, n, order) for n, order in self._binding(facility.managing_body)])
 
     def _binding(self, body: ManagingBody) -> list[tuple[int, Instruction]]:
@@ -109,7 +109,7 @@ class StandingOrders:
 
 
 def duties_of(inventory: Frame, facility: Ordered) -> tuple[Duty, ...]:
-    """The orders that bind one facility, as `StandingOrders` has them."""
+    """Return one facility's duties, as `StandingOrders`."""
     return StandingOrders(inventory).duties_of(facility)
 
 
@@ -121,7 +121,7 @@ def _is_in_scope(body: ManagingBody, order: Instruction) -> bool:
 
 
 def _superseded(index: int, order: Instruction, in_scope: list[tuple[int, Instruction]]) -> bool:
-    """Tell whether a later order ends this one; of two of one day the later one in the file is later."""
+    """Return whether a later order (of one day: later in the file) ends this."""
     own = order.issued_on, index
     return any(order.ref in other.supersedes and own < (other.issued_on, n) for n, other in in_scope)
 
@@ -133,7 +133,7 @@ def _opening(facility: Ordered, duty: Duty) -> Duty:
 
 
 def _of_province(inventory: Frame, facility: Ordered, index: int, order: Instruction) -> Duty:
-    """What an order asks of a facility's province: by the province's day, or by the order's own."""
+    """Return an order's duty by the province's day, or its own."""
     listed = order.provinces
     if inventory.scheme_of(order.province_scheme) == inventory.scheme_of(facility.province_scheme):
         # Of one list a province is in itself alone: the others need not be asked.
@@ -145,17 +145,17 @@ def _of_province(inventory: Frame, facility: Ordered, index: int, order: Instruc
 
 
 def governing_duty(duties: tuple[Duty, ...]) -> Duty | None:
-    """The duty with the earliest deadline, the first of equal ones; None where no order binds."""
+    """Return the duty with the earliest deadline, if any."""
     return min(duties, key=lambda duty: duty.before, default=None)
 
 
 def timeliness(duty: Duty | None, connected_at: datetime | None, now: datetime) -> Timeliness:
-    """Hold a facility against its governing duty.
+    """Compare a facility with its governing duty.
 
     Args:
         duty: the governing duty.
-        connected_at: when it was first connected, with its zone; None if it never was.
-        now: the moment of the report, with its zone.
+        connected_at: time of the first connection, with its zone, or `None`.
+        now: time of the report, with its zone.
     """
     if duty is None:
         return Timeliness.NOT_BOUND

@@ -1,4 +1,4 @@
-"""Makes of cameras and recorders: one row each, with its RTSP paths and the words by which sheets name it. Pure.
+"""Makes of cameras and recorders: RTSP paths, and names in sheets. Pure.
 
 Another make is a member of `Make` and a row here. The patterns are from the vendors' documents. Hikvision: ISAPI,
 `channel * 100 + stream`. Dahua and its OEMs KBVision and Imou: `realmonitor`. Uniview: `media/video` on cameras,
@@ -20,15 +20,15 @@ from provisioner.inventory.model import Camera, Facility, Make, Recorder, Stream
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """What is known of a make.
+    """Names and RTSP paths of a make.
 
     A pattern has `{channel}` (from 1), `{stream}` (`main`, `sub`), `{index}` (main is 0, sub 1) and `{number}`
     (main is 1, sub 2).
 
     Attributes:
-        words: how people write it; the first is the one that we write.
-        path: the pattern of a camera's RTSP path and query.
-        recorder_path: that of a recorder, where it is another one.
+        words: its names in sheets; we write the first.
+        path: pattern of a camera's RTSP path and query.
+        recorder_path: the same of a recorder, if different.
     """
 
     words: tuple[str, ...]
@@ -49,23 +49,19 @@ MAKES: Final[Mapping[Make, Maker]] = MappingProxyType(
         Make.EZVIZ: Maker(("EZVIZ",), "/h264/ch{channel}/{stream}/av_stream"),
     }
 )
-"""Every make but `generic`, in the order in which our template lists them."""
+"""Every make except `generic`, in the order of our template."""
 
 
 class NoRtspPathError(ValueError):
-    """A make has no path pattern for what is asked; the message says why."""
+    """A make has no path pattern; the message says why."""
 
 
 # A country asks for two hundred thousand paths, and for few different ones.
 @lru_cache(maxsize=4096)
 def rtsp_path(make: Make, channel: int, stream: StreamName, *, recorder: bool = False) -> str:
-    """The path and query of a device's RTSP address.
+    """Return the path and query of a device's RTSP address.
 
-    Args:
-        make: the device's make.
-        channel: 1-based channel; cameras have one.
-        stream: `main` or `sub`.
-        recorder: whether the device is a recorder.
+    Channels start with 1; cameras have one.
 
     Raises:
         NoRtspPathError: the make has no known pattern.
@@ -79,7 +75,7 @@ def rtsp_path(make: Make, channel: int, stream: StreamName, *, recorder: bool = 
 
 
 def stream_of(camera: Camera, name: StreamName) -> Stream:
-    """A camera's stream.
+    """Return a camera's stream.
 
     Raises:
         KeyError: the camera has no such stream.
@@ -91,7 +87,7 @@ def stream_of(camera: Camera, name: StreamName) -> Stream:
 
 
 class Behind(NamedTuple):
-    """What answers for a camera: the make and the channel of its recorder, or its own."""
+    """Make and channel of a camera's recorder, or the camera's own."""
 
     make: Make
     channel: int
@@ -99,11 +95,7 @@ class Behind(NamedTuple):
 
 
 def behind(camera: Camera, recorders: Mapping[str, Recorder]) -> Behind:
-    """What answers for a camera.
-
-    Args:
-        camera: the camera.
-        recorders: the facility's recorders by id.
+    """Return the make and channel that answer for a camera.
 
     Raises:
         KeyError: the camera's recorder does not exist.
@@ -115,19 +107,19 @@ def behind(camera: Camera, recorders: Mapping[str, Recorder]) -> Behind:
 
 
 def path_behind(at: Behind, stream: Stream, name: StreamName) -> str:
-    """The RTSP path of a stream: the one written out, or its make's.
+    """Return a stream's RTSP path: its own, or its make's.
 
     Raises:
-        NoRtspPathError: neither is there.
+        NoRtspPathError: the stream has no path.
     """
     return stream.rtsp_path or rtsp_path(at.make, at.channel, name, recorder=at.recorder)
 
 
 def stream_path(facility: Facility, camera: Camera, name: StreamName) -> str:
-    """The RTSP path of a camera's stream: the one written out, or its make's.
+    """Return a camera's RTSP path: the stream's own, or its make's.
 
     Raises:
-        NoRtspPathError: neither is there.
+        NoRtspPathError: the stream has no path.
         KeyError: the camera's recorder or stream does not exist.
     """
     stream = stream_of(camera, name)

@@ -1,4 +1,4 @@
-"""What `keys init` adds to an inventory: public keys and hashes in the lock, and secrets that only the vault holds."""
+"""Additions of `keys init`: public keys and hashes in the lock, secrets."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from provisioner.inventory.model import (
 
 
 def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, object]]) -> Allocations:
-    """The lock with what hosts reported of their keys, by the lock's names. Pure.
+    """Return the lock with the keys that hosts reported. Pure.
 
-    A box is another one each time; one that is there and fits stays.
+    A sealed key differs each time, so an existing one that fits stays.
     """
     relays = {k: _with_keys(v, made[k]) if k in made else v for k, v in allocations.relays.items()}
     centres = {k: v.model_copy(update=dict(made[k])) if k in made else v for k, v in allocations.centres.items()}
@@ -41,13 +41,13 @@ def _with_keys(relay: RelayAllocation, made: Mapping[str, object]) -> RelayAlloc
 def completed(
     inventory: Inventory, secrets: Secrets, apart: Collection[str] = (), held: Collection[str] = ()
 ) -> Secrets:
-    """The vault's secrets with what is missing drawn; what is there stays. Camera logins are people's.
+    """Return the secrets with missing ones generated, except camera logins.
 
     Args:
-        inventory: whom they have to serve.
-        secrets: what was opened; of a file that stayed shut nothing is drawn anew.
-        held: facilities of which nothing can be said: what there is of theirs stays, and nothing is drawn.
-        apart: the carriers whose secrets have a password of their own: they get the keys of their own hosts.
+        inventory: the inventory that they are for.
+        secrets: the opened secrets; an unopened file gets no new secrets.
+        held: frozen facilities; their secrets stay, and no new ones are generated.
+        apart: carriers whose secrets have their own password; they get the keys of their hosts.
     """
     carriers = dict(secrets.carriers)
     digest_key = secrets.digest_key
@@ -87,7 +87,7 @@ def completed(
 
 
 def _pushing(inventory: Inventory, carrier: str) -> Iterator[str]:
-    """The facilities that push, or are to push, to a carrier's relays."""
+    """Yield open facilities that push, or will push, to a carrier's relays."""
     for facility in inventory.facilities.values():
         plans = () if facility.operating is Operating.CLOSED else (facility.plan, facility.successor)
         if any(plan and plan.access.is_pushed and plan.carrier == carrier for plan in plans):
@@ -107,14 +107,9 @@ def _of_hubs(inventory: Inventory, secrets: Secrets) -> dict[str, HubSecrets]:
 
 
 def tidied(known: CarrierSecrets, inventory: Inventory, facilities: Collection[str] | None = None) -> CarrierSecrets:
-    """A carrier's secrets where changes of keys that have ended in facilities' files leave one pre-shared key each.
+    """Make the next pre-shared key present if a gateway's key change ended.
 
-    What is of a facility that is held, and so not in the inventory, stays as it is.
-
-    Args:
-        known: what the vault holds.
-        inventory: with the facilities.
-        facilities: those of which this is done; of all where it is left out.
+    Frozen facilities, which are not in the inventory, stay unchanged. `facilities` limits the others.
     """
     sites = inventory.facilities if facilities is None else facilities
     gateways = ((name, inventory.facilities[name].gateway) for name in sites if name in inventory.facilities)
@@ -128,13 +123,7 @@ def tidied(known: CarrierSecrets, inventory: Inventory, facilities: Collection[s
 
 
 def with_next_psks(known: CarrierSecrets, inventory: Inventory, facilities: Collection[str]) -> CarrierSecrets:
-    """A carrier's secrets with a pre-shared key drawn for the next key of each of some gateways; what is there stays.
-
-    Args:
-        known: what the vault holds.
-        inventory: with the facilities.
-        facilities: those whose gateways have a key, and get another one.
-    """
+    """Generate missing pre-shared keys for the next keys of these gateways."""
     known = tidied(known, inventory, facilities)
     drawn = dict(known.next_psks)
     for name in sorted(facilities):
@@ -146,23 +135,18 @@ def with_next_psks(known: CarrierSecrets, inventory: Inventory, facilities: Coll
 
 
 def _host_keys(hosts: Iterable[str], known: CarrierSecrets, digest_key: Secret | None) -> dict[str, Secret]:
-    """The keys that a carrier's hosts have anyway, so that nothing on them changes.
+    """Return the existing digest keys of a carrier's hosts.
 
-    Where nobody here could know a host's key none is drawn: another one would make its digests those of a stranger.
+    An unknown key is not generated: it would make the host's digests invalid.
     """
     keys = {host: host_digest_key(digest_key, host) for host in hosts} if digest_key else {}
     return keys | {host: known.host_keys[host] for host in hosts if host in known.host_keys}
 
 
 def with_shown_keys(known: CarrierSecrets, lock: Allocations, relays: Collection[str]) -> CarrierSecrets:
-    """A carrier's secrets where a next certificate that the lock has as the present one brings its key along. Pure.
+    """Make a next certificate's key present if the lock says so. Pure.
 
-    The lock alone says which certificate counts, so that its key is the right one whenever the vault is tidied.
-
-    Args:
-        known: what the vault holds.
-        lock: what is recorded.
-        relays: those of which this is done.
+    Only the lock says which certificate is present, so the key is right whenever this runs.
     """
     over = {name: key for name in relays if (key := shown_key_beside(known, lock.relays.get(name), name))}
     if not over:
@@ -173,15 +157,15 @@ def with_shown_keys(known: CarrierSecrets, lock: Allocations, relays: Collection
 
 
 def shown_key_beside(known: CarrierSecrets, entry: RelayAllocation | None, relay: str) -> Secret | None:
-    """The key that the vault still has as a relay's next one, and that its present certificate is of; else none."""
+    """Return a relay's next key if its present certificate already uses it."""
     following = known.next_certificate_keys.get(relay)
     return following if following is not None and entry is not None and _fits(entry, following) else None
 
 
 def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocations:
-    """The lock with a certificate for each relay that has to show readers one, and has none of its key. Pure.
+    """Return the lock with missing certificates of relays and hubs. Pure.
 
-    One that is there and fits stays, whoever signed it; where the key stayed shut nothing is said.
+    An existing certificate of the same key stays, whoever signed it. A host whose key is unreadable is left out.
     """
     from provisioner.base.certificate import self_signed  # noqa: PLC0415 (it takes time)
 

@@ -1,7 +1,7 @@
-"""Facilities in outline: what rules across files and lists of all facilities need of a facility's file.
+"""Outlines of facilities, for rules across files and lists of facilities.
 
-Outlines of ten thousand facilities come from the cache in a twentieth of the time that the facilities themselves take.
-What needs more of a facility takes the `Facility`, or adds a field here.
+The cache gives ten thousand outlines in a twentieth of the time of the facilities. If you need more of a facility, use
+`Facility`, or add a field here.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from provisioner.inventory.signed import SignOffProof, Worth, agreed_on, proofs_
 
 
 class PlanOutline(NamedTuple):
-    """A plan or successor, with the hash of what is signed and what its sign-offs prove by themselves.
+    """A plan or successor, with its content's hash and its sign-offs' proofs.
 
     Attributes:
-        agreed_on: the last day of the sign-offs, if all three parties have signed exactly what an agreed plan says.
-        unsigned: the parties that have not signed what the plan says now.
+        agreed_on: the last day of the sign-offs, if all three parties have signed exactly this agreed plan.
+        unsigned: parties that have not signed this content.
     """
 
     state: PlanState
@@ -57,44 +57,43 @@ class PlanOutline(NamedTuple):
 
     @property
     def agreed(self) -> bool:
-        """Whether the plan says that it is agreed."""
+        """Whether the plan's state is agreed."""
         return self.state is PlanState.AGREED
 
 
 class Remarks(Model):
-    """What stands in a facility's way, what is claimed of it, and what reports show of its devices."""
+    """A facility's block and claims, and its devices' fields for reports."""
 
     blocked: Blocked | None = None
     claimed_connection: ClaimedConnection | None = None
     devices: dict[Slug, dict[str, bool | int | str]] | None = None
-    """Of each device that has any, by its id, the fields that are marked `Use(status=True)`."""
+    """Fields with `Use(status=True)`, by device; devices without any are left out."""
 
 
 _NO_REMARKS = Remarks.model_construct(blocked=None, claimed_connection=None, devices=None)
 
 
 class Outline(NamedTuple):
-    """A facility without its devices, the text of its survey, and its place.
+    """A facility without its devices and the text of its survey.
 
     Attributes:
-        id: the facility's id; `province`, `province_scheme`, `operating` as well are as in its file.
-        plan: carrier, relay and access mode, and whether that is agreed; `successor` is the next connection's.
-        has_gateway: whether the file describes the site's router; `public_key` and `lan` are the router's.
-        devices: what a relay reaches: recorders, and cameras with an address of their own; sorted.
-        cameras: how many there are.
-        paths: how many media paths those have: one each stream.
+        id: the facility's id; `province`, `province_scheme`, `operating` are as in its file.
+        plan: its plan; `successor` is the next connection's.
+        has_gateway: whether the file has a gateway; `public_key` and `lan` are the gateway's.
+        devices: recorders, and cameras with an address of their own, sorted.
+        cameras: the number of cameras.
+        paths: the number of paths, one a stream.
         protected: as in its file; so is `managing_body`.
-        recorders: how many there are.
-        rtsp_paths: the paths and queries that stand in it for devices' RTSP addresses, each once, a line each, as they
-            are read; empty where all are the makes' own.
-        public_addresses: from where a site that pushes comes, where that is known.
-        next_key: while its gateway's key is changed the next one; empty where nobody reported that yet.
-        relay_port: the port of its relays that its gateway dials; 0 where that is their first one.
-        changing_logins: those of its devices of which either login is taken for a while (`accept`); sorted.
-        asked_devices: those of its devices that are asked about themselves by ONVIF; sorted.
+        recorders: the number of recorders.
+        rtsp_paths: RTSP paths and queries of the file, one a line, as read; empty if all are the makes'.
+        public_addresses: addresses that a pushing site comes from, if known.
+        next_key: the gateway's next key during a change; empty until it is reported.
+        relay_port: the relays' port that its gateway dials; 0 for their first one.
+        changing_logins: devices whose old and new logins are both accepted (`accept`), sorted.
+        asked_devices: devices with ONVIF, sorted.
         contact_confirmed_on: as in its file; so are `opens_on` and `closed_on`. `surveyed_on` is the survey's.
-        survey_verdict: the survey's, if there is one; `present`, `fit` and `missing` are the cameras that it counted.
-        remarks: its `Remarks` as JSON; empty where there are none.
+        survey_verdict: the survey's, if any; `present`, `fit` and `missing` are its numbers of cameras.
+        remarks: its `Remarks` as JSON, or empty.
     """
 
     id: str
@@ -130,12 +129,12 @@ class Outline(NamedTuple):
 
     @property
     def read_remarks(self) -> Remarks:
-        """What stands in its way, and what is claimed of it; read from their text each time."""
+        """The remarks, parsed each time."""
         return Remarks.model_validate_json(self.remarks) if self.remarks else _NO_REMARKS
 
     @property
     def carried_plans(self) -> tuple[PlanOutline, ...]:
-        """The plans that hosts carry out: as `Facility.carried_plans` has them."""
+        """The plans that hosts carry out, as `Facility.carried_plans`."""
         if not self.operating.is_carried or not self.has_gateway:
             return ()
         return tuple(plan for plan in (self.plan, self.successor) if plan and plan.agreed)
@@ -152,18 +151,18 @@ class Outline(NamedTuple):
 
 
 class OutlinedInventory(Frame):
-    """An inventory whose facilities are in outline. Mappings are by id and in the order of ids."""
+    """An inventory with outlines of facilities, sorted by id."""
 
     facilities: dict[Slug, Outline]
 
 
 def outlined(inventory: Inventory) -> OutlinedInventory:
-    """Return an inventory with its facilities in outline."""
+    """Return an inventory with outlines of its facilities."""
     return inventory.joined(OutlinedInventory, {name: outline_of(one) for name, one in inventory.facilities.items()})
 
 
 def outline_of(facility: Facility) -> Outline:
-    """A facility's outline."""
+    """Return a facility's outline."""
     gateway, survey = facility.gateway, facility.survey
     return Outline(
         id=facility.id,
@@ -200,13 +199,13 @@ def outline_of(facility: Facility) -> Outline:
 
 
 def changing_logins_of(facility: Facility) -> tuple[str, ...]:
-    """The devices whose login is under change, whether or not the day of it is over; sorted."""
+    """Return devices with a login change, ended or not, sorted."""
     accepts = accept_of(facility.cameras, facility.recorders)
     return tuple(sorted(device for device, accept in accepts.items() if accept.old.login))
 
 
 def rtsp_paths_of(facility: Facility) -> str:
-    """The RTSP paths that stand in a facility's file, as `Outline.rtsp_paths` has them."""
+    """Return the RTSP paths in a facility's file, as `Outline.rtsp_paths`."""
     streams = (s for camera in facility.cameras for s in (camera.streams.sub, camera.streams.main) if s)
     return "\n".join(sorted({path_as_read(stream.rtsp_path) for stream in streams if stream.rtsp_path}))
 
@@ -244,9 +243,9 @@ def _plan_outline(facility: Facility, plan: ConnectionPlan | None) -> PlanOutlin
 
 
 PackedProof = tuple[str, str, str, str, str, str]
-"""What a sign-off proves in JSON, where a tuple is a list: it is only ever taken apart."""
+"""A proof in JSON, which has lists for these tuples; it is only unpacked."""
 PackedPlan = tuple[str, str, str, str, list[PackedProof], str, str, str, list[str]]
-"""A plan's outline in JSON, where a tuple is a list: it is only ever taken apart."""
+"""A plan's outline in JSON; as `PackedProof`."""
 _Plans = tuple[PackedPlan | None, PackedPlan | None]
 _Gateway = tuple[bool, str | None, str | None]
 _Days = tuple[str, str, str, str]
@@ -275,11 +274,11 @@ PackedOutline = tuple[
     _Words,
     *_Survey,
 ]
-"""An outline in JSON, likewise: its values in their order."""
+"""An outline's values in JSON, in order; as `PackedProof`."""
 
 
 def packed(outline: Outline) -> list[object]:
-    """An outline as JSON's own values, without names: it is written ten thousand times."""
+    """Return an outline as JSON values, without names to save space."""
     plans = _packed_plan(outline.plan), _packed_plan(outline.successor)
     days = map(_written, outline[-13:-9])
     following = outline.next_key, outline.relay_port, list(outline.public_addresses)
@@ -296,10 +295,10 @@ def _written(day: date | None) -> str:
 
 
 def unpacked(values: PackedOutline) -> Outline:
-    """The outline that was packed.
+    """Return the outline of packed values.
 
     Raises:
-        ValueError, TypeError, LookupError: these are no packed outline.
+        ValueError, TypeError, LookupError: the values are no packed outline.
     """
     name, province, scheme, operating, plan, successor = values[:6]
     has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths, asked = values[6:17]

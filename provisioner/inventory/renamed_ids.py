@@ -1,10 +1,8 @@
 """Renamed ids (`moved` in inventory.yml), and next free ids. Pure.
 
-A site's address, its ports, its pre-shared key and its cameras' logins belong to the site, whatever it is
-called: they go over to the new id, and leave no tombstone. Paths are another matter. MediaMTX knows no
-renaming: under a new name a path is a new path, and who reads the old one is cut. So relays serve both
-names for as long as the entry is there, each with a source of its own; that costs a second session with
-each camera, and is what cuts nobody.
+A site's address, ports, pre-shared key and logins belong to the site: they move to the new id and leave no tombstone.
+Paths differ. MediaMTX cannot rename a path: under a new name it is a new path, and readers of the old one are cut. So
+relays serve both names while the entry exists, each with its own source. That costs a second session with each camera.
 """
 
 from __future__ import annotations
@@ -16,14 +14,14 @@ from typing import Final, TypeVar
 from provisioner.inventory.model import Allocations, CarrierSecrets, Move, Secrets, SiteAllocation, Tombstone
 
 DEVICE_DIGITS: Final = 2
-"""Digits that cameras and recorders are numbered with, at least."""
+"""Minimum number of digits in ids of cameras and recorders."""
 _FACILITY_DIGITS: Final = 3
 T = TypeVar("T")
 _FACILITY, _DEVICE = 2, 3
 
 
 def old_names(moves: Sequence[Move], name: str) -> tuple[str, ...]:
-    """The names that a path had, the latest first; none where nothing of it was moved."""
+    """Return a path's former names, latest first."""
     names: list[str] = []
     here = name
     while move := _latest(moves, here):
@@ -35,18 +33,17 @@ def old_names(moves: Sequence[Move], name: str) -> tuple[str, ...]:
 
 
 def _latest(moves: Sequence[Move], name: str) -> Move | None:
-    """The move that gave a name its longest beginning: a device's before its facility's."""
+    """Return the move with the longest prefix: a device's before its facility's."""
     fitting = [m for m in moves if (name == m.new or name.startswith(m.new + "/")) and _is_of_one_kind(m)]
     return max(fitting, key=lambda move: len(move.new), default=None)
 
 
 def _is_of_one_kind(move: Move) -> bool:
-    """Tell whether a facility became a facility, or a device a device; the rules report another one."""
     return len(_parts(move.old)) == len(_parts(move.new))
 
 
 def old_facilities(moves: Sequence[Move], facility: str) -> tuple[str, ...]:
-    """The ids that a facility had, the latest first."""
+    """Return a facility's former ids, latest first."""
     before = {
         _parts(m.new)[1]: _parts(m.old)[1] for m in moves if len(_parts(m.new)) == len(_parts(m.old)) == _FACILITY
     }
@@ -54,7 +51,7 @@ def old_facilities(moves: Sequence[Move], facility: str) -> tuple[str, ...]:
 
 
 def old_devices(moves: Sequence[Move], facility: str, device: str) -> tuple[str, ...]:
-    """The ids that a device of a facility had, the latest first."""
+    """Return a device's former ids, latest first."""
     known = {facility, *old_facilities(moves, facility)}
     own = [m for m in moves if len(_parts(m.new)) == len(_parts(m.old)) == _DEVICE and _parts(m.new)[1] in known]
     return _chain({_parts(m.new)[2]: _parts(m.old)[2] for m in own}, device)
@@ -75,12 +72,9 @@ def _chain(before: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, Collection[str]]) -> Allocations:
-    """A lock in which what was moved stands under its new id; the same one where nothing has to.
+    """Return the lock with moved entries under new ids; unchanged if possible.
 
-    Args:
-        lock: as it is recorded.
-        moves: the inventory's.
-        devices: the devices of every facility that there is.
+    `devices` has the devices of every existing facility.
     """
     taken = {name: old for name in devices if (old := _source(lock.sites, moves, name, devices))}
     sites: dict[str, SiteAllocation] = {}
@@ -96,7 +90,7 @@ def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, C
 
 
 def _source(known: Mapping[str, object], moves: Sequence[Move], name: str, there: Collection[str]) -> str | None:
-    """The old id from which something goes over to a facility that has nothing of its own."""
+    """Return the old id whose value a facility without one takes over."""
     if name in known:
         return None
     return next((old for old in old_facilities(moves, name) if old in known and old not in there), None)
@@ -105,7 +99,6 @@ def _source(known: Mapping[str, object], moves: Sequence[Move], name: str, there
 def _renamed_ports(
     site: SiteAllocation, moves: Sequence[Move], facility: str, devices: Collection[str]
 ) -> SiteAllocation:
-    """A site whose ports and numbers stand under its devices' new ids; the same one where nothing has to."""
     ports = dict(sorted(_by_device(site.ports, moves, facility, devices).items()))
     asked = dict(sorted(_by_device(site.asked_ports, moves, facility, devices).items())) or None
     numbers = dict(sorted(_by_device(site.device_numbers, moves, facility, devices).items())) or None
@@ -133,7 +126,7 @@ def _renamed_mark(mark: str, renamed: Mapping[str, str]) -> str:
 
 
 def moved_secrets(secrets: Secrets, moves: Sequence[Move], devices: Mapping[str, Collection[str]]) -> Secrets:
-    """Secrets in which what was moved stands under its new id; the same ones where nothing has to."""
+    """Return the secrets with moved entries under new ids."""
     if not moves:
         return secrets
     cameras = _moved_logins(secrets.cameras, moves, devices)
@@ -171,7 +164,7 @@ def _renamed(values: Mapping[str, T], moves: Sequence[Move], there: Collection[s
 
 
 def moved_owner(owners: Mapping[str, str], moves: Sequence[Move], there: Collection[str]) -> dict[str, str]:
-    """Which file holds a facility's logins, by the facility's new id."""
+    """Return the files of facilities' logins, by new id."""
     return _renamed(owners, moves, there)
 
 
@@ -179,22 +172,17 @@ def moved_owner(owners: Mapping[str, str], moves: Sequence[Move], there: Collect
 
 
 def facility_prefix(province: str) -> str:
-    """`kcl`, and the first letters of a province's slug."""
+    """Return `kcl-` and the initials of a province's slug."""
     return "kcl-" + "".join(word[0] for word in province.split("-"))
 
 
 def next_facility(province: str, used: Iterable[str]) -> str:
-    """The id of a province's next facility.
-
-    Args:
-        province: its slug.
-        used: the ids that are or were in use.
-    """
+    """Return the id of a province's next facility; `used` includes retired ids."""
     return next_free(facility_prefix(province), _FACILITY_DIGITS, used)
 
 
 def next_free(prefix: str, digits: int, used: Iterable[str]) -> str:
-    """`prefix-NNN` with the number after the highest one in use: a gap may be an id that was retired."""
+    """Return `prefix-NNN` after the highest used number; gaps may be retired ids."""
     pattern = re.compile(rf"{re.escape(prefix)}-([0-9]{{1,9}})")
     numbers = [int(match[1]) for name in used if (match := pattern.fullmatch(name))]
     return f"{prefix}-{max(numbers, default=0) + 1:0{digits}}"

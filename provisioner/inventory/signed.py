@@ -1,15 +1,14 @@
-"""What DIC, Health and the carrier sign when they agree a connection plan (letter 1407/BTTTT-CVT, item 2). Pure.
+"""Content that parties sign in a connection plan (letter 1407/BTTTT-CVT, item 2). Pure.
 
-The signed content is the carrier, its relays, the access mode, and the recorders and cameras with their
-streams. Each field of these says in the model whether it is signed (`Use`). What is left at its default does not count,
-so that a new key of a later version changes nothing that was signed; neither does the order of recorders and cameras in
-the file. How a device is asked about itself (`onvif`) is outside as well: one that was replaced has another serial
-number, and nobody agrees anew. So is what a setting was before, and until when that is taken (`accept`): it was signed
-when it was the setting.
+The signed content is the carrier, its relays, the access mode, and the recorders and cameras with their streams. The
+model says of each field whether it is signed (`Use`). Fields with their default value do not count, so that a new key
+of a later version leaves signatures valid. Neither does the order of recorders and cameras. A device's `onvif` is
+unsigned, since a replaced device has another serial number. So is `accept`, since the former setting was signed in its
+time.
 
-A party's signature is over a statement that people can read: whose agreement it is, on which day and by which
-document, for which facility of which inventory, and all that is built from the plan. What comes later and is no
-matter of the three is outside: the gateway's key, which is born on the site after the plan was agreed.
+A party (DIC, Health, carrier) signs a readable statement: party, day, document, facility, inventory, and everything
+that is built from the plan. Later facts that do not concern the three are outside: the gateway's key is made at the
+site after the agreement.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ from provisioner.inventory.model.base import inner_model, use_of
 
 PARTIES = tuple(Party)
 NAMESPACE: Final = "plan@provisioner"
-"""What a signature has to be for, as `ssh-keygen -Y sign -n` takes it: one made for a file or for Git is none here."""
+"""Namespace for `ssh-keygen -Y sign -n`. A signature for a file or for Git is invalid here."""
 
 
 def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
-    """The hash of what is signed, as `sha256:` and 64 hexadecimal digits."""
+    """Return the signed content's hash, as `sha256:` and 64 hexadecimal digits."""
     content = {
         "facility": facility.id,
         "plan": {"carrier": plan.carrier, "relay": plan.relay, "access": plan.access.value} | _backup(plan),
@@ -65,7 +64,7 @@ def _writer(model: type[Model]) -> tuple[TypeAdapter[tuple[Model, ...]], dict[st
 
 
 def unsigned_fields(model: type[Model]) -> dict[str, IncEx | bool]:
-    """Return the fields that no party signs, in the form of pydantic's `exclude`."""
+    """Return the unsigned fields, in the form of pydantic's `exclude`."""
     fields: dict[str, IncEx | bool] = {}
     for name, field in model.model_fields.items():
         if use_of(field).signed is False:
@@ -76,20 +75,20 @@ def unsigned_fields(model: type[Model]) -> dict[str, IncEx | bool]:
 
 
 def missing_parties(plan: ConnectionPlan) -> tuple[Party, ...]:
-    """The parties that have not signed."""
+    """Return the parties that have not signed."""
     signed = {sign_off.by for sign_off in plan.sign_offs}
     return tuple(party for party in PARTIES if party not in signed)
 
 
 def unsigned_by(facility: Facility, plan: ConnectionPlan, content: str = "") -> tuple[Party, ...]:
-    """The parties that have not signed what a plan says now, whatever its state; `content` as for `agreed_on`."""
+    """Return the parties that have not signed the plan's present content."""
     content = content or signed_content(facility, plan)
     signed = {sign_off.by for sign_off in plan.sign_offs if sign_off.content == content}
     return tuple(party for party in Party if party not in signed)
 
 
 def stale_sign_offs(facility: Facility, plan: ConnectionPlan) -> tuple[tuple[int, SignOff], ...]:
-    """The sign-offs over another content than today's, with their places in the list."""
+    """Return sign-offs of former contents, with their list indexes."""
     if not plan.sign_offs:
         return ()
     content = signed_content(facility, plan)
@@ -97,12 +96,9 @@ def stale_sign_offs(facility: Facility, plan: ConnectionPlan) -> tuple[tuple[int
 
 
 def agreed_on(facility: Facility, plan: ConnectionPlan, content: str = "") -> date | None:
-    """The day since which DIC, Health and the carrier have signed exactly what an agreed plan says now; None otherwise.
+    """Return the day of an agreed plan's last sign-off.
 
-    Args:
-        facility: whose plan it is.
-        plan: the plan.
-        content: the hash of what is signed, where it is known already.
+    `None` unless all three parties signed the present content. `content` is its hash, if known.
     """
     if not plan.agreed or missing_parties(plan):
         return None
@@ -115,7 +111,7 @@ def agreed_on(facility: Facility, plan: ConnectionPlan, content: str = "") -> da
 
 
 class Worth(StrEnum):
-    """What a sign-off is worth by its own file; whose the key is, other files say. A stale one's signature is old."""
+    """Validity of a sign-off by its own file, whosever the key."""
 
     CLAIMED = "claimed"
     SIGNED = "signed"
@@ -124,15 +120,15 @@ class Worth(StrEnum):
 
 
 class SignOffProof(NamedTuple):
-    """What one sign-off proves.
+    """Proof of one sign-off.
 
     Attributes:
-        party: whose it is said to be.
-        signed_on: the day it is said to be of, as YYYY-MM-DD.
-        worth: what it is worth.
-        inventory: the inventory that it was signed for; empty where it is not signed.
-        key: the fingerprint of the key that signed it; empty where it is not signed.
-        fault: what is wrong with its signature, as the rest of a sentence.
+        party: the named party.
+        signed_on: the named day, as YYYY-MM-DD.
+        worth: its validity.
+        inventory: the inventory in the signature, if any.
+        key: the fingerprint of the signature's key, if any.
+        fault: a fault of the signature, as the end of a sentence.
     """
 
     party: Party
@@ -144,7 +140,7 @@ class SignOffProof(NamedTuple):
 
 
 def statement(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, inventory: str) -> bytes:
-    """What a party signs: the same bytes for the same agreement, for ever; another form is another version."""
+    """Return the bytes that a party signs; a version's form never changes."""
     return "".join(f"{line}\n" for line in _statement(facility, plan, sign_off, inventory)).encode()
 
 
@@ -169,25 +165,19 @@ def _statement(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, inve
 
 
 def _visible(text: str) -> str:
-    """A text with whatever is not seen written out: no sign may make a line look like another, or like two."""
+    """Escape invisible characters, so that each line is what it seems."""
     return "".join(sign if sign.isprintable() else f"<{ord(sign):x}>" for sign in text)
 
 
 def _seen(camera: Camera) -> str:
-    """What a camera looks at, where its video comes from, and which streams are taken."""
+    """Return a camera's zone, video source, streams and sound as text."""
     source = f"{camera.address}:{camera.port}" if camera.recorder is None else f"recorder {camera.recorder}"
     streams = "sub and main" if camera.streams.main else "sub"
     return f"zone {camera.zone.value}, {source}, {streams}, {'with' if camera.audio else 'no'} sound"
 
 
 def proofs_of(facility: Facility, plan: ConnectionPlan, content: str = "") -> tuple[SignOffProof, ...]:
-    """What each sign-off of a plan proves, in the order of the file.
-
-    Args:
-        facility: whose plan it is.
-        plan: the plan.
-        content: the hash of what is signed, where it is known already.
-    """
+    """Return the proofs of a plan's sign-offs, in file order."""
     if all(sign_off.signature is None for sign_off in plan.sign_offs):
         return tuple(SignOffProof(s.by, str(s.signed_on), Worth.CLAIMED) for s in plan.sign_offs)
     content = content or signed_content(facility, plan)
@@ -195,7 +185,7 @@ def proofs_of(facility: Facility, plan: ConnectionPlan, content: str = "") -> tu
 
 
 def proof_of(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, content: str) -> SignOffProof:
-    """What a sign-off proves of a plan, whose content has the hash `content` today."""
+    """Return the proof of one sign-off; `content` is the plan's present hash."""
     party, day = sign_off.by, str(sign_off.signed_on)
     if sign_off.signature is None:
         return SignOffProof(party, day, Worth.CLAIMED)
