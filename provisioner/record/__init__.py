@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def history_at(place: StatePlace) -> History | None:
-    """The history of a place; None if no run was ever recorded there.
+    """Return the history of a place, or `None` before any run.
 
     Raises:
-        StateError: there is one, and it cannot be opened.
+        StateError: the history cannot be opened.
     """
     if place.file and not place.file.exists():
         return None

@@ -1,7 +1,4 @@
-"""The chain of entries, checked with all that its hashes cover.
-
-Rows that no entry of the chain vouches for are found as well, and sets that differ from their names.
-"""
+"""Check of the record: chain, seals, and rows beside the chain."""
 
 from __future__ import annotations
 
@@ -66,11 +63,10 @@ _NOT_OURS = (
 
 @dataclass(frozen=True, slots=True)
 class ChainFault:
-    """Something that is not as it was recorded.
+    """A difference between the database and the record.
 
     Attributes:
-        number: the entry's place in the chain, from 1.
-        message: what is wrong.
+        number: the entry's number in the chain, from 1; 0 for a fault outside the chain.
     """
 
     number: int
@@ -79,14 +75,13 @@ class ChainFault:
 
 @dataclass(frozen=True, slots=True)
 class Seals:
-    """How many entries are proved by what.
+    """Numbers of entries by what proves them.
 
     Attributes:
-        keyed: their seals are by the vault's key.
-        unkeyed: they have none: an older version wrote them, or somebody took the seals away.
-        unproved: their seals are by a key that is not known here.
-        signed: they have signatures.
-        proved: of these, so many are by a public key that is known here.
+        keyed: sealed with the vault's key.
+        unkeyed: without a seal: an older version wrote them, or somebody removed the seals.
+        unproved: sealed with an unknown key.
+        proved: signed with a known public key.
     """
 
     keyed: int = 0
@@ -101,11 +96,8 @@ class ChainReport:
     """The result of a check of the chain.
 
     Attributes:
-        length: how many entries there are.
-        head: the last entry's hash. Who keeps it elsewhere can tell later that no entry was cut off the end.
-        faults: what is wrong, in the order of the chain.
-        seals: what proves the entries.
-        remarks: what is odd, and may be right.
+        head: the last entry's hash. A copy kept elsewhere shows later whether entries were cut off the end.
+        remarks: oddities that may have a good reason.
     """
 
     length: int
@@ -116,12 +108,12 @@ class ChainReport:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is wrong."""
+        """Return whether the check found no fault."""
         return not self.faults
 
 
 class _EntryRow(NamedTuple):
-    """An entry as the table has it, with its moment as it is stored; what was changed may be of another type."""
+    """An entry's columns as stored; a tampered column may have another type."""
 
     inventory: str
     number: int
@@ -135,7 +127,7 @@ class _EntryRow(NamedTuple):
 
 
 def sets_faults(connection: Connection, inventory: str) -> Iterator[str]:
-    """What is wrong with what hosts were shown to hold: it is kept by its own hash."""
+    """Yield sets of facilities that are missing or differ from their hash."""
     query = select(held.c.digest, held.c.facility, held.c.content).where(held.c.inventory == inventory)
     sets: dict[str, dict[str, str]] = {digest(canonical({})): {}}
     for row in connection.execute(query):
@@ -150,7 +142,7 @@ def sets_faults(connection: Connection, inventory: str) -> Iterator[str]:
 
 
 def strays(connection: Connection, inventory: str, ended: set[int], runs: set[str]) -> Iterator[str]:
-    """Name the rows that no entry vouches for: nobody who records leaves any."""
+    """Yield the rows without an entry in the chain."""
     tables = [(checks, "checks of facilities"), (holdings, "what hosts hold")]
     if has_table(connection, verdicts):
         tables.append((verdicts, "verdicts on paths"))
@@ -179,7 +171,7 @@ def _stray_epochs(connection: Connection, inventory: str, runs: set[str]) -> Ite
 
 
 def missing_parts(connection: Connection) -> Iterator[str]:
-    """Name the tables, indexes and rules of uniqueness that the database's revision has and that are gone."""
+    """Yield the missing tables, indexes and unique constraints of the database's revision."""
     revision, there = revision_of(connection), inspect(connection)
     names = set(there.get_table_names())
     if revision == BEFORE:
@@ -209,7 +201,7 @@ def _each(connection: Connection, table: Table, name: str, inventory: str) -> li
 
 
 def _of_nobody(connection: Connection, tables: Iterable[tuple[Table, str]]) -> Iterator[str]:
-    """Name the rows that are put down to somebody who has no entry: the one whose they were would not miss them."""
+    """Yield rows of inventories without any entry; other checks miss those."""
     known = _inventories(connection, entries)
     for table, what in tables:
         for other in sorted(_shown(name) for name in _inventories(connection, table) - known):
@@ -221,13 +213,7 @@ def _inventories(connection: Connection, table: Table) -> set[object]:
 
 
 def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainReport:
-    """Check the whole history of an inventory.
-
-    Args:
-        connection: a transaction that reads.
-        inventory: whose history.
-        keys: the keys that seals and signatures are compared with.
-    """
+    """Check the whole history of an inventory."""
     # First: PostgreSQL answers nothing more once a table was asked for that is gone.
     gone = _guarded(lambda: missing_parts(connection), "the database does not say which tables it has")
     chain = _Chain(connection, inventory, keys)
@@ -246,7 +232,7 @@ def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainRe
 
 
 class _Chain:
-    """The walk along the chain: each entry is held against the one before, its own hash, its seal, and its rows."""
+    """Walk along the chain: compares each entry with its neighbours and rows."""
 
     def __init__(self, connection: Connection, inventory: str, keys: RecordKeys) -> None:
         self._connection, self._inventory, self._keys = connection, inventory, keys
@@ -267,11 +253,10 @@ class _Chain:
 
     @property
     def seals(self) -> Seals:
-        """What proves the entries so far."""
         return self._proofs.seals
 
     def numbers(self) -> Iterator[int]:
-        """The numbers of the entries in order; one that is no number is a fault."""
+        """Yield the entries' numbers in order."""
         raw = stored(entries.c.number)
         query = select(raw).where(entries.c.inventory == self._inventory).order_by(entries.c.number)
         for number in self._connection.scalars(query).all():
@@ -327,7 +312,6 @@ class _Chain:
             yield from self._of_row_seals(row)
 
     def _of_row_seals(self, row: _EntryRow) -> Iterator[str]:
-        """Rows are sealed with their entry, by the same key."""
         by_rows = row_seals(self._connection, row.inventory, row.number, self._keys)
         is_keyed = self._proofs.latest is SealVerdict.GENUINE
         if SealVerdict.FALSE in by_rows or (is_keyed and by_rows - {SealVerdict.GENUINE}):
@@ -342,7 +326,7 @@ class _Chain:
 
 
 class _Proofs:
-    """Seals and signatures along the chain: once there was one, every later entry needs one."""
+    """Seals and signatures along the chain; later entries need what earlier have."""
 
     def __init__(self, keys: RecordKeys) -> None:
         self._keys = keys
@@ -350,7 +334,6 @@ class _Proofs:
 
     @property
     def seals(self) -> Seals:
-        """What they prove."""
         by_seal = [seal for seal, _ in self._verdicts]
         by_signature = [signature for _, signature in self._verdicts]
         return Seals(
@@ -363,11 +346,11 @@ class _Proofs:
 
     @property
     def latest(self) -> SealVerdict:
-        """What the seal of the last entry that was looked at proves."""
+        """What the last checked entry's seal proves."""
         return self._verdicts[-1][0]
 
     def of(self, message: str, seal: str, signature: str) -> Iterator[str]:
-        """What is wrong with an entry's."""
+        """Yield the faults of an entry's seal and signature."""
         sealed, signed = self._keys.judge_seal(seal, message), self._keys.judge_signature(signature, message)
         before = {verdict for verdict, _ in self._verdicts}, {verdict for _, verdict in self._verdicts}
         self._verdicts.append((sealed, signed))

@@ -1,7 +1,6 @@
-"""The only door to the database: opening, migrating, writing entries.
+"""The only access to the database: opening, migrating, writing entries.
 
-One process at a time writes. An older revision of the tables is brought to ours by Alembic. A new entry goes to the end
-of the chain and is sealed.
+One process writes at a time. Alembic migrates older tables to our revision.
 """
 
 from __future__ import annotations
@@ -42,12 +41,12 @@ from provisioner.record.tables import (
 )
 
 REVISION: Final = "2"
-"""The revision of `record.tables`; each one has a module in `record/migrations/versions`."""
+"""The revision of `record.tables`; each has a module in `record/migrations/versions`."""
 KNOWN: Final = frozenset({"1", REVISION})
 BEFORE: Final = ""
-"""Of a database that was made before revisions were counted."""
+"""The revision of a database made before revisions were counted."""
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
-"""Where the steps are."""
+"""The folder of migrations."""
 _WAIT_S = 30
 _SHOWN = 20
 _TO_WRITE = "provisioner_to_write"
@@ -59,7 +58,7 @@ _DRIVER_HINT = "install it: pip install 'provisioner[postgresql]'"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is appended: of which run, which of its entries, when, and what it says."""
+    """An entry to append."""
 
     run: Run
     step: EntryKind
@@ -68,7 +67,7 @@ class Entry:
 
 
 def revision_of(connection: Connection) -> str | None:
-    """The revision of a database's tables; None where there are none."""
+    """Return the revision of a database's tables, or `None` without tables."""
     there = inspect(connection)
     if not there.has_table(entries.name):
         return None
@@ -77,9 +76,9 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def bring_up(connection: Connection) -> None:
-    """Make the tables, or bring those of before to our revision: in the connection's transaction, all of it or nothing.
+    """Make or migrate the tables in the connection's transaction.
 
-    Where two processes begin at once the second finds it done: the caller has the lock of the schema.
+    The caller holds the lock of the schema: the second of two processes finds the work done.
     """
     revision = revision_of(connection)
     if revision is None:
@@ -102,7 +101,10 @@ def _migrate(connection: Connection) -> None:
 
 
 class Database:
-    """An opened database. Connections are made when they are needed, and every one is a transaction."""
+    """An open database; each connection is a transaction, made on demand.
+
+    Methods raise `StateError` if the database does not answer.
+    """
 
     def __init__(self, place: StatePlace, engine: Engine) -> None:
         self.place = place
@@ -110,11 +112,9 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that reads one state of things; what is read is taken apart inside of it.
+        """Open a transaction that reads one snapshot.
 
-        Raises:
-            StateError: the database does not answer.
-            DamagedRecordError: a row is not as rows are.
+        Parse its rows inside the context: a malformed one raises `DamagedRecordError`.
         """
         with (
             _database_errors(self.place, "read"),
@@ -125,22 +125,14 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that no other writer of this inventory's history overlaps; it is kept or undone whole.
-
-        Raises:
-            StateError: the database does not answer, or another process holds it for too long.
-        """
+        """Open a transaction that no other writer of this inventory overlaps."""
         with _database_errors(self.place, "written"), self._connect() as connection, connection.begin():
             _alone(connection, self.place.inventory)
             yield connection
 
     @contextmanager
     def holding(self) -> Iterator[Connection]:
-        """A connection that stays open without a transaction: what it locks is free once it is gone.
-
-        Raises:
-            StateError: the database does not answer.
-        """
+        """Open a connection without a transaction; its locks end with it."""
         with _database_errors(self.place, "locked"):
             connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         with connection:
@@ -155,11 +147,7 @@ class Database:
         return connection
 
     def compact(self) -> None:
-        """Return the room of what was deleted to the disk; a server does so by itself.
-
-        Raises:
-            StateError: it cannot be done now; what was written stays written.
-        """
+        """Return the disk space of deleted rows; a server does so itself."""
         if self.place.file is None:
             return
         with _database_errors(self.place, "made smaller"), closing(self._engine.raw_connection()) as connection:
@@ -167,19 +155,17 @@ class Database:
             connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
-        """Return the connections."""
+        """Close the connections."""
         self._engine.dispose()
 
 
 def open_database(place: StatePlace, *, create: bool) -> Database | None:
     """Open the database of a place.
 
-    Args:
-        place: where it is.
-        create: whether to make what is missing; else there is None for a place that holds no history.
+    If `create` is false, a missing history gives `None`; else it is made.
 
     Raises:
-        StateError: it cannot be opened, or a newer version made it.
+        StateError: the database cannot be opened, or a newer version made it.
     """
     if place.file and not place.file.exists() and not create:
         return None
@@ -204,7 +190,7 @@ def open_database(place: StatePlace, *, create: bool) -> Database | None:
 
 
 def made_database(place: StatePlace) -> Database:
-    """Open the database of a place to write to it; what is missing is made.
+    """Open the database of a place to write, or make it.
 
     Raises:
         StateError: as `open_database`.
@@ -216,12 +202,12 @@ def made_database(place: StatePlace) -> Database:
 
 
 def has_table(connection: Connection, table: Table) -> bool:
-    """Whether the database has a table: versions of before know fewer."""
+    """Return whether the database has a table; older versions have fewer."""
     return inspect(connection).has_table(table.name)
 
 
 def _refuse_other(connection: Connection, place: StatePlace, revision: str) -> None:
-    """Refuse a database that a newer version of provisioner has brought further, or recorded in otherwise."""
+    """Refuse a database of a newer version."""
     if revision not in KNOWN | {BEFORE}:
         raise StateError(
             f"the history in {place.shown} is ahead: its tables are of revision {printable(revision, _SHOWN)}, and"
@@ -254,7 +240,7 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     """Prepare SQLite for several processes.
 
     SQLAlchemy begins and ends transactions: Python's module would begin some too late. With the write-ahead log readers
-    do not hinder writers: checking a long chain may take longer than a step of an apply can wait.
+    do not block writers: a check of a long chain takes longer than a step of an apply can wait.
     """
     connection.isolation_level = None
     # What is no UTF-8 is the error of the row that holds it, and not of all that are read with it.
@@ -265,7 +251,10 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Take SQLite's lock at once to write: who reads first and writes then may find that somebody wrote between."""
+    """Begin a transaction; a writer takes SQLite's lock at once.
+
+    Otherwise another process could write between its first read and its first write.
+    """
     to_write = connection.get_execution_options().get(_TO_WRITE)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if to_write else "BEGIN")
 
@@ -281,7 +270,7 @@ def _server(named: str) -> URL:
 
 
 def _alone(connection: Connection, what: str) -> None:
-    """Wait until no other process writes; SQLite's transactions are alone from their beginning."""
+    """Wait until no other process writes; SQLite's `BEGIN IMMEDIATE` does so itself."""
     if connection.dialect.name == _POSTGRESQL:
         key = int.from_bytes(hashlib.sha256(f"provisioner/{what}".encode()).digest()[:8], "big", signed=True)
         connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_S}s'"))
@@ -289,11 +278,7 @@ def _alone(connection: Connection, what: str) -> None:
 
 
 def _make_private(file: Path) -> None:
-    """Make the file and its folder so that only the user can open them, and keep them so.
-
-    Raises:
-        StateError: that cannot be done.
-    """
+    """Make the file and its folder accessible to the user only."""
     try:
         make_own_folder(file.parent)
         file.parent.chmod(0o700)
@@ -312,7 +297,7 @@ def _make_private(file: Path) -> None:
 
 @contextmanager
 def _damage(place: StatePlace) -> Iterator[None]:
-    """Let what a row that was tampered with makes its readers raise become one error; it quotes nothing of the row."""
+    """Turn errors from a tampered row into one that quotes nothing."""
     try:
         yield
     except SQLAlchemyError:  # some are of two kinds
@@ -323,7 +308,7 @@ def _damage(place: StatePlace) -> Iterator[None]:
 
 @contextmanager
 def _database_errors(place: StatePlace, verb: str) -> Iterator[None]:
-    """Let the database's errors become ours; what it was asked, and with what, is left out."""
+    """Turn the database's errors into ours, without the query and its values."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -344,15 +329,10 @@ def _database_errors(place: StatePlace, verb: str) -> Iterator[None]:
 
 
 def append(connection: Connection, place: StatePlace, entry: Entry) -> Head:
-    """Append an entry to an inventory's record: as others keep it.
-
-    Args:
-        connection: a transaction that no other writer overlaps.
-        place: whose record, and the keys that seal it.
-        entry: what is appended.
+    """Append an entry to an inventory's record in a `writing` transaction.
 
     Raises:
-        DamagedRecordError: the newest entry is not as it was recorded: nothing is built on it.
+        DamagedRecordError: the newest entry was tampered with.
     """
     last = _newest(connection, place)
     number, previous = (last.number + 1, last.hash) if last else (1, genesis(place.inventory))
@@ -376,10 +356,10 @@ def _sealed(connection: Connection, place: StatePlace, head: Head) -> Head:
 
 
 def _newest(connection: Connection, place: StatePlace) -> Head | None:
-    """The newest entry, held against its hash and its seal.
+    """Return the newest entry, checked with its hash and its seal.
 
     Raises:
-        DamagedRecordError: it is not as it was recorded.
+        DamagedRecordError: the entry was tampered with.
     """
     number = stored(entries.c.number)
     newest = select(number).where(entries.c.inventory == place.inventory).order_by(entries.c.number.desc()).limit(1)
@@ -408,7 +388,7 @@ def _is_whole(connection: Connection, inventory: str, head: Head, keys: RecordKe
 
 
 def head_at(connection: Connection, inventory: str, number: int) -> Head | None:
-    """One entry as others keep it, or None where there is none of that number."""
+    """Return an entry's head, or `None` if there is no such number."""
     query = select(entries.c.run, entries.c.number, entries.c.hash)
     row = connection.execute(query.where(entries.c.inventory == inventory, entries.c.number == number)).first()
     if row is None:
@@ -417,7 +397,7 @@ def head_at(connection: Connection, inventory: str, number: int) -> Head | None:
 
 
 def heads_of(connection: Connection, inventory: str) -> dict[int, Head]:
-    """Every entry as others keep it, by its number; a row that is none of ours is left out."""
+    """Return the heads of all well-formed entries by number."""
     query = select(stored(entries.c.run), stored(entries.c.number), stored(entries.c.hash))
     rows = connection.execute(query.where(entries.c.inventory == inventory)).all()
     sealed = seals_of(connection, inventory)
@@ -429,9 +409,9 @@ def heads_of(connection: Connection, inventory: str) -> dict[int, Head]:
 
 
 def seals_of(connection: Connection, inventory: str, number: int | None = None) -> Mapping[int, tuple[str, str]]:
-    """The seal and the signature of every entry that has one, or of one of them.
+    """Return seal and signature of all sealed entries, or of one.
 
-    Where there is none it is empty, as it is in a database that no version with keys has written to.
+    Empty for a database of a version without keys.
     """
     if not has_table(connection, seals):
         return {}

@@ -1,7 +1,7 @@
-"""What is recorded of a run, its canonical text, and the hash that chains it to the one before. Pure.
+"""Entries of runs: content, canonical text, hash. Pure.
 
-A run leaves two entries: `begun` before it touches anything, `ended` with what became of it. A run that only began was
-killed, or runs now: what its hosts hold is not known.
+A run leaves two entries: `begun` before it changes anything, and `ended` with the outcome. A run without `ended` was
+killed or still runs; the content of its hosts is unknown.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from provisioner.record.availability.verdict_table import SweptPaths
 
 
 class EntryKind(StrEnum):
-    """Which of a run's two entries it is."""
+    """The first or the last entry of a run."""
 
     BEGUN = "begun"
     ENDED = "ended"
 
 
 class Operation(StrEnum):
-    """What kind of run it is."""
+    """The kind of a run."""
 
     APPLY = "apply"
     VERIFY = "verify"
@@ -41,36 +41,36 @@ class Operation(StrEnum):
 
 
 OF_PACKAGES = frozenset({Operation.SITE_PACKAGE, Operation.INSTALLED})
-"""What was done with packages of sites: handed out, or said to be installed."""
+"""Runs that hand out site packages or report them as installed."""
 OF_KEYS = frozenset({Operation.KEYS, Operation.ROTATE})
-"""What draws pre-shared keys."""
+"""Runs that draw pre-shared keys."""
 OF_SINGLE_HOSTS = frozenset({Operation.KEYS, Operation.ADOPT, Operation.RELEASE, Operation.DECOMMISSION})
-"""What is done to hosts by name, and recorded once it is done: whose they are, and that they have keys."""
+"""Runs about named hosts, recorded when they end: ownership of hosts, and their keys."""
 CHANGING = frozenset({Operation.APPLY, Operation.ROLLBACK})
-"""What takes a number on each host that it changes (`record.leases`)."""
+"""Runs that take an epoch on each host they change (`record.leases`)."""
 _HOST = "host="
 
 
 def of_facilities(facilities: Iterable[str]) -> tuple[str, ...]:
-    """Facilities as the texts of a limit, for a run that is of them alone."""
+    """Return facilities as the texts of a limit."""
     return tuple(f"facility={facility}" for facility in sorted(facilities))
 
 
 def of_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
-    """Hosts as the texts of a limit, for a run that is of them alone."""
+    """Return hosts as the texts of a limit."""
     return tuple(f"{_HOST}{host}" for host in sorted(hosts))
 
 
 @dataclass(frozen=True, slots=True)
 class FacilityCheck:
-    """What one verification showed of a facility's pulled paths on one relay.
+    """One verification's result for a facility's paths on one relay.
 
     Attributes:
-        content: the hash of the facility's signed content, of which these are the paths.
-        at: when the last of its paths was checked.
-        pulled: how many paths are always pulled (`sub`), whatever a limit left out.
-        checked: of how many of them this run came to know anything; a limit leaves others out.
-        proved: how many were up at level 7.
+        content: the hash of the facility's signed content, which defines the paths.
+        at: the time of the last check of a path.
+        pulled: the number of paths that are always pulled (`sub`), whatever the limit.
+        checked: the number of paths with a result.
+        proved: the number of paths up at level 7.
     """
 
     facility: str
@@ -84,14 +84,14 @@ class FacilityCheck:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What one run showed a host to hold.
+    """The facilities that one run found on a host.
 
     Attributes:
-        at: the earliest moment at which that may have been seen: a verification that began before a change of the
-            host was over does not overrule it.
-        held: the hash of each facility's content, by the facility's id; None where the run left it unknown. The hash
-            is empty where something of the facility is there that is not as its file says.
-        exact: whether the host was as desired in all else, too, so that of no other facility anything is left.
+        at: the earliest possible time of the observation. A verification that began before a change of the host ended
+            does not overrule that change.
+        held: the hash of each facility's content, by the facility's id; `None` if the run left the content unknown. The
+            hash is empty if a part of the facility differs from its file.
+        exact: whether everything else on the host was as desired, too, so that no other facility has remains there.
     """
 
     host: str
@@ -101,7 +101,7 @@ class Holding:
 
     @property
     def held_digest(self) -> str | None:
-        """The hash of what it holds; None where that is not known."""
+        """The hash of the content, or `None` if the content is unknown."""
         return None if self.held is None else digest(canonical(dict(self.held)))
 
 
@@ -110,12 +110,10 @@ class RecordedApproval:
     """An approval that counted when a run began.
 
     Attributes:
-        approver: the person's id.
-        roles: as what it was given.
-        key: the fingerprint of the key that signed it.
-        at: when it was signed, by the signer's clock, in UTC.
-        meaning: what the plan does, as a digest: that is what was signed.
-        plan: the digest of the plan that was read for it.
+        key: the fingerprint of the signing key.
+        at: the signing time, by the signer's clock, in UTC.
+        meaning: the signed digest: what the plan does.
+        plan: the digest of the plan that the approver read.
     """
 
     approver: str
@@ -127,23 +125,21 @@ class RecordedApproval:
 
     @property
     def document(self) -> dict[str, object]:
-        """The approval as entries and documents have it."""
+        """The approval as a JSON document."""
         return {**asdict(self), "roles": list(self.roles)}
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run: what it is of.
+    """The identity of a run.
 
     Attributes:
-        started: when it began, with its zone.
-        commit: the inventory's commit, empty outside Git.
+        commit: the inventory's commit; empty outside Git.
         digest: the digest of the inventory's content.
-        plan: the plan's digest, empty where there is none.
-        who: the user, the machine and the job.
+        plan: the plan's digest; empty without a plan.
+        who: user, machine and job.
         tool: this program's version.
-        limit: `KIND=NAME` texts; empty where all was chosen.
-        approvals: those that its plan needed.
+        limit: `KIND=NAME` texts; empty for everything.
     """
 
     id: str
@@ -160,12 +156,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Up to which moment what is kept of runs leaves the history; None leaves none of the class.
-
-    Attributes:
-        documents: of documents of verifications.
-        verdicts: of verdicts on paths.
-    """
+    """Times before which data leaves the history; `None` keeps a class."""
 
     documents: datetime | None = None
     verdicts: datetime | None = None
@@ -173,15 +164,12 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What became of a run.
+    """The outcome of a run.
 
     Attributes:
-        document: the command's own JSON document, of which a long list may be made while it is written down; no secret
-            is ever in one.
-        holdings: what hosts were shown to hold; of a host that is not named nothing new is known.
-        checks: what was shown of facilities.
-        swept: what was seen of each path.
-        cut: what left the history.
+        document: the command's JSON document, without secrets. A long list may be generated while it is written.
+        holdings: the facilities found on hosts; a host that is left out keeps its last known state.
+        swept: the verdict on each path.
     """
 
     finished: datetime
@@ -194,14 +182,14 @@ class Ending:
 
 
 class InventoryVersion(TypedDict):
-    """Of which inventory a run is: its commit, and the digest of its content."""
+    """The inventory's commit and the digest of its content."""
 
     commit: str
     digest: str
 
 
 class RunContent(TypedDict):
-    """What both entries of a run say."""
+    """The common content of a run's two entries."""
 
     run: str
     step: str
@@ -217,16 +205,16 @@ class RunContent(TypedDict):
 
 
 class BegunContent(RunContent):
-    """What the first entry of a run says; `intent` is the hash of all that the run is about to do."""
+    """The first entry's content; `intent` is the hash of the planned work."""
 
     hosts: list[str]
     intent: NotRequired[str]
 
 
 class EndedContent(RunContent):
-    """What the last entry of a run says.
+    """The last entry's content.
 
-    `verdicts` is the hash of what is kept of each path, `cut` up to which moments what is kept of runs has left.
+    `verdicts` is the hash of the kept verdicts on paths; `cut` has the times before which kept data left.
     """
 
     outcome: str
@@ -239,10 +227,10 @@ class EndedContent(RunContent):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A run as the history has it; without an ending it was killed, or runs now.
+    """A run in the history; without an end: killed, or still running.
 
     Attributes:
-        intent: the hash of what it was about to do; empty where it was recorded without one.
+        intent: the hash of the planned work; empty if it was not recorded.
     """
 
     run: Run
@@ -253,17 +241,16 @@ class Recorded:
 
     @property
     def done_to(self) -> tuple[str, ...]:
-        """The hosts that it was about to change, or that it is of by name."""
+        """The hosts that the run meant to change, or that it names."""
         if self.run.operation not in OF_SINGLE_HOSTS:
             return self.hosts
         return tuple(text.removeprefix(_HOST) for text in self.run.limit)
 
 
 def last_verifications(runs: Iterable[Recorded]) -> tuple[Recorded, ...]:
-    """The verifications that together have the last word on every path, the newest first, down to one of all.
+    """Return the newest verifications, down to the first without a limit.
 
-    Args:
-        runs: the newest runs, in any order.
+    Together they have the latest verdict on every path. `runs` are the newest runs, in any order.
     """
     ended = [(one.finished, one) for one in runs if one.finished and one.run.operation is Operation.VERIFY]
     newest = [one for _, one in sorted(ended, key=lambda pair: (pair[0], pair[1].run.id), reverse=True)]
@@ -275,38 +262,41 @@ def last_verifications(runs: Iterable[Recorded]) -> tuple[Recorded, ...]:
 
 
 def canonical(value: object) -> str:
-    """A plain value as one text, the same for equal values."""
+    """Return a plain value as text, the same for equal values."""
     return canonical_text(value)
 
 
 def digest(text: str) -> str:
-    """The hash of a text, as `sha256:` and 64 hexadecimal digits."""
+    """Return a text's hash: `sha256:` and 64 hexadecimal digits."""
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def genesis(inventory: str) -> str:
-    """What stands for the entry before the first: a chain cannot pass for another inventory's."""
+    """Return the hash before the first entry, different for each inventory."""
     return digest(f"provisioner history of {inventory}")
 
 
 def linked(previous: str, content: str) -> str:
-    """An entry's hash: over its content and the hash of the entry before."""
+    """Return an entry's hash, over its content and the previous entry's hash."""
     return digest(f"{previous}\n{content}")
 
 
 def moment_text(moment: datetime) -> str:
-    """A moment as entries have it, to the microsecond, in UTC."""
+    """Return a time as entries have it: in UTC, to the microsecond."""
     return aware(moment).astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def begun_content(run: Run, hosts: Iterable[str], intent: str = "") -> BegunContent:
-    """What the first entry of a run says: `hosts` are those that it is about to change, `intent` a hash of how."""
+    """Return the content of a run's first entry.
+
+    `hosts` are those that the run is about to change; `intent` is the hash of the planned work.
+    """
     content = {**_run_content(run, EntryKind.BEGUN, run.started), "hosts": sorted(hosts)}
     return cast("BegunContent", content | {"intent": intent} if intent else content)
 
 
 def ended_content(run: Run, ending: Ending, verdicts: str = "", document: str | None = None) -> EndedContent:
-    """What the last entry of a run says; large parts stand elsewhere, and their hashes here."""
+    """Return the last entry's content; large parts stand as hashes."""
     content = {
         **_run_content(run, EntryKind.ENDED, ending.finished),
         "outcome": ending.outcome,
@@ -324,11 +314,7 @@ def _cut_content(cut: Cut) -> dict[str, str | None]:
 
 
 def cut_of(content: EndedContent) -> Cut:
-    """What an entry says that left.
-
-    Raises:
-        TypeError, ValueError, LookupError: it is not as entries are.
-    """
+    """Return an entry's cut; a malformed one raises an error of `DAMAGE`."""
     plain = content["cut"]
     return Cut(*(datetime.fromisoformat(at) if (at := plain[name]) else None for name in ("documents", "verdicts")))
 
@@ -352,13 +338,13 @@ def _run_content(run: Run, step: EntryKind, at: datetime) -> RunContent:
 
 
 def checks_digest(checks: Iterable[FacilityCheck]) -> str:
-    """The hash of a verification's checks, in whatever order they come."""
+    """Return the hash of a verification's checks, whatever their order."""
     rows = sorted([c.facility, c.relay, c.content, moment_text(c.at), c.pulled, c.checked, c.proved] for c in checks)
     return digest(canonical(rows))
 
 
 def recorded_of(begun: BegunContent | None, ended: EndedContent | None) -> Recorded:
-    """A run out of its entries, of which there is one at least."""
+    """Make a run from its entries; at least one is needed."""
     entry = ended or begun
     if entry is None:
         raise ValueError("a run has an entry")

@@ -1,8 +1,7 @@
 """The event log: steps of runs as rows of the database.
 
-Each step is durable before the next one begins. A rollout writes to the `Journal` of `operations.rollout.dispatcher`;
-that of a real run is `operations.apply.journal.RunLog`, which keeps its steps here, beside the run's two entries in the
-history.
+Each step is durable before the next one begins. The journal of a real run, `operations.apply.journal.RunLog`, keeps its
+steps here, beside the run's two entries.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ class Event:
 
     Attributes:
         host: empty for the run as a whole.
-        state: `begin` before the step, else what came of it.
-        detail: plain values; never a secret.
+        state: `begin` before the step, else its outcome.
+        detail: plain values, without secrets.
     """
 
     at: datetime
@@ -44,12 +43,10 @@ class Event:
 class EventLog:
     """The steps of one inventory's runs.
 
-    Args:
-        place: where the history is.
-        create: whether to make what is missing; who reads makes nothing.
+    Readers pass `create=False`, which makes no database.
 
     Raises:
-        StateError: the database cannot be opened. Every method raises it where the database does not answer.
+        StateError: the database cannot be opened; methods raise it if the database does not answer.
     """
 
     def __init__(self, place: StatePlace, *, create: bool = True) -> None:
@@ -63,27 +60,22 @@ class EventLog:
         self._keys = place.keys
 
     def close(self) -> None:
-        """Return the connections."""
+        """Close the connections."""
         self._database.close()
 
     def add(self, run: str, event: Event) -> None:
-        """Write one step down; it is durable afterwards. Its seal holds it and all steps before in their order."""
+        """Write one step durably; its seal covers all steps before."""
         with self._database.writing() as connection:
             add_step(connection, self._database.place, run, event)
 
     def of(self, run: str) -> tuple[Event, ...]:
-        """A run's steps in order.
-
-        Raises:
-            DamagedRecordError: one of them cannot be read; it is named.
-        """
+        """Return a run's steps in order; an unreadable one raises `DamagedRecordError`."""
         return tuple(event for _, event, _ in self._read(run))
 
     def proved(self, run: str) -> tuple[Event, ...]:
-        """A run's steps in order, each by its seal where it is and what it was; only the last ones may be missing.
+        """Return a run's steps in order, each proved by its seal.
 
-        Raises:
-            DamagedRecordError: one of them is not proved; it is named.
+        Missing steps at the end are not noticed. Any other missing or false step raises `DamagedRecordError`.
         """
         previous = ""
         for due, (sequence, event, seal) in enumerate(self._read(run), 1):
@@ -107,12 +99,12 @@ class EventLog:
         return _damaged(self._database.place, run, number, what)
 
     def digest_of(self, run: str) -> str:
-        """The hash over a run's steps; the run's document holds it, and the chain holds the document's."""
+        """Return the hash of a run's steps for its document."""
         return digest(canonical([[e.at.isoformat(), e.host, e.step, e.state, e.detail] for e in self.of(run)]))
 
 
 def add_step(connection: Connection, place: StatePlace, run: str, event: Event) -> None:
-    """Add a step to a run's, within what is being written; its seal holds it and all before in their order."""
+    """Add a step in a write transaction; its seal covers all before."""
     query = _steps(place.inventory, run).order_by(events.c.sequence.desc()).limit(1)
     last = connection.execute(query).first()
     sequence, previous = _after(place, run, last[0], last[4]) if last else (1, "")
@@ -124,7 +116,7 @@ def add_step(connection: Connection, place: StatePlace, run: str, event: Event) 
 
 
 def _after(place: StatePlace, run: str, sequence: object, outcome: object) -> tuple[int, str]:
-    """The number of the step that comes after one, and that one's seal; empty where it has none to be read."""
+    """Return the next step's number, and the last one's seal if readable."""
     if not isinstance(sequence, int):
         raise _damaged(place, run, 1, "has a number that is none")
     try:
@@ -134,7 +126,7 @@ def _after(place: StatePlace, run: str, sequence: object, outcome: object) -> tu
 
 
 def _steps(inventory: str, run: str) -> Select[object, object, object, object, object]:
-    """The steps of a run as they are stored: nothing is taken for what it should be."""
+    """Select the steps of a run with their stored, untyped values."""
     # A step has one of the two; with both, one of them would be read by nobody.
     of_begun, of_done = (events.c.after.is_(None), events.c.before), (events.c.before.is_(None), events.c.after)
     outcome = stored(case(of_begun, of_done))

@@ -1,6 +1,6 @@
-"""Evidence of runs, ages of keys and packages, from the tables.
+"""Evidence of runs, ages of keys, and packages, from the tables.
 
-The database counts: a year of nights is a million checks. An entry that cannot be read says nothing.
+The database counts: a year of nights is a million checks. Unreadable entries are left out.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ _BY: Final = "user"
 
 @dataclass(frozen=True)
 class _Checked:
-    """What the checks of all contents come to.
+    """Aggregated checks of all contents.
 
     Attributes:
-        proofs: when each content was first, once more, and last proved whole, and by which runs.
-        declined: the first check after the last whole one in which a path that was checked was not up.
+        proofs: by content, the runs that first proved it, confirmed it, and last proved it.
+        declined: the first check after the last proof with a checked path that was not up.
         latest: the latest check of each content.
     """
 
@@ -73,7 +73,7 @@ class _Checked:
     latest: Mapping[Content, LastCheck]
 
     def last_checks(self) -> dict[str, tuple[LastCheck, ...]]:
-        """The latest check of each facility on each of its relays."""
+        """Return the latest check of each facility on each relay."""
         by_facility: dict[str, dict[str, LastCheck]] = defaultdict(dict)
         for (facility, _), check in sorted(self.latest.items(), key=lambda one: one[1].shown):
             by_facility[facility][check.relay] = check
@@ -84,12 +84,9 @@ class _Checked:
 
 
 def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> Evidence:
-    """All that the runs of an inventory have shown.
+    """Return all evidence from the runs of an inventory.
 
-    Args:
-        connection: a transaction that reads.
-        inventory: the inventory's id.
-        acceptance: how much later than the first proof the one has to be that accepts.
+    `acceptance` is the least time between the first proof and the one that accepts.
     """
     is_look = entries.c.operation.not_in(
         [operation.value for operation in (Operation.PRUNE, *OF_SINGLE_HOSTS, *OF_PACKAGES, *OF_KEYS)]
@@ -118,7 +115,7 @@ def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> E
 
 
 def _latest_verifications(connection: Connection, inventory: str) -> Iterator[Verification]:
-    """The verifications that ended, the latest first, down to the first that looked at all."""
+    """Yield the ended verifications, latest first, through the first without limit."""
     columns = stored(entries.c.number), stored(entries.c.content)
     ended = entries.c.operation == Operation.VERIFY.value, entries.c.step == EntryKind.ENDED.value
     query = select(*columns).where(entries.c.inventory == inventory, *ended)
@@ -135,7 +132,6 @@ def _latest_verifications(connection: Connection, inventory: str) -> Iterator[Ve
 
 
 def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs: Mapping[int, str]) -> _Checked:
-    """Read all checks in one walk."""
     proofs: dict[Content, Proof] = {}
     declined: dict[Content, Shown] = {}
     latest: dict[Content, LastCheck] = {}
@@ -158,7 +154,7 @@ def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs
 
 
 def _contents(spans: Subquery, inventory: str, acceptance: timedelta) -> Iterator[Label[int] | Label[str]]:
-    """Of each content the moments that count, with their entries, and its latest check."""
+    """Yield each content's columns: decisive times, entries, latest check."""
     at, number, whole = _plain(_LATER), _LATER.c.number, _whole(_LATER)
     accepting = whole, at >= spans.c.first + acceptance // timedelta(microseconds=1)
     # What was never whole declines from its first check on.
@@ -178,7 +174,7 @@ def _contents(spans: Subquery, inventory: str, acceptance: timedelta) -> Iterato
 
 
 def _spans(inventory: str) -> Subquery:
-    """Of each content, when it was proved whole first and last, and when it was checked first and last."""
+    """Select when each content was first and last proved whole, and checked."""
     at = _plain(checks)
     whole = case((_whole(checks), at))
     spans = func.min(whole).label("first"), func.max(whole).label("last")
@@ -188,22 +184,25 @@ def _spans(inventory: str) -> Subquery:
 
 
 def _plain(table: FromClause) -> ColumnElement[int]:
-    """The moments of a table as the whole numbers that they are."""
     return type_coerce(table.c.at, BigInteger)
 
 
 def _earliest(
     column: ColumnElement[_Value], inventory: str, spans: Subquery, *when: ColumnElement[bool]
 ) -> ScalarSelect[_Value]:
-    """A column of the earliest such check of a content; of two of one moment that which was recorded first."""
+    """Select a column of a content's earliest matching check.
+
+    Of two checks at one time, it is the one recorded first.
+    """
     query = select(column).where(_LATER.c.inventory == inventory, _same(_LATER, spans), *when)
     return query.order_by(_LATER.c.at, _LATER.c.number).limit(1).scalar_subquery()
 
 
 def _newest(column: ColumnElement[_Value], inventory: str, spans: Subquery) -> ScalarSelect[_Value]:
-    """A column of the latest check of a content; of two of one moment that in which less was up.
+    """Select a column of a content's latest check.
 
-    The order is that of the index: by any other one SQLite walks over all checks to spare itself the sorting of one.
+    Of two checks at one time, it is the one with fewer paths up. The order is the index's: with any other, SQLite walks
+    over all checks to avoid sorting one.
     """
     when = _LATER.c.inventory == inventory, _same(_LATER, spans), _plain(_LATER) == spans.c.newest
     order = _LATER.c.at, _LATER.c.pulled, _LATER.c.proved, _LATER.c.number
@@ -215,7 +214,6 @@ def _same(one: FromClause, other: FromClause) -> ColumnElement[bool]:
 
 
 def _whole(table: FromClause) -> ColumnElement[bool]:
-    """Choose the checks in which every pulled path was up at level 7."""
     return and_(table.c.pulled > 0, table.c.proved == table.c.pulled)
 
 
@@ -223,13 +221,10 @@ def _whole(table: FromClause) -> ColumnElement[bool]:
 
 
 def keys_drawn(connection: Connection, inventory: str, what: str) -> dict[str, datetime]:
-    """By facility, when the key that it has was drawn, as far as it was recorded.
+    """Return when each facility's current key was drawn, as far as recorded.
 
-    Args:
-        connection: to the history.
-        inventory: whose it is.
-        what: under which name a run's document has the facilities, each with the moment where that is not the run's
-            own: `PRE_SHARED` or `TO_PUSH`.
+    `what` is `PRE_SHARED` or `TO_PUSH`: the name in a run's document that lists facilities. A facility has its own time
+    there if it differs from the run's.
     """
     kinds = entries.c.operation.in_(sorted(kind.value for kind in OF_KEYS))
     ended = entries.c.inventory == inventory, kinds, entries.c.step == EntryKind.ENDED.value
@@ -255,7 +250,7 @@ def _moment(word: object) -> datetime:
 
 
 def package_records(connection: Connection, inventory: str) -> tuple[dict[str, PackageRecord], tuple[str, ...]]:
-    """What is recorded of each site's packages, and the runs whose word on it cannot be read."""
+    """Return each site's recorded packages, and the runs with unreadable ones."""
     handed: dict[str, list[HandedPackage]] = defaultdict(list)
     installed: dict[str, list[tuple[Shown, str]]] = defaultdict(list)
     damaged = []

@@ -1,12 +1,12 @@
 """Newest entries kept outside the database, compared with the record.
 
-A record that lost an entry that somebody holds was cut off, or set back. A holder's word alone decides nothing: an
-entry with a seal by the vault's key was written by who has that key, and one with a false seal was made up there.
+If the record lacks an entry that a holder has, the record was cut off or set back. A holder can lie: only a seal with
+the vault's key proves an entry, and a false seal disproves it.
 
-This machine keeps its own newest entry in a file. A user who can write the folder can write this file, too: it shows
-what was done to the database alone, by those who keep a server, by hand, or by a backup that was put back. Heads on
-hosts and Git notes show more. A note is on the inventory's commit, on wish, in this repository alone, and never pushed;
-whoever fetches `refs/notes/provisioner` holds what the record was.
+This machine keeps its own newest entry in a file beside the database. Whoever can write the folder can change both, so
+the file shows only changes to the database alone: on its server, by hand, or by a restored backup. Heads on hosts and
+in Git notes show more. A Git note is optional. It is on the inventory's commit, in this repository alone, and never
+pushed; other repositories fetch `refs/notes/provisioner`.
 
 Entries may also leave on purpose (`latest_cut`), if another entry says so.
 """
@@ -59,12 +59,11 @@ UNKNOWN_RUN_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class HeldHead:
-    """An entry that somebody holds.
+    """An entry that a holder outside the database has.
 
     Attributes:
-        holder: who, in words for people, e.g. `relay-vnpt-1 (manifest)`.
-        head: the entry.
-        host: the host's id; empty where it is none.
+        holder: the holder in words, e.g. `relay-vnpt-1 (manifest)`.
+        host: the host's id; empty if the holder is not a host.
     """
 
     holder: str
@@ -74,7 +73,7 @@ class HeldHead:
 
 @dataclass(frozen=True, slots=True)
 class HeadFault:
-    """An entry that somebody holds and the record does not have as it is held."""
+    """A held entry that the record lacks or has in another form."""
 
     held: HeldHead
     message: str
@@ -85,7 +84,7 @@ class HeadFault:
 
 
 def latest_cut(connection: Connection, inventory: str, keys: RecordKeys) -> Cut:
-    """The latest moments of all entries that say that something left."""
+    """Return the latest times of all entries that record a cut."""
     cuts = list(_cuts(connection, inventory, keys))
     documents = [cut.documents for cut in cuts if cut.documents]
     verdicts = [cut.verdicts for cut in cuts if cut.verdicts]
@@ -115,7 +114,7 @@ def _is_whole(connection: Connection, inventory: str, keys: RecordKeys, entry: _
 
 
 def remembered(place: StatePlace) -> Head | None:
-    """The newest entry that this machine wrote; None where none was, or the file cannot be read."""
+    """Return this machine's newest entry, or `None` if unreadable."""
     if place.remembered is None:
         return None
     try:
@@ -126,7 +125,7 @@ def remembered(place: StatePlace) -> Head | None:
 
 
 def remember(place: StatePlace, head: Head) -> None:
-    """Remember an entry; where that fails nothing else does."""
+    """Write an entry to this machine's file; an error is ignored."""
     if place.remembered is None:
         return
     with suppress(OSError):
@@ -143,12 +142,12 @@ def _make_folder(folder: Path) -> None:
 
 
 def head_text(head: Head, inventory: str) -> str:
-    """A head as a line of JSON, with the inventory whose it is."""
+    """Return a head and its inventory as a line of JSON."""
     return json.dumps({"history": inventory, **asdict(head)}, sort_keys=True)
 
 
 def head_in(text: str, inventory: str) -> Head | None:
-    """The head in a line of JSON; None where it is another inventory's, or no head."""
+    """Parse a line of JSON; `None` if invalid or of another inventory."""
     try:
         plain = json.loads(text)
         if not isinstance(plain, dict) or plain.pop("history") != inventory:
@@ -165,17 +164,10 @@ def head_in(text: str, inventory: str) -> Head | None:
 
 
 def note_head(root: Path, environment: Mapping[str, str], inventory: str, commit: str, head: Head | None) -> str:
-    """Write an entry down as a Git note, where that is wished.
-
-    Args:
-        root: the inventory's folder.
-        environment: says whether it is wished.
-        inventory: the inventory's id.
-        commit: the inventory's commit.
-        head: the entry; None where none was recorded.
+    """Append an entry to the commit's Git note if `environment` says so.
 
     Returns:
-        Why it could not be written, in a sentence; empty where it was, or was not wished.
+        Why it could not be written, in a sentence; else empty.
     """
     if head is None or environment.get(VARIABLE, "").lower() in _NO:
         return ""
@@ -190,7 +182,7 @@ def note_head(root: Path, environment: Mapping[str, str], inventory: str, commit
 
 
 def replace_note(clone: Checkout, reference: str, commit: str, text: str) -> bool:
-    """Let a commit of a clone have one note; False where Git makes none.
+    """Set a commit's only note; return whether Git could write it.
 
     Raises:
         UsageError: Git cannot be run.
@@ -200,7 +192,7 @@ def replace_note(clone: Checkout, reference: str, commit: str, text: str) -> boo
 
 
 def noted(root: Path, inventory: str) -> tuple[tuple[str, Head], ...]:
-    """The entries that Git notes hold of an inventory, each with the commit it is on; none outside Git."""
+    """Return the entries in Git notes with their commits; empty outside Git."""
     try:
         listed = _git(root, "notes", f"--ref={REF}", "list").decode("ascii", "replace")
         blobs = dict(line.split(" ", 1) for line in listed.splitlines() if " " in line)
@@ -215,7 +207,7 @@ def noted(root: Path, inventory: str) -> tuple[tuple[str, Head], ...]:
 
 
 def _blobs(root: Path, names: list[str]) -> Iterator[tuple[str, str]]:
-    """What notes say; one that is larger than any of ours is left out."""
+    """Yield the notes' texts; skip notes larger than this program writes."""
     if not names:
         return
     checked = _git(root, "cat-file", "--batch-check", stdin=_lines(names)).decode("ascii", "replace")
@@ -234,7 +226,7 @@ def _lines(names: list[str]) -> bytes:
 
 
 class _GitError(Exception):
-    """Git could not do it; what it said."""
+    """Git failed; the message is Git's."""
 
 
 def _git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
@@ -256,13 +248,10 @@ def _git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class HeldRecord:
-    """What entries that others hold are held against.
+    """The record with which held entries are compared.
 
     Attributes:
-        inventory: the inventory's id.
-        entries: the record's entries by their numbers.
-        keys: what seals are held against.
-        lost: the numbers of entries that people know to be lost, as the record was put back from a backup.
+        lost: numbers of entries known to be lost, after a backup was restored.
     """
 
     inventory: str
@@ -271,7 +260,7 @@ class HeldRecord:
     lost: range = range(0)
 
     def lacking(self, held: Iterable[HeldHead]) -> Iterator[HeadFault]:
-        """What is wrong, in the order of the holders."""
+        """Yield the faults of held entries, in the holders' order."""
         for one in held:
             fault = self._fault(one)
             if fault is not None:
@@ -304,7 +293,7 @@ class HeldRecord:
 
 
 def unknown_runs(confirmed: Mapping[str, str], runs: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """Each host whose manifest names a confirmed run that the record does not have, with what that means."""
+    """Yield hosts whose confirmed run the record lacks, with a message."""
     for host, run in sorted(confirmed.items()):
         if run and run not in runs:
             yield host, f"{host} says that run {run} was confirmed there last, and the record has no such run"

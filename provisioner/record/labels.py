@@ -1,7 +1,6 @@
-"""The Vietnamese words that reports for provinces and the ministry use. Pure.
+"""Vietnamese words in reports for provinces and the ministry. Pure.
 
-Where the importer's template has a word for the same value, it is the same word, so that a report can be read beside
-the sheets that provinces sent.
+A value has the same word as in the importer's template, so that reports can be compared with provinces' sheets.
 """
 
 from __future__ import annotations
@@ -124,7 +123,6 @@ _WORDS: tuple[tuple[StrEnum, str], ...] = (
 
 
 def _by_type(words: Iterable[tuple[StrEnum, str]]) -> dict[type[StrEnum], dict[str, str]]:
-    """Sort the words by the lists of values that they are of: `closed` is a value of two of them."""
     labels: dict[type[StrEnum], dict[str, str]] = {}
     for value, word in words:
         labels.setdefault(type(value), {})[value.value] = word
@@ -132,16 +130,16 @@ def _by_type(words: Iterable[tuple[StrEnum, str]]) -> dict[type[StrEnum], dict[s
 
 
 LABELS = _by_type(_WORDS)
-"""By list of values: the word for each value."""
+"""The word for each value, by enumeration."""
 
 
 def label(value: StrEnum | None) -> str:
-    """The word for a value, empty for none."""
+    """Return the word for a value; empty for `None`."""
     return "" if value is None else LABELS[type(value)][value.value]
 
 
 def up_label(pictures: Pictures) -> str:
-    """How many of a facility's cameras are up now; empty where no host pulls them."""
+    """Return how many cameras are up; empty if no host pulls them."""
     if not pictures.carried:
         return ""
     if pictures.look is None:
@@ -151,7 +149,7 @@ def up_label(pictures: Pictures) -> str:
 
 
 def opening_label(warning: OpeningWarning) -> str:
-    """What is wrong with an opening."""
+    """Return the warning about an opening in words."""
     connected = "" if warning.connected else ", chưa kết nối"
     if warning.risk is OpeningRisk.PASSED:
         return f"Lẽ ra hoạt động từ {warning.opens_on:%d/%m/%Y}{connected}"
@@ -160,7 +158,7 @@ def opening_label(warning: OpeningWarning) -> str:
 
 
 def day_label(since: Since) -> str:
-    """A day or a moment as Vietnamese reports write it."""
+    """Return a day or a time as Vietnamese reports write it."""
     if isinstance(since, datetime):
         return f"{since.astimezone(VIETNAM):%d/%m/%Y %H:%M}"
     return f"{since:%d/%m/%Y}" if since else ""

@@ -1,12 +1,11 @@
-"""Leases of a night and an agent, and epochs of hosts.
+"""Leases of the nightly run and the agent, and epochs of hosts.
 
-One night at a time, and one agent, for an inventory, over all machines that share its history. In a folder a lease is a
-lock of the kernel's on a file, on a database server one of a connection's: each is gone with the process that had it,
-however that ended. The text beside it says who has it; if that is not cleared, somebody ended without a word.
+Of all machines that share an inventory's history, one may run the night and one may be the leading agent. In a folder a
+lease is a kernel lock on a file; on a database server it is a lock of a connection. Both end with the process, however
+it ends. The text beside the lock names the holder. If the text is still there, the last holder did not end properly.
 
-An epoch is a number that each run takes before it changes the host, and that the host remembers. A host takes no run
-with a lower number than the last, and none with the same number but that run itself: whoever was taken over from, on a
-controller that hangs, or by a message that comes late, changes nothing there any more.
+Each run takes an epoch, a number that the host remembers, before it changes the host. A host refuses a lower epoch, and
+the same epoch from another run. A run that was superseded, on a hung controller or by a late message, changes nothing.
 """
 
 from __future__ import annotations
@@ -42,13 +41,7 @@ _LONGEST: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class LeaseHolder:
-    """Who has a lease.
-
-    Attributes:
-        who: user, machine and job.
-        process: the number of the process on that machine.
-        since: since when, as people read it.
-    """
+    """The holder of a lease: user, machine and job; process id; start."""
 
     who: str
     process: str
@@ -56,17 +49,17 @@ class LeaseHolder:
 
     @property
     def text(self) -> str:
-        """Who it is, in words."""
+        """The holder in words."""
         return f"{self.who or 'somebody'} (process {self.process or '?'}) since {self.since or 'an unknown time'}"
 
 
 @dataclass(frozen=True, slots=True)
 class HeldLease:
-    """A lease that is held.
+    """A lease that this process took.
 
     Attributes:
-        before: who had it and ended without giving it back.
-        is_held: tells whether it still is: a server may have gone away, and its lock with it.
+        before: the previous holder, if it ended without returning the lease.
+        is_held: returns whether the lease still holds; a server that goes away takes the lock with it.
     """
 
     before: LeaseHolder | None = None
@@ -76,15 +69,10 @@ class HeldLease:
 def take_epochs(
     connection: Connection, inventory: str, run: str, seen: Mapping[str, int], at: datetime
 ) -> dict[str, int]:
-    """Take the next epoch of each host for a run; one that it has, and that nobody took another one after, stays.
+    """Take the next epoch of each host, or keep this run's.
 
-    Args:
-        connection: a transaction that no other writer of the inventory overlaps.
-        inventory: whose hosts.
-        run: the run that is about to change them.
-        seen: by host, the epoch that was seen on it: 0 where none was. A record that was lost, or that another
-            controller does not share, knows of none.
-        at: now.
+    The transaction must not overlap another writer of the inventory. `seen` has the epoch found on each host, or 0; a
+    record that was lost, or that another controller does not share, lacks that epoch.
     """
     query = select(host_epochs.c.host, host_epochs.c.number, host_epochs.c.run)
     there = {
@@ -108,7 +96,7 @@ def take_epochs(
 
 
 def epochs_of(connection: Connection, inventory: str) -> dict[str, int]:
-    """The last epoch of each host; empty if no run has taken any."""
+    """Return the last epoch of each host that has one."""
     if not has_table(connection, host_epochs):
         return {}
     query = select(stored(host_epochs.c.host), stored(host_epochs.c.number)).where(host_epochs.c.inventory == inventory)
@@ -123,8 +111,8 @@ def night_lease(place: StatePlace, holder: LeaseHolder) -> Iterator[HeldLease]:
     """Hold the lease of an inventory's night.
 
     Raises:
-        LockedError: somebody else has it.
-        StateError: it cannot be asked for.
+        LockedError: another process has it.
+        StateError: the lease cannot be requested.
     """
     with _lease(place, NIGHTLY, holder) as lease:
         yield lease
@@ -132,12 +120,7 @@ def night_lease(place: StatePlace, holder: LeaseHolder) -> Iterator[HeldLease]:
 
 @contextmanager
 def agent_lease(place: StatePlace, holder: LeaseHolder) -> Iterator[HeldLease]:
-    """Hold the lease of an inventory's agents: the one that has it leads, others stand by.
-
-    Raises:
-        LockedError: somebody else has it.
-        StateError: it cannot be asked for.
-    """
+    """Hold the lease of an inventory's leading agent; raises as `night_lease`."""
     with _lease(place, AGENT, holder) as lease:
         yield lease
 
@@ -187,7 +170,6 @@ def _refused(inventory: str, name: str, holder: LeaseHolder | None) -> LockedErr
 
 
 def _write(descriptor: int, content: bytes) -> None:
-    """Say who has it; on a full disk nobody says it, and the lock holds all the same."""
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, content, 0)
@@ -222,7 +204,7 @@ def _on_server(database: Database, inventory: str, name: str, holder: LeaseHolde
 
 
 def _answers(connection: Connection) -> bool:
-    """Whether the connection that has the lock is the one that it was: with it the lock went."""
+    """Return whether the lock's connection is alive; the lock ends with it."""
     try:
         return bool(connection.scalar(text("SELECT true")))
     except SQLAlchemyError:
@@ -250,7 +232,7 @@ def _text(holder: LeaseHolder) -> bytes:
 
 
 def _holder_in(content: bytes) -> LeaseHolder | None:
-    """Who is named there; None where nobody is."""
+    """Parse the holder's text; `None` if it is invalid or cleared."""
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError):

@@ -1,11 +1,12 @@
 """Memories of paths, and references that people accepted.
 
-Both are beside the chain and no part of it. Each row has a seal of its own if the vault is open, so that a row that
-somebody else wrote, or one of another path, is not believed.
+Both are beside the chain. If the vault is open, each row has its own seal: a row from another writer or of another path
+is rejected.
 
-A path's memory is one row, replaced when the path was looked at again. References are rows that are only added, and a
-path's newest row holds. Each names the run that took it, which the chain vouches for and which says who it was: a
-reference that nobody accepted would hide that a camera was moved.
+A path's memory is one row, replaced after each check. References are only added; a path's newest row counts. It names a
+run, and the chain proves that run and its user: a forged reference would hide a moved camera.
+
+Functions raise `StateError` if the history cannot be read or written.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from provisioner.record.place import StatePlace
 from provisioner.record.tables import path_memories, stored, view_references
 
 LARGEST: Final = 64 * 1024
-"""A memory, or references, of more letters are none of ours."""
+"""The most letters of a memory or of references."""
 FORGOTTEN_AFTER: Final = timedelta(days=400)
-"""A path that nobody looked at for so long is forgotten."""
+"""A path without a check for so long is forgotten."""
 
 # Rows are asked for by name, some at a time; of very many the whole inventory's are read, in one pass.
 _PART: Final = 1_000
@@ -40,30 +41,28 @@ _MOST_NAMED: Final = 20_000
 _KEY, _CHANGED = ("inventory", "path"), ("at", "content", "seal")
 
 Row = tuple[object, object]
-"""A row's content and seal as they are stored."""
+"""A row's stored content and seal."""
 
 Change = Callable[[str, Document | None], Document]
-"""What is to be remembered of a path, by its name and by what was; None where that is nothing."""
+"""Makes a path's new memory from its name and the old memory, if any."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadMemories:
-    """What is remembered of paths, by their names; `unread` are those whose row is none that this program wrote."""
+    """Memories by path; `unread` lists paths with a row that was rejected."""
 
     documents: Mapping[str, Document] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
 
 
 class _Made(NamedTuple):
-    """A memory's text and its seal."""
-
     content: str
     seal: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReadReferences:
-    """What was accepted of paths, by their names; `unread` are those whose newest row this program did not write."""
+    """References by path; `unread` lists paths whose newest row was rejected."""
 
     documents: Mapping[str, Document] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
@@ -73,15 +72,7 @@ class ReadReferences:
 
 
 def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories | None:
-    """What is remembered of paths; nothing is made. None where there is no history at all.
-
-    Args:
-        place: where the history is, with the keys that seal it.
-        paths: their names.
-
-    Raises:
-        StateError: there is a history, and it cannot be read.
-    """
+    """Return the memories of paths, or `None` without a history."""
     each = each_memory(place, paths)
     if each is None:
         return None
@@ -91,12 +82,9 @@ def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories | N
 
 
 def each_memory(place: StatePlace, paths: Collection[str]) -> Iterator[tuple[str, Document | None]] | None:
-    """The same, one path after the other as it is read: a country's documents are not needed together.
+    """Return an iterator over memories, read on demand.
 
-    A document is None where the row is none that this program wrote.
-
-    Raises:
-        StateError: as `read_memories`, while it is read, too.
+    A document is `None` if its row was rejected.
     """
     database = open_database(place, create=False)
     return None if database is None else _each(database, place, paths)
@@ -109,16 +97,10 @@ def _each(database: Database, place: StatePlace, paths: Collection[str]) -> Iter
 
 
 def remember_paths(place: StatePlace, paths: Collection[str], change: Change, at: datetime) -> None:
-    """Change what is remembered of paths, all of them or none; what other commands write meanwhile is not lost.
+    """Change the memories of all paths or none.
 
-    Args:
-        place: where the history is, with the keys that seal it; what is missing is made.
-        paths: their names.
-        change: makes each one's new memory out of the one that is there; it may be asked twice of one path.
-        at: now; paths that were not looked at for long are forgotten.
-
-    Raises:
-        StateError: it cannot be written.
+    Writes by other commands in the meantime are kept, so `change` may be called twice for one path. Paths without a
+    check for `FORGOTTEN_AFTER` are forgotten.
     """
     database = made_database(place)
     with closing(database):
@@ -148,7 +130,7 @@ def _made(place: StatePlace, path: str, document: Document) -> _Made:
 
 
 def _known_by(row: Row) -> bytes:
-    """By what a row is known again: a country's rows are not kept until they are written."""
+    """Return a row's hash, which needs less memory than the row."""
     return hashlib.sha256(repr(row).encode(errors="surrogatepass")).digest()
 
 
@@ -164,7 +146,7 @@ def _upsert(connection: Connection) -> Insert:
 
 
 def _rows(connection: Connection, inventory: str, paths: Collection[str]) -> Iterator[tuple[str, Row]]:
-    """The rows of paths as they are stored, each as it is read: nothing is taken for what it should be."""
+    """Yield the stored, untyped rows of paths as they are read."""
     if not has_table(connection, path_memories):
         return
     columns = (stored(path_memories.c.path), stored(path_memories.c.content), stored(path_memories.c.seal))
@@ -183,12 +165,12 @@ def _of(rows: Result[object, object, object], paths: Collection[str]) -> Iterato
 
 
 def _memory(place: StatePlace, path: str, row: Row | None) -> Document | None:
-    """What a row remembers; None where there is none, or none of this program's of this path."""
+    """Return a row's memory; `None` for no row or a rejected one."""
     return _document(place, *row, partial(_memory_message, place.inventory, path)) if row else None
 
 
 def _memory_message(inventory: str, path: str, text: str) -> str:
-    """What is sealed: neither an inventory's id nor a path has the character that ends a line."""
+    """Return the sealed text; ids and paths contain no newline."""
     return f"memory\n{inventory}\n{path}\n{text}"
 
 
@@ -196,11 +178,7 @@ def _memory_message(inventory: str, path: str, text: str) -> str:
 
 
 def read_references(place: StatePlace, paths: Collection[str]) -> ReadReferences:
-    """The references of paths; nothing is made, and there are none where no history is.
-
-    Raises:
-        StateError: there is a history, and it cannot be read.
-    """
+    """Return the references of paths; empty without a history."""
     database = open_database(place, create=False)
     if database is None:
         return ReadReferences()
@@ -211,15 +189,9 @@ def read_references(place: StatePlace, paths: Collection[str]) -> ReadReferences
 
 
 def add_references(place: StatePlace, accepted: Mapping[str, Document], at: datetime) -> None:
-    """Add what was accepted of paths, all of it or nothing.
+    """Add accepted references, all or none.
 
-    Args:
-        place: where the history is, with the keys that seal it.
-        accepted: by path, all its references as they are from now on.
-        at: when.
-
-    Raises:
-        StateError: it cannot be written.
+    `accepted` has, by path, all references that hold from now on.
     """
     database = made_database(place)
     with closing(database), database.writing() as connection:
@@ -265,13 +237,9 @@ def _reference_message(inventory: str, number: int, path: str, text: str) -> str
 
 
 def _document(place: StatePlace, content: object, seal: object, message: Callable[[str], str]) -> Document | None:
-    """What a row says; None where it is no row of this program's.
+    """Return a row's document, or `None` for a rejected row.
 
-    Args:
-        place: has the keys.
-        content: the row's, as it is stored.
-        seal: the same.
-        message: makes the sealed text of the content.
+    `message` makes the sealed text from the content.
     """
     if not (isinstance(content, str) and isinstance(seal, str)) or len(content) > LARGEST:
         return None

@@ -1,7 +1,7 @@
 """The place of the state, and who runs the program.
 
-The state is in a folder, or in a database that several machines share. The record names the user of this machine, and
-the pipeline's job if there is one.
+The state is in a folder, or in a database that several machines share. The record names this machine's user, and the
+pipeline's job if there is one.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ _LONGEST = 120
 
 @dataclass(frozen=True)
 class StatePlace:
-    """Where the history of one inventory is.
+    """The place of one inventory's history.
 
     Attributes:
-        inventory: the inventory's id; a shared database keeps several inventories apart by it.
-        file: the SQLite file; None where it is a database server.
-        url: the server's URL, with what opens it; empty where it is a file.
-        keys: what seals its entries, and what they are held against.
-        remembered: the file in which this machine remembers the newest entry that it wrote; None remembers nothing.
+        inventory: the inventory's id, which separates inventories in a shared database.
+        file: the SQLite file; `None` for a database server.
+        url: the server's URL with its login; empty for a file.
+        remembered: the file with the newest entry that this machine wrote, if any.
     """
 
     inventory: str
@@ -42,12 +41,15 @@ class StatePlace:
 
     @property
     def shown(self) -> str:
-        """The place as people may see it: of a URL only what kind of server it is."""
+        """The place in words; of a URL only the kind of server."""
         return str(self.file) if self.file else f"the database that {VARIABLE} names"
 
 
 def state_folder(environment: Mapping[str, str]) -> Path:
-    """The folder of the program's own state; `PROVISIONER_STATE` may be a database URL, which is no folder."""
+    """Return the folder of the program's own state.
+
+    `PROVISIONER_STATE` may also be a database URL, which does not name a folder.
+    """
     named = environment.get(VARIABLE, "")
     if named and "://" not in named:
         return Path(named)
@@ -56,7 +58,7 @@ def state_folder(environment: Mapping[str, str]) -> Path:
 
 
 def state_place_of(environment: Mapping[str, str], inventory: str) -> StatePlace:
-    """The place of an inventory's history."""
+    """Return the place of an inventory's history."""
     named = environment.get(VARIABLE, "")
     folder = state_folder(environment) / inventory
     if "://" in named:
@@ -65,12 +67,15 @@ def state_place_of(environment: Mapping[str, str], inventory: str) -> StatePlace
 
 
 def who(environment: Mapping[str, str]) -> dict[str, str]:
-    """The user, the machine, and the job as `system:project#number`, empty outside a pipeline."""
+    """Return user, machine and job (`system:project#number`; empty outside a pipeline)."""
     return {"user": _user(), "machine": _clean(platform.node()), "job": _job(environment)}
 
 
 def login(environment: Mapping[str, str]) -> str:
-    """The name at the forge of whoever began the pipeline's job, by the forge's own word; empty where there is none."""
+    """Return who started the pipeline's job, by their name at the forge.
+
+    Empty outside a pipeline.
+    """
     system = job_system(environment)
     return _clean(environment.get(JOB_NAMES[system].login, "")) if system else ""
 
@@ -95,6 +100,6 @@ def _clean(text: str) -> str:
 
 
 def who_text(who: Mapping[str, str]) -> str:
-    """Who changes hosts in one line, for leases and receipts."""
+    """Return who changes hosts in one line, for leases and receipts."""
     job = f" ({who['job']})" if who.get("job") else ""
     return f"{who.get('user', '')}@{who.get('machine', '')}{job}"

@@ -1,8 +1,8 @@
-"""What leaves the history when its time is over, by class; an entry of its own says so, and the chain stays whole.
+"""Removal of old data from the history, by class.
 
-Entries, checks of facilities and what hosts held stay for ever. What left is not missing: the newest genuine entry of
-the kind `prune` says up to which moment. A database that something left is of a version of its own: programs that
-know of no such entries would call it damaged.
+Entries, checks of facilities and holdings stay for ever. A `prune` entry records the removal, so the chain stays whole:
+the newest genuine one says what may be missing. A pruned database has its own schema version, because older programs
+would call it damaged.
 """
 
 from __future__ import annotations
@@ -40,14 +40,12 @@ _PART: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class HeldClass:
-    """What the history holds of one class, and what of it would leave.
+    """The amount of one class of data, and how much would leave.
 
     Attributes:
-        rows: how many there are.
-        size: how many bytes they take, packed.
-        oldest: when the oldest is of; None where there is none.
-        leaving: how many leave.
-        leaving_size: how many bytes those take.
+        size: in bytes, packed.
+        oldest: the time of the oldest row, or `None`.
+        leaving_size: in bytes, packed.
     """
 
     name: str
@@ -59,10 +57,10 @@ class HeldClass:
 
 
 def held_classes(place: StatePlace, cut: Cut) -> tuple[HeldClass, ...]:
-    """What the history holds by class, and what would leave; nothing is changed.
+    """Return the amount of each class, and how much would leave.
 
     Raises:
-        StateError: there is a history, and it cannot be read.
+        StateError: the history cannot be read.
     """
     database = open_database(place, create=False)
     if database is None:
@@ -87,7 +85,7 @@ def _micro(before: datetime | None) -> int:
 
 
 def _verifications(connection: Connection, place: StatePlace) -> Iterator[tuple[str, int, int]]:
-    """The verifications that left a document, with its moment and size, the earliest first."""
+    """Yield verifications with a document, its time and size, earliest first."""
     own = documents.c.inventory == place.inventory, entries.c.inventory == place.inventory
     ended = entries.c.run == documents.c.run, entries.c.step == EntryKind.ENDED.value
     kind = entries.c.operation == Operation.VERIFY.value
@@ -114,20 +112,13 @@ def _whole(value: object) -> int:
 
 
 def prune(place: StatePlace, run: Run, at: datetime, cut: Cut) -> tuple[HeldClass, ...]:
-    """Let what is older than a cut leave, all of it or nothing, and record that it did; the newest document stays.
+    """Remove data older than a cut, all or nothing, and record that.
 
-    Args:
-        place: where the history is, with the keys that seal it.
-        run: the run that does so.
-        at: now.
-        cut: what leaves.
-
-    Returns:
-        What there was, and what left.
+    The newest document stays. Returns the amounts before.
 
     Raises:
-        DamagedRecordError: something is not as it was recorded: what leaves could never be looked into again.
-        StateError: it cannot be read or written.
+        DamagedRecordError: the history is damaged: removed data could never be examined again.
+        StateError: the history cannot be read or written.
     """
     with closing(open_history(place)) as history:
         if not history.verify_chain().whole:

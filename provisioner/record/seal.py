@@ -1,8 +1,8 @@
-"""What proves that an entry is genuine: a seal by a key of the vault, and a signature where a key for it is set.
+"""Proofs that an entry is genuine: a seal, and optionally a signature.
 
-A chain of plain hashes shows a careless change; who can write the database can hash anew. A seal is an HMAC by a key
-that is derived from the vault's digest key and lies in no database. A signature holds also against those who have the
-vault's password: its private half is named by `PROVISIONER_RECORD_KEY`.
+Plain hashes show only careless changes: whoever can write the database can compute them anew. A seal is an HMAC with a
+key derived from the vault's digest key, which is in no database. A signature protects even against those who have the
+vault's password. `PROVISIONER_RECORD_KEY` names its private key.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class SealVerdict(StrEnum):
     """What a seal or a signature proves.
 
     Attributes:
-        GENUINE: it is by a key that is known here, and fits.
-        FALSE: it names a key that is known here and does not fit, or is of no form of ours.
-        OTHER_KEY: it names a key that is not known here: nothing is proved.
-        NONE: there is none.
+        GENUINE: it fits a known key.
+        FALSE: it names a known key and does not fit, or is malformed.
+        OTHER_KEY: it names an unknown key, which proves nothing.
+        NONE: the entry has none.
     """
 
     GENUINE = "genuine"
@@ -51,13 +51,12 @@ class SealVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """An entry as others hold it, to tell later whether the record still has it.
+    """The identity of an entry, kept elsewhere to check the record later.
 
     Attributes:
-        run: the run whose entry it is.
-        number: its place in the chain, from 1.
-        hash: the entry's hash; it stands for all entries before, too.
-        seal: the entry's seal; empty where it has none.
+        number: from 1.
+        hash: covers all entries before, too.
+        seal: the entry's seal, or empty.
     """
 
     run: str
@@ -66,7 +65,7 @@ class Head:
     seal: str = ""
 
     def message(self, inventory: str) -> str:
-        """What is sealed and signed of the entry: of which record it is, where in it, and all that it says."""
+        """Return the sealed and signed text: inventory, number, run and hash."""
         return canonical(["entry", inventory, self.number, self.run, self.hash])
 
 
@@ -75,9 +74,9 @@ class RecordKeys:
     """The keys of one inventory's record.
 
     Attributes:
-        secret: the key of seals; None where the vault is closed.
-        signer: the private key that signs entries; None where none is set.
-        public: the public keys that signatures are held against.
+        secret: the key of seals; `None` if the vault is closed.
+        signer: the private key that signs entries, if set.
+        public: the public keys that verify signatures.
     """
 
     secret: Secret | None = None
@@ -85,11 +84,14 @@ class RecordKeys:
     public: tuple[Ed25519PublicKey, ...] = field(default=(), repr=False)
 
     def seal(self, message: str) -> str:
-        """Seal a message; empty where the vault is closed."""
+        """Return a message's seal; empty if the vault is closed."""
         return f"{_SEAL}:{self._name}:{self._mac(message)}" if self.secret else ""
 
     def vouch_for(self, seal: str, message: str) -> bool:
-        """Tell whether a row beside the chain may be taken for this program's: a closed vault can refuse none."""
+        """Return whether a row beside the chain counts.
+
+        A closed vault can refuse none.
+        """
         return self.secret is None or self.judge_seal(seal, message) is SealVerdict.GENUINE
 
     def judge_seal(self, seal: str, message: str) -> SealVerdict:
@@ -104,14 +106,14 @@ class RecordKeys:
         return SealVerdict.GENUINE if genuine else SealVerdict.FALSE
 
     def sign(self, message: str) -> str:
-        """Sign a message; empty where no key for it is set."""
+        """Return a message's signature; empty if no key is set."""
         if self.signer is None:
             return ""
         signature = base64.b64encode(self.signer.sign(message.encode())).decode()
         return f"{_SIGNATURE}:{_fingerprint(self.signer.public_key())}:{signature}"
 
     def judge_signature(self, signature: str, message: str) -> SealVerdict:
-        """Judge a signature by the public keys that are known."""
+        """Judge a signature with the known public keys."""
         if not signature:
             return SealVerdict.NONE
         match = _SIGNED.fullmatch(signature)
@@ -127,7 +129,7 @@ class RecordKeys:
 
     @cached_property
     def _name(self) -> str:
-        """What tells this key from another one, and says nothing of it."""
+        """An identifier of the key that does not reveal it."""
         return self._mac("the name of a key that seals the record")[:_NAME_LENGTH]
 
     def _mac(self, message: str) -> str:
@@ -139,15 +141,12 @@ NO_KEYS = RecordKeys()
 
 
 def record_keys(digest_key: Secret | None, environment: Mapping[str, str], inventory: str) -> RecordKeys:
-    """The keys to write and to read an inventory's record with.
+    """Return the keys that write and read an inventory's record.
 
-    Args:
-        digest_key: the vault's; None where it is closed.
-        environment: names the key that signs, if any.
-        inventory: the inventory's id.
+    `environment` may name the signing key; `digest_key` is `None` if the vault is closed.
 
     Raises:
-        StateError: the key that signs is set and cannot be used.
+        StateError: the signing key cannot be used.
     """
     secret = record_key(digest_key, inventory) if digest_key else None
     named = environment.get(SIGNING_KEY, "")
@@ -167,10 +166,10 @@ def _private(path: Path) -> Ed25519PrivateKey:
 
 
 def public_key(path: Path) -> Ed25519PublicKey:
-    """A public key that signatures are held against, as OpenSSH or PEM has it.
+    """Read a public key that verifies signatures, in OpenSSH or PEM format.
 
     Raises:
-        StateError: the file cannot be read, or is none.
+        StateError: the file cannot be read, or has no such key.
     """
     from provisioner.base.signing import public_key_in  # noqa: PLC0415
 

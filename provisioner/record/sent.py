@@ -1,9 +1,10 @@
 """Notices sent to receivers, and states of followed commits.
 
-One row a receiver, replaced when it has taken the next notice, and one row a commit, for all agents that share a
-history. Both are beside the chain and no part of it: the record of runs says what was done to hosts. A row that this
-program did not write, or that cannot be understood, does not count: a receiver is told all of it again, and a commit is
-judged anew.
+All agents that share a history have one row per receiver and one per commit, beside the chain, which records changes of
+hosts. A malformed row, or one from another writer, does not count: the receiver gets everything again, and the commit
+is judged anew.
+
+Functions raise `StateError` if the history cannot be read or written.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from provisioner.record.place import StatePlace
 from provisioner.record.tables import commit_states, notices, stored
 
 LARGEST: Final = 64 * 1024 * 1024
-"""What a receiver was told of a whole country that is down takes less."""
+"""More than a notice about a whole country that is down."""
 MOST: Final = 300
-"""So many commits are read, the newest words first, and beside them what counts however many came after."""
+"""The number of newest commits that are read, beside those that always count."""
 _MOST_FAILED: Final = 50
 _FAILED: Final = canonical({"state": "failed"}).strip("{}")
-"""As it stands in a row's content, where no reason can say it: a quote in a text is written with a backslash."""
+"""A failed row's text; no reason can contain it, because JSON escapes quotes."""
 REACHED: Final = "reached"
 _LONGEST_TEXT: Final = 1000
 _TEXTS: Final = ("state", "cause", "reason", "rules", "signer", "run", "within", "proof")
@@ -39,7 +40,7 @@ _TEXTS: Final = ("state", "cause", "reason", "rules", "signer", "run", "within",
 
 @dataclass(frozen=True, slots=True)
 class ReadNotices:
-    """What receivers were told last, by their ids; `unread` are those whose row this program did not write."""
+    """Each receiver's last notice; `unread` lists receivers with a rejected row."""
 
     documents: Mapping[str, Document] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
@@ -47,21 +48,20 @@ class ReadNotices:
 
 @dataclass(frozen=True, slots=True)
 class CommitRow:
-    """What is kept of a commit.
+    """The state of a commit.
 
     Attributes:
         state: `reached`, `refused`, `waiting` or `failed`.
-        at: since when.
-        cause: why it is not reached; empty where it is.
-        reason: the same in a sentence.
-        rules: the digest of the agent's configuration by which it was judged.
-        signer: whose signature counted.
-        run: the run that brought hosts there; empty where none had to.
-        within: the newer commit with which it was reached; empty where by itself.
-        proof: what the verification after it came to.
+        at: the start of the state.
+        cause: why the commit is not reached, or empty.
+        reason: the cause in a sentence.
+        rules: the digest of the agent's configuration that judged it.
+        run: the run that brought hosts there; empty if no change was needed.
+        within: the newer commit that included it; empty if reached by itself.
+        proof: the result of the verification afterwards.
         stuck: hosts whose drift from it could not be corrected.
-        held: the facilities of it whose own files have errors: hosts keep what they have of them.
-        due: who has still to be told of it: `notes`, `forge`.
+        held: frozen facilities: their own files have errors, so hosts keep what they have.
+        due: receivers still to notify: `notes`, `forge`.
     """
 
     commit: str
@@ -80,7 +80,7 @@ class CommitRow:
 
     @property
     def document(self) -> Document:
-        """All of it, but for its moment and who has still to be told."""
+        """The row without its time and the receivers still to notify."""
         texts: Document = {name: getattr(self, name) for name in _TEXTS}
         return texts | {"commit": self.commit, "stuck": list(self.stuck), "held": list(self.held)}
 
@@ -89,11 +89,7 @@ class CommitRow:
 
 
 def read_notices(place: StatePlace, receivers: Collection[str]) -> ReadNotices:
-    """What receivers were told last; nothing is made, and there is nothing where no history is.
-
-    Raises:
-        StateError: there is a history, and it cannot be read.
-    """
+    """Return the last notice of each receiver; empty without a history."""
     database = open_database(place, create=False)
     if database is None:
         return ReadNotices()
@@ -105,11 +101,7 @@ def read_notices(place: StatePlace, receivers: Collection[str]) -> ReadNotices:
 
 
 def keep_notice(place: StatePlace, receiver: str, document: Document, at: datetime) -> None:
-    """Replace what a receiver was told.
-
-    Raises:
-        StateError: it cannot be written; then it is told the same again.
-    """
+    """Replace a receiver's last notice; after a failure it is repeated."""
     database = made_database(place)
     packed = zlib.compress(canonical(document).encode())
     seal = place.keys.seal(_seal_message(place.inventory, receiver, packed))
@@ -127,7 +119,7 @@ def _notice_rows(connection: Connection, place: StatePlace) -> dict[str, tuple[o
 
 
 def _notice_document(place: StatePlace, receiver: str, packed: object, seal: object) -> Document | None:
-    """What a row says; None where it is no row of this program's."""
+    """Return a row's document, or `None` for a rejected row."""
     if not (isinstance(packed, bytes) and isinstance(seal, str)):
         return None
     try:
@@ -149,11 +141,7 @@ def _seal_message(inventory: str, receiver: str, packed: bytes) -> str:
 
 
 def read_commit_states(place: StatePlace) -> tuple[CommitRow, ...]:
-    """What became of commits, the newest word first; nothing is made, and nothing is there where no history is.
-
-    Raises:
-        StateError: there is a history, and it cannot be read.
-    """
+    """Return the states of commits, latest first; empty without a history."""
     database = open_database(place, create=False)
     if database is None:
         return ()
@@ -174,17 +162,13 @@ def read_commit_states(place: StatePlace) -> tuple[CommitRow, ...]:
 
 
 def reached_last(rows: Collection[CommitRow]) -> CommitRow | None:
-    """The commit that was reached last by itself; None where none was."""
+    """Return the commit that was last reached by itself, or `None`."""
     reached = [row for row in rows if row.state == REACHED and not row.within]
     return max(reached, key=lambda row: row.at, default=None)
 
 
 def keep_commit_states(place: StatePlace, rows: Collection[CommitRow]) -> None:
-    """Write what became of commits, all of it or nothing; of each its row is replaced.
-
-    Raises:
-        StateError: it cannot be written.
-    """
+    """Replace the rows of commits, all or none."""
     database = made_database(place)
     with closing(database), database.writing() as connection:
         for row in rows:
@@ -200,7 +184,7 @@ def _replace_commit(connection: Connection, inventory: str, row: CommitRow) -> N
 
 
 def _commit_row(commit: object, at: datetime | None, content: object) -> CommitRow | None:
-    """A row; None for one that this program did not write."""
+    """Parse a row; `None` if this program did not write it."""
     try:
         document = json.loads(content) if isinstance(content, str) else None
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""Looks at paths and holdings of hosts, from the tables.
+"""Checks of paths and holdings of hosts, from the tables.
 
-What cannot be read is named, and hides no other.
+An unreadable row is named and does not hide others.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """A host was shown to hold the same, once or often."""
+    """The first and last time that a host had the same content."""
 
     host: str
     held: Mapping[str, str] | None
@@ -68,11 +68,11 @@ class _Span:
 
 @dataclass
 class ReadLooks:
-    """The looks that were asked for, by province.
+    """The requested checks, by province.
 
     Attributes:
-        damaged: the records that could not be read; from its moment on nobody knows what such a one saw.
-        unproved: how many are not proved by the vault's key, which is open.
+        damaged: unreadable records; from such a time on, the paths are unknown until the next check.
+        unproved: the number of records that the open vault's key does not prove.
     """
 
     tables: dict[str, LookTable] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class ReadLooks:
     unproved: int = 0
 
     def by_path(self, of: Callable[[LookTable], Mapping[str, _T]]) -> ByPath[_T]:
-        """What is said of each path of each province."""
+        """Return a function's results for all provinces, by path."""
         said: dict[str, _T] = {}
         carriers: dict[str, str] = {}
         for table in self.tables.values():
@@ -90,7 +90,7 @@ class ReadLooks:
 
 
 class HoldingsQuery:
-    """What the runs of one inventory have shown hosts to hold, as one transaction reads it."""
+    """The facilities that runs found on hosts, in one transaction."""
 
     def __init__(self, connection: Connection, inventory: str) -> None:
         self._connection = connection
@@ -98,7 +98,7 @@ class HoldingsQuery:
 
     @cached_property
     def words(self) -> dict[str, Word]:
-        """By host, the last word on it; a change that was begun and not ended takes the word back."""
+        """The last known content of each host; unfinished changes make it unknown."""
         last: dict[str, Word] = {}
         for span in sorted(self._spans, key=lambda span: span.last):
             last[span.host] = Word(span.last, span.held, span.exact)
@@ -108,7 +108,7 @@ class HoldingsQuery:
         return dict(sorted(last.items()))
 
     def carried(self) -> dict[Content, dict[str, Shown]]:
-        """By content and host, when the host was first shown to hold it."""
+        """Return, by content and host, when the host first had it."""
         by_content: dict[Content, dict[str, Shown]] = defaultdict(dict)
         for span in self._spans:
             for content in (item for item in (span.held or _EMPTY).items() if item[1]):
@@ -116,7 +116,7 @@ class HoldingsQuery:
         return dict(by_content)
 
     def holders(self) -> dict[str, frozenset[str]]:
-        """By facility, every host that ever was shown to hold it."""
+        """Return, by facility, every host that ever had it."""
         by_facility: dict[str, set[str]] = defaultdict(set)
         for span in self._spans:
             for facility in span.held or ():
@@ -124,7 +124,7 @@ class HoldingsQuery:
         return {facility: frozenset(hosts) for facility, hosts in by_facility.items()}
 
     def without(self) -> dict[tuple[str, str], Shown]:
-        """By facility and host, since when a host that once held it is shown to be without it."""
+        """Return, by facility and host, since when it is gone there."""
         last_held: dict[tuple[str, str], Shown] = {}
         for span in self._spans:
             for facility in span.held or ():
@@ -182,7 +182,7 @@ class HoldingsQuery:
         return dict(sets)
 
     def _unfinished(self) -> Iterator[tuple[str, Shown]]:
-        """The hosts that runs were about to change of which no end is recorded, and when those began."""
+        """Yield the hosts of runs without an end, and when those began."""
         ended = select(entries.c.run).where(entries.c.inventory == self._mine, entries.c.step == EntryKind.ENDED.value)
         began = entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended)
         query = select(entries.c.number, entries.c.content).where(entries.c.inventory == self._mine, *began)
@@ -191,7 +191,10 @@ class HoldingsQuery:
             yield from ((host, Shown(recorded.run.started, recorded.run.id)) for host in recorded.hosts)
 
     def _next_known(self, host: str, after: Shown) -> Shown:
-        """When a host was next seen whole after a moment; of two sights of one moment its last word is later."""
+        """Return when a host was next completely known.
+
+        Of two observations at one time, the one recorded last counts.
+        """
         at = type_coerce(holdings.c.at, BigInteger)
         query = (
             select(at.label("moment"), entries.c.run)
@@ -214,10 +217,10 @@ def read_looks(
     with_causes: bool = True,
     newest: int | None = None,
 ) -> ReadLooks:
-    """The looks at the paths whose names begin with a prefix, in a time; both of its ends are in it.
+    """Return the checks of paths with a prefix, both ends included.
 
     Raises:
-        StateError: there is a history, and it cannot be read.
+        StateError: the history cannot be read.
     """
     looks = ReadLooks()
     database = open_database(place, create=False)
@@ -247,7 +250,7 @@ def _rows(inventory: str, prefix: str, begin: datetime | None, until: datetime |
 
 
 class _Reader:
-    """Rows to sweeps, with care: a row that is not as it was recorded is named, and stands for not knowing."""
+    """Turns rows into sweeps; a malformed row counts as unknown."""
 
     def __init__(self, connection: Connection, place: StatePlace, looks: ReadLooks, *, with_causes: bool) -> None:
         self._connection, self._place, self._looks = connection, place, looks
@@ -257,7 +260,7 @@ class _Reader:
         self._lost: dict[str, list[int]] = defaultdict(list)
 
     def take(self, province: object, at: object, number: object, *rest: object) -> None:
-        """Take one row as it is stored."""
+        """Take one row as stored."""
         try:
             sweep = self._sweep(province, at, number, *rest)
         except DAMAGE:
@@ -301,7 +304,7 @@ class _Reader:
         return listing
 
     def finish(self, prefix: str) -> None:
-        """Put the looks of each province together."""
+        """Join the checks of each province."""
         for province in sorted(self._sweeps, key=lambda name: f"{name}/"):
             sweeps = self._sweeps[province]
             newest = max(sweeps, key=lambda sweep: (sweep.at, sweep.order)).listing
@@ -315,11 +318,6 @@ def _unread(at: int, listing: Listing) -> Sweep:
 
 
 def _row_bytes(value: object) -> bytes:
-    """What a column of bytes has.
-
-    Raises:
-        TypeError: it has something else.
-    """
     if isinstance(value, bytes):
         return value
     if isinstance(value, memoryview):

@@ -1,4 +1,4 @@
-"""The history of one inventory: entries are added, never changed, and each is chained to the one before."""
+"""The history of one inventory: an append-only chain of entries."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class ReadRuns:
-    """The runs that can be read, the one that began last first, and the entries that cannot."""
+    """The readable runs, latest start first, and the unreadable entries."""
 
     runs: tuple[Recorded, ...]
     damaged: tuple[str, ...] = ()
@@ -61,8 +61,8 @@ class ReadRuns:
 class History:
     """The history of one inventory.
 
-    Every method raises `StateError` where the database does not answer, and `DamagedRecordError`, which is one, where
-    a row is not as rows are.
+    Every method raises `StateError` if the database does not answer, and its subclass `DamagedRecordError` for a
+    malformed row.
     """
 
     def __init__(self, database: Database) -> None:
@@ -71,20 +71,19 @@ class History:
         self._mine = database.place.inventory
 
     def close(self) -> None:
-        """Return the connections."""
+        """Close the connections."""
         self._database.close()
 
     def begin(self, run: Run, hosts: Iterable[str], intent: str = "", first: Event | None = None) -> Head:
-        """Record that a run begins, which hosts it is about to change, and a hash of how: the entry as others keep it.
+        """Record that a run begins; return the entry's head.
+
+        If this fails, the run may change nothing.
 
         Args:
             run: the run.
-            hosts: the hosts.
-            intent: the hash.
-            first: the first step of its journal: both are there, or neither.
-
-        Raises:
-            StateError: it cannot be recorded; then nothing may be changed.
+            hosts: the hosts that it is about to change.
+            intent: a hash of the planned work.
+            first: the first step of its journal, written in the same transaction.
         """
         with self._database.writing() as connection:
             content = begun_content(run, hosts, intent)
@@ -95,7 +94,7 @@ class History:
         return self._remembered(head, lost)
 
     def end(self, run: Run, ending: Ending) -> Head:
-        """Record what became of a run, all of it or nothing: the entry as others keep it."""
+        """Record a run's outcome, all or nothing; return the head."""
         with self._database.writing() as connection:
             sweep = pack_sweep(connection, self.place, run.id, ending.finished, ending.swept)
             document = None if ending.document is None else packed_document(ending.document)
@@ -118,16 +117,15 @@ class History:
         return self._remembered(head, lost)
 
     def take_epochs(self, run: str, seen: Mapping[str, int], at: datetime) -> dict[str, int]:
-        """Take the epochs of hosts for a run that is about to change them (`record.leases`).
+        """Take the epochs of hosts for a run (`record.leases`).
 
-        Raises:
-            StateError: they cannot be taken; then nothing may be changed.
+        If this fails, the run may change nothing.
         """
         with self._database.writing() as connection:
             return take_epochs(connection, self._mine, run, seen, at)
 
     def epochs(self) -> dict[str, int]:
-        """The last epoch of each host, as far as it is recorded."""
+        """Return the last recorded epoch of each host."""
         with self._database.reading() as connection:
             return epochs_of(connection, self._mine)
 
@@ -139,13 +137,13 @@ class History:
             return last
 
     def _remembered(self, head: Head, lost: Head | None) -> Head:
-        """Remember an entry; one that the record lost stays remembered until a person has seen to it."""
+        """Remember an entry, unless a lost one must first be examined."""
         if lost is None:
             remember(self.place, head)
         return head
 
     def _keep(self, connection: Connection, holding: Holding) -> None:
-        """Keep what a host holds, unless it is there already: night after night it is the same."""
+        """Store a host's content unless the same content is stored already."""
         own = {"inventory": self._mine, "digest": holding.held_digest}
         there = select(held.c.digest).where(held.c.inventory == self._mine, held.c.digest == holding.held_digest)
         if holding.held and connection.execute(there.limit(1)).first() is None:
@@ -155,10 +153,9 @@ class History:
     # --- reading ----------------------------------------------------------------------------------
 
     def runs(self, limit: int | None = None) -> tuple[Recorded, ...]:
-        """The runs, the one that began last first; `limit` takes only so many of the latest entries' runs.
+        """Return the runs, latest start first; an unreadable entry raises.
 
-        Raises:
-            DamagedRecordError: an entry of them cannot be read; it is named.
+        `limit` is the number of runs with the latest entries.
         """
         past = self.past(limit)
         if past.damaged:
@@ -166,7 +163,7 @@ class History:
         return past.runs
 
     def past(self, limit: int | None = None) -> ReadRuns:
-        """The same, as far as they can be read."""
+        """Return the readable runs, and name the unreadable entries."""
         latest = select(entries.c.run).where(entries.c.inventory == self._mine).group_by(entries.c.run)
         latest = latest.order_by(func.max(entries.c.number).desc()).limit(limit)
         own = entries.c.inventory == self._mine, entries.c.run.in_(latest)
@@ -190,7 +187,7 @@ class History:
         return ReadRuns(tuple(ordered), tuple(entry_name(number) for number in damaged))
 
     def changing(self, since: datetime) -> tuple[Recorded, ...]:
-        """The runs that change hosts and have not ended, or ended at a moment or later; what is damaged is left out."""
+        """Return the readable changing runs, open or ended since a time."""
         own = entries.c.inventory == self._mine
         over = select(entries.c.run).where(own, entries.c.step == EntryKind.ENDED.value, entries.c.at < since)
         query = select(stored(entries.c.number), stored(entries.c.content))
@@ -205,11 +202,7 @@ class History:
         return tuple(runs)
 
     def begun_by(self, meaning: str) -> tuple[Run, ...]:
-        """The runs that began by approvals of a plan with this meaning.
-
-        Raises:
-            DamagedRecordError: an entry of them cannot be read; it is named.
-        """
+        """Return the runs with approvals of this meaning; an unreadable entry raises."""
         query = select(stored(entries.c.number), stored(entries.c.content)).where(
             entries.c.inventory == self._mine,
             entries.c.step == EntryKind.BEGUN.value,
@@ -226,11 +219,7 @@ class History:
         return tuple(run for run in runs if any(one.meaning == meaning for one in run.approvals))
 
     def document(self, run: str) -> dict[str, object] | None:
-        """The JSON document that a run left, or None.
-
-        Raises:
-            DamagedRecordError: there is one, and it cannot be read.
-        """
+        """Return a run's JSON document, or `None`; an unreadable one raises."""
         packed = stored(documents.c.packed)
         query = select(packed).where(documents.c.inventory == self._mine, documents.c.run == run)
         with self._database.reading() as connection:
@@ -242,7 +231,7 @@ class History:
             raise DamagedRecordError(message, object=run) from None
 
     def head_of(self, run: str) -> Head | None:
-        """The entry with which a run began, as others keep it; None where there is none."""
+        """Return the head of a run's first entry, or `None`."""
         step = entries.c.step == EntryKind.BEGUN.value
         query = select(entries.c.number).where(entries.c.inventory == self._mine, entries.c.run == run, step)
         with self._database.reading() as connection:
@@ -250,30 +239,25 @@ class History:
             return None if number is None else head_at(connection, self._mine, number)
 
     def lost(self) -> Head | None:
-        """The newest entry that this machine wrote, where the record does not have it any more."""
+        """Return this machine's newest entry if the record lacks it."""
         with self._database.reading() as connection:
             return self._lost(connection)
 
     def heads(self) -> dict[int, Head]:
-        """Every entry as others keep it, by its number; those whose number is none are left out."""
+        """Return the heads of all well-formed entries by number."""
         with self._database.reading() as connection:
             return heads_of(connection, self._mine)
 
     def evidence(self, acceptance: timedelta = ACCEPTANCE) -> Evidence:
-        """All that the runs showed.
+        """Return all evidence from the runs.
 
-        Args:
-            acceptance: how much later a facility has to be up again to be accepted.
+        `acceptance` is the least time between the first proof and the one that accepts.
         """
         with self._database.reading() as connection:
             return evidence(connection, self._mine, acceptance)
 
     def packages(self) -> Mapping[str, PackageRecord]:
-        """What is recorded of sites' packages, by facility.
-
-        Raises:
-            DamagedRecordError: a run of them cannot be read; it is named.
-        """
+        """Return the recorded site packages, by facility; an unreadable run raises."""
         with self._database.reading() as connection:
             records, damaged = package_records(connection, self._mine)
         if damaged:
@@ -282,17 +266,17 @@ class History:
         return records
 
     def psks_drawn(self) -> Mapping[str, datetime]:
-        """By facility, when the pre-shared key that it has was drawn, as far as it was recorded."""
+        """Return when each facility's pre-shared key was drawn, if recorded."""
         with self._database.reading() as connection:
             return keys_drawn(connection, self._mine, PRE_SHARED)
 
     def publish_keys_drawn(self) -> Mapping[str, datetime]:
-        """By facility, when the key of the logins by which it pushes was drawn, as far as it was recorded."""
+        """Return when each facility's key for push logins was drawn, if recorded."""
         with self._database.reading() as connection:
             return keys_drawn(connection, self._mine, TO_PUSH)
 
     def verify_chain(self) -> ChainReport:
-        """Hold every entry against its hash and the entry before, and all else that is stored against the entries."""
+        """Check every entry and all stored rows."""
         with self._database.reading() as connection:
             return checked(connection, self.place.inventory, self.place.keys)
 
@@ -304,20 +288,20 @@ def _entries(names: tuple[str, ...]) -> str:
 
 
 def open_history(place: StatePlace) -> History:
-    """Open the history of a place to record runs in it; what is missing is made.
+    """Open the history of a place to record runs, or make it.
 
     Raises:
-        StateError: it cannot be opened.
+        StateError: the history cannot be opened.
     """
     database = made_database(place)
     return History(database)
 
 
 def find_history(place: StatePlace) -> History | None:
-    """Open the history of a place to read it; None where no run was ever recorded there.
+    """Open the history of a place to read; `None` without one.
 
     Raises:
-        StateError: there is one, and it cannot be opened.
+        StateError: the history cannot be opened.
     """
     database = open_database(place, create=False)
     return History(database) if database else None

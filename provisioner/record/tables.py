@@ -1,19 +1,17 @@
-"""The tables of the history, and careful reading of their rows.
+"""The tables of the history, and strict reading of their rows.
 
-Rows are only ever added; a chain of hashes over `entries` covers the other tables.
+Rows are only added. A chain of hashes over `entries` covers the other tables.
 
-`events` is where the journal of a running apply goes, step by step and host by host, in the order of `sequence`; the
-`ended` entry of a run is the one that vouches for it. `seals` came later: entries from before have none there, and a
-database without the table is made whole by the first that records in it. `path_memories`, later still, is no record and
-no part of the chain: a row is what the next verification needs to know of a path, and is replaced by it. Rows of
-`view_references` are added when a person accepts what cameras show, and name the run that says who did.
+`events` has the journal of a running apply: its steps in the order of `sequence`, covered by the run's `ended` entry.
+`seals` came later: older entries have none, and the first writer adds a missing table. `path_memories` is outside the
+chain: the next verification needs a row of it, and replaces the row. A row of `view_references` is added when a person
+accepts a camera's picture, and names the run that says who did.
 
-`verdicts` is what is asked most, and is laid out for it: a row has what one run saw of a whole province, two bytes a
-path (`availability.verdict_table`), in the order of the list in `path_lists` that it names; the `ended` entry vouches
-for it.
+`verdicts` is laid out for the most frequent queries. A row has one run's verdicts on a whole province in two bytes a
+path (`availability.verdict_table`), in the order of its list in `path_lists`. The `ended` entry covers the row.
 
-Who can write the database's file can put anything in any column. A row that cannot be read is a damaged row of the
-record, and no defect of this program.
+Whoever can write the database's file can put any value in any column. An unreadable row is damage of the record, not a
+defect of this program.
 """
 
 from __future__ import annotations
@@ -58,9 +56,9 @@ _LONGEST_NAME = 63
 _TEXTS = ("run", "step", "at", "operation", "started", "plan", "tool")
 SCHEMA = 1
 NO_LONGER_READ = frozenset({"provisioner_month_sums"})
-"""Tables that earlier versions need, and that may be missing."""
+"""Tables that only earlier versions need, and that may be missing."""
 PRUNED_SCHEMA = 2
-"""The version of a database that something left (`record.retention`)."""
+"""The version of a database after a removal of old data (`record.retention`)."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -76,15 +74,15 @@ class DamagedRecordError(StateError):
 
 
 def entry_name(number: object) -> str:
-    """An entry's number for people, whatever stands there."""
+    """Return an entry's number for people, whatever its stored type."""
     return str(number) if isinstance(number, int) else "of no number"
 
 
 def entry_content(text: object, number: object) -> BegunContent | EndedContent:
-    """What an entry says.
+    """Parse the content of an entry.
 
     Raises:
-        ValueError: it is not as entries are, or not the one of its number.
+        ValueError: malformed, or of another number.
     """
     if not isinstance(text, str) or len(text) > LARGEST_ENTRY:
         raise ValueError("an entry's content is a text, and no endless one")
@@ -109,10 +107,10 @@ def entry_content(text: object, number: object) -> BegunContent | EndedContent:
 
 
 def plain_object(text: str | bytes) -> dict[str, object]:
-    """A JSON object that can be written again.
+    """Parse a JSON object that can be written again.
 
     Raises:
-        ValueError, RecursionError: it is none: a number that is none, half of a character, nested without end.
+        ValueError, RecursionError: not such an object: `NaN`, half a surrogate pair, endless nesting.
     """
     value = json.loads(text, parse_constant=_refuse)
     if not isinstance(value, dict):
@@ -122,10 +120,10 @@ def plain_object(text: str | bytes) -> dict[str, object]:
 
 
 def unpacked(packed: object) -> str:
-    """A packed document's text.
+    """Return a packed document's text.
 
     Raises:
-        ValueError, zlib.error: it is not packed as documents are, or never ends.
+        ValueError, zlib.error: wrongly packed, or too long.
     """
     if isinstance(packed, memoryview):
         packed = bytes(packed)
@@ -167,40 +165,40 @@ def _items(value: object) -> list[object]:
 
 
 def microseconds(moment: datetime) -> int:
-    """A moment as the tables have it."""
+    """Return a time as the tables store it."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 def moment(whole: int) -> datetime:
-    """The moment that the tables mean; what is no whole number raises TypeError."""
+    """Return a stored time; another type raises TypeError."""
     if not isinstance(whole, int) or isinstance(whole, bool):
         raise TypeError("a moment is a whole number")
     return _EPOCH + whole * _MICROSECOND
 
 
 class MomentColumn(TypeDecorator[datetime]):
-    """A moment with its zone, kept as whole microseconds since 1970: exact, ordered, and the same in every database."""
+    """A time as whole microseconds since 1970, the same in every database."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 (SQLAlchemy's)
-        """Write one; a moment without a zone raises TypeError."""
+        """Convert a time; without a zone it raises TypeError."""
         return None if value is None else microseconds(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's)
-        """Read one, in UTC."""
+        """Return a time in UTC."""
         return None if value is None else moment(value)
 
 
 class TextColumn(TypeDecorator[str]):
-    """A text that is one: SQLite keeps anything in any column."""
+    """A checked text: SQLite stores any type in any column."""
 
     impl = String
     cache_ok = True
 
     def process_result_value(self, value: object, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's)
-        """Read one; anything else raises TypeError."""
+        """Return a text; another type raises TypeError."""
         if value is not None and not isinstance(value, str):
             raise TypeError("a text was expected")
         if value is not None and not self.is_one(value):
@@ -209,30 +207,32 @@ class TextColumn(TypeDecorator[str]):
 
     @staticmethod
     def is_one(text: str) -> bool:
-        """Whether a text is an id or a hash: what is shown of rows writes to no terminal."""
+        """Return whether a text is printable, as ids and hashes are.
+
+        Values of rows are printed to terminals.
+        """
         return text.isprintable()
 
 
 class _LongText(TextColumn):
-    """A text of any length, with anything in it; its readers take it apart."""
+    """A text of any length and content; its readers check it."""
 
     impl = Text
     cache_ok = True
 
     @staticmethod
     def is_one(text: str) -> bool:
-        """Any text is."""
         return isinstance(text, str)
 
 
 class NumberColumn(TypeDecorator[int]):
-    """A whole number that is one."""
+    """A checked whole number."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_result_value(self, value: object, dialect: Dialect) -> int | None:  # noqa: ARG002 (SQLAlchemy's)
-        """Read one; anything else raises TypeError."""
+        """Return a number; another type raises TypeError."""
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
         raise TypeError("a whole number was expected")
@@ -244,7 +244,7 @@ class CountColumn(NumberColumn):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[int]:
-        """The type that the database has for it."""
+        """Return the database's type for it."""
         return dialect.type_descriptor(Integer())
 
 
@@ -252,7 +252,7 @@ _Value = TypeVar("_Value")
 
 
 def stored(column: ColumnElement[_Value]) -> ColumnElement[object]:
-    """A column as it is stored: what was tampered with is taken for nothing that it should be."""
+    """Return a column with its stored, untyped value."""
     return type_coerce(column, cast("TypeEngine[object]", NullType()))
 
 
@@ -264,7 +264,7 @@ metadata = MetaData()
 schema = Table("provisioner_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
 
 migrations = Table("provisioner_migrations", metadata, Column("version_num", String(32), primary_key=True))
-"""Alembic's: the revision of these tables (`record.database`)."""
+"""Alembic's table: the revision of these tables (`record.database`)."""
 
 entries = Table(
     "provisioner_entries",
@@ -418,7 +418,7 @@ notices = Table(
     Column("packed", LargeBinary, nullable=False),
     Column("seal", _LongText, nullable=False),
 )
-"""What each receiver was told last; no record, and replaced by the next notice that it takes."""
+"""The last notice of each receiver; outside the chain, and replaced by the next one."""
 
 leases = Table(
     "provisioner_leases",
@@ -427,7 +427,7 @@ leases = Table(
     Column("name", TextColumn(63), primary_key=True),
     Column("content", _LongText, nullable=False),
 )
-"""Who says to hold a lease of a server's; that it is held, a lock of the server's says."""
+"""The holder's text for each lease; the lease itself is a lock of the server."""
 
 commit_states = Table(
     "provisioner_commit_states",
@@ -438,9 +438,9 @@ commit_states = Table(
     Column("by_itself", Boolean, nullable=False),
     Column("content", _LongText, nullable=False),
 )
-"""What became of each commit that an agent followed; no record, and replaced by the next word on it.
+"""The state of each followed commit; outside the chain, and replaced by the next one.
 
-`by_itself` is of those that were reached, and not with a newer one: the last of them is asked for.
+`by_itself` marks commits that were reached, and not with a newer one; a query needs the last of them.
 """
 
 host_epochs = Table(
@@ -452,4 +452,4 @@ host_epochs = Table(
     Column("run", TextColumn(63), nullable=False),
     Column("at", MomentColumn, nullable=False),
 )
-"""How often a run has begun to change a host, and the last that did: a host takes no run with a lower number."""
+"""The epoch of each host and the run that took it: a host refuses runs with a lower number."""

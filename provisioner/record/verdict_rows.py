@@ -1,7 +1,7 @@
 """A run's document and verdicts as rows, packed and sealed.
 
-Verdicts are one row a province, named in the run's entry and sealed each by itself. One pass over a document makes its
-hash and its packed text, so that the whole text is never in memory.
+Verdicts are one row per province, with its own seal; the run's entry covers the rows. One pass over a document makes
+the hash and the packed text, so that the whole text is never in memory.
 """
 
 from __future__ import annotations
@@ -32,15 +32,11 @@ _WORDS: Final = 256
 _BETWEEN: Final = "\t"
 _NO_HASH: Final = "no hash"
 _HEADS: Final = 1_000
-"""So many are kept at hand: nights differ by the order in which causes were first met."""
+"""The size of the cache: nights differ in the order of their causes."""
 
 
 class PackedDocument(NamedTuple):
-    """A document, packed.
-
-    Attributes:
-        digest: the hash of its canonical text, as an entry names it.
-    """
+    """A packed document, and the hash of its canonical text."""
 
     digest: str
     packed: bytes
@@ -48,10 +44,10 @@ class PackedDocument(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PackedProvince:
-    """What a run saw of a province, as it is stored.
+    """One run's verdicts on a province, as stored.
 
     Attributes:
-        listing: the digest of the list of its paths.
+        listing: the digest of the province's list of paths.
     """
 
     province: str
@@ -62,10 +58,10 @@ class PackedProvince:
 
 @dataclass(frozen=True, slots=True)
 class PackedSweep:
-    """What a run saw, as it is stored.
+    """One run's verdicts, as stored.
 
     Attributes:
-        lists: the texts of the lists that are not stored yet, by their digests.
+        lists: the texts of lists that are not stored yet, by digest.
     """
 
     run: str
@@ -75,7 +71,7 @@ class PackedSweep:
 
     @property
     def digest(self) -> str:
-        """The hash that the run's entry names; empty where nothing is kept."""
+        """The hash for the run's entry; empty without verdicts."""
         return sweep_digest(self.run, self.at, self.provinces) if self.provinces else ""
 
 
@@ -91,13 +87,13 @@ def packed_document(document: Mapping[str, object]) -> PackedDocument:
 
 
 def sweep_digest(run: str, at: datetime, provinces: tuple[PackedProvince, ...]) -> str:
-    """The hash of what a run saw, in whatever order its provinces come."""
+    """Return the hash of a run's verdicts, whatever the order of provinces."""
     rows = sorted([p.province, p.listing, _sha(p.marks), _sha(p.causes)] for p in provinces)
     return digest(canonical([run, moment_text(at), rows]))
 
 
 def seal_message(inventory: str, province: PackedProvince, run: str, number: int, at: int) -> str:
-    """What is sealed of a row: whose it is, of which run and moment, and all that it says."""
+    """Return the sealed text of a row: inventory, run, time, content."""
     planes = _sha(province.marks), _sha(province.causes)
     # The same bytes as `canonical`, of which a year has some twenty thousand to be held against their seals.
     return canonical_json(
@@ -115,7 +111,7 @@ def _sha(content: bytes) -> str:
 def pack_sweep(
     connection: Connection, place: StatePlace, run: str, at: datetime, swept: SweptPaths | None
 ) -> PackedSweep:
-    """What a run saw as rows, province by province; nothing is written."""
+    """Make the rows of a run's verdicts; write nothing."""
     if swept is None:
         return PackedSweep(run, at)
     by_province: dict[str, dict[str, str]] = defaultdict(dict)
@@ -131,7 +127,7 @@ def pack_sweep(
 
 
 def _with_others(connection: Connection, place: StatePlace, province: str, own: Mapping[str, str]) -> dict[str, str]:
-    """The paths that a run knew, and those that the latest one before knew beside them."""
+    """Return the run's paths, and the other paths of the latest list."""
     mine = verdicts.c.inventory == place.inventory, verdicts.c.province == province
     latest = select(stored(verdicts.c.paths)).where(*mine).order_by(verdicts.c.at.desc(), verdicts.c.number.desc())
     name = connection.scalar(latest.limit(1))
@@ -176,7 +172,7 @@ def keep_sweep(connection: Connection, place: StatePlace, number: int, sweep: Pa
 
 
 def read_listing(connection: Connection, inventory: str, name: str) -> Listing | None:
-    """A list of paths by its digest; None where it is not there as it was stored."""
+    """Return a list of paths by digest; `None` if missing or changed."""
     mine = path_lists.c.inventory == inventory, path_lists.c.digest == name
     try:
         text = unpacked(connection.scalar(select(stored(path_lists.c.packed)).where(*mine)))
@@ -186,18 +182,14 @@ def read_listing(connection: Connection, inventory: str, name: str) -> Listing |
 
 
 def listing_of(text: str) -> Listing | None:
-    """The list in a text; None where it is none."""
+    """Parse a list of paths, or return `None`."""
     paths, between, carriers = zip(*(line.partition(_BETWEEN) for line in text.split("\n")), strict=True)
     is_one = "" not in between and all(map(lt, paths, paths[1:]))
     return Listing(paths, carriers) if is_one else None
 
 
 def plane_of(packed: bytes, length: int) -> bytes:
-    """A packed plane's bytes.
-
-    Raises:
-        ValueError, zlib.error: it is none of that length.
-    """
+    """Unpack a plane; a malformed one raises an error of `DAMAGE`."""
     plane = _inflated(packed, length)
     if len(plane) != length:
         raise ValueError("a plane has a byte for each path")
@@ -205,10 +197,9 @@ def plane_of(packed: bytes, length: int) -> bytes:
 
 
 def causes_of(packed: bytes, length: int) -> tuple[bytes, tuple[str, ...]]:
-    """The plane of causes, and the words that its bytes are the places of.
+    """Return the plane of causes, and the words that its bytes index.
 
-    Raises:
-        ValueError, TypeError, zlib.error: it is none of that length.
+    A malformed plane raises an error of `DAMAGE`.
     """
     head, _, plane = _inflated(packed, length + _LONGEST_PLANE).partition(b"\n")
     words, places = _words_of(head)
@@ -219,7 +210,7 @@ def causes_of(packed: bytes, length: int) -> tuple[bytes, tuple[str, ...]]:
 
 @lru_cache(_HEADS)
 def _words_of(head: bytes) -> tuple[tuple[str, ...], bytes]:
-    """The words in the head of a plane of causes, and the bytes that it may have for them."""
+    """Parse the words of a plane, and the bytes that index them."""
     words = orjson.loads(head)
     if not isinstance(words, list) or not 0 < len(words) <= _WORDS or not all(isinstance(w, str) for w in words):
         raise ValueError("causes are words")
@@ -227,11 +218,7 @@ def _words_of(head: bytes) -> tuple[tuple[str, ...], bytes]:
 
 
 def _inflated(packed: bytes, most: int) -> bytes:
-    """Packed bytes, which are no more than so many.
-
-    Raises:
-        ValueError, zlib.error: they are more, or not packed so.
-    """
+    """Decompress at most so many bytes; others raise an error of `DAMAGE`."""
     machine = zlib.decompressobj()
     plane = machine.decompress(packed, most + 1)
     if not machine.eof or machine.unused_data:
@@ -240,14 +227,14 @@ def _inflated(packed: bytes, most: int) -> bytes:
 
 
 class PathLists:
-    """Which lists of paths are there as they were stored; each is read once."""
+    """Cache of which lists of paths are stored unchanged."""
 
     def __init__(self, connection: Connection, inventory: str) -> None:
         self._connection, self._inventory = connection, inventory
         self._whole: dict[str, bool] = {}
 
     def are_whole(self, names: Iterable[str]) -> bool:
-        """Whether all of some lists are."""
+        """Return whether all these lists are stored unchanged."""
         for name in names:
             if name not in self._whole:
                 self._whole[name] = read_listing(self._connection, self._inventory, name) is not None
@@ -255,12 +242,10 @@ class PathLists:
 
 
 def kept_digest(connection: Connection, inventory: str, number: int, lists: PathLists) -> str:
-    """The hash of what an entry's rows keep, as the entry has to name it; empty where there are none.
+    """Return the hash of an entry's rows; empty without rows.
 
-    Rows that are not of one run, or whose lists of paths are not there as they were stored, have another hash.
-
-    Raises:
-        TypeError, ValueError: a row of them is not as rows are.
+    Rows of several runs, or with a missing or changed list of paths, get a hash that fits no entry. A malformed row
+    raises an error of `DAMAGE`.
     """
     if not has_table(connection, verdicts):
         return ""
@@ -277,10 +262,9 @@ def kept_digest(connection: Connection, inventory: str, number: int, lists: Path
 
 
 def row_seals(connection: Connection, inventory: str, number: int, keys: RecordKeys) -> frozenset[SealVerdict]:
-    """What the seals of an entry's rows prove.
+    """Return what the seals of an entry's rows prove.
 
-    Raises:
-        TypeError, ValueError: a row of them is not as rows are.
+    A malformed row raises an error of `DAMAGE`.
     """
     if not has_table(connection, verdicts):
         return frozenset()

@@ -1,4 +1,8 @@
-"""What runs saw of paths, kept for years: since when, night by night, and for what share of a time."""
+"""Recorded verdicts on paths: current state, nights, availability.
+
+Functions raise `StateError` if the history cannot be read or written. `prefix` is `""` for all, or `<province>/`,
+`<province>/<facility>/` and so on. A check counts for `longest` at most.
+"""
 
 from __future__ import annotations
 
@@ -34,18 +38,9 @@ def record_verdicts(
     *,
     whole: bool = True,
 ) -> None:
-    """Record a verification of which nothing else is known: what it saw of paths.
+    """Record a verification that has only verdicts on paths.
 
-    Args:
-        place: where the history is, with the keys that seal it.
-        run_id: the run's id.
-        at: when it ended.
-        kept: by path, what it saw.
-        carriers: by path, its carrier.
-        whole: whether those are all paths of each province that it names.
-
-    Raises:
-        StateError: it cannot be recorded.
+    `kept` and `carriers` are by path; `whole` tells whether these are all paths of their provinces.
     """
     run = Run(run_id, Operation.VERIFY, at, "", "", {}, "")
     with closing(open_history(place)) as history:
@@ -55,26 +50,16 @@ def record_verdicts(
 def read_since(
     place: StatePlace, prefix: str = "", as_of: datetime | None = None, begin: datetime | None = None
 ) -> ByPath[PathState]:
-    """Since when each path is what it is, of those whose names begin with a prefix.
+    """Return the state of each path and its start.
 
-    Args:
-        place: where the history is, with the keys that rows are held against.
-        prefix: `""` for all, or `<province>/`, `<province>/<facility>/` and so on.
-        as_of: what was known at that moment.
-        begin: from when on looks are read; what is older is that old at least.
-
-    Raises:
-        StateError: there is a history, and it cannot be read.
+    `as_of` returns the state as known at that time. Checks before `begin` are not read: an older state is at least that
+    old.
     """
     return read_looks(place, prefix, begin, as_of).by_path(lambda table: since(table, as_of))
 
 
 def read_nights(place: StatePlace, prefix: str, last: date, number: int) -> ByPath[Strip]:
-    """What was seen day by day of each path, the earliest of so many days first; days are Vietnam's.
-
-    Raises:
-        StateError: there is a history, and it cannot be read.
-    """
+    """Return each path's days, earliest first, by Vietnam's calendar."""
     first = start_of(last - timedelta(days=number - 1))
     looks = read_looks(place, prefix, first, start_of(last + timedelta(days=1)))
     return looks.by_path(lambda table: nights(table, last, number))
@@ -83,22 +68,17 @@ def read_nights(place: StatePlace, prefix: str, last: date, number: int) -> ByPa
 def read_availability(
     place: StatePlace, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING
 ) -> ByPath[Measured]:
-    """How long each path was what within a span.
-
-    Raises:
-        StateError: there is a history, and it cannot be read.
-    """
+    """Return how long each path had which verdict within a span."""
     return read_span(place, prefix, span, longest).by_path(lambda table: measured(table, span, longest))
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much is kept of a time.
+    """The amount of rows of a span.
 
     Attributes:
-        rows: how many rows.
-        provinces: those that they are of, the one with the most to read first.
-        newest: the newest entry that any of them belongs to; 0 where there is none.
+        provinces: the provinces with rows, largest first.
+        newest: the newest entry with such rows, or 0.
     """
 
     rows: int = 0
@@ -107,10 +87,9 @@ class Extent:
 
 
 def read_extent(place: StatePlace, span: Span, longest: timedelta = LONGEST_STANDING) -> Extent | None:
-    """How much is kept of what `read_span` reads; None where rows are not as rows are: who reads all of them says so.
+    """Return the amount of rows that `read_span` would read.
 
-    Raises:
-        StateError: there is a history, and it cannot be read.
+    `None` for malformed rows: reading them raises the error.
     """
     database = open_database(place, create=False)
     if database is None:
@@ -131,16 +110,8 @@ def read_extent(place: StatePlace, span: Span, longest: timedelta = LONGEST_STAN
 def read_span(
     place: StatePlace, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING, newest: int | None = None
 ) -> ReadLooks:
-    """The looks that tell how long paths were what within a span; not why.
+    """Return the checks that show path times within a span, without causes.
 
-    Args:
-        place: where the history is, with the keys that rows are held against.
-        prefix: as `read_since` takes it.
-        span: of which time.
-        longest: how long a look stands for at most.
-        newest: the newest entry that counts: so what is read in parts is of one moment.
-
-    Raises:
-        StateError: there is a history, and it cannot be read.
+    `newest` is the newest entry that counts, so that parts read one after the other agree.
     """
     return read_looks(place, prefix, span.begin - longest, span.until, with_causes=False, newest=newest)

@@ -1,1 +1,1 @@
-"""How long paths were up within a span. Imports `base`."""
+"""Times that paths were up within a span. Imports `base`."""

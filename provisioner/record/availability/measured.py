@@ -1,7 +1,7 @@
 """Time up, degraded, down or not measured, as agreed shares. Pure.
 
-All is counted in whole microseconds, so that sums are exact: those of the parts of a span are those of the span, and
-those of a facility's paths are those of the facility. Shares are of cameras, facilities, carriers and provinces.
+Times are whole microseconds, so that sums are exact over parts of a span and over a facility's paths. Shares are of
+cameras, facilities, carriers and provinces.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 from provisioner.record.availability.verdict_table import ABSENT, HIGHEST_LEVEL, VERDICTS, LookTable
 
 LONGEST_STANDING: Final = timedelta(hours=26)
-"""How long a look stands for at most, unless something else is agreed: from a night's to the next, and two hours."""
+"""How long a check counts at most by default: from one night to the next, and two hours."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -59,15 +59,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How long a path, or several together, were what; in microseconds.
+    """The times of one or several paths, in microseconds.
 
     Attributes:
-        up: up in full.
-        degraded: pictures came, and not as agreed: it counts as up, and is shown apart.
+        degraded: pictures came, but not as agreed; counts as up, and is listed apart.
         down: down or quarantined.
-        maintenance: in an announced window, whatever was seen.
-        unmeasured: nobody looked, or could not tell.
-        outages: how many times it was seen down, and was not by the look before that still stood.
+        maintenance: in an announced window, whatever the checks showed.
+        unmeasured: unchecked or undecided.
+        outages: the number of checks that found it down after a valid check that did not.
     """
 
     up: int = 0
@@ -107,23 +106,23 @@ class Measured:
 
     @property
     def total(self) -> int:
-        """All of the time."""
+        """The whole time."""
         return self.up + self.degraded + self.down + self.maintenance + self.unmeasured
 
     @property
     def available(self) -> float | None:
-        """The share of the measured time outside of maintenance in which pictures came; None where none was."""
+        """The share with pictures of the measured time outside maintenance, or `None`."""
         counted = self.up + self.degraded + self.down
         return (self.up + self.degraded) / counted if counted else None
 
     @property
     def maintenance_share(self) -> float:
-        """The share of all of the time that was announced for maintenance."""
+        """The share of the whole time announced for maintenance."""
         return self.maintenance / self.total if self.total else 0.0
 
     @property
     def unmeasured_share(self) -> float:
-        """The share of all of the time of which nobody knows."""
+        """The share of the whole time without a measurement."""
         return self.unmeasured / self.total if self.total else 0.0
 
 
@@ -131,7 +130,7 @@ NOTHING_MEASURED: Final = Measured()
 
 
 class GroupedBy(StrEnum):
-    """What a row is about."""
+    """The subject of a row."""
 
     CAMERA = "camera"
     FACILITY = "facility"
@@ -141,13 +140,11 @@ class GroupedBy(StrEnum):
 
 
 class Kept(StrEnum):
-    """Whether what is agreed was kept.
+    """Whether the agreed level was reached.
 
     Attributes:
-        NOT_AGREED: nothing is agreed.
-        MET: it was.
-        MISSED: it was not.
-        UNMEASURED: nobody knows: no time outside of maintenance was measured.
+        NOT_AGREED: no level is agreed.
+        UNMEASURED: no time outside maintenance was measured.
     """
 
     NOT_AGREED = "not agreed"
@@ -158,19 +155,16 @@ class Kept(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AgreedLevels:
-    """The agreed levels in percent: a facility's own, else its carrier's, else the general one."""
+    """Agreed percentages: a facility's, else its carrier's, else the general one."""
 
     percent: float | None = None
     carriers: Mapping[str, float] = field(default_factory=dict)
     facilities: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, by: GroupedBy, facility: str, carriers: Collection[str]) -> float | None:
-        """The level of a row: of what has several levels only the general one holds.
+        """Return a row's level, or the general one if several apply.
 
-        Args:
-            by: what the row is about.
-            facility: the one that it is about, or whose camera it is about.
-            carriers: those of its paths.
+        `facility` is the row's, or its camera's; `carriers` are those of its paths.
         """
         if by in {GroupedBy.CAMERA, GroupedBy.FACILITY} and facility in self.facilities:
             return self.facilities[facility]
@@ -184,13 +178,13 @@ NOTHING_AGREED: Final = AgreedLevels()
 
 @dataclass(frozen=True, slots=True)
 class ShareRow:
-    """How long the paths of something were what.
+    """The times of a group of paths.
 
     Attributes:
-        name: a camera's path without its stream, or the id of what it is about.
-        paths: how many there are.
-        agreed: the agreed level in percent; None where there is none.
-        before: the same of the span before; None where nobody asked.
+        name: a camera's path without its stream, or an id.
+        paths: the number of paths.
+        agreed: the agreed level in percent, if any.
+        before: the times of the previous span, if requested.
     """
 
     name: str
@@ -201,7 +195,7 @@ class ShareRow:
 
     @property
     def kept(self) -> Kept:
-        """Whether what is agreed was kept."""
+        """Whether the agreed level was reached."""
         if self.agreed is None:
             return Kept.NOT_AGREED
         one = self.measured
@@ -213,19 +207,14 @@ class ShareRow:
 
     @property
     def change(self) -> float | None:
-        """By how much the available share rose since the span before; None where one of both is not known."""
+        """The change of the available share since the previous span, if known."""
         now, before = self.measured.available, self.before.available if self.before else None
         return None if now is None or before is None else now - before
 
 
 @dataclass(frozen=True, slots=True)
 class GroupTimes:
-    """How long the paths of a group were what together.
-
-    Attributes:
-        paths: how many there are.
-        carriers: the carriers that they had last.
-    """
+    """The summed times of a group's paths, and their last carriers."""
 
     paths: int = 0
     measured: Measured = NOTHING_MEASURED
@@ -237,12 +226,11 @@ _ORDER: Final = {Kept.MISSED: 0, Kept.UNMEASURED: 1, Kept.MET: 2, Kept.NOT_AGREE
 
 
 def _micro(moment: datetime) -> int:
-    """A moment in whole microseconds since 1970."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 def total_of(parts: Iterable[Measured]) -> Measured:
-    """What several come to together."""
+    """Return the sum of several."""
     sums = [0] * 6
     for part in parts:
         sums[0] += part.up
@@ -255,12 +243,9 @@ def total_of(parts: Iterable[Measured]) -> Measured:
 
 
 def measured(table: LookTable, span: Span, longest: timedelta = LONGEST_STANDING) -> Mapping[str, Measured]:
-    """How long each path was what.
+    """Return each path's times; a check counts for `longest` at most.
 
-    Args:
-        table: the looks, from `longest` before the span on; later ones than the span's end change nothing.
-        span: of which time.
-        longest: how long a look stands for at most.
+    `table` has the checks from `longest` before the span; those after it are ignored.
     """
     width = len(table.paths)
     marks = table.marks[: width * table.until(_micro(span.until))]
@@ -275,14 +260,9 @@ def measured(table: LookTable, span: Span, longest: timedelta = LONGEST_STANDING
 def summed(
     table: LookTable, span: Span, longest: timedelta, places: Sequence[int], groups: Sequence[int]
 ) -> list[Measured]:
-    """How long the paths of each group were what together.
+    """Return the summed times of each group's paths, as `measured` does.
 
-    Args:
-        table: as `measured` takes it.
-        span: of which time.
-        longest: how long a look stands for at most.
-        places: the places of the paths that count.
-        groups: the group of each of them, from 0 on without a gap.
+    `places` are the indexes of the paths that count, `groups` the group of each, from 0 without a gap.
     """
     begin, until, most = _micro(span.begin), _micro(span.until), longest // _MICROSECOND
     width, sweeps = len(table.paths), table.until(until)
@@ -298,7 +278,10 @@ def summed(
 
 
 def _looked_at_alike(kinds: bytes, width: int, places: Sequence[int]) -> Iterator[tuple[bytes, Sequence[int]]]:
-    """Which of the places were looked at by the same sweeps: a byte a sweep that is 0 where it did not, and which."""
+    """Group paths by the sweeps that checked them.
+
+    Yields one byte per sweep (0 if unchecked), and the group's members.
+    """
     sweeps = len(kinds) // width if width else 0
     blind = [sweep for sweep in range(sweeps) if kinds.find(_NOT, sweep * width, (sweep + 1) * width) >= 0]
     if not blind:
@@ -316,14 +299,14 @@ def _looked_at_alike(kinds: bytes, width: int, places: Sequence[int]) -> Iterato
 
 
 class _Clock:
-    """The moments of sweeps, and for how long of a span a look at each stands until the next of them.
+    """The times of sweeps, and how long each check counts.
 
     Attributes:
         moments: in microseconds since 1970.
-        stood: for how long the looks before each moment stand together, and at last all of them.
-        onset: with `again`, how often a path was seen down anew that was so by the looks from one to before another,
-            and not before: the onset of the first and what came again until the other.
-        again: see there.
+        stood: the summed durations before each moment, and of all.
+        onset: with `again`, the outages in a run of down checks that follows another state: `onset` of the first check
+            plus `again` until the last.
+        again: see `onset`.
     """
 
     def __init__(self, moments: tuple[int, ...], begin: int, until: int, longest: int) -> None:
@@ -340,11 +323,11 @@ class _Clock:
         self._known: dict[tuple[int, bytes], tuple[list[int], int]] = {}
 
     def _counts(self, at: int) -> bool:
-        """Whether an outage that was seen at a moment is one of the span."""
+        """Return whether an outage found then belongs to the span."""
         return self._begin <= at < self._until
 
     def look_by_look(self, first: int, kinds: bytes) -> tuple[list[int], int]:
-        """What looks of several kinds come to, where the one before saw it up if there is one: times, and outages."""
+        """Return times and outages of mixed checks that follow an up state."""
         key = first, kinds
         if key not in self._known:
             self._known[key] = self._look_by_look(*key)
@@ -364,7 +347,7 @@ class _Clock:
 
 
 class _Sums:
-    """The times of groups of paths, which grow by one path after the other."""
+    """The times of groups of paths, summed path by path."""
 
     def __init__(self, groups: int, length: int) -> None:
         self._length = length
@@ -372,9 +355,9 @@ class _Sums:
         self._times = [[0] * groups for _ in range(_NOT)]
 
     def add(self, clock: _Clock, columns: Sequence[bytes], groups: Sequence[int]) -> None:
-        """Add paths by their columns of kinds; all have looks at each moment of the clock.
+        """Add paths by their columns, with a check at each moment.
 
-        Nearly all looks saw a path up: only the others are gone through, those that follow each other at once.
+        Nearly all checks found a path up: only runs of others are examined.
         """
         for group, paths in Counter(groups).items():
             self._paths[group] += paths
@@ -402,7 +385,7 @@ class _Sums:
         self._outages[group] += outages
 
     def measured(self) -> list[Measured]:
-        """What each group comes to; what is neither is not measured."""
+        """Return the times of each group; the rest is unmeasured."""
         whole = [paths * self._length for paths in self._paths]
         _, *others = self._times
         up = [looked - sum(known) for looked, *known in zip(self._looked, *others, strict=True)]
@@ -412,7 +395,7 @@ class _Sums:
 
 
 def together(groups: Collection[GroupTimes]) -> GroupTimes:
-    """What several groups come to, none of whose paths is in two of them."""
+    """Return the sum of several groups without common paths."""
     return GroupTimes(
         sum(group.paths for group in groups),
         total_of(group.measured for group in groups),
@@ -427,14 +410,10 @@ def group_times(
     longest: timedelta = LONGEST_STANDING,
     takes: Callable[[str, str], bool] | None = None,
 ) -> dict[str, GroupTimes]:
-    """How long groups of paths were what, by their names; those of which no path counts are left out.
+    """Return the times of groups of paths by name, without empty groups.
 
-    Args:
-        by: what a group is about.
-        tables: the looks at the paths of each province, as `measured` takes them.
-        span: of which time.
-        longest: how long a look stands for at most.
-        takes: whether a path counts, by its name and its carrier; None takes all.
+    `tables` has the checks of each province, as in `measured`. `takes` returns whether a path counts, by name and
+    carrier.
     """
     groups: dict[str, GroupTimes] = {}
     for table in tables:
@@ -461,7 +440,7 @@ def _of_table(
 
 
 def _names(by: GroupedBy, table: LookTable) -> Sequence[str]:
-    """The name of each path's group."""
+    """Return the name of each path's group."""
     paths = table.paths
     match by:
         case GroupedBy.CAMERA:
@@ -477,7 +456,7 @@ def _names(by: GroupedBy, table: LookTable) -> Sequence[str]:
 
 
 def facility_of(path: str) -> str:
-    """The facility of a path, or of a camera; empty where its name has none."""
+    """Return the facility of a path or camera, or empty."""
     return path.partition("/")[2].partition("/")[0]
 
 
@@ -487,13 +466,10 @@ def share_rows(
     agreed: AgreedLevels = NOTHING_AGREED,
     before: Mapping[str, GroupTimes] | None = None,
 ) -> tuple[ShareRow, ...]:
-    """The rows, the worst first: what misses most of what is agreed, then what came least, then what nobody measured.
+    """Return the rows, worst first.
 
-    Args:
-        by: what a row is about.
-        groups: how long the paths of each were what.
-        agreed: the agreed levels.
-        before: likewise of the span before.
+    Rows that miss most of the agreed level come first, then unmeasured ones, then the lowest shares. `before` has the
+    times of the previous span.
     """
     rows = (
         ShareRow(
@@ -515,5 +491,5 @@ def _worst(row: ShareRow) -> tuple[int, float, float, str]:
 
 
 def missed(rows: Iterable[ShareRow]) -> Sequence[ShareRow]:
-    """The rows that did not keep what is agreed, or of which nobody knows."""
+    """Return the rows below the agreed level, or unmeasured."""
     return [row for row in rows if row.kept in {Kept.MISSED, Kept.UNMEASURED}]

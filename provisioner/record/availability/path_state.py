@@ -1,6 +1,6 @@
-"""The state of a path, since when it lasts, and the last nights. Pure.
+"""The state of a path, its start, and the last nights. Pure.
 
-`after` is one check more, `since` the same of all recorded checks at once. A night is a day of Vietnam's calendar.
+`after` adds one check; `since` takes all recorded checks at once. A night is a day of Vietnam's calendar.
 """
 
 from __future__ import annotations
@@ -32,20 +32,17 @@ _WORST_FIRST: Final = ("down", "quarantined", "degraded", "up", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class PathState:
-    """The state of a path, and since when it lasts.
+    """The state of a path, and its start.
 
-    Looks that could not tell neither end a state nor count for it; quarantined is a kind of down.
+    Undecided checks neither end a state nor count for it; quarantined is a kind of down. `verdict`, `cause`, `level`
+    and `maintenance` are of the last decided check, if any was.
 
     Attributes:
-        verdict: of the last look, or of the last that could tell: an unknown one after it is in `unknown_since`.
-        cause: why, by that look.
-        level: how far it came.
-        since: the first look of the state that lasts.
-        looks: how many looks saw that state, one after the other.
+        since: the first check of this state.
+        looks: the number of consecutive checks in this state.
         last_look: the last of them.
-        last_up: the last look that saw pictures; None where none did.
-        unknown_since: the first of the looks since that could not tell; None where the last one could.
-        maintenance: whether a maintenance window was open at the last look that could tell.
+        last_up: the last check with pictures, if any.
+        unknown_since: the first undecided check since then, if the last one was.
     """
 
     verdict: str
@@ -59,7 +56,7 @@ class PathState:
     maintenance: bool = False
 
     def since_as(self, verdict: str) -> datetime | None:
-        """Return since when a verdict is so; `None` if the path is in another state."""
+        """Return the start of a verdict, or `None` in another state."""
         state = _STATES.get(verdict)
         if state == _UNKNOWN:
             return self.unknown_since
@@ -68,11 +65,7 @@ class PathState:
 
 @dataclass(frozen=True, slots=True)
 class SeenNight:
-    """What was seen of a path within one day: the worst that a look of it could tell.
-
-    Attributes:
-        looks: how many looks there were.
-    """
+    """One day's worst decided verdict on a path; `looks` counts the checks."""
 
     day: date
     verdict: str
@@ -83,17 +76,11 @@ class SeenNight:
 
 
 Strip = tuple[SeenNight | None, ...]
-"""Day after day, None where nobody looked."""
+"""One item per day; `None` for a day without a check."""
 
 
 def after(state: PathState | None, kept: KeptVerdict, at: datetime) -> PathState:
-    """Return the state of a path after one check more.
-
-    Args:
-        state: the state before; `None` if nobody checked the path yet.
-        kept: what the check saw.
-        at: when the check was; no earlier check comes after it.
-    """
+    """Return a path's state after one more check, in time order."""
     now, before = _STATES[kept.verdict], None if state is None else _STATES[state.verdict]
     if state is not None and now == _UNKNOWN != before:
         return state if state.unknown_since else replace(state, unknown_since=at)
@@ -112,12 +99,7 @@ def after(state: PathState | None, kept: KeptVerdict, at: datetime) -> PathState
 
 
 def since(table: LookTable, as_of: datetime | None = None) -> Mapping[str, PathState]:
-    """Since when each path is what it is; a path that nobody looked at is not named.
-
-    Args:
-        table: the looks.
-        as_of: what was known at that moment; None takes all.
-    """
+    """Return the state of each checked path, as known at `as_of`."""
     sweeps = len(table.moments) if as_of is None else table.until((as_of - _EPOCH) // timedelta(microseconds=1))
     width = len(table.paths)
     marks = table.marks[: sweeps * width]
@@ -155,7 +137,7 @@ def _of(table: LookTable, place: int, column: bytes) -> PathState | None:
 
 
 def _never_known(table: LookTable, place: int, column: bytes, states: bytes) -> PathState | None:
-    """A path of which no look could ever tell."""
+    """Return the state of a path without a decided check."""
     first, last = states.find(_UNKNOWN), states.rfind(_UNKNOWN)
     if first < 0:
         return None
@@ -170,13 +152,7 @@ def _moment(table: LookTable, sweep: int) -> datetime:
 
 
 def nights(table: LookTable, last: date, number: int) -> Mapping[str, Strip]:
-    """The last days of each path, the earliest first.
-
-    Args:
-        table: the looks.
-        last: the last day.
-        number: how many days.
-    """
+    """Return the last days of each path, earliest first."""
     days = [last - timedelta(days=back) for back in reversed(range(number))]
     of_day = [_day(at) for at in table.moments]
     sweeps = [[place for place, day in enumerate(of_day) if day == one] for one in days]

@@ -1,12 +1,11 @@
-"""Looks of many nights at paths, in columns. Pure.
+"""Checks of paths over many nights, in columns. Pure.
 
-A sweep is what one run saw of a province: a byte a path in two planes. A path's column is as long as there were sweeps.
-Most sweeps have the same paths, so that their planes are joined as they are.
+A sweep is one run's verdicts on a province, in two planes with a byte per path. A path's column has a byte per sweep.
+Most sweeps have the same paths, so their planes are joined unchanged.
 
-A look at a path is kept for years in two bytes. The first byte, the mark, has the verdict in its three lowest bits,
-whether a maintenance window was open in the fourth, and the level in the upper four. The second is the place of the
-cause in a list of words that is kept beside them, so that a cause that is renamed later does not change the past. A
-path that nobody looked at has the mark `ABSENT`.
+A verdict is kept for years in two bytes. The first byte, the mark, has the verdict in its three lowest bits, an open
+maintenance window in the fourth, and the level in the upper four. The second indexes the cause in a list of words
+stored beside it, so that renaming a cause later does not change the past. An unchecked path has the mark `ABSENT`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from itertools import pairwise
 from typing import Final, Generic, NamedTuple, TypeVar
 
 VERDICTS: Final = ("up", "degraded", "down", "quarantined", "unknown")
-"""The words of verdicts; the place of each is what its mark says, for ever. Maintenance is a flag, not a verdict."""
+"""The verdicts; a mark stores the index, so the order must never change. Maintenance is a flag, not a verdict."""
 UP: Final = VERDICTS[0]
 ABSENT: Final = 0xFF
 HIGHEST_LEVEL: Final = 15
@@ -31,26 +30,25 @@ MARKS: Final = frozenset(
     for flag in (0, _MAINTENANCE)
     for level in range(HIGHEST_LEVEL + 1)
 )
-"""Every mark that a look can have."""
+"""Every mark of a check."""
 _PLACES: Final = {verdict: place for place, verdict in enumerate(VERDICTS)}
 _NOTHING: Final = bytes([ABSENT])
 _ALL_BYTES: Final = 256
 _OWN_WORDS: Final = _ALL_BYTES - 1
 OTHER: Final = "another cause"
-"""What stands for causes beyond those that a byte can tell apart; there never were so many."""
+"""Replaces causes beyond those that a byte can distinguish; so many never occurred."""
 _T = TypeVar("_T")
 Move = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
 class KeptVerdict:
-    """What is kept of one look at a path.
+    """The kept result of one check of a path.
 
     Attributes:
-        verdict: one of `VERDICTS`: what was said of it, or would have been without a maintenance window.
-        cause: why it was not up, in the words of that day.
-        level: the highest level that it reached.
-        maintenance: whether a maintenance window was open.
+        verdict: one of `VERDICTS`, regardless of a maintenance window.
+        cause: in the words of that day.
+        level: the highest level that the path reached.
     """
 
     verdict: str
@@ -61,12 +59,12 @@ class KeptVerdict:
 
 @dataclass(frozen=True, slots=True)
 class SweptPaths:
-    """What one run saw of paths, to be kept.
+    """One run's verdicts on paths.
 
     Attributes:
-        verdicts: by the name of each path that it looked at.
-        carriers: the carriers of all paths that it knew, those that it did not look at among them.
-        whole: whether those are all paths of each province that it names; a limit leaves some out.
+        verdicts: by checked path.
+        carriers: of all paths that the run knew, including unchecked ones.
+        whole: whether these are all paths of their provinces; a limit leaves some out.
     """
 
     verdicts: Mapping[str, KeptVerdict]
@@ -75,16 +73,16 @@ class SweptPaths:
 
 
 UNREAD: Final = KeptVerdict("unknown", "record damaged")
-"""What stands for a look whose record is damaged: nobody knows what it saw."""
+"""Replaces a check with a damaged record."""
 
 
 class ByPath(Mapping[str, _T], Generic[_T]):
-    """What is said of paths, by their names.
+    """Values by path.
 
     Attributes:
-        damaged: which records could not be read for it: nobody knows what they saw.
-        unproved: how many records are not proved by the vault's key, which is open.
-        carriers: the carrier that each path had last.
+        damaged: the unreadable records; their checks are unknown.
+        unproved: the number of records that the open vault's key does not prove.
+        carriers: the last carrier of each path.
     """
 
     def __init__(
@@ -111,17 +109,13 @@ class ByPath(Mapping[str, _T], Generic[_T]):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The paths of a province as runs knew them: sorted names, and the carrier of each.
-
-    Attributes:
-        carriers: the carrier of each path as it was then, in the same order.
-    """
+    """The paths of a province, sorted, and the carrier of each."""
 
     paths: tuple[str, ...]
     carriers: tuple[str, ...]
 
     def within(self, prefix: str) -> range:
-        """The places of the paths that begin with a prefix."""
+        """Return the indexes of the paths with a prefix."""
         first = bisect_left(self.paths, prefix)
         if not prefix:
             return range(len(self.paths))
@@ -130,13 +124,13 @@ class Listing:
 
 
 class Sweep(NamedTuple):
-    """What one run saw of a province.
+    """One run's verdicts on a province.
 
     Attributes:
-        at: when the run ended, in microseconds since 1970.
-        order: which of two runs that ended at the same moment counts as later.
-        marks: a byte a path.
-        causes: a byte a path, the place of its cause in `words`; empty where nobody asked why.
+        at: the run's end, in microseconds since 1970.
+        order: orders runs that ended at the same time.
+        marks: a byte per path.
+        causes: a byte per path, an index into `words`; or empty.
     """
 
     at: int
@@ -149,14 +143,13 @@ class Sweep(NamedTuple):
 
 @dataclass(frozen=True)
 class LookTable:
-    """All looks at some paths, the earliest sweep first.
+    """All checks of some paths, earliest sweep first.
 
     Attributes:
-        paths: their names in order.
-        carriers: the carrier that each had last.
-        moments: when each sweep was, in microseconds since 1970.
-        marks: a byte for each path in each sweep, sweep after sweep.
-        causes: likewise; the places of causes in `words`; empty where nobody asked why.
+        carriers: the last carrier of each path.
+        moments: the time of each sweep, in microseconds since 1970.
+        marks: a byte per path and sweep, sweep after sweep.
+        causes: likewise, indexes into `words`; or empty.
     """
 
     paths: tuple[str, ...]
@@ -167,47 +160,39 @@ class LookTable:
     words: tuple[str, ...] = ("",)
 
     def column(self, place: int) -> bytes:
-        """The marks of one path."""
+        """Return the marks of one path."""
         return self.marks[place :: len(self.paths)]
 
     def cause_column(self, place: int) -> bytes:
-        """The causes of one path."""
+        """Return the causes of one path."""
         return self.causes[place :: len(self.paths)]
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """The place of each path."""
+        """The index of each path."""
         return {path: place for place, path in enumerate(self.paths)}
 
     def until(self, at: int) -> int:
-        """How many sweeps there were until a moment, it included."""
+        """Return the number of sweeps until a time, inclusive."""
         return bisect_left(self.moments, at + 1)
 
 
 def mark_of(kept: KeptVerdict) -> int:
-    """The mark of a look.
-
-    Raises:
-        ValueError: its verdict or its level is none.
-    """
+    """Return the mark of a verdict; an invalid one raises ValueError."""
     if kept.verdict not in _PLACES or not 0 <= kept.level <= HIGHEST_LEVEL:
         raise ValueError("a look has a verdict and a level")
     return _PLACES[kept.verdict] | (_MAINTENANCE if kept.maintenance else 0) | kept.level << 4
 
 
 def kept_of(mark: int, cause: str) -> KeptVerdict:
-    """The look of a mark.
-
-    Raises:
-        ValueError: no look has that mark.
-    """
+    """Return the verdict of a mark; an invalid one raises ValueError."""
     if mark not in MARKS:
         raise ValueError("no look has this mark")
     return KeptVerdict(VERDICTS[mark & 0b111], cause, mark >> 4, bool(mark & _MAINTENANCE))
 
 
 def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = True) -> LookTable:
-    """The looks at the paths of one province that begin with a prefix, in whatever order the sweeps come."""
+    """Join one province's sweeps, in any order, for paths with a prefix."""
     ordered = sorted(sweeps, key=lambda sweep: (sweep.at, sweep.order))
     if not ordered:
         return LookTable((), (), (), b"", b"")
@@ -225,11 +210,9 @@ def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = T
 
 
 def _latest(listings: Mapping[int, Listing], cuts: Mapping[int, range]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """All paths in order, and the carrier that each had last.
+    """Return all paths in order, and the last carrier of each.
 
-    Args:
-        listings: the latest first.
-        cuts: which places of each are meant.
+    `listings` come latest first; `cuts` has the indexes that count.
     """
     parts = [(listing, slice(cuts[name].start, cuts[name].stop)) for name, listing in listings.items()]
     if len(parts) == 1:
@@ -243,7 +226,7 @@ def _latest(listings: Mapping[int, Listing], cuts: Mapping[int, range]) -> tuple
 
 
 def _moves(listing: Listing, cut: range, paths: Sequence[str]) -> tuple[Move, ...]:
-    """Which bytes of a sweep go where, in as few pieces as there are."""
+    """Return which bytes of a sweep go where, in the fewest pieces."""
     if listing.paths[cut.start : cut.stop] == paths:
         return ((slice(cut.start, cut.stop), slice(0, len(paths))),)
     to = {path: place for place, path in enumerate(paths)}
@@ -265,18 +248,14 @@ def _spread(plane: bytes, moves: Sequence[Move], width: int, nothing: bytes) -> 
 
 
 class _Words:
-    """The words of causes of several sweeps in one list, which grows by them.
-
-    Attributes:
-        places: the place of each.
-    """
+    """The words of several sweeps' causes in one growing list."""
 
     def __init__(self) -> None:
         self.places: dict[str, int] = {"": 0}
         self._known: dict[tuple[str, ...], bytes] = {}
 
     def common(self, sweep: Sweep) -> bytes:
-        """The causes of a sweep as places in the common list."""
+        """Return the causes of a sweep as indexes into the common list."""
         if sweep.words not in self._known:
             places = bytes(map(self._place, sweep.words))
             self._known[sweep.words] = places.ljust(_ALL_BYTES, b"\0")

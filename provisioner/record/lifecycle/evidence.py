@@ -1,8 +1,8 @@
-"""Evidence of apply and verification, and ages of keys. Pure.
+"""Evidence from apply and verification, and ages of keys. Pure.
 
-The history makes these values. Evidence of a facility is about its signed content (`inventory.signed`): a hash over
-carrier, relay, access mode, recorders and cameras. A camera that is added later has shown nothing, and the facility has
-not, either. Keys are as old as somebody recorded.
+Evidence of a facility is about its signed content (`inventory.signed`): a hash over carrier, relay, access mode,
+recorders and cameras. A camera that is added later is not proved, and thus the facility is not, either. A key's age is
+known only if it was recorded.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from provisioner.base.text import VIETNAM
 from provisioner.inventory.model import Facility, Inventory
 
 ACCEPTANCE_HOURS = 24
-"""A facility is accepted when it is up again at least so long after it was first up: a day and a night, since cameras
-and lines fail by the hour of the day (infrared light, evening traffic, what is switched off at night)."""
+"""A facility is accepted if it is up again at least so long after it was first up. The time spans a day and a night:
+cameras and lines fail by the hour (infrared light, evening traffic, devices switched off at night).
+"""
 
 ACCEPTANCE = timedelta(hours=ACCEPTANCE_HOURS)
 
@@ -32,27 +33,27 @@ Content = tuple[str, str]
 
 
 class KeyKind(StrEnum):
-    """What a key is for."""
+    """The purpose of a key."""
 
     GATEWAY = "gateway"
     """A gateway's own pair."""
     SHARED = "pre_shared"
-    """What a site and its relays share."""
+    """The pre-shared key of a site and its relays."""
     RELAY = "relay"
     """A relay's own pair."""
     PUBLISH = "publish"
-    """Of what the logins of a site are made that pushes."""
+    """The source of the logins of a site that pushes."""
 
 
 class KeyOrigin(StrEnum):
-    """Where a key's secret half was born."""
+    """The place where a key's secret half was made."""
 
     SITE = "site"
-    """On the gateway, and it stays there."""
+    """The gateway, which keeps it."""
     CONTROLLER = "controller"
-    """Here, in the vault, for hand-over in a package."""
+    """The vault here, for hand-over in a package."""
     RELAY = "relay"
-    """On the relay, and it stays there."""
+    """The relay, which keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,11 @@ class KeyAge:
     """One key.
 
     Attributes:
-        owner: the facility or relay that it is of.
-        kind: what it is for.
-        origin: where its secret half was born.
-        key: its public half; empty of one that has none.
-        since: since when it is in use; None where that is not recorded.
-        due: the day on which the next one is due; None where that is not known.
-        changing: since when a change of it is under way; None where none is.
+        owner: its facility or relay.
+        key: its public half, or empty.
+        since: the start of its use, if recorded.
+        due: the day on which the next one is due, if known.
+        changing: the start of its rotation, if one is under way.
     """
 
     owner: str
@@ -78,17 +77,17 @@ class KeyAge:
     changing: date | None = None
 
     def days(self, now: datetime) -> int | None:
-        """Its age in whole days; None where it is not known."""
+        """Return its age in whole days, or `None` if unknown."""
         return max(0, (now - self.since).days) if self.since else None
 
     def is_due(self, today: date) -> bool:
-        """Whether the next one is due."""
+        """Return whether the next key is due."""
         return self.due is not None and self.due <= today
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Shown:
-    """When something was shown, and by which run."""
+    """The time and the run of an observation."""
 
     at: datetime
     run: str
@@ -96,12 +95,12 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """All pulled paths of a facility's content were up at level 7, in one verification each time.
+    """Verifications with all pulled paths of a content up at level 7.
 
     Attributes:
-        first: the first time; the facility is connected since.
-        again: the first time that was at least `ACCEPTANCE_HOURS` later; None if there was none yet.
-        last: the latest time.
+        first: the first one; the facility is connected since then.
+        again: the first one at least `ACCEPTANCE_HOURS` later, if any.
+        last: the latest one.
     """
 
     first: Shown
@@ -111,13 +110,12 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """The last word on what a host holds.
+    """The last known content of a host.
 
     Attributes:
-        held: the content of each facility that it carries, by the facility's id; None where nobody knows, because
-            a change of the host was begun and its end was not seen. The content is empty where something of the
-            facility was there that is not as its file says.
-        exact: whether the host was as desired in all else, too, so that of no other facility anything is left.
+        held: the content of each facility on it, by id; empty if a part of the facility differed from its file. `None`
+            if unknown, because a change began without a known end.
+        exact: whether everything else was as desired, too, so that no other facility has remains there.
     """
 
     shown: Shown
@@ -125,18 +123,17 @@ class Word:
     exact: bool
 
     def may_hold(self, facility: str) -> bool:
-        """Tell whether the host holds anything of a facility, or nobody knows that it does not."""
+        """Return whether the host may have remains of a facility."""
         return self.held is None or not self.exact or facility in self.held
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """One verification, whatever it found.
+    """One verification, whatever its result.
 
     Attributes:
-        shown: when it ended, and its run.
-        began: when it began; what it looked at was looked at since then.
-        limit: the `KIND=NAME` texts that chose what it looked at; empty where it looked at all.
+        shown: its end and its run.
+        limit: its `KIND=NAME` texts; empty for everything.
     """
 
     shown: Shown
@@ -148,10 +145,7 @@ class Verification:
 class LastCheck:
     """The latest verification of a facility's paths on one relay.
 
-    Attributes:
-        pulled: how many paths are always pulled (`sub`).
-        checked: of how many of them this verification came to know anything; a limit leaves others out.
-        proved: how many were up at level 7.
+    The counts are as in `FacilityCheck`.
     """
 
     shown: Shown
@@ -164,19 +158,18 @@ class LastCheck:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that was shown, until now.
+    """All evidence until now.
 
     Attributes:
-        runs: how many runs are recorded.
-        carried: by content and host, when the host was first shown to hold it.
-        holders: by facility, every host that ever was shown to hold it.
-        words: by host, the last word on it.
-        without: by facility and host, since when the host was shown to be without it again.
-        proofs: by content, when all its pulled paths were up.
-        connected: by facility, when all pulled paths of what was then its content were first up.
-        checks: by facility, the latest verification on each of its relays.
-        declined: by content, the first verification after the last that proved it whole (the first of all, where none
-            did) in which a path that was checked was not up.
+        runs: the number of recorded runs.
+        carried: by content and host, when the host first had it.
+        holders: by facility, every host that ever had it.
+        words: the last known content of each host.
+        without: by facility and host, since when a former holder is without it.
+        proofs: by content.
+        connected: by facility, the first proof of any content.
+        checks: by facility, the latest verification on each relay.
+        declined: by content, the first check with a path not up, after the last proof if any.
         verified: the latest verification.
         looked_at_all: the latest one without a limit.
     """
@@ -194,7 +187,7 @@ class Evidence:
     looked_at_all: Verification | None = None
 
     def proofs_of(self, facility: str) -> tuple[Proof, ...]:
-        """The proofs of all contents that a facility ever had."""
+        """Return the proofs of all contents that a facility ever had."""
         return self._proofs.get(facility, ())
 
     @cached_property
@@ -202,7 +195,7 @@ class Evidence:
         return _by_facility(self.proofs)
 
     def declines_of(self, facility: str) -> tuple[Shown, ...]:
-        """When each content that a facility ever had declined, of those that did."""
+        """Return when contents of a facility declined."""
         return self._declines.get(facility, ())
 
     @cached_property
@@ -219,13 +212,10 @@ def key_ages(
     psks_since: Mapping[str, datetime],
     pushing_since: Mapping[str, datetime] = MappingProxyType({}),
 ) -> tuple[KeyAge, ...]:
-    """Every key by which sites and relays know one another, in the order of owners; sites before relays.
+    """Return every key of sites and relays, by owner, sites first.
 
-    Args:
-        inventory: what is desired.
-        since: when public keys came into its files.
-        psks_since: by facility, when its pre-shared key was drawn.
-        pushing_since: by facility, when the key of the logins was drawn by which it pushes.
+    `since` has the times when public keys entered the files. `psks_since` and `pushing_since` have, by facility, the
+    times when its pre-shared key and the key of its push logins were drawn.
     """
     days = timedelta(days=inventory.settings.policy.key_days)
     sites = {
@@ -258,7 +248,6 @@ def _of_site(facility: Facility, since: Mapping[str, datetime], psks_since: Mapp
 
 
 def _by_facility(by_content: Mapping[Content, T]) -> dict[str, tuple[T, ...]]:
-    """What was shown of each content, by the facility that had it."""
     listed: dict[str, list[T]] = defaultdict(list)
     for (facility, _), shown in by_content.items():
         listed[facility].append(shown)

@@ -1,7 +1,7 @@
-"""Whether a facility's pictures come now, and since when they do not. Pure.
+"""Whether a facility's pictures come now, and since when not. Pure.
 
-That it was connected once is no word on today. Now is what the last verification that looked at it saw, and no more
-than `STALE_HOURS` ago: what nobody looked at is unknown, and never up.
+An earlier connection proves nothing today. Only the last verification within `STALE_HOURS` counts; an unchecked camera
+is unknown, never up.
 """
 
 from __future__ import annotations
@@ -15,27 +15,26 @@ from provisioner.record.lifecycle.evidence import Evidence, LastCheck, Shown, Ve
 from provisioner.record.lifecycle.state import ConnectionProgress
 
 STALE_HOURS = 24
-"""What was seen longer ago says nothing of now: all is verified every night, so that older proof has missed a night."""
+"""Older evidence says nothing of now: everything is verified every night, so older proof has missed a night."""
 
 STALE = timedelta(hours=STALE_HOURS)
 AHEAD = timedelta(minutes=15)
-"""A verification that ended so much later than the report is of a machine whose clock is wrong: nobody knows when it
-was, and it would stay the latest one however often others look after it."""
+"""A verification that ended so much later than the report comes from a wrong clock. It has no known time, and would
+stay the latest one for long.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """A facility's pictures at the moment of a report.
+    """A facility's pictures at the time of a report.
 
-    `up`, `down` and `unknown` add up to `cameras` where hosts carry it, and are 0 elsewhere: nobody pulls its cameras.
+    `up`, `down` and `unknown` add up to `cameras` if hosts carry the facility, and are 0 otherwise.
 
     Attributes:
-        cameras: the cameras in its file.
         carried: whether hosts carry it.
-        look: the verification that says how it is now; None where none does.
-        last_proved: when all pulled paths of what was then its content were last up at level 7.
-        down_since: the first verification since then in which not all that it looked at was up; None while it is up,
-            and where it was never proved.
+        look: the verification that counts now, if any.
+        last_proved: the last time that all pulled paths were up at level 7.
+        down_since: the first verification after that with a checked path not up; `None` while all are up.
     """
 
     cameras: int
@@ -46,22 +45,22 @@ class Pictures:
 
     @property
     def up(self) -> int:
-        """How many cameras are up now."""
+        """The number of cameras up now."""
         return min(self.look.proved, self.cameras) if self.look else 0
 
     @property
     def down(self) -> int:
-        """How many cameras were looked at and are not up now."""
+        """The number of checked cameras not up now."""
         return min(self.look.checked, self.cameras) - self.up if self.look else 0
 
     @property
     def unknown(self) -> int:
-        """How many cameras nobody looked at."""
+        """The number of unchecked cameras."""
         return self.cameras - self.up - self.down if self.carried else 0
 
     @property
     def is_up(self) -> bool | None:
-        """Whether all are up now; None where nobody knows, or hosts do not carry it."""
+        """Return whether all are up; `None` if unknown or not carried."""
         if self.look is None or (self.unknown and not self.down):
             return None
         return self.up == self.cameras
@@ -69,13 +68,12 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Freshness:
-    """How old the proof is that a report stands on.
+    """The age of a report's evidence.
 
     Attributes:
-        verified: the latest verification, whatever it looked at.
-        now: the moment of the report.
-        carried: how many of the report's facilities hosts carry.
-        unseen: how many of those nobody knows how they are now.
+        verified: the latest verification, whatever its limit.
+        carried: the number of the report's facilities that hosts carry.
+        unseen: the number of those with an unknown state.
     """
 
     verified: Verification | None
@@ -85,28 +83,31 @@ class Freshness:
 
     @property
     def age(self) -> timedelta | None:
-        """How long ago the latest verification ended; None where there was none."""
+        """The time since the latest verification ended, if any."""
         return self.now - self.verified.shown.at if self.verified else None
 
     @property
     def is_ahead(self) -> bool:
-        """Whether the latest verification ended later than the report, by its own clock."""
+        """Return whether the latest verification ended after the report, by its clock."""
         return self.age is not None and self.age < -AHEAD
 
     @property
     def is_stale(self) -> bool:
-        """Whether the latest verification says nothing of now."""
+        """Return whether the latest verification is too old."""
         return self.age is None or self.age > STALE
 
 
 def freshness(evidence: Evidence, now: datetime, pictures: Iterable[Pictures]) -> Freshness:
-    """How old the proof is of some facilities."""
+    """Return the age of the evidence about some facilities."""
     carried = [one for one in pictures if one.carried]
     return Freshness(evidence.verified, now, len(carried), sum(one.is_up is None for one in carried))
 
 
 def pictures_of(facility: Outline, evidence: Evidence, now: datetime) -> Pictures:
-    """A facility's pictures: over its plan's relay, or over its successor's where more come over that."""
+    """Return a facility's pictures, over the relay with more cameras up.
+
+    A facility with a successor has two relays.
+    """
     plans, proofs = facility.carried_plans, [proof.last for proof in evidence.proofs_of(facility.id)]
     if not proofs and facility.id not in evidence.checks:
         return Pictures(facility.cameras, bool(plans), None, None, None)
@@ -123,9 +124,9 @@ def pictures_of(facility: Outline, evidence: Evidence, now: datetime) -> Picture
 
 
 def _is_of_now(check: LastCheck, evidence: Evidence, now: datetime) -> bool:
-    """Tell whether a check is young, of no clock that is ahead, and not before a later verification of all.
+    """Return whether a check still counts.
 
-    One that came back without a word on the facility leaves nothing known of it.
+    It must be young, not from a clock that is ahead, and not before a later verification of everything.
     """
     of_all = evidence.looked_at_all
     superseded = of_all is not None and check.shown.at < of_all.began
@@ -135,7 +136,7 @@ def _is_of_now(check: LastCheck, evidence: Evidence, now: datetime) -> bool:
 def _down_since(
     facility: str, last: Mapping[tuple[str, str], LastCheck | None], evidence: Evidence, proved: Shown
 ) -> Shown | None:
-    """Since when not all is up: an edit of a file that is down does not make the outage a new one, nor end it."""
+    """Return an outage's start, which edits of the file do not change."""
     declined = [evidence.declined.get(content) for content, check in last.items() if check]
     since = [shown for shown in declined if shown]
     if len(since) < len(declined):

@@ -1,4 +1,4 @@
-"""Why a facility stands where it stands and is rendered or not, in sentences with their places. Pure."""
+"""Sentences that explain a facility's state, with file positions. Pure."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _OPERATING = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One sentence, and where what it says is written.
+    """One sentence, and the position of its source.
 
     Attributes:
-        file: the file as the user would type it; empty for what was observed.
-        line: 1-based, 0 where no file says it.
+        file: the file as the user would type it; empty for an observation.
+        line: 1-based; 0 without a file.
     """
 
     text: str
@@ -38,15 +38,13 @@ class Reason:
 
 @dataclass(frozen=True)
 class Grounds:
-    """All that the reasons are made of.
+    """The sources of the reasons.
 
     Attributes:
-        facility: whose reasons, as its file has it.
-        standing: where the facility stands.
-        evidence: what the runs have shown.
+        standing: the facility's state.
         duties: the orders that bind it.
         orders: all orders, in the order of the file.
-        places: where the inventory's objects are written.
+        places: the positions of the inventory's objects.
     """
 
     facility: Facility
@@ -57,13 +55,13 @@ class Grounds:
     places: Places
 
     def written(self, text: str, *path: str | int) -> Reason:
-        """A reason with its place in the facility's file."""
+        """Return a reason with its position in the facility's file."""
         place = self.places.at(f"facility/{self.facility.id}", *path)
         return Reason(text, place.file, place.line)
 
 
 def reasons(grounds: Grounds) -> tuple[Reason, ...]:
-    """The reasons in the order of the way: what the file says, what was shown, orders, obstacles."""
+    """Return the reasons: file, evidence, orders, obstacles."""
     return (
         *_of_file(grounds),
         *_of_rendering(grounds),
@@ -136,7 +134,7 @@ def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reaso
 
 
 def _by_keys(facility: Facility, plan: ConnectionPlan) -> str:
-    """Say whose agreement a key proves, and whose is what the file's author says."""
+    """Return which parties signed with a key, in words."""
     proofs = proofs_of(facility, plan)
     claimed = [PARTIES[proof.party] for proof in proofs if proof.worth is not Worth.SIGNED]
     if not claimed:
@@ -315,7 +313,7 @@ def _of_duties(grounds: Grounds) -> Iterator[Reason]:
 
 
 def _of_other_orders(grounds: Grounds) -> Iterator[Reason]:
-    """Say where an order has a day for the facility and does not bind it: that day counts for nothing."""
+    """Yield orders that name a day for the facility without binding it."""
     bound = {duty.order.ref for duty in grounds.duties}
     for index, order in enumerate(grounds.orders):
         if grounds.facility.id in order.facilities and order.ref not in bound:

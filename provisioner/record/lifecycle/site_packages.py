@@ -1,8 +1,7 @@
-"""Which package a site's gateway carries, as far as anybody wrote it down or saw it. Pure.
+"""The package on a site's gateway, as recorded or seen. Pure.
 
-A gateway is no host of ours: nobody asks it. What is known of it is which packages were handed out, which of them
-somebody said to be installed, and at which relays it was seen since. Where nothing of that is recorded nothing is
-known, and nothing is taken for fine.
+The program cannot query a gateway. It knows which packages were handed out, which were reported as installed, and at
+which relays the gateway was seen since. Without such a record the state is unknown, never fine.
 """
 
 from __future__ import annotations
@@ -17,14 +16,13 @@ from provisioner.record.lifecycle.evidence import LastCheck, Shown
 
 
 class NamedRelay(NamedTuple):
-    """A relay as a site's package names it.
+    """A relay in a site's package.
 
     Attributes:
-        relay: its id.
-        public_key: its tunnel's public key; for a site that pushes the fingerprint of its certificate.
+        public_key: its tunnel's public key; for a site that pushes, the fingerprint of its certificate.
         endpoint: its public address and port.
-        own_address: its address within the tunnel; empty for a site that pushes.
-        address: the site's own one there, likewise.
+        own_address: its tunnel address; empty for a site that pushes.
+        address: the site's, likewise.
     """
 
     relay: str
@@ -36,15 +34,14 @@ class NamedRelay(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HandedPackage:
-    """A package that was handed out; no secret of it is known here.
+    """A package that was handed out, without its secrets.
 
     Attributes:
-        shown: when, and in which run.
-        by: who did it.
-        relays: the relays that it names; none where it takes the gateway down.
-        digest: the hash over all that it says without secrets.
-        takes_down: whether it takes the gateway out of service.
-        until: the last day on which it may be installed; none where it never ends, or nobody recorded that.
+        shown: the time and the run.
+        by: the user.
+        relays: empty if the package takes the gateway down.
+        digest: the hash over its content without secrets.
+        until: the last day for its installation, if any is recorded.
     """
 
     shown: Shown
@@ -57,12 +54,11 @@ class HandedPackage:
 
 @dataclass(frozen=True, slots=True)
 class PackageRecord:
-    """What is recorded of a site's packages.
+    """The recorded packages of a site.
 
     Attributes:
-        handed: the packages that were handed out, the earliest first; one that says the same as the one before is that,
-            valid until the later day of both.
-        installed: when somebody said that one was installed, with its digest, the earliest first.
+        handed: the packages, earliest first; equal neighbours are one, valid until the later day.
+        installed: reports of an installation with the package's digest, earliest first.
     """
 
     handed: tuple[HandedPackage, ...] = ()
@@ -73,13 +69,13 @@ NO_RECORD = PackageRecord()
 
 
 class PackageState(StrEnum):
-    """How what a gateway carries stands to what is desired now.
+    """The gateway's package compared with the desired one.
 
     Attributes:
-        CURRENT: it carries what is desired: somebody said so, or its tunnel was seen by it.
-        HANDED_OUT: the package that is desired was handed out, and nobody knows yet whether it is installed.
-        EXPIRED: it was handed out, its days are over, and nobody knows whether it was installed before.
-        OLDER: the last package that was handed out is not what is desired now.
+        CURRENT: the desired package is installed, by a report or by its tunnel.
+        HANDED_OUT: the desired package was handed out; its installation is unknown.
+        EXPIRED: it was handed out and has expired; its installation is unknown.
+        OLDER: the last package differs from the desired one.
         NOT_RECORDED: no package is recorded.
     """
 
@@ -92,11 +88,11 @@ class PackageState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WantedPackage:
-    """What a site's package would say now.
+    """The package that a site should have now.
 
     Attributes:
-        relays: the relays that it names; none where the gateway is to be taken down.
-        digest: the hash over all that it says without secrets; empty where that was not worked out.
+        relays: empty to take the gateway down.
+        digest: the hash over its content without secrets; empty if not computed.
     """
 
     relays: tuple[NamedRelay, ...]
@@ -105,14 +101,13 @@ class WantedPackage:
 
 @dataclass(frozen=True, slots=True)
 class PackageStanding:
-    """What is known of the package that a site's gateway carries.
+    """The known state of a site's package.
 
     Attributes:
-        state: how it stands to what is desired.
-        former: relays that it may still name and that the desired one does not, or not with this key or address.
+        former: relays that the gateway may still name and that the desired package lacks or changes.
         handed: the last package that was handed out.
-        installed: since when it is known that the gateway has that one.
-        wanted: the relays that its package would name now.
+        installed: since when its installation is known.
+        wanted: the relays of the desired package.
     """
 
     facility: str
@@ -124,7 +119,7 @@ class PackageStanding:
 
     @property
     def command(self) -> str:
-        """What comes next; empty where nothing has to."""
+        """The next command, or empty."""
         match self.state:
             case PackageState.CURRENT:
                 return ""
@@ -147,15 +142,10 @@ def package_standing(
     *,
     today: date | None = None,
 ) -> PackageStanding:
-    """What is known of a site's package.
+    """Return the known state of a site's package.
 
-    Args:
-        facility: its id.
-        record: what is recorded of its packages.
-        wanted: what is desired now.
-        checks: the latest check of its paths on each relay.
-        connected: when it was first seen connected, if it was.
-        today: the day in Vietnam; None where it does not matter whether a package expired.
+    `checks` are the latest of its paths on each relay, `connected` is its first connection. `today` is the day in
+    Vietnam; `None` ignores expiry.
     """
     names = tuple(one.relay for one in wanted.relays)
     if not record.handed:
@@ -186,22 +176,22 @@ def _former(may_be_there: Sequence[HandedPackage], wanted: Collection[NamedRelay
 def _known_since(
     record: PackageRecord, place: int, checks: Sequence[LastCheck], connected: Shown | None
 ) -> Shown | None:
-    """Since when it is known that a package is installed; None where nobody knows."""
+    """Return since when a package's installation is known, or `None`."""
     said = [shown for shown, digest in record.installed if _meant(record.handed, shown, digest) == place]
     return min([*said, *_seen(record, place, checks, connected)], default=None)
 
 
 def _meant(handed: Sequence[HandedPackage], shown: Shown, digest: str) -> int | None:
-    """Which package somebody meant who said that one was installed: the last of that content until then."""
+    """Return the reported package: the last with this content before the report."""
     of_it = [place for place, one in enumerate(handed) if one.digest == digest and one.shown.at <= shown.at]
     return of_it[-1] if of_it else None
 
 
 def _seen(record: PackageRecord, place: int, checks: Sequence[LastCheck], connected: Shown | None) -> list[Shown]:
-    """The checks that only a gateway with this package can have passed: by a relay and a key that no former one has.
+    """Return checks that only a gateway with this package can pass.
 
-    Before the first package that is recorded, or said to be installed, there may have been one that nobody knows,
-    unless the site was never connected until then.
+    Such a check uses a relay and a key that no former package has. Before the first recorded or installed package there
+    may have been an unknown one, unless the site was never connected before.
     """
     package = record.handed[place]
     said = [_meant(record.handed, shown, digest) for shown, digest in record.installed]

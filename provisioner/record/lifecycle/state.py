@@ -1,7 +1,7 @@
 """The state of one facility, from its file and the evidence. Pure.
 
-Up to `plan_agreed` the facility's file says it; `provisioned`, `connected` and `accepted` are shown by apply and
-verification, of the content that is signed now. Nothing here decides what hosts carry.
+The file gives the states up to `plan_agreed`. Apply and verification show `provisioned`, `connected` and `accepted` for
+the content that is signed now. This module does not decide what hosts carry.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from provisioner.inventory.outline import Outline, PlanOutline
 from provisioner.record.lifecycle.evidence import Evidence, LastCheck, Proof, Shown
 
 Since = datetime | date | None
-"""A moment that was observed, a day that a file names, or nothing that anybody wrote down."""
+"""An observed time, a day in a file, or `None` if not recorded."""
 
 
 class FacilityState(StrEnum):
-    """Where a facility stands, from registration to closing (docs/daily/lifecycle.md)."""
+    """A facility's state, from registration to closing (docs/daily/lifecycle.md)."""
 
     REGISTERED = "registered"
     CONTACT_CONFIRMED = "contact_confirmed"
@@ -37,7 +37,7 @@ class FacilityState(StrEnum):
 
     @property
     def words(self) -> str:
-        """Its name as it is read."""
+        """Its name for people."""
         return self.value.replace("_", " ")
 
 
@@ -51,18 +51,12 @@ STEPS = (
     FacilityState.CONNECTED,
     FacilityState.ACCEPTED,
 )
-"""The steps of the way to a connection, in order: a facility stands at the furthest one that it has reached."""
+"""The steps to a connection, in order; a facility's state is its furthest step."""
 
 
 @dataclass(frozen=True)
 class ConnectionProgress:
-    """How far one connection of a facility has come: the plan's own, or its successor's.
-
-    Attributes:
-        facility: whose.
-        plan: the plan, whatever its state.
-        evidence: all that was shown.
-    """
+    """The progress of one connection: the plan's, or its successor's."""
 
     facility: Outline
     plan: PlanOutline
@@ -70,7 +64,7 @@ class ConnectionProgress:
 
     @property
     def agreed_on(self) -> date | None:
-        """The day since which all three have signed what the plan says now; None where they have not."""
+        """The day of the third signature under the current content, if any."""
         return self.plan.agreed_on
 
     @property
@@ -85,25 +79,25 @@ class ConnectionProgress:
 
     @property
     def carried(self) -> Mapping[str, Shown]:
-        """By relay, when it was first shown to hold the content that is signed now."""
+        """By relay, when it first had the signed content."""
         by_host = self.evidence.carried.get(self.content, {})
         return {relay: by_host[relay] for relay in self.relays if relay in by_host}
 
     @property
     def proof(self) -> Proof | None:
-        """When all pulled paths of the content that is signed now were up at the centre."""
+        """The proof of the signed content, if any."""
         return self.evidence.proofs.get(self.content)
 
     @property
     def last_check(self) -> LastCheck | None:
-        """The latest verification of the content that is signed now."""
+        """The latest verification of the signed content, if any."""
         checks = self.evidence.checks.get(self.facility.id, ())
         own = (check for check in checks if check.content == self.content[1] and check.relay in self.relays)
         return max(own, key=lambda check: check.shown, default=None)
 
     @property
     def steps(self) -> dict[FacilityState, Since]:
-        """The steps that this connection has reached, each with its day or moment."""
+        """The steps of this connection, each with its day or time."""
         day = self.agreed_on
         if day is None:
             return {FacilityState.PLAN_PROPOSED: None}
@@ -126,15 +120,13 @@ class ConnectionProgress:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a facility stands.
+    """A facility's state.
 
     Attributes:
-        state: the state.
-        since: since when, as far as anybody knows.
-        steps: the steps that were reached, with their days and moments; some may be left out on the way.
-        connected_at: when all pulled paths of what was then its content were first up at the centre; the moment that
-            is held against deadlines. A camera that is added later does not change it.
-        left_on: of a closed facility, the hosts that hold something of it, or of which nobody knows that they do not.
+        since: the start of the state, if known.
+        steps: the reached steps with their days or times; some may be missing.
+        connected_at: the first proof of any content, for deadlines; later cameras do not change it.
+        left_on: for a closed facility, the hosts that may have remains of it.
     """
 
     facility: Outline
@@ -151,12 +143,12 @@ class Standing:
 
     @property
     def is_connected(self) -> bool:
-        """Whether hosts carry it, and all pulled paths of its content were once up at the centre."""
+        """Return whether hosts carry it, and it was once proved."""
         return self.facility.operating.is_carried and FacilityState.CONNECTED in self.steps
 
 
 def standing_of(facility: Outline, evidence: Evidence) -> Standing:
-    """Where a facility stands."""
+    """Return a facility's state."""
     steps = _steps(facility, evidence)
     connected = evidence.connected.get(facility.id)
     connected_at = connected.at if connected else None
@@ -195,9 +187,9 @@ def _left_on(facility: Outline, evidence: Evidence) -> tuple[str, ...]:
 
 
 def _hosts_to_see(facility: Outline, evidence: Evidence) -> list[str]:
-    """The hosts that have to be seen without a closed facility: those that held it, and those that should have.
+    """Return the former and intended hosts of a closed facility.
 
-    A relay that the inventory has no longer counts as well: nobody saw that it was cleared.
+    A relay that left the inventory counts, too, because it was not seen cleared.
     """
     plans = [plan for plan in (facility.plan, facility.successor) if plan and plan.agreed]
     return sorted(evidence.holders.get(facility.id, frozenset()) | {relay for _, relay in relays_of(plans)})

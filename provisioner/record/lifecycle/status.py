@@ -1,7 +1,7 @@
-"""Every facility's standing, next step, opening and drain. Pure.
+"""Every facility's state, next step, opening and drain. Pure.
 
-A standing is compared with the order that governs the facility. A site's cameras are to be connected before people
-come. A relay that is being emptied is judged by the files, and by what relays were seen to hold.
+The state is compared with the order that governs the facility. A site's cameras must be connected before people come.
+The files, and what relays were found to hold, show how far a drain is.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from provisioner.record.lifecycle.pictures import Pictures, pictures_of
 from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Standing, standing_of
 
 LEAD_DAYS = 14
-"""So many days before its opening a site that is not connected is a warning: survey, agreement, installing a gateway
-and a day and a night of proof took provinces one to two weeks."""
+"""The days before its opening from which an unconnected site is a warning. Survey, agreement, installing a gateway, and
+a day and a night of proof took provinces one to two weeks.
+"""
 PARTIES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
 
 _VERDICTS = {
@@ -45,14 +46,13 @@ _AT_AN_END = frozenset({FacilityState.DECOMMISSIONING, FacilityState.CLOSED})
 
 @dataclass(frozen=True, slots=True)
 class DrainStanding:
-    """How far a relay's drain is.
+    """The progress of a relay's drain.
 
     Attributes:
-        relay: the relay that is being emptied.
         to: the relay that takes its sites.
-        remaining: the facilities whose plan is still over it.
-        both: those of them whose successor over the other one is agreed.
-        held: other facilities that it holds by its last word.
+        remaining: the facilities with a plan over it.
+        both: those of them with an agreed successor over the other relay.
+        held: other facilities on it, as last known.
     """
 
     relay: str
@@ -63,12 +63,12 @@ class DrainStanding:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left there, as far as anybody knows."""
+        """Return whether the relay is known to be empty."""
         return not (self.remaining or self.held)
 
     @property
     def command(self) -> str:
-        """What comes next."""
+        """The next command."""
         words = (
             ("hosts", "decommission", self.relay) if self.is_over else ("relay", "drain", self.relay, "--to", self.to)
         )
@@ -76,7 +76,7 @@ class DrainStanding:
 
 
 class OpeningRisk(StrEnum):
-    """What is wrong with an opening."""
+    """The problem with an opening."""
 
     NOT_CONNECTED = "opens_not_connected"
     NOT_UP = "opens_not_up"
@@ -85,11 +85,10 @@ class OpeningRisk(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpeningWarning:
-    """A site that is about to open, or should be open, and not as it should be by then.
+    """A site that opens soon or should be open, and is not.
 
     Attributes:
-        opens_on: the day of its opening.
-        days: how many days are left; negative once it has passed.
+        days: the days left; negative after the opening.
     """
 
     risk: OpeningRisk
@@ -99,7 +98,7 @@ class OpeningWarning:
 
     @property
     def words(self) -> str:
-        """The warning as people read it."""
+        """The warning for people."""
         if self.risk is OpeningRisk.PASSED:
             return msg("should be open since {opens_on}", self.opens_on) + ("" if self.connected else ", not connected")
         opens = msg("opens in {days}", counted(self.days, "day")) if self.days else "opens today"
@@ -111,11 +110,9 @@ class FacilityStatus:
     """One facility's status.
 
     Attributes:
-        pictures: whether its pictures come now.
-        duties: the orders that bind it; none where nobody is in it, nor is to come, and it was never connected.
+        duties: the orders that bind it; empty if it is neither carried nor was ever connected.
         duty: the one with the earliest deadline.
-        opening: what is wrong with its opening.
-        evidence: all that was shown.
+        opening: the problem with its opening, if any.
     """
 
     standing: Standing
@@ -128,17 +125,17 @@ class FacilityStatus:
 
     @cached_property
     def next(self) -> str:
-        """What has to happen."""
+        """The next step."""
         return _next(self.standing, self.pictures, self.evidence)
 
     @property
     def facility(self) -> Outline:
-        """Whose status."""
+        """The facility."""
         return self.standing.facility
 
     @property
     def carrier(self) -> str:
-        """The carrier of its plan, empty where it has none."""
+        """The carrier of its plan, or empty."""
         return self.facility.plan.carrier if self.facility.plan else ""
 
     @cached_property
@@ -147,12 +144,12 @@ class FacilityStatus:
 
     @property
     def blocked(self) -> Blocked | None:
-        """What its file says that stands in its way."""
+        """The obstacle in its file, if any."""
         return self._remarks.blocked
 
     @property
     def claimed(self) -> ClaimedConnection | None:
-        """The connection that somebody reports and no run has proved: one that is proved is no claim any more."""
+        """A reported connection that no run has proved."""
         claimed = self._remarks.claimed_connection
         if claimed is None or self.facility.operating is Operating.CLOSED or self.standing.is_connected:
             return None
@@ -160,19 +157,19 @@ class FacilityStatus:
 
     @property
     def devices(self) -> Mapping[str, Mapping[str, bool | int | str]]:
-        """What reports show of its cameras and recorders, by their ids."""
+        """The reported values of its cameras and recorders, by id."""
         return self._remarks.devices or {}
 
     @property
     def is_blocked(self) -> bool:
-        """Whether something that is written down keeps it from being connected."""
+        """Return whether an obstacle in its file prevents its connection."""
         if self.blocked is None or self.facility.operating is Operating.CLOSED:
             return False
         return not self.standing.is_connected
 
 
 def drain_standings(inventory: OutlinedInventory, evidence: Evidence) -> tuple[DrainStanding, ...]:
-    """Every relay that is being emptied, in the order of ids."""
+    """Return every relay that is being emptied, by id."""
     relays = {name: relay.drain_to for name, (_, relay) in inventory.relays.items() if relay.drain_to}
     return tuple(_standing(inventory, evidence, relay, to) for relay, to in sorted(relays.items()))
 
@@ -190,7 +187,7 @@ def _others(held: Iterable[str] | None, remaining: Iterable[str]) -> tuple[str, 
 
 
 def opening_warning(standing: Standing, pictures: Pictures, now: datetime) -> OpeningWarning | None:
-    """The warning of a facility that is prepared for people."""
+    """Return the warning of a facility that is prepared for people."""
     facility = standing.facility
     if facility.operating is not Operating.PREPARING or facility.opens_on is None:
         return None
@@ -210,7 +207,7 @@ def _risk(days: int, pictures: Pictures, *, connected: bool) -> OpeningRisk | No
 
 
 def next_step(standing: Standing, evidence: Evidence) -> str:
-    """What has to happen next, and who does it where that is known."""
+    """Return the next step, and who acts if known."""
     facility, state = standing.facility, standing.state
     blocked = facility.read_remarks.blocked
     if blocked and not standing.is_connected and state not in _AT_AN_END:
@@ -307,14 +304,7 @@ def _of_successor(facility: Outline, evidence: Evidence) -> str:
 def statuses(
     inventory: OutlinedInventory, evidence: Evidence, now: datetime, facilities: Iterable[Outline] | None = None
 ) -> tuple[FacilityStatus, ...]:
-    """The status of facilities, in the order of ids.
-
-    Args:
-        inventory: what the files say.
-        evidence: what was shown.
-        now: the moment of the report, with its zone.
-        facilities: those that are asked for; all of them otherwise.
-    """
+    """Return the status of facilities by id; of all without `facilities`."""
     chosen = inventory.facilities.values() if facilities is None else facilities
     orders = StandingOrders(inventory)
     return tuple(_status(orders, evidence, now, f) for f in sorted(chosen, key=lambda f: f.id))
@@ -338,7 +328,7 @@ def _status(orders: StandingOrders, evidence: Evidence, now: datetime, facility:
 
 
 def _next(standing: Standing, pictures: Pictures, evidence: Evidence) -> str:
-    """What has to happen: pictures that came once and do not come now are seen to before all else."""
+    """Return the next step; pictures that no longer come are first."""
     if standing.is_connected and pictures.is_up is False:
         noun = counted(pictures.cameras, "camera")
         return msg(

@@ -1,4 +1,4 @@
-"""What Alembic runs for each migration: on the connection that it is given, in whose transaction all of it is."""
+"""Alembic's script for each migration, in the transaction of the given connection."""
 
 from __future__ import annotations
 

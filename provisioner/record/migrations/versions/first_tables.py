@@ -1,4 +1,4 @@
-"""The tables as they were before migrations were counted; a database of an earlier version lacks some of them."""
+"""The tables before migrations; databases of earlier versions lack some."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ID, _HASH, _PATH = String(63), String(71), String(255)
 
 
 def upgrade() -> None:
-    """Make those that are missing."""
+    """Make the missing tables."""
     _tables().create_all(op.get_bind())
 
 

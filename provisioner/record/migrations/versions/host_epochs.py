@@ -1,4 +1,4 @@
-"""The epoch of each host: how often a run has begun to change it."""
+"""The table of the hosts' epochs."""
 
 from __future__ import annotations
 
