@@ -256,7 +256,6 @@ class _Chain:
         return self._proofs.seals
 
     def numbers(self) -> Iterator[int]:
-        """Yield the entries' numbers in order."""
         raw = stored(entries.c.number)
         query = select(raw).where(entries.c.inventory == self._inventory).order_by(entries.c.number)
         for number in self._connection.scalars(query).all():
@@ -267,7 +266,6 @@ class _Chain:
                 self.faults.append(ChainFault(0, "an entry's number is no number"))
 
     def take(self, number: int) -> None:
-        """Check the next entry."""
         if number < self._due:
             self.faults.append(ChainFault(number, "it stands twice"))
         elif number > self._due:
@@ -346,11 +344,9 @@ class _Proofs:
 
     @property
     def latest(self) -> SealVerdict:
-        """What the last checked entry's seal proves."""
         return self._verdicts[-1][0]
 
     def of(self, message: str, seal: str, signature: str) -> Iterator[str]:
-        """Yield the faults of an entry's seal and signature."""
         sealed, signed = self._keys.judge_seal(seal, message), self._keys.judge_signature(signature, message)
         before = {verdict for verdict, _ in self._verdicts}, {verdict for _, verdict in self._verdicts}
         self._verdicts.append((sealed, signed))

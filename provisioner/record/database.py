@@ -207,7 +207,6 @@ def has_table(connection: Connection, table: Table) -> bool:
 
 
 def _refuse_other(connection: Connection, place: StatePlace, revision: str) -> None:
-    """Refuse a database of a newer version."""
     if revision not in KNOWN | {BEFORE}:
         raise StateError(
             f"the history in {place.shown} is ahead: its tables are of revision {printable(revision, _SHOWN)}, and"
@@ -251,10 +250,7 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Begin a transaction; a writer takes SQLite's lock at once.
-
-    Otherwise another process could write between its first read and its first write.
-    """
+    """Begin a transaction; lock at once, before a writer reads."""
     to_write = connection.get_execution_options().get(_TO_WRITE)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if to_write else "BEGIN")
 
@@ -278,7 +274,6 @@ def _alone(connection: Connection, what: str) -> None:
 
 
 def _make_private(file: Path) -> None:
-    """Make the file and its folder accessible to the user only."""
     try:
         make_own_folder(file.parent)
         file.parent.chmod(0o700)
@@ -356,11 +351,7 @@ def _sealed(connection: Connection, place: StatePlace, head: Head) -> Head:
 
 
 def _newest(connection: Connection, place: StatePlace) -> Head | None:
-    """Return the newest entry, checked with its hash and its seal.
-
-    Raises:
-        DamagedRecordError: the entry was tampered with.
-    """
+    """Return the newest entry, checked with its hash and its seal."""
     number = stored(entries.c.number)
     newest = select(number).where(entries.c.inventory == place.inventory).order_by(entries.c.number.desc()).limit(1)
     row = connection.execute(newest).first()

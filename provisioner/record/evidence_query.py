@@ -63,9 +63,7 @@ class _Checked:
     """Aggregated checks of all contents.
 
     Attributes:
-        proofs: by content, the runs that first proved it, confirmed it, and last proved it.
         declined: the first check after the last proof with a checked path that was not up.
-        latest: the latest check of each content.
     """
 
     proofs: Mapping[Content, Proof]
@@ -73,7 +71,6 @@ class _Checked:
     latest: Mapping[Content, LastCheck]
 
     def last_checks(self) -> dict[str, tuple[LastCheck, ...]]:
-        """Return the latest check of each facility on each relay."""
         by_facility: dict[str, dict[str, LastCheck]] = defaultdict(dict)
         for (facility, _), check in sorted(self.latest.items(), key=lambda one: one[1].shown):
             by_facility[facility][check.relay] = check
@@ -154,7 +151,6 @@ def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs
 
 
 def _contents(spans: Subquery, inventory: str, acceptance: timedelta) -> Iterator[Label[int] | Label[str]]:
-    """Yield each content's columns: decisive times, entries, latest check."""
     at, number, whole = _plain(_LATER), _LATER.c.number, _whole(_LATER)
     accepting = whole, at >= spans.c.first + acceptance // timedelta(microseconds=1)
     # What was never whole declines from its first check on.
@@ -174,7 +170,6 @@ def _contents(spans: Subquery, inventory: str, acceptance: timedelta) -> Iterato
 
 
 def _spans(inventory: str) -> Subquery:
-    """Select when each content was first and last proved whole, and checked."""
     at = _plain(checks)
     whole = case((_whole(checks), at))
     spans = func.min(whole).label("first"), func.max(whole).label("last")
@@ -190,10 +185,7 @@ def _plain(table: FromClause) -> ColumnElement[int]:
 def _earliest(
     column: ColumnElement[_Value], inventory: str, spans: Subquery, *when: ColumnElement[bool]
 ) -> ScalarSelect[_Value]:
-    """Select a column of a content's earliest matching check.
-
-    Of two checks at one time, it is the one recorded first.
-    """
+    """Select a column of a content's earliest matching, first recorded check."""
     query = select(column).where(_LATER.c.inventory == inventory, _same(_LATER, spans), *when)
     return query.order_by(_LATER.c.at, _LATER.c.number).limit(1).scalar_subquery()
 

@@ -165,7 +165,6 @@ def _of(rows: Result[object, object, object], paths: Collection[str]) -> Iterato
 
 
 def _memory(place: StatePlace, path: str, row: Row | None) -> Document | None:
-    """Return a row's memory; `None` for no row or a rejected one."""
     return _document(place, *row, partial(_memory_message, place.inventory, path)) if row else None
 
 
@@ -237,10 +236,7 @@ def _reference_message(inventory: str, number: int, path: str, text: str) -> str
 
 
 def _document(place: StatePlace, content: object, seal: object, message: Callable[[str], str]) -> Document | None:
-    """Return a row's document, or `None` for a rejected row.
-
-    `message` makes the sealed text from the content.
-    """
+    """Return a row's document, or `None` for a rejected row."""
     if not (isinstance(content, str) and isinstance(seal, str)) or len(content) > LARGEST:
         return None
     try:

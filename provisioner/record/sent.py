@@ -119,7 +119,6 @@ def _notice_rows(connection: Connection, place: StatePlace) -> dict[str, tuple[o
 
 
 def _notice_document(place: StatePlace, receiver: str, packed: object, seal: object) -> Document | None:
-    """Return a row's document, or `None` for a rejected row."""
     if not (isinstance(packed, bytes) and isinstance(seal, str)):
         return None
     try:
@@ -184,7 +183,6 @@ def _replace_commit(connection: Connection, inventory: str, row: CommitRow) -> N
 
 
 def _commit_row(commit: object, at: datetime | None, content: object) -> CommitRow | None:
-    """Parse a row; `None` if this program did not write it."""
     try:
         document = json.loads(content) if isinstance(content, str) else None
     except (ValueError, RecursionError):

@@ -57,8 +57,6 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """The first and last time that a host had the same content."""
-
     host: str
     held: Mapping[str, str] | None
     exact: bool
@@ -182,7 +180,6 @@ class HoldingsQuery:
         return dict(sets)
 
     def _unfinished(self) -> Iterator[tuple[str, Shown]]:
-        """Yield the hosts of runs without an end, and when those began."""
         ended = select(entries.c.run).where(entries.c.inventory == self._mine, entries.c.step == EntryKind.ENDED.value)
         began = entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended)
         query = select(entries.c.number, entries.c.content).where(entries.c.inventory == self._mine, *began)
@@ -191,10 +188,7 @@ class HoldingsQuery:
             yield from ((host, Shown(recorded.run.started, recorded.run.id)) for host in recorded.hosts)
 
     def _next_known(self, host: str, after: Shown) -> Shown:
-        """Return when a host was next completely known.
-
-        Of two observations at one time, the one recorded last counts.
-        """
+        """Return when a host was next completely known."""
         at = type_coerce(holdings.c.at, BigInteger)
         query = (
             select(at.label("moment"), entries.c.run)
@@ -260,7 +254,6 @@ class _Reader:
         self._lost: dict[str, list[int]] = defaultdict(list)
 
     def take(self, province: object, at: object, number: object, *rest: object) -> None:
-        """Take one row as stored."""
         try:
             sweep = self._sweep(province, at, number, *rest)
         except DAMAGE:
@@ -304,7 +297,6 @@ class _Reader:
         return listing
 
     def finish(self, prefix: str) -> None:
-        """Join the checks of each province."""
         for province in sorted(self._sweeps, key=lambda name: f"{name}/"):
             sweeps = self._sweeps[province]
             newest = max(sweeps, key=lambda sweep: (sweep.at, sweep.order)).listing

@@ -143,7 +143,6 @@ class History:
         return head
 
     def _keep(self, connection: Connection, holding: Holding) -> None:
-        """Store a host's content unless the same content is stored already."""
         own = {"inventory": self._mine, "digest": holding.held_digest}
         there = select(held.c.digest).where(held.c.inventory == self._mine, held.c.digest == holding.held_digest)
         if holding.held and connection.execute(there.limit(1)).first() is None:

@@ -127,7 +127,6 @@ def pack_sweep(
 
 
 def _with_others(connection: Connection, place: StatePlace, province: str, own: Mapping[str, str]) -> dict[str, str]:
-    """Return the run's paths, and the other paths of the latest list."""
     mine = verdicts.c.inventory == place.inventory, verdicts.c.province == province
     latest = select(stored(verdicts.c.paths)).where(*mine).order_by(verdicts.c.at.desc(), verdicts.c.number.desc())
     name = connection.scalar(latest.limit(1))
@@ -210,7 +209,6 @@ def causes_of(packed: bytes, length: int) -> tuple[bytes, tuple[str, ...]]:
 
 @lru_cache(_HEADS)
 def _words_of(head: bytes) -> tuple[tuple[str, ...], bytes]:
-    """Parse the words of a plane, and the bytes that index them."""
     words = orjson.loads(head)
     if not isinstance(words, list) or not 0 < len(words) <= _WORDS or not all(isinstance(w, str) for w in words):
         raise ValueError("causes are words")

@@ -278,10 +278,7 @@ def summed(
 
 
 def _looked_at_alike(kinds: bytes, width: int, places: Sequence[int]) -> Iterator[tuple[bytes, Sequence[int]]]:
-    """Group paths by the sweeps that checked them.
-
-    Yields one byte per sweep (0 if unchecked), and the group's members.
-    """
+    """Group paths by their sweeps: a byte per sweep, and the members."""
     sweeps = len(kinds) // width if width else 0
     blind = [sweep for sweep in range(sweeps) if kinds.find(_NOT, sweep * width, (sweep + 1) * width) >= 0]
     if not blind:
@@ -323,7 +320,6 @@ class _Clock:
         self._known: dict[tuple[int, bytes], tuple[list[int], int]] = {}
 
     def _counts(self, at: int) -> bool:
-        """Return whether an outage found then belongs to the span."""
         return self._begin <= at < self._until
 
     def look_by_look(self, first: int, kinds: bytes) -> tuple[list[int], int]:
@@ -347,8 +343,6 @@ class _Clock:
 
 
 class _Sums:
-    """The times of groups of paths, summed path by path."""
-
     def __init__(self, groups: int, length: int) -> None:
         self._length = length
         self._paths, self._looked, self._outages = [0] * groups, [0] * groups, [0] * groups
@@ -385,7 +379,6 @@ class _Sums:
         self._outages[group] += outages
 
     def measured(self) -> list[Measured]:
-        """Return the times of each group; the rest is unmeasured."""
         whole = [paths * self._length for paths in self._paths]
         _, *others = self._times
         up = [looked - sum(known) for looked, *known in zip(self._looked, *others, strict=True)]
@@ -440,7 +433,6 @@ def _of_table(
 
 
 def _names(by: GroupedBy, table: LookTable) -> Sequence[str]:
-    """Return the name of each path's group."""
     paths = table.paths
     match by:
         case GroupedBy.CAMERA:

@@ -137,7 +137,6 @@ def _of(table: LookTable, place: int, column: bytes) -> PathState | None:
 
 
 def _never_known(table: LookTable, place: int, column: bytes, states: bytes) -> PathState | None:
-    """Return the state of a path without a decided check."""
     first, last = states.find(_UNKNOWN), states.rfind(_UNKNOWN)
     if first < 0:
         return None

@@ -210,10 +210,7 @@ def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = T
 
 
 def _latest(listings: Mapping[int, Listing], cuts: Mapping[int, range]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return all paths in order, and the last carrier of each.
-
-    `listings` come latest first; `cuts` has the indexes that count.
-    """
+    """Return all paths, and their last carriers; `listings` come latest first."""
     parts = [(listing, slice(cuts[name].start, cuts[name].stop)) for name, listing in listings.items()]
     if len(parts) == 1:
         ((listing, part),) = parts
@@ -248,14 +245,11 @@ def _spread(plane: bytes, moves: Sequence[Move], width: int, nothing: bytes) -> 
 
 
 class _Words:
-    """The words of several sweeps' causes in one growing list."""
-
     def __init__(self) -> None:
         self.places: dict[str, int] = {"": 0}
         self._known: dict[tuple[str, ...], bytes] = {}
 
     def common(self, sweep: Sweep) -> bytes:
-        """Return the causes of a sweep as indexes into the common list."""
         if sweep.words not in self._known:
             places = bytes(map(self._place, sweep.words))
             self._known[sweep.words] = places.ljust(_ALL_BYTES, b"\0")

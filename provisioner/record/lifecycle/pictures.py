@@ -124,10 +124,7 @@ def pictures_of(facility: Outline, evidence: Evidence, now: datetime) -> Picture
 
 
 def _is_of_now(check: LastCheck, evidence: Evidence, now: datetime) -> bool:
-    """Return whether a check still counts.
-
-    It must be young, not from a clock that is ahead, and not before a later verification of everything.
-    """
+    """Return whether a check is young, plausible and not superseded."""
     of_all = evidence.looked_at_all
     superseded = of_all is not None and check.shown.at < of_all.began
     return -AHEAD <= now - check.shown.at <= STALE and not superseded

@@ -134,7 +134,6 @@ def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reaso
 
 
 def _by_keys(facility: Facility, plan: ConnectionPlan) -> str:
-    """Return which parties signed with a key, in words."""
     proofs = proofs_of(facility, plan)
     claimed = [PARTIES[proof.party] for proof in proofs if proof.worth is not Worth.SIGNED]
     if not claimed:

@@ -176,13 +176,12 @@ def _former(may_be_there: Sequence[HandedPackage], wanted: Collection[NamedRelay
 def _known_since(
     record: PackageRecord, place: int, checks: Sequence[LastCheck], connected: Shown | None
 ) -> Shown | None:
-    """Return since when a package's installation is known, or `None`."""
     said = [shown for shown, digest in record.installed if _meant(record.handed, shown, digest) == place]
     return min([*said, *_seen(record, place, checks, connected)], default=None)
 
 
 def _meant(handed: Sequence[HandedPackage], shown: Shown, digest: str) -> int | None:
-    """Return the reported package: the last with this content before the report."""
+    """Return the package that an installation reports: the last with its content."""
     of_it = [place for place, one in enumerate(handed) if one.digest == digest and one.shown.at <= shown.at]
     return of_it[-1] if of_it else None
 

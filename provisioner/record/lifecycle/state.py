@@ -187,10 +187,7 @@ def _left_on(facility: Outline, evidence: Evidence) -> tuple[str, ...]:
 
 
 def _hosts_to_see(facility: Outline, evidence: Evidence) -> list[str]:
-    """Return the former and intended hosts of a closed facility.
-
-    A relay that left the inventory counts, too, because it was not seen cleared.
-    """
+    """Return a closed facility's hosts, even those that left the inventory."""
     plans = [plan for plan in (facility.plan, facility.successor) if plan and plan.agreed]
     return sorted(evidence.holders.get(facility.id, frozenset()) | {relay for _, relay in relays_of(plans)})
 
