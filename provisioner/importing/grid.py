@@ -1,7 +1,7 @@
-"""A sheet as cells, its findings, and bounds of reading.
+"""A sheet as cells, its findings, and limits of reading.
 
-The bounds are more than any province has, and less than what would hold a machine up. No finding holds a person's data
-or what may be a password.
+The limits exceed every province's needs and protect the machine. A finding never contains personal data or a possible
+password.
 """
 
 from __future__ import annotations
@@ -15,58 +15,55 @@ from openpyxl.utils import get_column_letter
 _EXACT = 2**53
 MAX_FILE_BYTES = 20 * 1024 * 1024
 MAX_UNPACKED_BYTES = 48 * 1024 * 1024
-"""Of all XML parts of a workbook together: a zip of a few kilobytes can unpack to gigabytes."""
+"""For all XML parts of a workbook: a zip of a few kilobytes can unpack to gigabytes."""
 MAX_PART_BYTES = 24 * 1024 * 1024
-"""Of one sheet, or of the texts that sheets share."""
+"""For one sheet, or for the shared texts."""
 MAX_OTHER_BYTES = 2 * 1024 * 1024
-"""Of any other part: a list of a million names takes longer to read than a sheet of the same size."""
+"""For any other part: a list of a million names takes longer to read than a sheet of the same size."""
 MAX_ELEMENTS = 850_000
-"""XML elements of a file's sheets and of the texts that they share; a filled cell has three or four."""
+"""XML elements of a file's sheets and shared texts; a filled cell has three or four."""
 MAX_ROW_ELEMENTS = 100_000
-"""Of one row; Excel has 16,384 columns."""
+"""For one row; Excel has 16,384 columns."""
 MAX_NAMES = 1_000
-"""Different names of attributes in a sheet; each stays in memory."""
+"""Different attribute names in a sheet; each stays in memory."""
 MAX_ADDRESS = 256
-"""Characters of a namespace's address; they are in memory with each name of that namespace."""
+"""Characters of a namespace's address, which is in memory with each name."""
 MAX_RARE_ELEMENTS = 100_000
-"""Elements that are neither rows nor cells: rules, links, merged ranges, coloured letters."""
+"""Elements other than rows and cells: rules, links, merged ranges, coloured letters."""
 MAX_OTHER_TAGS = 40_000
-"""Tags of a part that is neither a sheet nor holds its texts or styles: sheets, names, relations."""
+"""Tags of a part other than sheets, texts and styles: list of sheets, names, relations."""
 MAX_TAG_BYTES = 256 * 1024
-"""Of one tag with its attributes, or of one comment."""
+"""For one tag with its attributes, or one comment."""
 MAX_PARTS = 2_000
 MAX_SHEETS = 40
 MAX_ROWS = 10_000
-"""Of one sheet. The whole country had some 15,000 cameras in 2021; a province has a few hundred."""
+"""For one sheet. The whole country had some 15,000 cameras in 2021; a province has a few hundred."""
 MAX_COLUMNS = 200
 MAX_CELLS = 200_000
-"""Of one file, empty ones not counted."""
+"""For one file, without empty cells."""
 MAX_MERGED = 20_000
 MAX_TEXT = 2_000
-"""Characters of one cell; whatever is longer is no value of an inventory."""
+"""Characters of one cell; longer texts are no values of an inventory."""
 HEADER_ROWS = 20
-"""How far down the header of a sheet's first table is looked for."""
+"""The first table's header is within so many rows."""
 
 
 class CellState(Enum):
-    """What a cell's value is worth."""
+    """The validity of a cell's value."""
 
     PLAIN = "plain"
     FORMULA = "formula"
-    """A formula whose result was never calculated: there is no value."""
+    """A formula that was never calculated has no value."""
     BROKEN = "broken"
     """Excel's own error, such as #REF!."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell.
+    """One cell; row and column are 1-based.
 
     Attributes:
-        row: 1-based.
-        column: 1-based.
-        value: a text, number, boolean, day, time, or None. It may be anybody's data: never part of a `repr`.
-        state: what the value is worth.
+        value: a text, number, boolean, day, time, or `None`. Never part of a `repr`, because it may be personal.
     """
 
     row: int
@@ -76,14 +73,14 @@ class Cell:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody wrote anything here."""
+        """Return whether the cell is blank."""
         if self.state is not CellState.PLAIN:
             return False
         return self.value is None or (isinstance(self.value, str) and not self.value.strip())
 
     @property
     def text(self) -> str:
-        """The value as a text, as it was read; a number without decimals as Excel shows it."""
+        """The value as text; a whole number as Excel shows it."""
         if isinstance(self.value, float) and self.value.is_integer() and abs(self.value) < _EXACT:
             return str(int(self.value))
         return "" if self.value is None else str(self.value)
@@ -91,7 +88,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class MergedRange:
-    """A range of cells that show the value of the first one; 1-based, both ends are in it."""
+    """A range of cells that show the first one's value; 1-based, inclusive."""
 
     first_row: int
     first_column: int
@@ -99,7 +96,7 @@ class MergedRange:
     last_column: int
 
     def holds(self, row: int, column: int) -> bool:
-        """Tell whether a cell is in the range."""
+        """Return whether a cell is in the range."""
         return self.first_row <= row <= self.last_row and self.first_column <= column <= self.last_column
 
 
@@ -108,12 +105,9 @@ class Grid:
     """One sheet.
 
     Attributes:
-        name: the sheet's name; empty for CSV.
-        rows: cells that hold something, by row and column.
-        merged: merged ranges of more than one cell.
-        hidden_rows: rows that nobody sees in Excel.
-        hidden_columns: columns that nobody sees.
-        hidden: whether the sheet itself is hidden.
+        name: empty for CSV.
+        rows: filled cells, by row and column.
+        merged: ranges of more than one cell.
     """
 
     name: str
@@ -124,12 +118,12 @@ class Grid:
     hidden: bool = False
 
     def at(self, row: int, column: int) -> Cell:
-        """A cell; an empty one where there is nothing."""
+        """Return a cell, or an empty one."""
         return self.rows.get(row, {}).get(column) or Cell(row, column)
 
 
 class FindingLevel(StrEnum):
-    """How much a finding matters: an error keeps its row out, a warning and a note do not."""
+    """The weight of a finding: only an error excludes its row."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -138,12 +132,11 @@ class FindingLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What is to be said, without the place.
+    """A finding without its position.
 
     Attributes:
-        code: a stable id; `report.messages` has its sentences in every language.
-        level: how much it matters.
-        fills: what stands in the sentences' gaps, by name; each text is fit to be shown.
+        code: a stable id, with sentences in `report.messages`.
+        fills: the values in the sentences, by name; all may be shown.
     """
 
     code: str
@@ -153,14 +146,14 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, order=True)
 class CellPosition:
-    """A place in a spreadsheet.
+    """A position in a spreadsheet.
 
     Attributes:
         file: as the user typed it.
-        number: which of the file's sheets, from 1; 0 for the file as a whole.
+        number: the sheet's number, from 1; 0 for the whole file.
         sheet: the sheet's name; empty for CSV.
-        row: 1-based; 0 where no row is concerned.
-        column: 1-based; 0 where no cell is concerned.
+        row: 1-based, or 0.
+        column: 1-based, or 0.
         header: the column's header in Vietnamese.
     """
 
@@ -173,7 +166,7 @@ class CellPosition:
 
     @property
     def cell(self) -> str:
-        """The cell as Excel names it, e.g. `H12`; the row alone where no column is concerned."""
+        """The cell as Excel names it, e.g. `H12`, or the row."""
         return f"{letter(self.column)}{self.row or ''}"
 
     def __str__(self) -> str:
@@ -183,13 +176,11 @@ class CellPosition:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A remark at a place.
+    """A remark at a position.
 
     Attributes:
-        position: where.
-        remark: what.
-        value: the cell's value, as far as it may be shown.
-        object: the facility concerned, e.g. `facility/kcl-bg-001`.
+        value: the part of the cell's value that may be shown.
+        object: the facility, e.g. `facility/kcl-bg-001`.
     """
 
     position: CellPosition
@@ -199,11 +190,10 @@ class Finding:
 
 
 class FileRefusedError(ValueError):
-    """A file that cannot be read as a spreadsheet; the remark says why.
+    """A file that is not a readable spreadsheet.
 
     Attributes:
-        remark: what is wrong.
-        number: the sheet that is to blame, from 1; 0 where it is the file as a whole.
+        number: the faulty sheet, from 1; 0 for the whole file.
         sheet: its name.
     """
 
@@ -215,22 +205,22 @@ class FileRefusedError(ValueError):
 
 
 def letter(column: int) -> str:
-    """A column's letters as Excel shows them: 1 is A."""
+    """Return a column's letters as in Excel: 1 is A."""
     return get_column_letter(column) if column else ""
 
 
 def error(code: str, /, **fills: object) -> Remark:
-    """A remark that keeps its row out."""
+    """Return a remark that excludes its row."""
     return Remark(code, FindingLevel.ERROR, _texts(fills))
 
 
 def warning(code: str, /, **fills: object) -> Remark:
-    """A remark that somebody should look at."""
+    """Return a remark that a person should check."""
     return Remark(code, FindingLevel.WARNING, _texts(fills))
 
 
 def note(code: str, /, **fills: object) -> Remark:
-    """A remark that says what was done."""
+    """Return a remark about an automatic step."""
     return Remark(code, FindingLevel.NOTE, _texts(fills))
 
 
@@ -239,5 +229,5 @@ def _texts(fills: dict[str, object]) -> tuple[tuple[str, str], ...]:
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings by place, each once."""
+    """Return findings by position, each once."""
     return tuple(sorted(dict.fromkeys(findings), key=lambda f: (f.position, f.remark.code, f.remark.fills)))

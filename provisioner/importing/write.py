@@ -1,8 +1,8 @@
 """The workbook that provinces fill in, and the writing of proposals.
 
-The workbook has four sheets with their lists, an example that is not read, and a guide. It may be filled with a
-province's inventory; reading that back changes nothing. A proposal replaces every file whole; an error says what was
-written before it.
+The workbook has four sheets with their lists, an example that is not read, and a guide. It may contain a province's
+inventory; reading that back changes nothing. A proposal replaces whole files; an error lists the files written before
+it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from provisioner.inventory.geography import by_slug, provinces
 from provisioner.inventory.model import Camera, Facility, Inventory, Recorder, StreamName
 
 TemplateRow = Mapping[str, str]
-"""A row: texts by the keys of their columns."""
+"""A row: texts by column key."""
 
 _GROUP = 3
 _KEY_ROW, _HEADER_ROW, _EXAMPLE_ROW = 3, 4, 5
@@ -74,12 +74,11 @@ _REQUIRED = " *"
 
 @dataclass(frozen=True)
 class TemplateContent:
-    """What a template is filled with.
+    """The content of a filled template.
 
     Attributes:
-        inventory: what there is.
         province: the slug of the facilities' folder.
-        contacts: the province's contacts, or none.
+        contacts: the province's, if any.
     """
 
     inventory: Inventory
@@ -91,7 +90,7 @@ class TemplateContent:
         return tuple(f for _, f in sorted(self.inventory.facilities.items()) if f.province == self.province)
 
     def rows(self, kind: FormKind) -> tuple[TemplateRow, ...]:
-        """The rows of a sheet."""
+        """Return the rows of a sheet."""
         if kind is FormKind.CONTACTS:
             rows = [_contact(contact) for contact in self.contacts]
         elif kind is FormKind.FACILITIES:
@@ -119,14 +118,14 @@ class FacilityFiles:
     inventory: Inventory
 
     def path(self, province: str, facility: str) -> Path:
-        """A facility's file."""
+        """Return a facility's file."""
         return self.root / "facilities" / province / f"{facility}.yml"
 
     def read(self, facility: str) -> bytes:
-        """What a known facility's file says.
+        """Read a known facility's file.
 
         Raises:
-            InventoryError: it cannot be read.
+            InventoryError: the file cannot be read.
         """
         path = self.path(self.inventory.facilities[facility].province, facility)
         try:
@@ -140,11 +139,10 @@ class ContactFiles:
     """The folder of contacts as an import opens it.
 
     Attributes:
-        folder: where they are; made when the first contact is written.
-        passwords: what opens them.
+        folder: made when the first contact is written.
         state: the inventory's state folder, with the access log.
-        purpose: what for, for that log.
-        requester: on whose behalf; the user of this machine otherwise.
+        purpose: for that log.
+        requester: by default the user of this machine.
     """
 
     folder: Path
@@ -156,17 +154,14 @@ class ContactFiles:
     def open(
         self, provinces: Collection[str], now: datetime, *, to_write: bool, action: str = "import"
     ) -> dict[str, tuple[Contact, ...]]:
-        """The contacts of provinces; the access is recorded before anything is shown.
+        """Return the contacts of provinces, after recording the access.
 
-        Args:
-            provinces: their slugs.
-            now: when, in Vietnam's time.
-            to_write: whether each province has to have a password of its own.
-            action: what the access log calls it.
+        `now` is in Vietnam's time. `to_write` requires an own password for each province. `action` is for the access
+        log.
 
         Raises:
-            SecretsError: one cannot be opened.
-            InventoryError: one cannot be understood.
+            SecretsError: a file cannot be opened.
+            InventoryError: a file is malformed.
             PolicyError: the access cannot be recorded.
         """
         contacts: dict[str, tuple[Contact, ...]] = {}
@@ -257,17 +252,18 @@ def _text(choice: Choice | None, value: object) -> str:
 
 
 def decimal_text(value: float) -> str:
-    """A number with a comma; three digits behind it would be read as grouped thousands, so there are four."""
+    """Return a number with a comma.
+
+    Three digits behind it would be read as grouped thousands, so there are four.
+    """
     whole, _, rest = f"{value:f}".rstrip("0").rstrip(".").partition(".")
     return f"{whole},{rest}{'0' if len(rest) == _GROUP else ''}" if rest else whole
 
 
 def filled_template(scheme: str, content: TemplateContent | None = None) -> bytes:
-    """The template as an XLSX file.
+    """Return the template as an XLSX file, filled with `content`.
 
-    Args:
-        scheme: the list of provinces to choose from.
-        content: what it is filled with; empty otherwise.
+    `scheme` is the list of provinces to choose from.
     """
     book = Workbook()
     _write_guide(book.worksheets[0])
@@ -280,7 +276,7 @@ def filled_template(scheme: str, content: TemplateContent | None = None) -> byte
 
 
 class _Lists:
-    """The hidden sheet with the words to choose from; a list within a cell's own rule could not hold commas."""
+    """The hidden sheet of choices; a rule's own list excludes commas."""
 
     def __init__(self, book: Workbook, names: tuple[str, ...]) -> None:
         self._sheet = book.create_sheet(_LIST_SHEET)
@@ -289,7 +285,6 @@ class _Lists:
         self._places: dict[tuple[str, ...], str] = {}
 
     def rule(self, column: Column) -> DataValidation | None:
-        """The rule of a column's cells; None where anything may stand."""
         words = self._names if column.key == "province" else column.choice.labels if column.choice else ()
         if not words:
             return None
@@ -345,7 +340,6 @@ def _lay_out(sheet: Worksheet, place: int, column: Column, lists: _Lists) -> Non
 
 
 def _write_guide(sheet: Worksheet) -> None:
-    """Write the guide: how to fill in, then every column."""
     sheet.title = _GUIDE_SHEET
     put(sheet, 1, 1, "HƯỚNG DẪN ĐIỀN BIỂU MẪU CAMERA CƠ SỞ CÁCH LY TẬP TRUNG", TITLE)
     put(sheet, 2, 1, f"Phiên bản mẫu: {VERSION}", REMARK)
@@ -379,10 +373,10 @@ def _labels(choice: Choice | None) -> str:
 
 
 def folder_for(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:
-    """The folder of contacts; one that nobody named need not be there yet.
+    """Return the folder of contacts; the default one may be missing.
 
     Raises:
-        UsageError: a folder that was named is not there.
+        UsageError: a named folder is missing.
     """
     try:
         return contacts_folder(chosen, env, inventory)
@@ -393,10 +387,10 @@ def folder_for(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> 
 
 
 def write(proposal: Proposal, files: FacilityFiles, contacts: ContactFiles) -> tuple[str, ...]:
-    """Write the edits, then the contacts: a contact never names a facility that is not there.
+    """Write the edits, then the contacts, which need their facilities.
 
-    Before the first write every file is held against what the edits were made from, and every password is
-    known to open. If a write fails all the same, the error says what is written and what is not.
+    Before the first write every file is compared with the edits' basis, and every password is known to open. If a write
+    still fails, the error lists written and unwritten files.
 
     Raises:
         LockedError: a file was changed meanwhile.

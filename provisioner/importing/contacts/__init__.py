@@ -1,1 +1,1 @@
-"""Personal data, encrypted, for `cli.contacts` and imports. Imports `inventory`."""
+"""Encrypted personal data, for `cli.contacts` and imports. Imports `inventory`."""

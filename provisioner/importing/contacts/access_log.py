@@ -1,4 +1,4 @@
-"""Who looked at contacts, when, what for: one line an access, written before anything is shown."""
+"""Log of accesses to contacts, one line each, written beforehand."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ NAME = "contacts-access.log"
 
 @dataclass(frozen=True)
 class AccessRecord:
-    """One access. It holds nothing of the persons, and never what was searched for.
+    """One access, without personal data and without the search terms.
 
     Attributes:
-        at: when, in Vietnam's time.
+        at: in Vietnam's time.
         action: `list`, `find`, `show`, `export`, `erase`, `check` or `import`.
-        purpose: what for, in the words of who asked.
-        requester: on whose behalf; the user of this machine otherwise.
-        provinces: whose contacts were opened.
-        records: how many records were shown, written or removed.
+        purpose: in the requester's words.
+        requester: by default the user of this machine.
+        records: the number of records shown, written or removed.
     """
 
     at: datetime
@@ -38,14 +37,10 @@ class AccessRecord:
 
 
 def record(folder: Path, access: AccessRecord) -> None:
-    """Append one line to the log of an inventory.
-
-    Args:
-        folder: the inventory's state folder.
-        access: what is about to be done.
+    """Append one line to the log in an inventory's state folder.
 
     Raises:
-        PolicyError: the line cannot be written; then nothing may be shown.
+        PolicyError: not written; then no contact may be shown.
     """
     line = {
         "at": access.at.isoformat(timespec="seconds"),
@@ -74,7 +69,7 @@ def record(folder: Path, access: AccessRecord) -> None:
 
 
 def system_user() -> str:
-    """The user of this machine by its id: the environment's own word could be anybody's."""
+    """Return this machine's user by id; the environment could be forged."""
     uid = os.getuid()
     try:
         return pwd.getpwuid(uid).pw_name

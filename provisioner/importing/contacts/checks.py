@@ -1,6 +1,6 @@
 """Rules of contacts, and the consolidated list for the ministry. Pure.
 
-All problems are found at once; none of them shows a person's data. The list is a spreadsheet in Vietnamese.
+All problems are found at once, without personal data. The list is a spreadsheet in Vietnamese.
 """
 
 from __future__ import annotations
@@ -58,13 +58,11 @@ _WORDS = {"full_name": "full name", "title": "title", "phone": "phone", "email":
 
 @dataclass(frozen=True)
 class ListRequest:
-    """What stands above the list.
+    """The heading of the list.
 
     Attributes:
         province: the province's name, in Vietnamese.
-        as_of: when the list was made, in Vietnam's time.
-        requester: who asked for it.
-        purpose: what for.
+        as_of: in Vietnam's time.
     """
 
     province: str
@@ -75,17 +73,15 @@ class ListRequest:
 
 @dataclass(frozen=True)
 class ContactsView:
-    """What the rules judge.
+    """The input of the rules.
 
     Attributes:
         files: contacts by province.
         facilities: every facility of the inventory, by id.
-        provinces: the provinces to be judged.
-        places: where contacts stand.
-        broken: provinces whose contacts could not be understood: nothing is known about them.
+        provinces: the provinces to check.
+        broken: provinces with unreadable contacts, which are not checked.
         today: the day in Vietnam.
-        folder: the folder of contacts.
-        unread: facilities whose files could not be understood: a contact of one is not of nobody.
+        unread: facilities with unreadable files; their contacts are not orphans.
     """
 
     files: Mapping[str, ContactsFile]
@@ -104,15 +100,10 @@ class ContactsView:
 def consolidated_list(
     request: ListRequest, contacts: Iterable[Contact], facilities: Mapping[str, str], without: Iterable[str]
 ) -> bytes:
-    """The list as an XLSX file.
+    """Return the list as an XLSX file.
 
-    Every cell is text, so that nothing is read as a formula or loses a zero or a plus.
-
-    Args:
-        request: what stands above the list.
-        contacts: who is listed, in order.
-        facilities: the names of facilities, by id.
-        without: ids of facilities that are open and have no complete representative; they stand below the list.
+    Every cell is text, so that no value becomes a formula or loses a zero or a plus. Open facilities in `without`,
+    which have no complete representative, stand below the list.
     """
     book = Workbook()
     sheet = book.worksheets[0]
@@ -142,7 +133,6 @@ def _day(day: date | None) -> str:
 
 
 def _write_title(sheet: Worksheet, request: ListRequest, stamp: str) -> int:
-    """Write what stands above the list; returns the row of the header."""
     lines = (
         "DANH SÁCH ĐẦU MỐI LIÊN HỆ CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
         f"Tỉnh/Thành phố: {request.province}",
@@ -171,7 +161,6 @@ def _write_missing(sheet: Worksheet, row: int, missing: list[str]) -> None:
 
 
 def _lay_out(sheet: Worksheet, header: int, last: int, mark: str) -> None:
-    """Make the list ready to print: header on every page, and who asked for it at its foot."""
     sheet.freeze_panes = f"A{header + 1}"
     sheet.auto_filter.ref = f"A{header}:{_LAST}{max(last, header)}"
     landscape(sheet, header)
@@ -184,7 +173,7 @@ def _lay_out(sheet: Worksheet, header: int, last: int, mark: str) -> None:
 
 
 def check_contacts(view: ContactsView) -> tuple[Problem, ...]:
-    """Every problem of the contacts, sorted by place."""
+    """Return every problem of the contacts, sorted by position."""
     problems: list[Problem] = []
     for province in view.provinces:
         file = view.files.get(province)
@@ -199,14 +188,15 @@ def check_contacts(view: ContactsView) -> tuple[Problem, ...]:
 
 
 def lacks_representative(contacts: tuple[Contact, ...], facility: str, day: date) -> bool:
-    """Whether a facility has no current representative with all that clause 1 of letter 1407/BTTTT-CVT asks for."""
+    """Return whether a facility lacks a complete current representative.
+
+    Clause 1 of letter 1407/BTTTT-CVT lists the needed fields.
+    """
     return not any(not contact.lacking for contact in _current_representatives(contacts, facility, day))
 
 
 @dataclass(frozen=True)
 class _ContactRules:
-    """The rules of one contact, and where it stands."""
-
     view: ContactsView
     province: str
     number: int
@@ -274,7 +264,7 @@ def _duplicates(view: ContactsView, province: str, file: ContactsFile) -> Iterat
 
 
 def _representatives(view: ContactsView, province: str) -> Iterator[Problem]:
-    """The facilities without a representative whom the ministry could call."""
+    """Yield the facilities without a complete current representative."""
     file = view.files.get(province)
     contacts = file.contacts if file else ()
     file_name = str(file_of(view.folder, province))

@@ -1,7 +1,7 @@
-"""A person's records: searched, and erased with the old password.
+"""Search for a person's records, and their erasure with the password.
 
-A person is searched by phone, e-mail or name. Erasing removes the records of today, and the password that opens the
-records of yesterday.
+A person is searched by phone, e-mail or name. Erasure removes the current records, and the password that opens former
+ones.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from provisioner.importing.contacts.store import (
 )
 
 _LAST_DIGITS = 8
-"""So many digits of a phone number identify a person."""
+"""This many digits of a phone number identify a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocatedContact:
-    """A contact and where it stands."""
+    """A contact and its province."""
 
     province: str
     contact: Contact
@@ -41,7 +41,7 @@ class LocatedContact:
 
 @dataclass(frozen=True, slots=True)
 class SearchTerm:
-    """One thing that is known of a person: a phone number, an e-mail address, or a name or a part of it."""
+    """A phone number, an e-mail address, or a (part of a) name."""
 
     text: Secret
     phone: Secret | None
@@ -49,7 +49,7 @@ class SearchTerm:
     name: str
 
     def names(self, contact: Contact, *, whole: bool) -> bool:
-        """Whether a contact has this phone, e-mail or name; with `whole` a part of a name does not count."""
+        """Return whether a contact matches; `whole` excludes parts of a name."""
         if self.phone:
             return contact.phone is not None and _phone_of(contact) == self.phone
         if self.email:
@@ -58,7 +58,7 @@ class SearchTerm:
         return name == self.name or (not whole and f"-{self.name}-" in f"-{name}-")
 
     def is_named_in(self, text: str) -> bool:
-        """Whether a text, such as the purpose of a search, says this of the person."""
+        """Return whether a text, e.g. a search's purpose, contains this term."""
         if self.phone:
             return self.phone.reveal()[-_LAST_DIGITS:] in re.sub(r"[^0-9]", "", text)
         return self.email in text.casefold() if self.email else f"-{self.name}-" in f"-{fold(text)}-"
@@ -66,7 +66,7 @@ class SearchTerm:
 
 @dataclass(frozen=True)
 class Person:
-    """Whom an erasure is about: what is known of the person, and at which facilities."""
+    """The search terms and facilities of a person to erase."""
 
     terms: tuple[SearchTerm, ...]
     facilities: tuple[str, ...] = ()
@@ -74,12 +74,12 @@ class Person:
 
 @dataclass(frozen=True)
 class Erasure:
-    """What an erasure would do, or has done.
+    """A planned or finished erasure.
 
     Attributes:
         contacts: the records of the person.
-        renewals: the passwords that are renewed, one a province.
-        related: how many other records share a phone, an e-mail or a name with the person.
+        renewals: the passwords to renew, one per province.
+        related: the number of other records with the same phone, e-mail or name.
     """
 
     contacts: tuple[LocatedContact, ...]
@@ -91,10 +91,10 @@ class Erasure:
 
 
 def search_term(text: str) -> SearchTerm:
-    """Take a text as a phone number, an e-mail address or a name, whichever it is.
+    """Parse a phone number, an e-mail address or a name.
 
     Raises:
-        UsageError: it is none of them, so that it could match nobody or everybody.
+        UsageError: the text is none of them, and could match every contact or no contact.
     """
     email = read_email(text).value if "@" in text else None
     phone = None if email else read_phone(text).value
@@ -112,7 +112,7 @@ def find(
     facilities: Collection[str] = (),
     whole: bool = False,
 ) -> tuple[LocatedContact, ...]:
-    """Every contact that has all of what is known of a person, in the order of provinces and files."""
+    """Return every contact that matches all terms, by province and file."""
     return tuple(
         LocatedContact(province, contact)
         for province, file in sorted(files.items())
@@ -123,15 +123,12 @@ def find(
 
 
 def refuse_several_people(matches: Collection[LocatedContact], terms: Collection[SearchTerm], *, placed: bool) -> None:
-    """Refuse to take several people for one: names repeat, and offices share a phone.
+    """Refuse matches of several people: names repeat, and offices share a phone.
 
-    Args:
-        matches: the contacts that match.
-        terms: what was asked for.
-        placed: whether the facilities were named as well: a name at named facilities is one person.
+    `placed` tells whether facilities were given: a name at given facilities is one person.
 
     Raises:
-        UsageError: the contacts may be of more than one person.
+        UsageError: the contacts may be of several people.
     """
     hint = "say more of the person: phone, e-mail and name together, or --facility for each facility"
     if len({fold(match.contact.full_name.reveal()) for match in matches}) > 1:
@@ -142,7 +139,7 @@ def refuse_several_people(matches: Collection[LocatedContact], terms: Collection
 
 
 def related(files: Mapping[str, ContactsFile], matches: Collection[LocatedContact]) -> int:
-    """How many other records share a phone, an e-mail or a name with the matches: somebody has to look."""
+    """Return how many other records share a phone, e-mail or name."""
     marks = {mark for match in matches for mark in _marks(match.contact)}
     marks |= {fold(match.contact.full_name.reveal()) for match in matches}
     others = (c for p, file in files.items() for c in file.contacts if LocatedContact(p, c) not in matches)
@@ -150,7 +147,6 @@ def related(files: Mapping[str, ContactsFile], matches: Collection[LocatedContac
 
 
 def _circles(matches: Iterable[LocatedContact]) -> Iterator[set[str]]:
-    """The groups of contacts that hang together by a shared phone or e-mail."""
     circles: list[set[str]] = []
     for number, match in enumerate(matches):
         marks = set(_marks(match.contact)) or {f"alone {number}"}
@@ -168,7 +164,7 @@ def _marks(contact: Contact) -> Iterator[str]:
 
 
 def _phone_of(contact: Contact) -> Secret | None:
-    """A contact's phone as it is compared: in E.164 even where the file has another form."""
+    """Return a contact's phone in E.164, if it can be read."""
     return read_phone(contact.phone.reveal()).value or contact.phone if contact.phone else None
 
 
@@ -176,22 +172,22 @@ def _phone_of(contact: Contact) -> Secret | None:
 
 
 def finish_interrupted(folder: Path, passwords: VaultPasswords) -> tuple[str, ...]:
-    """Go on with an erasure that a crash interrupted; returns the provinces whose password was renewed by that.
+    """Finish an interrupted erasure; return the provinces with a renewed password.
 
     Raises:
-        SecretsError: a province's contacts open with none of the two passwords.
-        LockedError: somebody else is changing the contacts.
+        SecretsError: neither password opens a province's contacts.
+        LockedError: another process is changing the contacts.
     """
     with locked(folder):
         return finish(folder, passwords, provinces_in(folder))
 
 
 def plan_erasure(folder: Path, passwords: VaultPasswords, person: Person, new_password_file: Path | None) -> Erasure:
-    """Find what is to be erased, and everything that stands against it; changes nothing.
+    """Find the records to erase and every obstacle; change nothing.
 
     Raises:
         SecretsError: a province's contacts cannot be opened: the person may be in them.
-        InventoryError: a file cannot be understood.
+        InventoryError: a file is malformed.
         UsageError: the records may be of several people.
         PolicyError: a password cannot be renewed.
     """
@@ -207,11 +203,11 @@ def plan_erasure(folder: Path, passwords: VaultPasswords, person: Person, new_pa
 
 
 def erase(folder: Path, passwords: VaultPasswords, person: Person, planned: Erasure) -> None:
-    """Do what was planned, one province after the other.
+    """Erase as planned, one province after the other.
 
     Raises:
-        LockedError: somebody else is changing the contacts, or has since the plan was made.
-        InventoryError: something cannot be written.
+        LockedError: another process is changing the contacts, or has since the plan was made.
+        InventoryError: a file cannot be written.
     """
     with locked(folder):
         files = valid_contacts(folder, passwords).files

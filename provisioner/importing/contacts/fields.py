@@ -1,10 +1,10 @@
 """Readers of personal fields: e-mail addresses, names, phone numbers. Pure.
 
-A reading is a value, problems, or both; neither shows a person's data by accident, and no message holds a value.
-Fields are read as provinces write them; nothing is asked of the network.
+A reading has a value, problems, or both. Neither shows personal data by accident; no message contains a value. Fields
+are read as provinces write them, without network access.
 
-The library for phone numbers is lenient: it drops letters without a word, takes `9.04E+08` for a number,
-and joins what it should not. So the form is judged here before a number is made of it.
+The library for phone numbers is lenient: it drops letters silently, takes `9.04E+08` for a number, and joins separate
+ones. So this module checks the form first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from provisioner.base.vietnamese import clean, read_legacy
 _LONGEST_EMAIL = 320
 _NAMED = re.compile(r"[^<>@]*<([^<>]+)>")
 MAX_LENGTH = 300
-"""The longest text that a field may have, in characters."""
+"""The longest text of a field, in characters."""
 
 # What no line of text has: controls, halves of surrogates, private use, and what is no character at all.
 _FORBIDDEN = frozenset({"Cc", "Cs", "Co", "Cn"})
@@ -35,7 +35,7 @@ _REGION = "VN"
 _COUNTRY = 84
 _LONGEST_PHONE = 80
 _MOST_DIGITS = 15
-"""E.164's limit, country code included."""
+"""E.164's limit, including the country code."""
 
 _LEAST_DIGITS = 8
 
@@ -55,7 +55,7 @@ _NEW_PREFIXES = (
     | {f"16{last}": f"3{last}" for last in range(2, 10)}  # Viettel
     | {"186": "56", "188": "58", "199": "59"}  # Vietnamobile, Gmobile
 )
-"""Mobile prefixes of 11-digit numbers and what they became in 2018 (the ministry's numbering plan)."""
+"""Mobile prefixes of 11-digit numbers and their replacements of 2018 (the ministry's numbering plan)."""
 
 _OLD_MOBILE = re.compile(rf"(?:\+?84|0084|0)?({'|'.join(_NEW_PREFIXES)})([0-9]{{7}})")
 _PERSONAL = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
@@ -63,7 +63,7 @@ _SERVICES = frozenset({PhoneNumberType.TOLL_FREE, PhoneNumberType.PREMIUM_RATE, 
 
 
 class Wording(NamedTuple):
-    """One sentence that says what is wrong, and what to do next."""
+    """A message and the next step."""
 
     message: str
     hint: str
@@ -195,12 +195,12 @@ FIELD_SENTENCES: dict[Language, dict[str, Wording]] = {Language.EN: _EN, Languag
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """What is wrong with one field.
+    """A problem of one field.
 
     Attributes:
-        code: a stable id, e.g. `phone-several`; `wording` has its sentences.
+        code: a stable id, e.g. `phone-several`, with sentences in `wording`.
         severity: an error leaves no value, a warning leaves one.
-        suggestion: what may have been meant; only a person may decide that, and it is personal data too.
+        suggestion: the probable value, for a person to decide; also personal data.
     """
 
     code: str
@@ -208,16 +208,16 @@ class FieldProblem:
     suggestion: Secret | None = None
 
     def wording(self, language: Language = Language.EN) -> Wording:
-        """Message and hint in a language."""
+        """Return message and hint in a language."""
         return FIELD_SENTENCES[language][self.code]
 
 
 @dataclass(frozen=True, slots=True)
 class FieldReading:
-    """A field as it was understood.
+    """The result of reading a field.
 
     Attributes:
-        value: the value in its normal form, masked; None where an error stands against it.
+        value: the value in normal form, masked; `None` after an error.
         problems: one error, or any number of warnings.
     """
 
@@ -226,19 +226,19 @@ class FieldReading:
 
 
 def refused(code: str, suggestion: str | None = None) -> FieldReading:
-    """The reading of a field that cannot be taken."""
+    """Return the reading of a refused field."""
     return FieldReading(None, (FieldProblem(code, suggestion=Secret(suggestion) if suggestion else None),))
 
 
 def warning(code: str) -> FieldProblem:
-    """A problem that leaves the value as it is."""
+    """Return a problem that keeps the value."""
     return FieldProblem(code, Severity.WARNING)
 
 
 def visible(text: str) -> str:
-    """A text without what nobody sees in it.
+    """Return a text without invisible characters.
 
-    Copied phone numbers and names hold zero-width spaces, no-break spaces and direction marks.
+    Copied phone numbers and names contain zero-width spaces, no-break spaces and direction marks.
     """
     characters = (" " if unicodedata.category(c) == "Zs" else c for c in text if unicodedata.category(c) != "Cf")
     return "".join(characters).strip()
@@ -248,13 +248,9 @@ def visible(text: str) -> str:
 
 
 def read_email(value: object) -> FieldReading:
-    """Read one e-mail address. Never raises.
+    """Read one e-mail address, also with `mailto:` or a name before `<…>`.
 
-    Args:
-        value: a text, also one with `mailto:` or with a name before `<…>`.
-
-    Returns:
-        The address with its domain in small letters, with warnings; or the one error that stands against it.
+    Returns the address with its domain in lower case and warnings, or one error. Never raises.
     """
     if value is None:
         return refused("email-empty")
@@ -279,7 +275,7 @@ def _bare(text: str) -> str:
 
 
 def _email_fault(text: str) -> FieldReading | None:
-    """The error of a text that is not one address alone, with what may have been meant."""
+    """Return the error of a text with more than an address."""
     if text.count("@") != 1:
         return refused("email-several" if "@" in text else "email-no-at")
     if re.search(r"[;/|\n\r]", text):
@@ -310,11 +306,7 @@ def _is_reserved(text: str) -> bool:
 
 
 def read_line(value: object) -> FieldReading:
-    """Read one line of text, such as a title or a note: NFC, one space between words. Never raises.
-
-    Args:
-        value: a text; anything else is refused.
-    """
+    """Read one line of text: NFC, single spaces. Never raises."""
     if value is None:
         return refused("text-empty")
     if not isinstance(value, str):
@@ -330,7 +322,7 @@ def read_line(value: object) -> FieldReading:
 
 
 def read_name(value: object) -> FieldReading:
-    """Read a person's name: one line of text with letters in it. Never raises."""
+    """Read a person's name: one line with letters. Never raises."""
     reading = read_line(value)
     if reading.value and not any(c.isalpha() for c in reading.value.reveal()):
         return refused("name-no-letter")
@@ -341,13 +333,10 @@ def read_name(value: object) -> FieldReading:
 
 
 def read_phone(value: object) -> FieldReading:
-    """Read one phone number. Never raises.
+    """Read one phone number, as text or as the spreadsheet's number.
 
-    Args:
-        value: a text, or the number that a spreadsheet made of one (its leading zero is put back).
-
-    Returns:
-        The number in E.164 (`+84300000001`), with warnings; or the one error that stands against it.
+    A lost leading zero is restored. Returns the number in E.164 (`+84300000001`) and warnings, or one error. Never
+    raises.
     """
     text = _as_text(value)
     if text is None:
@@ -379,7 +368,7 @@ def _as_text(value: object) -> str | None:
 
 
 def _phone_fault(text: str) -> FieldReading | None:
-    """The error of a text that is not one number alone; the order is from the most telling one on."""
+    """Return the most specific error of a text beyond one number."""
     if _SCIENTIFIC.fullmatch(text):
         return refused("phone-scientific")
     if _is_several(text):
@@ -402,7 +391,7 @@ def _zeros(letters: re.Match[str]) -> str:
 
 
 def _is_several(text: str) -> bool:
-    """Tell whether a cell holds two numbers; `0204 3854 12/3` is two as well, and joined it would be a third."""
+    """Return whether a cell has several numbers, as `0204 3854 12/3` has."""
     if sum(any(c.isdigit() for c in part) for part in _BETWEEN_NUMBERS.split(text)) > 1 or text.count("+") > 1:
         return True
     groups = [part for part in _GROUPS.split(text) if any(c.isdigit() for c in part)]

@@ -1,18 +1,16 @@
-"""A new password for a province's contacts, and the old one's end.
+"""Renewal of the password of a province's contacts.
 
-Erasing a person is vain if an old commit can be opened: Git still has earlier versions of the file. So the password
-that opens them is destroyed.
+Git keeps earlier versions of the file: erasing a person helps only if no password opens them any more.
 
-The order makes every moment safe. The new password is on the disk before a file needs it; the old one is
-destroyed after the last file that needed it is replaced; each step is flushed before the next begins.
+The order makes every moment safe. The new password is on the disk before a file needs it, the old one is destroyed
+after the last file that needed it is replaced, and each step is flushed before the next.
 
-    1  the new password is written beside the old one, as FILE.renewed
-    2  the contacts are written under the new password, beside the old file, and replace it
-    3  the old password is overwritten where it lies
-    4  FILE.renewed becomes FILE
+    1  write the new password beside the old one, as FILE.renewed
+    2  write the contacts under the new password, and replace the old file
+    3  overwrite the old password in place
+    4  rename FILE.renewed to FILE
 
-After a crash FILE.renewed is there, and it shows which password opens the contacts: `finish` goes on
-from 3, or takes 1 back.
+After a crash FILE.renewed exists. `finish` sees which password opens the contacts, and continues from 3 or reverts 1.
 """
 
 from __future__ import annotations
@@ -33,20 +31,19 @@ from provisioner.base.vault import VaultPasswords, encrypt, is_encrypted, is_pro
 from provisioner.importing.contacts.store import file_of, pending, provinces_in, readable_with, vault_id
 
 _MOST_BYTES: Final = 1024 * 1024 * 1024
-"""Of all commits' trees together; a province's contacts alone take a thousandth of it."""
+"""The limit for all commits' trees together; a province's contacts alone take a thousandth of it."""
 _RANDOM_BYTES = 32
 
 
 @dataclass(frozen=True)
 class Renewal:
-    """A province's contacts and the password that is to change.
+    """A province's contacts and the password to change.
 
     Attributes:
-        province: whose contacts.
         file: the encrypted file.
-        source: the old password's file; None where the caller keeps the password elsewhere.
-        new_password_file: the file of a password made by the caller; None where one is drawn.
-        earlier: how many versions Git has here; None where that is not known.
+        source: the old password's file; `None` if the caller keeps the password elsewhere.
+        new_password_file: the file of a password from the caller; `None` draws one.
+        earlier: the number of versions in Git here, if known.
     """
 
     province: str
@@ -57,9 +54,9 @@ class Renewal:
 
 
 def earlier_versions(path: Path) -> tuple[bytes, ...] | None:
-    """Every content that a file has had in this checkout's Git, on any branch, stash or reflog.
+    """Return every version of a file in local branches, stash and reflog.
 
-    None where that cannot be known: the folder is in no Git checkout, or Git does not answer.
+    `None` if unknown: the folder is outside Git, or Git does not answer.
     """
     checkout = checkout_of(path.parent)
     if checkout is None:
@@ -75,7 +72,7 @@ def earlier_versions(path: Path) -> tuple[bytes, ...] | None:
 
 
 def is_known_to_git(path: Path) -> bool:
-    """Tell whether Git has or had a file; a password that was committed can be destroyed nowhere."""
+    """Return whether a password was ever in Git, and is thus indestructible."""
     checkout = checkout_of(path.parent)
     staged = _git(checkout, "ls-files", "--", _name_of(path, checkout)) if checkout else None
     return bool(staged) or bool(earlier_versions(path))
@@ -94,16 +91,12 @@ def _git(checkout: Checkout, *arguments: str) -> bytes | None:
 
 
 def prepare(folder: Path, province: str, passwords: VaultPasswords, new_password_file: Path | None) -> Renewal:
-    """Find out whether a province's password can be renewed, so that nothing old can be read. Changes nothing.
+    """Check whether a province's password can be renewed; change nothing.
 
-    Args:
-        folder: the folder of contacts.
-        province: whose password.
-        passwords: where the passwords come from.
-        new_password_file: a file with it, made by the caller; None draws one.
+    Nothing old may stay readable. `new_password_file` has the caller's new password; `None` draws one.
 
     Raises:
-        PolicyError: it cannot, or the old password would go on opening something; the hint says what to do.
+        PolicyError: not possible, or the old password would still open something; the hint gives the next step.
         SecretsError: a password cannot be read.
     """
     file = file_of(folder, province)
@@ -121,10 +114,10 @@ def prepare(folder: Path, province: str, passwords: VaultPasswords, new_password
 
 
 def renew(renewal: Renewal, plain: bytes) -> None:
-    """Encrypt a province's new content under a new password, and destroy the old one.
+    """Encrypt new content with a new password; destroy the old one.
 
     Raises:
-        InventoryError: something cannot be written; the same call, after `finish`, goes on from there.
+        InventoryError: a file cannot be written; after `finish`, the same call continues.
         SecretsError: the caller's password cannot be read.
     """
     name = vault_id(renewal.province)
@@ -143,7 +136,7 @@ def renew(renewal: Renewal, plain: bytes) -> None:
 
 
 def finish(folder: Path, passwords: VaultPasswords, provinces: Iterable[str]) -> tuple[str, ...]:
-    """Bring to an end what a crash interrupted; returns the provinces whose password was renewed by that.
+    """Finish interrupted renewals; return the provinces with a renewed password.
 
     Raises:
         SecretsError: neither password opens the contacts.
@@ -158,7 +151,7 @@ def finish(folder: Path, passwords: VaultPasswords, provinces: Iterable[str]) ->
 
 
 def _finish(file: Path, source: Path, province: str) -> bool:
-    """Go on after the last step that is on the disk; returns whether the new password is in force."""
+    """Continue after the last step; return whether the new password applies."""
     for left in file.parent.glob(f".{file.name}.????????"):
         left.unlink()  # the new file, before it had its name
     data, name = file.read_bytes(), vault_id(province)
@@ -185,7 +178,7 @@ def _password_of_caller(renewal: Renewal) -> bytes:
 
 
 def _replace(renewal: Renewal, plain: bytes, password: bytes) -> None:
-    """Put the new content in its place, after a look whether the password as it is on the disk opens it."""
+    """Replace the file, after checking that the password opens the new one."""
     text = encrypt(plain, password, vault_id(renewal.province))
     if opened_with(text.encode(), password, name=str(renewal.file)) != plain:
         raise InventoryError(f"{renewal.file}: what was encrypted does not open again", hint="nothing was changed")
@@ -194,7 +187,7 @@ def _replace(renewal: Renewal, plain: bytes, password: bytes) -> None:
 
 
 def _write_new(path: Path, content: bytes, like: Path) -> None:
-    """Write a password's file with mode and owner of another one."""
+    """Write a password file with another file's mode and owner."""
     model = like.stat()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as stream:
@@ -208,7 +201,7 @@ def _write_new(path: Path, content: bytes, like: Path) -> None:
 
 
 def _switch(source: Path) -> None:
-    """Overwrite the old password where it lies, then let the new one take its name."""
+    """Overwrite the old password in place, then rename the new file."""
     handle = os.open(source, os.O_WRONLY)
     try:
         os.pwrite(handle, bytes(os.fstat(handle).st_size), 0)
@@ -264,7 +257,7 @@ def _refuse_unwritable(source: Path, province: str) -> None:
 
 
 def _refuse_shared(folder: Path, province: str, passwords: VaultPasswords, source: Path, password: bytes) -> None:
-    """Refuse if the password opens something else, too: that would be closed for ever, or stay open."""
+    """Refuse a password that also opens something else."""
     for known_id, path in passwords.sources:
         same = path == source or path.resolve() == source.resolve()
         if known_id != vault_id(province) and (same or _plain(path) == password):
@@ -293,7 +286,7 @@ def _plain(path: Path) -> bytes | None:
 def _refuse_readable(
     file: Path, versions: Collection[bytes], passwords: VaultPasswords, province: str, source: Path
 ) -> None:
-    """Refuse if an earlier version would open with a password that stays."""
+    """Refuse if a remaining password opens an earlier version."""
     if not all(is_encrypted(version) for version in versions):
         raise PolicyError(
             f"Git has an earlier version of {file} that is not encrypted",
@@ -319,7 +312,7 @@ def _version_opens(version: bytes, password: bytes, file: Path) -> bool:
 
 
 def _refuse_known(new_file: Path, province: str, passwords: VaultPasswords) -> None:
-    """Refuse a new password that is an old one."""
+    """Refuse a new password that is already in use."""
     new = read_password(new_file, vault_id(province), {})
     known: Mapping[Path, bytes | None] = {path: _plain(path) for _, path in passwords.sources if path != new_file}
     for path, password in known.items():

@@ -1,6 +1,6 @@
-"""The files `contacts/<province>.yml`, always encrypted on a disk (docs/daily/contacts.md).
+"""The files `contacts/<province>.yml`, always encrypted on disk (docs/daily/contacts.md).
 
-A province's contacts open with its own password, and no other province's.
+Each province's contacts have their own password.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from provisioner.inventory.model import Model
 from provisioner.inventory.model.base import Day, Slug
 
 PERSONAL_FIELDS = ("full_name", "title", "phone", "email", "note", "source")
-"""The fields that are masked in memory; facility, role and days say nothing of a person."""
+"""Fields that are masked in memory; facility, role and days are not personal."""
 
 REQUIRED_FIELDS = ("full_name", "title", "phone", "email")
-"""What clause 1 of letter 1407/BTTTT-CVT asks for each representative."""
+"""Fields that clause 1 of letter 1407/BTTTT-CVT requires of each representative."""
 _RENEWED = ".renewed"
 ENVIRONMENT = "PROVISIONER_CONTACTS"
 _MAX_BYTES = 64 * 1024 * 1024
-"""A province's contacts, encrypted: those of a thousand facilities take two MiB."""
+"""The limit for an encrypted file; a thousand facilities take two MiB."""
 _HEADER = """\
 # Personal data: only for the contacts of this province's facilities. Edit with `ansible-vault edit`; removing a
 # person here leaves what older commits say: `provisioner contacts erase` removes that as well.
@@ -47,7 +47,7 @@ _HEADER = """\
 
 
 class Role(StrEnum):
-    """For whom a contact speaks."""
+    """The role of a contact."""
 
     REPRESENTATIVE = "representative"
     TECHNICIAN = "technician"
@@ -63,7 +63,7 @@ ROLE_LABELS = {
     Role.HEALTH: "Sở Y tế",
     Role.CARRIER: "Doanh nghiệp viễn thông",
 }
-"""The roles as lists for the provinces and the ministry name them."""
+"""The roles' names in lists for provinces and the ministry."""
 
 
 def _masked(value: object) -> Secret:
@@ -75,14 +75,14 @@ def _masked(value: object) -> Secret:
 
 
 Personal = Annotated[Secret, PlainValidator(_masked)]
-"""A text about a person: masked in memory."""
+"""A personal text, masked in memory."""
 
 
 class Contact(Model):
     """One person's duty at one facility.
 
-    A file may hold a contact that still lacks something, or something that cannot be right: `check`
-    reports it. A person's own request must never fail because of another person's phone number.
+    A file may have an incomplete or impossible contact, which `check` reports: another person's phone number must never
+    block a person's own request.
     """
 
     facility: Slug
@@ -97,17 +97,17 @@ class Contact(Model):
     source: Personal | None = None
 
     def is_current(self, day: date) -> bool:
-        """Whether the person has this duty on a day; `valid_to` is the last one."""
+        """Return whether the duty covers a day; `valid_to` is the last."""
         return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """The fields that the consolidated list needs and that are not there."""
+        """The required fields without a value."""
         return tuple(name for name in REQUIRED_FIELDS if getattr(self, name) is None)
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The key by which contacts stand in a file and in a list."""
+        """The sort key in files and lists."""
         personal = (revealed(getattr(self, name)) for name in PERSONAL_FIELDS)
         roles = str(list(Role).index(self.role))
         return (
@@ -129,28 +129,30 @@ class ContactsFile(Model):
 
 
 def revealed(value: Secret | None) -> str:
-    """The text of a field, empty where it is missing; for lists that a person asked for, and for the encrypted file."""
+    """Return a field's text, for requested lists and the encrypted file."""
     return value.reveal() if value else ""
 
 
 def vault_id(province: str) -> str:
-    """The vault id of a province's contacts, e.g. `contacts-bac-giang`."""
+    """Return the vault id of a province's contacts, e.g. `contacts-bac-giang`."""
     return f"{CONTACTS_ID}-{province}"
 
 
 def readable_with(passwords: VaultPasswords, province: str) -> VaultPasswords:
-    """The passwords that may open a province's contacts: its own, then one for all provinces.
+    """Return passwords that may open a province's contacts: own, then common.
 
-    The password of `secrets` is never tried: a pipeline that merges changes has it, and must not read contacts.
+    The password of `secrets` is never tried: a merging pipeline has it, and must not read contacts.
     """
     return passwords.only(vault_id(province), CONTACTS_ID)
 
 
 def own_password(passwords: VaultPasswords, province: str) -> bytes:
-    """The password to encrypt with: the province's own. One for all could not be renewed for one person.
+    """Return the province's own password for encryption.
+
+    A common one could not be renewed for one person.
 
     Raises:
-        SecretsError: there is none, or it cannot be read.
+        SecretsError: not set, or unreadable.
     """
     own = passwords.only(vault_id(province))
     if not own:
@@ -162,7 +164,7 @@ def open_contacts(data: bytes, passwords: VaultPasswords, province: str, *, name
     """Decrypt a province's file.
 
     Raises:
-        SecretsError: no password is set for it, none fits, or an erasure was interrupted.
+        SecretsError: no password is set, none fits, or an erasure was interrupted.
     """
     chosen = readable_with(passwords, province)
     if not chosen:
@@ -177,7 +179,7 @@ def open_contacts(data: bytes, passwords: VaultPasswords, province: str, *, name
 
 
 def pending(path: Path) -> Path:
-    """The place of the password that is to replace another one, while an erasure is under way."""
+    """Return the path of a new password during an erasure."""
     return path.with_name(path.name + _RENEWED)
 
 
@@ -188,13 +190,13 @@ def _nothing_set(what: str, province: str) -> SecretsError:
 
 @dataclass(frozen=True)
 class LoadedContacts:
-    """What the files of some provinces say.
+    """The content of some provinces' files.
 
     Attributes:
-        files: what could be read, by province.
-        problems: what is wrong with single files, sorted by place; no value is in them.
-        places: where it stands; a file's owner is e.g. `contacts/bac-giang`.
-        broken: provinces whose file could not be understood.
+        files: the readable files, by province.
+        problems: sorted by position, without values.
+        places: positions; a file's owner is e.g. `contacts/bac-giang`.
+        broken: provinces with a malformed file.
     """
 
     files: Mapping[str, ContactsFile]
@@ -204,10 +206,10 @@ class LoadedContacts:
 
 
 def contacts_folder(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:
-    """The folder of contacts: the one named, that of PROVISIONER_CONTACTS, or `contacts/` in the inventory.
+    """Return the named folder, PROVISIONER_CONTACTS, or the inventory's `contacts/`.
 
     Raises:
-        UsageError: there is no such folder, or a link of the inventory leads to it.
+        UsageError: the folder is missing, or is a link out of the inventory.
     """
     named = chosen or (Path(env[ENVIRONMENT]) if env.get(ENVIRONMENT) else None)
     folder = named or inventory / "contacts"
@@ -221,22 +223,22 @@ def contacts_folder(chosen: Path | None, env: Mapping[str, str], inventory: Path
 
 
 def file_of(folder: Path, province: str) -> Path:
-    """The file of a province's contacts."""
+    """Return the file of a province's contacts."""
     return folder / f"{province}.yml"
 
 
 def provinces_in(folder: Path) -> tuple[str, ...]:
-    """The provinces that have a file, in the order of their names."""
+    """Return the provinces with a file, sorted."""
     return tuple(sorted(path.stem for path in folder.glob("*.yml") if not path.name.startswith(".")))
 
 
 def read_contacts(folder: Path, passwords: VaultPasswords, provinces: Collection[str] | None = None) -> LoadedContacts:
-    """Open and read contacts, of some provinces or of all.
+    """Read the contacts of some or all provinces.
 
-    A named province without a file has none; that is no problem here.
+    A named province without a file has no contacts.
 
     Raises:
-        SecretsError: a file cannot be opened. One that is not searched is never passed over in silence.
+        SecretsError: a file cannot be opened; none is skipped silently.
     """
     reading = _ContactsPass(folder, passwords)
     if provinces is None:
@@ -249,7 +251,7 @@ def read_contacts(folder: Path, passwords: VaultPasswords, provinces: Collection
 
 
 def valid_contacts(folder: Path, passwords: VaultPasswords, provinces: Collection[str] | None = None) -> LoadedContacts:
-    """Read contacts whose files have to be understood; as `read_contacts`.
+    """Read contacts as `read_contacts`, without errors.
 
     Raises:
         SecretsError: a file cannot be opened.
@@ -270,22 +272,15 @@ def write_contacts(
     *,
     known: Iterable[Contact] | None = None,
 ) -> bool:
-    """Replace a province's contacts, encrypted with its own password; returns whether anything changed.
+    """Replace a province's contacts; return whether anything changed.
 
-    Contacts are written in an order of their own. If the file says the same already, whatever its order
-    and comments, its bytes stay as they are.
-
-    Args:
-        folder: the folder of contacts; it is made where it is missing.
-        province: the province's slug.
-        contacts: all contacts of the province: who is not among them is gone from the file.
-        passwords: where the passwords come from.
-        known: what the caller made them from; if the file says anything else by now, nothing is written.
+    Contacts are sorted. A file with the same contacts keeps its bytes, whatever its order and comments. `contacts` are
+    all of the province; others are removed. If the file differs from `known`, it is not written.
 
     Raises:
-        SecretsError: the old file cannot be opened, or the province has no password of its own.
-        InventoryError: the old file cannot be understood, or the new one cannot be written.
-        LockedError: somebody else is changing the contacts, or has changed them.
+        SecretsError: the old file cannot be opened, or the province has no own password.
+        InventoryError: the old file is malformed, or the new one cannot be written.
+        LockedError: another process is changing, or has changed, the contacts.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ordered = in_order(contacts)
@@ -304,12 +299,12 @@ def write_contacts(
 
 
 def in_order(contacts: Iterable[Contact]) -> tuple[Contact, ...]:
-    """Contacts in the order in which files and lists have them."""
+    """Return contacts in the order of files and lists."""
     return tuple(sorted(contacts, key=lambda contact: contact.order))
 
 
 def render_contacts(province: str, contacts: Iterable[Contact]) -> str:
-    """A file's plain text: the same contacts always make the same bytes."""
+    """Return a file's plain text, always the same for the same contacts."""
     lines = [f"version: 1\nprovince: {province}\n", "contacts:\n"]
     for contact in contacts:
         fields = [(name, value) for name, value in contact if value is not None]
@@ -321,10 +316,10 @@ def render_contacts(province: str, contacts: Iterable[Contact]) -> str:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for one writer.
+    """Lock the folder for one writer.
 
     Raises:
-        LockedError: somebody else has it.
+        LockedError: another process has the lock.
     """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -344,8 +339,6 @@ def _written(value: object) -> str:
 
 @dataclass
 class _ContactsPass:
-    """One pass over the files."""
-
     folder: Path
     passwords: VaultPasswords
     files: dict[str, ContactsFile] = field(default_factory=dict)
@@ -354,7 +347,7 @@ class _ContactsPass:
     broken: set[str] = field(default_factory=set)
 
     def find_misplaced(self) -> None:
-        """Find YAML files that nothing reads: contacts in them would be missed without a word."""
+        """Report YAML files that would be ignored silently."""
         read = {file_of(self.folder, province) for province in provinces_in(self.folder)}
         for path in sorted(self.folder.rglob("*")):
             hidden = any(part.startswith(".") for part in path.relative_to(self.folder).parts)

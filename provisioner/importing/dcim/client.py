@@ -1,8 +1,7 @@
-"""The door to a NetBox or a Nautobot.
+"""Client of a NetBox or a Nautobot.
 
-Its lists are read page by page, as files of an import are. Answers are bounded, and of known types. Pages are asked for
-by number: the address that an answer names for the next one is not called, so that the token goes nowhere but to the
-server that the mapping names.
+Lists are read page by page. Answers are limited in size and checked. Pages are requested by number: the next-page
+address in an answer is ignored, so that the token goes only to the mapping's server.
 """
 
 from __future__ import annotations
@@ -38,17 +37,17 @@ _MORE: Final[Mapping[DcimKind, Mapping[str, str]]] = {DcimKind.NETBOX: {}, DcimK
 
 @dataclass(frozen=True)
 class DcimClient:
-    """One server, as whoever has the token."""
+    """A client of one server with its token."""
 
     mapping: DcimMapping
     token: Secret = field(repr=False)
     patience: Patience
 
     def objects(self, kind: FormKind, chosen: ObjectMapping) -> tuple[DcimObject, ...]:
-        """The objects of a kind that the mapping chooses, each once, in the server's order.
+        """Return the mapped objects, each once, in the server's order.
 
         Raises:
-            FileRefusedError: the server was not reached, or answers what cannot be.
+            FileRefusedError: the server cannot be reached, or gives a malformed answer.
         """
         where = LISTS[self.mapping.kind][kind]
         listed: dict[str, DcimObject] = {}
@@ -86,7 +85,7 @@ class DcimClient:
 
     @property
     def server(self) -> str:
-        """What findings call it."""
+        """The server's name in findings."""
         return urlsplit(self.mapping.url).netloc
 
     def _asked(self, url: str) -> HttpAnswer:
@@ -101,7 +100,7 @@ class DcimClient:
 
 
 def read_server(client: DcimClient) -> InputFiles:
-    """Read what the mapping chooses; a list that cannot be read is a finding, and the other one is read."""
+    """Read the mapped objects; an unreadable list is a finding."""
     server = client.server
     sheets: list[SheetTables] = []
     for number, (kind, chosen) in enumerate(client.mapping.mappings.items(), start=1):

@@ -1,6 +1,6 @@
 """The mapping from a server's objects to rows of our sheets.
 
-The mapping says which server, and where in its objects the values of our columns stand. Each object is a row.
+The mapping names the server, and the fields of its objects with our columns' values. Each object is a row.
 """
 
 from __future__ import annotations
@@ -43,27 +43,27 @@ _CONTROL: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class DcimKind(StrEnum):
-    """Whose API it is."""
+    """The kind of API."""
 
     NETBOX = "netbox"
     NAUTOBOT = "nautobot"
 
 
 class _MappingPart(BaseModel):
-    """A part of a mapping: it says nothing that is not known, and stays as it is."""
+    """An immutable part of a mapping, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class FieldPlace(_MappingPart):
-    """Where a column's value stands, and what it is called there."""
+    """The source of a column's value."""
 
     path: DottedPath | None = None
-    """The field of the object, its parts joined by dots: `site.slug`, `custom_fields.people`."""
+    """The object's field as a dotted path: `site.slug`, `custom_fields.people`."""
     value: Word | None = None
-    """In place of `path`: the same for every object."""
+    """Instead of `path`: one value for every object."""
     values: dict[str, Word] = Field(default_factory=dict)
-    """What the server's words are in ours; a word that is not in it stays as it is."""
+    """Our word for each of the server's; other words stay."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -73,16 +73,16 @@ class FieldPlace(_MappingPart):
 
 
 class ObjectMapping(_MappingPart):
-    """Which objects are read, and their columns."""
+    """The chosen objects, and their columns."""
 
     filter: dict[FilterName, Word] = Field(default_factory=dict)
-    """Parameters of the query, e.g. `tag: quarantine`: only what fits is read."""
+    """Query parameters that choose objects, e.g. `tag: quarantine`."""
     columns: dict[str, DottedPath | FieldPlace] = Field(min_length=1)
-    """By the key of our column, where its value stands."""
+    """The source of each column's value, by the column's key."""
 
     @property
     def places(self) -> Mapping[str, FieldPlace]:
-        """Where each column's value stands."""
+        """The source of each column's value."""
         return {
             key: place if isinstance(place, FieldPlace) else FieldPlace(path=place)
             for key, place in self.columns.items()
@@ -97,7 +97,7 @@ class DcimMapping(_MappingPart):
     url: ServerUrl
     """The server's address, without /api."""
     sites: ObjectMapping | None = None
-    """Sites of NetBox, locations of Nautobot: our facilities."""
+    """NetBox's sites or Nautobot's locations: our facilities."""
     devices: ObjectMapping | None = None
     """Devices: our cameras and recorders."""
 
@@ -115,7 +115,7 @@ class DcimMapping(_MappingPart):
 
     @property
     def mappings(self) -> Mapping[FormKind, ObjectMapping]:
-        """The mapping of each kind of objects that is read."""
+        """The mapping of each kind of objects to read."""
         listed = {FormKind.FACILITIES: self.sites, FormKind.CAMERAS: self.devices}
         return {kind: mapping for kind, mapping in listed.items() if mapping is not None}
 
@@ -126,7 +126,7 @@ class DcimObject:
 
     Attributes:
         place: its list and id, e.g. `dcim/sites/17`.
-        fields: what the server says of it; hostile until it is read.
+        fields: untrusted until read.
     """
 
     place: str
@@ -135,22 +135,18 @@ class DcimObject:
 
 @dataclass(frozen=True)
 class ObjectTable(Table):
-    """A list of objects as a table: each row is named by its object.
-
-    Attributes:
-        objects: the places of the objects, a row each.
-    """
+    """A list of objects as a table, with each row's object."""
 
     objects: tuple[str, ...] = ()
 
     def at(self, row: int, key: str = "") -> CellPosition:
-        """The field of an object; the object where the mapping has no such column."""
+        """Return the position of an object's field, or of the object."""
         position = super().at(row, key)
         return replace(position, sheet=self.objects[row - 1]) if 0 < row <= len(self.objects) else position
 
 
 def form_of(kind: FormKind) -> Form:
-    """The columns of a kind of rows."""
+    """Return the form of a kind of rows."""
     return _FORMS[kind]
 
 
@@ -158,8 +154,8 @@ def read_mapping(path: Path) -> DcimMapping:
     """Read a mapping file.
 
     Raises:
-        UsageError: it cannot be read.
-        InventoryError: it is not in order; every problem has its place.
+        UsageError: the file cannot be read.
+        InventoryError: the file is malformed; every problem has its position.
     """
     try:
         data = read_regular(path, most=_MOST_BYTES)
@@ -181,13 +177,9 @@ def read_mapping(path: Path) -> DcimMapping:
 def table_of(
     position: CellPosition, kind: FormKind, chosen: ObjectMapping, objects: Sequence[DcimObject]
 ) -> ObjectTable:
-    """The rows of objects, numbered from 1.
+    """Return the objects' rows, numbered from 1.
 
-    Args:
-        position: what findings call the list.
-        kind: what the objects are to us.
-        chosen: where values stand.
-        objects: the server's.
+    `position` names the list in findings.
     """
     places = chosen.places
     columns = {key: number for number, key in enumerate(places, start=1)}
@@ -210,14 +202,13 @@ def _cell(one: DcimObject, place: FieldPlace, key: str, empty: Cell) -> Cell:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether a value is one that a cell may hold: a text that somebody typed, or a number of sensible size."""
+    """Return whether a value is printable text or a sensible number."""
     if isinstance(value, str):
         return _CONTROL.search(value) is None
     return isinstance(value, int | float) and abs(value) < _HUGE  # what is no number is not less
 
 
 def _value_at(fields: object, path: str) -> object:
-    """What stands at a path of an object; None where there is nothing."""
     for part in path.split("."):
         if not isinstance(fields, dict):
             return None

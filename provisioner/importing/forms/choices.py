@@ -1,7 +1,7 @@
-"""The words by which provinces choose: the one that our template lists, then others that are met.
+"""The words of provinces' choices: the template's first, then other common ones.
 
-A word is compared by its key (case, marks, spaces and signs do not count); nothing is taken by likeness.
-The model's own values are words as well.
+Words are compared without case, marks, spaces and signs; similar words do not count. The model's own values are words,
+too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from provisioner.inventory.model.connection import LoginState, RtspState, Uplink
 
 
 class DeviceKind(StrEnum):
-    """What a row of the sheet of cameras describes."""
+    """The device of a row in the sheet of cameras."""
 
     CAMERA = "camera"
     CHANNEL = "channel"
@@ -48,7 +48,7 @@ class YesNo(StrEnum):
 
 @lru_cache(maxsize=4096)
 def word_key(text: str) -> str:
-    """The key by which words and headers are compared: small letters and digits alone."""
+    """Return the key that compares words and headers: lower-case letters and digits."""
     return fold(text).replace("-", "")
 
 
@@ -57,7 +57,7 @@ class Choice:
     """A closed list of values and their words.
 
     Attributes:
-        words: for each value the words that mean it; the first is the one that we write.
+        words: the words for each value; the first is the template's.
     """
 
     words: Mapping[str, tuple[str, ...]]
@@ -72,21 +72,21 @@ class Choice:
         object.__setattr__(self, "keys", keys)
 
     def find(self, text: str) -> str | None:
-        """The value that a text means."""
+        """Return the value of a word."""
         return self.keys.get(word_key(text))
 
     def label(self, value: str) -> str:
-        """The word that we write for a value."""
+        """Return the template's word for a value."""
         return self.words[value][0]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The words that we write, in order."""
+        """The template's words, in order."""
         return tuple(words[0] for words in self.words.values())
 
 
 def _choice(words: Iterable[tuple[StrEnum, str]]) -> Choice:
-    """Make a choice of `value, "word | another word"`."""
+    """Make a choice from pairs `value, "word | another word"`."""
     return Choice({value.value: tuple(word.strip() for word in listed.split("|")) for value, listed in words})
 
 

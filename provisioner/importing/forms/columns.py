@@ -1,8 +1,8 @@
 """Columns of sheets: shared ones, privacy of cells, template texts. Pure.
 
-A sheet's cells hold anything; `provisioner.base.private_text` says what may not be taken over. A report lands
-in logs and in merge requests, so a cell's value is shown only where its form can hold neither a password nor a
-person; row and column find it in any case.
+Cells contain anything; `provisioner.base.private_text` decides which texts may be taken over. Reports appear in logs
+and merge requests, so a report shows a value only if its form excludes passwords and personal data. Row and column
+identify it anyway.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ FACILITY_NAMES = (
 FACILITY_IDS = "Mã CS|Mã khu cách ly|Mã KCL|Mã cơ sở cách ly"
 VERSION = 1
 VERSION_MARK = "provisioner/import/"
-"""What stands before the version in a sheet's hidden row."""
+"""The prefix of the version in a sheet's hidden row."""
 
 EXAMPLE_MARK = "Ví dụ"
-"""What stands in the first column of the template's example row."""
+"""The text in the first column of the template's example row."""
 GUIDE = (
     "1. Mỗi dòng một cơ sở, một đầu mối, một lần khảo sát, một camera hoặc một đầu ghi. Không gộp ô, không ẩn dòng.",
     "2. Mã cơ sở, mã camera, mã đầu ghi để trống nếu là mới: hệ thống cấp mã và báo lại. Mã đã cấp không bao giờ đổi.",
@@ -55,7 +55,7 @@ GUIDE = (
 
 
 class FormKind(StrEnum):
-    """What a table's rows describe."""
+    """The subject of a table's rows."""
 
     FACILITIES = "facilities"
     CONTACTS = "contacts"
@@ -64,7 +64,7 @@ class FormKind(StrEnum):
 
 
 class ColumnOptions(TypedDict, total=False):
-    """What a shared column may have of its own: attributes of `Column`, by their names."""
+    """Options of a shared column, named as attributes of `Column`."""
 
     own: bool
     required: bool
@@ -150,27 +150,27 @@ EXAMPLES: Mapping[FormKind, Mapping[str, str]] = {
         "audio": "Không",
     },
 }
-"""Invented, and read by nobody; the tests hold that each one would be read without an error."""
+"""Invented and ignored by the reader; tests check that each one would be valid."""
 
 
 def is_password_header(header: str) -> bool:
-    """Tell whether a column's header asks for a password."""
+    """Return whether a column's header asks for a password."""
     key = fold(header).replace("-", "")
     words = fold(header).split("-")
     return any(part in key for part in _PASSWORD_HEADERS) or "pass" in words or "mk" in words
 
 
 def safe_number(text: str) -> str:
-    """A number, address or day for a report; nothing where the text is something else, or a longer number."""
+    """Return a short number, address or day for a report; else empty."""
     written = text.strip()
     forms = (_SAFE_NUMBER, _SAFE_ADDRESS, _SAFE_DAY)
     return written if any(form.fullmatch(written) for form in forms) else ""
 
 
 def safe_words(text: str) -> str:
-    """Words of letters for a report; nothing where there is a digit or sign, or one word alone.
+    """Return several words of letters for a report; else empty.
 
-    Passwords of letters alone are one word; what is chosen from a list has several, or is known.
+    Passwords of letters alone are one word; a choice has several words, or is known.
     """
     written = clean(text)
     if len(written) > _MOST_SHOWN or not all(
@@ -181,13 +181,16 @@ def safe_words(text: str) -> str:
 
 
 def safe_id(text: str) -> str:
-    """An id for a report, where it has the form that ids have here, e.g. kcl-bg-001."""
+    """Return an id such as kcl-bg-001 for a report; else empty."""
     written = clean(text)
     return written if _SAFE_ID.fullmatch(written) else ""
 
 
 def masked(text: str) -> str:
-    """The last three digits of a phone number, so that its cell is recognised; nothing of any other text."""
+    """Return the last three digits of a phone number; else empty.
+
+    They identify the cell.
+    """
     digits = [c for c in text if c.isdigit()]
     others = sum(c.isalpha() for c in text)
     return "…" + "".join(digits[-3:]) if len(digits) >= 8 and not others else ""  # noqa: PLR2004 (a phone number's least)
@@ -202,18 +205,18 @@ class Column:
     """One column.
 
     Attributes:
-        key: its name for programs; stands in the template's hidden row.
-        header: in Vietnamese, as the template has it.
-        aliases: other headers that are met, parted by `|`.
-        read: from a cell to a value.
-        show: what of a wrong value may be shown.
+        key: its name for programs, in the template's hidden row.
+        header: the template's header, in Vietnamese.
+        aliases: other common headers, separated by `|`.
+        read: the reader of its cells.
+        show: returns the part of a wrong value that may be shown.
         choice: the list to choose from.
-        own: whether each row has a value of its own, so that a merged cell is a mistake.
-        required: whether a new object has to have it; the template marks it.
-        stored: whether the inventory has it; others are known, and a finding says that they are left out.
+        own: whether each row has its own value, so that a merged cell is a mistake.
+        required: whether a new object needs it; the template marks it.
+        stored: whether the inventory keeps it; a finding reports other columns.
         asked: whether the template has it.
-        tells: whether it tells which facility is meant, although it is not kept.
-        advice: what the template's guide says of it, in Vietnamese.
+        tells: whether it identifies the facility, although it is not kept.
+        advice: its text in the template's guide, in Vietnamese.
     """
 
     key: str
@@ -231,30 +234,30 @@ class Column:
 
     @cached_property
     def keys(self) -> frozenset[str]:
-        """The keys of every header by which the column is known."""
+        """The keys of all its headers."""
         return frozenset(map(word_key, (self.key, self.header, *filter(None, self.aliases.split("|")))))
 
 
 def chosen(key: str, header: str, choice: Choice, aliases: str = "", **options: Unpack[ColumnOptions]) -> Column:
-    """A column whose cells hold a word of a list."""
+    """Return a column with words of a list."""
     return Column(key, header, aliases, values.one_of(choice), safe_words, choice, **options)
 
 
 def number(
     key: str, header: str, most: int, aliases: str = "", *, least: int = 1, **options: Unpack[ColumnOptions]
 ) -> Column:
-    """A column of whole numbers."""
+    """Return a column of whole numbers."""
     return Column(key, header, aliases, values.whole(least, most), safe_number, **options)
 
 
 def day(key: str, header: str, aliases: str = "", **options: Unpack[ColumnOptions]) -> Column:
-    """A column of days."""
+    """Return a column of days."""
     return Column(key, header, aliases, read_day, safe_number, **options)
 
 
 @dataclass(frozen=True)
 class Form:
-    """A sheet: its title in the template, other titles that are met, and its columns in order."""
+    """A sheet: its titles, and its columns in order."""
 
     kind: FormKind
     title: str
@@ -263,7 +266,7 @@ class Form:
 
     @cached_property
     def by_key(self) -> dict[str, Column]:
-        """The columns by their keys."""
+        """The columns by key."""
         return {column.key: column for column in self.columns}
 
     @cached_property
@@ -276,17 +279,17 @@ class Form:
         return frozenset(map(word_key, (self.kind.value, self.title, *self.titles.split("|"))))
 
     def fields_of(self, model: type[Model]) -> tuple[str, ...]:
-        """The columns that are fields of a model, in the sheet's order."""
+        """Return the columns that are fields of a model, in order."""
         return tuple(column.key for column in self.columns if column.stored and column.key in model.model_fields)
 
     def find(self, header: str) -> Column | None:
-        """The column that a header names; brackets and numbers in it do not count."""
+        """Return the column of a header; brackets and numbers are ignored."""
         return next((self._by_header[key] for key in _header_keys(header) if key in self._by_header), None)
 
 
 @lru_cache(maxsize=8192)
 def _header_keys(header: str) -> tuple[str, ...]:
-    """The keys of a header as it stands, without what is in brackets, and without a number before it."""
+    """Return the keys of a header: whole, without brackets, without its number."""
     bare = re.sub(r"\([^()]*\)|\[[^\[\]]*\]", " ", header)
     numberless = re.sub(r"^\s*(?:[0-9]{1,2}|[ivx]{1,4}|[a-z])\s*[.)/]\s*", "", bare, flags=re.IGNORECASE)
     return tuple(dict.fromkeys(map(word_key, (header, bare, numberless))))
@@ -296,7 +299,7 @@ NUMBER = Column("number", "STT", "TT|Số TT|Số thứ tự|No", show=_nothing,
 
 
 def shared() -> tuple[Column, ...]:
-    """The columns by which a row of the other sheets names its facility."""
+    """Return the columns that name a row's facility."""
     return (
         NUMBER,
         _facility_id("Mã cơ sở ở trang Cơ sở; nếu chưa có mã thì để trống và ghi Tên cơ sở"),
@@ -310,24 +313,24 @@ def _facility_id(advice: str) -> Column:
 
 
 def district(**options: Unpack[ColumnOptions]) -> Column:
-    """The column of the district, as it was until 2025."""
+    """Return the column of the district, which existed until 2025."""
     return Column(
         "district", "Quận/Huyện", "Huyện|Huyện/TX/TP|Huyện/Thị xã|Huyện, thị xã|Quận", values.place, **options
     )
 
 
 def ward(**options: Unpack[ColumnOptions]) -> Column:
-    """The column of the ward or commune."""
+    """Return the column of the ward or commune."""
     heads = "Xã|Phường|Xã/Phường/Thị trấn|Xã, phường|Xã/Phường/Đặc khu"
     return Column("ward", "Xã/Phường", heads, values.place, **options)
 
 
 def street(**options: Unpack[ColumnOptions]) -> Column:
-    """The column of number and street."""
+    """Return the column of number and street."""
     return Column("street", "Địa chỉ", "Địa chỉ cơ sở|Địa điểm", values.place, **options)
 
 
 PLACES = (district(**_LEFT_OUT), ward(**_LEFT_OUT), street(**_LEFT_OUT))
-"""Where a facility is, on sheets of other things: known, and kept from the sheet of facilities alone."""
+"""A facility's place on other sheets: known, but only the sheet of facilities keeps it."""
 PLACES_OF_SITES = (district(**_TELLING), ward(**_TELLING), street(**_LEFT_OUT))
-"""The same where nothing else can be meant: district and ward tell sites of one name apart."""
+"""The same if it can only be the facility's: district and ward distinguish sites of one name."""

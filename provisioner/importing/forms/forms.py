@@ -1,6 +1,6 @@
 """The four sheets: facilities, contacts, surveys, cameras. Pure.
 
-Cells of contacts hold personal data: the readers of `contacts` read them.
+The readers of `contacts` read personal cells.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from provisioner.importing.grid import Cell
 
 
 def _stream(name: str, title: str) -> Iterator[Column]:
-    """The columns of one stream; those of no named stream are of tables with a row a stream."""
+    """Yield one stream's columns; without a name, those of row-per-stream tables."""
     suffix, key = (f" luồng {title}", f"{name}_") if name else ("", "")
     asked = bool(name)
     yield Column(
@@ -379,10 +379,10 @@ FORM_OF = {form.kind: form for form in FORMS}
 WITHOUT_MEANING = frozenset(
     {"number", "facility_id", "facility_name", "province", "note", "district", "ward", "street"}
 )
-"""Keys that several sheets have: they do not tell which one it is."""
+"""Keys of several sheets, which do not identify a sheet."""
 
 
 def known_headers(row: Iterable[str]) -> int:
-    """How many different columns of one sheet the cells of a row are headers of."""
+    """Return the most headers that a row has of one sheet."""
     texts = [text for text in row if text.strip()]
     return max(len({column.key for text in texts if (column := form.find(text))}) for form in FORMS)

@@ -1,7 +1,7 @@
 """From a cell to a value of the model. Pure.
 
-Values come as people write them, and as Excel changes them: numbers, days, addresses, picture sizes, and marks of doubt
-(`?`, `chưa rõ`, `...`) or of nothing. Nothing here raises.
+Values come as people write them and as Excel changes them: numbers, days, addresses, picture sizes, and marks of doubt
+(`?`, `chưa rõ`, `...`) or absence. Readers never raise.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ _WITHIN = re.compile(r"[?\uff1f\ufffd]|(?<!\w)x{3,}(?!\w)|(?:(?<!\.)\.{2,}|\u202
 _LONGEST_NOTHING = 20
 _NOTHING = frozenset({"khong", "khong-co", "khong-co-duong", "khong-co-so-nha"})
 NEW_SITE = "mới"
-"""What stands for an id where a person says that a site is a new one; no id has marks."""
+"""The word for a new site in the column of ids; no id has marks."""
 _NEW_SITES = frozenset({"moi", "new", "cosomoi"})
 
 CellValue = str | int | float | bool | list[str] | tuple[int, int]
-"""A value as the inventory's files have it: days and addresses are texts, a picture's size is width and height."""
+"""A value as in the inventory's files: days and addresses are texts, a picture's size is width and height."""
 _UNITS = re.compile(
     r"\s*(?:người|phòng|tầng|camera|cam|cái|chiếc|kênh|mbps|mbit/s|mb/s|mb|kbps|kbit/s|kb|fps|hình/giây|khung)\s*$",
     re.IGNORECASE,
@@ -95,10 +95,10 @@ _LEAST_WIDTH, _MOST_WIDTH, _MOST_HEIGHT = 16, 7680, 4320
 
 @dataclass(frozen=True, slots=True)
 class CellReading:
-    """A cell as it was understood.
+    """The result of reading a cell.
 
     Attributes:
-        value: None where an error stands against it, or nothing is meant.
+        value: `None` after an error, or for an absent value.
         remarks: one error, or any number of others.
     """
 
@@ -111,7 +111,7 @@ CellReader = Callable[[Cell], CellReading]
 
 @lru_cache(maxsize=_CACHED)
 def is_doubtful(written: str) -> bool:
-    """Tell whether a text, clean already, says of itself that it is not sure, or only holds a place."""
+    """Return whether a clean text declares doubt, or is only a placeholder."""
     if not any(map(str.isalnum, written)) or _WHOLE.fullmatch(written) or _WITHIN.search(written):
         return True
     # Without marks a phrase may be a name's own words: it counts only where no word has any.
@@ -120,7 +120,7 @@ def is_doubtful(written: str) -> bool:
 
 @lru_cache(maxsize=_CACHED)
 def is_nothing(text: str) -> bool:
-    """Tell whether a text says that there is nothing: a dash, or `không có`."""
+    """Return whether a text means absence: a dash, or `không có`."""
     if len(text) > _LONGEST_NOTHING:
         return False
     written = clean(text)
@@ -128,12 +128,12 @@ def is_nothing(text: str) -> bool:
 
 
 def unquoted(text: str) -> str:
-    """A text without the quote that keeps a spreadsheet from taking it for a formula."""
+    """Return a text without the quote that prevents a formula."""
     return text[1:] if _QUOTED.match(text) else text
 
 
 def line(cell: Cell) -> CellReading:
-    """Read one line of text that may stand in a facility's file: no password, no phone, no e-mail."""
+    """Read one line for a facility's file: no password, phone, or e-mail."""
     if isinstance(cell.value, bool | date | timedelta):
         return CellReading(None, (error("text-not-text"),))
     text = unquoted(cell.text)
@@ -145,7 +145,7 @@ def line(cell: Cell) -> CellReading:
 
 
 def _unfit(text: str) -> str:
-    """Why a text may not be taken over; empty where it may."""
+    """Return why a text must not be taken over, or empty."""
     if states_login(text):
         return "password-in-text"
     if holds_personal_data(text):
@@ -156,21 +156,21 @@ def _unfit(text: str) -> str:
 
 
 def certain(cell: Cell) -> CellReading:
-    """Read a part of what a site is known by; what says of itself that it is not sure is not taken."""
+    """Read a part of a site's identity; a doubtful text is refused."""
     reading = line(cell)
     doubtful = isinstance(reading.value, str) and is_doubtful(reading.value)
     return CellReading(None, (error("text-doubtful"),)) if doubtful else reading
 
 
 def place(cell: Cell) -> CellReading:
-    """Read a district, ward or street; a dash says that there is none."""
+    """Read a district, ward or street; a dash means absence."""
     if isinstance(cell.value, str) and is_nothing(cell.value):
         return CellReading(None, (note("place-none"),))
     return certain(cell)
 
 
 def location(cell: Cell) -> CellReading:
-    """Read where a camera hangs; the inside of a room is what order 4403/CV-BCĐ forbids."""
+    """Read a camera's place; order 4403/CV-BCĐ forbids the inside of rooms."""
     reading = line(cell)
     if not isinstance(reading.value, str):
         return reading
@@ -180,13 +180,13 @@ def location(cell: Cell) -> CellReading:
 
 
 def reading_from(reading: FieldReading) -> CellReading:
-    """The reading of a cell by a reader of contacts; its suggestion is personal data and stays behind."""
+    """Convert a reading of `contacts`, without its personal suggestion."""
     value = None if reading.value is None else reading.value.reveal()
     return CellReading(value, tuple(Remark(p.code, FindingLevel(p.severity.value)) for p in reading.problems))
 
 
 def identifier(cell: Cell) -> CellReading:
-    """Read an id; capitals, spaces and underscores are taken for what they stand for."""
+    """Read an id; capitals, spaces and underscores are normalised."""
     if not isinstance(cell.value, str):
         return CellReading(None, (error("id-number"),))
     text = clean(cell.value)
@@ -196,14 +196,14 @@ def identifier(cell: Cell) -> CellReading:
 
 
 def site_identifier(cell: Cell) -> CellReading:
-    """Read a facility's id, or the word that says that it is a new one."""
+    """Read a facility's id, or the word for a new site."""
     if isinstance(cell.value, str) and word_key(cell.value) in _NEW_SITES:
         return CellReading(NEW_SITE)
     return identifier(cell)
 
 
 def whole(least: int, most: int) -> CellReader:
-    """The reader of a whole number."""
+    """Return the reader of a whole number."""
 
     def read(cell: Cell) -> CellReading:
         number, remarks = _number(cell)
@@ -219,7 +219,7 @@ def whole(least: int, most: int) -> CellReader:
 
 
 def decimal(most: int) -> CellReader:
-    """The reader of a positive number with a comma or a point."""
+    """Return the reader of a positive decimal number."""
 
     def read(cell: Cell) -> CellReading:
         if isinstance(cell.value, str) and _GROUPED.fullmatch(_UNITS.sub("", clean(cell.value)).strip()):
@@ -252,7 +252,7 @@ def _number(cell: Cell) -> tuple[float | None, tuple[Remark, ...]]:
 
 
 def one_of(choice: Choice) -> CellReader:
-    """The reader of a word from a list."""
+    """Return the reader of a word from a list."""
 
     def read(cell: Cell) -> CellReading:
         value = choice.find(_word(cell))
@@ -264,7 +264,7 @@ def one_of(choice: Choice) -> CellReader:
 
 
 def zone(choice: Choice) -> CellReader:
-    """The reader of a zone; the inside of rooms, toilets and baths has a message of its own."""
+    """Return the reader of a zone; insides of rooms are refused."""
 
     def read(cell: Cell) -> CellReading:
         if is_inside_a_room(_word(cell)):
@@ -275,12 +275,12 @@ def zone(choice: Choice) -> CellReader:
 
 
 def obstacle(cell: Cell) -> CellReading:
-    """Read what blocks a facility; `no obstacle` is an answer too: an empty text."""
+    """Read a facility's obstacle; the answer `no obstacle` is an empty text."""
     return CellReading("") if word_key(_word(cell)) in NO_OBSTACLE else one_of(OBSTACLES)(cell)
 
 
 def some_of(choice: Choice) -> CellReader:
-    """The reader of several words in one cell, parted by semicolons, commas or line breaks."""
+    """Return the reader of several words, split at `;`, `,` or newlines."""
 
     def read(cell: Cell) -> CellReading:
         chosen: list[str] = []
@@ -295,7 +295,7 @@ def some_of(choice: Choice) -> CellReader:
 
 
 def _comma_parts(text: str, choice: Choice) -> tuple[str, ...] | None:
-    """Part a text at commas, but not within a word of the list that has a comma itself; the longest comes first."""
+    """Split a text at commas; try the longest listed word first."""
     pieces = text.split(",")
     for length in range(len(pieces), 0, -1):
         value = choice.find(",".join(pieces[:length]))
@@ -316,7 +316,7 @@ def _word(cell: Cell) -> str:
 
 
 def read_day(cell: Cell) -> CellReading:
-    """Read a day: day before month, as Vietnam writes; a number is what Excel counts days by."""
+    """Read a day: day before month, or Excel's serial number."""
     value = cell.value
     if isinstance(value, date):
         return _day(value.year, value.month, value.day)
@@ -391,7 +391,7 @@ def network(cell: Cell) -> CellReading:
 
 
 def picture_size(cell: Cell) -> CellReading:
-    """Read width and height in pixels, or a name that means one size."""
+    """Read width and height in pixels, or a name of one size."""
     text = clean(cell.text)
     written = _SIZE.fullmatch(text)
     size = (int(written[1]), int(written[2])) if written else _SIZES.get(fold(text).replace("-", ""))
@@ -403,9 +403,9 @@ def picture_size(cell: Cell) -> CellReading:
 
 
 def rtsp_path(cell: Cell) -> CellReading:
-    """Read the path and query of an RTSP address; logins in it are refused, host and port as well.
+    """Read an RTSP path and query, without login, host and port.
 
-    `{username}` and `{password}` may stand for the login: they are filled in on the relay.
+    The relay fills in `{username}` and `{password}`.
     """
     text = cell.text.strip()
     if path_holds_login(text):

@@ -1,7 +1,7 @@
-"""Questions that only a person can answer, and the answers. Pure.
+"""Questions for a person, and the answers. Pure.
 
-The question: is a row a site that is there, under another name, or a site of its own? The answer is given beside the
-sheets, and counts as if it stood in the row's column Mã cơ sở: the id of the site, or `mới` for a site of its own.
+The question: is a row a known site under another name, or a site of its own? The answer comes beside the sheets, and
+counts as the row's column Mã cơ sở: the site's id, or `mới` for a site of its own.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _ANSWER = re.compile(r"(?:(?P<sheet>.+)!)?[A-Za-z]{0,3}(?P<row>[0-9]{1,6})=(?P<s
 
 @dataclass(frozen=True)
 class Answer:
-    """What a row is.
+    """The site of a row.
 
     Attributes:
-        text: as it was typed.
-        sheet: file or sheet of the row; empty where there is one list alone.
+        text: as typed.
+        sheet: the row's file or sheet; empty with only one list.
         row: the row's number.
-        site: the id of the site that it is, or the word for a new one.
+        site: the site's id, or the word for a new one.
     """
 
     text: str
@@ -38,14 +38,14 @@ class Answer:
 
 
 class QuestionKind(StrEnum):
-    """What is asked."""
+    """The kind of a question."""
 
     TWIN = "twin"
-    """Two sites have one name, and what would tell them apart is missing on one side."""
+    """Two sites of one name that a missing value could distinguish."""
     RENAME = "rename"
-    """A site has a name, or a place, that is like that of another one."""
+    """A site whose name or place is like another's."""
     MISSING = "missing"
-    """A site of the inventory is not in the list of its province."""
+    """A site of the inventory that its province's list lacks."""
 
 
 class Why(StrEnum):
@@ -70,11 +70,9 @@ class Candidate:
     """A site that a row may be.
 
     Attributes:
-        facility: its id; empty for a row of the sheets that has none yet.
-        name: its name.
-        address: street, ward and district, as far as they are known.
-        reasons: why it is one.
-        row: the place of the row that it is, where it is a row of the sheets.
+        facility: its id; empty for a row without one.
+        address: the known parts of street, ward and district.
+        row: the position of the row, for a site of the sheets.
     """
 
     facility: str
@@ -86,15 +84,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Question:
-    """A question about a row, or about a site that no row is about.
+    """A question about a row, or about a site without a row.
 
     Attributes:
-        kind: what is asked.
-        position: the cell for the answer; the sheet, where a site is missing from it.
-        name: the row's name, where a candidate has one like it; the site's name, where it is missing.
-        facility: the site that is missing; empty otherwise.
-        candidates: what the row may be, best first.
-        bare: whether the row says nothing of its place.
+        position: the cell for the answer; the sheet for a missing site.
+        name: the row's name if a candidate's is like it, or the missing site's.
+        facility: the missing site, or empty.
+        candidates: the possible sites, best first.
+        bare: whether the row gives no place.
     """
 
     kind: QuestionKind
@@ -106,15 +103,15 @@ class Question:
 
     @property
     def holds_a_row(self) -> bool:
-        """Whether a row waits for the answer."""
+        """Return whether a row waits for the answer."""
         return self.kind is not QuestionKind.MISSING
 
 
 def read_answer(text: str) -> Answer:
-    """An answer as it is typed: `12=kcl-bg-001`, `Cơ sở!12=new`.
+    """Parse an answer: `12=kcl-bg-001`, `Cơ sở!12=new`.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is malformed.
     """
     match = _ANSWER.fullmatch(text.strip())
     reading = site_identifier(Cell(1, 1, match["site"])) if match else None
@@ -124,10 +121,10 @@ def read_answer(text: str) -> Answer:
 
 
 def answered(records: Iterable[Record], answers: Iterable[Answer]) -> list[Record]:
-    """The rows, with answers in them.
+    """Return the rows with their answers.
 
     Raises:
-        UsageError: an answer is about no row of a list of facilities, or about several; or a row has two.
+        UsageError: an answer fits no row of a list of facilities, or several; or a row has two.
     """
     rows = list(records)
     by_row: dict[int, Answer] = {}
@@ -140,7 +137,6 @@ def answered(records: Iterable[Record], answers: Iterable[Answer]) -> list[Recor
 
 
 def _row_of(rows: list[Record], answer: Answer) -> int:
-    """The place among the rows of the one that an answer is about."""
     fitting = [
         number
         for number, record in enumerate(rows)

@@ -1,8 +1,8 @@
-"""How a proposal is worked out: from rows to edits of facility files, contacts, and every finding. Pure.
+"""From rows to a proposal: edits of facility files, contacts, findings. Pure.
 
-A row with an error is kept out, and with it what hangs on it; then all is worked out again, until nothing
-of what is left is wrong. So what would be written is right whether or not the rest is mended. Rows that are
-asked about are kept out in the same way: what would be written is right whatever the answers are.
+A row with an error is left out with all rows that depend on it, and the proposal is built again until no error remains.
+So it is right whether or not the rest is corrected. Rows with an open question are left out likewise: the proposal is
+right whatever the answer.
 """
 
 from __future__ import annotations
@@ -34,14 +34,10 @@ def propose(
     earlier: Iterable[Finding] = (),
     whole: Collection[str] = (),
 ) -> Proposal:
-    """Work out what rows ask for.
+    """Build the proposal of rows.
 
-    Args:
-        records: the rows.
-        baseline: what they are held against.
-        contacts: the contacts by province; None where they were not opened.
-        earlier: the findings of reading the files.
-        whole: the slugs of provinces whose whole list the sheets are.
+    `contacts` of a province are `None` if not opened, `earlier` are the findings from reading the files, and `whole`
+    are the slugs of provinces whose complete list the sheets are.
     """
     rows = list(records)
     errors: list[Finding] = []
@@ -63,7 +59,7 @@ def propose(
 
 
 def provinces_of_contacts(records: Iterable[Record], baseline: Baseline) -> frozenset[str]:
-    """The provinces whose contacts rows are about, without opening any."""
+    """Return the provinces with rows of contacts, without opening any."""
     attempt = _Attempt(baseline, {}, frozenset())
     attempt.register(list(records))
     return frozenset(
@@ -73,8 +69,6 @@ def provinces_of_contacts(records: Iterable[Record], baseline: Baseline) -> froz
 
 @dataclass
 class _Attempt:
-    """One working out, with the rows that are sound so far."""
-
     baseline: Baseline
     contacts: ContactsByProvince
     doubtful: frozenset[RowPlace]
@@ -92,7 +86,7 @@ class _Attempt:
         self._registry = FacilityRegistry(self.baseline, self.doubtful)
 
     def work(self, rows: list[Record], *, probe: bool) -> None:
-        """Work out what the sound rows ask for; with `probe` also what the others lack."""
+        """Process the sound rows; with `probe`, also report what others lack."""
         self.register(rows)
         for facility, listed in self.rows_of(FormKind.FACILITIES).items():
             want_facility(self._draft(facility), listed[0])
@@ -108,7 +102,6 @@ class _Attempt:
             self._edit(draft)
 
     def register(self, rows: list[Record]) -> None:
-        """Sort the rows by the facility that each is about."""
         of = {kind: [record for record in rows if record.kind is kind] for kind in FormKind}
         for record, facility in self._registry.register(of[FormKind.FACILITIES]):
             self._rows.setdefault(FormKind.FACILITIES, {}).setdefault(facility, []).append(record)
@@ -121,11 +114,9 @@ class _Attempt:
         self.findings += self._registry.findings
 
     def rows_of(self, kind: FormKind) -> dict[str, list[Record]]:
-        """The sound rows of a sheet by facility."""
         return self._rows.get(kind, {})
 
     def province(self, facility: str) -> str:
-        """The slug that is a facility's folder."""
         existing = self.baseline.inventory.facilities.get(facility)
         return existing.province if existing else self._registry.new[facility]
 
@@ -142,7 +133,7 @@ class _Attempt:
             draft.say(record, error("row-duplicate", row=listed[0].number), "facility_id")
 
     def _probe(self) -> None:
-        """Find what rows with errors lack besides, so that all of it is said at once; nothing of them is kept."""
+        """Report everything that faulty rows lack, without keeping their values."""
         for kind, by_facility in self._unsound.items():
             for facility, listed in by_facility.items():
                 site = self.baseline.inventory.facilities.get(facility)
@@ -176,7 +167,7 @@ class _Attempt:
             self._confirm(draft)
 
     def _confirm(self, contacts: ContactsDraft) -> None:
-        """Note the day on which the list named a representative; who it is, no facility's file says."""
+        """Note when a representative was named; facility files do not name people."""
         if contacts.known is None:
             return
         for facility, record in contacts.confirmed.items():
@@ -210,7 +201,6 @@ class _Attempt:
             self.findings.append(rows[0].finding(remark, "", draft.facility))
 
     def spoiled(self) -> set[RowPlace]:
-        """The rows that have an error."""
         with_errors = {
             (f.position.file, f.position.number, f.position.row)
             for f in self.findings
@@ -221,7 +211,7 @@ class _Attempt:
     # --- questions --------------------------------------------------------------------------------
 
     def doubts(self) -> frozenset[RowPlace]:
-        """The rows that a bare name alone tells, and by which something would change: nobody can know whose it is."""
+        """Return rows that change something by a name alone."""
         bare = self._registry.bare.items()
         return frozenset(row.place for facility, row in bare if self._changes_by_name(facility))
 
@@ -236,7 +226,6 @@ class _Attempt:
         return bool(named) and edit_of(by_name, self.baseline.file_of(facility)).changed
 
     def _lists(self) -> dict[str, CellPosition]:
-        """The sheet in which each province's facilities first stand."""
         lists: dict[str, CellPosition] = {}
         for facility, records in self.rows_of(FormKind.FACILITIES).items():
             province = self.baseline.sites.provinces.get(facility) or self._registry.new[facility]
@@ -244,7 +233,6 @@ class _Attempt:
         return lists
 
     def proposal(self, earlier: Iterable[Finding], whole: Collection[str]) -> Proposal:
-        """What is left when nothing of it is wrong."""
         registry = self._registry
         unlisted = unlisted_sites(self.baseline.sites, registry.listed, self._lists(), whole)
         questions = (*sorted(registry.questions, key=lambda question: question.position), *unlisted)

@@ -1,9 +1,9 @@
-"""Sites that a row may mean: an index, names alike, provinces. Pure.
+"""Sites that a row may mean: an index, similar names, provinces. Pure.
 
-The work is bounded. Names may be alike by abbreviations, another order, a letter too many or lost marks. A name is
-parted into what kind of place it is (`trung học cơ sở`), numbers and letters that count (`số 2`, `khu A`), and the
-words that are its own. Kinds and counts have to be the same: school 1 is never a misspelt school 2. The finding of an
-unknown province does not repeat the cell's text.
+The work is bounded. Similar names differ by abbreviations, word order, one letter or lost marks. A name has three
+parts: the kind of place (`trung học cơ sở`), numbers and counting letters (`số 2`, `khu A`), and its own words. Kinds
+and counts must be equal: school 1 is never a misspelt school 2. The finding of an unknown province does not repeat the
+cell's text.
 """
 
 from __future__ import annotations
@@ -89,14 +89,14 @@ _SILENT = frozenset(
         *("tp", "tx", "p", "q"),
     }
 )
-"""Words that tell no two places apart."""
+"""Words that do not distinguish places."""
 _LONGEST_PHRASE = 6
 _COUNT = re.compile(r"[0-9]+|[a-xz]|i{2,3}|iv|vi{1,3}|ix|xi{1,3}")
-"""A number, a letter that counts (not the y of `y tế`), or a Roman number."""
+"""A number, a counting letter (not the y of `y tế`), or a Roman number."""
 _MOST_COMPARED = 50
-"""Of one name, and of one likeness: no province has as many that are near each other."""
+"""For one name, and for one likeness: no province has as many close together."""
 _MOST_NEIGHBOURS = 20
-"""Of one word in one ward, and of one address."""
+"""For one word in one ward, and for one address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,9 @@ class PartedName:
     """A name in its parts.
 
     Attributes:
-        kinds: what kind of place it is.
-        counts: numbers and letters that count.
-        own: the words that are its own, in order.
+        kinds: the kind of place.
+        counts: numbers and counting letters.
+        own: its own words, in order.
     """
 
     kinds: tuple[str, ...]
@@ -120,8 +120,7 @@ class Likely:
 
     Attributes:
         key: its key in the index.
-        reasons: why.
-        strong: whether its name says so; otherwise it counts only where no row of the sheets is that site.
+        strong: whether its name is the reason; a weak candidate counts only if no row is that site.
     """
 
     key: str
@@ -131,7 +130,7 @@ class Likely:
 
 @lru_cache(maxsize=_CACHED)
 def parted(name: str) -> PartedName:
-    """A name in its parts."""
+    """Split a name into its parts."""
     kinds: list[str] = []
     own: list[str] = []
     for phrase in _phrases(fold(name[:_LONGEST]).split("-")[:_MOST_WORDS]):
@@ -144,7 +143,7 @@ def parted(name: str) -> PartedName:
 
 
 def _phrases(words: list[str]) -> Iterator[str]:
-    """Words, those of a known phrase together and abbreviations written out."""
+    """Join words of known phrases, and expand abbreviations."""
     spelt: list[str] = []
     place = 0
     while place < len(words):
@@ -167,9 +166,9 @@ def _longest(words: list[str], place: int) -> str:
 
 
 def likeness_keys(name: str) -> frozenset[str]:
-    """Keys of a name; two names that share one are so alike that they may be one.
+    """Return keys of a name; similar names share one.
 
-    They have the same words in any order and abbreviation, or differ by a letter, or by two that are changed over.
+    Such names have the same words in any order and abbreviation, or differ by one letter, or by two swapped ones.
     """
     parts = parted(name)
     fixed = f"{'+'.join(parts.kinds)}|{'+'.join(parts.counts)}|"
@@ -179,7 +178,10 @@ def likeness_keys(name: str) -> frozenset[str]:
 
 
 def holds_the_other(one: PartedName, other: PartedName) -> bool:
-    """Tell whether one name is the other one with words added; counts are the same, kinds unless one has none."""
+    """Return whether one name is the other with more words.
+
+    Counts must be equal, and kinds too unless one name has none.
+    """
     if one.counts != other.counts or (one.kinds and other.kinds and one.kinds != other.kinds):
         return False
     words, others = set(one.own), set(other.own)
@@ -188,7 +190,7 @@ def holds_the_other(one: PartedName, other: PartedName) -> bool:
 
 @dataclass
 class _ByWard:
-    """Keys of sites by the keys of their wards; sites whose ward is not known, or of another list, under none."""
+    """Sites' keys by ward; "" for unknown wards or another list's."""
 
     wards: dict[str, list[str]] = field(default_factory=dict)
 
@@ -196,7 +198,7 @@ class _ByWard:
         self.wards.setdefault(ward, []).append(key)
 
     def near(self, ward: str) -> list[str]:
-        """The sites that may be in a ward, nearest first; one more than are compared, where there are too many."""
+        """Return sites near a ward, nearest first; over the limit, one more."""
         first = [self.wards.get(ward, ()), self.wards.get("", ()) if ward else ()]
         others: Iterable[list[str]] = ()
         if not ward or len(self.wards) <= _MOST_COMPARED:
@@ -240,7 +242,7 @@ class SiteIndex:
 
     @cached_property
     def _by_neighbourhood(self) -> dict[tuple[str, str], list[str]]:
-        """Sites by ward and each word of their names, and by ward and street."""
+        """Sites by ward, and each word of their names or street."""
         places: dict[tuple[str, str], list[str]] = {}
         for key, identity in self.identities.items():
             for place in _neighbourhoods(identity):
@@ -250,7 +252,7 @@ class SiteIndex:
     # --- what an identity is, and may be ----------------------------------------------------------
 
     def same(self, identity: Identity) -> list[str]:
-        """The sites whose whole identity is the same."""
+        """Return the sites with the same identity."""
         near = self._by_name.get(identity.name.key, _ByWard()).near(self._ward(identity))
         return [
             key for key in dict.fromkeys([*self._by_key.get(identity.key, ()), *near]) if self._is_same(identity, key)
@@ -262,7 +264,7 @@ class SiteIndex:
         return max(agreements) is Sameness.SAME
 
     def likely(self, identity: Identity) -> Iterator[Likely]:
-        """The sites that an identity may be, those of its name first; those that it certainly is among them."""
+        """Yield possible sites, same names first, certain ones included."""
         seen: set[str] = set()
         for likely in chain(self._namesakes(identity), self._alike(identity), self._neighbours(identity)):
             if likely.key not in seen:
@@ -297,7 +299,7 @@ class SiteIndex:
                 yield Likely(key, (Why.LIKE_NAME, *_of_place(identity, other)), strong=True)
 
     def _neighbours(self, identity: Identity) -> Iterator[Likely]:
-        """Sites of the same ward whose name holds this one, or is held by it; and those at the same address."""
+        """Yield sites of the ward with an extended name, or the address."""
         near: dict[str, None] = {}
         for place in _neighbourhoods(identity):
             near |= dict.fromkeys(self._by_neighbourhood.get(place, ())[:_MOST_NEIGHBOURS])
@@ -322,18 +324,17 @@ def _neighbourhoods(identity: Identity) -> Iterator[tuple[str, str]]:
 
 
 def _is_street_apart(one: Identity, other: Identity) -> bool:
-    """Tell whether two sites of one name are in one ward: the address of one may have been written otherwise."""
+    """Return whether two namesakes in one ward differ in their address."""
     district, ward, street = places_agree(one, other)
     return one.ward is not None and (district, ward, street) == (Sameness.SAME, Sameness.SAME, Sameness.OTHER)
 
 
 def _is_numbered(identity: Identity) -> bool:
-    """Tell whether a street has a number: a village or a road alone is the address of many."""
+    """Return whether a street has a number; others are many sites' address."""
     return identity.street is not None and any(c.isdecimal() for c in identity.street.key)
 
 
 def _of_place(one: Identity, other: Identity) -> tuple[Why, ...]:
-    """What two places have in common, and what is not known of them."""
     district, ward, street = places_agree(one, other)
     reasons: list[Why] = []
     if one.ward and ward is Sameness.SAME:
@@ -350,7 +351,7 @@ def _of_place(one: Identity, other: Identity) -> tuple[Why, ...]:
 
 
 class InventorySites:
-    """The sites that an inventory has."""
+    """The sites of an inventory."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
@@ -359,7 +360,7 @@ class InventorySites:
 
     @cached_property
     def provinces(self) -> dict[str, str]:
-        """The slug of each facility's province today; its own where there is none."""
+        """The slug of each facility's province today, or its recorded one."""
         return {facility.id: self._today(facility) for facility in self._inventory.facilities.values()}
 
     def _today(self, facility: Facility) -> str:
@@ -377,7 +378,7 @@ class InventorySites:
         return {name: tuple(facilities) for name, facilities in names.items()}
 
     def identity(self, facility: str) -> Identity:
-        """Where a facility is and what it is called."""
+        """Return a facility's identity."""
         known = self._inventory.facilities[facility]
         place = known.location
         return identity_of(
@@ -390,7 +391,7 @@ class InventorySites:
         )
 
     def index(self, province: str) -> SiteIndex:
-        """The sites of a province."""
+        """Return the index of a province's sites."""
         if province not in self._indexes:
             members = ((facility, self.identity(facility)) for facility in sorted(self._by_province.get(province, ())))
             self._indexes[province] = SiteIndex(members, self._scheme)
@@ -404,15 +405,16 @@ class InventorySites:
         return provinces
 
     def not_closed(self, province: str) -> tuple[str, ...]:
-        """The facilities of a province that a list of it would have."""
+        """Return the facilities that a list of the province should have."""
         there = self._by_province.get(province, ())
         return tuple(f for f in sorted(there) if self._inventory.facilities[f].operating is not Operating.CLOSED)
 
 
 def province_of(record: Record, inventory: Inventory) -> tuple[str | None, Remark | None]:
-    """The slug of the province that a row names, by the list of its facility or of the inventory.
+    """Return a row's province slug, and a remark about an error.
 
-    None without a remark where the row names none, None with a remark where it cannot be understood.
+    The list of provinces is that of the row's facility or of the inventory. Both are `None` if the row names no
+    province.
     """
     text, code = record.text("province"), record.text("province_code")
     named = code if text is None else text

@@ -1,4 +1,4 @@
-"""Rows of contacts, and what becomes of a province's contacts. Every personal value stays masked."""
+"""Rows of contacts, and a province's contacts. Personal values stay masked."""
 
 from __future__ import annotations
 
@@ -18,18 +18,15 @@ _MISSING = {"title": "title-missing", "phone": "phone-empty", "email": "email-em
 
 @dataclass
 class ContactsDraft:
-    """A province's contacts while rows are taken.
+    """A province's contacts while rows are processed.
 
     Attributes:
         province: the slug.
-        known: what the encrypted file says; None where it was not opened, so that nothing can be compared.
-        contacts: what it is to say.
-        today: the first day of who comes without one.
-        new: how many are added.
-        changed: how many are changed.
-        confirmed: facilities whose representative is new, or was completed.
-        findings: what is wrong in the rows.
-        changed_by_name: facilities whose contacts a row changes that names its facility by no id.
+        known: the contacts in the encrypted file; `None` if not opened.
+        contacts: the new content.
+        today: the default first day.
+        confirmed: facilities with a new or completed representative.
+        changed_by_name: facilities whose contacts are changed by a row without an id.
     """
 
     province: str
@@ -49,16 +46,13 @@ class ContactsDraft:
 
     @property
     def differs(self) -> bool:
-        """Whether the encrypted file has to be written."""
+        """Return whether the encrypted file must be written."""
         return bool(self.new or self.changed)
 
     def take(self, record: Record, facility: str, site: Facility | None) -> bool:
-        """Take a row; returns whether it counts.
+        """Process a row; return whether it counts.
 
-        Args:
-            record: the row.
-            facility: the facility that it is about.
-            site: what the inventory says of it; None for a new one.
+        `site` is the inventory's facility, `None` for a new one.
         """
         if record.get("full_name") is None:
             if "full_name" not in record.filled:
@@ -78,7 +72,7 @@ class ContactsDraft:
         return True
 
     def _index(self, record: Record, facility: str) -> int | None:
-        """The contact that a row is about: the same person in the same role at the same facility and time."""
+        """Return the contact of a row: same person, role, facility and time."""
         role, name = _role(record), fold(record.required_text("full_name"))
         since = _day(record.text("valid_from"))
         same = [
@@ -96,7 +90,7 @@ class ContactsDraft:
         return next(iter(exact or overlapping), None)
 
     def _merged(self, record: Record, facility: str, old: Contact | None) -> Contact:
-        """Put a row over what is known: an empty cell takes nothing away."""
+        """Merge a row with the known contact; empty cells remove nothing."""
         fields: dict[str, object] = {
             "facility": facility,
             "role": _role(record),
@@ -108,7 +102,7 @@ class ContactsDraft:
         return Contact.model_validate(fields)
 
     def _may_be(self, record: Record, contact: Contact) -> bool:
-        """Tell whether a contact can stand: the letter asks for four fields of a representative."""
+        """Return whether a contact is valid; the letter requires four fields."""
         if contact.valid_to is not None and contact.valid_to < contact.valid_from:
             self._say(record, error("contact-days"), "valid_to", contact.facility)
             return False
@@ -152,7 +146,7 @@ def _day(value: str | None) -> date | None:
 
 
 def representatives_not_named(draft: ContactsDraft, rows: Sequence[tuple[Record, str]]) -> Iterable[str]:
-    """Facilities of the sheet whose file names a current representative that the sheet does not have."""
+    """Yield facilities with a current representative that the sheet lacks."""
     named = {(facility, fold(record.text("full_name") or "")) for record, facility in rows}
     sheet = {facility for _, facility in rows}
     for contact in draft.known or ():

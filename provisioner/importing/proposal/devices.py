@@ -1,8 +1,7 @@
-"""Rows of cameras and recorders: which device each one is, and what it wants the file to say.
+"""Rows of cameras and recorders: their device, and its wanted values.
 
-A channel's row may carry its recorder's make, address and port, as tables from provinces do: they are the
-recorder's, and have to agree with what else is said of it. In tables with a row for each stream a
-camera has several rows.
+A channel's row may give its recorder's make, address and port, as provinces' tables do; they must agree with the
+recorder's other rows. In tables with a row per stream, a camera has several rows.
 """
 
 from __future__ import annotations
@@ -31,8 +30,6 @@ _DEFAULT_PORT = 554
 
 @dataclass
 class _Device:
-    """A camera or recorder as file and rows have it so far."""
-
     id: str
     known: dict[str, object]
     new: bool
@@ -42,13 +39,11 @@ class _Device:
 
     @property
     def recorder(self) -> str | None:
-        """The id of a channel's recorder."""
         name = self.known.get("recorder")
         return name if isinstance(name, str) else None
 
     @property
     def known_streams(self) -> dict[str, dict[str, object]]:
-        """What the file says of its streams, by their names."""
         streams = self.known.get("streams")
         return {name: stream for name, stream in streams.items() if stream} if isinstance(streams, dict) else {}
 
@@ -66,14 +61,14 @@ class DeviceDraft:
             c.id: _Device(c.id, c.model_dump(mode="json"), new=False, number=number) for number, c in enumerate(cameras)
         }
         self._at: dict[tuple[object, ...], dict[int, _Device]] = {}
-        """The cameras that are or were at an address or on a channel, by their numbers."""
+        """The cameras by present or former address or channel, and by number."""
         for device in self._cameras.values():
             self._note_place(device)
         self._highest: dict[str, tuple[int, int, str]] = {}
-        """How many recorders and cameras there were at the last proposal of each kind, and that id."""
+        """By kind: the numbers of recorders and cameras at the last proposal, and its id."""
 
     def want(self, records: Iterable[Record]) -> None:
-        """Take the rows: recorders first, then those with ids, so that proposed ids are free ones."""
+        """Process the rows: recorders and rows with ids before proposed ids."""
         pairs = [(record, self._kind(record)) for record in map(_by_stream, records) if record.sound]
         order = {DeviceKind.RECORDER: 0, DeviceKind.CHANNEL: 1, DeviceKind.CAMERA: 1}
         for record, kind in sorted(
@@ -91,7 +86,6 @@ class DeviceDraft:
                 self._want_camera(record, kind)
 
     def _kind(self, record: Record) -> DeviceKind | None:
-        """Tell what a row describes; where it does not say, its columns do."""
         named = record.text("device")
         of_channel = [key for key in ("recorder_id", "channel", "ip_channel") if record.get(key) is not None]
         known = self._cameras.get(record.text("camera_id") or "")
@@ -140,7 +134,7 @@ class DeviceDraft:
                 device.known[key] = record.get(key)
 
     def _recorder_of(self, record: Record) -> _Device | None:
-        """The recorder of a channel's row; a row that says enough of an unknown one makes it known."""
+        """Return the recorder of a channel's row, or make a new one."""
         name = record.text("recorder_id")
         camera = self._cameras.get(record.text("camera_id") or "")
         if name is None:
@@ -201,7 +195,7 @@ class DeviceDraft:
         return self._cameras.setdefault(name, _Device(name, {}, new=True, number=len(self._cameras)))
 
     def _free_id(self, prefix: str) -> str:
-        """The next free id; the last one is above all that were there then, and is taken."""
+        """Take the next free id, above all that existed before."""
         recorders, cameras, *last = self._highest.get(prefix, (0, 0))
         more = chain(islice(self._recorders, recorders, None), islice(self._cameras, cameras, None))
         name = next_free(prefix, DEVICE_DIGITS, [*map(str, last), *more])
@@ -209,7 +203,6 @@ class DeviceDraft:
         return name
 
     def _note_place(self, device: _Device) -> None:
-        """Note where a camera is, to find it by that."""
         known = device.known
         address, port = known.get("address"), known.get("port") or _DEFAULT_PORT
         channels = [(known.get("recorder"), key, known.get(key)) for key in _OF_CHANNELS]
@@ -217,7 +210,7 @@ class DeviceDraft:
             self._at.setdefault(place, {})[device.number] = device
 
     def _camera_there(self, record: Record, recorder: _Device | None) -> str | None:
-        """The camera that a row without an id is about: the one at the same address, or on the same channel."""
+        """Return the camera at a row's address or channel."""
         address, port = record.get("address"), record.get("port")
         channels = {key: record.get(key) for key in _OF_CHANNELS if record.get(key)}
         if recorder is None:
@@ -234,7 +227,7 @@ class DeviceDraft:
         return None
 
     def _is_complete(self, device: _Device, record: Record, recorder: _Device | None) -> bool:
-        """Tell whether there is enough for a camera, with what is known of it."""
+        """Return whether row and known values are enough for a camera."""
         if device.new:
             needed = ["zone", "sub_size"] + ([] if recorder else ["make", "address"])
             if recorder and record.get("channel") is None and record.get("ip_channel") is None:
@@ -277,7 +270,7 @@ class DeviceDraft:
             self._put_stream(device, record, name)
 
     def _keep(self, device: _Device, record: Record, recorder: _Device | None) -> None:
-        """Write a camera anew with what stays true of it: it has become another kind of device, or counts otherwise."""
+        """Rewrite a camera that changes its kind or numbering, with valid values."""
         gone = {*_OF_OWN_ADDRESSES} if recorder else {"recorder"}
         gone |= {*_OF_CHANNELS} if not recorder or any(record.get(key) for key in _OF_CHANNELS) else set()
         for key, value in device.known.items():
@@ -298,7 +291,7 @@ class DeviceDraft:
             self._draft.want(record, (*path, key), f"{name}_{key}")
 
     def _want_more(self, device: _Device, record: Record) -> None:
-        """Take a further row of a camera: its other stream, and nothing that contradicts the first row."""
+        """Process another stream's row of a camera, without contradictions."""
         first = device.record
         more = _streams_in(record)
         if first is None or not more or more & device.streams or record.get("stream") is None:
@@ -319,7 +312,7 @@ class DeviceDraft:
 
 
 def _by_stream(record: Record) -> Record:
-    """A row of a table with one row a stream the keys of its stream; without a word it is the sub stream."""
+    """Return a row-per-stream row with its stream's keys; sub by default."""
     if not any(record.get(key) is not None for key in _STREAM_KEYS):
         return record
     name = record.get("stream") or StreamName.SUB.value

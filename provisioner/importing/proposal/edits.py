@@ -1,7 +1,4 @@
-"""Wanted values, and the smallest edit that makes them true. Pure.
-
-Rows want a facility's file to say something, value by value; the edit compares that with what the file says.
-"""
+"""Wanted values, and the smallest edit that makes them true. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ from provisioner.inventory.model.connection import CameraCount
 from provisioner.inventory.model.free_texts import text_keys
 
 FieldPath = tuple[str, ...]
-"""The keys that lead to a value in a facility's file; other than a `KeyPath` it names cameras and recorders by ids."""
+"""The keys to a value in a facility's file; unlike in a `KeyPath`, cameras and recorders have ids."""
 _LISTS = frozenset({"cameras", "recorders"})
 _DEFAULTS = {
     name: field.default
@@ -43,12 +40,12 @@ _DEFAULTS = {
     for name, field in model.model_fields.items()
     if not field.is_required()
 }
-"""What the model takes where nothing is written: writing it out would change a file and say nothing new."""
+"""The model's defaults: writing them would change a file without effect."""
 _MODELS: tuple[type[Model], ...] = (
     *(Facility, Location, Survey, Uplink, CameraCount, Capacity, Blocked, Gateway),
     *(Recorder, Camera, Streams, Stream),
 )
-"""Whose order of keys new mappings take."""
+"""Models whose order of keys new mappings take."""
 _LONGEST_LINE = 100
 
 
@@ -57,9 +54,9 @@ class WantedValue:
     """A value that a cell asks for.
 
     Attributes:
-        path: where it goes.
-        value: as the file has it.
-        record: the row that asks for it.
+        path: the target.
+        value: as in the file.
+        record: the row.
         key: the column.
     """
 
@@ -71,16 +68,14 @@ class WantedValue:
 
 @dataclass
 class FacilityDraft:
-    """What rows want one facility's file to say.
+    """The values that rows want in one facility's file.
 
     Attributes:
-        facility: its id.
-        existing: what the inventory says of it; None for a new one.
-        province: the slug of a new one's province.
+        existing: the inventory's facility; `None` for a new one.
+        province: the slug of a new facility's province.
         wanted_values: later ones count.
-        rewritten: paths of mappings that are written anew as a whole, because keys have to go.
-        lan: a LAN that has no gateway to be written to; addresses are held against it.
-        findings: what is wrong in the rows.
+        rewritten: paths of mappings to rewrite, because keys must go.
+        lan: a LAN without a gateway to store it; addresses are checked against it.
     """
 
     facility: str
@@ -92,18 +87,18 @@ class FacilityDraft:
     findings: list[Finding] = field(default_factory=list)
 
     def say(self, record: Record, remark: Remark, key: str = "") -> None:
-        """Note a finding in a row's cell."""
+        """Add a finding in a row's cell."""
         self.findings.append(record.finding(remark, key, self.facility))
 
     def want(self, record: Record, path: FieldPath, key: str, value: object = None) -> None:
-        """Want the value of a column, or one that follows from it; nothing where the cell is empty."""
+        """Want a column's value, or the given one; ignore an empty cell."""
         if value is None:
             value = record.get(key)
         if value is not None:
             self.wanted_values.append(WantedValue(path, value, record, key))
 
     def require(self, record: Record, *keys: str) -> bool:
-        """Tell whether a row has values in some columns; each one that is empty is a finding."""
+        """Return whether columns are filled; report each empty one."""
         missing = [key for key in keys if record.get(key) is None]
         for key in missing:
             if key in record.filled:
@@ -121,12 +116,12 @@ class FacilityDraft:
 
 @dataclass(frozen=True)
 class FieldChange:
-    """One value that changes in a file.
+    """One changed value of a file.
 
     Attributes:
-        path: where, e.g. `cameras.cam-01.zone`.
-        before: the old value; empty where there was none, or where it is a free text.
-        after: the new value; empty where it is a free text.
+        path: e.g. `cameras.cam-01.zone`.
+        before: empty if there was none, or for a free text.
+        after: empty for a free text.
     """
 
     path: str
@@ -136,14 +131,11 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class FacilityEdit:
-    """What becomes of a facility's file.
+    """The edit of a facility's file.
 
     Attributes:
-        facility: its id.
-        before: its bytes; None where there is no file yet.
-        after: its new bytes.
-        changes: what changes, value by value.
-        origins: the wanted values by their paths, those included that change nothing.
+        before: the old bytes; `None` for a new file.
+        origins: all wanted values by path, also unchanged ones.
     """
 
     facility: str
@@ -154,12 +146,12 @@ class FacilityEdit:
 
     @property
     def changed(self) -> bool:
-        """Whether a single byte changes."""
+        """Return whether a byte changes."""
         return self.before != self.after
 
 
 class _Items(list[object]):
-    """The cameras or recorders of a file, found by their ids. They become more, and keep their ids."""
+    """The cameras or recorders of a file by id; it only grows."""
 
     def __init__(self, items: Iterable[object] = ()) -> None:
         super().__init__(items)
@@ -167,7 +159,6 @@ class _Items(list[object]):
         self._read = 0
 
     def index_of(self, name: str) -> int | None:
-        """The first item with an id."""
         for index in range(self._read, len(self)):
             item = self[index]
             if isinstance(item, dict) and isinstance(item.get("id"), str):
@@ -177,7 +168,7 @@ class _Items(list[object]):
 
 
 def edit_of(draft: FacilityDraft, before: bytes | None) -> FacilityEdit:
-    """The edit that a draft asks for.
+    """Return the edit of a draft.
 
     Raises:
         EditError: the file cannot be edited.
@@ -217,7 +208,7 @@ def _empty(document: object, path: FieldPath) -> None:
 
 
 def _restore_comparable(new: object, old: object, path: FieldPath) -> None:
-    """Keep texts of a rewritten mapping as they were spelled where they say the same."""
+    """Keep the spelling of equal texts in a rewritten mapping."""
     rewritten, original = _value_at(new, path), _value_at(old, path)
     if isinstance(rewritten, dict) and isinstance(original, dict):
         for key, value in rewritten.items():
@@ -234,12 +225,12 @@ def _put(document: object, path: FieldPath, value: object, old: object) -> None:
 
 
 def _is_written_out(key: str, path: FieldPath, old: object) -> bool:
-    """Tell whether a value is written out although it is the default: a new camera's channel is."""
+    """Return whether a default is written: a new camera's channel is."""
     return key == "channel" and _value_at(old, path[:-1]) is None
 
 
 def _step_into(document: object, path: FieldPath) -> object:
-    """The mapping or list at a path; what is missing on the way is made."""
+    """Return the mapping or list at a path; make missing ones."""
     node = document
     for part, parent in zip(path, [None, *path], strict=False):
         node = _child(node, part, parent)
@@ -258,7 +249,6 @@ def _child(node: object, part: str, parent: str | None) -> object:
 
 
 def _value_at(document: object, path: FieldPath) -> object:
-    """The value at a path; None where there is none."""
     node = document
     for part in path:
         if isinstance(node, list):
@@ -287,7 +277,7 @@ def _position(items: list[object], name: str) -> int:
 
 
 def _same(old: object, new: object) -> bool:
-    """Tell whether two values say the same: spaces and the composition of letters do not count."""
+    """Return whether two values are equal but for spaces and composition."""
     if isinstance(old, str) and isinstance(new, str):
         return old == new or clean(old) == new
     return old == new and isinstance(old, bool) == isinstance(new, bool)
@@ -297,7 +287,7 @@ def _same(old: object, new: object) -> bool:
 
 
 def _differences(old: object, new: object, path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
-    """The fewest places at which values have to be set, in the order of the model."""
+    """Yield the fewest places to set values, in the model's order."""
     if isinstance(old, dict) and isinstance(new, dict) and not set(old) - set(new):
         for key in _sorted(new):
             if key not in old:
@@ -324,13 +314,12 @@ def _sorted(keys: Iterable[str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _in_order(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Order keys as the first model that has them all."""
     order = next((list(m.model_fields) for m in _MODELS if set(keys) <= set(m.model_fields)), list(keys))
     return tuple(sorted(keys, key=order.index))
 
 
 def _styled(value: object) -> object:
-    """Order a new mapping's keys as the model has them, and write short ones on one line."""
+    """Order a new mapping's keys; write short ones on one line."""
     if isinstance(value, list):
         return [_styled(item) for item in value]
     if not isinstance(value, dict):
@@ -342,7 +331,7 @@ def _styled(value: object) -> object:
 
 
 def _field_changes(old: object, new: object, path: FieldPath) -> Iterator[FieldChange]:
-    """What changes, for people: a new mapping value by value as well."""
+    """Yield the changes for people, also each value of a new mapping."""
     if isinstance(new, dict):
         before = old if isinstance(old, dict) else {}
         for key in _sorted({**before, **new}):

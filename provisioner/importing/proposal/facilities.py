@@ -1,4 +1,4 @@
-"""Rows of facilities and of surveys: what they want a facility's file to say."""
+"""Rows of facilities and surveys, and the values they want."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _BLOCK = {
 
 
 def want_facility(draft: FacilityDraft, record: Record) -> None:
-    """Take a row of the sheet of facilities."""
+    """Process a row of the sheet of facilities."""
     known_by = {"name", *_LOCATION} if draft.existing and not record.names_by_id else set()
     # What a site is known by says the same in other letters: the file keeps its own.
     for key in _PLAIN:
@@ -54,7 +54,7 @@ def want_facility(draft: FacilityDraft, record: Record) -> None:
 
 
 def _compare(draft: FacilityDraft, record: Record, existing: Facility, *, named: bool) -> None:
-    """Note what becomes of a facility that is there: another name or ward for its id, and hosts that it leaves."""
+    """Report another name or ward for an id, and leaving hosts."""
     name, ward = record.text("name"), record.text("ward")
     if named and name and fold(name) != fold(existing.name):
         draft.say(record, warning("facility-renamed", facility=draft.facility), "name")
@@ -77,7 +77,10 @@ def _want_capacity(draft: FacilityDraft, record: Record) -> None:
 
 
 def want_survey(draft: FacilityDraft, record: Record) -> None:
-    """Take a row of the sheet of surveys: a later day is a new survey, which replaces the old one."""
+    """Process a row of the sheet of surveys.
+
+    A survey of a later day replaces the old one.
+    """
     _want_block(draft, record)
     _want_lan(draft, record)
     known = draft.existing.survey if draft.existing else None
@@ -98,7 +101,7 @@ def want_survey(draft: FacilityDraft, record: Record) -> None:
 
 
 def _keep_site(draft: FacilityDraft, record: Record, known: Survey) -> None:
-    """Keep what an older survey says of line and devices where the new table has no such column at all."""
+    """Keep an older survey's values if the table lacks their columns."""
     of_site: dict[str, tuple[FieldPath, object]] = {
         key: (("survey", "uplink", name), getattr(known.uplink, name)) for key, name in _UPLINK.items()
     }
@@ -133,7 +136,7 @@ def _want_lan(draft: FacilityDraft, record: Record) -> None:
 
 
 def _want_block(draft: FacilityDraft, record: Record) -> None:
-    """Take what keeps a facility from being connected; a file's own entry is never taken away here."""
+    """Process a facility's obstacle; the file's own is never removed."""
     reason = record.get("block_reason")
     known = draft.existing.blocked if draft.existing else None
     filled = {key for key in _BLOCK if record.get(key) not in (None, "")}

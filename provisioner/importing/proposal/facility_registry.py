@@ -1,4 +1,4 @@
-"""Which facility a row is about, and the ids of new ones. What a row may be, and does not say, is a question."""
+"""The facility of each row, and new ids; doubts become questions."""
 
 from __future__ import annotations
 
@@ -24,13 +24,11 @@ class FacilityRegistry:
     """The facilities of the inventory and of the sheets.
 
     Attributes:
-        baseline: what there is already.
-        doubtful: rows that are known by a bare name and would change something: they are asked about.
+        baseline: the current state.
+        doubtful: rows with only a name that would change something, which need an answer.
         new: the provinces of new facilities, by id.
-        bare: the rows of facilities that a name alone tells, by facility.
-        listed: facilities of the inventory that rows are about, for certain or perhaps.
-        findings: what is wrong in the rows.
-        questions: what a person is asked about rows.
+        bare: rows that only a name identifies, by facility.
+        listed: facilities of the inventory with a certain or possible row.
     """
 
     baseline: Baseline
@@ -49,7 +47,7 @@ class FacilityRegistry:
     # --- rows of the sheet of facilities ----------------------------------------------------------
 
     def register(self, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
-        """Each sound row with its facility's id; ids that rows have count before new ones are proposed."""
+        """Yield each sound row with its facility; given ids come first."""
         first_rows: dict[str, Record] = {}
         for record, facility in sorted(self._placed(records), key=lambda pair: pair[0].position):
             first = first_rows.setdefault(facility, record)
@@ -82,7 +80,7 @@ class FacilityRegistry:
         yield from self._settled(UnplacedRows(self.baseline.sites, unplaced, others, self.doubtful))
 
     def _settled(self, rows: UnplacedRows) -> Iterator[tuple[Record, str]]:
-        """The rows that name no facility which is there: known by what they say, new, or asked about."""
+        """Yield identified and new rows without an id; others become questions."""
         for row, facility in rows.known():
             self.listed.add(facility)
             if row.identity.is_bare:
@@ -118,7 +116,7 @@ class FacilityRegistry:
         )
 
     def _by_own_id(self, record: Record, province: str) -> str | None:
-        """A row's facility by its id; an empty one where there is none of it, None where the row cannot be taken."""
+        """Return a row's facility by id, "", or `None` if refused."""
         facility = record.text("facility_id")
         if facility is None or not record.names_by_id:
             return ""
@@ -139,7 +137,7 @@ class FacilityRegistry:
         return facility if self._is_there(record, facility, "facility_id") else None
 
     def _is_there(self, record: Record, facility: str, key: str) -> bool:
-        """Tell whether a row may be about a facility: never about one of another district."""
+        """Return whether a row may mean a facility: never in another district."""
         district = record.text("district")
         identity = self._identity(facility)
         scheme = self.baseline.inventory.settings.province_scheme
@@ -152,14 +150,13 @@ class FacilityRegistry:
         return self._identities.get(facility) or self.baseline.sites.identity(facility)
 
     def _is_complete(self, record: Record, province: str, facility: str) -> bool:
-        """Tell whether a row has what a new facility needs."""
         missing = [key for key in _REQUIRED if record.get(key) is None and not (key == "province" and province)]
         for key in missing:
             self._missing(record, key, facility)
         return record.sound and not missing
 
     def _add(self, row: Unplaced) -> str:
-        """A new facility's id: its own, or kcl, the first letters of the province's slug, the next free number."""
+        """Return a new facility's id: the row's, or the next free one."""
         province = row.identity.province
         facility = row.wanted_id
         if not facility:
@@ -180,7 +177,7 @@ class FacilityRegistry:
             yield from stone.object.split("/")
 
     def _province(self, record: Record) -> str | None:
-        """The slug of a row's province; an empty one where none is needed, None where it is not known."""
+        """Return a row's province slug, "" if not needed, `None` if unknown."""
         slug, remark = province_of(record, self.baseline.inventory)
         if remark is not None:
             self._say(record, remark, "province" if record.get("province") else "province_code")
@@ -193,7 +190,7 @@ class FacilityRegistry:
         return slug or ""
 
     def _missing(self, record: Record, key: str, facility: str = "") -> None:
-        """Say that a new facility lacks something; once for the table where it has no such column."""
+        """Report a missing value; once per table if the column is missing."""
         if key in record.filled:
             return
         column = record.table.form.by_key[key].header
@@ -205,13 +202,13 @@ class FacilityRegistry:
             )
 
     def _spoil(self, record: Record) -> None:
-        """Remember a row that cannot be taken, for the rows of other sheets that are about the same facility."""
+        """Remember a refused row, for other sheets' rows of its facility."""
         self._unsound |= {fold(str(record.get(key))) for key in ("facility_id", "name") if record.get(key)}
 
     # --- rows of the other sheets -----------------------------------------------------------------
 
     def find(self, record: Record) -> str | None:
-        """The facility that a row of another sheet is about; None, with a finding, where it does not say."""
+        """Return the facility of another sheet's row; `None` with a finding."""
         facility_id, name = record.text("facility_id"), record.text("facility_name")
         if facility_id is None and name is None:
             if not {"facility_id", "facility_name"} & record.filled:
@@ -242,7 +239,7 @@ class FacilityRegistry:
         return None
 
     def _unknown(self, text: str) -> Remark:
-        """Say that there is no such facility, or that its own row has to be mended, or answered, first."""
+        """Return why an id or name is unknown."""
         asked = self._asked.get(fold(text))
         if asked is not None:
             return note("facility-asked", row=asked.number)
@@ -262,7 +259,7 @@ class FacilityRegistry:
         return None
 
     def _namesakes(self, record: Record, name: str, province: str | None) -> Iterator[str]:
-        """The facilities of a name; where there are several, those that the row's district and ward do not rule out."""
+        """Yield the facilities of a name; district and ward exclude some."""
         sites = self.baseline.sites
         known = (f for f in sites.by_name.get(fold(name), ()) if province in (None, sites.provinces[f]))
         new = (f for f in self._new_names.get(fold(name), ()) if province in (None, self.new[f]))
@@ -288,7 +285,7 @@ class FacilityRegistry:
 
 
 def _matched(row: Unplaced, facility: str) -> Remark:
-    """Say by what a row is known; a row that calls itself new and cannot be told from a site is no new one."""
+    """Return a remark how a row was identified, even if called new."""
     if row.record.text("facility_id") != NEW_SITE:
         return note("facility-matched", facility=facility)
     return (warning if row.identity.is_bare else note)("new-is-there", facility=facility)

@@ -1,8 +1,8 @@
-"""A site's identity: province, district, ward, street and name, and how far two of them are the same. Pure.
+"""A site's identity (province, district, ward, street, name), and comparison. Pure.
 
-Texts agree where case, composition, spaces, signs and the place of the tone (`Hoà`, `Hòa`) are all that differs, and in
-places the unit's type in any of its spellings (`Phường`, `P.`), or none at all. What cannot be known is open: a part
-that one of the two lacks, marks that one of the two may have lost, a letter that may be a typing error.
+Texts agree if only case, composition, spaces, signs and the place of the tone (`Hoà`, `Hòa`) differ; in places also the
+spelling or absence of the unit's type (`Phường`, `P.`). The result is open if a part or its marks may be missing, or
+one letter differs.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ _TYPES = {
     **dict.fromkeys(("xa", "x"), "xa"),
     "dac-khu": "dac-khu",
 }
-"""The types of districts and wards, by every way to write them."""
+"""The types of districts and wards, by every spelling."""
 _TYPE = re.compile(rf"({'|'.join(sorted(_TYPES, key=len, reverse=True))})-(.+)|([qpf])0*([0-9]+)")
 _STREET_WORDS = frozenset({"so", "nha", "duong", "pho", "d"})
 _SHORT = re.compile(r"(?<![^\W_])(kp|tdp|ql|tl)[\s.]*(?=[0-9])", re.IGNORECASE)
 _WRITTEN_OUT = {"kp": "khu phố", "tdp": "tổ dân phố", "ql": "quốc lộ", "tl": "tỉnh lộ"}
-"""What stands before a number in an address, by how it is shortened."""
+"""Words before a number in an address, by abbreviation."""
 _WORD = re.compile(r"[^\W_]+")
 
 
 class Sameness(IntEnum):
-    """What two texts are to each other."""
+    """The relation of two texts."""
 
     SAME = 0
     OPEN = 1
-    """Nobody can know: a person is asked."""
+    """Uncertain: a person must decide."""
     OTHER = 2
 
 
 class Part(NamedTuple):
-    """A part of an identity, ready to be compared.
+    """A comparable part of an identity.
 
     Attributes:
-        key: what is compared without marks.
-        marked: the same with marks, their place apart; empty where the text has no mark at all.
-        type: the unit's type; empty where it is not written.
+        key: without marks.
+        marked: with marks, tones at the end of each word; empty for a text without marks.
+        type: the unit's type, or empty.
     """
 
     key: str
@@ -67,16 +67,13 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Where a site is and what it is called.
+    """A site's place and name.
 
     Attributes:
-        province: the slug of today.
-        name: its name.
-        district: None where it is not written, as it is since 2025-07-01.
-        ward: None where it is not written.
-        street: None where it is not written.
-        scheme: the list of provinces whose units district and ward are of.
-        shown: name and address as they were written.
+        province: today's slug.
+        district: often `None`, as districts ended on 2025-07-01.
+        scheme: the list of provinces of district and ward.
+        shown: name and address as written.
     """
 
     province: str
@@ -89,19 +86,19 @@ class Identity:
 
     @property
     def is_bare(self) -> bool:
-        """Whether nothing but the name tells which site it is."""
+        """Return whether only the name identifies the site."""
         return self.district is None and self.ward is None and self.street is None
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What two sites have in common wherever all of them agrees."""
+        """The common key of sites that agree in all parts."""
         return (self.name.key, *(part.key if part else "" for part in (self.district, self.ward, self.street)))
 
 
 def identity_of(
     province: str, name: str, *, district: str | None, ward: str | None, street: str | None, scheme: str
 ) -> Identity:
-    """The identity that texts are."""
+    """Return the identity of texts."""
     address = ", ".join(filter(None, (street, ward, district)))
     return Identity(
         province,
@@ -116,13 +113,13 @@ def identity_of(
 
 @lru_cache(maxsize=_CACHED)
 def name_part(text: str) -> Part:
-    """A name, ready to be compared."""
+    """Return a comparable name."""
     return Part(fold(text), _marked(text))
 
 
 @lru_cache(maxsize=_CACHED)
 def unit_part(text: str) -> Part:
-    """A district or ward, ready to be compared: its type apart, numbers without zeros before them."""
+    """Return a comparable district or ward: type apart, no leading zeros."""
     words, marked = _words(text)
     key = "-".join(words)
     match = _TYPE.fullmatch(key)
@@ -134,9 +131,9 @@ def unit_part(text: str) -> Part:
 
 @lru_cache(maxsize=_CACHED)
 def street_part(text: str) -> Part:
-    """Number and street, ready to be compared: words that say nothing left out, in any order.
+    """Return a comparable number and street: sorted words without fillers.
 
-    Numbers stay in theirs: 12/3 is not 3/12, and group 3 of quarter 2 is not group 2 of quarter 3.
+    Numbers keep their order: 12/3 is not 3/12, and group 3 of quarter 2 is not group 2 of quarter 3.
     """
     words, marked = _words(_SHORT.sub(lambda match: _written_out(match[1], text), text))
     pairs = sorted(zip(words, marked or words, strict=True), key=_words_first)
@@ -145,19 +142,18 @@ def street_part(text: str) -> Part:
 
 
 def _written_out(short: str, text: str) -> str:
-    """What a shortened word stands for, with marks only where its text has some."""
+    """Expand an abbreviation, with marks only if the text has some."""
     written = _WRITTEN_OUT[short.lower()]
     return f"{fold(written).replace('-', ' ') if text.isascii() else written} "
 
 
 def _words_first(pair: tuple[str, str]) -> tuple[bool, str, str]:
-    """The order of words; what has a digit stands behind them, in the text's own order."""
+    """Sort key: words first; those with a digit keep their order."""
     word, marked = pair
     return (True, "", "") if any(map(str.isdecimal, word)) else (False, word, marked)
 
 
 def _words(text: str) -> tuple[list[str], list[str]]:
-    """The words of a text without marks and with them; without them alone where it has none, or lost them all."""
     words = [word.lstrip("0") or "0" if word.isdecimal() else word for word in fold(text).split("-")]
     composed = _composed(text)
     marked = [] if composed.isascii() else [_toneless(word.lstrip("0") or "0") for word in _WORD.findall(composed)]
@@ -165,7 +161,7 @@ def _words(text: str) -> tuple[list[str], list[str]]:
 
 
 def _marked(text: str) -> str:
-    """Letters with their marks, each word's tone behind it; empty where the text has no mark, or lost them all."""
+    """Return letters with marks, each word's tone last; "" without marks."""
     composed = _composed(text)
     return "" if composed.isascii() else "".join(map(_toneless, _WORD.findall(composed)))
 
@@ -185,14 +181,14 @@ def _toneless(word: str) -> str:
 
 
 def names_agree(one: Part, other: Part) -> Sameness:
-    """Whether two names are one: marks that differ, or are lost, leave it open; another spelling is another name."""
+    """Compare two names; different or lost marks leave the result open."""
     if one.key != other.key:
         return Sameness.OTHER
     return Sameness.SAME if one.marked == other.marked else Sameness.OPEN
 
 
 def places_agree(one: Identity, other: Identity) -> tuple[Sameness, Sameness, Sameness]:
-    """Whether district, ward and street of two sites are the same."""
+    """Compare district, ward and street of two sites."""
     eras = one.scheme != other.scheme
     district = _units_agree(one.district, other.district, eras=eras)
     ward = _units_agree(one.ward, other.ward, eras=eras)
@@ -203,12 +199,9 @@ def places_agree(one: Identity, other: Identity) -> tuple[Sameness, Sameness, Sa
 
 
 def units_agree(text: str | None, other: Part | None, *, eras: bool) -> Sameness:
-    """Whether a district or ward as it was written is another one.
+    """Compare a district or ward as written with another one.
 
-    Args:
-        text: as it was written.
-        other: what it is held against.
-        eras: whether the two are of different lists of provinces.
+    `eras` tells whether they are of different lists of provinces.
     """
     return _units_agree(unit_part(text) if text else None, other, eras=eras)
 
@@ -240,7 +233,7 @@ def _marks_agree(one: Part, other: Part) -> Sameness:
 
 
 def is_typo(one: str, other: str) -> bool:
-    """Tell whether two keys are one letter apart, or two letters changed over; a digit is no typing error."""
+    """Return whether keys differ by a letter or swapped letters, not digits."""
     if min(len(one), len(other)) < _LEAST_FOR_A_TYPO or abs(len(one) - len(other)) > 1:
         return False
     if [c for c in one if c.isdecimal()] != [c for c in other if c.isdecimal()]:
@@ -249,7 +242,10 @@ def is_typo(one: str, other: str) -> bool:
 
 
 def without_one(text: str) -> Iterator[str]:
-    """A text, and what it is without each of its letters: texts that share one of them are a typing error apart."""
+    """Yield a text, and the text without each of its letters.
+
+    Texts one typing error apart share a result.
+    """
     yield text
     for place in range(len(text)):
         yield text[:place] + text[place + 1 :]

@@ -18,18 +18,18 @@ from provisioner.inventory.geography import Province
 from provisioner.inventory.model import Inventory
 
 ContactsByProvince = Mapping[str, tuple[Contact, ...] | None]
-"""The contacts of provinces, by slug; None where they were not opened."""
+"""The contacts of provinces by slug; `None` if not opened."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What rows are held against: the inventory as it is.
+    """The current state that rows are compared with.
 
     Attributes:
-        inventory: what could be read of it.
-        broken: owners of files that could not be understood.
+        inventory: its readable part.
+        broken: owners of malformed files.
         file_of: reads a known facility's file.
-        default: the province of rows that name none.
+        default: the province of rows without one.
         today: the day in Vietnam.
     """
 
@@ -41,21 +41,20 @@ class Baseline:
 
     @cached_property
     def sites(self) -> InventorySites:
-        """The sites of the inventory, by all that they are known by."""
+        """The sites of the inventory."""
         return InventorySites(self.inventory)
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What would be written, and everything that is to be said of the rows.
+    """The edits, and all findings about the rows.
 
     Attributes:
-        findings: everything, by place.
-        edits: by facility; those that change nothing are among them.
-        provinces: the province slug of each edit's facility, which is its folder.
-        contact_drafts: by province.
+        findings: by position.
+        edits: by facility, also without changes.
+        provinces: the province slug (folder) of each edit's facility.
         resign: facilities whose signed content changes, with the parties that signed.
-        questions: what only a person can answer; a row that is asked about is kept out.
+        questions: for a person; a row in question is left out.
     """
 
     findings: tuple[Finding, ...]
@@ -67,29 +66,27 @@ class Proposal:
 
     @property
     def errors(self) -> int:
-        """How many errors there are."""
+        """The number of errors."""
         return sum(finding.remark.level is FindingLevel.ERROR for finding in self.findings)
 
     @property
     def waiting(self) -> int:
-        """How many rows wait for an answer."""
+        """The number of rows that wait for an answer."""
         return sum(question.holds_a_row for question in self.questions)
 
     @property
     def changed(self) -> tuple[FacilityEdit, ...]:
-        """The edits that change a file, in the order of ids."""
+        """The edits that change a file, by id."""
         return tuple(edit for _, edit in sorted(self.edits.items()) if edit.changed)
 
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What an import came to.
+    """The result of an import.
 
     Attributes:
-        inputs: what was read.
-        proposal: what it asks for.
-        write: whether it was to be written.
-        written: the files that were.
+        write: whether writing was requested.
+        written: the written files.
     """
 
     inputs: InputFiles
@@ -99,5 +96,5 @@ class ImportResult:
 
     @property
     def changes(self) -> bool:
-        """Whether anything is asked for."""
+        """Return whether any change is proposed."""
         return bool(self.proposal.changed or any(draft.differs for draft in self.proposal.contact_drafts.values()))

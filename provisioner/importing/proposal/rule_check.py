@@ -1,4 +1,4 @@
-"""The inventory's own rules over what the sheets ask for; each problem is brought back to the cell that caused it."""
+"""The inventory's rules over the edits; problems refer to the causing cell."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from provisioner.inventory.signed import signed_content
 _NOT_OF_A_SHEET = frozenset(
     {ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, "sign-off-stale", "sign-off-missing"}
 )
-"""What other commands are there for, and what the report says in its own words."""
+"""Problems for other commands, or with the report's own words."""
 
 
 @dataclass(frozen=True)
 class RuleCheck:
-    """What the rules say of an edit.
+    """The result of the rules for an edit.
 
     Attributes:
-        facility: the facility as it will be; None where the model refuses it.
-        findings: problems that the edit brings, at their cells.
+        facility: the edited facility; `None` if the model refuses it.
+        findings: new problems, at their cells.
         spoiled: the rows that cause errors.
-        signed: the parties whose sign-offs hold no longer.
+        signed: the parties whose sign-offs become invalid.
     """
 
     facility: Facility | None
@@ -45,7 +45,7 @@ class RuleCheck:
 
 
 class _Origins:
-    """A facility's file whose places are those of the cells that ask for its values."""
+    """A facility's file whose positions are those of the wanting cells."""
 
     def __init__(self, edit: FacilityEdit) -> None:
         self.shown = edit.facility
@@ -58,7 +58,7 @@ class _Origins:
                 self._around.setdefault(path[:length], value)
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:  # noqa: ARG002 (the protocol's)
-        """A position whose line is the number of a wanted value; 0 where no cell asks for anything near it."""
+        """Return a position with a wanted value's number as line, or 0."""
         wanted_value = self.find(path)
         if wanted_value is None:
             return Position(self.shown, 0, 0)
@@ -66,7 +66,7 @@ class _Origins:
         return Position(self.shown, len(self.wanted_values), 0)
 
     def find(self, path: KeyPath) -> WantedValue | None:
-        """What was wanted at a path, else of something in it, else of something beside it."""
+        """Return the wanted value at a path, within it, or beside it."""
         origins, parts = self._edit.origins, self._field_path(path)
         for length in range(len(parts), 0, -1):
             if nearest := origins.get(parts[:length]) or self._around.get(parts[:length]):
@@ -87,13 +87,9 @@ class _Origins:
 
 
 def check_edit(edit: FacilityEdit, inventory: Inventory, lan: str | None, today: date) -> RuleCheck:
-    """Hold a facility as it will be against the model and the rules.
+    """Check an edited facility with the model and the rules.
 
-    Args:
-        edit: the edit.
-        inventory: what there is now.
-        lan: its LAN, where it has no gateway that says so.
-        today: the day in Vietnam.
+    `lan` is its LAN if it has no gateway.
     """
     origins = _Origins(edit)
     try:
@@ -138,7 +134,7 @@ def _at(origin: WantedValue | None, remark: Remark) -> Finding:
 
 
 def _refused(edit: FacilityEdit, origins: _Origins, refusal: ValidationError) -> RuleCheck:
-    """The findings of values that the model refuses; the readers of cells should have refused them."""
+    """Return findings of values that the model, but no reader, refuses."""
     findings, records = [], []
     for detail in refusal.errors(include_url=False, include_input=False):
         origin = origins.find(tuple(part for part in detail["loc"] if part != "[key]"))
@@ -151,7 +147,6 @@ def _refused(edit: FacilityEdit, origins: _Origins, refusal: ValidationError) ->
 
 
 def _signed(old: Facility | None, new: Facility) -> tuple[str, ...]:
-    """Who signed what the edit changes."""
     parties: Mapping[str, None] = {}
     for before, after in ((old.plan, new.plan), (old.successor, new.successor)) if old else ():
         if old and before and after and signed_content(old, before) != signed_content(new, after):

@@ -1,8 +1,7 @@
-"""Rows that name no known facility, and facilities that no row names.
+"""Rows without a known facility, and facilities without a row.
 
-Some of the rows are known by what they say, some are new, some are asked about. A row's outcome does not depend on its
-place: of rows that may be one site each is asked about. A site that its province's list lacks is closed, or has another
-name: a person says.
+Such a row is identified by its content, new, or in question. Its outcome does not depend on its position: all rows that
+may be one site are in question. A site that its province's list lacks is closed or renamed: a person decides.
 """
 
 from __future__ import annotations
@@ -27,9 +26,7 @@ class Unplaced:
     """A row with its identity.
 
     Attributes:
-        record: the row.
-        identity: what it says of the site.
-        facility: the facility that it names by its id; empty where none of it is there.
+        facility: the known facility of its id, or empty.
     """
 
     record: Record
@@ -43,7 +40,7 @@ class Unplaced:
 
     @property
     def wanted_id(self) -> str:
-        """The id that the row wants for a new site; empty where it wants none."""
+        """The row's id for a new site, or empty."""
         return self.record.required_text("facility_id") if self.record.names_by_id else ""
 
     @property
@@ -55,15 +52,10 @@ class Unplaced:
 def unlisted_sites(
     sites: InventorySites, listed: Collection[str], lists: Mapping[str, CellPosition], whole: Collection[str]
 ) -> Iterator[Question]:
-    """The questions about sites that no row is about.
+    """Yield the questions about sites without a row.
 
-    A list is taken for a province's whole one where somebody says so, or where it has half of its sites.
-
-    Args:
-        sites: what there is.
-        listed: facilities that rows are about, or may be about.
-        lists: the sheet in which each province first stands.
-        whole: provinces whose whole list the sheets are.
+    A list counts as complete for provinces in `whole`, or with half of a province's sites. `listed` are facilities with
+    a certain or possible row, `lists` the first sheet of each province.
     """
     for province, position in lists.items():
         there = sites.not_closed(province)
@@ -77,13 +69,13 @@ def unlisted_sites(
 
 @dataclass
 class UnplacedRows:
-    """The rows that name no facility which is there.
+    """The rows without a known facility.
 
     Attributes:
-        sites: the sites that are there.
-        rows: the rows, by place.
-        named: rows that name a facility; it may have another name from now on.
-        doubtful: rows that a bare name alone tells, and that would change something.
+        sites: the inventory's sites.
+        rows: by place.
+        named: rows with a facility's id; its name may change.
+        doubtful: rows with only a name that would change something.
     """
 
     sites: InventorySites
@@ -93,7 +85,7 @@ class UnplacedRows:
     _asked: set[RowPlace] = field(default_factory=set)
 
     def known(self) -> Iterator[tuple[Unplaced, str]]:
-        """The rows that are a site which is there, with its id."""
+        """Yield the rows that are a known site, with its id."""
         return ((row, same[0]) for row, same in self._same if self._is_known(row, same))
 
     def _is_known(self, row: Unplaced, same: list[str]) -> bool:
@@ -108,11 +100,7 @@ class UnplacedRows:
         return [row for row, same in self._same if not self._is_known(row, same)]
 
     def asked(self, listed: Collection[str]) -> Iterator[tuple[Question, Record]]:
-        """The questions, each with its row.
-
-        Args:
-            listed: facilities that other rows are about.
-        """
+        """Yield the questions, each with its row; `listed` have other rows."""
         taken = frozenset(listed)
         same = {row.place: ids for row, ids in self._same}
         for row in self._others:
@@ -147,7 +135,6 @@ class UnplacedRows:
 
     @cached_property
     def _renamed(self) -> list[Unplaced]:
-        """Rows that give a facility another name or place than it has."""
         return [row for row in self.named if self.sites.identity(row.facility).key != row.identity.key]
 
     @cached_property
@@ -158,7 +145,7 @@ class UnplacedRows:
         return {province: SiteIndex(members, members[0][1].scheme) for province, members in provinces.items()}
 
     def first_of(self, row: Unplaced) -> Unplaced:
-        """The first row that is the same site; the row itself where there is none before it."""
+        """Return the first row of the same site, perhaps the row itself."""
         return self._firsts[row.place]
 
     @cached_property
@@ -175,7 +162,7 @@ class UnplacedRows:
         return firsts
 
     def _first_by_id(self, identity: Identity) -> dict[str, Unplaced]:
-        """Of the rows that are one site, the first that wants each id, in the order of the rows."""
+        """Return the first row of a site that wants each id."""
         first: dict[str, Unplaced] = {}
         same = [self._by_key[key] for key in self._indexes[identity.province].same(identity)]
         for other in sorted((one for one in same if not one.facility), key=lambda one: one.record.position):
@@ -183,7 +170,7 @@ class UnplacedRows:
         return first
 
     def new(self) -> Iterator[Unplaced]:
-        """The rows that are sites of their own; those with an id of their own first."""
+        """Yield the rows of new sites; those with an id first."""
         fresh = [row for row in self._others if row.place not in self._asked]
         return iter(sorted(fresh, key=lambda row: not row.wanted_id))
 
@@ -200,7 +187,7 @@ def _reasons(row: Unplaced, likely: Likely, listed: Collection[str]) -> tuple[Wh
 
 
 def _rank(candidate: Candidate) -> tuple[bool, bool, bool, str, int]:
-    """The order of candidates: sites that are there, those of the same name, those that are not in the list."""
+    """Sort key of candidates: known sites, same names, unlisted ones first."""
     number = candidate.row.row if candidate.row else 0
     listed = Why.NOT_LISTED not in candidate.reasons
     return candidate.row is not None, Why.SAME_NAME not in candidate.reasons, listed, candidate.facility, number

@@ -1,6 +1,6 @@
 """The report of an import, as JSON and as a spreadsheet. Pure.
 
-The document is `provisioner/import` version 1. The spreadsheet goes back to the province and holds no more.
+The document is `provisioner/import` version 1. The spreadsheet is returned to the province and has the same content.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class ImportDocument(Printed, name="import", title="An import"):
 
 
 def import_document(result: ImportResult, language: Language) -> ImportDocument:
-    """The document; values of cells are in it only as far as they may be shown."""
+    """Return the document, with only those cell values that may be shown."""
     proposal = result.proposal
     return ImportDocument(
         ok=not proposal.errors and not proposal.waiting,
@@ -224,7 +224,7 @@ def _problem(finding: Finding, language: Language) -> FindingRow:
 
 
 def report_sheet(result: ImportResult, language: Language) -> bytes:
-    """The findings as an XLSX file."""
+    """Return the findings as an XLSX file."""
     book = Workbook()
     sheet = book.worksheets[0]
     sheet.title = _TITLES[language]
@@ -245,7 +245,6 @@ def report_sheet(result: ImportResult, language: Language) -> bytes:
 
 
 def _rows(result: ImportResult, language: Language) -> Iterator[tuple[str, ...]]:
-    """The rows below the header: errors, warnings, questions, then every note."""
     weighty, notes = in_order_of_weight(result.proposal.findings)
     yield from (_finding_row(finding, language) for finding in weighty)
     yield from (_question_row(question, language) for question in result.proposal.questions)

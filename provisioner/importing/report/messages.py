@@ -485,7 +485,7 @@ OF_RULES: dict[str, Wording] = {
         "Đường truyền không đủ cho các luồng phụ ({message})", "Giảm bitrate hoặc nâng đường truyền"
     ),
 }
-"""Sentences for what the inventory's rules find; the rule's own words stand behind them."""
+"""Sentences for findings of the inventory's rules, before the rule's own words."""
 
 
 CATALOGUE: Mapping[Language, Mapping[str, Wording]] = {
@@ -499,7 +499,7 @@ LEVELS: Mapping[Language, Mapping[FindingLevel, str]] = {
 
 
 def wording(remark: Remark, language: Language) -> Wording:
-    """Message and hint of a remark; the inventory's rules bring their own, in English."""
+    """Return message and hint; the inventory's rules bring their own English."""
     fills = dict(remark.fills)
     if "message" in fills:
         own = Wording(fills["message"], fills["hint"])

@@ -19,7 +19,7 @@ from provisioner.importing.report.messages import LEVELS, wording
 from provisioner.importing.tables.files import InputFiles
 
 QUESTION: Mapping[Language, str] = {Language.EN: "question", Language.VI: "câu hỏi"}
-"""What a question is called beside the levels of findings."""
+"""A question's name beside the levels of findings."""
 
 _ASKS: Mapping[Language, Mapping[QuestionKind, str]] = {
     Language.EN: {
@@ -90,7 +90,7 @@ _REASONS: Mapping[Language, Mapping[Why, str]] = {
 _ROW: Mapping[Language, str] = {Language.EN: "row {row}", Language.VI: "dòng {row}"}
 _MOST_CHANGES = 8
 _MOST_NOTES = 3
-"""Of one code."""
+"""For one code."""
 
 _PHRASES: dict[Language, dict[str, str]] = {
     Language.EN: {
@@ -145,14 +145,7 @@ _PHRASES: dict[Language, dict[str, str]] = {
 
 
 class QuestionText(NamedTuple):
-    """A question in words.
-
-    Attributes:
-        place: where it is asked.
-        message: what is asked.
-        candidates: the sites that the row may be, one a line.
-        answer: how to answer.
-    """
+    """A question in words: position, question, candidates, instructions."""
 
     place: str
     message: str
@@ -161,7 +154,7 @@ class QuestionText(NamedTuple):
 
 
 def question_text(question: Question, language: Language) -> QuestionText:
-    """A question in words."""
+    """Return a question in words."""
     name = f" “{question.name}”" if question.name else ""
     facility = f" {question.facility}" if question.facility else ""
     lines = tuple(f"{_site(candidate, language)} ({because(candidate, language)})" for candidate in question.candidates)
@@ -170,7 +163,7 @@ def question_text(question: Question, language: Language) -> QuestionText:
 
 
 def because(candidate: Candidate, language: Language) -> str:
-    """Why a site is a candidate."""
+    """Return why a site is a candidate."""
     return "; ".join(_REASONS[language][reason] for reason in candidate.reasons)
 
 
@@ -198,13 +191,13 @@ def _answer(question: Question, language: Language) -> str:
 
 
 def _is_bare(question: Question) -> bool:
-    """Whether the same name and nothing beside it is all that is known of the row and of a candidate."""
+    """Return whether only the name is known of row and candidate."""
     candidates = question.candidates
     return question.bare and any(not c.row and not c.address and Why.SAME_NAME in c.reasons for c in candidates)
 
 
 def finding_lines(findings: Iterable[Finding], language: Language) -> Iterator[tuple[FindingLevel, str, str]]:
-    """Each finding's level, its sentence with its place, and its hint."""
+    """Yield each finding's level, sentence with position, and hint."""
     for finding in findings:
         words = wording(finding.remark, language)
         header = f" ({finding.position.header})" if finding.position.header else ""
@@ -213,7 +206,7 @@ def finding_lines(findings: Iterable[Finding], language: Language) -> Iterator[t
 
 
 def in_order_of_weight(findings: Iterable[Finding]) -> tuple[list[Finding], dict[str, list[Finding]]]:
-    """Errors, then warnings, each by place; and the notes by their codes."""
+    """Return errors, then warnings, by position; and notes by code."""
     weighty: dict[FindingLevel, list[Finding]] = {FindingLevel.ERROR: [], FindingLevel.WARNING: []}
     notes: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -223,7 +216,7 @@ def in_order_of_weight(findings: Iterable[Finding]) -> tuple[list[Finding], dict
 
 
 def note_lines(notes: Mapping[str, list[Finding]], language: Language) -> Iterator[str]:
-    """The first notes of each code, and how many more there are: they do not bury what is to be done."""
+    """Yield the first notes of each code, and how many more follow."""
     for code, listed in notes.items():
         first = listed if len(listed) <= _MOST_NOTES + 1 else listed[:_MOST_NOTES]
         yield from (message for _, message, _ in finding_lines(first, language))
@@ -232,27 +225,27 @@ def note_lines(notes: Mapping[str, list[Finding]], language: Language) -> Iterat
 
 
 def question_lines(questions: Iterable[Question], language: Language) -> Iterator[QuestionText]:
-    """The questions in words."""
+    """Return the questions in words."""
     return (question_text(question, language) for question in questions)
 
 
 def level_word(level: FindingLevel, language: Language) -> str:
-    """A level's name."""
+    """Return a level's name."""
     return LEVELS[language][level]
 
 
 def hint_word(language: Language) -> str:
-    """What stands before a hint."""
+    """Return the label of a hint."""
     return _PHRASES[language]["hint"]
 
 
 def answer_word(language: Language) -> str:
-    """What stands before how to answer."""
+    """Return the label of an answer."""
     return _PHRASES[language]["answer"]
 
 
 def read_lines(inputs: InputFiles, language: Language) -> Iterator[str]:
-    """The tables that were read, one line a file."""
+    """Yield the tables that were read, one line per file."""
     phrases = _PHRASES[language]
     for file in inputs.files:
         tables = [table for table in inputs.tables if table.position.file == file]
@@ -262,7 +255,7 @@ def read_lines(inputs: InputFiles, language: Language) -> Iterator[str]:
 
 
 def summary_lines(result: ImportResult, language: Language) -> Iterator[str]:
-    """What changes, and what comes next."""
+    """Yield the changes, and the next step."""
     phrases = _PHRASES[language]
     if result.changes:
         yield phrases["changed" if result.written else "changes"]
@@ -309,7 +302,6 @@ def _sums(result: ImportResult, language: Language) -> str:
 
 
 def _open_questions(result: ImportResult, language: Language) -> Iterator[str]:
-    """The last line, where a person is asked anything."""
     questions, waiting = len(result.proposal.questions), result.proposal.waiting
     if questions:
         dry = "open" if result.write else "open_dry"

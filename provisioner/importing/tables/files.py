@@ -1,7 +1,7 @@
 """Files of an import: their bytes, grids and tables.
 
-CSV comes as Excel writes it: any Unicode encoding, and whichever separator the table is written with. Whatever is no
-spreadsheet is refused by name; nothing raises anything else. No inventory is needed here.
+CSV comes as Excel writes it: any Unicode encoding and separator. Other kinds of files are refused by name; no other
+error is raised. No inventory is needed.
 """
 
 from __future__ import annotations
@@ -39,18 +39,16 @@ _SAMPLE_ROWS = 2 * grid.HEADER_ROWS
 _SAMPLE_CHARACTERS = 20_000
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-"""The container of .xls, and of workbooks that are closed with a password."""
+"""The container of .xls, and of workbooks with a password."""
 
 
 @dataclass(frozen=True)
 class InputFiles:
-    """The files of an import, as far as they were understood.
+    """The readable content of an import's files.
 
     Attributes:
         files: as the user typed them.
-        tables: every table in them.
-        records: every row of them.
-        findings: what is wrong so far.
+        findings: so far.
     """
 
     files: tuple[str, ...]
@@ -60,10 +58,10 @@ class InputFiles:
 
 
 def read_delimited(data: bytes) -> Grid:
-    """The one sheet of a CSV file.
+    """Return the one sheet of a CSV file.
 
     Raises:
-        FileRefusedError: it is no text, its encoding is none of Unicode's, or its quotes do not close.
+        FileRefusedError: not a text, not in Unicode, or with an open quote.
     """
     text = _decoded(data)
     if _MARKUP.match(text):
@@ -88,7 +86,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _guess(data: bytes) -> str:
-    """Recognise UTF-16 without its mark by the zeros in every other byte; spaces and digits are ASCII in any table."""
+    """Recognise UTF-16 by its zeros: any table has spaces and digits."""
     sample = data[:_SAMPLE_CHARACTERS]
     zeros = [sample[start::2].count(0) for start in (0, 1)]
     if max(zeros) * 10 > len(sample) and len(data) % 2 == 0:
@@ -97,12 +95,12 @@ def _guess(data: bytes) -> str:
 
 
 def _one_byte_a_letter(data: bytes) -> str:
-    """Read as Windows does where it knows no better; the five bytes that it leaves out stay as they are."""
+    """Decode as Windows does by default; keep its five undefined bytes."""
     return "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in data)
 
 
 def _separator(text: str) -> str:
-    """The separator with which most headers are known; else that with which rows have most cells."""
+    """Return the separator with most known headers, else with most cells."""
     return max(_SEPARATORS, key=lambda separator: _fit(text, separator))
 
 
@@ -141,10 +139,10 @@ def _refuse_size(row: int, column: int, cells: int) -> None:
 
 
 def read_file(path: Path) -> bytes:
-    """Read a file that is an ordinary one and not too large.
+    """Read an ordinary file that is not too large.
 
     Raises:
-        FileRefusedError: it is not, or cannot be read.
+        FileRefusedError: not such a file, or unreadable.
     """
     try:
         status = path.stat()
@@ -164,10 +162,10 @@ def read_file(path: Path) -> bytes:
 
 
 def grids_of(data: bytes) -> tuple[Grid, ...]:
-    """The sheets of a file; what it is follows from its bytes, not from its name.
+    """Return the sheets of a file by its content, not its name.
 
     Raises:
-        FileRefusedError: it is no spreadsheet that can be read.
+        FileRefusedError: not a readable spreadsheet.
     """
     if not data.strip(b"\0 \t\r\n"):
         raise FileRefusedError(error("file-empty"))
@@ -180,7 +178,7 @@ def grids_of(data: bytes) -> tuple[Grid, ...]:
 
 
 def read_input_files(paths: Iterable[Path]) -> InputFiles:
-    """Read files; one that cannot be read is a finding, whatever it is."""
+    """Read files; an unreadable one is a finding."""
     sheets: list[SheetTables] = []
     names: list[str] = []
     for path in paths:
@@ -197,10 +195,10 @@ def read_input_files(paths: Iterable[Path]) -> InputFiles:
 
 
 def sheets_of(file: str, grids: Iterable[Grid]) -> list[SheetTables]:
-    """The sheets of a file; where none has a table, each one says so.
+    """Return the sheets of a file; without any table, each reports it.
 
     Raises:
-        FileRefusedError: its merged ranges are made to fill the memory.
+        FileRefusedError: its merged ranges would fill the memory.
     """
     numbered = [(grid, CellPosition(file, number, grid.name)) for number, grid in enumerate(grids, start=1)]
     sheets = [read_sheet(grid, position, alone=False) for grid, position in numbered]

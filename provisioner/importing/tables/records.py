@@ -1,4 +1,4 @@
-"""From a row to values of the model, with what is wrong in each cell."""
+"""From a row to values of the model, with each cell's findings."""
 
 from __future__ import annotations
 
@@ -20,11 +20,9 @@ class Record:
     """A row that was read.
 
     Attributes:
-        table: its table.
-        number: its row.
-        values: what was understood, by key; it may be personal data.
-        sound: whether no cell of it has an error.
-        filled: the columns in which something stands, understood or not.
+        values: by key; they may be personal data.
+        sound: whether no cell has an error.
+        filled: the filled columns, readable or not.
     """
 
     table: Table = field(repr=False)
@@ -35,12 +33,12 @@ class Record:
 
     @property
     def kind(self) -> FormKind:
-        """What the row describes."""
+        """The row's subject."""
         return self.table.form.kind
 
     @property
     def position(self) -> CellPosition:
-        """The row."""
+        """The row's position."""
         return self.table.at(self.number)
 
     @property
@@ -50,27 +48,27 @@ class Record:
 
     @property
     def names_by_id(self) -> bool:
-        """Whether the row names its facility by an id."""
+        """Return whether the row names its facility by an id."""
         return self.values.get("facility_id") not in (None, NEW_SITE)
 
     def at(self, key: str) -> CellPosition:
-        """The row's cell in a column; the row itself where the table has no such column."""
+        """Return the position of a column's cell, or of the row."""
         return self.table.at(self.number, self.column(key))
 
     def column(self, key: str) -> str:
-        """The column that a key's value is in: a table with a row a stream has `size` for `sub_size`."""
+        """Return a key's column: row-per-stream tables have `size` for `sub_size`."""
         bare = key.partition("_")[2]
         return bare if key not in self.table.places and bare in self.table.places else key
 
     def get(self, key: str) -> CellValue | None:
-        """A value; None where there is none."""
+        """Return a value, or `None`."""
         return self.values.get(key)
 
     def text(self, key: str) -> str | None:
-        """The value of a column of texts, ids, days or words; None where there is none.
+        """Return the value of a column of texts, ids, days or words.
 
         Raises:
-            TypeError: the column holds other values.
+            TypeError: the column has other values.
         """
         value = self.values.get(key)
         if value is None or isinstance(value, str):
@@ -78,10 +76,10 @@ class Record:
         raise TypeError(f"{key} is no column of texts")
 
     def required_text(self, key: str) -> str:
-        """The text of a column that the row was seen to have.
+        """Return the text of a filled column.
 
         Raises:
-            LookupError: it has none.
+            LookupError: the cell is empty.
         """
         text = self.text(key)
         if text is None:
@@ -89,10 +87,10 @@ class Record:
         return text
 
     def whole_number(self, key: str) -> int | None:
-        """The value of a column of whole numbers; None where there is none.
+        """Return the value of a column of whole numbers.
 
         Raises:
-            TypeError: the column holds other values.
+            TypeError: the column has other values.
         """
         value = self.values.get(key)
         if value is None or isinstance(value, int):
@@ -100,14 +98,14 @@ class Record:
         raise TypeError(f"{key} is no column of whole numbers")
 
     def finding(self, remark: Remark, key: str = "", facility: str = "") -> Finding:
-        """A finding in one of the row's cells, with its value as far as that may be shown."""
+        """Return a finding in a cell; its value may be shown."""
         column, value = self.table.form.by_key.get(key), self.values.get(key)
         showable = column.show(str(value)) if column and value is not None else ""
         return Finding(self.at(key), remark, showable, f"facility/{facility}" if facility else "")
 
 
 def read_records(sheets: Iterable[SheetTables]) -> tuple[list[Record], list[Finding]]:
-    """The rows of sheets, and every finding so far."""
+    """Return the rows of sheets, and every finding so far."""
     records: list[Record] = []
     findings: list[Finding] = []
     for sheet in sheets:

@@ -1,7 +1,7 @@
 """From a grid to the tables of its sheet. Pure.
 
-A header is a row in which at least three cells are known headers of one of the four sheets. Merged cells show what they
-show in Excel: the value of the range's first cell. Repeated cells are filled in, and what is no data is left out.
+A header is a row with at least three known headers of one of the four sheets. Merged cells have the first cell's value,
+as in Excel. Repeated cells are filled in, and rows that are not data are left out.
 """
 
 from __future__ import annotations
@@ -44,36 +44,32 @@ from provisioner.importing.grid import (
 LEAST_HEADERS = 3
 _LONGEST_HEADER = 120
 _FIRST_CELLS = 4
-"""A header is recognised by its first cells: no table begins with many columns that nobody knows."""
+"""Only the first cells identify a header: no table begins with many unknown columns."""
 
 _BEGINNINGS = frozenset({"number", "facility_id", "facility_name", "name", "full_name", "camera_id"})
 _SILENT_SHEETS = frozenset({"huongdan", "danhmuc", "readme"})
 _DITTO = frozenset({"nt", "nhutren", "nhtren", "nhtr", "idem"})
 _DITTO_SIGNS = frozenset({'"', "''", "\u2033", "\u3003", "\u201d", "\u201c", "-\u2033-", '-"-'})
 _TOTAL = re.compile(r"(?:tổng(?:\s+(?:cộng|số).{0,40})?|cộng|tong cong)\s*:?", re.IGNORECASE)
-"""With its marks: without them a sum (cộng) and a gate (cổng) are one word."""
+"""With marks: without them a sum (cộng) and a gate (cổng) are one word."""
 _SECTION = re.compile(r"[IVX]{1,5}\.?|[A-ZĐ]\.?")
 _COLUMN_NUMBER = re.compile(r"\(?\[?\s*([0-9]{1,2})\s*\]?\)?")
 
 
 class FilledGrid:
-    """Look-up of cells with the merged range that they are part of."""
+    """Cells with the merged range that they are part of."""
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
-        """The rows that hold something, in order."""
+        """The filled rows, in order."""
         return tuple(sorted(number for number, cells in self.grid.rows.items() if cells))
 
     @cached_property
     def _merged(self) -> dict[int, list[MergedRange]]:
-        """Merged ranges by row, as far down as there are values.
-
-        Raises:
-            FileRefusedError: they are made to fill the memory.
-        """
+        """Merged ranges by row, down to the last value."""
         last = self.numbers[-1] if self.numbers else 0
         by_row: dict[int, list[MergedRange]] = {}
         room = MAX_CELLS
@@ -87,15 +83,15 @@ class FilledGrid:
         return by_row
 
     def merged_at(self, row: int, column: int) -> MergedRange | None:
-        """The merged range that a cell is part of."""
+        """Return the merged range of a cell."""
         return next((merged for merged in self._merged.get(row, ()) if merged.holds(row, column)), None)
 
     def merged_across(self, row: int) -> int:
-        """How many columns the widest merged range of a row joins."""
+        """Return the width of a row's widest merged range."""
         return max((m.last_column - m.first_column + 1 for m in self._merged.get(row, ())), default=1)
 
     def below(self, row: int, column: int) -> Cell | None:
-        """What a cell shows because a merged range of its own column begins further up; None if none does."""
+        """Return the value from a range that begins above in this column."""
         merged = self.merged_at(row, column)
         if merged is None or merged.first_row == row or merged.first_column != column:
             return None
@@ -103,7 +99,7 @@ class FilledGrid:
         return Cell(row, column, first.value, first.state)
 
     def cell(self, row: int, column: int) -> Cell:
-        """A cell as Excel shows it."""
+        """Return a cell as Excel shows it."""
         return self.below(row, column) or self.grid.at(row, column)
 
 
@@ -112,11 +108,10 @@ class Header:
     """The header of one table.
 
     Attributes:
-        form: the sheet that it is of.
-        first_row: its first row; a header may have two levels, and the template's hidden keys above it.
-        last_row: its last row.
-        columns: the known columns by their place.
-        texts: what stands there, in known columns and others.
+        form: its sheet.
+        first_row: a header may have two levels, and the template's hidden keys above it.
+        columns: the known columns by place.
+        texts: the texts, also of unknown columns.
     """
 
     form: Form
@@ -128,7 +123,7 @@ class Header:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row of data: its cells by the keys of their columns, empty ones left out."""
+    """A row of data: its filled cells by column key."""
 
     number: int
     cells: Mapping[str, Cell]
@@ -140,10 +135,8 @@ class Table:
 
     Attributes:
         position: the sheet.
-        form: what it describes.
         header_row: the last row of its header.
-        places: the number of each key's column.
-        rows: its data.
+        places: each key's column number.
     """
 
     position: CellPosition
@@ -153,7 +146,7 @@ class Table:
     rows: tuple[TableRow, ...]
 
     def at(self, row: int, key: str = "") -> CellPosition:
-        """The place of a row's cell; of the row where the table has no such column."""
+        """Return the position of a row's cell, or of the row."""
         place = self.places.get(key, 0)
         header = self.form.by_key[key].header if key in self.form.by_key else ""
         return replace(self.position, row=row, column=place, header=header)
@@ -161,14 +154,14 @@ class Table:
 
 @dataclass
 class SheetTables:
-    """The tables of one sheet, with what is wrong in it."""
+    """The tables of one sheet, with its findings."""
 
     tables: list[Table] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
 
 def find_headers(filled: FilledGrid) -> tuple[Header, ...]:
-    """The headers of a sheet from top to bottom, those beside each other from left to right."""
+    """Return the headers of a sheet, top to bottom, left to right."""
     headers: list[Header] = []
     block: list[int] = []
     for row in filled.numbers:
@@ -184,7 +177,7 @@ def find_headers(filled: FilledGrid) -> tuple[Header, ...]:
 
 
 def encoding_of_header(filled: FilledGrid) -> str | None:
-    """Name the legacy encoding in which the first rows would hold a header; None where there is none."""
+    """Return the legacy encoding in which the first rows have a header."""
     for row in filled.numbers:
         if row > HEADER_ROWS:
             break
@@ -200,7 +193,7 @@ def encoding_of_header(filled: FilledGrid) -> str | None:
 
 
 def _is_header(filled: FilledGrid, row: int, *, mostly: bool = False) -> bool:
-    """Tell whether a row is a header; below a table most of its texts have to be headers: words in data may be, too."""
+    """Return whether a row is a header; below a table, mostly headers."""
     if not any(any(_columns(cell.text)) for cell in islice(_texts(filled, row), _FIRST_CELLS)):
         return False
     matches = [_columns(cell.text) for cell in _texts(filled, row)]
@@ -210,12 +203,11 @@ def _is_header(filled: FilledGrid, row: int, *, mostly: bool = False) -> bool:
 
 @lru_cache(maxsize=8192)
 def _columns(text: str) -> tuple[Column | None, ...]:
-    """The column that a text is the header of, in each of the forms."""
     return tuple(form.find(text) for form in FORMS)
 
 
 def _texts(filled: FilledGrid, row: int) -> Iterator[Cell]:
-    """The cells of a row that may be headers; one that is merged over two rows stands in both."""
+    """Yield a row's possible headers, merged ones in each row."""
     last = max(filled.grid.rows[row])
     for column in range(1, last + 1):
         cell = filled.cell(row, column)
@@ -228,7 +220,7 @@ def _count(matches: list[tuple[Column | None, ...]], number: int) -> int:
 
 
 def _tables(filled: FilledGrid, block: list[int]) -> list[Header]:
-    """The tables whose header is a block of rows; where columns repeat, a second table begins beside the first."""
+    """Return the tables of a header block; repeated columns begin another."""
     texts: dict[int, list[Cell]] = {}
     for row in block:
         for cell in _texts(filled, row):
@@ -249,7 +241,7 @@ def _side_by_side(filled: FilledGrid, block: list[int], texts: Mapping[int, list
 
 
 def _repetitions(header: Header) -> Iterator[int]:
-    """The columns at which a key with which tables begin comes again."""
+    """Yield the columns at which a first key of tables repeats."""
     keys: set[str] = set()
     for place, column in sorted(header.columns.items()):
         if column.key in keys and column.key in _BEGINNINGS:
@@ -267,7 +259,7 @@ def _header(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]
 
 
 def _column(form: Form, cells: list[Cell]) -> Column | None:
-    """The column of a header of several rows: a key for programs counts most, then the lowest row."""
+    """Return a header's column: a program key first, then the lowest row."""
     number = FORMS.index(form)
     candidates = [column for cell in reversed(cells) if (column := _columns(cell.text)[number])]
     exact = (column for column in candidates if any(cell.text.strip() == column.key for cell in cells))
@@ -275,7 +267,7 @@ def _column(form: Form, cells: list[Cell]) -> Column | None:
 
 
 def _form(filled: FilledGrid, texts: Mapping[int, list[Cell]]) -> Form | None:
-    """The sheet that a header is of: the one that the sheet's name says, else the one with most columns."""
+    """Return a header's sheet: by the sheet's name, else with most columns."""
     keys = {form.kind: {c.key for cells in texts.values() if (c := _column(form, cells))} for form in FORMS}
     fitting = [form for form in FORMS if len(keys[form.kind]) >= LEAST_HEADERS and keys[form.kind] - WITHOUT_MEANING]
     title = word_key(filled.grid.name)
@@ -284,13 +276,7 @@ def _form(filled: FilledGrid, texts: Mapping[int, list[Cell]]) -> Form | None:
 
 
 def read_sheet(grid: Grid, position: CellPosition, *, alone: bool) -> SheetTables:
-    """The tables of a sheet.
-
-    Args:
-        grid: its cells.
-        position: its place.
-        alone: whether no other sheet of the file may hold a table: then one has to be here.
-    """
+    """Return the tables of a sheet; `alone` means that one is needed."""
     sheet, filled = SheetTables(), FilledGrid(grid)
     headers = find_headers(filled)
     silent = word_key(grid.name) in _SILENT_SHEETS and (grid.hidden or (not headers and not alone))
@@ -327,15 +313,12 @@ def _other_version(filled: FilledGrid) -> Remark | None:
 
 
 def _neighbour(headers: tuple[Header, ...], header: Header) -> int | None:
-    """The column at which a table beside this one begins."""
     beside = [min(h.columns) for h in headers if h.first_row == header.first_row]
     return min((place for place in beside if place > min(header.columns)), default=None)
 
 
 @dataclass
 class _TableReader:
-    """One table being read."""
-
     filled: FilledGrid
     header: Header
     position: CellPosition
@@ -389,7 +372,6 @@ class _TableReader:
             yield TableRow(number, {key: cell for key, cell in above.items() if key != "number"})
 
     def _no_data(self, number: int, own: Mapping[str, Cell], *, gap: bool) -> Remark | None:
-        """Tell why a row is no data: hidden, a heading, a sum, or a text below the table."""
         if number in self.filled.grid.hidden_rows:
             return error("row-hidden")
         if "number" in own and word_key(own["number"].text).startswith(word_key(EXAMPLE_MARK)):
@@ -407,12 +389,12 @@ class _TableReader:
         return warning("row-outside") if gap and len(own) < LEAST_HEADERS else None
 
     def _is_example(self, own: Mapping[str, Cell]) -> bool:
-        """Tell the template's example row, marked or not; one that somebody wrote over is no example any more."""
+        """Return whether a row is the template's unchanged example."""
         texts = {key: clean(cell.text) for key, cell in own.items() if key != "number"}
         return texts == EXAMPLES[self.header.form.kind]
 
     def _cell(self, number: int, place: int, column: Column, above: Mapping[str, Cell]) -> Cell | None:
-        """A cell with what a merged range or the words "as above" put there."""
+        """Return a cell, resolving merged ranges and "as above"."""
         below = self.filled.below(number, place)
         if below is not None:
             if not column.own:
@@ -436,7 +418,7 @@ class _TableReader:
     # --- columns ----------------------------------------------------------------------------------
 
     def _judge_columns(self, places: Mapping[str, int]) -> None:
-        """Note columns that are not read; nothing of their values is said."""
+        """Report columns that are not read, without their values."""
         known = set(places.values())
         for place in sorted(self._filled_columns() - known):
             header = self.header.texts.get(place)
@@ -461,7 +443,6 @@ class _TableReader:
             self._at_header(place, warning("column-unknown"), safe_words(text))
 
     def _filled_columns(self) -> set[int]:
-        """The columns that hold data, and those whose header asks for a password even if they do not."""
         columns = {place for place, cell in self.header.texts.items() if is_password_header(cell.text)}
         for number in self._body():
             columns.update(place for place, cell in self.filled.grid.rows[number].items() if not cell.is_empty)
@@ -474,12 +455,11 @@ def _is_ditto(cell: Cell) -> bool:
 
 
 def _is_prenumbered(own: Mapping[str, Cell]) -> bool:
-    """Tell a row that holds its number and nothing else."""
     return set(own) == {"number"} and own["number"].text.strip().isdecimal()
 
 
 def _is_numbering(own: Mapping[str, Cell]) -> bool:
-    """Tell the row of column numbers, (1) (2) (3) …, which official tables have below their header."""
+    """Return whether a row numbers the columns, as official tables do."""
     matches = [_COLUMN_NUMBER.fullmatch(cell.text.strip()) for cell in sorted(own.values(), key=lambda c: c.column)]
     numbers = [int(match[1]) for match in matches if match]
     ascending = all(right > left for left, right in pairwise(numbers))

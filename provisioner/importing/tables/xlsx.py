@@ -1,11 +1,11 @@
-"""The reader of XLSX, row by row: what a cell's value is openpyxl says, what stands beside values we read ourselves.
+"""The reader of XLSX, row by row; openpyxl reads only the values.
 
-A workbook that is loaded as a whole lets one merged range over all of Excel's cells fill the memory, and a sheet that
-openpyxl streams has no merged ranges, no hidden rows, and no formulas without a result. So each sheet's XML is gone
-through once, by Python's own fast parser, as are shared texts. The other parts are read by openpyxl through defusedxml.
+A workbook that is loaded as a whole lets one merged range over all of Excel's cells fill the memory. A sheet that
+openpyxl streams lacks merged ranges, hidden rows, and formulas without a result. So Python's own fast parser reads each
+sheet's XML and the shared texts once; openpyxl reads the other parts through defusedxml.
 
-A parser resolves entities, and Expat before 2.6 reads an unfinished tag again with every block. So each part is looked
-through when it is opened first: a document type, or a tag without end, is refused before any reader comes there.
+A parser resolves entities, and Expat before 2.6 rereads an unfinished tag with every block. So each part is scanned
+when it is first opened: a document type, or a tag without end, is refused before any reader sees it.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ _STRING, _PHONETIC = f"{_MAIN}si", f"{_MAIN}rPh"
 _CELL_TAGS = frozenset(f"{_MAIN}{name}" for name in ("row", "c", "v", "f", "is", "t"))
 _BLOCK = 64 * 1024
 _SOME = 256
-"""After so many elements it is looked whether there are too many."""
+"""The number of elements between two checks of the limits."""
 _CLOSED = 0x1
-"""The flag of a zip entry that needs a password."""
+"""The flag of a zip entry with a password."""
 
 
 def read_workbook(data: bytes) -> tuple[Grid, ...]:
-    """The sheets of an XLSX file in their order.
+    """Return the sheets of an XLSX file in order.
 
     Raises:
-        FileRefusedError: it is damaged, too large, closed, holds macros, or is no workbook.
+        FileRefusedError: damaged, too large, encrypted, with macros, or not a workbook.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about parts that are not read, and with values in their words
@@ -64,7 +64,7 @@ def read_workbook(data: bytes) -> tuple[Grid, ...]:
 
 
 def _refuse_archive(archive: ZipFile) -> None:
-    """Look at what a zip says of itself; reading never yields more bytes of a part than it says here."""
+    """Check the sizes in a zip; no part can yield more bytes."""
     entries = archive.infolist()
     names = {entry.filename.lower() for entry in entries}
     if any(entry.flag_bits & _CLOSED for entry in entries):
@@ -82,7 +82,7 @@ def _refuse_archive(archive: ZipFile) -> None:
 
 
 def _is_read(name: str) -> bool:
-    """Tell whether a part is ever unpacked: pictures are not, whatever their size."""
+    """Return whether a part is ever unpacked; pictures are not."""
     return name.lower().endswith((".xml", ".rels"))
 
 
@@ -93,7 +93,7 @@ def _limit(name: str) -> int:
 
 
 class _Archive(ZipFile):
-    """A zip whose parts are looked through when they are opened first."""
+    """A zip whose parts are scanned when they are first opened."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file)
@@ -103,7 +103,7 @@ class _Archive(ZipFile):
         """Open a part for reading.
 
         Raises:
-            FileRefusedError: it is none that was measured, has a document type, a tag without end, or too many tags.
+            FileRefusedError: not a measured part, or with a document type, a tag without end, or too many tags.
         """
         entry = name if isinstance(name, ZipInfo) else self.getinfo(name)
         if not _is_read(entry.filename):
@@ -177,7 +177,6 @@ def _grids(archive: _Archive, data: IO[bytes]) -> Iterator[Grid]:
 
 @contextmanager
 def _blaming(number: int, sheet: str) -> Iterator[None]:
-    """Let a refusal name the sheet at which it came."""
     try:
         yield
     except FileRefusedError as refused:
@@ -185,10 +184,9 @@ def _blaming(number: int, sheet: str) -> Iterator[None]:
 
 
 def _read_strings(reader: ExcelReader) -> int:
-    """Read the texts that sheets share, as openpyxl does in six times the time: without how they sound.
+    """Read the shared texts six times faster than openpyxl, without phonetics.
 
-    Returns:
-        How many elements the sheets may have.
+    Returns the number of elements left for the sheets.
     """
     part = reader.package.find(SHARED_STRINGS)  # type: ignore[no-untyped-call]
     elements = grid.MAX_ELEMENTS
@@ -213,8 +211,6 @@ def _shared_text(element: Element) -> str:
 
 
 class _Read(TypedDict):
-    """A cell as openpyxl reads it."""
-
     row: int
     column: int
     value: object
@@ -222,11 +218,11 @@ class _Read(TypedDict):
 
 
 class _Cells(WorkSheetParser):
-    """What reads cells' values: openpyxl's, but for texts in one piece that stand in their cells, which are most."""
+    """openpyxl's reader of values, with a shortcut for plain inline texts."""
 
     @classmethod
     def of(cls, reader: ExcelReader) -> Self:
-        """Take the workbook's texts, and the formats that make a number a day."""
+        """Take the workbook's texts, and the formats that mark days."""
         book = reader.wb
         return cls(
             io.BytesIO(),
@@ -239,7 +235,6 @@ class _Cells(WorkSheetParser):
         )
 
     def parse_cell(self, element: Element) -> _Read:  # type: ignore[override]
-        """The cell's place, value and type."""
         reference, inline = element.get("r"), element[0] if len(element) == 1 else None
         if reference and inline is not None and inline.tag == _INLINE and [part.tag for part in inline] == [_TEXT]:
             row, self.col_counter = coordinate_to_tuple(reference)
@@ -248,14 +243,14 @@ class _Cells(WorkSheetParser):
 
 
 def _refuse_strict(reader: ExcelReader) -> None:
-    """Refuse the "Strict Open XML" form: its names are others, and openpyxl would find no row in it."""
+    """Refuse "Strict Open XML": openpyxl would find no row in it."""
     with reader.archive.open("xl/workbook.xml") as part:
         if b"purl.oclc.org/ooxml" in part.read(4096):
             raise FileRefusedError(error("file-strict"))
 
 
 def _apply_styles(reader: ExcelReader) -> None:
-    """Take from the styles which numbers are days; without them days are numbers, which are read as well."""
+    """Read which numbers are days; without styles, days are read as numbers."""
     with suppress(Exception):  # other programs write styles that openpyxl refuses
         if reader.archive.getinfo(_STYLES).file_size <= grid.MAX_OTHER_BYTES:
             apply_stylesheet(reader.archive, reader.wb)
@@ -263,8 +258,6 @@ def _apply_styles(reader: ExcelReader) -> None:
 
 @dataclass
 class _Sheet:
-    """What one sheet's XML says."""
-
     reader: _Cells
     rows: dict[int, dict[int, Cell]] = field(default_factory=dict)
     merged: list[MergedRange] = field(default_factory=list)
@@ -279,14 +272,7 @@ class _Sheet:
 
     @classmethod
     def of(cls, part: IO[bytes], reader: _Cells, elements: int, cells: int) -> _Sheet:
-        """Read a sheet.
-
-        Args:
-            part: its XML, without a document type.
-            reader: what reads a cell's value.
-            elements: how many elements there may be.
-            cells: how many cells there may be.
-        """
+        """Read a sheet without a document type, within the limits."""
         sheet, row, number = cls(reader), 0, 0
         for number, (_, element) in enumerate(iterparse(part), start=1):  # noqa: S314 (entities were refused before)
             tag = element.tag
@@ -314,7 +300,7 @@ class _Sheet:
         return sheet
 
     def _count(self, elements: int, room: int) -> None:
-        """Stop reading where a sheet has no end, or a row."""
+        """Refuse a sheet, or a row, without end."""
         self.elements = elements
         is_long = elements - self.row_ends > grid.MAX_ROW_ELEMENTS + self.rare
         if elements > room or self.rare > grid.MAX_RARE_ELEMENTS or is_long or len(self.names) > grid.MAX_NAMES:
@@ -345,7 +331,7 @@ class _Sheet:
             self.rows.setdefault(row, {}).update(cells)
 
     def _uncalculated(self, row: int, element: Element) -> Iterator[int]:
-        """The columns of formulas without a result; rows and columns that are too many are refused."""
+        """Yield the columns of uncalculated formulas; refuse places beyond the limits."""
         column = 0
         for cell in element:
             reference = cell.get("r")
@@ -376,7 +362,7 @@ class _Sheet:
 
 
 def _without_blank(row: Element) -> Iterator[Element]:
-    """The cells of a row that hold something, and those from which the place of another one is counted."""
+    """Yield filled cells, and blank ones that others are counted from."""
     before: list[Element] = []
     for cell in row:
         has_place = "r" in cell.attrib
