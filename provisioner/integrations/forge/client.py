@@ -1,7 +1,7 @@
-"""One project of one forge, and what its merge requests get.
+"""Client of one forge project, for its merge requests.
 
-Every call is tried again if that may help. A merge request gets one comment that is written anew, labels of one family,
-and a commit's status.
+Calls are retried if that may help. A merge request gets one comment that is rewritten, labels of one family, and a
+commit status.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 _ADVICE: Final = Advice("PROVISIONER_FORGE_URL", "the token in PROVISIONER_FORGE_TOKEN, with its rights,")
 
 _MOST_PAGES: Final = 50
-"""So many pages of comments are read: 5,000 comments."""
+"""The most pages of comments to read: 5,000 comments."""
 
 _COLOURS: Final = {"none": "#2da44e", "hot": "#2da44e", "path": "#d4a72c", "all": "#cf222e"}
 _OTHER_COLOUR: Final = "#6e7781"
 
 
 class ForgeKind(StrEnum):
-    """Whose API is spoken: Gitea's is Forgejo's."""
+    """The kind of API; Gitea has Forgejo's."""
 
     GITHUB = "github"
     GITLAB = "gitlab"
@@ -63,7 +63,6 @@ class ForgePlace:
     """One project of one forge.
 
     Attributes:
-        kind: whose API it speaks.
         url: the address of its API, without a slash at the end.
         project: OWNER/NAME; for GitLab its number, or its full path.
     """
@@ -81,20 +80,19 @@ _DIALECTS: Final[Mapping[ForgeKind, Callable[[str], Dialect]]] = {
 
 
 class ForgeClient:
-    """One project of one forge, as whoever has the token."""
+    """A client of one project with its token."""
 
     def __init__(self, place: ForgePlace, token: Secret, patience: Patience) -> None:
-        """Say where, as whom, and how long is waited."""
         self.place = place
         self.dialect: Dialect = _DIALECTS[place.kind](place.project)
         self._token = token
         self._patience = patience
 
     def ask(self, call: Call) -> object:
-        """Send a call, and take the answer apart; None where it has none, or a number that is no success.
+        """Send a call; return its JSON answer, `None` if empty or accepted.
 
         Raises:
-            NoticeError: it was not taken, or the answer is no JSON.
+            NoticeError: the call failed, or the answer is malformed.
         """
         answer = self._send(call)
         if answer.is_cut:
@@ -108,18 +106,18 @@ class ForgeClient:
         return document
 
     def account(self) -> str:
-        """Whose the token is; empty where the forge does not say.
+        """Return the token's account, or "" if the forge does not tell.
 
         Raises:
-            NoticeError: it could not be asked.
+            NoticeError: the call failed.
         """
         return account_in(self.ask(self.dialect.account())) or self.dialect.runner
 
     def tell(self, call: Call) -> None:
-        """Send a call whose answer says nothing.
+        """Send a call and ignore the answer.
 
         Raises:
-            NoticeError: it was not taken.
+            NoticeError: the call failed.
         """
         self._send(call)
 
@@ -148,7 +146,7 @@ class ForgeClient:
 
 
 class Posted(StrEnum):
-    """What became of a comment."""
+    """The result of posting a comment."""
 
     ADDED = "added"
     EDITED = "edited"
@@ -157,25 +155,21 @@ class Posted(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Which labels were put on and taken off."""
+    """The added and the removed labels."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
 
 
 def place_of(environment: Mapping[str, str], *, kind: str = "", url: str = "", project: str = "") -> ForgePlace:
-    """The project that is meant: what is said, then `PROVISIONER_FORGE…`, then what the pipeline's runner set.
+    """Return the project from arguments, `PROVISIONER_FORGE…`, or the runner.
 
-    Args:
-        environment: of the process. GitLab's runner sets `GITLAB_CI`, `CI_API_V4_URL` and `CI_PROJECT_ID`; GitHub's
-            `GITHUB_ACTIONS`, `GITHUB_API_URL` and `GITHUB_REPOSITORY`; those of Forgejo and Gitea the same, and
-            `FORGEJO_ACTIONS` or `GITEA_ACTIONS`.
-        kind: of the forge.
-        url: of its API.
-        project: its name there.
+    GitLab's runner sets `GITLAB_CI`, `CI_API_V4_URL` and `CI_PROJECT_ID`. GitHub's sets `GITHUB_ACTIONS`,
+    `GITHUB_API_URL` and `GITHUB_REPOSITORY`. Those of Forgejo and Gitea set the same, and `FORGEJO_ACTIONS` or
+    `GITEA_ACTIONS`.
 
     Raises:
-        UsageError: something is not known, or may not be called.
+        UsageError: a value is unknown, or must not be called.
     """
     runner = _runner_in(environment)
     named = kind or environment.get("PROVISIONER_FORGE", "") or runner
@@ -231,10 +225,10 @@ def _checked_project(project: str, kind: ForgeKind) -> str:
 
 
 def request_number(environment: Mapping[str, str], given: str = "") -> int:
-    """The merge request's number: as it is said, or of the pipeline that runs for it.
+    """Return the given merge request's number, or the pipeline's.
 
     Raises:
-        UsageError: it is not known.
+        UsageError: unknown or malformed.
     """
     pull = _PULL_REF.match(environment.get("GITHUB_REF", ""))
     number = given or environment.get("CI_MERGE_REQUEST_IID", "") or (pull[1] if pull else "")
@@ -245,10 +239,10 @@ def request_number(environment: Mapping[str, str], given: str = "") -> int:
 
 
 def commit_id(environment: Mapping[str, str], given: str = "") -> str:
-    """The whole id of the commit: as it is said, or the one that the pipeline runs for.
+    """Return the given commit's whole id, or the pipeline's.
 
     Raises:
-        UsageError: it is not known.
+        UsageError: unknown or malformed.
     """
     commit = given or environment.get("CI_COMMIT_SHA", "") or environment.get("GITHUB_SHA", "")
     if not _COMMIT.match(commit):
@@ -258,25 +252,18 @@ def commit_id(environment: Mapping[str, str], given: str = "") -> str:
 
 
 def marker_of(key: str) -> str:
-    """The line by which a comment is known again; nothing that a reader sees."""
+    """Return the invisible line that identifies a comment."""
     return f"<!-- provisioner:{key} -->"
 
 
 def post_comment(client: ForgeClient, number: int, key: str, text: str, account: str = "") -> Posted:
-    """Write the comment of a key, or write it anew where there is one.
+    """Write the comment of a key, or replace it.
 
-    Whoever may comment can write the same marker, and a token that may write can often edit what others wrote: only a
-    comment of the token's own account is taken for ours.
-
-    Args:
-        client: the project.
-        number: of the merge request.
-        key: tells comments of one account apart.
-        text: Markdown.
-        account: whose the token is, where the forge does not say; empty asks it.
+    Anyone who may comment can write the same marker, and the token can often edit others' comments. So only a comment
+    of the token's own account counts. `account` is that account if the forge does not tell.
 
     Raises:
-        NoticeError: the forge was not told.
+        NoticeError: a call failed.
     """
     body = f"{marker_of(key)}\n{text}"
     ours = _marked(client, number, marker_of(key), account or client.account())
@@ -290,7 +277,6 @@ def post_comment(client: ForgeClient, number: int, key: str, text: str, account:
 
 
 def _marked(client: ForgeClient, number: int, marker: str, account: str) -> PostedComment | None:
-    """The first comment of an account that begins with a marker."""
     for page in range(1, _MOST_PAGES + 1):
         listed = client.ask(client.dialect.comments(number, page))
         for one in comments_in(listed):
@@ -302,10 +288,10 @@ def _marked(client: ForgeClient, number: int, marker: str, account: str) -> Post
 
 
 def set_labels(client: ForgeClient, number: int, family: str, wanted: Collection[str]) -> Labelled:
-    """Let a merge request have exactly these labels of a family (`plan:` and what follows); others stay.
+    """Give a merge request exactly these labels of a family, e.g. `plan:`.
 
     Raises:
-        NoticeError: the forge was not told.
+        NoticeError: a call failed.
     """
     dialect = client.dialect
     present = dialect.labels_in(client.ask(dialect.labels(number)))
@@ -319,7 +305,7 @@ def set_labels(client: ForgeClient, number: int, family: str, wanted: Collection
 
 
 def _unknown(client: ForgeClient, names: Collection[str]) -> list[str]:
-    """Which labels the project has to be given first."""
+    """Return the labels that the project must get first."""
     unknown = set(names)
     for page in range(1, _MOST_PAGES + 1):
         call = client.dialect.known_labels(page) if unknown else None
@@ -336,17 +322,16 @@ def set_status(client: ForgeClient, status: CommitStatus) -> None:
     """Set a commit's status.
 
     Raises:
-        NoticeError: the forge was not told.
+        NoticeError: the call failed.
     """
     client.tell(client.dialect.set_status(status))
 
 
 def plan_labels(document: Mapping[str, object], family: str) -> tuple[str, ...]:
-    """The labels that a plan's document, or a comparison's, asks for: its worst impact, and what needs a person.
+    """Return the labels for a plan or a comparison.
 
-    Args:
-        document: of `provisioner/plan` or `provisioner/compare`.
-        family: how each begins.
+    They name the worst impact, and the facts that need a person. `document` is of `provisioner/plan` or
+    `provisioner/compare`; `family` is the prefix.
     """
     summary = document.get("summary")
     counted = summary.get("impact") if isinstance(summary, dict) else None

@@ -16,10 +16,10 @@ from urllib.parse import quote
 from provisioner.base.secret import Secret
 
 PAGE: Final = 100
-"""So many comments and labels are asked for at once: GitHub's and GitLab's most."""
+"""The size of a page of comments and labels, the most of GitHub and GitLab."""
 
 NOBODY: Final = frozenset({401, 403, 404})
-"""What a forge answers whose token may not ask whose it is."""
+"""Answers to a token that may not ask for its account."""
 
 _GONE: Final = frozenset({404})
 _LABELS_A_PAGE: Final = 50
@@ -27,7 +27,7 @@ _MOST_DESCRIPTION: Final = 255
 
 
 class StatusState(StrEnum):
-    """What a commit's status says; failures are about the commit, errors about whoever was to judge it."""
+    """A commit's status: failures are the commit's, errors are the judge's."""
 
     PENDING = "pending"
     SUCCESS = "success"
@@ -40,10 +40,9 @@ class Call:
     """One call of an API.
 
     Attributes:
-        method: of HTTP.
-        path: behind the address of the API, with a slash before it.
-        document: what is sent as JSON; None sends nothing.
-        accepted: numbers of answers that are none of success, and say enough.
+        path: after the API's address, with a leading slash.
+        document: the JSON body, if any.
+        accepted: error codes that are valid answers.
     """
 
     method: str
@@ -54,13 +53,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class PostedComment:
-    """A comment as the forge has it.
-
-    Attributes:
-        id: its number.
-        author: the account that wrote it.
-        body: Markdown.
-    """
+    """A comment at the forge."""
 
     id: int
     author: str
@@ -73,10 +66,9 @@ class CommitStatus:
 
     Attributes:
         commit: its whole id.
-        state: what it says.
-        name: by which the forge replaces an earlier one.
+        name: the forge replaces a status of the same name.
         description: one line.
-        url: where to read more; empty for nowhere.
+        url: a link, or empty.
     """
 
     commit: str
@@ -87,42 +79,42 @@ class CommitStatus:
 
 
 class Dialect(Protocol):
-    """How one forge words what is asked of it."""
+    """The calls of one forge's API."""
 
     pages: bool
     """Whether comments come in pages."""
     runner: str
-    """The account of a pipeline's own token, which may not ask whose it is."""
+    """The account of a pipeline's own token, which may not ask for it."""
 
     def headers(self, token: Secret) -> Mapping[str, str]:
-        """The headers of every call."""
+        """Return the headers of every call."""
 
     def account(self) -> Call:
-        """Ask whose the token is."""
+        """Ask for the token's account."""
 
     def comments(self, number: int, page: int) -> Call:
-        """List comments of a merge request, the oldest first."""
+        """List comments of a merge request, oldest first."""
 
     def add_comment(self, number: int, body: str) -> Call:
         """Write a comment."""
 
     def edit_comment(self, number: int, comment: int, body: str) -> Call:
-        """Write a comment anew."""
+        """Replace a comment."""
 
     def labels(self, number: int) -> Call:
-        """Ask which labels a merge request has."""
+        """List a merge request's labels."""
 
     def labels_in(self, answer: object) -> Mapping[str, str]:
-        """The labels of an answer: how each is called when it is taken off, by name."""
+        """Return an answer's labels: by name, the key that removes each."""
 
     def change_labels(self, number: int, add: Sequence[str], remove: Sequence[str]) -> Sequence[Call]:
-        """Put labels on and take others off; `remove` has what `labels_in` says."""
+        """Add and remove labels; `remove` has keys of `labels_in`."""
 
     def known_labels(self, page: int) -> Call | None:
-        """Ask which labels the project knows; None where a forge makes what it does not know."""
+        """List the project's labels; `None` if the forge makes missing ones."""
 
     def make_label(self, name: str, colour: str) -> Call:
-        """Make a label of the project's, of a colour as `#rrggbb`."""
+        """Make a label, with a colour as `#rrggbb`."""
 
     def set_status(self, status: CommitStatus) -> Call:
         """Set a commit's status."""
@@ -132,7 +124,7 @@ class IssuesDialect:
     """The calls of one repository.
 
     Attributes:
-        most_description: so many characters of a status' description are taken.
+        most_description: the limit of a status description, in characters.
     """
 
     most_description: ClassVar[int]
@@ -141,11 +133,11 @@ class IssuesDialect:
         self._repository = f"/repos/{project}"
 
     def account(self) -> Call:
-        """Ask whose the token is."""
+        """Ask for the token's account."""
         return Call("GET", "/user", accepted=NOBODY)
 
     def comments(self, number: int, page: int) -> Call:
-        """List all comments, the oldest first."""
+        """List all comments, oldest first."""
         del page
         return Call("GET", f"{self._repository}/issues/{number}/comments")
 
@@ -154,16 +146,16 @@ class IssuesDialect:
         return Call("POST", f"{self._repository}/issues/{number}/comments", {"body": body})
 
     def edit_comment(self, number: int, comment: int, body: str) -> Call:
-        """Write a comment anew; comments are of the repository."""
+        """Replace a comment; comments belong to the repository."""
         del number
         return Call("PATCH", f"{self._repository}/issues/comments/{comment}", {"body": body})
 
     def labels(self, number: int) -> Call:
-        """Ask which labels there are."""
+        """List the labels."""
         return Call("GET", f"{self._repository}/issues/{number}/labels")
 
     def change_labels(self, number: int, add: Sequence[str], remove: Sequence[str]) -> Sequence[Call]:
-        """Take labels off, each by a call of its own, and put others on by their names."""
+        """Remove labels, one call each, and add others by name."""
         labels = f"{self._repository}/issues/{number}/labels"
         off = [Call("DELETE", f"{labels}/{quote(label, safe='')}", accepted=_GONE) for label in remove]
         return [*off, *([Call("POST", labels, {"labels": list(add)})] if add else [])]
@@ -180,18 +172,18 @@ class IssuesDialect:
 
 
 class Forgejo(IssuesDialect):
-    """Forgejo and Gitea: nearly GitHub's wording; labels have numbers, and comments come all at once."""
+    """Forgejo and Gitea: like GitHub, but numbered labels and unpaged comments."""
 
     runner = "forgejo-actions"
     pages = False
     most_description = 255
 
     def headers(self, token: Secret) -> Mapping[str, str]:
-        """The headers of every call."""
+        """Return the headers of every call."""
         return {"Accept": "application/json", "Authorization": f"token {token.reveal()}"}
 
     def labels_in(self, answer: object) -> Mapping[str, str]:
-        """The labels of an answer: they are taken off by their numbers."""
+        """Return an answer's labels with their numbers."""
         if not isinstance(answer, list):
             return {}
         return {
@@ -201,7 +193,7 @@ class Forgejo(IssuesDialect):
         }
 
     def known_labels(self, page: int) -> Call | None:
-        """Ask which labels the repository knows: it puts on no others."""
+        """List the repository's labels; it accepts no others."""
         return Call("GET", f"{self._repository}/labels?limit={_LABELS_A_PAGE}&page={page}")
 
     def make_label(self, name: str, colour: str) -> Call:
@@ -210,14 +202,14 @@ class Forgejo(IssuesDialect):
 
 
 class GitHub(IssuesDialect):
-    """GitHub: a merge request is an issue's number there."""
+    """GitHub: a merge request has an issue's number."""
 
     runner = "github-actions[bot]"
     pages = True
     most_description = 140
 
     def headers(self, token: Secret) -> Mapping[str, str]:
-        """The headers of every call."""
+        """Return the headers of every call."""
         return {
             "Accept": "application/vnd.github+json",
             "Authorization": f"Bearer {token.reveal()}",
@@ -225,19 +217,19 @@ class GitHub(IssuesDialect):
         }
 
     def comments(self, number: int, page: int) -> Call:
-        """List a page of comments, the oldest first."""
+        """List a page of comments, oldest first."""
         return Call("GET", f"{super().comments(number, page).path}?per_page={PAGE}&page={page}")
 
     def labels(self, number: int) -> Call:
-        """Ask which labels there are."""
+        """List the labels."""
         return Call("GET", f"{super().labels(number).path}?per_page={PAGE}")
 
     def labels_in(self, answer: object) -> Mapping[str, str]:
-        """The labels of an answer: they are called by their names."""
+        """Return an answer's labels by name."""
         return {name: name for name in names_in(answer)}
 
     def known_labels(self, page: int) -> Call | None:
-        """None: it makes what it does not know."""
+        """Return `None`: GitHub makes missing labels."""
         del page
         return None
 
@@ -255,7 +247,7 @@ _STATES: Final = {
 
 
 class GitLab:
-    """GitLab: comments are notes there, and labels are a merge request's own field."""
+    """GitLab: comments are notes, labels are a field of the merge request."""
 
     runner = ""
     pages = True
@@ -264,15 +256,15 @@ class GitLab:
         self._project = f"/projects/{quote(project, safe='')}"
 
     def headers(self, token: Secret) -> Mapping[str, str]:
-        """The headers of every call."""
+        """Return the headers of every call."""
         return {"PRIVATE-TOKEN": token.reveal()}
 
     def account(self) -> Call:
-        """Ask whose the token is."""
+        """Ask for the token's account."""
         return Call("GET", "/user", accepted=NOBODY)
 
     def comments(self, number: int, page: int) -> Call:
-        """List notes, the oldest first."""
+        """List notes, oldest first."""
         order = "sort=asc&order_by=created_at"
         return Call("GET", f"{self._request(number)}/notes?{order}&per_page={PAGE}&page={page}")
 
@@ -281,26 +273,26 @@ class GitLab:
         return Call("POST", f"{self._request(number)}/notes", {"body": body})
 
     def edit_comment(self, number: int, comment: int, body: str) -> Call:
-        """Write a note anew."""
+        """Replace a note."""
         return Call("PUT", f"{self._request(number)}/notes/{comment}", {"body": body})
 
     def labels(self, number: int) -> Call:
-        """Ask for the merge request, which has its labels."""
+        """Ask for the merge request with its labels."""
         return Call("GET", self._request(number))
 
     def labels_in(self, answer: object) -> Mapping[str, str]:
-        """The labels of an answer: they are called by their names."""
+        """Return an answer's labels by name."""
         listed = answer.get("labels") if isinstance(answer, dict) else None
         return {name: name for name in listed if isinstance(name, str)} if isinstance(listed, list) else {}
 
     def change_labels(self, number: int, add: Sequence[str], remove: Sequence[str]) -> Sequence[Call]:
-        """Put labels on and take others off in one call: GitLab makes what it does not know."""
+        """Add and remove labels in one call; GitLab makes missing ones."""
         document = {"add_labels": ",".join(add), "remove_labels": ",".join(remove)}
         said = {key: names for key, names in document.items() if names}
         return [Call("PUT", self._request(number), said)] if said else []
 
     def known_labels(self, page: int) -> Call | None:
-        """None: it makes what it does not know."""
+        """Return `None`: GitLab makes missing labels."""
         del page
         return None
 
@@ -309,7 +301,7 @@ class GitLab:
         return Call("POST", f"{self._project}/labels", {"name": name, "color": colour})
 
     def set_status(self, status: CommitStatus) -> Call:
-        """Set a commit's status; it has no word for an error of whoever judges."""
+        """Set a commit's status; GitLab has no state for errors."""
         document = {
             "state": _STATES[status.state],
             "name": status.name,
@@ -323,7 +315,7 @@ class GitLab:
 
 
 def account_in(document: object) -> str:
-    """The name of an account: GitLab says `username`, the others `login`; empty where it is none."""
+    """Return an account's name: GitLab's `username`, else `login`, or empty."""
     if not isinstance(document, dict):
         return ""
     name = document.get("username", document.get("login"))
@@ -331,7 +323,7 @@ def account_in(document: object) -> str:
 
 
 def comments_in(answer: object) -> list[PostedComment]:
-    """The comments of an answer; what is none is left out."""
+    """Return the well-formed comments of an answer."""
     if not isinstance(answer, list):
         return []
     return [
@@ -342,13 +334,13 @@ def comments_in(answer: object) -> list[PostedComment]:
 
 
 def names_in(answer: object) -> list[str]:
-    """The names of a list of labels."""
+    """Return the names of a list of labels."""
     if not isinstance(answer, list):
         return []
     return [item["name"] for item in answer if isinstance(item, dict) and isinstance(item.get("name"), str)]
 
 
 def cut(text: str, most: int) -> str:
-    """A line of so many characters at most."""
+    """Return a text as one line of at most so many characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
