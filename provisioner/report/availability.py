@@ -17,7 +17,7 @@ _UNKNOWN = "-"
 
 
 def agreed_percent(level: float | None) -> str:
-    """An agreed level as people read it; empty where nothing is agreed."""
+    """Return an agreed level for people; empty for `None`."""
     return "" if level is None else f"{level:g} %"
 
 
@@ -27,16 +27,9 @@ def agreed_percent(level: float | None) -> str:
 def availability_lines(
     noun: str, rows: Sequence[ShareRow], total: ShareRow, *, shown: int, before: bool, span: Span, longest: timedelta
 ) -> Iterator[str]:
-    """The span, the table with the worst first, and what it comes to.
+    """Yield the span, the table (worst rows first), and the result.
 
-    Args:
-        noun: what a row is about.
-        rows: the worst first.
-        total: all of them together.
-        shown: how many rows are shown.
-        before: whether the span before is shown, too.
-        span: of which time it is.
-        longest: how long a look stands for at most.
+    `noun` names the subject of a row, `shown` is the number of rows to show, and `before` adds the previous span.
     """
     yield span_line(span)
     yield standing_line(longest)
@@ -65,12 +58,12 @@ def availability_lines(
 
 
 def span_line(span: Span) -> str:
-    """Of which time shares are."""
+    """Return the span in words."""
     return f"from {local_time(span.begin)} until {local_time(span.until)}"
 
 
 def standing_line(longest: timedelta) -> str:
-    """For how long a look stands, and what that makes of gaps."""
+    """Return in words how long a check counts, and what gaps mean."""
     hours = counted(round(longest.total_seconds() / 3600), "hour")
     return f"a look stands until the next one, for {hours} at most; what is beyond is not measured, and never up"
 
@@ -93,7 +86,7 @@ def _change(change: float | None) -> str:
 
 
 def availability_ending(noun: str, rows: Sequence[ShareRow], total: ShareRow) -> Iterator[str]:
-    """The last lines, the worst first: what missed the agreed level, what nobody measured, and the whole."""
+    """Yield the last lines: missed levels, unmeasured rows, the whole."""
     of_rows = f"of {counted(len(rows), noun)}"
     below = [row for row in rows if row.kept is Kept.MISSED]
     blind = [row for row in rows if row.kept is Kept.UNMEASURED]
@@ -162,7 +155,7 @@ class AvailabilityRow(AgreedTimesRow, _Named):
 
 
 def agreed_times(row: ShareRow) -> AgreedTimesRow:
-    """For how long something was what, against what is agreed, without its name."""
+    """Return a row's times and agreed level, without its name."""
     times = TimesRow.model_validate(row.measured).plain
     return AgreedTimesRow(paths=row.paths, **times, agreed_percent=row.agreed, kept=row.kept)
 

@@ -1,8 +1,8 @@
 """A verification and an inventory's problems in the formats of pipelines. Pure.
 
-A JUnit case fails if it makes the command fail: `verify` with the same `--fail-on`, `validate` with errors. A path is a
-failure if it was checked and is not good enough, and an error if its state is unknown. An inventory without errors is
-one passed case, so that a missing report is not taken for a pass.
+A JUnit case fails if it makes the command fail: `verify` with the same `--fail-on`, `validate` with errors. A checked
+path that is not good enough is a failure; a path with an unknown state is an error. An inventory without errors is one
+passed case, so that a missing report is not taken for a pass.
 
 JUnit's elements and attributes are those that GitLab and Jenkins read (Jenkins' xunit `junit-10.xsd`). The Code Quality
 report has the fields of GitLab ("Code Quality report format"), which compares two branches by the fingerprint. The log
@@ -45,13 +45,13 @@ _WHOLE: Final = "inventory"
 
 @dataclass(frozen=True, slots=True)
 class JUnitOutcome:
-    """What became of a case.
+    """The outcome of a case.
 
     Attributes:
-        element: `failure`, `error` or `skipped`; empty where it passed.
-        kind: why, in a word.
-        message: why, in a line.
-        text: all that is known, and what to do.
+        element: `failure`, `error` or `skipped`; empty for a pass.
+        kind: the cause in a word.
+        message: the cause in a line.
+        text: all details, and the next step.
     """
 
     element: str = ""
@@ -62,7 +62,7 @@ class JUnitOutcome:
 
 @dataclass(frozen=True, slots=True)
 class JUnitCase:
-    """A case: its suite, its name in it, and what became of it."""
+    """A case: its suite, its name, and its outcome."""
 
     suite: str
     name: str
@@ -70,22 +70,20 @@ class JUnitCase:
 
 
 def path_from(folder: str, file: str) -> str:
-    """A file's path from a folder: where the command was run, which in a pipeline is the top of the checkout."""
+    """Return a file's path from the working folder (a checkout's top)."""
     return posixpath.relpath(PurePosixPath(folder, file), folder)
 
 
 def fingerprint_of(problem: Problem, path: str) -> str:
-    """What makes a problem the same in another run: lines move."""
+    """Return a problem's identity in another run, in which lines may move."""
     parts = f"{problem.code}\n{path}\n{problem.object}\n{problem.message}"
     return hashlib.sha256(parts.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def code_quality(problems: Sequence[Problem], *, folder: str) -> list[Document]:
-    """The report of one run of `validate`; a problem that is in no file is said of the folder itself.
+    """Return the Code Quality report of `validate`.
 
-    Args:
-        problems: what was found.
-        folder: the absolute path that files are shown relative to.
+    Paths are relative to the absolute `folder`; a problem without a file has the folder itself.
     """
     report: dict[str, Document] = {}
     for problem in problems:
@@ -108,13 +106,9 @@ def code_quality(problems: Sequence[Problem], *, folder: str) -> list[Document]:
 
 
 def sarif_log(problems: Sequence[Problem], *, version: str, folder: str) -> Document:
-    """The log of one run of `validate`.
+    """Return the SARIF log of `validate`.
 
-    Args:
-        problems: what was found.
-        version: the program's version.
-        folder: the absolute path that files are shown relative to: where the command was run, which in a
-            pipeline is the top of the checkout.
+    Paths are relative to the absolute `folder`, in a pipeline the checkout's top.
     """
     codes = sorted({problem.code for problem in problems})
     run = {
@@ -128,7 +122,7 @@ def sarif_log(problems: Sequence[Problem], *, version: str, folder: str) -> Docu
 
 
 def _sarif_rule(code: str) -> Document:
-    """Describe a code; one that is not in the catalogue is said to be only what it is called."""
+    """Describe a code, by its name alone if the catalogue lacks it."""
     entry = CATALOGUE.get(code, ProblemEntry(f"{code}.", "Do what the message says."))
     return {
         "id": code,
@@ -157,7 +151,7 @@ def _sarif_result(problem: Problem, index: int, folder: str) -> Document:
 
 
 def _plain(message: str) -> str:
-    """A message that stays one: brackets before parentheses would be a link of any words to any place (3.11.6)."""
+    """Return a message without links, which `[words](place)` would be (3.11.6)."""
     return printable(message).replace("](", "] (")
 
 
@@ -169,13 +163,9 @@ def _sarif_location(problem: Problem, uri: str) -> Document:
 
 
 def junit_xml(name: str, cases: Sequence[JUnitCase], *, seconds: float, at: datetime) -> str:
-    """The document: a suite's cases stand together.
+    """Return the JUnit document, with each suite's cases together.
 
-    Args:
-        name: of the whole.
-        cases: in the order in which those of a suite are shown.
-        seconds: how long it took.
-        at: when it was over.
+    `seconds` is the duration, `at` the end.
     """
     suites: dict[str, list[JUnitCase]] = defaultdict(list)
     for case in cases:
@@ -217,12 +207,7 @@ def _counts(outcomes: Sequence[JUnitOutcome]) -> str:
 
 
 def junit_report(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> str:
-    """The report.
-
-    Args:
-        result: what was found.
-        fail_on: how bad a path has to be to fail.
-    """
+    """Return the JUnit report of a verification; `fail_on` is the limit."""
     cases = [JUnitCase(_suite(path), path.path, outcome_of(path, result, fail_on)) for path in result.paths]
     cases += [JUnitCase(_held_suite(one), one.id, _held_outcome(one)) for one in result.held]
     if not any(map(was_asked, result.paths)):
@@ -248,7 +233,7 @@ def _held_outcome(one: HeldFacility) -> JUnitOutcome:
 
 
 def outcome_of(path: PathVerdict, result: VerifyResult, fail_on: Verdict) -> JUnitOutcome:
-    """What became of one path."""
+    """Return the outcome of one path."""
     if path.verdict is Verdict.UP:
         return JUnitOutcome()
     kind = path.cause.value or path.verdict.value
@@ -277,12 +262,9 @@ def _path_text(path: PathVerdict, result: VerifyResult) -> Iterator[str]:
 
 
 def junit_problems(problems: Sequence[Problem], *, folder: str, at: datetime) -> str:
-    """The report of one run of `validate`.
+    """Return the JUnit report of `validate`, which ended at `at`.
 
-    Args:
-        problems: what was found.
-        folder: the absolute path that files are shown relative to.
-        at: when it was over.
+    Paths are relative to the absolute `folder`.
     """
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     said = f"{errors} errors: `provisioner validate` lists them"

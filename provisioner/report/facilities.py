@@ -46,42 +46,42 @@ _MOST_SITES: Final = 5
 
 
 class FacilityReader(Protocol):
-    """Reads of a facility's file what its outline does not have, by the facility's id."""
+    """Reads the parts of a facility's file that its outline lacks."""
 
     def name(self, facility: str, /) -> str:
-        """What it is called."""
+        """Return its name."""
         ...
 
     def survey(self, facility: str, /) -> Survey | None:
-        """Its survey."""
+        """Return its survey."""
         ...
 
     def facility(self, facility: str, /) -> Facility:
-        """All of it."""
+        """Return the whole facility."""
         ...
 
 
 @dataclass(frozen=True)
 class WholeFacilities:
-    """The files of facilities that are at hand."""
+    """Loaded facilities as a `FacilityReader`."""
 
     by_id: Mapping[str, Facility]
 
     def name(self, facility: str, /) -> str:
-        """What it is called."""
+        """Return its name."""
         return self.by_id[facility].name
 
     def survey(self, facility: str, /) -> Survey | None:
-        """Its survey."""
+        """Return its survey."""
         return self.by_id[facility].survey
 
     def facility(self, facility: str, /) -> Facility:
-        """All of it."""
+        """Return the whole facility."""
         return self.by_id[facility]
 
 
 def key_age_lines(ages: Sequence[KeyAge], now: datetime, say: Translator = ENGLISH) -> Iterator[str]:
-    """A table of keys, and under it what is due, the worst first."""
+    """Yield a table of keys, and the due ones below, worst first."""
     today = now.astimezone(VIETNAM).date()
     rows = [(say("of"), say("key"), say("origin"), say("age"), say("next due"))]
     rows += [_key_age_row(age, now, today, say) for age in ages]
@@ -134,14 +134,14 @@ def _key_age_ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Ite
 
 
 def change_lines(changing: Sequence[str], say: Translator = ENGLISH) -> Iterator[str]:
-    """That changes of keys are under way at these sites, and how they go on."""
+    """Yield a line about key rotations under way at these sites."""
     if changing:
         line = marked("{sites} with a change of keys under way: {names}; go on: provisioner keys rotate --finish")
         yield say(line, sites=say.counted(len(changing), "site"), names=some_of(changing, say))
 
 
 def key_ages_document(ages: Sequence[KeyAge], now: datetime, days: int) -> Document:
-    """The document of `keys status`; what is not recorded is null, never guessed."""
+    """Return the document of `keys status`; unrecorded values are null."""
     today = now.astimezone(VIETNAM).date()
     kinds = Counter(age.kind for age in ages)
     return {
@@ -168,7 +168,7 @@ def key_ages_document(ages: Sequence[KeyAge], now: datetime, days: int) -> Docum
 
 
 def device_words(facility: Facility, camera: Camera) -> str:
-    """What a camera is: its make and model, or the recorder whose channel it is."""
+    """Return a camera's make and model, or its recorder."""
     if camera.recorder is None:
         return _named(camera.make.value if camera.make else "", camera.model)
     named = {one.id: _named(one.make.value, one.model) for one in facility.recorders}
@@ -294,7 +294,7 @@ class FacilityRow(Row):
 
 
 def facility_values(status: FacilityStatus, name: str) -> Document:
-    """Collect what the row of a facility has that a status has in another form."""
+    """Return the values of a facility's row that a status has differently."""
     standing, facility, pictures = status.standing, status.facility, status.pictures
     worths = Counter(proof.worth for proof in facility.plan.proofs) if facility.plan else Counter[Worth]()
     return {
@@ -315,14 +315,14 @@ def facility_values(status: FacilityStatus, name: str) -> Document:
 
 
 def since_text(since: Since) -> str | None:
-    """A moment with Vietnam's zone, a day as a day, None where nothing is known."""
+    """Return a time with Vietnam's zone, a day, or `None`."""
     if isinstance(since, datetime):
         return local_iso(since)
     return str(since) if since else None
 
 
 def package_lines(standings: Iterable[PackageStanding], say: Translator = ENGLISH) -> Iterator[str]:
-    """What is to be seen to: packages that are older than the inventory first, then those that nobody knows of."""
+    """Yield lines about packages: outdated, uninstalled, expired, unrecorded."""
     listed = list(standings)
     yield from older_lines(listed, say)
     waiting = [one.facility for one in listed if one.state is PackageState.HANDED_OUT]
@@ -353,7 +353,7 @@ def package_lines(standings: Iterable[PackageStanding], say: Translator = ENGLIS
 
 
 def older_lines(standings: Iterable[PackageStanding], say: Translator = ENGLISH) -> Iterator[str]:
-    """The sites whose last package is not what is desired now, by the relays that it names and should not."""
+    """Yield lines about sites with an outdated package, by former relays."""
     older: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for one in standings:
         if one.state is PackageState.OLDER:
@@ -406,7 +406,7 @@ class PackageRow(Row):
 
 
 def package_rows(standings: Iterable[PackageStanding]) -> list[PackageRow]:
-    """Make the rows of each site with what is known of its package."""
+    """Make a row of each site's package."""
     return [_package(one) for one in standings]
 
 

@@ -1,7 +1,7 @@
-"""The systemd units that run an inventory's night: a service of its own user, and a timer by Vietnam's clock. Pure.
+"""The systemd units of an inventory's night. Pure.
 
-No secret stands in them: passwords and keys are credentials (`LoadCredential=`), which systemd hands to the service
-alone, in memory.
+A service of its own user, and a timer by Vietnam's clock. The units contain no secret: passwords and keys are
+credentials (`LoadCredential=`), which systemd hands to the service alone, in memory.
 """
 
 from __future__ import annotations
@@ -99,17 +99,15 @@ WantedBy=timers.target
 
 @dataclass(frozen=True, slots=True)
 class NightUnits:
-    """What the units of one inventory's night are made of.
+    """The input of one inventory's units.
 
     Attributes:
-        inventory: the inventory's id.
-        folder: its folder.
+        folder: the inventory's folder.
         program: the path of `provisioner`.
-        user: as whom it runs.
-        time: when, in Vietnam, e.g. `01:30`.
-        vault: the file with the vault's password, which root alone can read.
-        key: the file with the SSH key, as that one.
-        metrics: the file of metrics that the night writes; None where it writes none.
+        time: in Vietnam, e.g. `01:30`.
+        vault: the file with the vault's password, readable by root alone.
+        key: the file with the SSH key, likewise.
+        metrics: the file of metrics that the night writes, if any.
     """
 
     inventory: str
@@ -122,10 +120,10 @@ class NightUnits:
     metrics: PurePosixPath | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no unit can hold.
+        """Refuse values that a unit cannot have.
 
         Raises:
-            ValueError: with what is wrong.
+            ValueError: with the problem.
         """
         if not _USER.fullmatch(self.user):
             raise ValueError(f"{self.user!r} is no name of a user")
@@ -143,12 +141,12 @@ class NightUnits:
 
     @property
     def name(self) -> str:
-        """The units' name, without its ending."""
+        """The units' name, without suffix."""
         return f"provisioner-nightly-{self.inventory}"
 
     @property
     def service(self) -> str:
-        """The service."""
+        """The text of the service."""
         arguments = ["-i", str(self.folder), "nightly", "--report", f"{_STATE}/reports/{self.inventory}"]
         arguments += [word for file in self._written for word in ("--metrics", str(file))]
         places = (self.folder, self.program, *self._written)
@@ -168,18 +166,18 @@ class NightUnits:
 
     @property
     def timer(self) -> str:
-        """The timer."""
+        """The text of the timer."""
         file, service = f"/etc/systemd/system/{self.name}.timer", f"{self.name}.service"
         return _TIMER.format(file=file, inventory=self.inventory, time=self.time, service=service)
 
 
 def unit_word(text: str) -> str:
-    """A word of a command in a unit: in quotes where it has to be, and nothing of it is a specifier or a variable."""
+    """Quote a word of a command, without specifiers and variables."""
     return _quoted(text.replace("$", "$$"))
 
 
 def _quoted(text: str) -> str:
-    """A word of a unit: in quotes where it has to be, and nothing of it is a specifier."""
+    """Quote a word of a unit if needed, without specifiers."""
     plain = _specifier_free(text)
     if re.fullmatch(r"[A-Za-z0-9/_.,:=%+@$-]+", plain):
         return plain

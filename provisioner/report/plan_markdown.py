@@ -1,7 +1,7 @@
 """A plan, and two plans compared, as merge request comments. Pure.
 
-A comment is short enough for every forge: items beyond the bound are counted and named as left out. Names and reasons
-may come from a host: they stand in code spans, which render no markup and mention nobody by `@`.
+A comment fits every forge: items beyond the limit are counted as left out. Names and reasons may come from a host, so
+they are in code spans, which render no markup and no mention by `@`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from provisioner.plan.plan import TotalsRow
 from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedBeside, MovedChange
 
 MAX_BYTES: Final = 60_000
-"""GitHub takes 65,536 characters and GitLab more; bytes are counted, so that letters of any kind fit."""
+"""GitHub takes 65,536 characters and GitLab more. Bytes are counted, so that letters of any kind fit."""
 
 _NAME: Final = 160
 
 _TAIL: Final = 600
-"""Kept free for the sentences that say what was left out."""
+"""Reserved for the sentences about left-out items."""
 
 _BESIDE: Final[Mapping[str, str]] = {
     "tool": marked("this program's version: {before} → {after}"),
@@ -55,27 +55,22 @@ _COUNTED = (Action.CREATE, Action.UPDATE, Action.DELETE)
 
 
 class Comment:
-    """A text that grows to its bound and no further."""
+    """A text that grows to its limit."""
 
     def __init__(self, whole: str, say: Translator = ENGLISH) -> None:
-        """Begin one.
-
-        Args:
-            whole: the command that shows all of what is left out.
-            say: whoever says what is left out.
-        """
+        """Begin a comment; `whole` is the command that shows left-out items."""
         self._lines: list[str] = []
         self._left = MAX_BYTES
         self._whole = whole
         self._say = say
 
     def must(self, lines: Iterable[str]) -> None:
-        """Add lines that are bounded by how they are made."""
+        """Add lines whose length is already limited."""
         for line in lines:
             self._add(line)
 
     def may(self, title: str, items: Sequence[str], total: int, noun: str) -> None:
-        """Add a list as far as there is room; says how many it leaves out."""
+        """Add a list up to the limit; count the rest."""
         if not items:
             return
         self._add(title)
@@ -86,7 +81,7 @@ class Comment:
         self._add("")
 
     def fold(self, title: str, heading: Sequence[str], items: Sequence[str], noun: str) -> None:
-        """Add a folded list as far as there is room; says what it leaves out."""
+        """Add a folded list up to the limit; count the rest."""
         if not items:
             return
         if self._left < _TAIL * 2:
@@ -103,7 +98,7 @@ class Comment:
         self.must(["</details>", ""])
 
     def text(self) -> str:
-        """The whole."""
+        """Return the whole text."""
         return "\n".join(self._lines).rstrip("\n") + "\n"
 
     def _fill(self, items: Sequence[str], reserve: int) -> int:
@@ -119,11 +114,9 @@ class Comment:
 
 
 def code(text: str, limit: int = _NAME) -> str:
-    """A text that somebody else wrote as a code span: one line, nothing in it is markup.
+    """Return a foreign text as a code span: one line, no markup.
 
-    Args:
-        text: the text.
-        limit: how many bytes of it to show.
+    `limit` is in bytes.
     """
     line = printable(text)
     if len(line.encode()) > limit:
@@ -136,12 +129,12 @@ def code(text: str, limit: int = _NAME) -> str:
 
 
 def cell(text: str, limit: int = _NAME) -> str:
-    """The same in a table: a bar would end the cell, even in a code span."""
+    """Return a code span for a table, with escaped bars."""
     return code(text, limit).replace("|", "\\|")
 
 
 def verdict(compared: BetweenPlans, say: Translator = ENGLISH) -> str:
-    """What comes of it, in one line."""
+    """Return the result of a comparison in one line."""
     if compared.is_equal:
         return say("the same plan: {digest}", digest=compared.second.basis.digest)
     if compared.is_same:
@@ -166,20 +159,20 @@ def _moved(compared: BetweenPlans, say: Translator) -> str:
 
 
 def head_of(moved: MovedChange, say: Translator = ENGLISH) -> str:
-    """Which change it is and where; nothing in it is quoted."""
+    """Return the change and its host, unquoted."""
     either = moved.either
     what = f"{say.word(either.action)} {say.word(either.resource)} {say.restated(either.name)}"
     return say("{what} on {host}", what=what, host=either.host)
 
 
 def impact_of(moved: MovedChange, say: Translator = ENGLISH) -> str:
-    """Its impact; both where it is another one."""
+    """Return the impact, or both if they differ."""
     impacts = [say.word(change.impact) for change in (moved.before, moved.after) if change]
     return " → ".join(dict.fromkeys(impacts))
 
 
 def reason_of(moved: MovedChange, say: Translator = ENGLISH) -> str:
-    """Why; both reasons where they differ."""
+    """Return the reason, or both if they differ."""
     before, after = moved.before, moved.after
     if before is None or after is None:
         return say.restated(moved.either.reason)
@@ -193,7 +186,7 @@ def _as_it_is(change: Change, say: Translator, *, with_action: bool) -> str:
 
 
 def viewers_of(compared: BetweenPlans) -> tuple[int, int]:
-    """How many live readers the first and the second plan cut."""
+    """Return how many live readers each plan cuts."""
     first, second = (
         sum(sum(paths.values()) for paths in cut_by(plan.changes).values())
         for plan in (compared.first, compared.second)
@@ -202,7 +195,7 @@ def viewers_of(compared: BetweenPlans) -> tuple[int, int]:
 
 
 def beside_lines(compared: BetweenPlans, say: Translator = ENGLISH) -> Iterator[str]:
-    """A sentence for each thing that moved beside the changes."""
+    """Yield a sentence for each difference beside the changes."""
     yield from (_beside(one, say) for one in compared.beside)
 
 
@@ -218,7 +211,7 @@ def _shown(text: str, say: Translator) -> str:
 
 
 def between_comment(compared: BetweenPlans, say: Translator = ENGLISH) -> str:
-    """Two plans side by side as Markdown of at most `MAX_BYTES` bytes."""
+    """Return a comparison as Markdown of at most `MAX_BYTES` bytes."""
     page = Comment("provisioner plan diff", say)
     page.must(_comparison_head(compared, say))
     trust = [_moved_item(moved, say) for moved in compared.changes if moved.is_of_trust]
@@ -269,7 +262,7 @@ def _moved_beside(compared: BetweenPlans, say: Translator) -> Iterator[str]:
 
 
 def plan_comment(plan: Plan, say: Translator = ENGLISH) -> str:
-    """A plan as Markdown of at most `MAX_BYTES` bytes."""
+    """Return a plan as Markdown of at most `MAX_BYTES` bytes."""
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
     viewers = plan.against is None
@@ -324,7 +317,6 @@ def _plan_head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Tran
 
 
 def _verdict(plan: Plan, totals: Totals, say: Translator) -> str:
-    """Whom it cuts, in one line."""
     verdict = say("worst impact **{impact}**", impact=say.word(totals.worst))
     if not plan.against:
         verdict = say("{viewers} dropped, {worst}", viewers=say.counted(totals.viewers, "viewer"), worst=verdict)
@@ -334,7 +326,7 @@ def _verdict(plan: Plan, totals: Totals, say: Translator) -> str:
 
 
 def _trust(plan: Plan, changing: Sequence[Change], say: Translator) -> Iterator[str]:
-    """Who and what is trusted anew: before all else, and never folded."""
+    """Yield changes of trust: first of all, and never folded."""
     for host in plan.unproved[:_HOSTS]:
         line = say("{host} has not proved that it was managed before: it was sent nothing", host=code(host))
         yield f"- **{line}**"
@@ -356,7 +348,7 @@ def _trust(plan: Plan, changing: Sequence[Change], say: Translator) -> Iterator[
 
 
 def _held(plan: Plan, say: Translator) -> Iterator[str]:
-    """Who is held: no part of the plan, and never folded."""
+    """Yield frozen facilities, which are not in the plan; never folded."""
     held = plan.held_back
     if held:
         facilities = say.counted(len(held), "facility")
@@ -383,7 +375,6 @@ def _refused(plan: Plan, say: Translator) -> Iterator[str]:
 
 
 def _approvals(plan: Plan, say: Translator) -> Iterator[str]:
-    """Who has to approve it before it is applied."""
     lines = need_lines(plan.approvals)
     if lines:
         yield "- " + say("**To be approved** before it is applied, by:")
@@ -437,7 +428,6 @@ def _site_packages(plan: Plan, say: Translator) -> Iterator[str]:
 
 
 def _quarantined(plan: Plan, say: Translator) -> Iterator[str]:
-    """What relays do not pull, since it refuses its password."""
     paths = plan.quarantined
     if paths:
         line = say("QUARANTINED: {paths} with a refused password", paths=say.counted(len(paths), "path"))

@@ -1,8 +1,8 @@
-"""Every code that a problem can have, with what it means and how it is mended; codes never change their meaning.
+"""Every problem code with its meaning and remedy; meanings never change.
 
-`docs/reference/problems.md` and the rules in SARIF files are made of this table, and a test holds it against the
-code. Codes of single cells of contacts (`phone-…`, `email-…`) have their sentences in `contacts.messages`.
-Imports nothing of ours.
+`docs/reference/problems.md` and the rules in SARIF files are made from this table, and a test compares it with the
+code. Codes of contacts' cells (`phone-…`, `email-…`) have their sentences in `contacts.messages`. Imports nothing of
+ours.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class ProblemEntry(NamedTuple):
-    """What a code means, and how such a problem is mended: a sentence each."""
+    """The meaning of a code and its remedy, a sentence each."""
 
     meaning: str
     mending: str

@@ -1,7 +1,7 @@
 """Counts of connection, surveys and zones, and the carriers' scorecard. Pure.
 
 The counts of provinces, carriers and managing bodies add up to the total. Not every zone of order 4403/CV-BCĐ exists in
-every facility: a survey says which ones exist without a sufficient camera (`gaps`). Without a survey this is unknown.
+every facility: a survey lists those that lack a sufficient camera (`gaps`). Without a survey this is unknown.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from provisioner.record.lifecycle.evidence import Verification
 from provisioner.record.lifecycle.status import FacilityStatus
 
 LISTED_ZONES = tuple(zone for zone in Zone if zone is not Zone.KHAC)
-"""The zones that the order names; `khac` is any other public area, and lacks in no facility."""
+"""The order's zones; `khac` is any other public area, and is never missing."""
 
 
 class CountedAs(StrEnum):
-    """Where a facility that is not closed is counted; in exactly one of these."""
+    """The only category of a facility that is not closed."""
 
     CONNECTED = "connected"
     BLOCKED = "blocked"
@@ -34,29 +34,26 @@ class CountedAs(StrEnum):
 
 @dataclass(frozen=True)
 class Group:
-    """The counts of one province, carrier or managing body; of all where `key` is empty.
+    """The counts of one province, carrier or managing body, or of all.
 
-    `facilities` is the sum of `connected`, all of `blocked`, `suspended` and `under_way`; and, by another question, of
-    `connected`, `claimed` and `without_connection`. Of those that are connected, `up`, `not_up` and `unknown` say how
-    they are now.
+    `facilities` is the sum of `connected`, all of `blocked`, `suspended` and `under_way`, and also of `connected`,
+    `claimed` and `without_connection`. `up`, `not_up` and `unknown` add up to `connected`. `key` is empty for all.
 
     Attributes:
-        connected: those that were proved once, whatever their pictures do now.
-        claimed: of those that are not connected, those of which somebody reports a connection.
-        up: of those that are connected, those all of whose cameras are up now; `not_up` are those of which not all that
-            was looked at is up, `unknown` those of which nobody knows.
-        last_proved: when one of those that are connected was last proved.
-        down_since: since when not all is up of the one of which that is so the longest.
-        late: of those that are connected, those that were so too late.
-        blocked: by reason, only reasons that there are.
-        overdue: of those that were never connected, those whose deadline is over, blocked or not.
-        cameras: the cameras in the facilities' files; `recorders` are the recorders there.
-        cameras_connected: those of facilities that are connected.
-        cameras_up: the cameras that are up now; `cameras_down` were looked at and are not, `cameras_unknown` nobody
-            looked at. No host pulls the others.
-        surveyed: how many facilities were surveyed; the counts that follow are those of their surveys.
-        registered: the cameras in the files of those that were surveyed, to be held against `present`.
-        present: cameras that were there; `fit` will do, `missing` are to be added.
+        connected: once proved, whatever their pictures are now.
+        claimed: not connected, but with a reported connection.
+        up: connected with all cameras up now; `not_up` with a checked camera that is not.
+        last_proved: the last proof of a connected facility.
+        down_since: the start of the longest outage of a connected facility.
+        late: connected after the deadline.
+        blocked: by reason.
+        overdue: never connected, with a past deadline, blocked or not.
+        cameras: in the facilities' files, like `recorders`.
+        cameras_connected: of connected facilities.
+        cameras_up: up now; `cameras_down` were checked and are not, `cameras_unknown` are pulled but unchecked.
+        surveyed: the number of surveyed facilities, which the counts below are about.
+        registered: the cameras in their files, to compare with `present`.
+        present: the cameras that the surveys found; `fit` ones suffice, `missing` ones are to be added.
     """
 
     key: str
@@ -87,12 +84,12 @@ class Group:
 
     @property
     def without_connection(self) -> int:
-        """How many are not connected, and nobody says that they are."""
+        """The number without a proved or reported connection."""
         return self.facilities - self.connected - self.claimed
 
     @property
     def blocked_in_all(self) -> int:
-        """How many are blocked, for whatever reason."""
+        """The number of blocked facilities."""
         return sum(self.blocked.values())
 
 
@@ -101,8 +98,8 @@ class ProgressReport:
     """The whole report.
 
     Attributes:
-        listed: the facilities that are counted: all that are not closed, in the order of ids.
-        closed: how many are closed, and counted nowhere else.
+        listed: the counted facilities, all that are not closed, by id.
+        closed: the number of closed ones, which are counted only here.
     """
 
     total: Group
@@ -118,9 +115,9 @@ class BrokenThing:
     """One incident of a recorded verification.
 
     Attributes:
-        cause: why, in the words of verdicts.
-        paths: the media paths that hang on it; none where a host itself is at fault.
-        object: what is broken; a host's id where a host is.
+        cause: in the words of verdicts.
+        paths: the affected paths; empty for a faulty host.
+        object: the broken object; for a host its id.
     """
 
     cause: str
@@ -132,13 +129,12 @@ class BrokenThing:
 class CarrierIncidents:
     """The incidents of the last verification, by carrier and cause.
 
-    One that takes away paths of two carriers, such as a centre that is not reached, counts for both.
+    An incident of two carriers' paths, such as an unreachable centre, counts for both.
 
     Attributes:
         run: the verification.
-        at: when it ended.
-        limit: what it was limited to; empty where it looked at all.
-        counts: by carrier, how many incidents there are of each cause.
+        at: its end.
+        limit: its limit; empty for everything.
     """
 
     run: str
@@ -148,20 +144,19 @@ class CarrierIncidents:
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """The causes that there are, in order."""
+        """The causes, sorted."""
         return tuple(sorted({cause for counts in self.counts.values() for cause in counts}))
 
 
 @dataclass(frozen=True, slots=True)
 class CarrierShares:
-    """For what share of a time pictures came, by carrier, as `availability` counts it.
+    """The availability by carrier, as `availability` counts it.
 
     Attributes:
-        span: of which time.
-        longest: how long a look stands for at most.
-        by_carrier: by a carrier's id; none of whom no verdict of that time is kept.
-        total: all of them together; None where no verdict of that time is kept at all.
-        damaged: records that could not be read.
+        longest: how long a check counts at most.
+        by_carrier: by id; only carriers with a verdict in the span.
+        total: of all; `None` without any verdict in the span.
+        damaged: unreadable records.
     """
 
     span: Span
@@ -176,11 +171,11 @@ class CarrierScore:
     """One carrier's counts; `carrier` is empty for facilities without a plan.
 
     Attributes:
-        group: its counts as the report on progress has them.
-        timeliness: how many of its facilities stand so against their deadlines.
-        taking_over: facilities of other carriers whose next carrier it is to be.
-        incidents: by cause, of the last verification; None where none is known.
-        share: for what share of a time its pictures came; None where nobody looked.
+        group: its counts as in the report on progress.
+        timeliness: its facilities by timeliness.
+        taking_over: the number of facilities that will move to it.
+        incidents: by cause, of the last verification, if known.
+        share: its availability, if measured.
     """
 
     carrier: str
@@ -194,7 +189,7 @@ class CarrierScore:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """The scores of all carriers, the verification that the incidents are of, and the time that the shares are of."""
+    """All carriers' scores, with the verification and the span behind them."""
 
     scores: tuple[CarrierScore, ...]
     total: CarrierScore
@@ -204,16 +199,16 @@ class Scorecard:
 
 @dataclass(frozen=True)
 class SurveyGroup:
-    """The surveys of one province; of all where `key` is empty.
+    """The surveys of one province, or of all if `key` is empty.
 
     `facilities` is the sum of `verdicts` and `missing`.
 
     Attributes:
-        verdicts: how many surveys came to each verdict, only verdicts that there are.
-        missing: how many facilities were not surveyed.
-        cameras_present: how many cameras were found.
-        cameras_fit: how many of them will do.
-        cameras_missing: how many are to be added.
+        verdicts: the number of surveys by verdict.
+        missing: the number of facilities without a survey.
+        cameras_present: found cameras.
+        cameras_fit: those that suffice.
+        cameras_missing: cameras to be added.
     """
 
     key: str
@@ -226,13 +221,13 @@ class SurveyGroup:
 
     @property
     def surveyed(self) -> int:
-        """How many were surveyed."""
+        """The number of surveyed facilities."""
         return sum(self.verdicts.values())
 
 
 @dataclass(frozen=True)
 class Surveys:
-    """The whole report: all facilities that are not closed, in the order of ids."""
+    """The whole report: all facilities that are not closed, by id."""
 
     total: SurveyGroup
     by_province: tuple[SurveyGroup, ...]
@@ -240,7 +235,7 @@ class Surveys:
 
 
 class Cover(StrEnum):
-    """What is known of one zone of one facility."""
+    """The coverage of one zone of one facility."""
 
     COVERED = "covered"
     PLANNED = "planned"
@@ -254,7 +249,7 @@ class ZoneCover:
     """One zone of one facility.
 
     Attributes:
-        cameras: how many cameras of the facility's file look at it.
+        cameras: the number of registered cameras in the zone.
     """
 
     facility: Facility
@@ -264,13 +259,13 @@ class ZoneCover:
 
     @property
     def lacks(self) -> bool:
-        """Whether no camera looks at it, or nobody knows of one."""
+        """Return whether no camera is known to watch it."""
         return self.cover not in {Cover.COVERED, Cover.PLANNED}
 
 
 @dataclass(frozen=True)
 class ZoneGroup:
-    """One zone over all facilities; the counts of `covers` add up to `facilities`."""
+    """One zone over all facilities; `covers` add up to `facilities`."""
 
     zone: Zone
     facilities: int
@@ -279,19 +274,19 @@ class ZoneGroup:
 
 @dataclass(frozen=True)
 class Zones:
-    """The whole report: by zone, and every zone of every facility that is not closed."""
+    """The whole report: totals by zone, and each open facility's zones."""
 
     by_zone: tuple[ZoneGroup, ...]
     listed: tuple[ZoneCover, ...]
 
     @property
     def lacking(self) -> tuple[ZoneCover, ...]:
-        """The zones that no camera looks at, as far as anybody knows."""
+        """The zones without a known camera."""
         return tuple(one for one in self.listed if one.lacks)
 
 
 def counted_as(status: FacilityStatus) -> CountedAs:
-    """Where a facility is counted: one that is connected is not blocked, one that is blocked is not on standby."""
+    """Return a facility's category: connected, else blocked, else suspended."""
     if status.standing.is_connected:
         return CountedAs.CONNECTED
     if status.is_blocked:
@@ -302,12 +297,7 @@ def counted_as(status: FacilityStatus) -> CountedAs:
 
 
 def progress(statuses: Sequence[FacilityStatus], province_of: Callable[[FacilityStatus], str]) -> ProgressReport:
-    """Count facilities.
-
-    Args:
-        statuses: their status.
-        province_of: the province under which one is counted.
-    """
+    """Count facilities; `province_of` returns the province that counts one."""
     listed = tuple(status for status in statuses if status.facility.operating is not Operating.CLOSED)
     return ProgressReport(
         total=_group("", listed),
@@ -373,10 +363,7 @@ def counts_by_carrier(
 ) -> dict[str, dict[str, int]]:
     """Count incidents by carrier and cause.
 
-    Args:
-        incidents: what is broken.
-        carrier_of_path: by a media path's name, its carrier.
-        carrier_of_host: by a relay's id, its carrier; a centre is no carrier's.
+    A centre has no carrier in `carrier_of_host`.
     """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for incident in incidents:
@@ -391,15 +378,10 @@ def counts_by_carrier(
 def incidents_of_document(
     document: Mapping[str, object], verified: Verification, carrier_of_host: Mapping[str, str]
 ) -> CarrierIncidents:
-    """The incidents in a `verify` document, by carrier and cause.
-
-    Args:
-        document: what the verification left.
-        verified: the verification.
-        carrier_of_host: by a relay's id, its carrier.
+    """Return the incidents in a `verify` document, by carrier and cause.
 
     Raises:
-        ValueError: it is no such document.
+        ValueError: not such a document.
     """
     try:
         paths = {_text(one["path"]): _text(one["carrier"]) for one in _objects(document["paths"])}
@@ -438,14 +420,7 @@ def scorecard(
     incidents: CarrierIncidents | None,
     shares: CarrierShares | None = None,
 ) -> Scorecard:
-    """Count by carrier.
-
-    Args:
-        statuses: the facilities' status.
-        names: by its id, a carrier's name.
-        incidents: what the last verification found broken.
-        shares: for what share of a time pictures came; None where that is said of no carrier.
-    """
+    """Count by carrier; `names` has the carriers' names by id."""
     listed = [status for status in statuses if status.facility.operating is not Operating.CLOSED]
     report = progress(listed, lambda status: status.facility.province)
     by_carrier: dict[str, list[FacilityStatus]] = defaultdict(list)
@@ -492,12 +467,7 @@ def scorecard(
 
 
 def surveys(facilities: Iterable[Outline], province_of: Callable[[Outline], str]) -> Surveys:
-    """Count surveys.
-
-    Args:
-        facilities: the facilities.
-        province_of: the province under which one is counted.
-    """
+    """Count surveys; `province_of` returns the province that counts one."""
     listed = tuple(f for f in facilities if f.operating is not Operating.CLOSED)
     groups: dict[str, list[Outline]] = defaultdict(list)
     for facility in listed:

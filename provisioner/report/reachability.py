@@ -21,7 +21,10 @@ _TORN = "partly"
 
 
 def matrix_lines(cells: Sequence[ReachCell], *, why: bool) -> Iterator[str]:
-    """The matrix: a line a pair of places, or with `why` a line a service with the rule that decides it."""
+    """Yield a line per pair, or with `why` per service.
+
+    The latter names the deciding rule.
+    """
     if why:
         names = ("from", "programs", "to", "service", "reaches", "decided by")
         each = [(c.source, _program(c), c.target, c.service.value, _reaches(c.reach), "; ".join(c.by)) for c in cells]
@@ -50,7 +53,7 @@ def _services(cells: Iterable[ReachCell], *reaches: CellReach) -> str:
 
 
 def ending_lines(cells: Sequence[ReachCell], results: Sequence[StatementResult]) -> Iterator[str]:
-    """What it comes to: how many cells, and of each origin how many statements hold; the worst last."""
+    """Yield the number of cells, and statements that hold, by origin."""
     reached = sum(cell.reach is not CellReach.NO for cell in cells)
     yield f"{counted(len(cells), 'cell')}, {reached} of them reached; no host was asked"
     for origin in Origin:
@@ -128,7 +131,7 @@ def reachability_document(
     problems: Sequence[Problem] = (),
     held: Sequence[HeldFacility] = (),
 ) -> ProveDocument:
-    """The matrix and the statements."""
+    """Return the matrix and the statements."""
     return ProveDocument(
         summary=ProveSummary(
             cells=len(cells),

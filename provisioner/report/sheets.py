@@ -1,4 +1,7 @@
-"""The pages of a report as a spreadsheet in Vietnamese; its library takes its time. Pure."""
+"""The pages of a report as a spreadsheet in Vietnamese. Pure.
+
+The library takes long to import.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,9 @@ _TOTAL = CellStyle(bold=True, fill="F2F2F2")
 
 
 def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -> bytes:
-    """A workbook.
+    """Return a workbook.
 
-    Args:
-        heading: what stands above every page.
-        basis: what the numbers rest on.
-        as_of: the moment of the report, with its zone.
-        pages: its sheets.
+    `heading` is on every page; `basis` names the source of the numbers.
     """
     # Rows go out as they are appended: a country's list is not held in memory cell by cell.
     book = Workbook(write_only=True)

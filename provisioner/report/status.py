@@ -1,6 +1,6 @@
 """The status of facilities as text and document, and their proof. Pure.
 
-Every report says first how old its proof is. A facility is accepted if all agreed cameras were up at the centre, and
+Every report first tells the age of its proof. A facility is accepted if all agreed cameras were up at the centre, and
 again at least a day and a night later (`lifecycle.evidence.ACCEPTANCE_HOURS`): a single proof may be luck.
 """
 
@@ -57,23 +57,19 @@ _NAMES = (
 
 @dataclass(frozen=True)
 class FacilityProof:
-    """What was proved of one facility, as it is signed now.
-
-    Attributes:
-        proof: when all its pulled paths were up; None where they never were.
-    """
+    """The proof of one facility's signed content, if any."""
 
     status: FacilityStatus
     proof: Proof | None
 
     @property
     def is_accepted(self) -> bool:
-        """Whether there is a record of acceptance to sign."""
+        """Return whether a record of acceptance can be signed."""
         return FacilityState.ACCEPTED in self.status.standing.steps
 
     @property
     def refusal(self) -> str:
-        """Why there is none, and what has to happen; empty where there is one."""
+        """Why there is no record, and the next step; or empty."""
         if self.is_accepted:
             return ""
         if self.status.facility.plan is None:
@@ -88,29 +84,29 @@ class FacilityProof:
 
 @dataclass(frozen=True)
 class ProvedFacilities:
-    """All facilities that are not closed, in the order of ids."""
+    """All facilities that are not closed, by id."""
 
     listed: tuple[FacilityProof, ...]
 
     @property
     def accepted(self) -> int:
-        """How many have a record of acceptance."""
+        """The number with a record of acceptance."""
         return sum(one.is_accepted for one in self.listed)
 
     @property
     def proved_once(self) -> int:
-        """How many were proved, and not yet again."""
+        """The number proved once, but not again."""
         return sum(one.proof is not None and not one.is_accepted for one in self.listed)
 
 
 @dataclass(frozen=True)
 class Explained:
-    """A facility's status with all that speaks for it.
+    """A facility's status with its explanation.
 
     Attributes:
-        reasons: why, in sentences.
-        problems: what is wrong with its file.
-        failing: its paths that are not up by the last look that could tell, and since when.
+        reasons: in sentences.
+        problems: of its file.
+        failing: its paths that are not up by the last decided check.
     """
 
     status: FacilityStatus
@@ -120,18 +116,18 @@ class Explained:
 
 
 def short(moment: datetime) -> str:
-    """A moment to the minute as Vietnam's clock has it."""
+    """Return a time to the minute by Vietnam's clock."""
     return f"{moment.astimezone(VIETNAM):%Y-%m-%d %H:%M}"
 
 
 def since_words(since: datetime, times: int, say: Translator = ENGLISH) -> str:
-    """Since when something has been as it is, and in how many verifications in a row."""
+    """Return a start and the number of consecutive verifications in words."""
     seen = say.counted(times, "verification")
     return say("since {moment}, in {times} in a row", moment=local_time(since), times=seen)
 
 
 def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
-    """The first line of a report: when all was verified last, and whether that still says anything of now."""
+    """Return a report's first line: the age of the last verification."""
     if fresh.verified is None or fresh.age is None:
         return say("last verification: none is recorded, so which cameras are up now is not known")
     line = say("last verification: {age} ({run})", age=_age(fresh, fresh.age, say), run=_of(fresh.verified, say))
@@ -163,7 +159,7 @@ def _of(verification: Verification, say: Translator) -> str:
 
 
 def freshness_label(fresh: Freshness) -> str:
-    """The same in Vietnamese, for spreadsheets."""
+    """Return the age in Vietnamese, for spreadsheets."""
     if fresh.verified is None or fresh.age is None:
         return "chưa có lần kiểm tra nào, không rõ hiện camera nào có hình"
     at = f"{fresh.verified.shown.at.astimezone(VIETNAM):%H:%M ngày %d/%m/%Y}"
@@ -178,7 +174,7 @@ def freshness_label(fresh: Freshness) -> str:
 
 
 def _parts(age: timedelta, say: Translator) -> str:
-    """The two largest parts of an age, e.g. `3 days 4 h`; days take an s where they are more."""
+    """Return an age's two largest parts, e.g. `3 days 4 h`."""
     hours, rest = divmod(age % timedelta(days=1), _HOUR)
     if age.days:
         return f"{say.counted(age.days, 'day')} {say('{hours} h', hours=hours)}"
@@ -211,7 +207,7 @@ class ProofRow(Row):
 
 
 def proof_row(fresh: Freshness) -> ProofRow:
-    """Say how old the proof is that a report stands on."""
+    """Make the row about the age of a report's proof."""
     last = fresh.verified and VerificationRow.made_of(
         fresh.verified, age_s=int((fresh.now - fresh.verified.shown.at).total_seconds())
     )
@@ -219,13 +215,13 @@ def proof_row(fresh: Freshness) -> ProofRow:
 
 
 def proof_of_facility(status: FacilityStatus, evidence: Evidence) -> FacilityProof:
-    """What was proved of a facility."""
+    """Return the proof of a facility."""
     plan = status.facility.plan
     return FacilityProof(status, ConnectionProgress(status.facility, plan, evidence).proof if plan else None)
 
 
 def proved_facilities(statuses: Iterable[FacilityStatus], evidence: Evidence) -> ProvedFacilities:
-    """What was proved of each facility."""
+    """Return the proof of each facility."""
     counted = (status for status in statuses if status.facility.operating is not Operating.CLOSED)
     return ProvedFacilities(tuple(proof_of_facility(status, evidence) for status in counted))
 
@@ -233,7 +229,7 @@ def proved_facilities(statuses: Iterable[FacilityStatus], evidence: Evidence) ->
 def status_lines(
     statuses: Sequence[FacilityStatus], evidence: Evidence, now: datetime, say: Translator = ENGLISH
 ) -> Iterator[str]:
-    """How old the proof is, the table, what it comes to, and what is to be seen to."""
+    """Yield the age of the proof, the table, totals, and warnings."""
     yield freshness_line(freshness(evidence, now, (status.pictures for status in statuses)), say)
     yield say("as of: {at}, by the evidence of {runs}", at=local_time(now), runs=say.counted(evidence.runs, "run"))
     yield ""
@@ -261,7 +257,6 @@ def _row(status: FacilityStatus, say: Translator) -> tuple[str, ...]:
 
 
 def _connected(status: FacilityStatus, say: Translator) -> str:
-    """Since when it is proved to be connected, or said to be."""
     if status.standing.is_connected:
         return _short(status.standing.connected_at)
     return say("claimed {day}", day=status.claimed.connected_on) if status.claimed else ""
@@ -274,7 +269,6 @@ def _last_proved(pictures: Pictures, say: Translator) -> str:
 
 
 def _sum_line(statuses: Iterable[FacilityStatus], say: Translator) -> str:
-    """Say how many facilities there are, in which states, and how many are overdue or blocked."""
     listed = list(statuses)
     states = Counter(status.standing.state for status in listed)
     by_state = ", ".join(f"{states[state]} {state_word(state, say)}" for state in FacilityState if states[state])
@@ -288,7 +282,6 @@ def _sum_line(statuses: Iterable[FacilityStatus], say: Translator) -> str:
 
 
 def _pictures_line(statuses: Iterable[FacilityStatus], say: Translator) -> str:
-    """Say how many are connected and how those are now, and how many are only said to be."""
     listed = list(statuses)
     now = Counter(status.pictures.is_up for status in listed if status.standing.is_connected)
     claimed = sum(status.claimed is not None for status in listed)
@@ -304,7 +297,7 @@ def _pictures_line(statuses: Iterable[FacilityStatus], say: Translator) -> str:
 
 
 def drain_lines(drains: Iterable[DrainStanding], say: Translator = ENGLISH) -> Iterator[str]:
-    """The relays that are being emptied, a line each, with the command that goes on."""
+    """Yield a line for each relay being emptied, with the next command."""
     for one in drains:
         values = {"relay": one.relay, "to": one.to, "command": one.command}
         if one.is_over:
@@ -317,19 +310,19 @@ def drain_lines(drains: Iterable[DrainStanding], say: Translator = ENGLISH) -> I
 
 
 def warning_lines(statuses: Iterable[FacilityStatus], say: Translator = ENGLISH) -> Iterator[str]:
-    """The warnings of facilities, a line each."""
+    """Yield the warnings of facilities, a line each."""
     for status in statuses:
         if status.opening:
             yield f"{say('warning')}: {status.facility.id}: {say.restated(status.opening.words)}"
 
 
 def state_word(state: FacilityState, say: Translator) -> str:
-    """A state as people call it."""
+    """Return a state for people."""
     return say.word(state, state.words)
 
 
 def up_now(pictures: Pictures, say: Translator = ENGLISH) -> str:
-    """How many of a facility's cameras are up now; empty where no host pulls them."""
+    """Return how many cameras are up; empty if no host pulls them."""
     if not pictures.carried:
         return ""
     if pictures.look is None:
@@ -339,7 +332,7 @@ def up_now(pictures: Pictures, say: Translator = ENGLISH) -> str:
 
 
 def why_lines(explained: Explained, say: Translator = ENGLISH) -> Iterator[str]:
-    """One facility's reasons, each with its place, and what comes next."""
+    """Yield one facility's reasons with positions, and the next step."""
     standing = explained.status.standing
     facility, state, since = explained.status.facility.id, state_word(standing.state, say), _short(standing.since)
     yield (
@@ -359,14 +352,13 @@ def why_lines(explained: Explained, say: Translator = ENGLISH) -> Iterator[str]:
 
 
 def _short(since: Since) -> str:
-    """A day, or a moment to the minute as Vietnam's clock has it."""
     if isinstance(since, datetime):
         return short(since)
     return str(since) if since else ""
 
 
 def failing_lines(failing: Mapping[str, PathState], say: Translator = ENGLISH) -> Iterator[str]:
-    """Each path that is not up, the one that has been so for longest first, with why, since when and how often."""
+    """Yield each failing path with its cause and start, longest outage first."""
     for path, one in sorted(failing.items(), key=lambda item: (item[1].since, item[0])):
         cause = f": {say.restated(one.cause)}" if one.cause else ""
         last = say("last up {moment}", moment=local_time(one.last_up)) if one.last_up else say("never seen up")
@@ -474,7 +466,7 @@ def status_document(
     drains: Iterable[DrainStanding] = (),
     **more: object,
 ) -> Document:
-    """The `status` document; `why` holds the reasons of those facilities of which they are wanted."""
+    """Return the `status` document; `why` has the requested reasons."""
 
     def one(status: FacilityStatus) -> StatusRow:
         name = status.facility.id

@@ -12,7 +12,7 @@ TOTAL_NAME = "all"
 """The name of a row of totals."""
 
 SheetRow = Sequence[str | int]
-"""A row's cells: texts, and numbers that can be summed up."""
+"""A row's cells: texts, and numbers that can be summed."""
 
 _MANY: Final = 5
 
@@ -24,8 +24,7 @@ class Page:
     Attributes:
         title: its name at the bottom.
         columns: headers and widths.
-        rows: its cells.
-        total: a last row in bold; none where it is empty.
+        total: a last row in bold, or empty.
     """
 
     title: str
@@ -35,12 +34,9 @@ class Page:
 
 
 def text_table(names: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool) -> Iterator[str]:
-    """A table's lines.
+    """Yield a table's lines.
 
-    Args:
-        names: the header.
-        rows: the cells, as many as there are names.
-        numbers: whether all columns but the first are numbers, and stand to the right.
+    `numbers` aligns all columns but the first to the right.
     """
     widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
     # A whole line at once: a country has ten thousand of them.
@@ -53,7 +49,7 @@ def text_table(names: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: 
 
 
 def some_of(names: Sequence[str], say: Translator = ENGLISH) -> str:
-    """The first names, and how many more there are."""
+    """Return the first names, and how many more follow."""
     listed = ", ".join(names[:_MANY])
     more = len(names) - _MANY
     return say("{names} and {count} more", names=listed, count=more) if more > 0 else listed

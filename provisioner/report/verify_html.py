@@ -1,7 +1,7 @@
 """A verification as an HTML page and as a comment. Pure.
 
-The page has no script and loads nothing. Every value in it is printable and escaped. The comment is bounded and escaped
-like a plan's (`plan_markdown`).
+The page has no script and loads no resource. Every value in it is printable and escaped. The comment is limited and
+escaped like a plan's (`plan_markdown`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from provisioner.verify.judge import LEVELS
 from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
 
 MOST_LISTED = 3000
-"""Above so many paths only those that are not up are listed: a page of 100 MB helps nobody."""
+"""Above this number, only paths that are not up are listed: a page of 100 MB is useless."""
 
 _DRIFT_LISTED = 20
 _ALWAYS = (Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN)
@@ -51,8 +51,6 @@ _SETTINGS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class _Facility:
-    """A facility's paths, with the worst verdict among them."""
-
     name: str
     province: str
     worst: Verdict
@@ -62,7 +60,7 @@ class _Facility:
 
 @lru_cache
 def page_template(name: str) -> jinja2.Template:
-    """The template of a page, by its file in this folder."""
+    """Return a page's template, by its file in this folder."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("provisioner.report", "."),
         undefined=jinja2.StrictUndefined,
@@ -76,7 +74,7 @@ def page_template(name: str) -> jinja2.Template:
 
 
 def html_page(result: VerifyResult, say: Translator = ENGLISH) -> str:
-    """The page. Every value is printable and escaped; it holds ids and verdicts, never names of people or secrets."""
+    """Return the page: ids and verdicts, no personal names or secrets."""
     complete = len(result.paths) <= MOST_LISTED
     total = total_of("", result.paths)
     return page_template("verify.html.j2").render(
@@ -111,7 +109,7 @@ def html_page(result: VerifyResult, say: Translator = ENGLISH) -> str:
 
 
 def _with_verdicts(result: VerifyResult) -> list[tuple[Verdict | None, Incident]]:
-    """The incidents, each with the worst verdict of its paths; with None where no path hangs on it."""
+    """Return the incidents with the worst verdict of their paths, if any."""
     by_name = {p.path: p for p in result.paths}
     return [(worst_of(by_name[name] for name in i.paths) if i.paths else None, i) for i in result.incidents]
 
@@ -129,7 +127,7 @@ def _facilities(paths: Sequence[PathVerdict], *, complete: bool) -> list[_Facili
 
 
 def verify_comment(result: VerifyResult, say: Translator = ENGLISH) -> str:
-    """A verification as Markdown, of no more bytes than forges take."""
+    """Return a verification as Markdown within the forges' limit."""
     page = Comment("provisioner verify --detail", say)
     page.must(_head(result, say))
     page.must(_held(result, say))

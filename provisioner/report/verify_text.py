@@ -64,7 +64,7 @@ class Total:
     """The counts of one carrier, province or facility.
 
     Attributes:
-        counts: paths by verdict; verdicts that no path has may be missing.
+        counts: paths by verdict; verdicts without paths may be missing.
     """
 
     name: str
@@ -72,16 +72,16 @@ class Total:
 
     @property
     def paths(self) -> int:
-        """How many paths there are."""
+        """The number of paths."""
         return sum(self.counts.values())
 
     @property
     def up(self) -> int:
-        """How many of them are up."""
+        """The number of paths up."""
         return self.counts.get(Verdict.UP, 0)
 
     def verdicts(self, *always: Verdict) -> tuple[Verdict, ...]:
-        """The verdicts that have a count to show, and those that are shown always, in the order of documents."""
+        """Return the verdicts with a count, and the given ones, in order."""
         return tuple(verdict for verdict in COUNTED if verdict in always or self.counts.get(verdict))
 
 
@@ -91,7 +91,7 @@ def total_of(name: str, paths: Iterable[PathVerdict]) -> Total:
 
 
 def totals_by(paths: Iterable[PathVerdict], key: Callable[[PathVerdict], str]) -> tuple[Total, ...]:
-    """Count paths by their key, in the order of keys."""
+    """Count paths by key, sorted."""
     groups: dict[str, list[PathVerdict]] = defaultdict(list)
     for path in paths:
         groups[key(path)].append(path)
@@ -99,14 +99,14 @@ def totals_by(paths: Iterable[PathVerdict], key: Callable[[PathVerdict], str]) -
 
 
 def under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> Iterator[str]:
-    """A line a setting of which either is taken, after a line with their number; none where there are none."""
+    """Yield the number of settings under change, and a line for each."""
     if settings := settings_under_change(paths, say):
         yield say("settings under change: {count}", count=len(settings))
         yield from (f"  {one}" for one in settings)
 
 
 def settings_under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> list[str]:
-    """A sentence for each setting of which either is taken, in printable letters."""
+    """Return a sentence for each setting with two valid values."""
     seen: dict[SettingSeen, set[str]] = defaultdict(set)
     for path in paths:
         for one in path.settings:
@@ -136,7 +136,7 @@ def _which(one: SettingSeen, states: set[str], say: Translator) -> str:
 
 
 def text_report(result: VerifyResult, *, detail: bool = False, color: bool = False, say: Translator = ENGLISH) -> str:
-    """The report: the engine, totals, incidents with their causes, with `detail` every path, and what to do next."""
+    """Return the report; `detail` lists every path."""
     sections = [
         _head(result, say, color=color),
         _totals(say("carrier"), totals_by(result.paths, lambda p: p.carrier), say),
@@ -190,7 +190,6 @@ def _incidents(result: VerifyResult, say: Translator, *, detail: bool, color: bo
 
 
 def _since(result: VerifyResult, incident: Incident, say: Translator) -> Iterator[str]:
-    """Since when, where it is not new."""
     if row := in_a_row(result, incident):
         yield since_words(row.since, row.looks, say)
 
@@ -205,7 +204,7 @@ def _below(incident: Incident, say: Translator, *, detail: bool) -> Iterator[str
 
 
 def _maintenance(result: VerifyResult, say: Translator, *, detail: bool) -> Iterator[str]:
-    """The windows that paths are in, and what would be said of those paths."""
+    """Yield open windows, and the verdicts of their paths without them."""
     windows: dict[tuple[datetime, datetime, str], list[PathVerdict]] = defaultdict(list)
     for path in result.paths:
         if path.maintenance:
@@ -228,7 +227,7 @@ def _because(path: PathVerdict, say: Translator) -> str:
 
 
 def _not_reached(result: VerifyResult, say: Translator, *, detail: bool) -> Iterator[str]:
-    """What was not measured, with what was proved of it before."""
+    """Yield the unmeasured paths, with their earlier proofs."""
     left = [path for path in result.paths if not path.is_measured and path.last_proof]
     left.sort(key=lambda path: (path.last_proof.at if path.last_proof else result.finished_at, path.path))
     if left:
@@ -241,7 +240,6 @@ def _not_reached(result: VerifyResult, say: Translator, *, detail: bool) -> Iter
 
 
 def _held(held: Sequence[HeldFacility], say: Translator, *, color: bool) -> Iterator[str]:
-    """Who is held, and so was not checked."""
     if held:
         line = say("held, not checked: {facilities} with errors", facilities=say.counted(len(held), "facility"))
         yield click.style(line, fg="red", bold=True) if color else line
@@ -250,7 +248,6 @@ def _held(held: Sequence[HeldFacility], say: Translator, *, color: bool) -> Iter
 
 
 def _hosts(hosts: Iterable[HostReport], say: Translator) -> Iterator[str]:
-    """Say what is wrong with hosts; those that answered and are as desired are not listed."""
     for host in hosts:
         error = printable(say.restated(host.error))
         if host.outcome != "answered":
@@ -269,12 +266,11 @@ def _hosts(hosts: Iterable[HostReport], say: Translator) -> Iterator[str]:
 
 
 def _more(number: int, say: Translator) -> str:
-    """That a list goes on."""
     return say("… and {number} more", number=number)
 
 
 def _devices(devices: Sequence[DeviceReport], say: Translator, *, detail: bool) -> Iterator[str]:
-    """What devices that were asked told of themselves; those that are as the inventory has them with `detail` alone."""
+    """Yield the devices' own answers; without `detail`, only deviations."""
     counts = Counter(one.state for one in devices)
     if devices:
         states = ", ".join(f"{counts[state]} {say.word(state)}" for state in DeviceState if counts[state])
@@ -287,7 +283,7 @@ def _devices(devices: Sequence[DeviceReport], say: Translator, *, detail: bool) 
 
 
 def _pictures(paths: Sequence[PathVerdict], say: Translator) -> Iterator[str]:
-    """How the pictures are that were looked at, and which a person should look at or can alone judge."""
+    """Yield the states of pictures, and those that a person should judge."""
     reports = [(path.path, path.picture) for path in paths if path.picture is not None]
     counts = Counter(picture.state for _, picture in reports)
     if not any(picture.seconds for _, picture in reports):
@@ -302,7 +298,7 @@ def _pictures(paths: Sequence[PathVerdict], say: Translator) -> Iterator[str]:
 
 
 def _to_look_at(paths: Iterable[PathVerdict], say: Translator) -> Iterator[str]:
-    """What a person should look at: it lasted over several checks, and is no failure for certain."""
+    """Yield lasting but uncertain problems for a person to check."""
     lasting = [(path, one) for path in paths for one in path.to_look_at]
     if lasting:
         yield say("to look at: {count}", count=len(lasting))
@@ -314,7 +310,7 @@ def _to_look_at(paths: Iterable[PathVerdict], say: Translator) -> Iterator[str]:
 
 
 def _references(result: VerifyResult, say: Translator) -> Iterator[str]:
-    """Of how many paths a person accepted the picture, and where a move would not be seen."""
+    """Yield accepted references, and paths where a move would be invisible."""
     if not result.references:
         return
     paths = say.counted(len(result.paths), "path")
@@ -328,7 +324,6 @@ def _references(result: VerifyResult, say: Translator) -> Iterator[str]:
 
 
 def _accepted(result: VerifyResult, say: Translator) -> Iterator[str]:
-    """What came of each path whose picture was to be accepted."""
     if result.accepted is None:
         return
     taken = sum(not one.refused for one in result.accepted)
@@ -358,7 +353,7 @@ def _word(verdict: Verdict, say: Translator, width: int, *, color: bool) -> str:
 
 
 def sentence(result: VerifyResult, say: Translator = ENGLISH) -> str:
-    """Say in one line how many paths are up, and what the others are."""
+    """Return how many paths are up, and the others' verdicts."""
     total = total_of("", result.paths)
     if not total.paths:
         return say("no path was checked")
@@ -370,7 +365,7 @@ def sentence(result: VerifyResult, say: Translator = ENGLISH) -> str:
 
 
 def verify_ending(result: VerifyResult, say: Translator = ENGLISH) -> tuple[str, ...]:
-    """The last lines, the worst first, with what to do next; none where all is as it should be."""
+    """Return the last lines, worst first, with the next steps."""
     all_paths = say.counted(len(result.paths), "path")
     sentences = []
     for verdict, step in _NEXT_STEPS.items():
@@ -392,22 +387,20 @@ def verify_ending(result: VerifyResult, say: Translator = ENGLISH) -> tuple[str,
 
 
 def _is_for_whoever_reads(path: PathVerdict) -> bool:
-    """Whether something is to be done about a path's verdict; what nobody asked for has a line of its own."""
+    """Return whether a verdict needs action in its own line."""
     return path.cause is not Cause.NOT_ASKED and not _failed_once(path)
 
 
 def _failed_once(path: PathVerdict) -> bool:
-    """Whether a path failed, and that was not yet seen again."""
+    """Return whether a path failed once, without confirmation."""
     return path.verdict is Verdict.UNKNOWN and path.standing is not None
 
 
 def _on(paths: Iterable[PathVerdict], say: Translator) -> str:
-    """The relays whose paths those are."""
     return say.restated(named(sorted({path.relay for path in paths})))
 
 
 def _maintenance_ending(result: VerifyResult, say: Translator) -> str:
-    """Say how many paths are in a maintenance window, and what is hidden by none."""
     inside = [path for path in result.paths if path.maintenance]
     would_be = Counter(path.without_window for path in inside)
     failing = ", ".join(f"{would_be[v]} {say.word(v)}" for v in SEVERITY if v is not Verdict.UP and would_be[v])
@@ -418,7 +411,7 @@ def _maintenance_ending(result: VerifyResult, say: Translator) -> str:
 
 
 def _share_ending(result: VerifyResult, say: Translator) -> str:
-    """Say what share was measured, where a run was asked to leave something out."""
+    """Return the measured share if the run was asked to omit some."""
     if result.scope.sample is None and result.scope.level is None and result.scope.deadline_s is None:
         return ""
     measured = [path for path in result.paths if path.is_measured]
@@ -434,12 +427,12 @@ def _share_ending(result: VerifyResult, say: Translator) -> str:
 
 
 def seconds_of(result: VerifyResult) -> int:
-    """How long the verification took."""
+    """Return the duration of the verification."""
     return round((result.finished_at - result.started_at).total_seconds())
 
 
 def scope_lines(result: VerifyResult, say: Translator = ENGLISH) -> Iterator[str]:
-    """Say how far a run was asked to go, where that was not to the end, and whether it knew of earlier ones."""
+    """Yield the limits of a run, and whether it lacked earlier results."""
     scope = result.scope
     if sample := scope.sample:
         cameras = say.counted(sample.of_cameras, "camera")
@@ -456,12 +449,12 @@ def scope_lines(result: VerifyResult, say: Translator = ENGLISH) -> Iterator[str
 
 
 def worst_of(paths: Iterable[PathVerdict]) -> Verdict:
-    """The worst verdict among some paths."""
+    """Return the worst verdict of some paths."""
     return min((p.verdict for p in paths), key=SEVERITY.index, default=Verdict.UNKNOWN)
 
 
 def proof_sentence(path: PathVerdict, now: datetime, say: Translator = ENGLISH) -> str:
-    """Say what was last proved of a path, and how long ago; empty where nothing is known."""
+    """Return a path's last proof and its age in words, or empty."""
     proof = path.last_proof
     if proof is None:
         return ""
@@ -478,7 +471,7 @@ def _age(time: timedelta, say: Translator) -> str:
 
 
 def picture_words(path: PathVerdict, say: Translator = ENGLISH) -> str:
-    """What is to be said of a path's picture; empty where it is good, or nobody looked."""
+    """Return a path's picture in words; empty if good or unchecked."""
     picture = path.picture
     if picture is None or not picture.is_notable:
         return ""
@@ -487,5 +480,5 @@ def picture_words(path: PathVerdict, say: Translator = ENGLISH) -> str:
 
 
 def picture_word(word: str, say: Translator) -> str:
-    """A state, a suspicion or a label of a picture, as people call it."""
+    """Return a picture's state, suspicion or label for people."""
     return say(word)

@@ -1,4 +1,4 @@
-"""Reports for provinces and the ministry, a row of one table each. Pure."""
+"""Reports for provinces and the ministry, from one table. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ REPORTS: Mapping[str, Report[Any]] = {
     "acceptance": ACCEPTANCE_REPORT,
     "survey-minutes": SURVEY_MINUTES,
 }
-"""By the name that `export` takes."""
+"""Reports by the argument of `export`."""
 
 
 class InventoryRow(Row):
@@ -107,17 +107,17 @@ def export_document(
     proof: Freshness | None = None,
     held: Sequence[HeldFacility] = (),
 ) -> Document:
-    """The `export` document.
+    """Return the `export` document.
 
     Args:
-        name: which report.
-        counted: what it counted.
-        listing: what it counted that of.
-        as_of: its moment, with its zone.
-        runs: how many runs the evidence is of.
-        inventory: which inventory.
-        proof: how old the proof is, of a report that rests on it.
-        held: facilities with errors of their own, which are not counted.
+        name: the report.
+        counted: its counts.
+        listing: the counted facilities.
+        as_of: its time, with its zone.
+        runs: the number of runs behind the evidence.
+        inventory: the counted inventory.
+        proof: the age of the proof, if the report rests on it.
+        held: frozen facilities, which are not counted.
     """
     own = REPORTS[name].document(counted, listing)
     fresh = proof and proof_row(proof)

@@ -1,4 +1,4 @@
-"""The report on how far the connection has come. Pure."""
+"""The report on the progress of the connection. Pure."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _document(report: ProgressReport, listing: FacilityList) -> Document:
 
 
 def _group_row(group: Group, key: str) -> GroupRow:
-    """A group's counts; `key` names what it is a group of, empty for all."""
+    """Make a group's row; an empty `key` stands for all."""
     named = {key: group.key} if key else {}
     return GroupRow(**vars(group), without_connection=group.without_connection, **named)
 
@@ -162,7 +162,7 @@ def _cells(group: Group, name: str, reasons: Sequence[BlockReason]) -> list[str]
 
 
 def _known(text: str, unknown: int, of: int) -> str:
-    """A count, and of how many nobody knows."""
+    """Return a count in words, with the number of unknown ones."""
     if unknown and unknown == of:
         return "unknown"
     return f"{text} ({unknown} unknown)" if unknown else text
@@ -173,7 +173,7 @@ def _short(moment: datetime | None) -> str:
 
 
 def _survey_table(report: ProgressReport) -> Iterator[str]:
-    """What the surveys found, against the cameras that are registered where they were made."""
+    """Yield the surveys' counts beside the registered cameras."""
     names = ("province", "surveyed", "registered of present", "fit", "missing", "recorders")
     rows = [_surveyed(group, group.key) for group in report.by_province]
     yield from text_table(names, [*rows, _surveyed(report.total, TOTAL_NAME)], numbers=True)
@@ -326,7 +326,6 @@ def _now(status: FacilityStatus) -> SheetRow:
 
 
 def _registered(facility: Outline) -> SheetRow:
-    """The cameras and recorders that are registered, and what the survey found."""
     surveyed = (facility.present, facility.fit, facility.missing) if facility.survey_verdict else ("", "", "")
     return (facility.cameras, facility.recorders, *surveyed)
 

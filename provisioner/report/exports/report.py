@@ -32,7 +32,7 @@ from provisioner.report.status import FacilityProof, ProvedFacilities, proved_fa
 from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
 
 C = TypeVar("C")
-"""What a report counted."""
+"""A report's counts."""
 
 _ACCEPTANCE_COLUMNS = (
     ("STT", 6),
@@ -80,13 +80,12 @@ class FacilityList:
     """The facilities that a report counts.
 
     Attributes:
-        statuses: each facility's status, in the order of ids.
-        province_of: the province under which a facility is counted.
-        files: reads of their files what outlines do not have.
-        evidence: what was shown of them.
-        carriers: by its id, a carrier's name.
-        incidents: what the last verification found broken; None where it is not known.
-        shares: for what share of a time pictures came; None where that is said of no carrier.
+        statuses: each facility's status, by id.
+        province_of: returns the province that counts a facility.
+        files: reads the parts of files that outlines lack.
+        carriers: the carriers' names by id.
+        incidents: of the last verification, if known.
+        shares: the availability, unless a host was chosen.
     """
 
     statuses: tuple[FacilityStatus, ...]
@@ -99,33 +98,33 @@ class FacilityList:
 
     @property
     def facilities(self) -> tuple[Outline, ...]:
-        """The facilities themselves, in outline."""
+        """The facilities in outline."""
         return tuple(status.facility for status in self.statuses)
 
     @cached_property
     def province_names(self) -> Mapping[str, str]:
-        """The provinces' names as people read them, by slug."""
+        """The provinces' names by slug."""
         return {province.slug: province.name for province in map(self.province_of, self.facilities)}
 
     def slug(self, facility: InProvince) -> str:
-        """The slug of a facility's province."""
+        """Return the slug of a facility's province."""
         return self.province_of(facility).slug
 
 
 @dataclass(frozen=True, slots=True)
 class Report(Generic[C]):
-    """One report: how it is counted, and how what was counted is shown.
+    """One report: counting, and presentation.
 
     Attributes:
-        heading: what stands above its spreadsheet, in Vietnamese.
-        count: counts it.
-        document: its own part of the `export` document.
-        lines: its tables as text.
-        pages: its sheets in Vietnamese.
-        rests_on_proof: whether it counts what verifications proved, so that it has to say first how old that is.
-        needs_incidents: whether it counts what the last verification found broken.
-        needs_shares: whether it says for what share of a time pictures came.
-        basis: what its numbers rest on beside runs and data, in Vietnamese.
+        heading: the spreadsheet's, in Vietnamese.
+        count: counts the facilities.
+        document: returns its part of the `export` document.
+        lines: yields its tables as text.
+        pages: returns its sheets in Vietnamese.
+        rests_on_proof: whether it counts proofs, and must first tell their age.
+        needs_incidents: whether it counts incidents of the last verification.
+        needs_shares: whether it has availability.
+        basis: returns a further basis of its numbers, in Vietnamese.
     """
 
     heading: str
@@ -410,7 +409,7 @@ def _score_row(score: CarrierScore, name: str) -> SheetRow:
 
 
 def _share_cells(row: ShareRow | None) -> tuple[str, str, str, str]:
-    """What is said of a share: nothing where no verdict is kept; of what was never measured only how long that was."""
+    """Return the cells of a share, empty without any verdict."""
     if row is None:
         return ("", "", "", "")
     one = row.measured

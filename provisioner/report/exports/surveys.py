@@ -1,6 +1,6 @@
 """The reports on surveys, their minutes and zones. Pure.
 
-They contain no device address and no login: those are only for the people who serve the site.
+They contain no device address and no login, which are only for the site's technicians.
 """
 
 from __future__ import annotations
@@ -323,7 +323,7 @@ SURVEY_MINUTES = Report(
     lines=_minutes_lines,
     pages=_minutes_pages,
 )
-"""The report that survey minutes are made of."""
+"""The report with the content of survey minutes."""
 
 
 def _minutes_row(number: int, facility: Facility, province: str) -> SheetRow:
