@@ -1,4 +1,4 @@
-"""Official documents in Vietnamese, by the report they belong to; `docx` makes files of them. Pure."""
+"""Official documents in Vietnamese, by report; `docx` writes the files. Pure."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class MinutesForm:
     """Minutes of one facility.
 
     Attributes:
-        words: what they are called in messages; `rule` says that they are of one facility.
-        refusal: why a facility has none; empty where it has.
-        make: makes them.
+        words: their name in messages.
+        rule: the sentence that they are of one facility.
+        refusal: returns why a facility has none, or empty.
     """
 
     words: str
@@ -45,7 +45,7 @@ class MinutesForm:
 REPORT_LETTERS: Final[Mapping[str, Callable[[FacilityList, DocumentBasis], OfficialDocument]]] = MappingProxyType(
     {"progress": progress_report}
 )
-"""Documents on all facilities that were chosen, by the name that `export` takes."""
+"""Documents on all chosen facilities, by the argument of `export`."""
 
 MINUTES: Final[Mapping[str, MinutesForm]] = MappingProxyType(
     {

@@ -1,13 +1,16 @@
-"""An official document as DOCX, laid out by Decree 30/2020/NĐ-CP. Pure.
+"""An official document as DOCX, by Decree 30/2020/NĐ-CP. Pure.
 
 The figures are those of the decree's Appendix I, parts I (the page) and II (the parts of a document). A4; margins of 20
-to 25 mm above and below, 30 to 35 mm at the left, 15 to 20 mm at the right; Times New Roman in black; the page's number
-in Arabic digits, size 13 to 14, in the middle of the upper margin, and not on the first page. The national name in
-capitals, size 12 to 13, bold; its motto size 13 to 14, bold, with a line of its length below; the issuing body size 12
-to 13, bold, with a line of a third to a half of its length; number size 13; place and date size 13 to 14, italic; kind
-and subject size 13 to 14, bold, a line below the subject; content size 13 to 14, first lines 10 or 12.7 mm in, at least
-6 points between paragraphs, lines of 1 to 1.5; "Nơi nhận" size 12, bold and italic, what is listed below it size 11.
-Annexes have pages of their own, numbered anew. Minutes are like form 1.9 of Appendix III: no place and date above.
+to 25 mm above and below, 30 to 35 mm left, 15 to 20 mm right; Times New Roman in black. The page number has Arabic
+digits, size 13 to 14, in the middle of the upper margin, and not on the first page.
+
+- National name: capitals, size 12 to 13, bold. Motto: size 13 to 14, bold, with a line of its length below.
+- Issuing body: size 12 to 13, bold, with a line of a third to a half of its length. Number: size 13.
+- Place and date: size 13 to 14, italic. Kind and subject: size 13 to 14, bold, a line below the subject.
+- Content: size 13 to 14, first lines indented 10 or 12.7 mm, 6 points or more between paragraphs, line height 1 to 1.5.
+- "Nơi nhận": size 12, bold and italic; its list size 11.
+
+Annexes have their own pages with their own numbers. Minutes are like form 1.9 of Appendix III: no place and date above.
 
 Paragraphs and tables are written as WordprocessingML text (ISO/IEC 29500-1, 17.3 and 17.4): the library needs minutes
 for a table of a thousand rows.
@@ -62,18 +65,18 @@ _ACROSS: Final = LONG_MM - LEFT_MM - RIGHT_MM
 _HEAD: Final = (65, 100)
 
 _MOTTO_MM: Final = 61
-"""How long the motto is in its size: the line below it is as long."""
+"""The length of the motto and of the line below."""
 
 _ROMAN: Final = ("", "I", "II", "III", "IV", "V")
 _FACE: Final = "Times New Roman"
 _FIRST_PLACE: Final = 0x0D0C0000
 
 _UNWANTED: Final = ("/thumbnail", "/stylesWithEffects", "/customXml")
-"""Parts of the library's empty file that say nothing of this document, by the ends of their kinds."""
+"""Unneeded parts of the library's empty file, by the ends of their kinds."""
 
 
 class Stand(StrEnum):
-    """Where a paragraph's lines stand."""
+    """The alignment of a paragraph."""
 
     LEFT = "left"
     CENTRE = "center"
@@ -82,14 +85,15 @@ class Stand(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ParagraphLook:
-    """How a paragraph looks.
+    """The format of a paragraph.
 
     Attributes:
-        points: the size of its letters.
-        first_mm: how far its first line stands to the right.
-        after: the points below it; `before` are those above it.
-        line: the height of its lines, in lines.
-        stays: whether it is on one page with what follows.
+        points: the font size.
+        first_mm: the indentation of the first line.
+        before: points above.
+        after: points below.
+        line: the line height, in lines.
+        stays: whether it stays on one page with its successor.
     """
 
     points: int = 14
@@ -116,17 +120,17 @@ _CELL: Final = ParagraphLook(points=11, stand=Stand.LEFT, before=1, after=1)
 
 
 def twips(millimetres: float) -> int:
-    """Millimetres as twentieths of a point."""
+    """Return millimetres as twentieths of a point."""
     return round(millimetres * _TWIPS_PER_MM)
 
 
 def plain(text: str) -> str:
-    """A text as a document may have it: one line, composed, nothing in it that XML cannot hold."""
+    """Return a text as one composed line without characters that XML excludes."""
     return printable(clean(text))
 
 
 def paragraph(text: str, look: ParagraphLook) -> str:
-    """A paragraph."""
+    """Return a paragraph."""
     style = f"{'<w:b/>' if look.is_bold else ''}{'<w:i/>' if look.is_italic else ''}"
     size = f'<w:sz w:val="{look.points * 2}"/><w:szCs w:val="{look.points * 2}"/>'
     run = (
@@ -149,7 +153,7 @@ _BLANK: Final = paragraph("", replace(_CENTRE, stays=True))
 
 
 def rule(width_mm: float, within_mm: float, after: int = 0) -> str:
-    """A line of that width in the middle of that space: it is drawn, no text is underlined."""
+    """Return a drawn, centred line; no text is underlined."""
     side = max(0, twips((within_mm - width_mm) / 2))
     border = '<w:pBdr><w:top w:val="single" w:sz="6" w:space="0" w:color="000000"/></w:pBdr>'
     spacing = f'<w:spacing w:before="60" w:after="{after * 20}" w:line="40" w:lineRule="exact"/>'
@@ -158,7 +162,7 @@ def rule(width_mm: float, within_mm: float, after: int = 0) -> str:
 
 
 def page_number(points: int) -> str:
-    """The number of the page, in the middle of its line."""
+    """Return the number of the page, centred."""
     size = f'<w:rPr><w:sz w:val="{points * 2}"/><w:szCs w:val="{points * 2}"/></w:rPr>'
     field = f'<w:fldSimple w:instr=" PAGE "><w:r>{size}<w:t>2</w:t></w:r></w:fldSimple>'
     spacing = '<w:spacing w:before="0" w:after="0" w:line="240" w:lineRule="auto"/>'
@@ -166,11 +170,9 @@ def page_number(points: int) -> str:
 
 
 def bare_table(widths_mm: Sequence[int], rows: Iterable[Sequence[str]]) -> str:
-    """A table that is not seen: paragraphs side by side, no row of which is on two pages.
+    """Return an invisible table; no row is split over two pages.
 
-    Args:
-        widths_mm: its columns' widths.
-        rows: its cells, each the paragraphs in it.
+    A cell is the text of its paragraphs.
     """
     margins = '<w:tblCellMar><w:left w:w="0" w:type="dxa"/><w:right w:w="0" w:type="dxa"/></w:tblCellMar>'
     body = "".join(f"<w:tr>{_WHOLE}{''.join(map(_cell, widths_mm, cells))}</w:tr>" for cells in rows)
@@ -180,13 +182,9 @@ def bare_table(widths_mm: Sequence[int], rows: Iterable[Sequence[str]]) -> str:
 def ruled_table(
     widths_mm: Sequence[int], header: Sequence[str], rows: Iterable[Sequence[str]], *, total: Sequence[str] = ()
 ) -> str:
-    """A table with lines; its header stands on every page.
+    """Return a table with lines and a header on every page.
 
-    Args:
-        widths_mm: its columns' widths.
-        header: the cells of its first row, each the paragraphs in it.
-        rows: the same of the other rows.
-        total: the same of the last one; none where it is empty.
+    A cell is the text of its paragraphs; `total` is the last row, or empty.
     """
     borders = "".join(_BORDER.format(side=side) for side in _SIDES)
     margins = '<w:tblCellMar><w:left w:w="57" w:type="dxa"/><w:right w:w="57" w:type="dxa"/></w:tblCellMar>'
@@ -213,7 +211,7 @@ def _table(widths_mm: Sequence[int], properties: str, rows: str) -> str:
 
 
 def parts_of(document: OfficialDocument) -> Iterator[str]:
-    """The paragraphs and tables of a document, without its annexes."""
+    """Yield a document's paragraphs and tables, without its annexes."""
     head = document.letterhead
     yield bare_table(_HEAD, _head_rows(document))
     yield paragraph(document.kind.title, replace(_CENTRE, is_bold=True, before=18, stays=True))
@@ -247,7 +245,10 @@ def _head_rows(document: OfficialDocument) -> Iterator[tuple[str, str]]:
 
 
 def _third_of(text: str, within_mm: int) -> float:
-    """The length of the line below a text: a third to a half of the text's, which is about 2.8 mm a letter."""
+    """Return 40 % of a text's length, at 2.8 mm a letter.
+
+    The decree wants a line of a third to a half of the text.
+    """
     return min(len(text) * 2.8, within_mm) * 0.4
 
 
@@ -267,7 +268,6 @@ def _halves() -> tuple[int, int]:
 
 
 def _party_rows(signers: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The places of the parties, two beside each other."""
     places = [_party(name) for name in signers]
     places += [_NOTHING] * (len(places) % 2)
     yield from zip(places[::2], places[1::2], strict=True)
@@ -295,7 +295,7 @@ def _signature(head: Letterhead) -> str:
 
 
 def annex_parts(document: OfficialDocument, annex: Annex, number: int) -> Iterator[str]:
-    """The paragraphs and tables of an annex; 0 is the number of the only one."""
+    """Yield an annex's paragraphs and tables; a single annex has number 0."""
     bold = replace(_CENTRE, is_bold=True, stays=True)
     yield paragraph(f"Phụ lục {_ROMAN[number]}".strip(), bold)
     yield paragraph(annex.title.upper(), bold)
@@ -338,11 +338,9 @@ def _cells(row: Sequence[str | int], looks: Sequence[ParagraphLook]) -> list[str
 
 
 def official_docx(document: OfficialDocument, as_of: datetime) -> bytes:
-    """A document's file: the same document at the same moment is the same bytes.
+    """Return a document's file, the same bytes for the same moment.
 
-    Args:
-        document: what is in it.
-        as_of: the moment of what it says, with its zone.
+    `as_of` is the time of the content, with its zone.
     """
     file = docx.Document()
     _prepare(file)
@@ -360,7 +358,7 @@ def official_docx(document: OfficialDocument, as_of: datetime) -> bytes:
 
 
 def _prepare(file: DocxFile) -> None:
-    """Take away what the library's empty file has of its own, and set the letters."""
+    """Remove unneeded parts of the library's empty file, and set the font."""
     for relations in (file.part.package.rels, file.part.rels):
         for name in [name for name, one in relations.items() if one.reltype.endswith(_UNWANTED)]:
             del relations[name]
@@ -378,7 +376,7 @@ def _prepare(file: DocxFile) -> None:
 
 
 def _lay_out(section: Section, *, across: bool) -> None:
-    """Make a section's pages: their size, margins and numbers; those of an annex lie across and are numbered anew."""
+    """Set a section's pages; annexes are landscape, with their own numbers."""
     section.orientation = WD_ORIENT.LANDSCAPE if across else WD_ORIENT.PORTRAIT
     section.page_width, section.page_height = (Mm(side) for side in _sides(across=across))
     section.top_margin, section.bottom_margin = Mm(TOP_MM), Mm(BOTTOM_MM)
@@ -404,14 +402,14 @@ def _sides(*, across: bool) -> tuple[int, int]:
 
 
 def _mark(file: DocxFile, number: int) -> None:
-    """Put a paragraph where a text is to stand: to move a table of thousands of rows in a tree takes minutes."""
+    """Add a placeholder: moving thousands of rows in a tree takes minutes."""
     place = OxmlElement("w:p")
     place.set(qn("w:rsidR"), _place(number))
     file.element.body.sectPr.addprevious(place)
 
 
 def _begin_annex(file: DocxFile) -> Section:
-    """Begin a new section; the paragraph that ends the one before has no height, and makes no page."""
+    """Begin a section; the last paragraph before has no height."""
     section: Section = file.add_section(WD_SECTION.NEW_PAGE)
     last = file.paragraphs[-1]
     last.paragraph_format.line_spacing_rule = WD_LINE_SPACING.EXACTLY
@@ -420,7 +418,7 @@ def _begin_annex(file: DocxFile) -> Section:
 
 
 def _sign(file: DocxFile, document: OfficialDocument, as_of: datetime) -> None:
-    """Say in the file's own properties what it is and of when; who ran the program stands nowhere."""
+    """Set the file's title and date, without the user's name."""
     moment = as_of.astimezone(UTC).replace(tzinfo=None)
     properties = file.core_properties
     properties.author, properties.last_modified_by, properties.comments = "provisioner", "", ""
@@ -430,7 +428,6 @@ def _sign(file: DocxFile, document: OfficialDocument, as_of: datetime) -> None:
 
 
 def _filled(body: bytes, texts: Sequence[str]) -> bytes:
-    """The text of the file with every paragraph of `_mark` made the text that is to stand there."""
     for number, text in enumerate(texts):
         before, mark, after = body.partition(f'<w:p w:rsidR="{_place(number)}"/>'.encode())
         if not mark:

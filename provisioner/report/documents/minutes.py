@@ -1,9 +1,8 @@
 """Minutes of a survey, a connection plan and an acceptance. Pure.
 
 The parties are those of letter 1407/BTTTT-CVT, item 2: the DIC leads, the Health department and the carrier take part,
-and the facility is there. No person is named: they write their names themselves. A device is listed without address and
-login. The minutes of a plan contain the digest of the signed content, so that a later `sign-off` can be compared with
-the paper.
+and the facility is present. Persons write their names by hand. A device is listed without address and login. The
+minutes of a plan contain the digest of the signed content, so that a later `sign-off` can be compared with the paper.
 """
 
 from __future__ import annotations
@@ -56,15 +55,15 @@ _PLAN_WIDTH_MM = 165
 
 @dataclass(frozen=True, slots=True)
 class DocumentBasis:
-    """What a document rests on.
+    """The basis of a document.
 
     Attributes:
-        as_of: its moment, with its zone.
-        proof: how old the proof is of the facilities that it is about.
-        runs: how many runs are recorded.
+        as_of: its time, with its zone.
+        proof: the age of the proof.
+        runs: the number of recorded runs.
         source: the inventory, and the digest of its files.
-        letterhead: what a person filled in.
-        held: the facilities that are left out, since their files have errors.
+        letterhead: the values from a person.
+        held: frozen facilities, which are left out.
     """
 
     as_of: datetime
@@ -76,7 +75,7 @@ class DocumentBasis:
 
     @property
     def sentence(self) -> str:
-        """The basis in words, as it stands at the end of a document's content."""
+        """The basis in words, for the end of the content."""
         held = f" Chưa tính, do tệp dữ liệu có lỗi: {', '.join(self.held)}." if self.held else ""
         return (
             f"Số liệu tính đến {moment_in_words(self.as_of)} (giờ Việt Nam), theo {self.runs} lần chạy đã ghi nhận;"
@@ -85,7 +84,7 @@ class DocumentBasis:
 
 
 def camera_table(facility: Facility) -> OfficialTable:
-    """The cameras that are registered."""
+    """Return the table of registered cameras."""
     return OfficialTable(
         _CAMERA_COLUMNS, [_camera_row(n, facility, camera) for n, camera in enumerate(facility.cameras, start=1)]
     )
@@ -98,20 +97,20 @@ def _camera_row(number: int, facility: Facility, camera: Camera) -> tuple[str | 
 
 
 def party_name(party: Party, letterhead: Letterhead, carrier: str = "") -> str:
-    """What a party is called in full."""
+    """Return a party's full name."""
     if party is Party.DIC:
         return letterhead.dic
     return _HEALTH if party is Party.HEALTH else f"{_CARRIER} {carrier}".strip()
 
 
 def signers_of(parties: Sequence[Party], letterhead: Letterhead, carrier: str = "") -> tuple[str, ...]:
-    """The words above each signature: the parties in the letter's order, and the facility."""
+    """Return the words above each signature: parties in order, then the facility."""
     names = [party_name(party, letterhead, carrier) for party in Party if party in parties]
     return tuple(f"Đại diện {name}" for name in (*names, _FACILITY))
 
 
 def meeting(parties: Sequence[Party], letterhead: Letterhead, carrier: str = "") -> Iterator[Block]:
-    """Who was there, with room for the names."""
+    """Yield the participants, with space for names."""
     yield Passage("Thành phần tham dự:")
     names = [party_name(party, letterhead, carrier) for party in Party if party in parties]
     for name in names:
@@ -120,7 +119,7 @@ def meeting(parties: Sequence[Party], letterhead: Letterhead, carrier: str = "")
 
 
 def facility_lines(facility: Facility, place: str) -> Iterator[Block]:
-    """What a facility is."""
+    """Yield the description of a facility."""
     yield Passage(f"- Tên cơ sở: {facility.name} (mã: {facility.id}).")
     yield Passage(f"- Địa chỉ: {place}.")
     yield Passage(f"- Loại hình: {label(facility.kind)}; cơ quan quản lý: {label(facility.managing_body)}.")
@@ -132,7 +131,7 @@ def facility_lines(facility: Facility, place: str) -> Iterator[Block]:
 
 
 def closing() -> Iterator[Block]:
-    """The last words of minutes."""
+    """Yield the last words of minutes."""
     yield Passage(
         "Biên bản được lập thành …… bản có giá trị như nhau, mỗi bên giữ …… bản; các bên đã đọc lại,"
         " thống nhất nội dung và ký tên dưới đây.",
@@ -141,10 +140,10 @@ def closing() -> Iterator[Block]:
 
 
 def acceptance_record(status: FacilityStatus, listing: FacilityList, basis: DocumentBasis) -> OfficialDocument:
-    """The record of a facility's acceptance.
+    """Return the record of a facility's acceptance.
 
     Raises:
-        ValueError: it is not accepted.
+        ValueError: not accepted.
     """
     facility, proved = listing.files.facility(status.facility.id), proof_of_facility(status, listing.evidence)
     if not proved.is_accepted or proved.proof is None or facility.plan is None:
@@ -232,15 +231,15 @@ def _now(status: FacilityStatus) -> str:
 
 
 def refuse_survey(status: FacilityStatus) -> str:
-    """Why there are no minutes; empty where there are."""
+    """Return why there are no minutes, or empty."""
     return "" if status.facility.survey_verdict else "no survey of it is written down"
 
 
 def survey_minutes(status: FacilityStatus, listing: FacilityList, basis: DocumentBasis) -> OfficialDocument:
-    """The minutes of a facility's survey.
+    """Return the minutes of a facility's survey.
 
     Raises:
-        ValueError: it was not surveyed.
+        ValueError: not surveyed.
     """
     facility = listing.files.facility(status.facility.id)
     if facility.survey is None:
@@ -297,14 +296,9 @@ def _found(survey: Survey) -> Iterator[tuple[str, str]]:
 def plan_minutes(
     facility: Facility, plan: ConnectionPlan, names: PlanNames, sheet: PlanSheet, letterhead: Letterhead
 ) -> OfficialDocument:
-    """The minutes to be signed.
+    """Return the minutes of a plan or successor, to be signed.
 
-    Args:
-        facility: whose plan.
-        plan: the plan, or the successor.
-        names: what its province and its carrier are called.
-        sheet: the plan in Vietnamese words.
-        letterhead: what a person knows of the document.
+    `sheet` is the plan in Vietnamese; `letterhead` has the values from a person.
     """
     return OfficialDocument(
         kind=DocumentKind.MINUTES,

@@ -1,8 +1,8 @@
 """An official document in Vietnamese, as a value. Pure.
 
-The parts and their order are those of Decree 30/2020/NĐ-CP on records (5 March 2020), Appendix I: the national name and
-motto, the issuing body, number and symbol, place and date, kind and subject, content, recipients, and the signature.
-Texts that only a person knows come as `KEY=TEXT`; without them they are empty here, and a dotted line on paper.
+The parts and their order are those of Decree 30/2020/NĐ-CP on records (5 March 2020), Appendix I: national name and
+motto, issuing body, number and symbol, place and date, kind and subject, content, recipients, signature. Values from a
+person come as `KEY=TEXT`; a missing one is a dotted line on paper.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from provisioner.base.vietnamese import clean
 from provisioner.inventory.model import Facility
 
 DOTS = "………………"
-"""Where a person writes something in by hand."""
+"""Space for handwriting."""
 
 LINE_OF_DOTS = "…" * 30
-"""The same, as wide as the page."""
+"""Space as wide as the page."""
 
 _NO_ZERO_FROM = 3
 
@@ -39,7 +39,7 @@ KEYS: Final = {
     "signer": "signer",
     "dic": "dic",
 }
-"""What can be filled in, and which attribute of `Letterhead` it is."""
+"""The keys that can be filled in, with the attributes of `Letterhead`."""
 
 _LIST_KEYS: Final = frozenset({"to", "recipient"})
 _LONGEST: Final = 200
@@ -47,37 +47,39 @@ _YEARS: Final = range(2000, 2101)
 
 
 class DocumentKind(Enum):
-    """A kind of document: its name, and its abbreviation in the symbol (Appendix III of the decree, part I)."""
+    """A kind of document: its name, and its abbreviation.
+
+    Both are of Appendix III of the decree, part I.
+    """
 
     REPORT = "BÁO CÁO", "BC"
     MINUTES = "BIÊN BẢN", "BB"
 
     @property
     def title(self) -> str:
-        """The name of the kind, as it stands above the subject."""
+        """The name above the subject."""
         return self.value[0]
 
     @property
     def symbol(self) -> str:
-        """Its abbreviation."""
+        """The abbreviation."""
         return self.value[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """What only a person knows of a document; what is empty becomes a dotted line.
+    """The values from a person; an empty one becomes a dotted line.
 
     Attributes:
         parent: the body above the issuing one.
-        issuer: the issuing body.
-        number: the number, with the symbol where the person writes it too, e.g. `15/BC-STTTT`.
+        number: perhaps with the symbol, e.g. `15/BC-STTTT`.
         place: the place of issue.
         dated: the day of issue.
-        addressees: whom a report is sent to.
-        recipients: who else gets it.
-        position: the position of whoever signs; of several lines, one after a `/` each.
-        signer: their name.
-        dic: what the leading department is called; it was merged into another in 2025.
+        addressees: of a report.
+        recipients: of copies.
+        position: of the signer; `/` separates lines.
+        signer: the signer's name.
+        dic: the leading department's name; it was merged into another in 2025.
     """
 
     parent: str = ""
@@ -93,15 +95,15 @@ class Letterhead:
 
 
 class PassageRole(Enum):
-    """What a paragraph is: it looks like that."""
+    """The role of a paragraph, which determines its format."""
 
     CONTENT = "content"
     TITLE = "title"
     NOTE = "note"
     FORM = "form"
-    """It has dots to write on, and is not stretched."""
+    """A form with dots, not justified."""
     LAST = "last"
-    """It stands on one page with the signatures."""
+    """On one page with the signatures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,7 @@ class TableColumn:
     """A column of a table.
 
     Attributes:
-        width_mm: how wide it is.
-        is_centred: whether its cells are; numbers and days are, texts stand to the left.
+        is_centred: for numbers and days; texts are left-aligned.
     """
 
     name: str
@@ -128,12 +129,10 @@ class TableColumn:
 
 @dataclass(frozen=True, slots=True)
 class OfficialTable:
-    """A table; its header is repeated on every page.
+    """A table with a header on every page.
 
     Attributes:
-        columns: its columns.
-        rows: texts and numbers, as many as there are columns.
-        total: a last row in bold; none where it is empty.
+        total: a last row in bold, or empty.
     """
 
     columns: Sequence[TableColumn]
@@ -146,12 +145,7 @@ Block = Passage | OfficialTable
 
 @dataclass(frozen=True, slots=True)
 class Annex:
-    """An annex, on pages of its own across the paper.
-
-    Attributes:
-        title: what it lists.
-        blocks: its content.
-    """
+    """An annex on landscape pages of its own."""
 
     title: str
     blocks: Sequence[Block]
@@ -162,12 +156,10 @@ class OfficialDocument:
     """A document.
 
     Attributes:
-        kind: what it is.
-        subject: what it is about (trích yếu).
-        letterhead: what a person knows of it.
-        blocks: its content.
-        signers: of minutes, the parties that sign, each with the words above its place.
-        annexes: what follows the signatures.
+        subject: the trích yếu.
+        letterhead: the values from a person.
+        signers: for minutes, the words above each signature.
+        annexes: after the signatures.
     """
 
     kind: DocumentKind
@@ -179,9 +171,9 @@ class OfficialDocument:
 
 
 def day_in_words(day: date | None) -> str:
-    """A day as documents have it: days below ten and the months one and two have a zero before them.
+    """Return a day as in documents, or space for one.
 
-    That is Decree 30/2020/NĐ-CP, Appendix I, part II, item 4; without a day there is room for one.
+    Days below ten and the months one and two have a leading zero (Decree 30/2020/NĐ-CP, Appendix I, part II, item 4).
     """
     if day is None:
         return "ngày …… tháng …… năm ……"
@@ -190,29 +182,29 @@ def day_in_words(day: date | None) -> str:
 
 
 def moment_in_words(moment: datetime) -> str:
-    """A moment as documents have it, by Vietnam's clock."""
+    """Return a time as in documents, by Vietnam's clock."""
     local = moment.astimezone(VIETNAM)
     return f"{local:%H} giờ {local:%M} phút, {day_in_words(local.date())}"
 
 
 def place_in_words(facility: Facility, province: str) -> str:
-    """Where a facility is: its own address, as far as its file has it, and the province."""
+    """Return a facility's known address and its province."""
     location = facility.location
     parts: Iterable[str | None] = (location.street, location.ward, location.district) if location else ()
     return ", ".join([*(part for part in parts if part), province])
 
 
 def short_digest(digest: str) -> str:
-    """A digest as people compare it: its first sixteen digits."""
+    """Return a digest's first sixteen digits, which people compare."""
     kind, colon, digits = digest.partition(":")
     return f"{kind}:{digits[:16]}…" if colon and len(digits) > 16 else digest  # noqa: PLR2004 (as said)
 
 
 def letterhead_of(filled: Sequence[str]) -> Letterhead:
-    """What was filled in.
+    """Parse the values from a person.
 
     Raises:
-        UsageError: a text is no `KEY=TEXT`, its key is none, it is there twice, or what it says cannot be.
+        UsageError: not `KEY=TEXT`, or an unknown or repeated key, or an invalid value.
     """
     texts: dict[str, list[str]] = defaultdict(list)
     for one in filled:

@@ -1,7 +1,7 @@
-"""What DIC, Health and the carrier sign, on one sheet that people can read: as text, and as a page in both languages.
+"""The plan that DIC, Health and the carrier sign, for people. Pure.
 
-Devices' addresses in their own network and their RTSP paths are part of what is signed, and stand in no sheet: the
-content's digest covers them. Pure.
+One sheet, as text and as a bilingual page. Devices' LAN addresses and RTSP paths are signed, too, but are on no sheet:
+the content's digest covers them.
 """
 
 from __future__ import annotations
@@ -20,12 +20,7 @@ from provisioner.report.verify_html import page_template
 
 @dataclass(frozen=True, slots=True)
 class PlanNames:
-    """What ids of a plan are called.
-
-    Attributes:
-        province: the province, as its list has it.
-        carrier: the plan's carrier.
-    """
+    """The names of a plan's province and carrier."""
 
     province: str
     carrier: str
@@ -33,7 +28,7 @@ class PlanNames:
 
 @dataclass(frozen=True, slots=True)
 class SheetTable:
-    """A table of a sheet: what it lists, its columns, its rows."""
+    """A table of a sheet: its title, columns, and rows."""
 
     title: str
     columns: Sequence[str]
@@ -45,12 +40,10 @@ class PlanSheet:
     """A plan in words of one language.
 
     Attributes:
-        language: which.
-        title: whose plan it is.
-        facts: what is agreed, each with its name.
+        facts: the agreed values with their names.
         tables: the devices.
-        note: what else the digest covers.
-        parties: who signs, and since when who has.
+        note: about the digest.
+        parties: the signing parties, with the dates of signatures.
     """
 
     language: Language
@@ -62,7 +55,7 @@ class PlanSheet:
 
 
 def plan_sheet(facility: Facility, plan: ConnectionPlan, names: PlanNames, say: Translator = ENGLISH) -> PlanSheet:
-    """A facility's plan, as it stands in its file now."""
+    """Return a facility's plan as in its file now."""
     content = signed_content(facility, plan)
     signed = {sign_off.by: sign_off for sign_off in plan.sign_offs if sign_off.content == content}
     return PlanSheet(
@@ -144,7 +137,7 @@ def _stream(stream: Stream) -> str:
 
 
 def sheet_text(sheet: PlanSheet) -> list[str]:
-    """A sheet for a terminal, line by line."""
+    """Return a sheet for a terminal, line by line."""
     width = max(len(name) for name, _ in sheet.facts)
     lines = [printable(sheet.title), "", *(printable(f"{name:{width}}  {value}") for name, value in sheet.facts)]
     for table in sheet.tables:
@@ -159,6 +152,6 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def sheet_page(facility: Facility, plan: ConnectionPlan, names: PlanNames) -> str:
-    """The sheet as one page to print, Vietnamese first, English below; no script, nothing from elsewhere."""
+    """Return the sheet as a page to print, Vietnamese first, without resources."""
     sheets = [plan_sheet(facility, plan, names, translator(language)) for language in (Language.VI, Language.EN)]
     return page_template("plan_sheet.html.j2").render(sheets=sheets)

@@ -1,4 +1,4 @@
-"""The report on progress ("báo cáo tiến độ") that a province or the ministry gets. Pure."""
+"""The report on progress ("báo cáo tiến độ"). Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from provisioner.report.exports.report import FacilityList
 from provisioner.report.progress import Group, ProgressReport, progress
 
 MOST_LISTED: Final = 2000
-"""Above so many facilities the annex lists those alone of which something is to be done: nobody leafs through more."""
+"""Above this number, the annex lists only facilities that need work."""
 
 _GROUP_COLUMNS: Final = tuple(
     TableColumn(name, width, is_centred=True)
@@ -45,7 +45,7 @@ _GROUP_COLUMNS: Final = tuple(
 
 
 def progress_report(listing: FacilityList, basis: DocumentBasis) -> OfficialDocument:
-    """The report on all facilities of a list."""
+    """Return the report on all facilities of a list."""
     report = progress(listing.statuses, lambda status: listing.slug(status.facility))
     names = listing.province_names
     alone = f" tại {names[report.by_province[0].key]}" if len(report.by_province) == 1 else ""
@@ -84,7 +84,6 @@ def _carrier(listing: FacilityList, carrier: str) -> str:
 
 
 def _orders(listed: Sequence[FacilityStatus]) -> Iterator[Block]:
-    """Which orders bind these facilities, the oldest first."""
     orders = {duty.order.ref: duty.order for status in listed for duty in status.duties}
     for order in sorted(orders.values(), key=lambda one: (one.issued_on, one.ref)):
         yield Passage(f"Căn cứ văn bản số {order.ref} ngày {day_label(order.issued_on)} ({order.issuer});")
@@ -162,7 +161,7 @@ _LISTED: Final = (
     TableColumn("Vướng mắc; việc tiếp theo", 44),
 )
 _OF_ONE_PROVINCE: Final = (_LISTED[0], TableColumn("Cơ sở", 52), *_LISTED[3:-1], TableColumn(_LISTED[-1].name, 59))
-"""Its name stands above, and is no column."""
+"""Without the province, which is in the heading."""
 
 
 def _listed(report: ProgressReport, listing: FacilityList) -> Iterator[Block]:
@@ -183,7 +182,6 @@ def _listed(report: ProgressReport, listing: FacilityList) -> Iterator[Block]:
 
 
 def _is_open(status: FacilityStatus) -> bool:
-    """Whether something is to be done about a facility."""
     return not status.standing.is_connected or status.pictures.is_up is not True
 
 
