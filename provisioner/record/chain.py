@@ -63,11 +63,7 @@ _NOT_OURS = (
 
 @dataclass(frozen=True, slots=True)
 class ChainFault:
-    """A difference between the database and the record.
-
-    Attributes:
-        number: the entry's number in the chain, from 1; 0 for a fault outside the chain.
-    """
+    """A fault; `number` is its entry's, or 0 beside the chain."""
 
     number: int
     message: str
@@ -95,9 +91,7 @@ class Seals:
 class ChainReport:
     """The result of a check of the chain.
 
-    Attributes:
-        head: the last entry's hash. A copy kept elsewhere shows later whether entries were cut off the end.
-        remarks: oddities that may have a good reason.
+    A copy of `head`, the last hash, shows later whether entries were cut off. `remarks` may have a good reason.
     """
 
     length: int

@@ -1,6 +1,6 @@
 """The only access to the database: opening, migrating, writing entries.
 
-One process writes at a time. Alembic migrates older tables to our revision.
+One process writes at a time. Alembic migrates older tables to our revision. An unusable database raises `StateError`.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _migrate(connection: Connection) -> None:
 class Database:
     """An open database; each connection is a transaction, made on demand.
 
-    Methods raise `StateError` if the database does not answer.
+    Methods raise `StateError` if the database does not answer, or stays locked.
     """
 
     def __init__(self, place: StatePlace, engine: Engine) -> None:
@@ -160,9 +160,7 @@ class Database:
 
 
 def open_database(place: StatePlace, *, create: bool) -> Database | None:
-    """Open the database of a place.
-
-    If `create` is false, a missing history gives `None`; else it is made.
+    """Open the database of a place; `None` without a history, unless `create`.
 
     Raises:
         StateError: the database cannot be opened, or a newer version made it.
@@ -190,11 +188,7 @@ def open_database(place: StatePlace, *, create: bool) -> Database | None:
 
 
 def made_database(place: StatePlace) -> Database:
-    """Open the database of a place to write, or make it.
-
-    Raises:
-        StateError: as `open_database`.
-    """
+    """Open the database of a place to write, or make it."""
     database = open_database(place, create=True)
     if database is None:
         raise TypeError("a database that may be made is there")
@@ -326,8 +320,7 @@ def _database_errors(place: StatePlace, verb: str) -> Iterator[None]:
 def append(connection: Connection, place: StatePlace, entry: Entry) -> Head:
     """Append an entry to an inventory's record in a `writing` transaction.
 
-    Raises:
-        DamagedRecordError: the newest entry was tampered with.
+    A tampered newest entry raises `DamagedRecordError`.
     """
     last = _newest(connection, place)
     number, previous = (last.number + 1, last.hash) if last else (1, genesis(place.inventory))
@@ -400,10 +393,7 @@ def heads_of(connection: Connection, inventory: str) -> dict[int, Head]:
 
 
 def seals_of(connection: Connection, inventory: str, number: int | None = None) -> Mapping[int, tuple[str, str]]:
-    """Return seal and signature of all sealed entries, or of one.
-
-    Empty for a database of a version without keys.
-    """
+    """Return seal and signature of sealed entries, or of one."""
     if not has_table(connection, seals):
         return {}
     query = select(stored(seals.c.number), stored(seals.c.seal), stored(seals.c.signature))

@@ -168,7 +168,7 @@ class Ending:
 
     Attributes:
         document: the command's JSON document, without secrets. A long list may be generated while it is written.
-        holdings: the facilities found on hosts; a host that is left out keeps its last known state.
+        holdings: a host that is left out keeps its last known state.
         swept: the verdict on each path.
     """
 
@@ -212,10 +212,7 @@ class BegunContent(RunContent):
 
 
 class EndedContent(RunContent):
-    """The last entry's content.
-
-    `verdicts` is the hash of the kept verdicts on paths; `cut` has the times before which kept data left.
-    """
+    """The last entry's content, with the hash of verdicts and the cut."""
 
     outcome: str
     document: str | None
@@ -229,8 +226,7 @@ class EndedContent(RunContent):
 class Recorded:
     """A run in the history; without an end: killed, or still running.
 
-    Attributes:
-        intent: the hash of the planned work; empty if it was not recorded.
+    `intent` is the hash of the planned work, or empty.
     """
 
     run: Run
@@ -250,7 +246,7 @@ class Recorded:
 def last_verifications(runs: Iterable[Recorded]) -> tuple[Recorded, ...]:
     """Return the newest verifications, down to the first without a limit.
 
-    Together they have the latest verdict on every path. `runs` are the newest runs, in any order.
+    Together they have the latest verdict on every path.
     """
     ended = [(one.finished, one) for one in runs if one.finished and one.run.operation is Operation.VERIFY]
     newest = [one for _, one in sorted(ended, key=lambda pair: (pair[0], pair[1].run.id), reverse=True)]
@@ -287,10 +283,7 @@ def moment_text(moment: datetime) -> str:
 
 
 def begun_content(run: Run, hosts: Iterable[str], intent: str = "") -> BegunContent:
-    """Return the content of a run's first entry.
-
-    `hosts` are those that the run is about to change; `intent` is the hash of the planned work.
-    """
+    """Return the first entry's content: changing hosts, hash of the planned work."""
     content = {**_run_content(run, EntryKind.BEGUN, run.started), "hosts": sorted(hosts)}
     return cast("BegunContent", content | {"intent": intent} if intent else content)
 
@@ -314,7 +307,7 @@ def _cut_content(cut: Cut) -> dict[str, str | None]:
 
 
 def cut_of(content: EndedContent) -> Cut:
-    """Return an entry's cut; a malformed one raises an error of `DAMAGE`."""
+    """Return an entry's cut, or raise an error of `DAMAGE`."""
     plain = content["cut"]
     return Cut(*(datetime.fromisoformat(at) if (at := plain[name]) else None for name in ("documents", "verdicts")))
 

@@ -41,12 +41,9 @@ class Event:
 
 
 class EventLog:
-    """The steps of one inventory's runs.
+    """The steps of one inventory's runs; readers pass `create=False`.
 
-    Readers pass `create=False`, which makes no database.
-
-    Raises:
-        StateError: the database cannot be opened; methods raise it if the database does not answer.
+    Methods raise `StateError` if the database does not answer.
     """
 
     def __init__(self, place: StatePlace, *, create: bool = True) -> None:
@@ -75,7 +72,7 @@ class EventLog:
     def proved(self, run: str) -> tuple[Event, ...]:
         """Return a run's steps in order, each proved by its seal.
 
-        Missing steps at the end are not noticed. Any other missing or false step raises `DamagedRecordError`.
+        Missing steps at the end are not noticed; others raise `DamagedRecordError`.
         """
         previous = ""
         for due, (sequence, event, seal) in enumerate(self._read(run), 1):

@@ -60,12 +60,6 @@ _BY: Final = "user"
 
 @dataclass(frozen=True)
 class _Checked:
-    """Aggregated checks of all contents.
-
-    Attributes:
-        declined: the first check after the last proof with a checked path that was not up.
-    """
-
     proofs: Mapping[Content, Proof]
     declined: Mapping[Content, Shown]
     latest: Mapping[Content, LastCheck]
@@ -81,10 +75,7 @@ class _Checked:
 
 
 def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> Evidence:
-    """Return all evidence from the runs of an inventory.
-
-    `acceptance` is the least time between the first proof and the one that accepts.
-    """
+    """Return all evidence; `acceptance` separates the first and the accepting proof."""
     is_look = entries.c.operation.not_in(
         [operation.value for operation in (Operation.PRUNE, *OF_SINGLE_HOSTS, *OF_PACKAGES, *OF_KEYS)]
     )
@@ -191,10 +182,9 @@ def _earliest(
 
 
 def _newest(column: ColumnElement[_Value], inventory: str, spans: Subquery) -> ScalarSelect[_Value]:
-    """Select a column of a content's latest check.
+    """Select a column of a content's latest check, or the worst tie.
 
-    Of two checks at one time, it is the one with fewer paths up. The order is the index's: with any other, SQLite walks
-    over all checks to avoid sorting one.
+    The order is the index's: with any other, SQLite walks over all checks to avoid sorting one.
     """
     when = _LATER.c.inventory == inventory, _same(_LATER, spans), _plain(_LATER) == spans.c.newest
     order = _LATER.c.at, _LATER.c.pulled, _LATER.c.proved, _LATER.c.number

@@ -61,9 +61,7 @@ UNKNOWN_RUN_HINT = (
 class HeldHead:
     """An entry that a holder outside the database has.
 
-    Attributes:
-        holder: the holder in words, e.g. `relay-vnpt-1 (manifest)`.
-        host: the host's id; empty if the holder is not a host.
+    `holder` is in words, e.g. `relay-vnpt-1 (manifest)`; `host` is empty for other holders.
     """
 
     holder: str
@@ -166,8 +164,7 @@ def head_in(text: str, inventory: str) -> Head | None:
 def note_head(root: Path, environment: Mapping[str, str], inventory: str, commit: str, head: Head | None) -> str:
     """Append an entry to the commit's Git note if `environment` says so.
 
-    Returns:
-        Why it could not be written, in a sentence; else empty.
+    Returns why it could not be written, in a sentence; else empty.
     """
     if head is None or environment.get(VARIABLE, "").lower() in _NO:
         return ""
@@ -182,11 +179,7 @@ def note_head(root: Path, environment: Mapping[str, str], inventory: str, commit
 
 
 def replace_note(clone: Checkout, reference: str, commit: str, text: str) -> bool:
-    """Set a commit's only note; return whether Git could write it.
-
-    Raises:
-        UsageError: Git cannot be run.
-    """
+    """Set a commit's only note; return whether Git could write it."""
     words = ("notes", f"--ref={reference}", "add", "--force", "--file=-", commit)
     return ask_git(clone, *_PERSON, *words, stdin=text.encode()).code == 0
 
@@ -250,8 +243,7 @@ def _git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
 class HeldRecord:
     """The record with which held entries are compared.
 
-    Attributes:
-        lost: numbers of entries known to be lost, after a backup was restored.
+    `lost` are numbers of entries known to be lost, after a backup was restored.
     """
 
     inventory: str

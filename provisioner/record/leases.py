@@ -57,9 +57,8 @@ class LeaseHolder:
 class HeldLease:
     """A lease that this process took.
 
-    Attributes:
-        before: the previous holder, if it ended without returning the lease.
-        is_held: returns whether the lease still holds; a server that goes away takes the lock with it.
+    `before` is the previous holder, if it did not return the lease. `is_held` returns false if the server and its lock
+    went away.
     """
 
     before: LeaseHolder | None = None
@@ -110,9 +109,7 @@ def epochs_of(connection: Connection, inventory: str) -> dict[str, int]:
 def night_lease(place: StatePlace, holder: LeaseHolder) -> Iterator[HeldLease]:
     """Hold the lease of an inventory's night.
 
-    Raises:
-        LockedError: another process has it.
-        StateError: the lease cannot be requested.
+    If another process has it, raises `LockedError`; if it cannot be requested, `StateError`.
     """
     with _lease(place, NIGHTLY, holder) as lease:
         yield lease

@@ -82,10 +82,7 @@ def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories | N
 
 
 def each_memory(place: StatePlace, paths: Collection[str]) -> Iterator[tuple[str, Document | None]] | None:
-    """Return an iterator over memories, read on demand.
-
-    A document is `None` if its row was rejected.
-    """
+    """Yield memories on demand; a rejected row gives `None`."""
     database = open_database(place, create=False)
     return None if database is None else _each(database, place, paths)
 
@@ -188,10 +185,7 @@ def read_references(place: StatePlace, paths: Collection[str]) -> ReadReferences
 
 
 def add_references(place: StatePlace, accepted: Mapping[str, Document], at: datetime) -> None:
-    """Add accepted references, all or none.
-
-    `accepted` has, by path, all references that hold from now on.
-    """
+    """Add accepted references, all or none; a path's new ones count."""
     database = made_database(place)
     with closing(database), database.writing() as connection:
         own = view_references.c.inventory == place.inventory

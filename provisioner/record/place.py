@@ -27,7 +27,6 @@ class StatePlace:
     """The place of one inventory's history.
 
     Attributes:
-        inventory: the inventory's id, which separates inventories in a shared database.
         file: the SQLite file; `None` for a database server.
         url: the server's URL with its login; empty for a file.
         remembered: the file with the newest entry that this machine wrote, if any.
@@ -46,10 +45,7 @@ class StatePlace:
 
 
 def state_folder(environment: Mapping[str, str]) -> Path:
-    """Return the folder of the program's own state.
-
-    `PROVISIONER_STATE` may also be a database URL, which does not name a folder.
-    """
+    """Return the folder of the program's state, even beside a database URL."""
     named = environment.get(VARIABLE, "")
     if named and "://" not in named:
         return Path(named)
@@ -72,10 +68,7 @@ def who(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def login(environment: Mapping[str, str]) -> str:
-    """Return who started the pipeline's job, by their name at the forge.
-
-    Empty outside a pipeline.
-    """
+    """Return the forge login that started the pipeline's job, or empty."""
     system = job_system(environment)
     return _clean(environment.get(JOB_NAMES[system].login, "")) if system else ""
 

@@ -40,13 +40,7 @@ _PART: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class HeldClass:
-    """The amount of one class of data, and how much would leave.
-
-    Attributes:
-        size: in bytes, packed.
-        oldest: the time of the oldest row, or `None`.
-        leaving_size: in bytes, packed.
-    """
+    """The amount of one class (packed bytes), and what would leave."""
 
     name: str
     rows: int
@@ -57,11 +51,7 @@ class HeldClass:
 
 
 def held_classes(place: StatePlace, cut: Cut) -> tuple[HeldClass, ...]:
-    """Return the amount of each class, and how much would leave.
-
-    Raises:
-        StateError: the history cannot be read.
-    """
+    """Return the amount of each class; an unreadable history raises `StateError`."""
     database = open_database(place, create=False)
     if database is None:
         return ()

@@ -40,7 +40,6 @@ class SealVerdict(StrEnum):
         GENUINE: it fits a known key.
         FALSE: it names a known key and does not fit, or is malformed.
         OTHER_KEY: it names an unknown key, which proves nothing.
-        NONE: the entry has none.
     """
 
     GENUINE = "genuine"
@@ -53,10 +52,7 @@ class SealVerdict(StrEnum):
 class Head:
     """The identity of an entry, kept elsewhere to check the record later.
 
-    Attributes:
-        number: from 1.
-        hash: covers all entries before, too.
-        seal: the entry's seal, or empty.
+    `hash` covers all entries before, too; `seal` may be empty.
     """
 
     run: str
@@ -90,7 +86,7 @@ class RecordKeys:
     def vouch_for(self, seal: str, message: str) -> bool:
         """Return whether a row beside the chain counts.
 
-        A closed vault can refuse none.
+        A closed vault can refuse no row.
         """
         return self.secret is None or self.judge_seal(seal, message) is SealVerdict.GENUINE
 
@@ -143,10 +139,8 @@ NO_KEYS = RecordKeys()
 def record_keys(digest_key: Secret | None, environment: Mapping[str, str], inventory: str) -> RecordKeys:
     """Return the keys that write and read an inventory's record.
 
-    `environment` may name the signing key; `digest_key` is `None` if the vault is closed.
-
-    Raises:
-        StateError: the signing key cannot be used.
+    `environment` may name the signing key; an unusable one raises `StateError`. `digest_key` is `None` if the vault is
+    closed.
     """
     secret = record_key(digest_key, inventory) if digest_key else None
     named = environment.get(SIGNING_KEY, "")
@@ -166,11 +160,7 @@ def _private(path: Path) -> Ed25519PrivateKey:
 
 
 def public_key(path: Path) -> Ed25519PublicKey:
-    """Read a public key that verifies signatures, in OpenSSH or PEM format.
-
-    Raises:
-        StateError: the file cannot be read, or has no such key.
-    """
+    """Read a public key (OpenSSH or PEM), or raise `StateError`."""
     from provisioner.base.signing import public_key_in  # noqa: PLC0415
 
     key = public_key_in(_content(path, f"the public key {path}"))

@@ -1,6 +1,6 @@
 """Checks of paths and holdings of hosts, from the tables.
 
-An unreadable row is named and does not hide others.
+An unreadable row is named and does not hide others. An unreadable history raises `StateError`.
 """
 
 from __future__ import annotations
@@ -68,9 +68,8 @@ class _Span:
 class ReadLooks:
     """The requested checks, by province.
 
-    Attributes:
-        damaged: unreadable records; from such a time on, the paths are unknown until the next check.
-        unproved: the number of records that the open vault's key does not prove.
+    After an unreadable record (`damaged`), paths are unknown until the next check. `unproved` counts records that the
+    open vault's key does not prove.
     """
 
     tables: dict[str, LookTable] = field(default_factory=dict)
@@ -211,11 +210,7 @@ def read_looks(
     with_causes: bool = True,
     newest: int | None = None,
 ) -> ReadLooks:
-    """Return the checks of paths with a prefix, both ends included.
-
-    Raises:
-        StateError: the history cannot be read.
-    """
+    """Return the checks of paths with a prefix, both ends included."""
     looks = ReadLooks()
     database = open_database(place, create=False)
     if database is None:

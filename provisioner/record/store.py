@@ -61,8 +61,8 @@ class ReadRuns:
 class History:
     """The history of one inventory.
 
-    Every method raises `StateError` if the database does not answer, and its subclass `DamagedRecordError` for a
-    malformed row.
+    Methods, and the functions that open it, raise `StateError` if the database does not answer. A malformed row raises
+    its subclass `DamagedRecordError`.
     """
 
     def __init__(self, database: Database) -> None:
@@ -77,13 +77,8 @@ class History:
     def begin(self, run: Run, hosts: Iterable[str], intent: str = "", first: Event | None = None) -> Head:
         """Record that a run begins; return the entry's head.
 
-        If this fails, the run may change nothing.
-
-        Args:
-            run: the run.
-            hosts: the hosts that it is about to change.
-            intent: a hash of the planned work.
-            first: the first step of its journal, written in the same transaction.
+        `hosts` are those to change, `intent` is a hash of the planned work, and `first` is the journal's first step,
+        written in the same transaction. If this fails, the run may change nothing.
         """
         with self._database.writing() as connection:
             content = begun_content(run, hosts, intent)
@@ -152,10 +147,7 @@ class History:
     # --- reading ----------------------------------------------------------------------------------
 
     def runs(self, limit: int | None = None) -> tuple[Recorded, ...]:
-        """Return the runs, latest start first; an unreadable entry raises.
-
-        `limit` is the number of runs with the latest entries.
-        """
+        """Return the runs, latest start first; an unreadable entry raises."""
         past = self.past(limit)
         if past.damaged:
             raise DamagedRecordError(f"the history in {self.place.shown} is damaged: {_entries(past.damaged)}")
@@ -248,10 +240,7 @@ class History:
             return heads_of(connection, self._mine)
 
     def evidence(self, acceptance: timedelta = ACCEPTANCE) -> Evidence:
-        """Return all evidence from the runs.
-
-        `acceptance` is the least time between the first proof and the one that accepts.
-        """
+        """Return all evidence; `acceptance` separates the first and the accepting proof."""
         with self._database.reading() as connection:
             return evidence(connection, self._mine, acceptance)
 
@@ -287,20 +276,12 @@ def _entries(names: tuple[str, ...]) -> str:
 
 
 def open_history(place: StatePlace) -> History:
-    """Open the history of a place to record runs, or make it.
-
-    Raises:
-        StateError: the history cannot be opened.
-    """
+    """Open the history of a place to record runs, or make it."""
     database = made_database(place)
     return History(database)
 
 
 def find_history(place: StatePlace) -> History | None:
-    """Open the history of a place to read; `None` without one.
-
-    Raises:
-        StateError: the history cannot be opened.
-    """
+    """Open the history of a place to read; `None` without one."""
     database = open_database(place, create=False)
     return History(database) if database else None

@@ -79,11 +79,7 @@ def entry_name(number: object) -> str:
 
 
 def entry_content(text: object, number: object) -> BegunContent | EndedContent:
-    """Parse the content of an entry.
-
-    Raises:
-        ValueError: malformed, or of another number.
-    """
+    """Parse the content of an entry, or raise an error of `DAMAGE`."""
     if not isinstance(text, str) or len(text) > LARGEST_ENTRY:
         raise ValueError("an entry's content is a text, and no endless one")
     content = plain_object(text)
@@ -109,8 +105,7 @@ def entry_content(text: object, number: object) -> BegunContent | EndedContent:
 def plain_object(text: str | bytes) -> dict[str, object]:
     """Parse a JSON object that can be written again.
 
-    Raises:
-        ValueError, RecursionError: not such an object: `NaN`, half a surrogate pair, endless nesting.
+    `NaN`, half a surrogate pair and endless nesting raise an error of `DAMAGE`.
     """
     value = json.loads(text, parse_constant=_refuse)
     if not isinstance(value, dict):
@@ -120,11 +115,7 @@ def plain_object(text: str | bytes) -> dict[str, object]:
 
 
 def unpacked(packed: object) -> str:
-    """Return a packed document's text.
-
-    Raises:
-        ValueError, zlib.error: wrongly packed, or too long.
-    """
+    """Return a packed document's text, or raise an error of `DAMAGE`."""
     if isinstance(packed, memoryview):
         packed = bytes(packed)
     if not isinstance(packed, bytes):
@@ -207,10 +198,7 @@ class TextColumn(TypeDecorator[str]):
 
     @staticmethod
     def is_one(text: str) -> bool:
-        """Return whether a text is printable, as ids and hashes are.
-
-        Values of rows are printed to terminals.
-        """
+        """Return whether a text is printable; rows are printed to terminals."""
         return text.isprintable()
 
 
@@ -440,7 +428,7 @@ commit_states = Table(
 )
 """The state of each followed commit; outside the chain, and replaced by the next one.
 
-`by_itself` marks commits that were reached, and not with a newer one; a query needs the last of them.
+`by_itself` marks commits that were reached, and not with a newer one.
 """
 
 host_epochs = Table(

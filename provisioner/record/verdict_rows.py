@@ -44,11 +44,7 @@ class PackedDocument(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PackedProvince:
-    """One run's verdicts on a province, as stored.
-
-    Attributes:
-        listing: the digest of the province's list of paths.
-    """
+    """One run's verdicts on a province, as stored, with its list's digest."""
 
     province: str
     listing: str
@@ -58,11 +54,7 @@ class PackedProvince:
 
 @dataclass(frozen=True, slots=True)
 class PackedSweep:
-    """One run's verdicts, as stored.
-
-    Attributes:
-        lists: the texts of lists that are not stored yet, by digest.
-    """
+    """One run's verdicts, as stored; `lists` are new texts by digest."""
 
     run: str
     at: datetime
@@ -188,7 +180,7 @@ def listing_of(text: str) -> Listing | None:
 
 
 def plane_of(packed: bytes, length: int) -> bytes:
-    """Unpack a plane; a malformed one raises an error of `DAMAGE`."""
+    """Unpack a plane, or raise an error of `DAMAGE`."""
     plane = _inflated(packed, length)
     if len(plane) != length:
         raise ValueError("a plane has a byte for each path")
@@ -196,10 +188,7 @@ def plane_of(packed: bytes, length: int) -> bytes:
 
 
 def causes_of(packed: bytes, length: int) -> tuple[bytes, tuple[str, ...]]:
-    """Return the plane of causes, and the words that its bytes index.
-
-    A malformed plane raises an error of `DAMAGE`.
-    """
+    """Unpack causes and their words, or raise an error of `DAMAGE`."""
     head, _, plane = _inflated(packed, length + _LONGEST_PLANE).partition(b"\n")
     words, places = _words_of(head)
     if len(plane) != length or plane.translate(None, places):
@@ -216,7 +205,7 @@ def _words_of(head: bytes) -> tuple[tuple[str, ...], bytes]:
 
 
 def _inflated(packed: bytes, most: int) -> bytes:
-    """Decompress at most so many bytes; others raise an error of `DAMAGE`."""
+    """Decompress at most so many bytes, or raise an error of `DAMAGE`."""
     machine = zlib.decompressobj()
     plane = machine.decompress(packed, most + 1)
     if not machine.eof or machine.unused_data:
@@ -260,7 +249,7 @@ def kept_digest(connection: Connection, inventory: str, number: int, lists: Path
 
 
 def row_seals(connection: Connection, inventory: str, number: int, keys: RecordKeys) -> frozenset[SealVerdict]:
-    """Return what the seals of an entry's rows prove.
+    """Return what an entry's row seals prove.
 
     A malformed row raises an error of `DAMAGE`.
     """

@@ -40,7 +40,7 @@ def record_verdicts(
 ) -> None:
     """Record a verification that has only verdicts on paths.
 
-    `kept` and `carriers` are by path; `whole` tells whether these are all paths of their provinces.
+    `whole` tells whether these are all paths of their provinces.
     """
     run = Run(run_id, Operation.VERIFY, at, "", "", {}, "")
     with closing(open_history(place)) as history:
@@ -74,11 +74,9 @@ def read_availability(
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The amount of rows of a span.
+    """The amount of rows of a span; the largest provinces come first.
 
-    Attributes:
-        provinces: the provinces with rows, largest first.
-        newest: the newest entry with such rows, or 0.
+    `newest` is the newest entry with such rows, or 0.
     """
 
     rows: int = 0
@@ -87,10 +85,7 @@ class Extent:
 
 
 def read_extent(place: StatePlace, span: Span, longest: timedelta = LONGEST_STANDING) -> Extent | None:
-    """Return the amount of rows that `read_span` would read.
-
-    `None` for malformed rows: reading them raises the error.
-    """
+    """Return the amount of rows for `read_span`, or `None` if malformed."""
     database = open_database(place, create=False)
     if database is None:
         return Extent()

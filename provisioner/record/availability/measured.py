@@ -162,10 +162,7 @@ class AgreedLevels:
     facilities: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, by: GroupedBy, facility: str, carriers: Collection[str]) -> float | None:
-        """Return a row's level, or the general one if several apply.
-
-        `facility` is the row's, or its camera's; `carriers` are those of its paths.
-        """
+        """Return a row's level, or the general one if several apply."""
         if by in {GroupedBy.CAMERA, GroupedBy.FACILITY} and facility in self.facilities:
             return self.facilities[facility]
         if by is not GroupedBy.PROVINCE and by is not GroupedBy.ALL and len(carriers) == 1:
@@ -182,7 +179,6 @@ class ShareRow:
 
     Attributes:
         name: a camera's path without its stream, or an id.
-        paths: the number of paths.
         agreed: the agreed level in percent, if any.
         before: the times of the previous span, if requested.
     """
@@ -405,8 +401,7 @@ def group_times(
 ) -> dict[str, GroupTimes]:
     """Return the times of groups of paths by name, without empty groups.
 
-    `tables` has the checks of each province, as in `measured`. `takes` returns whether a path counts, by name and
-    carrier.
+    `tables` has the checks of each province; `takes` returns whether a path counts.
     """
     groups: dict[str, GroupTimes] = {}
     for table in tables:

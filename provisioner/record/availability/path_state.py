@@ -35,14 +35,14 @@ class PathState:
     """The state of a path, and its start.
 
     Undecided checks neither end a state nor count for it; quarantined is a kind of down. `verdict`, `cause`, `level`
-    and `maintenance` are of the last decided check, if any was.
+    and `maintenance` are of the last decided check, if any.
 
     Attributes:
         since: the first check of this state.
         looks: the number of consecutive checks in this state.
         last_look: the last of them.
         last_up: the last check with pictures, if any.
-        unknown_since: the first undecided check since then, if the last one was.
+        unknown_since: the first of the undecided checks at the end, if any.
     """
 
     verdict: str

@@ -43,12 +43,9 @@ Move = tuple[slice, slice]
 
 @dataclass(frozen=True, slots=True)
 class KeptVerdict:
-    """The kept result of one check of a path.
+    """One check of a path, as kept.
 
-    Attributes:
-        verdict: one of `VERDICTS`, regardless of a maintenance window.
-        cause: in the words of that day.
-        level: the highest level that the path reached.
+    `verdict` is one of `VERDICTS`, regardless of a maintenance window; `cause` is in the words of that day.
     """
 
     verdict: str
@@ -61,10 +58,7 @@ class KeptVerdict:
 class SweptPaths:
     """One run's verdicts on paths.
 
-    Attributes:
-        verdicts: by checked path.
-        carriers: of all paths that the run knew, including unchecked ones.
-        whole: whether these are all paths of their provinces; a limit leaves some out.
+    `carriers` are of all paths that the run knew; `whole` tells whether these are all of their provinces.
     """
 
     verdicts: Mapping[str, KeptVerdict]

@@ -58,11 +58,10 @@ class KeyOrigin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyAge:
-    """One key.
+    """One key; `key` is its public half, or empty.
 
     Attributes:
         owner: its facility or relay.
-        key: its public half, or empty.
         since: the start of its use, if recorded.
         due: the day on which the next one is due, if known.
         changing: the start of its rotation, if one is under way.
@@ -97,10 +96,7 @@ class Shown:
 class Proof:
     """Verifications with all pulled paths of a content up at level 7.
 
-    Attributes:
-        first: the first one; the facility is connected since then.
-        again: the first one at least `ACCEPTANCE_HOURS` later, if any.
-        last: the latest one.
+    `first` connects the facility; `again` is the first one at least `ACCEPTANCE_HOURS` later.
     """
 
     first: Shown
@@ -129,12 +125,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """One verification, whatever its result.
-
-    Attributes:
-        shown: its end and its run.
-        limit: its `KIND=NAME` texts; empty for everything.
-    """
+    """One verification, whatever its result; `limit` is empty for everything."""
 
     shown: Shown
     began: datetime
@@ -143,10 +134,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class LastCheck:
-    """The latest verification of a facility's paths on one relay.
-
-    The counts are as in `FacilityCheck`.
-    """
+    """The latest verification of a facility on one relay, as `FacilityCheck`."""
 
     shown: Shown
     relay: str
@@ -214,8 +202,8 @@ def key_ages(
 ) -> tuple[KeyAge, ...]:
     """Return every key of sites and relays, by owner, sites first.
 
-    `since` has the times when public keys entered the files. `psks_since` and `pushing_since` have, by facility, the
-    times when its pre-shared key and the key of its push logins were drawn.
+    `since` has when public keys entered the files. `psks_since` and `pushing_since` have, by facility, when its
+    pre-shared key and its key of push logins were drawn.
     """
     days = timedelta(days=inventory.settings.policy.key_days)
     sites = {

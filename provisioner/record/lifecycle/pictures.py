@@ -31,10 +31,9 @@ class Pictures:
     `up`, `down` and `unknown` add up to `cameras` if hosts carry the facility, and are 0 otherwise.
 
     Attributes:
-        carried: whether hosts carry it.
         look: the verification that counts now, if any.
         last_proved: the last time that all pulled paths were up at level 7.
-        down_since: the first verification after that with a checked path not up; `None` while all are up.
+        down_since: the first later verification with a checked path not up; `None` if up or never proved.
     """
 
     cameras: int
@@ -70,10 +69,7 @@ class Pictures:
 class Freshness:
     """The age of a report's evidence.
 
-    Attributes:
-        verified: the latest verification, whatever its limit.
-        carried: the number of the report's facilities that hosts carry.
-        unseen: the number of those with an unknown state.
+    `carried` is the number of its facilities that hosts carry, `unseen` those with an unknown state.
     """
 
     verified: Verification | None
@@ -104,10 +100,7 @@ def freshness(evidence: Evidence, now: datetime, pictures: Iterable[Pictures]) -
 
 
 def pictures_of(facility: Outline, evidence: Evidence, now: datetime) -> Pictures:
-    """Return a facility's pictures, over the relay with more cameras up.
-
-    A facility with a successor has two relays.
-    """
+    """Return a facility's pictures, over its relay with more cameras up."""
     plans, proofs = facility.carried_plans, [proof.last for proof in evidence.proofs_of(facility.id)]
     if not proofs and facility.id not in evidence.checks:
         return Pictures(facility.cameras, bool(plans), None, None, None)

@@ -24,12 +24,7 @@ _OPERATING = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One sentence, and the position of its source.
-
-    Attributes:
-        file: the file as the user would type it; empty for an observation.
-        line: 1-based; 0 without a file.
-    """
+    """A sentence, and its file as typed, or empty for an observation."""
 
     text: str
     file: str = ""
@@ -38,14 +33,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Grounds:
-    """The sources of the reasons.
-
-    Attributes:
-        standing: the facility's state.
-        duties: the orders that bind it.
-        orders: all orders, in the order of the file.
-        places: the positions of the inventory's objects.
-    """
+    """The sources of the reasons: state, evidence, orders, and positions."""
 
     facility: Facility
     standing: Standing

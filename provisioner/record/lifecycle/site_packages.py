@@ -37,7 +37,6 @@ class HandedPackage:
     """A package that was handed out, without its secrets.
 
     Attributes:
-        shown: the time and the run.
         by: the user.
         relays: empty if the package takes the gateway down.
         digest: the hash over its content without secrets.
@@ -54,11 +53,9 @@ class HandedPackage:
 
 @dataclass(frozen=True, slots=True)
 class PackageRecord:
-    """The recorded packages of a site.
+    """The packages and reported installations of a site, earliest first.
 
-    Attributes:
-        handed: the packages, earliest first; equal neighbours are one, valid until the later day.
-        installed: reports of an installation with the package's digest, earliest first.
+    Equal neighbours in `handed` are one, valid until the later day. `installed` has digests.
     """
 
     handed: tuple[HandedPackage, ...] = ()
@@ -88,11 +85,9 @@ class PackageState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WantedPackage:
-    """The package that a site should have now.
+    """The desired package of a site; without relays, it removes the gateway.
 
-    Attributes:
-        relays: empty to take the gateway down.
-        digest: the hash over its content without secrets; empty if not computed.
+    `digest` is the hash over its content without secrets, if computed.
     """
 
     relays: tuple[NamedRelay, ...]
@@ -144,8 +139,7 @@ def package_standing(
 ) -> PackageStanding:
     """Return the known state of a site's package.
 
-    `checks` are the latest of its paths on each relay, `connected` is its first connection. `today` is the day in
-    Vietnam; `None` ignores expiry.
+    `connected` is the site's first connection. `today` is the day in Vietnam; `None` ignores expiry.
     """
     names = tuple(one.relay for one in wanted.relays)
     if not record.handed:
@@ -187,10 +181,10 @@ def _meant(handed: Sequence[HandedPackage], shown: Shown, digest: str) -> int | 
 
 
 def _seen(record: PackageRecord, place: int, checks: Sequence[LastCheck], connected: Shown | None) -> list[Shown]:
-    """Return checks that only a gateway with this package can pass.
+    """Return checks that need a relay or key new in this package.
 
-    Such a check uses a relay and a key that no former package has. Before the first recorded or installed package there
-    may have been an unknown one, unless the site was never connected before.
+    Before the first recorded or installed package there may have been an unknown one, unless the site was never
+    connected before.
     """
     package = record.handed[place]
     said = [_meant(record.handed, shown, digest) for shown, digest in record.installed]

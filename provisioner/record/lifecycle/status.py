@@ -85,10 +85,9 @@ class OpeningRisk(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpeningWarning:
-    """A site that opens soon or should be open, and is not.
+    """A site that opens soon or should be open, but is unready.
 
-    Attributes:
-        days: the days left; negative after the opening.
+    `days` is negative after the opening.
     """
 
     risk: OpeningRisk
@@ -109,10 +108,7 @@ class OpeningWarning:
 class FacilityStatus:
     """One facility's status.
 
-    Attributes:
-        duties: the orders that bind it; empty if it is neither carried nor was ever connected.
-        duty: the one with the earliest deadline.
-        opening: the problem with its opening, if any.
+    `duties` is empty if it is neither carried nor was ever connected; `duty` has the earliest deadline.
     """
 
     standing: Standing
