@@ -62,8 +62,7 @@ class CellState(Enum):
 class Cell:
     """One cell; row and column are 1-based.
 
-    Attributes:
-        value: a text, number, boolean, day, time, or `None`. Never part of a `repr`, because it may be personal.
+    Its value may be personal, and is never part of a `repr`.
     """
 
     row: int
@@ -102,13 +101,7 @@ class MergedRange:
 
 @dataclass(frozen=True)
 class Grid:
-    """One sheet.
-
-    Attributes:
-        name: empty for CSV.
-        rows: filled cells, by row and column.
-        merged: ranges of more than one cell.
-    """
+    """One sheet: its name (empty for CSV), filled cells, merged ranges."""
 
     name: str
     rows: Mapping[int, Mapping[int, Cell]] = field(repr=False)
@@ -134,9 +127,7 @@ class FindingLevel(StrEnum):
 class Remark:
     """A finding without its position.
 
-    Attributes:
-        code: a stable id, with sentences in `report.messages`.
-        fills: the values in the sentences, by name; all may be shown.
+    `code` has its sentences in `report.messages`; `fills` are the values in them, and may be shown.
     """
 
     code: str
@@ -152,8 +143,7 @@ class CellPosition:
         file: as the user typed it.
         number: the sheet's number, from 1; 0 for the whole file.
         sheet: the sheet's name; empty for CSV.
-        row: 1-based, or 0.
-        column: 1-based, or 0.
+        row: 1-based, or 0; `column` likewise.
         header: the column's header in Vietnamese.
     """
 
@@ -178,9 +168,7 @@ class CellPosition:
 class Finding:
     """A remark at a position.
 
-    Attributes:
-        value: the part of the cell's value that may be shown.
-        object: the facility, e.g. `facility/kcl-bg-001`.
+    `value` is the part that may be shown, `object` the facility, e.g. `facility/kcl-bg-001`.
     """
 
     position: CellPosition
@@ -192,9 +180,7 @@ class Finding:
 class FileRefusedError(ValueError):
     """A file that is not a readable spreadsheet.
 
-    Attributes:
-        number: the faulty sheet, from 1; 0 for the whole file.
-        sheet: its name.
+    `number` is the faulty sheet's, from 1; 0 for the whole file.
     """
 
     def __init__(self, remark: Remark, number: int = 0, sheet: str = "") -> None:

@@ -74,12 +74,7 @@ _REQUIRED = " *"
 
 @dataclass(frozen=True)
 class TemplateContent:
-    """The content of a filled template.
-
-    Attributes:
-        province: the slug of the facilities' folder.
-        contacts: the province's, if any.
-    """
+    """The content of a filled template: an inventory's province, with contacts."""
 
     inventory: Inventory
     province: str
@@ -122,11 +117,7 @@ class FacilityFiles:
         return self.root / "facilities" / province / f"{facility}.yml"
 
     def read(self, facility: str) -> bytes:
-        """Read a known facility's file.
-
-        Raises:
-            InventoryError: the file cannot be read.
-        """
+        """Read a known facility's file, or raise `InventoryError`."""
         path = self.path(self.inventory.facilities[facility].province, facility)
         try:
             return path.read_bytes()
@@ -156,8 +147,7 @@ class ContactFiles:
     ) -> dict[str, tuple[Contact, ...]]:
         """Return the contacts of provinces, after recording the access.
 
-        `now` is in Vietnam's time. `to_write` requires an own password for each province. `action` is for the access
-        log.
+        `now` is in Vietnam's time, `action` for the access log. `to_write` requires an own password for each province.
 
         Raises:
             SecretsError: a file cannot be opened.
@@ -252,19 +242,16 @@ def _text(choice: Choice | None, value: object) -> str:
 
 
 def decimal_text(value: float) -> str:
-    """Return a number with a comma.
+    """Return a number with a comma, never with exactly three decimals.
 
-    Three digits behind it would be read as grouped thousands, so there are four.
+    Three would be read as grouped thousands, so there are four.
     """
     whole, _, rest = f"{value:f}".rstrip("0").rstrip(".").partition(".")
     return f"{whole},{rest}{'0' if len(rest) == _GROUP else ''}" if rest else whole
 
 
 def filled_template(scheme: str, content: TemplateContent | None = None) -> bytes:
-    """Return the template as an XLSX file, filled with `content`.
-
-    `scheme` is the list of provinces to choose from.
-    """
+    """Return the template as XLSX, with `content`, for a list of provinces."""
     book = Workbook()
     _write_guide(book.worksheets[0])
     lists = _Lists(book, tuple(province.name for province in provinces(scheme)))
@@ -373,11 +360,7 @@ def _labels(choice: Choice | None) -> str:
 
 
 def folder_for(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:
-    """Return the folder of contacts; the default one may be missing.
-
-    Raises:
-        UsageError: a named folder is missing.
-    """
+    """Return the folder of contacts; a missing named one raises `UsageError`."""
     try:
         return contacts_folder(chosen, env, inventory)
     except UsageError:

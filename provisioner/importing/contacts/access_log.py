@@ -23,7 +23,6 @@ class AccessRecord:
     Attributes:
         at: in Vietnam's time.
         action: `list`, `find`, `show`, `export`, `erase`, `check` or `import`.
-        purpose: in the requester's words.
         requester: by default the user of this machine.
         records: the number of records shown, written or removed.
     """
@@ -37,10 +36,9 @@ class AccessRecord:
 
 
 def record(folder: Path, access: AccessRecord) -> None:
-    """Append one line to the log in an inventory's state folder.
+    """Append one line to the log, or raise `PolicyError`.
 
-    Raises:
-        PolicyError: not written; then no contact may be shown.
+    After an error no contact may be shown. `folder` is the inventory's state folder.
     """
     line = {
         "at": access.at.isoformat(timespec="seconds"),

@@ -58,12 +58,7 @@ _WORDS = {"full_name": "full name", "title": "title", "phone": "phone", "email":
 
 @dataclass(frozen=True)
 class ListRequest:
-    """The heading of the list.
-
-    Attributes:
-        province: the province's name, in Vietnamese.
-        as_of: in Vietnam's time.
-    """
+    """The heading of the list: Vietnamese province name, time in Vietnam."""
 
     province: str
     as_of: datetime
@@ -77,10 +72,8 @@ class ContactsView:
 
     Attributes:
         files: contacts by province.
-        facilities: every facility of the inventory, by id.
         provinces: the provinces to check.
         broken: provinces with unreadable contacts, which are not checked.
-        today: the day in Vietnam.
         unread: facilities with unreadable files; their contacts are not orphans.
     """
 
@@ -100,10 +93,10 @@ class ContactsView:
 def consolidated_list(
     request: ListRequest, contacts: Iterable[Contact], facilities: Mapping[str, str], without: Iterable[str]
 ) -> bytes:
-    """Return the list as an XLSX file.
+    """Return the list as XLSX, with text cells only.
 
-    Every cell is text, so that no value becomes a formula or loses a zero or a plus. Open facilities in `without`,
-    which have no complete representative, stand below the list.
+    Otherwise a value could become a formula, or lose a zero or a plus. Open facilities in `without`, which have no
+    complete representative, are below the list.
     """
     book = Workbook()
     sheet = book.worksheets[0]
@@ -188,10 +181,7 @@ def check_contacts(view: ContactsView) -> tuple[Problem, ...]:
 
 
 def lacks_representative(contacts: tuple[Contact, ...], facility: str, day: date) -> bool:
-    """Return whether a facility lacks a complete current representative.
-
-    Clause 1 of letter 1407/BTTTT-CVT lists the needed fields.
-    """
+    """Return whether no current representative fulfils clause 1 of letter 1407/BTTTT-CVT."""
     return not any(not contact.lacking for contact in _current_representatives(contacts, facility, day))
 
 

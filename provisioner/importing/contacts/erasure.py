@@ -77,7 +77,6 @@ class Erasure:
     """A planned or finished erasure.
 
     Attributes:
-        contacts: the records of the person.
         renewals: the passwords to renew, one per province.
         related: the number of other records with the same phone, e-mail or name.
     """
@@ -94,7 +93,7 @@ def search_term(text: str) -> SearchTerm:
     """Parse a phone number, an e-mail address or a name.
 
     Raises:
-        UsageError: the text is none of them, and could match every contact or no contact.
+        UsageError: not one of them; it could match every contact or no contact.
     """
     email = read_email(text).value if "@" in text else None
     phone = None if email else read_phone(text).value
@@ -123,12 +122,9 @@ def find(
 
 
 def refuse_several_people(matches: Collection[LocatedContact], terms: Collection[SearchTerm], *, placed: bool) -> None:
-    """Refuse matches of several people: names repeat, and offices share a phone.
+    """Raise `UsageError` if matches may be several people.
 
-    `placed` tells whether facilities were given: a name at given facilities is one person.
-
-    Raises:
-        UsageError: the contacts may be of several people.
+    Names repeat, and offices share a phone. With given facilities (`placed`), one name is one person.
     """
     hint = "say more of the person: phone, e-mail and name together, or --facility for each facility"
     if len({fold(match.contact.full_name.reveal()) for match in matches}) > 1:
@@ -172,12 +168,7 @@ def _phone_of(contact: Contact) -> Secret | None:
 
 
 def finish_interrupted(folder: Path, passwords: VaultPasswords) -> tuple[str, ...]:
-    """Finish an interrupted erasure; return the provinces with a renewed password.
-
-    Raises:
-        SecretsError: neither password opens a province's contacts.
-        LockedError: another process is changing the contacts.
-    """
+    """Finish an interrupted erasure, as `renewal.finish`, with the folder locked."""
     with locked(folder):
         return finish(folder, passwords, provinces_in(folder))
 
@@ -206,7 +197,7 @@ def erase(folder: Path, passwords: VaultPasswords, person: Person, planned: Eras
     """Erase as planned, one province after the other.
 
     Raises:
-        LockedError: another process is changing the contacts, or has since the plan was made.
+        LockedError: another process is changing the contacts, or has changed them.
         InventoryError: a file cannot be written.
     """
     with locked(folder):

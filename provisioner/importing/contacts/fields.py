@@ -198,7 +198,7 @@ class FieldProblem:
     """A problem of one field.
 
     Attributes:
-        code: a stable id, e.g. `phone-several`, with sentences in `wording`.
+        code: a stable id, e.g. `phone-several`.
         severity: an error leaves no value, a warning leaves one.
         suggestion: the probable value, for a person to decide; also personal data.
     """
@@ -214,11 +214,9 @@ class FieldProblem:
 
 @dataclass(frozen=True, slots=True)
 class FieldReading:
-    """The result of reading a field.
+    """A masked value in normal form, or `None`; and its problems.
 
-    Attributes:
-        value: the value in normal form, masked; `None` after an error.
-        problems: one error, or any number of warnings.
+    One error leaves no value; any number of warnings leaves one.
     """
 
     value: Secret | None
@@ -236,10 +234,7 @@ def warning(code: str) -> FieldProblem:
 
 
 def visible(text: str) -> str:
-    """Return a text without invisible characters.
-
-    Copied phone numbers and names contain zero-width spaces, no-break spaces and direction marks.
-    """
+    """Return a text without invisible characters, which copied texts contain."""
     characters = (" " if unicodedata.category(c) == "Zs" else c for c in text if unicodedata.category(c) != "Cf")
     return "".join(characters).strip()
 
@@ -250,7 +245,7 @@ def visible(text: str) -> str:
 def read_email(value: object) -> FieldReading:
     """Read one e-mail address, also with `mailto:` or a name before `<…>`.
 
-    Returns the address with its domain in lower case and warnings, or one error. Never raises.
+    Returns the address, its domain in lower case, or one error. Never raises.
     """
     if value is None:
         return refused("email-empty")
@@ -335,8 +330,7 @@ def read_name(value: object) -> FieldReading:
 def read_phone(value: object) -> FieldReading:
     """Read one phone number, as text or as the spreadsheet's number.
 
-    A lost leading zero is restored. Returns the number in E.164 (`+84300000001`) and warnings, or one error. Never
-    raises.
+    Restores a lost leading zero. Returns the number in E.164 (`+84300000001`), or one error. Never raises.
     """
     text = _as_text(value)
     if text is None:

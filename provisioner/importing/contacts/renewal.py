@@ -40,7 +40,6 @@ class Renewal:
     """A province's contacts and the password to change.
 
     Attributes:
-        file: the encrypted file.
         source: the old password's file; `None` if the caller keeps the password elsewhere.
         new_password_file: the file of a password from the caller; `None` draws one.
         earlier: the number of versions in Git here, if known.
@@ -54,7 +53,7 @@ class Renewal:
 
 
 def earlier_versions(path: Path) -> tuple[bytes, ...] | None:
-    """Return every version of a file in local branches, stash and reflog.
+    """Return a file's versions in local branches, stash and reflog.
 
     `None` if unknown: the folder is outside Git, or Git does not answer.
     """
@@ -92,8 +91,6 @@ def _git(checkout: Checkout, *arguments: str) -> bytes | None:
 
 def prepare(folder: Path, province: str, passwords: VaultPasswords, new_password_file: Path | None) -> Renewal:
     """Check whether a province's password can be renewed; change nothing.
-
-    Nothing old may stay readable. `new_password_file` has the caller's new password; `None` draws one.
 
     Raises:
         PolicyError: not possible, or the old password would still open something; the hint gives the next step.

@@ -147,12 +147,9 @@ def readable_with(passwords: VaultPasswords, province: str) -> VaultPasswords:
 
 
 def own_password(passwords: VaultPasswords, province: str) -> bytes:
-    """Return the province's own password for encryption.
+    """Return the province's own password for encryption, or raise `SecretsError`.
 
     A common one could not be renewed for one person.
-
-    Raises:
-        SecretsError: not set, or unreadable.
     """
     own = passwords.only(vault_id(province))
     if not own:
@@ -195,7 +192,6 @@ class LoadedContacts:
     Attributes:
         files: the readable files, by province.
         problems: sorted by position, without values.
-        places: positions; a file's owner is e.g. `contacts/bac-giang`.
         broken: provinces with a malformed file.
     """
 
@@ -235,10 +231,8 @@ def provinces_in(folder: Path) -> tuple[str, ...]:
 def read_contacts(folder: Path, passwords: VaultPasswords, provinces: Collection[str] | None = None) -> LoadedContacts:
     """Read the contacts of some or all provinces.
 
-    A named province without a file has no contacts.
-
-    Raises:
-        SecretsError: a file cannot be opened; none is skipped silently.
+    A named province without a file has no contacts. A file that cannot be opened raises `SecretsError`; none is
+    skipped.
     """
     reading = _ContactsPass(folder, passwords)
     if provinces is None:
@@ -251,12 +245,7 @@ def read_contacts(folder: Path, passwords: VaultPasswords, provinces: Collection
 
 
 def valid_contacts(folder: Path, passwords: VaultPasswords, provinces: Collection[str] | None = None) -> LoadedContacts:
-    """Read contacts as `read_contacts`, without errors.
-
-    Raises:
-        SecretsError: a file cannot be opened.
-        InventoryError: with every problem.
-    """
+    """Read contacts as `read_contacts`; problems raise `InventoryError`."""
     loaded = read_contacts(folder, passwords, provinces)
     errors = tuple(p for p in loaded.problems if p.severity is Severity.ERROR)
     if errors:
@@ -316,11 +305,7 @@ def render_contacts(province: str, contacts: Iterable[Contact]) -> str:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Lock the folder for one writer.
-
-    Raises:
-        LockedError: another process has the lock.
-    """
+    """Lock the folder for one writer; a second one gets `LockedError`."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:

@@ -46,8 +46,7 @@ class DcimClient:
     def objects(self, kind: FormKind, chosen: ObjectMapping) -> tuple[DcimObject, ...]:
         """Return the mapped objects, each once, in the server's order.
 
-        Raises:
-            FileRefusedError: the server cannot be reached, or gives a malformed answer.
+        An unreachable server, or a malformed answer, raises `FileRefusedError`.
         """
         where = LISTS[self.mapping.kind][kind]
         listed: dict[str, DcimObject] = {}

@@ -122,12 +122,7 @@ class DcimMapping(_MappingPart):
 
 @dataclass(frozen=True)
 class DcimObject:
-    """One object of a server.
-
-    Attributes:
-        place: its list and id, e.g. `dcim/sites/17`.
-        fields: untrusted until read.
-    """
+    """One object of a server, untrusted; `place` is e.g. `dcim/sites/17`."""
 
     place: str
     fields: Document = field(repr=False)
@@ -153,9 +148,7 @@ def form_of(kind: FormKind) -> Form:
 def read_mapping(path: Path) -> DcimMapping:
     """Read a mapping file.
 
-    Raises:
-        UsageError: the file cannot be read.
-        InventoryError: the file is malformed; every problem has its position.
+    An unreadable file raises `UsageError`, a malformed one `InventoryError` with every problem.
     """
     try:
         data = read_regular(path, most=_MOST_BYTES)
@@ -177,10 +170,7 @@ def read_mapping(path: Path) -> DcimMapping:
 def table_of(
     position: CellPosition, kind: FormKind, chosen: ObjectMapping, objects: Sequence[DcimObject]
 ) -> ObjectTable:
-    """Return the objects' rows, numbered from 1.
-
-    `position` names the list in findings.
-    """
+    """Return the objects' rows, numbered from 1."""
     places = chosen.places
     columns = {key: number for number, key in enumerate(places, start=1)}
     rows = []

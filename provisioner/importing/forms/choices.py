@@ -54,11 +54,7 @@ def word_key(text: str) -> str:
 
 @dataclass(frozen=True)
 class Choice:
-    """A closed list of values and their words.
-
-    Attributes:
-        words: the words for each value; the first is the template's.
-    """
+    """A closed list of values, each with words, the template's first."""
 
     words: Mapping[str, tuple[str, ...]]
     keys: Mapping[str, str] = field(init=False, repr=False)

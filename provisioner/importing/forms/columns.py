@@ -170,7 +170,7 @@ def safe_number(text: str) -> str:
 def safe_words(text: str) -> str:
     """Return several words of letters for a report; else empty.
 
-    Passwords of letters alone are one word; a choice has several words, or is known.
+    Passwords of letters alone are one word.
     """
     written = clean(text)
     if len(written) > _MOST_SHOWN or not all(
@@ -187,10 +187,7 @@ def safe_id(text: str) -> str:
 
 
 def masked(text: str) -> str:
-    """Return the last three digits of a phone number; else empty.
-
-    They identify the cell.
-    """
+    """Return a phone number's last three digits, which identify the cell."""
     digits = [c for c in text if c.isdigit()]
     others = sum(c.isalpha() for c in text)
     return "…" + "".join(digits[-3:]) if len(digits) >= 8 and not others else ""  # noqa: PLR2004 (a phone number's least)
@@ -208,9 +205,7 @@ class Column:
         key: its name for programs, in the template's hidden row.
         header: the template's header, in Vietnamese.
         aliases: other common headers, separated by `|`.
-        read: the reader of its cells.
         show: returns the part of a wrong value that may be shown.
-        choice: the list to choose from.
         own: whether each row has its own value, so that a merged cell is a mistake.
         required: whether a new object needs it; the template marks it.
         stored: whether the inventory keeps it; a finding reports other columns.

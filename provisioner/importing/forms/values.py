@@ -95,12 +95,7 @@ _LEAST_WIDTH, _MOST_WIDTH, _MOST_HEIGHT = 16, 7680, 4320
 
 @dataclass(frozen=True, slots=True)
 class CellReading:
-    """The result of reading a cell.
-
-    Attributes:
-        value: `None` after an error, or for an absent value.
-        remarks: one error, or any number of others.
-    """
+    """A cell's value, if any, with one error or other remarks."""
 
     value: CellValue | None
     remarks: tuple[Remark, ...] = ()
@@ -403,7 +398,7 @@ def picture_size(cell: Cell) -> CellReading:
 
 
 def rtsp_path(cell: Cell) -> CellReading:
-    """Read an RTSP path and query, without login, host and port.
+    """Read an RTSP path without login, host and port.
 
     The relay fills in `{username}` and `{password}`.
     """

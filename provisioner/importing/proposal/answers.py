@@ -22,13 +22,9 @@ _ANSWER = re.compile(r"(?:(?P<sheet>.+)!)?[A-Za-z]{0,3}(?P<row>[0-9]{1,6})=(?P<s
 
 @dataclass(frozen=True)
 class Answer:
-    """The site of a row.
+    """The site of a row: its id, or the new-site word.
 
-    Attributes:
-        text: as typed.
-        sheet: the row's file or sheet; empty with only one list.
-        row: the row's number.
-        site: the site's id, or the word for a new one.
+    `text` is as typed; `sheet` is empty with only one list.
     """
 
     text: str
@@ -69,10 +65,7 @@ class Why(StrEnum):
 class Candidate:
     """A site that a row may be.
 
-    Attributes:
-        facility: its id; empty for a row without one.
-        address: the known parts of street, ward and district.
-        row: the position of the row, for a site of the sheets.
+    `facility` is empty for a row without an id; `row` is the position of a site of the sheets.
     """
 
     facility: str
@@ -90,7 +83,7 @@ class Question:
         position: the cell for the answer; the sheet for a missing site.
         name: the row's name if a candidate's is like it, or the missing site's.
         facility: the missing site, or empty.
-        candidates: the possible sites, best first.
+        candidates: best first.
         bare: whether the row gives no place.
     """
 
@@ -108,11 +101,7 @@ class Question:
 
 
 def read_answer(text: str) -> Answer:
-    """Parse an answer: `12=kcl-bg-001`, `Cơ sở!12=new`.
-
-    Raises:
-        UsageError: the text is malformed.
-    """
+    """Parse an answer (`12=kcl-bg-001`, `Cơ sở!12=new`), or raise `UsageError`."""
     match = _ANSWER.fullmatch(text.strip())
     reading = site_identifier(Cell(1, 1, match["site"])) if match else None
     if match is None or reading is None or not isinstance(reading.value, str):
@@ -123,8 +112,7 @@ def read_answer(text: str) -> Answer:
 def answered(records: Iterable[Record], answers: Iterable[Answer]) -> list[Record]:
     """Return the rows with their answers.
 
-    Raises:
-        UsageError: an answer fits no row of a list of facilities, or several; or a row has two.
+    An answer that fits no or several rows of facilities, and a second answer to a row, raise `UsageError`.
     """
     rows = list(records)
     by_row: dict[int, Answer] = {}

@@ -36,8 +36,8 @@ def propose(
 ) -> Proposal:
     """Build the proposal of rows.
 
-    `contacts` of a province are `None` if not opened, `earlier` are the findings from reading the files, and `whole`
-    are the slugs of provinces whose complete list the sheets are.
+    `contacts` of a province are `None` if not opened. `earlier` has the findings from reading the files, `whole` the
+    slugs of provinces whose complete list the sheets are.
     """
     rows = list(records)
     errors: list[Finding] = []

@@ -101,13 +101,7 @@ _MOST_NEIGHBOURS = 20
 
 @dataclass(frozen=True, slots=True)
 class PartedName:
-    """A name in its parts.
-
-    Attributes:
-        kinds: the kind of place.
-        counts: numbers and counting letters.
-        own: its own words, in order.
-    """
+    """A name's parts: kind of place, counting numbers and letters, own words."""
 
     kinds: tuple[str, ...]
     counts: tuple[str, ...]
@@ -116,11 +110,9 @@ class PartedName:
 
 @dataclass(frozen=True)
 class Likely:
-    """A site that an identity may be.
+    """A site that an identity may be; `key` is the index's.
 
-    Attributes:
-        key: its key in the index.
-        strong: whether its name is the reason; a weak candidate counts only if no row is that site.
+    If its name is not the reason (`strong`), it counts only if no row is that site.
     """
 
     key: str
@@ -168,7 +160,7 @@ def _longest(words: list[str], place: int) -> str:
 def likeness_keys(name: str) -> frozenset[str]:
     """Return keys of a name; similar names share one.
 
-    Such names have the same words in any order and abbreviation, or differ by one letter, or by two swapped ones.
+    Such names have the same words in any order or abbreviation, or differ by a letter or by two swapped ones.
     """
     parts = parted(name)
     fixed = f"{'+'.join(parts.kinds)}|{'+'.join(parts.counts)}|"
@@ -178,10 +170,7 @@ def likeness_keys(name: str) -> frozenset[str]:
 
 
 def holds_the_other(one: PartedName, other: PartedName) -> bool:
-    """Return whether one name is the other with more words.
-
-    Counts must be equal, and kinds too unless one name has none.
-    """
+    """Return whether one name extends the other, with compatible kinds and counts."""
     if one.counts != other.counts or (one.kinds and other.kinds and one.kinds != other.kinds):
         return False
     words, others = set(one.own), set(other.own)
@@ -413,8 +402,7 @@ class InventorySites:
 def province_of(record: Record, inventory: Inventory) -> tuple[str | None, Remark | None]:
     """Return a row's province slug, and a remark about an error.
 
-    The list of provinces is that of the row's facility or of the inventory. Both are `None` if the row names no
-    province.
+    Both are `None` if the row names no province. The row's facility or the inventory has the list of provinces.
     """
     text, code = record.text("province"), record.text("province_code")
     named = code if text is None else text

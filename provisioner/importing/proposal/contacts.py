@@ -21,7 +21,6 @@ class ContactsDraft:
     """A province's contacts while rows are processed.
 
     Attributes:
-        province: the slug.
         known: the contacts in the encrypted file; `None` if not opened.
         contacts: the new content.
         today: the default first day.
@@ -50,10 +49,7 @@ class ContactsDraft:
         return bool(self.new or self.changed)
 
     def take(self, record: Record, facility: str, site: Facility | None) -> bool:
-        """Process a row; return whether it counts.
-
-        `site` is the inventory's facility, `None` for a new one.
-        """
+        """Process a row; return whether it counts. `site` is the inventory's."""
         if record.get("full_name") is None:
             if "full_name" not in record.filled:
                 self._say(record, error("required-missing", column="Họ và tên"), "full_name", facility)

@@ -51,14 +51,7 @@ _LONGEST_LINE = 100
 
 @dataclass(frozen=True)
 class WantedValue:
-    """A value that a cell asks for.
-
-    Attributes:
-        path: the target.
-        value: as in the file.
-        record: the row.
-        key: the column.
-    """
+    """A value that a row's cell wants in a file."""
 
     path: FieldPath
     value: object = field(repr=False)
@@ -75,7 +68,7 @@ class FacilityDraft:
         province: the slug of a new facility's province.
         wanted_values: later ones count.
         rewritten: paths of mappings to rewrite, because keys must go.
-        lan: a LAN without a gateway to store it; addresses are checked against it.
+        lan: a LAN without a gateway to store it, for the check of addresses.
     """
 
     facility: str
@@ -116,12 +109,9 @@ class FacilityDraft:
 
 @dataclass(frozen=True)
 class FieldChange:
-    """One changed value of a file.
+    """One changed value of a file, at e.g. `cameras.cam-01.zone`.
 
-    Attributes:
-        path: e.g. `cameras.cam-01.zone`.
-        before: empty if there was none, or for a free text.
-        after: empty for a free text.
+    Both values are empty for a free text; `before` also for a new value.
     """
 
     path: str
@@ -131,11 +121,9 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class FacilityEdit:
-    """The edit of a facility's file.
+    """A file's edit; `before` is `None` for a new file.
 
-    Attributes:
-        before: the old bytes; `None` for a new file.
-        origins: all wanted values by path, also unchanged ones.
+    `origins` has all wanted values by path, also unchanged ones.
     """
 
     facility: str
@@ -168,11 +156,7 @@ class _Items(list[object]):
 
 
 def edit_of(draft: FacilityDraft, before: bytes | None) -> FacilityEdit:
-    """Return the edit of a draft.
-
-    Raises:
-        EditError: the file cannot be edited.
-    """
+    """Return the edit of a draft; an uneditable file raises `EditError`."""
     data = f"version: 1\nid: {draft.facility}\n".encode() if before is None else before
     old = _with_items(parse(data).value)
     new = _applied(old, draft)

@@ -77,10 +77,7 @@ def _want_capacity(draft: FacilityDraft, record: Record) -> None:
 
 
 def want_survey(draft: FacilityDraft, record: Record) -> None:
-    """Process a row of the sheet of surveys.
-
-    A survey of a later day replaces the old one.
-    """
+    """Process a row of surveys; a later survey replaces the old one."""
     _want_block(draft, record)
     _want_lan(draft, record)
     known = draft.existing.survey if draft.existing else None

@@ -24,7 +24,6 @@ class FacilityRegistry:
     """The facilities of the inventory and of the sheets.
 
     Attributes:
-        baseline: the current state.
         doubtful: rows with only a name that would change something, which need an answer.
         new: the provinces of new facilities, by id.
         bare: rows that only a name identifies, by facility.

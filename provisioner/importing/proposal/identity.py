@@ -55,7 +55,6 @@ class Part(NamedTuple):
     """A comparable part of an identity.
 
     Attributes:
-        key: without marks.
         marked: with marks, tones at the end of each word; empty for a text without marks.
         type: the unit's type, or empty.
     """
@@ -133,7 +132,7 @@ def unit_part(text: str) -> Part:
 def street_part(text: str) -> Part:
     """Return a comparable number and street: sorted words without fillers.
 
-    Numbers keep their order: 12/3 is not 3/12, and group 3 of quarter 2 is not group 2 of quarter 3.
+    Numbers keep their order: 12/3 is not 3/12.
     """
     words, marked = _words(_SHORT.sub(lambda match: _written_out(match[1], text), text))
     pairs = sorted(zip(words, marked or words, strict=True), key=_words_first)
@@ -199,10 +198,7 @@ def places_agree(one: Identity, other: Identity) -> tuple[Sameness, Sameness, Sa
 
 
 def units_agree(text: str | None, other: Part | None, *, eras: bool) -> Sameness:
-    """Compare a district or ward as written with another one.
-
-    `eras` tells whether they are of different lists of provinces.
-    """
+    """Compare districts or wards, perhaps of different lists of provinces (`eras`)."""
     return _units_agree(unit_part(text) if text else None, other, eras=eras)
 
 
@@ -242,7 +238,7 @@ def is_typo(one: str, other: str) -> bool:
 
 
 def without_one(text: str) -> Iterator[str]:
-    """Yield a text, and the text without each of its letters.
+    """Yield a text, then the text without each of its letters.
 
     Texts one typing error apart share a result.
     """

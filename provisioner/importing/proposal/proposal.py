@@ -28,7 +28,6 @@ class Baseline:
     Attributes:
         inventory: its readable part.
         broken: owners of malformed files.
-        file_of: reads a known facility's file.
         default: the province of rows without one.
         today: the day in Vietnam.
     """
@@ -50,7 +49,6 @@ class Proposal:
     """The edits, and all findings about the rows.
 
     Attributes:
-        findings: by position.
         edits: by facility, also without changes.
         provinces: the province slug (folder) of each edit's facility.
         resign: facilities whose signed content changes, with the parties that signed.
@@ -82,12 +80,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class ImportResult:
-    """The result of an import.
-
-    Attributes:
-        write: whether writing was requested.
-        written: the written files.
-    """
+    """The result of an import; `write` tells whether writing was requested."""
 
     inputs: InputFiles
     proposal: Proposal

@@ -23,11 +23,7 @@ _ROW = "row "
 
 @dataclass(frozen=True)
 class Unplaced:
-    """A row with its identity.
-
-    Attributes:
-        facility: the known facility of its id, or empty.
-    """
+    """A row with its identity, and its id's known facility, if any."""
 
     record: Record
     identity: Identity
@@ -54,8 +50,8 @@ def unlisted_sites(
 ) -> Iterator[Question]:
     """Yield the questions about sites without a row.
 
-    A list counts as complete for provinces in `whole`, or with half of a province's sites. `listed` are facilities with
-    a certain or possible row, `lists` the first sheet of each province.
+    `listed` sites have a certain or possible row. A list is complete for provinces in `whole`, or with half of a
+    province's sites. `lists` has each province's first sheet.
     """
     for province, position in lists.items():
         there = sites.not_closed(province)
@@ -69,13 +65,9 @@ def unlisted_sites(
 
 @dataclass
 class UnplacedRows:
-    """The rows without a known facility.
+    """The rows without a known facility, by place.
 
-    Attributes:
-        sites: the inventory's sites.
-        rows: by place.
-        named: rows with a facility's id; its name may change.
-        doubtful: rows with only a name that would change something.
+    `named` rows have a facility's id; its name may change. `doubtful` rows would change something by a name alone.
     """
 
     sites: InventorySites

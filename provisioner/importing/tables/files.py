@@ -44,12 +44,7 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 @dataclass(frozen=True)
 class InputFiles:
-    """The readable content of an import's files.
-
-    Attributes:
-        files: as the user typed them.
-        findings: so far.
-    """
+    """The readable content of an import's files, with findings so far."""
 
     files: tuple[str, ...]
     tables: tuple[Table, ...]
@@ -60,8 +55,7 @@ class InputFiles:
 def read_delimited(data: bytes) -> Grid:
     """Return the one sheet of a CSV file.
 
-    Raises:
-        FileRefusedError: not a text, not in Unicode, or with an open quote.
+    A text that is not Unicode, or with an open quote, raises `FileRefusedError`.
     """
     text = _decoded(data)
     if _MARKUP.match(text):
@@ -139,11 +133,7 @@ def _refuse_size(row: int, column: int, cells: int) -> None:
 
 
 def read_file(path: Path) -> bytes:
-    """Read an ordinary file that is not too large.
-
-    Raises:
-        FileRefusedError: not such a file, or unreadable.
-    """
+    """Read an ordinary, small enough file, or raise `FileRefusedError`."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -162,11 +152,7 @@ def read_file(path: Path) -> bytes:
 
 
 def grids_of(data: bytes) -> tuple[Grid, ...]:
-    """Return the sheets of a file by its content, not its name.
-
-    Raises:
-        FileRefusedError: not a readable spreadsheet.
-    """
+    """Return a file's sheets by its content, or raise `FileRefusedError`."""
     if not data.strip(b"\0 \t\r\n"):
         raise FileRefusedError(error("file-empty"))
     if data.startswith(_ZIP):
@@ -197,8 +183,7 @@ def read_input_files(paths: Iterable[Path]) -> InputFiles:
 def sheets_of(file: str, grids: Iterable[Grid]) -> list[SheetTables]:
     """Return the sheets of a file; without any table, each reports it.
 
-    Raises:
-        FileRefusedError: its merged ranges would fill the memory.
+    Merged ranges that would fill the memory raise `FileRefusedError`.
     """
     numbered = [(grid, CellPosition(file, number, grid.name)) for number, grid in enumerate(grids, start=1)]
     sheets = [read_sheet(grid, position, alone=False) for grid, position in numbered]

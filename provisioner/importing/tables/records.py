@@ -17,12 +17,9 @@ RowPlace = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Record:
-    """A row that was read.
+    """A row that was read; its values may be personal data.
 
-    Attributes:
-        values: by key; they may be personal data.
-        sound: whether no cell has an error.
-        filled: the filled columns, readable or not.
+    `sound` means that no cell has an error; `filled` are columns with content, readable or not.
     """
 
     table: Table = field(repr=False)
@@ -65,33 +62,21 @@ class Record:
         return self.values.get(key)
 
     def text(self, key: str) -> str | None:
-        """Return the value of a column of texts, ids, days or words.
-
-        Raises:
-            TypeError: the column has other values.
-        """
+        """Return a text, id, day or word; other values raise `TypeError`."""
         value = self.values.get(key)
         if value is None or isinstance(value, str):
             return value
         raise TypeError(f"{key} is no column of texts")
 
     def required_text(self, key: str) -> str:
-        """Return the text of a filled column.
-
-        Raises:
-            LookupError: the cell is empty.
-        """
+        """Return the text of a filled cell; an empty one raises `LookupError`."""
         text = self.text(key)
         if text is None:
             raise LookupError(key)
         return text
 
     def whole_number(self, key: str) -> int | None:
-        """Return the value of a column of whole numbers.
-
-        Raises:
-            TypeError: the column has other values.
-        """
+        """Return a whole number; other values raise `TypeError`."""
         value = self.values.get(key)
         if value is None or isinstance(value, int):
             return value

@@ -108,7 +108,6 @@ class Header:
     """The header of one table.
 
     Attributes:
-        form: its sheet.
         first_row: a header may have two levels, and the template's hidden keys above it.
         columns: the known columns by place.
         texts: the texts, also of unknown columns.
@@ -131,13 +130,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a sheet.
-
-    Attributes:
-        position: the sheet.
-        header_row: the last row of its header.
-        places: each key's column number.
-    """
+    """A table of a sheet; `places` has each key's column number."""
 
     position: CellPosition
     form: Form

@@ -100,10 +100,9 @@ class _Archive(ZipFile):
         self._looked_through: set[str] = set()
 
     def open(self, name: str | ZipInfo, mode: Literal["r", "w"] = "r", *_: object, **__: object) -> IO[bytes]:
-        """Open a part for reading.
+        """Open a part for reading, or raise `FileRefusedError`.
 
-        Raises:
-            FileRefusedError: not a measured part, or with a document type, a tag without end, or too many tags.
+        Causes: a part that was not measured, a document type, a tag without end, or too many tags.
         """
         entry = name if isinstance(name, ZipInfo) else self.getinfo(name)
         if not _is_read(entry.filename):
