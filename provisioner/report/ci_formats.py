@@ -45,13 +45,9 @@ _WHOLE: Final = "inventory"
 
 @dataclass(frozen=True, slots=True)
 class JUnitOutcome:
-    """The outcome of a case.
+    """The outcome of a case: cause (word, line) and details.
 
-    Attributes:
-        element: `failure`, `error` or `skipped`; empty for a pass.
-        kind: the cause in a word.
-        message: the cause in a line.
-        text: all details, and the next step.
+    `element` is `failure`, `error` or `skipped`; empty for a pass.
     """
 
     element: str = ""
@@ -83,7 +79,7 @@ def fingerprint_of(problem: Problem, path: str) -> str:
 def code_quality(problems: Sequence[Problem], *, folder: str) -> list[Document]:
     """Return the Code Quality report of `validate`.
 
-    Paths are relative to the absolute `folder`; a problem without a file has the folder itself.
+    Paths are relative to the absolute `folder`, which stands for problems without a file.
     """
     report: dict[str, Document] = {}
     for problem in problems:
@@ -106,10 +102,7 @@ def code_quality(problems: Sequence[Problem], *, folder: str) -> list[Document]:
 
 
 def sarif_log(problems: Sequence[Problem], *, version: str, folder: str) -> Document:
-    """Return the SARIF log of `validate`.
-
-    Paths are relative to the absolute `folder`, in a pipeline the checkout's top.
-    """
+    """Return the SARIF log of `validate`, with paths relative to `folder`."""
     codes = sorted({problem.code for problem in problems})
     run = {
         "tool": {"driver": {"name": "provisioner", "version": version, "rules": [_sarif_rule(code) for code in codes]}},
@@ -163,10 +156,7 @@ def _sarif_location(problem: Problem, uri: str) -> Document:
 
 
 def junit_xml(name: str, cases: Sequence[JUnitCase], *, seconds: float, at: datetime) -> str:
-    """Return the JUnit document, with each suite's cases together.
-
-    `seconds` is the duration, `at` the end.
-    """
+    """Return the JUnit document, with each suite's cases together."""
     suites: dict[str, list[JUnitCase]] = defaultdict(list)
     for case in cases:
         suites[case.suite].append(case)
@@ -262,10 +252,7 @@ def _path_text(path: PathVerdict, result: VerifyResult) -> Iterator[str]:
 
 
 def junit_problems(problems: Sequence[Problem], *, folder: str, at: datetime) -> str:
-    """Return the JUnit report of `validate`, which ended at `at`.
-
-    Paths are relative to the absolute `folder`.
-    """
+    """Return the JUnit report of `validate`, with paths relative to `folder`."""
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     said = f"{errors} errors: `provisioner validate` lists them"
     whole = JUnitOutcome("failure", "inventory-invalid", said, said) if errors else JUnitOutcome()

@@ -102,7 +102,6 @@ class NightUnits:
     """The input of one inventory's units.
 
     Attributes:
-        folder: the inventory's folder.
         program: the path of `provisioner`.
         time: in Vietnam, e.g. `01:30`.
         vault: the file with the vault's password, readable by root alone.
@@ -120,11 +119,6 @@ class NightUnits:
     metrics: PurePosixPath | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that a unit cannot have.
-
-        Raises:
-            ValueError: with the problem.
-        """
         if not _USER.fullmatch(self.user):
             raise ValueError(f"{self.user!r} is no name of a user")
         if not _TIME.fullmatch(self.time):

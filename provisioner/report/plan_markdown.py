@@ -114,10 +114,7 @@ class Comment:
 
 
 def code(text: str, limit: int = _NAME) -> str:
-    """Return a foreign text as a code span: one line, no markup.
-
-    `limit` is in bytes.
-    """
+    """Return at most `limit` bytes of a foreign text as code span."""
     line = printable(text)
     if len(line.encode()) > limit:
         line = line.encode()[:limit].decode(errors="ignore") + "…"

@@ -95,12 +95,7 @@ class Group:
 
 @dataclass(frozen=True)
 class ProgressReport:
-    """The whole report.
-
-    Attributes:
-        listed: the counted facilities, all that are not closed, by id.
-        closed: the number of closed ones, which are counted only here.
-    """
+    """The whole report; `listed` are not closed, `closed` counts the others."""
 
     total: Group
     by_province: tuple[Group, ...]
@@ -112,13 +107,7 @@ class ProgressReport:
 
 @dataclass(frozen=True, slots=True)
 class BrokenThing:
-    """One incident of a recorded verification.
-
-    Attributes:
-        cause: in the words of verdicts.
-        paths: the affected paths; empty for a faulty host.
-        object: the broken object; for a host its id.
-    """
+    """One incident of a recorded verification; without paths, of a host."""
 
     cause: str
     paths: tuple[str, ...]
@@ -129,12 +118,7 @@ class BrokenThing:
 class CarrierIncidents:
     """The incidents of the last verification, by carrier and cause.
 
-    An incident of two carriers' paths, such as an unreachable centre, counts for both.
-
-    Attributes:
-        run: the verification.
-        at: its end.
-        limit: its limit; empty for everything.
+    An incident of two carriers' paths, such as an unreachable centre, counts for both. `limit` is empty for everything.
     """
 
     run: str
@@ -152,11 +136,8 @@ class CarrierIncidents:
 class CarrierShares:
     """The availability by carrier, as `availability` counts it.
 
-    Attributes:
-        longest: how long a check counts at most.
-        by_carrier: by id; only carriers with a verdict in the span.
-        total: of all; `None` without any verdict in the span.
-        damaged: unreadable records.
+    Carriers without a verdict in the span are left out; without any verdict `total` is `None`. `damaged` are unreadable
+    records.
     """
 
     span: Span
@@ -170,12 +151,8 @@ class CarrierShares:
 class CarrierScore:
     """One carrier's counts; `carrier` is empty for facilities without a plan.
 
-    Attributes:
-        group: its counts as in the report on progress.
-        timeliness: its facilities by timeliness.
-        taking_over: the number of facilities that will move to it.
-        incidents: by cause, of the last verification, if known.
-        share: its availability, if measured.
+    `taking_over` is the number of facilities that will move to it. `incidents` are of the last verification, if known;
+    `share` is its availability, if measured.
     """
 
     carrier: str
@@ -201,14 +178,8 @@ class Scorecard:
 class SurveyGroup:
     """The surveys of one province, or of all if `key` is empty.
 
-    `facilities` is the sum of `verdicts` and `missing`.
-
-    Attributes:
-        verdicts: the number of surveys by verdict.
-        missing: the number of facilities without a survey.
-        cameras_present: found cameras.
-        cameras_fit: those that suffice.
-        cameras_missing: cameras to be added.
+    `facilities` is the sum of `verdicts` and `missing`. Found cameras are `present`; `fit` ones suffice, `missing` ones
+    are to be added.
     """
 
     key: str
@@ -246,11 +217,7 @@ class Cover(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ZoneCover:
-    """One zone of one facility.
-
-    Attributes:
-        cameras: the number of registered cameras in the zone.
-    """
+    """One zone of one facility, and the number of its registered cameras."""
 
     facility: Facility
     zone: Zone
@@ -361,10 +328,7 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
 def counts_by_carrier(
     incidents: Iterable[BrokenThing], carrier_of_path: Mapping[str, str], carrier_of_host: Mapping[str, str]
 ) -> dict[str, dict[str, int]]:
-    """Count incidents by carrier and cause.
-
-    A centre has no carrier in `carrier_of_host`.
-    """
+    """Count incidents by carrier and cause; a centre has no carrier."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for incident in incidents:
         carriers = {carrier_of_path[path] for path in incident.paths if path in carrier_of_path}
@@ -378,11 +342,7 @@ def counts_by_carrier(
 def incidents_of_document(
     document: Mapping[str, object], verified: Verification, carrier_of_host: Mapping[str, str]
 ) -> CarrierIncidents:
-    """Return the incidents in a `verify` document, by carrier and cause.
-
-    Raises:
-        ValueError: not such a document.
-    """
+    """Return a `verify` document's incidents; another document raises ValueError."""
     try:
         paths = {_text(one["path"]): _text(one["carrier"]) for one in _objects(document["paths"])}
         broken = [_broken(one) for one in _objects(document["incidents"])]

@@ -21,10 +21,7 @@ _TORN = "partly"
 
 
 def matrix_lines(cells: Sequence[ReachCell], *, why: bool) -> Iterator[str]:
-    """Yield a line per pair, or with `why` per service.
-
-    The latter names the deciding rule.
-    """
+    """Yield a line per pair, or with `why` per service and rule."""
     if why:
         names = ("from", "programs", "to", "service", "reaches", "decided by")
         each = [(c.source, _program(c), c.target, c.service.value, _reaches(c.reach), "; ".join(c.by)) for c in cells]

@@ -22,10 +22,7 @@ _TOTAL = CellStyle(bold=True, fill="F2F2F2")
 
 
 def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -> bytes:
-    """Return a workbook.
-
-    `heading` is on every page; `basis` names the source of the numbers.
-    """
+    """Return a workbook with heading and basis on every page."""
     # Rows go out as they are appended: a country's list is not held in memory cell by cell.
     book = Workbook(write_only=True)
     local = as_of.astimezone(VIETNAM)

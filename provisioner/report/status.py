@@ -101,12 +101,9 @@ class ProvedFacilities:
 
 @dataclass(frozen=True)
 class Explained:
-    """A facility's status with its explanation.
+    """A facility's status, explained.
 
-    Attributes:
-        reasons: in sentences.
-        problems: of its file.
-        failing: its paths that are not up by the last decided check.
+    `failing` are its paths that are not up by the last decided check.
     """
 
     status: FacilityStatus

@@ -19,13 +19,7 @@ _MANY: Final = 5
 
 @dataclass(frozen=True)
 class Page:
-    """One sheet.
-
-    Attributes:
-        title: its name at the bottom.
-        columns: headers and widths.
-        total: a last row in bold, or empty.
-    """
+    """One sheet: title, headers with widths, rows, optional bold total."""
 
     title: str
     columns: Sequence[tuple[str, int]]
@@ -34,10 +28,7 @@ class Page:
 
 
 def text_table(names: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool) -> Iterator[str]:
-    """Yield a table's lines.
-
-    `numbers` aligns all columns but the first to the right.
-    """
+    """Yield a table's lines; `numbers` aligns later columns to the right."""
     widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
     # A whole line at once: a country has ten thousand of them.
     cells = [

@@ -61,11 +61,7 @@ _NEXT_STEPS = {
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The counts of one carrier, province or facility.
-
-    Attributes:
-        counts: paths by verdict; verdicts without paths may be missing.
-    """
+    """The counts of one carrier, province or facility, by verdict."""
 
     name: str
     counts: Mapping[Verdict, int]

@@ -28,13 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class MinutesForm:
-    """Minutes of one facility.
-
-    Attributes:
-        words: their name in messages.
-        rule: the sentence that they are of one facility.
-        refusal: returns why a facility has none, or empty.
-    """
+    """Minutes of one facility; `refusal` returns why it has none."""
 
     words: str
     rule: str

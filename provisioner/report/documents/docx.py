@@ -85,15 +85,9 @@ class Stand(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ParagraphLook:
-    """The format of a paragraph.
+    """The format of a paragraph; spaces in points, line height in lines.
 
-    Attributes:
-        points: the font size.
-        first_mm: the indentation of the first line.
-        before: points above.
-        after: points below.
-        line: the line height, in lines.
-        stays: whether it stays on one page with its successor.
+    `stays` puts it on one page with its successor.
     """
 
     points: int = 14
@@ -170,10 +164,7 @@ def page_number(points: int) -> str:
 
 
 def bare_table(widths_mm: Sequence[int], rows: Iterable[Sequence[str]]) -> str:
-    """Return an invisible table; no row is split over two pages.
-
-    A cell is the text of its paragraphs.
-    """
+    """Return an invisible table of paragraphs, without rows over two pages."""
     margins = '<w:tblCellMar><w:left w:w="0" w:type="dxa"/><w:right w:w="0" w:type="dxa"/></w:tblCellMar>'
     body = "".join(f"<w:tr>{_WHOLE}{''.join(map(_cell, widths_mm, cells))}</w:tr>" for cells in rows)
     return _table(widths_mm, _FIXED + margins, body)
@@ -182,10 +173,7 @@ def bare_table(widths_mm: Sequence[int], rows: Iterable[Sequence[str]]) -> str:
 def ruled_table(
     widths_mm: Sequence[int], header: Sequence[str], rows: Iterable[Sequence[str]], *, total: Sequence[str] = ()
 ) -> str:
-    """Return a table with lines and a header on every page.
-
-    A cell is the text of its paragraphs; `total` is the last row, or empty.
-    """
+    """Return a table of paragraphs, with lines and a repeated header."""
     borders = "".join(_BORDER.format(side=side) for side in _SIDES)
     margins = '<w:tblCellMar><w:left w:w="57" w:type="dxa"/><w:right w:w="57" w:type="dxa"/></w:tblCellMar>'
     middle = '<w:vAlign w:val="center"/>'
@@ -245,10 +233,7 @@ def _head_rows(document: OfficialDocument) -> Iterator[tuple[str, str]]:
 
 
 def _third_of(text: str, within_mm: int) -> float:
-    """Return 40 % of a text's length, at 2.8 mm a letter.
-
-    The decree wants a line of a third to a half of the text.
-    """
+    """Return 40 % of a text's length (a third to a half)."""
     return min(len(text) * 2.8, within_mm) * 0.4
 
 
@@ -338,10 +323,7 @@ def _cells(row: Sequence[str | int], looks: Sequence[ParagraphLook]) -> list[str
 
 
 def official_docx(document: OfficialDocument, as_of: datetime) -> bytes:
-    """Return a document's file, the same bytes for the same moment.
-
-    `as_of` is the time of the content, with its zone.
-    """
+    """Return a document's file, the same bytes for the same moment."""
     file = docx.Document()
     _prepare(file)
     _lay_out(file.sections[0], across=False)

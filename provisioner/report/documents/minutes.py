@@ -62,7 +62,6 @@ class DocumentBasis:
         proof: the age of the proof.
         runs: the number of recorded runs.
         source: the inventory, and the digest of its files.
-        letterhead: the values from a person.
         held: frozen facilities, which are left out.
     """
 
@@ -140,11 +139,7 @@ def closing() -> Iterator[Block]:
 
 
 def acceptance_record(status: FacilityStatus, listing: FacilityList, basis: DocumentBasis) -> OfficialDocument:
-    """Return the record of a facility's acceptance.
-
-    Raises:
-        ValueError: not accepted.
-    """
+    """Return the record of acceptance; a facility without one raises ValueError."""
     facility, proved = listing.files.facility(status.facility.id), proof_of_facility(status, listing.evidence)
     if not proved.is_accepted or proved.proof is None or facility.plan is None:
         raise ValueError(f"{facility.id}: {proved.refusal}")
@@ -236,11 +231,7 @@ def refuse_survey(status: FacilityStatus) -> str:
 
 
 def survey_minutes(status: FacilityStatus, listing: FacilityList, basis: DocumentBasis) -> OfficialDocument:
-    """Return the minutes of a facility's survey.
-
-    Raises:
-        ValueError: not surveyed.
-    """
+    """Return a survey's minutes; a facility without one raises ValueError."""
     facility = listing.files.facility(status.facility.id)
     if facility.survey is None:
         raise ValueError(f"{facility.id}: {refuse_survey(status)}")
@@ -296,10 +287,7 @@ def _found(survey: Survey) -> Iterator[tuple[str, str]]:
 def plan_minutes(
     facility: Facility, plan: ConnectionPlan, names: PlanNames, sheet: PlanSheet, letterhead: Letterhead
 ) -> OfficialDocument:
-    """Return the minutes of a plan or successor, to be signed.
-
-    `sheet` is the plan in Vietnamese; `letterhead` has the values from a person.
-    """
+    """Return the minutes of a plan or successor, to be signed."""
     return OfficialDocument(
         kind=DocumentKind.MINUTES,
         subject=f"Thống nhất phương án kết nối camera giám sát tại {facility.name}",

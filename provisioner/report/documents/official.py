@@ -47,10 +47,7 @@ _YEARS: Final = range(2000, 2101)
 
 
 class DocumentKind(Enum):
-    """A kind of document: its name, and its abbreviation.
-
-    Both are of Appendix III of the decree, part I.
-    """
+    """A kind: its name and abbreviation (the decree's Appendix III, part I)."""
 
     REPORT = "BÁO CÁO", "BC"
     MINUTES = "BIÊN BẢN", "BB"
@@ -73,12 +70,9 @@ class Letterhead:
     Attributes:
         parent: the body above the issuing one.
         number: perhaps with the symbol, e.g. `15/BC-STTTT`.
-        place: the place of issue.
         dated: the day of issue.
-        addressees: of a report.
         recipients: of copies.
         position: of the signer; `/` separates lines.
-        signer: the signer's name.
         dic: the leading department's name; it was merged into another in 2025.
     """
 
@@ -116,11 +110,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A column of a table.
-
-    Attributes:
-        is_centred: for numbers and days; texts are left-aligned.
-    """
+    """A column of a table; numbers and days are centred."""
 
     name: str
     width_mm: int
@@ -129,11 +119,7 @@ class TableColumn:
 
 @dataclass(frozen=True, slots=True)
 class OfficialTable:
-    """A table with a header on every page.
-
-    Attributes:
-        total: a last row in bold, or empty.
-    """
+    """A table with a header on every page; an optional bold total."""
 
     columns: Sequence[TableColumn]
     rows: Sequence[Sequence[str | int]]
@@ -153,13 +139,9 @@ class Annex:
 
 @dataclass(frozen=True, slots=True)
 class OfficialDocument:
-    """A document.
+    """A document: subject (trích yếu), values from a person, content, annexes.
 
-    Attributes:
-        subject: the trích yếu.
-        letterhead: the values from a person.
-        signers: for minutes, the words above each signature.
-        annexes: after the signatures.
+    `signers` has the words above each signature of minutes.
     """
 
     kind: DocumentKind
@@ -201,11 +183,7 @@ def short_digest(digest: str) -> str:
 
 
 def letterhead_of(filled: Sequence[str]) -> Letterhead:
-    """Parse the values from a person.
-
-    Raises:
-        UsageError: not `KEY=TEXT`, or an unknown or repeated key, or an invalid value.
-    """
+    """Parse the values from a person, or raise `UsageError`."""
     texts: dict[str, list[str]] = defaultdict(list)
     for one in filled:
         key, equals, text = one.partition("=")

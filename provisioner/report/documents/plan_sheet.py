@@ -37,13 +37,9 @@ class SheetTable:
 
 @dataclass(frozen=True, slots=True)
 class PlanSheet:
-    """A plan in words of one language.
+    """A plan in words of one language: facts, devices, signatures.
 
-    Attributes:
-        facts: the agreed values with their names.
-        tables: the devices.
-        note: about the digest.
-        parties: the signing parties, with the dates of signatures.
+    `note` is about the digest.
     """
 
     language: Language

@@ -107,17 +107,9 @@ def export_document(
     proof: Freshness | None = None,
     held: Sequence[HeldFacility] = (),
 ) -> Document:
-    """Return the `export` document.
+    """Return the `export` document of a report's counts (`counted`).
 
-    Args:
-        name: the report.
-        counted: its counts.
-        listing: the counted facilities.
-        as_of: its time, with its zone.
-        runs: the number of runs behind the evidence.
-        inventory: the counted inventory.
-        proof: the age of the proof, if the report rests on it.
-        held: frozen facilities, which are not counted.
+    `proof` is the age of the proof, if the report rests on it. `held` are frozen facilities, which are not counted.
     """
     own = REPORTS[name].document(counted, listing)
     fresh = proof and proof_row(proof)

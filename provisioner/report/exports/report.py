@@ -80,7 +80,6 @@ class FacilityList:
     """The facilities that a report counts.
 
     Attributes:
-        statuses: each facility's status, by id.
         province_of: returns the province that counts a facility.
         files: reads the parts of files that outlines lack.
         carriers: the carriers' names by id.
@@ -117,7 +116,6 @@ class Report(Generic[C]):
 
     Attributes:
         heading: the spreadsheet's, in Vietnamese.
-        count: counts the facilities.
         document: returns its part of the `export` document.
         lines: yields its tables as text.
         pages: returns its sheets in Vietnamese.
