@@ -1,7 +1,7 @@
 """Client of one forge project, for its merge requests.
 
-Calls are retried if that may help. A merge request gets one comment that is rewritten, labels of one family, and a
-commit status.
+Calls are retried if that may help; a failed call raises `NoticeError`. A merge request gets one comment that is
+rewritten, labels of one family, and a commit status.
 """
 
 from __future__ import annotations
@@ -60,11 +60,9 @@ class ForgeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ForgePlace:
-    """One project of one forge.
+    """One project of one forge; `url` has no slash at the end.
 
-    Attributes:
-        url: the address of its API, without a slash at the end.
-        project: OWNER/NAME; for GitLab its number, or its full path.
+    `project` is OWNER/NAME; for GitLab its number, or its full path.
     """
 
     kind: ForgeKind
@@ -89,11 +87,7 @@ class ForgeClient:
         self._patience = patience
 
     def ask(self, call: Call) -> object:
-        """Send a call; return its JSON answer, `None` if empty or accepted.
-
-        Raises:
-            NoticeError: the call failed, or the answer is malformed.
-        """
+        """Send a call; return its JSON answer, `None` if empty or accepted."""
         answer = self._send(call)
         if answer.is_cut:
             raise self._error("it answers more than any merge request has", "see what stands at that address")
@@ -106,19 +100,11 @@ class ForgeClient:
         return document
 
     def account(self) -> str:
-        """Return the token's account, or "" if the forge does not tell.
-
-        Raises:
-            NoticeError: the call failed.
-        """
+        """Return the token's account, or "" if the forge does not tell."""
         return account_in(self.ask(self.dialect.account())) or self.dialect.runner
 
     def tell(self, call: Call) -> None:
-        """Send a call and ignore the answer.
-
-        Raises:
-            NoticeError: the call failed.
-        """
+        """Send a call and ignore the answer."""
         self._send(call)
 
     def _send(self, call: Call) -> HttpAnswer:
@@ -225,11 +211,7 @@ def _checked_project(project: str, kind: ForgeKind) -> str:
 
 
 def request_number(environment: Mapping[str, str], given: str = "") -> int:
-    """Return the given merge request's number, or the pipeline's.
-
-    Raises:
-        UsageError: unknown or malformed.
-    """
+    """Return the given or pipeline's merge request, or raise `UsageError`."""
     pull = _PULL_REF.match(environment.get("GITHUB_REF", ""))
     number = given or environment.get("CI_MERGE_REQUEST_IID", "") or (pull[1] if pull else "")
     if not _NUMBER.match(number):
@@ -239,11 +221,7 @@ def request_number(environment: Mapping[str, str], given: str = "") -> int:
 
 
 def commit_id(environment: Mapping[str, str], given: str = "") -> str:
-    """Return the given commit's whole id, or the pipeline's.
-
-    Raises:
-        UsageError: unknown or malformed.
-    """
+    """Return the given or pipeline's whole commit id, or raise `UsageError`."""
     commit = given or environment.get("CI_COMMIT_SHA", "") or environment.get("GITHUB_SHA", "")
     if not _COMMIT.match(commit):
         what = f"{commit!r} is no whole id of a commit" if commit else "it is not known which commit is meant"
@@ -261,9 +239,6 @@ def post_comment(client: ForgeClient, number: int, key: str, text: str, account:
 
     Anyone who may comment can write the same marker, and the token can often edit others' comments. So only a comment
     of the token's own account counts. `account` is that account if the forge does not tell.
-
-    Raises:
-        NoticeError: a call failed.
     """
     body = f"{marker_of(key)}\n{text}"
     ours = _marked(client, number, marker_of(key), account or client.account())
@@ -288,11 +263,7 @@ def _marked(client: ForgeClient, number: int, marker: str, account: str) -> Post
 
 
 def set_labels(client: ForgeClient, number: int, family: str, wanted: Collection[str]) -> Labelled:
-    """Give a merge request exactly these labels of a family, e.g. `plan:`.
-
-    Raises:
-        NoticeError: a call failed.
-    """
+    """Give a merge request exactly these labels of a family, e.g. `plan:`."""
     dialect = client.dialect
     present = dialect.labels_in(client.ask(dialect.labels(number)))
     add = tuple(sorted(set(wanted) - set(present)))
@@ -319,19 +290,14 @@ def _unknown(client: ForgeClient, names: Collection[str]) -> list[str]:
 
 
 def set_status(client: ForgeClient, status: CommitStatus) -> None:
-    """Set a commit's status.
-
-    Raises:
-        NoticeError: the call failed.
-    """
+    """Set a commit's status."""
     client.tell(client.dialect.set_status(status))
 
 
 def plan_labels(document: Mapping[str, object], family: str) -> tuple[str, ...]:
-    """Return the labels for a plan or a comparison.
+    """Return the labels for the document of a plan or a comparison.
 
-    They name the worst impact, and the facts that need a person. `document` is of `provisioner/plan` or
-    `provisioner/compare`; `family` is the prefix.
+    They name the worst impact, and the facts that need a person.
     """
     summary = document.get("summary")
     counted = summary.get("impact") if isinstance(summary, dict) else None

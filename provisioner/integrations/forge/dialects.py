@@ -37,12 +37,9 @@ class StatusState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of an API.
+    """One call of an API; `path` begins with a slash.
 
-    Attributes:
-        path: after the API's address, with a leading slash.
-        document: the JSON body, if any.
-        accepted: error codes that are valid answers.
+    `accepted` are error codes that are valid answers.
     """
 
     method: str
@@ -62,14 +59,7 @@ class PostedComment:
 
 @dataclass(frozen=True, slots=True)
 class CommitStatus:
-    """A commit's status.
-
-    Attributes:
-        commit: its whole id.
-        name: the forge replaces a status of the same name.
-        description: one line.
-        url: a link, or empty.
-    """
+    """A commit's status; it replaces an earlier one of the same name."""
 
     commit: str
     state: StatusState
@@ -121,11 +111,7 @@ class Dialect(Protocol):
 
 
 class IssuesDialect:
-    """The calls of one repository.
-
-    Attributes:
-        most_description: the limit of a status description, in characters.
-    """
+    """The calls of one repository; `most_description` is in characters."""
 
     most_description: ClassVar[int]
 
