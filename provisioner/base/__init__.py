@@ -1,4 +1,4 @@
-"""General parts that know nothing of cameras.
+"""General parts without camera knowledge.
 
-Errors, texts, files, Git, HTTP, keys, vaults, other processes. Imports no other room.
+Errors, texts, files, Git, HTTP, keys, vaults, other processes. They import no other package of the program.
 """

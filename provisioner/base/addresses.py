@@ -1,4 +1,4 @@
-"""Addresses of either family, and the host names that may stand in their place. Pure."""
+"""IPv4 and IPv6 addresses, and host names in their place. Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ AnyNetwork = IPv4Network | IPv6Network
 
 _LABEL: Final = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME_FORM: Final = rf"(?=.{{1,253}}$)(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?"
-"""A host name in full, in small letters, as a regular expression.
+"""Regular expression of a fully qualified host name in small letters.
 
-The last label begins with a letter: resolvers take `10.1` and `0x7f.1` for addresses.
+The last label begins with a letter, since resolvers read `10.1` and `0x7f.1` as addresses.
 """
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _PUBLIC: Final = IPv6Network("2000::/3")
-"""IANA assigns all public unicast addresses of IPv6 from it."""
+"""IANA assigns all public IPv6 unicast addresses from this block."""
 _HOST_NAME: Final = re.compile(HOST_NAME_FORM)
 
 
 class HostName(str):
-    """A host name in full, in small letters. Nothing of ours resolves one: ssh does, and a gateway's `wg`."""
+    """A fully qualified host name in small letters.
+
+    The program never resolves one: ssh does, and `wg` on a gateway.
+    """
 
     __slots__ = ()
 
@@ -31,21 +34,21 @@ HostPlace = AnyAddress | HostName
 
 
 def is_host_name(text: str) -> bool:
-    """Whether a text is a host name in full, in small letters."""
+    """Return whether a text is a full host name in small letters."""
     return _HOST_NAME.fullmatch(text) is not None
 
 
 def host_place(text: str) -> HostPlace:
-    """An address of either family, or a host name in full, in small letters.
+    """Parse an address, or a fully qualified host name in small letters.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the text is neither.
     """
     return HostName(text) if is_host_name(text) else ip_address(text)
 
 
 def is_public(text: str) -> bool:
-    """Tell whether an address is one of the public Internet, through whatever it is written as."""
+    """Return whether an address is public, with any IPv4 address in it."""
     try:
         address = ip_address(text)
     except ValueError:

@@ -1,9 +1,8 @@
 """Certificates of relays: keys, self-signed certificates, requests to a CA. Pure.
 
 A key is one line of text, PKCS 8 in base64. A certificate is DER in base64, as in the lock. A server reads one file
-with both, so that no moment has a key without its certificate.
-
-The library takes a twentieth of a second to import: a module that most commands import defers this one.
+with both, so a key never lacks its certificate. The crypto library takes 50 ms to import: modules that most commands
+import defer this one.
 """
 
 from __future__ import annotations
@@ -28,22 +27,22 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from provisioner.base.secret import Secret
 
 EARLIER: Final = timedelta(hours=1)
-"""So long before it was made a certificate counts already: clocks differ."""
+"""A certificate is valid from this long before its creation, since clocks differ."""
 MOST_IN_CHAIN: Final = 5
 _MOST_PEM: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderCertificate:
-    """A certificate that a relay shows its readers.
+    """A relay's certificate for its readers.
 
     Attributes:
-        fingerprint: SHA-256 over its DER, in hexadecimal, as MediaMTX's `sourceFingerprint` has it.
-        since: from when on it counts.
-        until: the last moment at which it counts.
-        key: a digest of its public key: two certificates of one key have the same one.
-        own: whether it is signed by its own key.
-        addresses: the addresses that it is for.
+        fingerprint: SHA-256 over its DER, in hexadecimal, as MediaMTX's `sourceFingerprint`.
+        since: the start of its validity.
+        until: the end of its validity.
+        key: the digest of its public key.
+        own: whether it is self-signed.
+        addresses: its IP addresses.
     """
 
     fingerprint: str
@@ -54,12 +53,12 @@ class ReaderCertificate:
     addresses: tuple[str, ...]
 
     def days_left(self, now: datetime) -> int:
-        """How many whole days it counts still; less than none once it is over."""
+        """Return the whole days until its end; negative afterwards."""
         return (self.until - now) // timedelta(days=1)
 
 
 def new_certificate_key() -> Secret:
-    """A private key that was just drawn: ECDSA on P-256."""
+    """Generate a private ECDSA key on P-256."""
     der = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -67,10 +66,10 @@ def new_certificate_key() -> Secret:
 
 
 def self_signed(key: Secret, host: str, address: IPv4Address, now: datetime, days: int) -> str:
-    """A certificate that a key signs itself, for a host at its address in the tunnel.
+    """Make a self-signed certificate for a host at its tunnel address.
 
     Raises:
-        ValueError: that is no such key.
+        ValueError: the key is invalid.
     """
     private, name = _private(key), common_name(host)
     certificate = (
@@ -85,7 +84,7 @@ def self_signed(key: Secret, host: str, address: IPv4Address, now: datetime, day
 def certificate_begun(
     name: x509.Name, issuer: x509.Name, private: EllipticCurvePrivateKey, now: datetime, days: int
 ) -> x509.CertificateBuilder:
-    """A certificate as far as all have it: whose it is, by whom, of which key, and for so many days from now on."""
+    """Begin a certificate with the parts that all have."""
     return (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -98,10 +97,10 @@ def certificate_begun(
 
 
 def signing_request(key: Secret, host: str, address: IPv4Address) -> str:
-    """What a CA is asked to sign, as PEM.
+    """Return a signing request to a CA, as PEM.
 
     Raises:
-        ValueError: that is no such key.
+        ValueError: the key is invalid.
     """
     request = (
         x509.CertificateSigningRequestBuilder()
@@ -113,10 +112,10 @@ def signing_request(key: Secret, host: str, address: IPv4Address) -> str:
 
 
 def read_certificate(text: str) -> ReaderCertificate:
-    """What a certificate says, out of the form that the lock has.
+    """Parse a certificate in the lock's form.
 
     Raises:
-        ValueError: that is no certificate.
+        ValueError: the certificate is invalid.
     """
     try:
         loaded = x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
@@ -134,19 +133,19 @@ def read_certificate(text: str) -> ReaderCertificate:
 
 
 def key_of(key: Secret) -> str:
-    """The digest of a private key's public half, as certificates of it have it.
+    """Return the digest of a key's public half, as in `ReaderCertificate.key`.
 
     Raises:
-        ValueError: that is no such key.
+        ValueError: the key is invalid.
     """
     return _key_digest(_private(key).public_key())
 
 
 def chain_in(pem: bytes) -> tuple[str, ...]:
-    """The certificates of a PEM file, the server's own first, as the lock has them.
+    """Return a PEM file's certificates in the lock's form, server first.
 
     Raises:
-        ValueError: it holds none, too many, a private key, or one that does not sign the one before it.
+        ValueError: it has no certificate, too many, a private key, or one not signed by the next.
     """
     if len(pem) > _MOST_PEM:
         raise ValueError("the file is larger than any chain of certificates")
@@ -167,7 +166,7 @@ def chain_in(pem: bytes) -> tuple[str, ...]:
 
 
 def server_file(key: Secret, chain: Sequence[str]) -> Secret:
-    """What a server reads: its private key and its certificates, as PEM, in one file."""
+    """Return a server's file: private key and certificates, as PEM."""
     blocks = [_pem("PRIVATE KEY", key.reveal()), *(_pem("CERTIFICATE", one) for one in chain)]
     return Secret("".join(blocks))
 
@@ -198,7 +197,7 @@ def _key_digest(public: object) -> str:
 
 
 def common_name(text: str) -> x509.Name:
-    """A name of one part, as certificates have it."""
+    """Return a certificate name with one part."""
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 

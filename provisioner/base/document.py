@@ -1,7 +1,7 @@
-"""Models of the JSON documents that commands print, and their JSON Schemas. Pure.
+"""Models of printed JSON documents, and their JSON Schemas. Pure.
 
-A document's keys stand in the order of its fields. The model holds types and known values; the form of a text or the
-bounds of a number stand in the schema alone, so that no odd value stops a command from printing its result.
+Keys follow the order of fields. The model checks types and known values. Formats and bounds stand in the schema only,
+so that an odd value never prevents a command from printing.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 def form(**keywords: JsonValue) -> FieldInfo:
-    """Name what the schema says of a value, and the model does not check."""
+    """Add schema keywords that the model does not check."""
     return FieldInfo(json_schema_extra=keywords)
 
 
 absent = partial(Field, default=None, exclude_if=lambda value: value is None)
-"""Default of a key that is left out while it is `None`; a field without a default is written as `null`."""
+"""Default of a key that is left out if `None`; without a default `None` becomes `null`."""
 
 
 class Ungiven:
-    """Stands for a key that is left out, where `None` is written as `null`."""
+    """Marker of a missing key whose `None` is written as `null`."""
 
 
 ungiven = partial(Field, default=Ungiven, exclude_if=lambda value: value is Ungiven)
-"""Default of a key that is left out unless it is given, even as `None`."""
+"""Default of a key that is left out unless set, even to `None`."""
 
 
 # `Any`: as of pydantic's `Field`, which stands where a default of any type stands.
 def of(*attributes: str) -> Any:
-    """Name the attribute that a field is made from, or the path to it, if it is not the field's name."""
+    """Name a field's attribute path, if it differs from the name."""
     return Field(validation_alias=AliasPath(*attributes))
 
 
@@ -59,18 +59,18 @@ Said = Annotated[str, form(minLength=1)]
 """A text that is not empty."""
 Share = Annotated[float, form(minimum=0, maximum=1)]
 Seconds = Annotated[int | float, WithJsonSchema({"type": "number", "minimum": 0})]
-"""A time that is written as it was told: `2` and `2.0` are two texts."""
+"""A time as received: `2` and `2.0` are different texts."""
 Digest = Annotated[str, form(pattern="^sha256:[0-9a-f]{64}$")]
 KeyedDigest = Annotated[str, form(pattern="^hmac-sha256:[0-9a-f]{64}$")]
 MomentText = Annotated[str, form(format="date-time")]
 DayText = Annotated[str, form(format="date")]
 Moment = Annotated[datetime, PlainSerializer(local_iso, return_type=str), form(format="date-time")]
-"""A time, written in Vietnam's zone."""
+"""A time, written in Vietnam's time zone."""
 Day = Annotated[date, PlainSerializer(date.isoformat, return_type=str), form(format="date")]
 
 
 class Row(BaseModel):
-    """Base of documents and their parts, made from keywords or from a value with attributes of the same names."""
+    """Base of documents and their parts, made from keywords or attributes."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", from_attributes=True, validate_by_name=True, defer_build=True
@@ -86,9 +86,9 @@ class Row(BaseModel):
         """Finish a class.
 
         Args:
-            name: what document it is; its field `schema` is `provisioner/` and this.
+            name: the document's; `schema` is `provisioner/` and this name.
             version: of that document.
-            without: the fields of its base that it does not have.
+            without: inherited fields to remove.
             keywords: pydantic's own.
         """
         super().__pydantic_init_subclass__(**keywords)
@@ -101,12 +101,12 @@ class Row(BaseModel):
 
     @classmethod
     def made_of(cls, value: object, **more: object) -> Self:
-        """Make a row from a value's attributes, and from others that it lacks or has in another form."""
+        """Make a row from a value's attributes and from further ones."""
         return cls.model_validate(_Joined(value, more))
 
     @classmethod
     def listed(cls, values: Iterable[object]) -> list[Document]:
-        """Make the printed form of each value."""
+        """Return the printed form of each value."""
         return [cls.model_validate(value).plain for value in values]
 
     @property
@@ -116,8 +116,6 @@ class Row(BaseModel):
 
 
 class _Joined:
-    """A value with further attributes."""
-
     def __init__(self, value: object, more: Mapping[str, object]) -> None:
         self._value, self._more = value, more
 
@@ -126,14 +124,13 @@ class _Joined:
 
 
 class Printed(Row):
-    """Base of whole documents; a class names its own with `name=`, and with `version=` if it is not the first."""
+    """Base of whole documents, named with `name=`, and `version=` after the first."""
 
     schema_: str = Field("", alias="schema")
     version: int = 1
 
 
 def _only(value: str | int, alias: str | None = None) -> FieldInfo:
-    """Make a field that has one value."""
     return FieldInfo.from_annotated_attribute(cast("type", Literal.__getitem__(value)), Field(value, alias=alias))
 
 
@@ -181,10 +178,7 @@ class ErrorDocument(Printed, name="error", title="An error"):
 
 
 def schema_of_document(name: str, model: type[Row]) -> Document:
-    """Make the JSON Schema of a document.
-
-    A part stands where it is used; one that has a title of its own stands in `$defs`.
-    """
+    """Make a document's JSON Schema: untitled parts inline, titled ones in `$defs`."""
     schema = model.model_json_schema(mode="serialization", schema_generator=_Generator)
     schema["description"] += " More fields may come; none changes its meaning."
     parts: Document = schema.pop("$defs", {})
@@ -195,7 +189,7 @@ def schema_of_document(name: str, model: type[Row]) -> Document:
 
 
 def field_docstrings(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    """Read the docstrings of a model's own fields, each under the name that files and documents use."""
+    """Yield the docstrings of a model's own fields, by their printed name."""
     (body,) = ast.parse(dedent(inspect.getsource(model))).body
     statements = body.body if isinstance(body, ast.ClassDef) else []
     for field, text in pairwise(statements):
@@ -205,7 +199,7 @@ def field_docstrings(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
 
 
 class _Generator(GenerateJsonSchema):
-    """Pydantic's generator, without titles made of names, with the docstrings of fields."""
+    """Pydantic's generator, without generated titles, with docstrings of fields."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 (as the base's)
         return False

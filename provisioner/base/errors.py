@@ -1,23 +1,21 @@
-"""Errors with their exit codes, and problems with their places. Pure.
+"""Errors with their exit codes, and problems with their positions. Pure.
 
-Each branch of the tree has its own exit code (docs/reference/commands.md).
-
-An exception means "could not do it"; a result means "did it, the answer is no". Every error carries
-one sentence that names the object and the place, and a hint that says what to do next.
+An exception means "could not do it"; a result means "did it, the answer is no". Each error has a sentence with object
+and place, a hint with the next step, and an exit code by its branch (docs/reference/commands.md):
 
     ProvisionerError            70
-    ├─ UsageError                2   wrong usage, or nothing selected
+    ├─ UsageError                2   wrong usage, or an empty selection
     ├─ InventoryError            3   the inventory is invalid: all problems at once
     ├─ RenderError               4   a template lacks a value
     ├─ HostError                 5   a host could not be reached or read, or lacks a precondition
     ├─ PolicyError               6   refused by policy
-    ├─ ApplyError                7   apply failed; hosts are at their last-good state, or not all of the plan is there
-    ├─ StalePlanError            8   the plan is not of this inventory, or the host has moved
-    ├─ LockedError               9   somebody else holds the host
+    ├─ ApplyError                7   apply failed; hosts are at their last-good state, or the plan is not fully applied
+    ├─ StalePlanError            8   the plan is not of this inventory, or the host has changed
+    ├─ LockedError               9   somebody else has locked the host
     ├─ RollbackError            11   rollback failed: a person is needed now
     ├─ SecretsError             12   secrets cannot be opened
     ├─ StateError               13   the history of runs cannot be opened or written
-    ├─ NoticeError              14   somebody who was to be told was not reached
+    ├─ NoticeError              14   a receiver was not reached
     └─ ReportError              15   a report, or standard output, cannot be written
 """
 
@@ -30,11 +28,11 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 RECEIVERS = "receivers"
-"""The object of problems of `receivers.yml`."""
+"""`Problem.object` for problems of `receivers.yml`."""
 REGO_RULES = "policy"
-"""The folder of Rego rules, with which the objects of problems of theirs begin."""
+"""The Rego rules' folder; `Problem.object` of their problems begins with it."""
 INTERRUPTED: Final = 130
-"""The exit code after an interrupt: 128 and the signal's number."""
+"""Exit code after an interrupt: 128 and the signal's number."""
 
 MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -59,13 +57,13 @@ MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
         130: "interrupted",
     }
 )
-"""What each code means, for people."""
+"""Meaning of each exit code, for people."""
 
 _WORST_FIRST: Final = (11, 7, 9, 8, 6, 5, INTERRUPTED, 14, 15, 3, 10, 1, 0)
 
 
 class Severity(StrEnum):
-    """How bad a problem is: an error stops every command, or holds the facility that it is about; a warning neither."""
+    """Errors stop commands or freeze a facility; warnings do neither."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -73,18 +71,18 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One problem in one place.
+    """A problem at a position.
 
     Attributes:
-        file: path as the user would type it; empty where no file is concerned.
-        line: 1-based line, 0 where unknown.
-        column: 1-based column, 0 where unknown.
+        file: path as the user would type it; empty if no file is concerned.
+        line: 1-based line, 0 if unknown.
+        column: 1-based column, 0 if unknown.
         code: a stable id, e.g. `facility-id-duplicate`.
         message: one sentence: which object, what is wrong.
-        hint: what to do next.
+        hint: the next step.
         object: id of the object, e.g. `facility/kcl-bg-001`.
         severity: error or warning.
-        concerns: the facilities that it is about, where `object` does not say so: ids.
+        concerns: ids of the facilities concerned, if `object` is no facility.
     """
 
     file: str
@@ -99,31 +97,31 @@ class Problem:
 
     @property
     def facilities(self) -> tuple[str, ...]:
-        """The facilities that it is about: it holds them, and nobody else; none where it concerns all."""
+        """Facilities that the problem freezes; empty if it concerns all."""
         kind, _, name = self.object.partition("/")
         return self.concerns or ((name,) if kind == "facility" else ())
 
     @property
     def stops(self) -> bool:
-        """Whether it stops commands, or holds a facility.
+        """Whether the problem stops commands, or freezes a facility.
 
-        Who is told of nights changes nothing on any host, and rules that judge plans keep those alone back.
+        Problems of receivers change no host. Problems of Rego rules stop plans only.
         """
         return self.severity is Severity.ERROR and self.object != RECEIVERS and not self.is_of_rego
 
     @property
     def stops_plans(self) -> bool:
-        """Whether nothing is planned or applied for it."""
+        """Whether the problem forbids plan and apply."""
         return self.stops or (self.is_of_rego and self.severity is Severity.ERROR)
 
     @property
     def is_of_rego(self) -> bool:
-        """Whether it is about the Rego rules of an inventory."""
+        """Whether the problem is about the inventory's Rego rules."""
         return self.object.partition("/")[0] == REGO_RULES
 
     @property
     def place(self) -> str:
-        """`file:line:column`, as far as it is known."""
+        """`file:line:column`, as far as known."""
         parts = [self.file or "inventory"]
         if self.line:
             parts += [str(self.line), str(self.column)]
@@ -131,12 +129,12 @@ class Problem:
 
 
 class ProvisionerError(Exception):
-    """An expected failure: one sentence, a hint, and the object it is about.
+    """An expected failure.
 
     Attributes:
         message: one sentence with the object and the place.
-        hint: what to do next.
-        object: the id of the object concerned, or an empty string.
+        hint: the next step.
+        object: the object's id, or an empty string.
     """
 
     exit_code: ClassVar[int] = 70
@@ -150,14 +148,14 @@ class ProvisionerError(Exception):
 
 
 class UsageError(ProvisionerError):
-    """The command line asks for something that does not exist or selects nothing."""
+    """A command line that names an unknown object or selects none."""
 
     exit_code = 2
     code = "usage"
 
 
 class ListedProblemsError(ProvisionerError):
-    """An error with its `problems`, each with its place; of itself it is none that is raised."""
+    """Base of errors with a list of `problems`."""
 
     def __init__(
         self,
@@ -172,14 +170,14 @@ class ListedProblemsError(ProvisionerError):
 
 
 class InventoryError(ListedProblemsError):
-    """The inventory is invalid; `problems` lists every one of them, with its place."""
+    """The inventory is invalid; `problems` lists all of its problems."""
 
     exit_code = 3
     code = "inventory-invalid"
 
 
 class RenderError(ProvisionerError):
-    """A template could not be rendered: it lacks a value, or is not a template."""
+    """A template lacks a value, or is invalid."""
 
     exit_code = 4
     code = "render-failed"
@@ -193,7 +191,7 @@ class HostError(ProvisionerError):
 
 
 class PolicyError(ProvisionerError):
-    """A change is refused by policy; nothing was touched."""
+    """Policy refuses a change; the hosts are unchanged."""
 
     exit_code = 6
     code = "refused"
@@ -207,7 +205,7 @@ class ApplyError(ProvisionerError):
 
 
 class StalePlanError(ProvisionerError):
-    """A saved plan does not fit the inventory or the host any more."""
+    """A saved plan no longer fits the inventory or the host."""
 
     exit_code = 8
     code = "stale-plan"
@@ -242,31 +240,28 @@ class StateError(ProvisionerError):
 
 
 class NoticeError(ListedProblemsError):
-    """A receiver was not told; `problems` has what is wrong with receivers, where that is why."""
+    """A receiver was not reached; `problems` lists invalid receivers, if any."""
 
     exit_code = 14
     code = "notice-failed"
 
 
 class ReportError(ProvisionerError):
-    """A report, or what a command says, cannot be written; what it was to show stands."""
+    """A report or standard output cannot be written; the command's effects stay."""
 
     exit_code = 15
     code = "report-failed"
 
 
 def worst_of(*codes: int) -> int:
-    """The code that says the worst; 0 where there is none.
-
-    A code that is not in the order is a command's that could not do its work at all, and says more than any other.
-    """
+    """Return the worst exit code; 0 without codes."""
     return min(codes, key=rank_of, default=0)
 
 
 def rank_of(code: int) -> int:
-    """A code's place among all, the worst first: what is to be said of the least comes first."""
+    """Return an exit code's rank, worst first; unlisted codes rank before all."""
     return _WORST_FIRST.index(code) if code in _WORST_FIRST else -1
 
 
 class UnreadableError(Exception):
-    """A part of another program's document is missing, or not what it should be."""
+    """A part of another program's document is missing or invalid."""

@@ -1,8 +1,7 @@
 """Files and folders of this machine, read and written safely.
 
-A reader of a replaced file sees the old one or the new one, never half of one. Reading waits for no pipe, reads no
-device and ends at a bound. A folder of the program's own belongs to the user alone: others could put a link or a
-record into it. A path that a person names must not lead over a file that somebody proposed, that is one of a checkout.
+Replacing is atomic. Reading waits for no pipe, reads no device and is bounded. The program's own folders belong to
+the user alone: others could insert a link or a record. A path that a person names must not follow a link in a checkout.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ _BLOCK = 4 * 1024 * 1024
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600, lasting: bool = True) -> None:
-    """Write a file beside its place and move it there.
+    """Write a temporary file in the same folder, then rename it.
 
     Args:
-        path: the file; its folder is there.
+        path: the file; its folder exists.
         content: all of the file.
         mode: its permission bits.
-        lasting: whether it is flushed to the disk first, so that a loss of power leaves the old one or the new one.
+        lasting: whether to flush to the disk first, so that a power loss leaves the old or the new file.
 
     Raises:
         OSError: the file cannot be written; the old one is untouched.
@@ -47,13 +46,13 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600, lasting: bool
 
 
 def write_atomic(path: Path, text: str, *, mode: int = 0o644, within: Path | None = None) -> None:
-    """Replace a file of the inventory; folders are made. A link in its place is replaced, not followed.
+    """Replace an inventory file, never through a link; make its folders.
 
     Args:
         path: the file.
         text: all of it.
         mode: its permission bits.
-        within: the folder that it belongs to; no link on the way may lead out of it.
+        within: the folder that no link on the path may leave.
 
     Raises:
         InventoryError: the file cannot be written; the old one is untouched.
@@ -70,10 +69,10 @@ def write_atomic(path: Path, text: str, *, mode: int = 0o644, within: Path | Non
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
-    """Refuse to overwrite a file, before anything is opened for it.
+    """Refuse to overwrite a file, before any file is opened.
 
     Raises:
-        UsageError: there is one, or no folder for it.
+        UsageError: the file exists, or its folder does not.
     """
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}", hint="make it first, where only you can read")
@@ -85,7 +84,7 @@ def write_private(path: Path, content: bytes, *, force: bool) -> None:
     """Write a file with mode 0600.
 
     Raises:
-        UsageError: there is one, or it cannot be written.
+        UsageError: the file exists, or cannot be written.
     """
     refuse_existing(path, force=force)
     try:
@@ -96,10 +95,10 @@ def write_private(path: Path, content: bytes, *, force: bool) -> None:
 
 
 def make_own_folder(folder: Path) -> None:
-    """Make a folder with those above it; one that is there has to be the user's, and nobody else's to write to.
+    """Make a folder and its parents, writable by the user alone.
 
     Raises:
-        OSError: it cannot be made, or is somebody else's.
+        OSError: the folder cannot be made, or belongs to another user.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.stat()
@@ -110,10 +109,10 @@ def make_own_folder(folder: Path) -> None:
 
 
 def refuse_link(file: Path) -> None:
-    """See that a file of ours, if it is there, is a file, and ours: what is done to a link is done to what it names.
+    """Check that a file, if it exists, is regular and the user's.
 
     Raises:
-        OSError: it is another thing, or somebody else's.
+        OSError: it is another kind of file, or another user's.
     """
     try:
         status = file.lstat()
@@ -126,7 +125,7 @@ def refuse_link(file: Path) -> None:
 
 
 def open_regular(path: str | Path) -> int:
-    """Open a file to be read: its descriptor.
+    """Open a file for reading and return its descriptor.
 
     Raises:
         OSError: it cannot be opened, or is no regular file.
@@ -139,10 +138,10 @@ def open_regular(path: str | Path) -> int:
 
 
 def read_regular(path: str | Path, *, most: int) -> bytes:
-    """A file's bytes.
+    """Return a file's bytes.
 
     Raises:
-        OSError: it cannot be read, is no regular file, or has more bytes than it may.
+        OSError: it cannot be read, is no regular file, or has more than `most` bytes.
     """
     descriptor = open_regular(path)
     try:
@@ -158,14 +157,10 @@ def read_regular(path: str | Path, *, most: int) -> bytes:
 
 
 def refuse_proposed_link(path: Path, folder: Path) -> None:
-    """Refuse to go where a link of a checkout leads: somebody else would have chosen the place.
-
-    Args:
-        path: what a person asked to be read or written.
-        folder: the inventory's folder.
+    """Refuse a path over a checkout's link: others chose its target.
 
     Raises:
-        UsageError: a link on the way is one that Git has, or may have.
+        UsageError: Git tracks a link on the path, or may.
     """
     top = top_of(folder)
     try:
@@ -179,7 +174,7 @@ def refuse_proposed_link(path: Path, folder: Path) -> None:
 
 
 def is_proposed(path: Path, folder: Path) -> bool:
-    """Tell whether a path is, or leads over, something that Git has in the checkout of a folder."""
+    """Return whether Git tracks a path or a link on it."""
     top = top_of(folder)
     try:
         return any(place.is_relative_to(top) and is_tracked(place) for place in places_of(path))
@@ -188,9 +183,9 @@ def is_proposed(path: Path, folder: Path) -> bool:
 
 
 def top_of(folder: Path) -> Path:
-    """The top of the checkout that a folder lies in, of the outer one where that has it as a submodule or a worktree.
+    """Return the outermost checkout of a folder, or the folder outside Git.
 
-    Outside Git it is the folder itself.
+    Submodules and worktrees inside a checkout belong to it.
     """
     checkout = checkout_of(folder)
     if checkout is None:
@@ -202,7 +197,7 @@ def top_of(folder: Path) -> Path:
 
 
 def is_tracked(place: Path) -> bool | None:
-    """Tell whether Git has a file, or a file below a folder; None outside Git, and where it cannot be asked."""
+    """Return whether Git tracks a path or files below; `None` if unknown."""
     checkout = checkout_of(place.parent)
     try:
         return checkout.tracks(place) if checkout else None

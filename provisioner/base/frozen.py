@@ -1,4 +1,4 @@
-"""A facility that is held: what hosts have of it stays as it is until its own files are in order again."""
+"""Frozen facilities: their hosts keep the state until the files are valid."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from provisioner.base.text import counted, msg
 
 @dataclass(frozen=True, slots=True)
 class HeldFacility:
-    """A facility with errors that concern it, and nobody else.
+    """A facility whose errors concern it alone.
 
     Attributes:
-        id: its id: that of its file, whatever the file says.
-        problems: the errors, sorted by place.
-        province: the province by its file or by the folder of it; empty where nothing says it.
-        carriers: the carriers by its file or by the lock; none where nothing says it.
-        names: its id, and the ids that it had (`moved`).
+        id: from the file's name, whatever the file says.
+        problems: the errors, sorted by position.
+        province: from the file or its folder; empty if unknown.
+        carriers: from the file or the lock; empty if unknown.
+        names: the id and former ids (`moved`).
     """
 
     id: str
@@ -28,7 +28,7 @@ class HeldFacility:
 
     @property
     def reason(self) -> str:
-        """Why it is held, in a sentence: the first error, and how many more there are."""
+        """The first error and the number of further ones, in a sentence."""
         more = len(self.problems) - 1
         first = self.problems[0].message if self.problems else "it is invalid"
         first = first.removeprefix(msg("facility {id}", self.id) + ": ")
@@ -36,17 +36,17 @@ class HeldFacility:
 
     @property
     def hint(self) -> str:
-        """What to do next."""
+        """The next step."""
         return self.problems[0].hint if self.problems else ""
 
     @property
     def file(self) -> str:
-        """The file that has to be corrected."""
+        """The file to correct."""
         return self.problems[0].file if self.problems else ""
 
     @property
     def line(self) -> int:
-        """The line there, 0 where there is none."""
+        """The line in the file, 0 if unknown."""
         return self.problems[0].line if self.problems else 0
 
     @property
@@ -56,5 +56,5 @@ class HeldFacility:
 
     @property
     def text(self) -> str:
-        """The facility, why it is held, and where that is mended, in one line."""
+        """The facility, the reason and the position, in one line."""
         return msg("{id} is held: {reason}", self.id, self.reason) + (f" ({self.place})" if self.place else "")

@@ -1,12 +1,10 @@
-"""The one door to Git: recorded content, and commits of single files.
+"""Git: recorded content, and commits of single files.
 
-`.git` belongs to the person at the machine. All else was proposed by somebody, and may look like a repository itself
-(`HEAD`, `config`, `objects/` as committed files), whose settings would run programs. So a checkout is located here, by
-its `.git` alone, and Git is told where it is; Git searches for none itself.
+`.git` belongs to the local user. All other files were proposed, and may imitate a repository (`HEAD`, `config`,
+`objects/`) whose settings run programs. So this module locates a checkout by its `.git` and tells Git where it is.
 
-A commit has exactly the bytes of its files, whatever else is staged or changed. Filters and attributes of a checkout
-are proposed too, so a commit is put together from its parts. If the person's Git does more than that (hooks,
-signatures), the person is asked to commit by hand.
+A commit contains exactly its files, whatever else is staged or changed. Filters and attributes are proposed too, so a
+commit is built from blobs and trees. If the user's Git does more (hooks, signatures), the user commits by hand.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ _MOST_POINTER: Final = 4096
 _TIMEOUT_S: Final = 60
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _MOST_BYTES_SHORT: Final = 64 * 1024
-"""Of an answer that is a line or a few."""
+"""For answers of a few lines."""
 
 # Settings of the caller's and of the machine are left out altogether. Those of the checkout's own `.git/config` are
 # the person's; what in them runs programs or reaches out has nothing to do with reading.
@@ -86,7 +84,7 @@ git diff --cached --name-only --diff-filter=ACMR -z -- secrets contacts ':(glob)
 	esac
 done
 """
-"""The hook of a repository that is begun here."""
+"""Hook of a repository made by this program."""
 _OWN_PLACE: Final = "pre-commit"
 _HOOKS: Final = ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit")
 _UNDER_WAY: Final = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
@@ -100,24 +98,24 @@ class Checkout:
 
     Attributes:
         top: the folder that holds `.git`, without links.
-        git_folder: what `.git` is, or names: a worktree and a submodule have it elsewhere.
+        git_folder: the target of `.git`, elsewhere for a worktree or submodule.
     """
 
     top: Path
     git_folder: Path
 
     def relative(self, path: Path) -> str:
-        """A path inside the checkout, as Git names it; empty for the whole."""
+        """Return a path as Git names it; empty for the top."""
         inside = path.relative_to(self.top).as_posix()
         return "" if inside == "." else inside
 
     def tracks(self, path: Path) -> bool:
-        """Tell whether Git knows a file as one of the checkout's; a folder, whether it knows a file in it."""
+        """Return whether Git tracks a file, or a file in a folder."""
         return bool(ask_git(self, "ls-files", "-z", "--", self.relative(path)).output)
 
 
 def checkout_of(path: Path) -> Checkout | None:
-    """Locate the checkout that a path lies in; None outside Git."""
+    """Locate a path's checkout; `None` outside Git."""
     real = path.resolve()
     for folder in (real, *real.parents):
         git_folder = _git_folder_at(folder)
@@ -127,10 +125,10 @@ def checkout_of(path: Path) -> Checkout | None:
 
 
 def run_git(checkout: Checkout, *arguments: str, hint: str, stdin: bytes = b"", most_bytes: int = _MOST_BYTES) -> bytes:
-    """What Git answers about a checkout; as `ask_git`.
+    """Run a Git command and return its output; as `ask_git`.
 
     Raises:
-        UsageError: as `ask_git`, or it says no; the message has its last word.
+        UsageError: as `ask_git`, or Git fails; the message has its last line.
     """
     done = ask_git(checkout, *arguments, stdin=stdin, most_bytes=most_bytes)
     if done.code != 0:
@@ -141,17 +139,17 @@ def run_git(checkout: Checkout, *arguments: str, hint: str, stdin: bytes = b"", 
 def ask_git(
     checkout: Checkout, *arguments: str, stdin: bytes = b"", most_bytes: int = _MOST_BYTES, index: Path | None = None
 ) -> Ended:
-    """Run a command of Git; its paths are from the top of the checkout, and stand for themselves.
+    """Run a Git command; paths are literal and relative to the top.
 
     Args:
-        checkout: the folder under Git.
+        checkout: the checkout.
         arguments: the command and its arguments.
-        stdin: what it reads.
-        most_bytes: how much it may answer.
+        stdin: its input.
+        most_bytes: the output limit.
         index: another index than the checkout's own.
 
     Raises:
-        UsageError: Git cannot be run, the checkout is somebody else's, or the answer has no end.
+        UsageError: Git cannot run, the checkout is another user's, or the output is too long.
     """
     if not _is_ours(checkout):
         hint = f"if you trust it: git config --global --add safe.directory {checkout.top}"
@@ -164,7 +162,7 @@ def ask_git(
 
 
 def setting_of(checkout: Checkout, name: str) -> str:
-    """What the user's settings say, or the checkout's own `.git/config`; the empty text where neither says it.
+    """Return a setting of the user or the checkout's `.git/config`, or empty.
 
     Raises:
         UsageError: as `ask_git`.
@@ -178,12 +176,12 @@ def setting_of(checkout: Checkout, name: str) -> str:
 
 
 def environment_outside(checkout: Checkout) -> dict[str, str]:
-    """A small environment, in which no program is looked for in the checkout: its files were proposed."""
+    """Return a small environment whose PATH avoids the checkout."""
     return small_environment(without_programs_of(os.environ, checkout.top))
 
 
 def without_programs_of(caller: Mapping[str, str], proposed: Path) -> Mapping[str, str]:
-    """The caller's environment, without the folders of its PATH that are in a checkout or lead over a link there."""
+    """Return the environment without PATH entries that lead into a checkout."""
 
     def leads_there(entry: str) -> bool:
         try:
@@ -198,10 +196,10 @@ def without_programs_of(caller: Mapping[str, str], proposed: Path) -> Mapping[st
 
 
 def places_of(path: Path) -> Iterator[Path]:
-    """Every link that a path leads over, each at its own place, and at the end the place that it leads to.
+    """Yield each link that a path follows, then its target.
 
     Raises:
-        OSError: the links lead round in circles.
+        OSError: the links form a loop.
     """
     here, left = Path("/"), _parts(os.path.join(os.getcwd(), path))  # noqa: PTH109, PTH118 (nothing is taken together)
     links = 0
@@ -222,7 +220,6 @@ def places_of(path: Path) -> Iterator[Path]:
 
 
 def _parts(path: str) -> list[str]:
-    """The parts of a path, the last one first."""
     return [part for part in reversed(path.split("/")) if part not in {"", "."}]
 
 
@@ -255,7 +252,7 @@ def _last_word(done: Ended) -> str:
 
 
 def _git_folder_at(folder: Path) -> Path | None:
-    """What `.git` in a folder is or names, if it is a repository's."""
+    """Return what `.git` in a folder is or names, or `None`."""
     dot_git = folder / _DOT_GIT
     try:
         git_folder = dot_git.resolve() if dot_git.is_dir() else _named_in(dot_git)
@@ -269,7 +266,7 @@ def _git_folder_at(folder: Path) -> Path | None:
 
 
 def _named_in(pointer: Path) -> Path | None:
-    """The folder that a file `.git` names, in a worktree or a submodule."""
+    """Return the folder that a worktree's or submodule's `.git` names."""
     if not pointer.is_file():
         return None
     with pointer.open(encoding="utf-8") as stream:
@@ -278,7 +275,7 @@ def _named_in(pointer: Path) -> Path | None:
 
 
 def _is_ours(checkout: Checkout) -> bool:
-    """Tell whether a checkout is the user's own, or one that the user's or the machine's settings trust."""
+    """Return whether the user owns a checkout, or settings trust it."""
     users = {os.geteuid()}
     if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit():
         users.add(int(os.environ["SUDO_UID"]))
@@ -297,7 +294,7 @@ def _trusts(value: str, top: Path) -> bool:
 
 
 def _trusted(checkout: Checkout) -> Iterator[str]:
-    """The values of `safe.directory` since the last empty one, of the machine and of the user, never of a checkout."""
+    """Yield user's and machine's `safe.directory` values since the last empty one."""
     argv = ["git", "--git-dir=/dev/null", "config", "--null", "--type=path", "--get-all", "safe.directory"]
     listed = _run(argv, _config_home(), checkout, b"", _MOST_BYTES).output.decode(errors="replace").split("\0")[:-1]
     last_empty = max((place for place, value in enumerate(listed) if not value), default=-1)
@@ -308,10 +305,10 @@ def _trusted(checkout: Checkout) -> Iterator[str]:
 
 
 def committing(path: Path) -> Checkout:
-    """The checkout in which a file can be committed here.
+    """Return a file's checkout if a commit is possible here.
 
     Raises:
-        UsageError: there is none, its Git does more at a commit than this can, or something is under way.
+        UsageError: there is no checkout, a commit needs hooks or signatures, or a merge is in progress.
     """
     checkout = checkout_of(path)
     if checkout is None:
@@ -331,12 +328,12 @@ def committing(path: Path) -> Checkout:
 
 
 def commit_files(checkout: Checkout, files: Mapping[Path, bytes], message: str) -> str:
-    """Commit files as they are now, and nothing else; the commit's id.
+    """Commit exactly these files; return the commit's id.
 
     Args:
-        checkout: what `committing` gave.
-        files: each file of the checkout, and its bytes.
-        message: what the commit says of itself.
+        checkout: from `committing`.
+        files: each file and its bytes.
+        message: the commit's message.
 
     Raises:
         UsageError: Git refuses it.
@@ -361,10 +358,10 @@ def commit_files(checkout: Checkout, files: Mapping[Path, bytes], message: str) 
 
 
 def begin_repository(folder: Path) -> None:
-    """Make a Git repository in a folder, with a hook that keeps secrets in the clear out of it.
+    """Make a Git repository with a hook that refuses unencrypted secrets.
 
     Raises:
-        UsageError: Git cannot be run, or refuses it.
+        UsageError: Git cannot run, or refuses.
     """
     environment = small_environment(os.environ) | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
     argv = ["git", "init", "--quiet", "--initial-branch=main", "--template=", str(folder.resolve())]
@@ -414,10 +411,10 @@ def _is_hook(checkout: Checkout) -> Callable[[str], bool]:
 
 
 def _person(checkout: Checkout) -> tuple[str, str]:
-    """Who commits, as Git knows the person.
+    """Return the committer's name and address from Git's settings.
 
     Raises:
-        UsageError: it does not.
+        UsageError: they are not set.
     """
     name, email = setting_of(checkout, "user.name"), setting_of(checkout, "user.email")
     if not name or not email:

@@ -1,11 +1,11 @@
-"""The door to Git's remotes, and clones that are this program's alone.
+"""Git remotes, and clones that belong to this program alone.
 
-Unlike reading a checkout (`provisioner/base/git.py`) this reaches out, so the settings of the user and of the machine
-count: they, or the environment, say who logs in and how. A remote is named, never given as an address: its address is
-in `.git/config`, which is the person's. No hook runs, and no program that a reference could name.
+Unlike `provisioner/base/git.py` this module uses the network, so settings of user and machine apply: they, or the
+environment, define the login. A remote is named; its address is in the user's `.git/config`. No hook runs, and no
+program that a reference could name.
 
-A clone has no template and no checkout. Its settings are written here. Its files come out of its objects by this
-program, so that filters, hooks and submodules never run.
+A clone has no template and no checkout, and this program's settings. The program reads its files from the objects, so
+filters, hooks and submodules never run.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _MOST_BYTES: Final = 64 * 1024
 _FETCH: Final = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
 _PUSH: Final = ("push", "--quiet", "--no-verify", "--no-follow-tags", "--porcelain")
 _NOTHING: Final = 2
-"""What `ls-remote --exit-code` ends with where nothing has such a name."""
+"""Exit code of `ls-remote --exit-code` without a match."""
 _NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 _REFERENCE: Final = re.compile(r"refs(?:/[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|/|$|lock(?:/|$)))*)+")
-"""Narrower than git-check-ref-format(1): nothing that a shell, a pattern or a pair of references would take apart."""
+"""Stricter than git-check-ref-format(1): no characters special to a shell, a pattern or a refspec."""
 _OF_THE_CALLER: Final = re.compile(
     r"^(?:HOME|XDG_CONFIG_HOME|SSH_AUTH_SOCK|GIT_ASKPASS|GIT_SSH|GIT_SSH_COMMAND|GIT_SSL_CAINFO|GIT_SSL_CAPATH"
     r"|GIT_CONFIG_GLOBAL|GIT_CONFIG_COUNT|GIT_CONFIG_(?:KEY|VALUE)_\d{1,3}|(?:https?|no|all)_proxy)$",
     re.IGNORECASE,
 )
 REMOTE: Final = "origin"
-"""What the remote of a clone is called that is this program's own."""
+"""The remote's name in a clone of this program."""
 _SETTINGS: Final = {
     "core.attributesFile": "/dev/null",
     "core.fsmonitor": "false",
@@ -54,7 +54,7 @@ _SETTINGS: Final = {
     "submodule.recurse": "false",
 }
 _OWN_SETTINGS: Final = {"http.followRedirects": "false"}
-"""Where no setting of a person's counts: the login is the named server's, and goes to no other that it names."""
+"""Settings for own clones: the login goes to the named server alone."""
 _SECRET_IN_URL: Final = re.compile(r"//[^/@\s]+@")
 _INIT_TIMEOUT_S: Final = 30
 _CLONE_HINT: Final = "remove the clone's folder: it is made anew, and nothing is lost"
@@ -66,18 +66,18 @@ _LEFT_BEHIND: Final = (
     "objects/pack/.tmp-*",
     "objects/??/tmp_obj_*",
 )
-"""What a Git that was killed leaves: locks that hold up every later one, and objects that came in part."""
+"""Leftovers of a killed Git: locks that block later runs, and partial objects."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteAccess:
-    """How the one remote of a clone that is nobody's but this program's is reached: no setting of a person's counts.
+    """Access to an own clone's remote, without the user's settings.
 
     Attributes:
-        ssh_key: the private key for a remote over SSH.
-        known_hosts: the keys of its server.
-        authorization: what HTTP's header of that name says, for a remote over HTTP.
-        most_bytes: of a pack that comes: Git is ended where it writes more into one file.
+        ssh_key: the private key, for SSH.
+        known_hosts: the server's keys, for SSH.
+        authorization: the header's value, for HTTP.
+        most_bytes: size limit of a file that Git writes, such as a pack.
     """
 
     ssh_key: Path | None = None
@@ -87,7 +87,7 @@ class RemoteAccess:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What Git gets of it; no argument, which every user of the machine could read."""
+        """Git's environment. Arguments would be visible to all users of the machine."""
         ssh = ["ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
         ssh += ["-o", "IdentityAgent=none", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=30"]
         if self.known_hosts is not None:
@@ -112,11 +112,11 @@ class RemoteAccess:
 
 
 def fetch_reference(checkout: Checkout, remote: str, reference: str) -> bool:
-    """Bring a reference of a remote here, under the same name; False where the remote has none.
+    """Fetch a remote's reference under the same name; `False` if missing.
 
     Raises:
         NoticeError: the remote was not reached, or refuses.
-        UsageError: it is no remote of the checkout, or Git cannot be run.
+        UsageError: the checkout has no such remote, or Git cannot run.
     """
     done = _run(checkout, remote, "ls-remote", "--exit-code", remote, _checked(reference))
     if done.code == _NOTHING:
@@ -127,20 +127,20 @@ def fetch_reference(checkout: Checkout, remote: str, reference: str) -> bool:
 
 
 def push_reference(checkout: Checkout, remote: str, commit: str, reference: str) -> None:
-    """Let a reference of a remote be a commit of ours, whatever it was.
+    """Set a remote's reference to a local commit, by force.
 
     Raises:
         NoticeError: the remote was not reached, or refuses.
-        UsageError: it is no remote of the checkout, or Git cannot be run.
+        UsageError: the checkout has no such remote, or Git cannot run.
     """
     _refuse_failed(_run(checkout, remote, *_PUSH, remote, f"+{commit}:{_checked(reference)}"), checkout, remote)
 
 
 def commit_of_one_file(checkout: Checkout, name: str, content: bytes, message: str) -> str:
-    """Make a commit that holds one file, has no parent, and is in no branch: its id.
+    """Return a new commit with one file, without parent or branch.
 
     Raises:
-        UsageError: Git cannot be run, or refuses.
+        UsageError: Git cannot run, or refuses.
     """
     hint = "see whether the checkout can be written to"
     blob = _made(ask_git(checkout, "hash-object", "-w", "--no-filters", "--stdin", stdin=content), checkout, hint)
@@ -150,20 +150,20 @@ def commit_of_one_file(checkout: Checkout, name: str, content: bytes, message: s
 
 
 def fetch_branch(checkout: Checkout, access: RemoteAccess, branch: str, reference: str) -> str:
-    """Bring a branch of a remote here with all that it stands on, as a reference of ours: its newest commit.
+    """Fetch a remote branch with its history into a local reference.
 
     Args:
         checkout: the clone.
-        access: how the remote is reached.
+        access: access to the remote.
         branch: its name there.
-        reference: what it is called here; whatever that was before.
+        reference: its name here, overwritten.
 
     Returns:
-        The commit; empty where the remote has no such branch.
+        The commit; empty if the remote has no such branch.
 
     Raises:
-        NoticeError: the remote was not reached, refuses, or sends more than may come.
-        UsageError: it is no remote of the checkout, or Git cannot be run.
+        NoticeError: the remote was not reached, refuses, or sends too much.
+        UsageError: the checkout has no such remote, or Git cannot run.
     """
     source = _checked(f"refs/heads/{branch}")
     done = _run(checkout, REMOTE, "ls-remote", "--exit-code", REMOTE, source, access=access)
@@ -176,7 +176,7 @@ def fetch_branch(checkout: Checkout, access: RemoteAccess, branch: str, referenc
 
 
 def take_reference(checkout: Checkout, access: RemoteAccess, reference: str) -> None:
-    """Let a reference here be what it is at the remote; where that has none, it is gone here as well.
+    """Copy a reference from the remote, or delete it if missing there.
 
     Raises:
         NoticeError, UsageError: as `fetch_branch`.
@@ -190,11 +190,11 @@ def take_reference(checkout: Checkout, access: RemoteAccess, reference: str) -> 
 
 
 def give_reference(checkout: Checkout, access: RemoteAccess, reference: str, *, over: bool = False) -> None:
-    """Let a remote have a reference of ours; `over` whatever it has there, else only as what follows on that.
+    """Push a reference to the remote: forced with `over`, else fast-forward.
 
     Raises:
-        NoticeError: the remote was not reached, or refuses: somebody else may have been faster.
-        UsageError: it is no remote of the checkout, or Git cannot be run.
+        NoticeError: the remote was not reached, or refuses, e.g. since somebody pushed first.
+        UsageError: the checkout has no such remote, or Git cannot run.
     """
     bring = f"{'+' if over else ''}{reference}:{_checked(reference)}"
     _refuse_failed(_run(checkout, REMOTE, *_PUSH, REMOTE, bring, access=access), checkout, REMOTE)
@@ -252,7 +252,7 @@ def _refuse_failed(done: Ended, checkout: Checkout, remote: str) -> None:
 
 
 def is_reference(name: str) -> bool:
-    """Whether a name is one of a reference that is fetched or pushed here."""
+    """Return whether a name is a reference allowed here."""
     return _REFERENCE.fullmatch(name) is not None
 
 
@@ -266,11 +266,11 @@ def _checked(reference: str) -> str:
 
 
 def open_clone(folder: Path, url: str) -> Checkout:
-    """Open the clone in a folder, and make it where there is none; its one remote is at `url`.
+    """Open a folder's clone, made if missing; set its remote to `url`.
 
     Raises:
-        StateError: it cannot be made, or is somebody else's.
-        UsageError: Git cannot be run.
+        StateError: the clone cannot be made, or belongs to another user.
+        UsageError: Git cannot run.
     """
     checkout = _opened(folder)
     clear_left_behind(checkout)
@@ -279,10 +279,10 @@ def open_clone(folder: Path, url: str) -> Checkout:
 
 
 def clear_left_behind(clone: Checkout) -> None:
-    """Remove what a Git that was killed left in a clone; no other Git may be at work in it.
+    """Remove a killed Git's leftovers; no other Git may run there.
 
     Raises:
-        StateError: something cannot be removed.
+        StateError: a file cannot be removed.
     """
     try:
         for pattern in _LEFT_BEHIND:
@@ -322,7 +322,9 @@ def _make(folder: Path) -> None:
 
 
 def is_ancestor(clone: Checkout, older: str, newer: str) -> bool:
-    """Whether a commit is one that another stands on, or the same; one that is not there stands on nothing.
+    """Return whether a commit is another's ancestor, or the same.
+
+    Unknown commits are ancestors of none.
 
     Raises:
         UsageError: as `ask_git`.
@@ -332,14 +334,14 @@ def is_ancestor(clone: Checkout, older: str, newer: str) -> bool:
 
 
 def commits_between(clone: Checkout, older: str, newer: str, *, most: int, first_parent: bool = False) -> list[str]:
-    """The commits that `newer` stands on and `older` does not, the newest first; `newer` is one of them.
+    """List commits reachable from `newer` but not `older`, newest first.
 
     Args:
-        clone: where they are.
-        older: empty for none.
-        newer: the newest.
-        most: so many at most.
-        first_parent: only those of the branch itself, and not what was merged into it.
+        clone: the clone.
+        older: empty for all.
+        newer: included.
+        most: the limit.
+        first_parent: whether to leave merged branches out.
 
     Raises:
         UsageError: as `run_git`.
@@ -350,18 +352,18 @@ def commits_between(clone: Checkout, older: str, newer: str, *, most: int, first
 
 
 def raw_commit(clone: Checkout, commit: str, most_bytes: int) -> bytes:
-    """A commit as Git has it.
+    """Return a commit object's bytes.
 
     Raises:
-        UsageError: it is larger than it may be, or is none.
+        UsageError: it is too large, or no commit.
     """
     return run_git(clone, "cat-file", "commit", commit, hint=_CLONE_HINT, most_bytes=most_bytes)
 
 
 def make_tree(clone: Checkout, folder: Path, commit: str) -> Checkout:
-    """A folder that Git takes for a checkout of a commit, with its index and without any of its files.
+    """Make a worktree of a commit with its index, without files.
 
-    Whatever lies there is removed first.
+    An existing folder is removed first.
 
     Raises:
         StateError: the folder cannot be made.
@@ -379,7 +381,7 @@ def make_tree(clone: Checkout, folder: Path, commit: str) -> Checkout:
 
 
 def remove_tree(clone: Checkout, folder: Path) -> None:
-    """Remove a folder that `make_tree` made.
+    """Remove a folder of `make_tree`.
 
     Raises:
         StateError: it cannot be removed.

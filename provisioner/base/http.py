@@ -1,6 +1,6 @@
-"""A door to HTTP: one request, a bounded answer, bounded attempts.
+"""HTTP client: one request, bounded answer, bounded attempts.
 
-No redirect is followed, no proxy is used, and no login of the machine's own is sent.
+It follows no redirect, uses no proxy, and sends no login of the machine.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ATTEMPT_S: Final = 20.0
-"""So long one attempt may take, the name of the server and its certificate looked up."""
+"""Limit of one attempt, with name resolution and TLS."""
 TOTAL_S: Final = 90.0
-"""So long all attempts may take."""
+"""Limit of all attempts."""
 MOST_ATTEMPTS: Final = 4
 _FIRST_PAUSE_S: Final = 2.0
 _LONGER: Final = 3.0
@@ -39,17 +39,17 @@ _FIRST_OF_SERVER: Final = 500
 _LOGIN: Final = frozenset({401, 403})
 _PORTS: Final = {"https": 443, "http": 80}
 RECEIVER_HOSTS: Final = "PROVISIONER_RECEIVER_HOSTS"
-"""The variable with the receivers' hosts that may have any address."""
+"""Variable with the receivers' hosts that may have non-public addresses."""
 
 
 class ReachError(Exception):
-    """A server was not reached, or took nothing.
+    """A server was not reached, or refused the request.
 
     Attributes:
-        reason: why, in a sentence without anything that the other end said, nor an address of a person.
-        hint: what to do.
-        lasting: whether it would be the same a moment later.
-        attempts: how often it was tried.
+        reason: a sentence without text of the server or personal addresses.
+        hint: the next step.
+        lasting: whether a retry is useless.
+        attempts: number of attempts.
     """
 
     def __init__(self, reason: str, hint: str, *, lasting: bool = False, attempts: int = 1) -> None:
@@ -62,12 +62,12 @@ class ReachError(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a server is waited for.
+    """Time limits and retries for a server.
 
     Attributes:
-        authorities: a file with certificates of an authority of one's own; empty takes the system's.
-        named: hosts of receivers that this machine names: they may have any address.
-        pause: lets time pass.
+        authorities: a file with CA certificates; empty for the system's.
+        named: receivers' hosts that may have any address.
+        pause: a sleep function.
     """
 
     attempt_s: float = ATTEMPT_S
@@ -80,7 +80,7 @@ class Patience:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Patience:
-        """The usual one, with the authorities and the receivers' hosts that the environment names."""
+        """Return the default, with CA certificates and receivers' hosts from the environment."""
         names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
         authorities = next((value for name in names if (value := environment.get(name, ""))), "")
         return cls(authorities=authorities, named=named_hosts(environment, RECEIVER_HOSTS))
@@ -88,7 +88,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Reached(Generic[T]):
-    """What came of it, and after how many attempts."""
+    """A result and its number of attempts."""
 
     value: T
     attempts: int
@@ -96,7 +96,7 @@ class Reached(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class ServerLogin:
-    """A name and a password for HTTP's basic authentication, or a mail server's login."""
+    """A login for HTTP basic authentication or a mail server."""
 
     username: Secret
     password: Secret
@@ -104,16 +104,16 @@ class ServerLogin:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a server is asked.
+    """A request to a server.
 
     Attributes:
         method: `GET`, `POST`, …
-        url: where to, checked before.
+        url: an address already checked.
         body: JSON; empty sends none.
-        headers: beside those that every request has.
-        login: for HTTP's basic authentication.
-        most_bytes: so much of the answer is read; the rest is left.
-        named: hosts that may have any address, if an inventory names the server; `None` asks at any address.
+        headers: further headers.
+        login: for HTTP basic authentication.
+        most_bytes: limit of the answer; the rest is not read.
+        named: hosts that may have any address, if the inventory names the server; `None` allows any address.
     """
 
     method: str
@@ -127,7 +127,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """What a server answered: its number, and as much of its body as was to be read."""
+    """A server's status and its bounded body."""
 
     status: int
     body: bytes
@@ -136,11 +136,11 @@ class HttpAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What a person is told to look at.
+    """Parts of a hint to a person.
 
     Attributes:
-        place: where the address stands: a file, or a variable.
-        login: what the server is to know, and where that stands.
+        place: the file or variable with the address.
+        login: the login to check, and its file.
     """
 
     place: str
@@ -148,14 +148,10 @@ class Advice:
 
 
 def try_often(attempt: Callable[[float], T], patience: Patience) -> Reached[T]:
-    """Try, and try again after pauses that grow, until it works, cannot work, or took too long.
-
-    Args:
-        attempt: one attempt, with how long it may take.
-        patience: how long and how often.
+    """Retry with growing pauses until success, a lasting error or a limit.
 
     Raises:
-        ReachError: it did not work; the last reason, and how often it was tried.
+        ReachError: the last error, with the number of attempts.
     """
     until = time.monotonic() + patience.total_s
     pause = patience.first_pause_s
@@ -175,12 +171,12 @@ def try_often(attempt: Callable[[float], T], patience: Patience) -> Reached[T]:
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """Do something in so many seconds, or leave it: its thread is not waited for, and ends with the program.
+    """Run a call with a time limit, then abandon its thread.
 
-    A server that sends a byte now and then keeps any time-out of a socket from ever coming.
+    A server that sends single bytes never triggers a socket's time-out.
 
     Raises:
-        ReachError: it took longer, or failed so.
+        ReachError: the call took longer, or failed so.
     """
     values: list[T] = []
     errors: list[BaseException] = []
@@ -202,16 +198,16 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
 
 def exchange(request: Request, *, seconds: float, advice: Advice, authorities: str = "") -> HttpAnswer:
-    """Send a request, and take whatever number the server answers.
+    """Send a request and return the answer with any status.
 
     Args:
-        request: what is asked.
+        request: the request.
         seconds: how long the server may be silent.
-        advice: what an error tells a person to look at.
-        authorities: a file of certificates; empty takes the usual ones.
+        advice: parts of an error's hint.
+        authorities: a file of CA certificates; empty for the default.
 
     Raises:
-        ReachError: there is no answer, or the server may not be asked.
+        ReachError: there is no answer, or the server is not allowed.
     """
     if request.named is None:
         return _exchange_at(request, "", seconds, advice, authorities)
@@ -228,7 +224,7 @@ def exchange(request: Request, *, seconds: float, advice: Advice, authorities: s
 
 
 def _exchange_at(request: Request, address: str, seconds: float, advice: Advice, authorities: str) -> HttpAnswer:
-    """Send a request to one address of its server; an empty one looks the server's name up."""
+    """Send a request to one address; if empty, resolve the name."""
     import requests  # noqa: PLC0415 (it takes time, and many commands that can send something send nothing)
     from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
@@ -266,15 +262,15 @@ def _exchange_at(request: Request, address: str, seconds: float, advice: Advice,
 
 
 def named_hosts(environment: Mapping[str, str], variable: str) -> frozenset[str]:
-    """The hosts of a variable, `HOST` or `HOST:PORT`, separated by commas or spaces."""
+    """Return a variable's hosts, `HOST` or `HOST:PORT`, separated by commas or spaces."""
     return frozenset(environment.get(variable, "").replace(",", " ").lower().split())
 
 
 def allowed_addresses(host: str, port: int, named: Collection[str], variable: str) -> list[str]:
-    """The addresses of a host, each one public unless this machine names the host.
+    """Return a host's addresses, all public unless this machine names the host.
 
     Raises:
-        ReachError: it has none that may be asked; whether it has others is not said.
+        ReachError: the host has no allowed address; the message does not tell of others.
     """
     try:
         listed = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -290,9 +286,9 @@ def allowed_addresses(host: str, port: int, named: Collection[str], variable: st
 
 
 def led_to(session: Session, parts: SplitResult, address: str) -> str:
-    """Lead a session to an address of a host, whose certificate it asks for: the URL to call.
+    """Bind a session to one address; return the URL to call.
 
-    A second look at the name could be told another address.
+    The certificate is still checked for the host. A second resolution could return another address.
     """
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
 
@@ -305,10 +301,10 @@ def led_to(session: Session, parts: SplitResult, address: str) -> str:
 
 
 def taken(answer: HttpAnswer, advice: Advice) -> HttpAnswer:
-    """An answer whose number says that what was sent was taken.
+    """Return an answer with a status of success.
 
     Raises:
-        ReachError: it says another thing.
+        ReachError: the status is another one.
     """
     status = answer.status
     if status in _OK:
@@ -330,7 +326,6 @@ def _headers(request: Request) -> Mapping[str, str]:
 
 
 def _read(answer: Response, most_bytes: int) -> HttpAnswer:
-    """Read an answer up to a bound; what is longer is cut off, and said to be."""
     blocks: list[bytes] = []
     size = 0
     while size <= most_bytes and (block := answer.raw.read(_BLOCK, decode_content=False)):

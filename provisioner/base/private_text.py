@@ -1,9 +1,7 @@
-"""What no plain text may hold: passwords, phone numbers and e-mail addresses. Pure.
+"""Detect passwords, phone numbers and e-mail addresses in plain text. Pure.
 
-Cells of spreadsheets, free texts and RTSP paths of the inventory are all held against this. It is a sieve and
-no proof: what is stated in some way that people use is found, what is hidden on purpose may not be. Texts are
-read as a reader would see them: full-width letters and digits, signs without width and percent-encoding are no
-disguise.
+Spreadsheet cells, free texts and RTSP paths of the inventory are checked. The check finds usual ways of writing, not
+deliberate hiding. It sees through full-width characters, characters without width, and percent-encoding.
 """
 
 from __future__ import annotations
@@ -20,12 +18,12 @@ _PASSWORD_TOLD = re.compile(
     rf"{_TELLING}(?:(?:\s+\w+){{0,3}}\s*[:=]\s*\S|(?:\s+\w+){{0,2}}\s+(?:là|is)\s+\S|\s+(?!{_QUANTITY})\S*(?=\S{{3}})[0-9]\S*)",
     re.IGNORECASE,
 )
-"""That passwords are missing is a usual obstacle and may be written; what they are may not."""
+"""A text may say that passwords are missing, a usual obstacle, but not what they are."""
 _LOGIN_IN_URL = re.compile(r"//[^/\s@]*@|[/?&_](?:user|usr|password|passwd|pwd|pass)=", re.IGNORECASE)
 _LOGIN_PAIR = re.compile(
     r"\b(?:admin|root|user|administrator)\s*(?:[/:|]\s*\S|[,;](?:\S|\s+(?=\S*[0-9@!#$%^&*])\S))", re.IGNORECASE
 )
-"""A comma and a word of letters go on with a sentence; all else behind such a name is its password."""
+"""A comma and a word of letters continue a sentence; anything else after such a name is its password."""
 _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*(?:\s[^<>]*)?/?>|<!--|-->|&(?:[a-z]{2,8}|#[0-9]{1,6});")
 _FORMULA = re.compile(r"[=+@-]?[A-Z]{2,12}\([^()]*\)|=[A-Z]{1,3}[0-9]{1,7}(?:[-+*/:;,][A-Z]{0,3}[0-9]{1,7})*(?!\w)")
 _FORMULA_ERROR = re.compile(r"#(?:REF|VALUE|NAME|NUM|N/A|NULL|DIV/0)[!?]?")
@@ -33,7 +31,7 @@ _ORDINARY = re.compile(
     r"(?P<before>[^\W\d_]{0,4}[.-]?)[0-9]{1,4}~(?:(?P=before))?[0-9]{1,4}"
     r"|[0-9.,]{1,12}(?:(?:[x\u00d7*+=]|m2?|cm)[0-9.,]{0,12}){1,9}"
 )
-"""Ranges of rooms, P.201~P.210, and sums, 3x4=12: letters, digits and signs, and no password."""
+"""Ranges of rooms, P.201~P.210, and sums, 3x4=12."""
 _ODD_SIGNS = frozenset("@!#$%^&*?~=<>\\")
 _SHORTEST_PASSWORD = 5
 
@@ -44,14 +42,14 @@ _PHONE = re.compile(rf"(?<![0-9.])(?:\+?84|0){_BETWEEN}[0-9](?:{_BETWEEN}[0-9]){
 _DAY = re.compile(
     r"(?<![0-9])(?:[0-9]{1,2}[-./][0-9]{1,2}[-./](?:19|20)|(?:19|20)[0-9]{2}[-./][0-9]{1,2}[-./])[0-9]{1,2}(?![0-9])"
 )
-"""Days, with the hour after them, are no phone numbers."""
+"""Dates with an hour are no phone numbers."""
 _TAX_NUMBER = re.compile(
     r"(?:\b(?:MST|mã\s*số(?:\s*thuế)?|ma\s*so(?:\s*thue)?|S/N|serial)\s*[:.]?\s*[0-9]{9,13}|(?<![0-9+.])01[0-9]{8})(?![0-9])",
     re.IGNORECASE,
 )
-"""Nor are numbers that are called so, and none of ten digits begins with 01."""
+"""No phone numbers: labelled numbers, and ten digits that begin with 01."""
 _SERIAL_BEFORE = re.compile(r"[0-9][A-Za-z0-9]*$|[A-Z]-?$")
-"""A serial number's part before digits that look like a phone's: `DS-2CD…E0…`, `4J0…`."""
+"""The part of a serial number before digits like a phone number: `DS-2CD…E0…`, `4J0…`."""
 _PHONE_BEFORE = re.compile(
     r"(?:^|[^A-Za-z0-9])(?:s?đ[td]|s?[dđ]tdd|sdt|dt|tel|phone|zalo|mobile|hotline)-?$", re.IGNORECASE
 )
@@ -75,44 +73,44 @@ _WITHHELD = "***"
 
 
 def holds_login(text: str) -> bool:
-    """Tell whether a text seems to hold a password: by its words, as part of an address, or by its looks."""
+    """Return whether a text seems to hold a password."""
     return states_login(text) or holds_made_up_word(text)
 
 
 def holds_made_up_word(text: str) -> bool:
-    """Tell whether a word of a text looks like a password."""
+    """Return whether a word of a text looks like a password."""
     words = _without_markup(as_read(text)).split()
     return any(_looks_made_up(word) and not _is_ordinary(word) for word in words)
 
 
 def holds_markup(text: str) -> bool:
-    """Tell whether a text holds tags of a page or a spreadsheet's formula: what is read as more than words."""
+    """Return whether a text holds HTML tags or a spreadsheet formula."""
     seen = as_read(text)
     return _without_markup(seen) != seen
 
 
 def states_login(text: str) -> bool:
-    """Tell whether a text says by words or as part of an address that it holds a password; signs alone do not count."""
+    """Return whether words or an address in a text state a password."""
     seen = as_read(text)
     return bool(_PASSWORD_TOLD.search(seen) or _LOGIN_IN_URL.search(seen) or _LOGIN_PAIR.search(seen))
 
 
 def holds_personal_data(text: str) -> bool:
-    """Tell whether a text holds a phone number or an e-mail address: facility files have neither."""
+    """Return whether a text holds a phone number or an e-mail address."""
     seen = _TAX_NUMBER.sub("|", _DAY.sub("|", as_read(text)))
     return bool(_EMAIL_WITHIN.search(seen)) or any(_is_phone(seen, number.start()) for number in _PHONE.finditer(seen))
 
 
 def is_private(text: str) -> bool:
-    """Tell whether a text may not be repeated in a message: a password, a phone number or an address may be in it."""
+    """Return whether a text may hold private data that messages must omit."""
     # Nobody reads so long a one in a message, and it would take its time to look through.
     return len(text) > _LONGEST_REPEATED or holds_login(text) or holds_personal_data(text) or path_holds_login(text)
 
 
 def path_holds_login(path: str) -> bool:
-    """Tell whether the path and query of an RTSP address hold a login that is written out.
+    """Return whether an RTSP path or query holds a login.
 
-    `{username}` and `{password}` stand for the login in the vault, and are none.
+    The placeholders `{username}` and `{password}` are allowed.
     """
     seen = _REFERENCE.sub("", unquoted := path_as_read(path))
     low = seen.casefold()
@@ -126,9 +124,9 @@ def path_holds_login(path: str) -> bool:
 
 
 def address_without_login(source: str) -> str:
-    """A stream's address without its credentials, as the on-host program leaves them out.
+    """Return a stream's address without credentials, as the on-host program does.
 
-    Where its path or query holds the login as well, or something that is named like one, all of it is left out.
+    If the path or query holds the login too, or a key that looks like one, the whole path is masked.
     """
     scheme, _, rest = source.partition("://")
     head, slash, tail = rest.partition("/")
@@ -145,12 +143,11 @@ def _address_holds_login(tail: str, login: str) -> bool:
 
 
 def unknown_references(path: str) -> tuple[str, ...]:
-    """What an RTSP path refers to by `{name}` and nothing fills in."""
+    """Return the `{name}` placeholders of an RTSP path that have no value."""
     return tuple(name for name in _ANY_REFERENCE.findall(path) if name not in {"username", "password"})
 
 
 def _is_reference(value: str) -> bool:
-    """Tell whether all that a key has for its value is a reference, or nothing."""
     rest = _REFERENCE.sub("", value, count=1) if _REFERENCE.match(value) else value
     # Addresses like `/user=…_password=…_channel=1` separate by what a value may hold as well.
     return not rest or (rest != value and rest[0] == "_" and "=" in rest)
@@ -158,7 +155,7 @@ def _is_reference(value: str) -> bool:
 
 @lru_cache(maxsize=256)  # one text is asked for by several rules, one after the other
 def as_read(text: str) -> str:
-    """A text as a reader sees it: signs in their plain form, and none that has no width."""
+    """Return a text in plain characters, without those of no width."""
     if text.isascii():
         return text
     plain = unicodedata.normalize("NFKC", text)
@@ -167,12 +164,11 @@ def as_read(text: str) -> str:
 
 
 def path_as_read(text: str) -> str:
-    """A path as a reader sees it, without its percent-encoding."""
+    """Normalize a path, without percent-encoding."""
     return as_read(_without_codes(text))
 
 
 def _without_codes(text: str) -> str:
-    """A text without its percent-encoding, however often it was encoded."""
     for _ in range(_MOST_ENCODED):
         if "%" not in text:
             break
@@ -184,21 +180,19 @@ def _without_codes(text: str) -> str:
 
 
 def _without_markup(text: str) -> str:
-    """A text without tags and formulas; what stands between them stays, and is judged."""
     if not any(sign in text for sign in "<=#&(>"):
         return text
     return _FORMULA_ERROR.sub(" ", _FORMULA.sub(" ", _TAG.sub(" ", text)))
 
 
 def _is_ordinary(word: str) -> bool:
-    """Tell a word that signs stand in as people write it: an address, a range, a sum, or a question after it."""
+    """Return whether a word is usual: an address, a range, a sum."""
     if _EMAIL.fullmatch(word) or _ORDINARY.fullmatch(word):
         return True
     return word.endswith("?") and not _looks_made_up(word[:-1])
 
 
 def _looks_made_up(word: str, signs: frozenset[str] = _ODD_SIGNS) -> bool:
-    """Tell a word of letters, digits and odd signs: no make, model, place or provider is written so."""
     if len(word) < _SHORTEST_PASSWORD or signs.isdisjoint(word):
         return False
     return any(map(str.isalpha, word)) and any(map(str.isdigit, word))
@@ -210,7 +204,7 @@ def _is_phone(text: str, start: int) -> bool:
 
 
 def _is_pair_in_base64(word: str) -> bool:
-    """Tell whether a word is a name and a password as HTTP's basic authentication has them."""
+    """Return whether a word is a login of HTTP basic authentication."""
     padded = word.rstrip("=").replace("-", "+").replace("_", "/")
     for part in {padded, *padded.split("/")}:
         try:

@@ -1,11 +1,10 @@
-"""The one door to other programs, and to forked helpers.
+"""Other programs, and forked helpers.
 
-The caller's folder is often a checkout that anybody may have proposed files for: Python takes modules from it, and a
-relative entry of PATH takes programs. So every program starts in a folder that is named for it, with an environment
-that is made for it, and its output is bounded.
+The current folder is often a checkout with proposed files: Python imports modules from it, and a relative entry of PATH
+finds programs there. So each program starts in a named folder with an environment of its own and bounded output.
 
-Helpers are forked, and only if no other thread runs, which could hold a lock at that moment. A process that starts
-afresh would search the caller's folder for its modules first.
+Helpers fork, and only without other threads, which could hold a lock. A new process would import from the current
+folder first.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 _WORK: list[Callable[[int], object]] = []
 Running = subprocess.Popen[bytes]
-"""A program that was started and not waited for."""
+"""A started program, not yet waited for."""
 StillRunningError = subprocess.TimeoutExpired
 
 _SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _BLOCK: Final = 1 << 16
 _MOST_SAID: Final = 1 << 16
 _FILE_BLOCK: Final = 512
-"""What the shell's `ulimit -f` counts in, by POSIX."""
+"""Unit of the shell's `ulimit -f`, by POSIX."""
 _BOUND_FILES: Final = 'ulimit -f "$1" && shift && exec "$@"'
 # What makes an interpreter run more than the program that it was started for.
 _LEADS_ELSEWHERE: Final = ("BASH_ENV", "ENV", "OLDPWD", "PERL5LIB", "PERL5OPT", "PWD")
@@ -60,11 +59,11 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 class Helpers:
-    """Forked processes, at work on what they are given.
+    """A pool of forked processes.
 
     Args:
-        count: how many.
-        work: inherited by the fork itself, so that what it holds is not copied for each piece; `inherited` calls it.
+        count: the number of processes.
+        work: inherited by the fork, so that its data is not copied per item; `inherited` calls it.
     """
 
     def __init__(self, count: int, work: Callable[[int], object] | None = None) -> None:
@@ -77,7 +76,7 @@ class Helpers:
         self._pool = ProcessPoolExecutor(count, mp_context=fork, initializer=_begin, initargs=(work,))
 
     def submit(self, function: Callable[..., R], *arguments: object) -> Callable[[], R | None]:
-        """Hand a piece of work over: a function that waits for what it comes to; None where a process was killed."""
+        """Submit work; return a function for its result, `None` if killed."""
         try:
             begun = self._pool.submit(function, *arguments)
         except self._broken:
@@ -92,20 +91,20 @@ class Helpers:
         return result
 
     def end(self) -> None:
-        """Wait for what has begun, and begin nothing more."""
+        """Wait for running work and start no more."""
         self._pool.shutdown(cancel_futures=True)
 
 
 class OutputTooLongError(Exception):
-    """A program wrote more than anybody asked for, and was ended."""
+    """A program exceeded its output limit and was killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a program ended.
+    """A finished program.
 
     Attributes:
-        code: its exit code; negative where a signal ended it.
+        code: its exit code; negative after a signal.
         output: its standard output.
         said: the beginning of its standard error.
     """
@@ -116,9 +115,9 @@ class Ended:
 
 
 def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R | None]:
-    """What a function comes to for each item, worked out in other processes; None where one of them was killed.
+    """Yield a function's results from other processes; `None` if one was killed.
 
-    Nothing where there is but one core, or where it is not safe to fork.
+    Yields no item with one core, or if a fork is unsafe.
     """
     count = min(processes(), len(items))
     if not count or not can_fork():
@@ -132,18 +131,18 @@ def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R | 
 
 
 def processes() -> int:
-    """How many processes can help: as many as there are cores, up to eight; none where there is but one core."""
+    """Return the number of helpers: the cores, at most 8, or 0."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, _MOST_PROCESSES) if cores > 1 else 0
 
 
 def can_fork() -> bool:
-    """Whether a fork is safe."""
+    """Return whether a fork is safe."""
     return sys.platform == "linux" and threading.active_count() == 1
 
 
 def _begin(work: Callable[[int], object] | None) -> None:
-    """Prepare a process: Ctrl-C ends the one that started it, and the collector finds nothing worth its time."""
+    """Prepare a helper: its parent handles Ctrl-C; garbage collection would waste time."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()
     if work is not None:
@@ -151,16 +150,15 @@ def _begin(work: Callable[[int], object] | None) -> None:
 
 
 def inherited(number: int) -> object:
-    """Do a piece of the work that this process has inherited."""
+    """Do a piece of the inherited work."""
     return _WORK[-1](number)
 
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Switch the collector off: among very many values that all stay it looks again and again, and finds nothing.
+    """Switch garbage collection off for code that creates many lasting values.
 
-    Afterwards what was made until then is left out of its looks, too: one of them would take as long as all that is
-    saved here.
+    Values made until the end are excluded from later collections, too.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -173,10 +171,9 @@ def without_collector() -> Iterator[None]:
 
 
 def leave_relative_folders() -> None:
-    """Take the relative entries of the caller's PYTHONPATH out of the path of modules.
+    """Remove relative entries of PYTHONPATH from the module path.
 
-    Whoever sets `PYTHONPATH=.` runs `sitecustomize.py` of every folder he works in, before anything of ours begins;
-    but the modules that we import later are not looked for there.
+    With `PYTHONPATH=.` Python has already run the folder's `sitecustomize.py`, but later imports are safe.
     """
     named = os.environ.get("PYTHONPATH", "")
     if not named or sys.flags.ignore_environment:
@@ -186,18 +183,18 @@ def leave_relative_folders() -> None:
 
 
 def search_path(caller: Mapping[str, str]) -> str:
-    """The folders in which programs are looked for: those of the caller's PATH that do not depend on where it is."""
+    """Return the absolute folders of the caller's PATH, or the system's."""
     named = (entry for entry in caller.get("PATH", "").split(":") if entry.startswith("/"))
     return ":".join(named) or _SYSTEM_PATH
 
 
 def small_environment(caller: Mapping[str, str]) -> dict[str, str]:
-    """An environment that says where programs are, and nothing else of the caller's."""
+    """Return an environment with PATH alone of the caller's variables."""
     return {"LC_ALL": "C.UTF-8", "PATH": search_path(caller)}
 
 
 def own_environment(caller: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a person's own program: the caller's, without what leads interpreters elsewhere."""
+    """Return the caller's environment for a user's program, without interpreter settings."""
     kept = {
         name: value
         for name, value in caller.items()
@@ -220,17 +217,17 @@ def run_quietly(
 
     Args:
         argv: the program, found in the environment's PATH, and its arguments.
-        environment: all that it gets.
+        environment: its whole environment.
         stdin: its standard input.
-        timeout_s: after which it is ended.
-        most_bytes: how much it may say.
-        most_written: how many bytes a file may have that it writes, or what it starts; None for any number.
-        with_started: whether what it started is ended with it; it cannot ask at the terminal then.
+        timeout_s: the time limit.
+        most_bytes: the output limit.
+        most_written: size limit of each file that it or its children write; `None` for no limit.
+        with_started: whether to kill its children too; it cannot use the terminal then.
 
     Raises:
         OSError: it cannot be started.
         StillRunningError: it took too long.
-        OutputTooLongError: it said too much.
+        OutputTooLongError: it wrote too much.
     """
     with tempfile.TemporaryFile() as given:
         given.write(stdin)
@@ -261,10 +258,9 @@ def _end(child: Running, *, with_started: bool) -> None:
 
 
 def _bounded(argv: list[str], most_written: int | None) -> list[str]:
-    """A program that the system ends, as all that it starts, where one writes more into one file.
+    """Wrap a program so that the kernel limits the files it writes.
 
-    A shell bounds itself and becomes the program: a bound that is set on a running program comes too late for what that
-    has started already.
+    A shell sets its own limit and becomes the program; a limit set later would miss its children.
     """
     if most_written is None:
         return argv
@@ -272,13 +268,7 @@ def _bounded(argv: list[str], most_written: int | None) -> list[str]:
 
 
 def ask_program(argv: Sequence[str], environment: Mapping[str, str], folder: Path, *, timeout_s: float) -> Ended:
-    """Run a program that may speak with the person at the terminal; what it writes is its answer.
-
-    Args:
-        argv: the program's path and its arguments.
-        environment: all that it gets.
-        folder: where it starts.
-        timeout_s: after which it is ended.
+    """Run a program at the terminal; its output is the answer.
 
     Raises:
         OSError: it cannot be started.
@@ -291,15 +281,7 @@ def ask_program(argv: Sequence[str], environment: Mapping[str, str], folder: Pat
 
 
 def show_on_terminal(argv: Sequence[str], environment: Mapping[str, str], text: bytes) -> int:
-    """Hand a text to a program that shows it to the person at the terminal.
-
-    Args:
-        argv: the program, found in the environment's PATH, and its arguments.
-        environment: all that it gets.
-        text: its standard input; how much of it is read is the person's.
-
-    Returns:
-        Its exit code, once the person has left it.
+    """Pipe a text to a pager; return its exit code.
 
     Raises:
         OSError: it cannot be started.
@@ -318,14 +300,9 @@ def show_on_terminal(argv: Sequence[str], environment: Mapping[str, str], text: 
 def start_module(
     module: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, output: IO[bytes]
 ) -> Running:
-    """Start a module of this package in an interpreter of its own, in a session of its own; its input is a pipe.
+    """Start a module of this package in a new interpreter and session.
 
-    Args:
-        module: its full name.
-        arguments: what it gets.
-        environment: all that it gets.
-        folder: where it starts.
-        output: where all that it says goes.
+    Its input is a pipe; standard error goes to `output`, too.
     """
     package = str(Path(__file__).parents[1])
     return subprocess.Popen(
@@ -340,12 +317,7 @@ def start_module(
 
 
 def start_silently(argv: Sequence[str], environment: Mapping[str, str], folder: Path) -> Running:
-    """Start a program that is given nothing and of which nothing is heard; it is the caller's to end.
-
-    Args:
-        argv: the program, found in the environment's PATH, and its arguments.
-        environment: all that it gets.
-        folder: where it starts.
+    """Start a program without input or output; the caller ends it.
 
     Raises:
         OSError: it cannot be started.
@@ -356,7 +328,9 @@ def start_silently(argv: Sequence[str], environment: Mapping[str, str], folder: 
 
 
 def program_path(name: str, environment: Mapping[str, str]) -> str:
-    """Find a program in the absolute folders of the environment's PATH; the system's search takes the caller's PATH.
+    """Find a program in the absolute folders of the environment's PATH.
+
+    The system's own search would use the caller's PATH.
 
     Raises:
         FileNotFoundError: no folder has it.

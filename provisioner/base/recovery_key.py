@@ -1,9 +1,8 @@
 """The recovery key: its paper form, and boxes sealed to it.
 
-On paper the private half is four lines of sixteen letters and figures, in the alphabet of Crockford's base 32, which
-has no letter that looks like another. Each line holds eight bytes of the key and two of a checksum over them and the
-line's number, so that a typing mistake and two swapped lines are named by line. The public half is known, so a mistake
-that a checksum misses is noticed all the same.
+On paper the private half is four lines of sixteen characters in Crockford's base 32, which has no characters that look
+alike. Each line holds eight bytes of the key and a checksum of two bytes over them and the line number. So a typing
+mistake or swapped lines are reported by line. The known public half catches what a checksum misses.
 
 Hosts seal their tunnels' private keys (`playbooks/provisioner_host/state/keys.py`). A box is the sender's public key,
 the sealed key and an HMAC, 32 bytes each, in base64. Both halves of HKDF's output are used once. A box is bound to the
@@ -48,24 +47,24 @@ class RecoveryPair:
 
 
 class BoxError(ValueError):
-    """A box is damaged, or of another host, inventory or recovery key."""
+    """A damaged box, or one of another host, inventory or recovery key."""
 
 
 def new_pair() -> RecoveryPair:
-    """Draw a recovery key."""
+    """Generate a recovery key."""
     return pair_of(random.token_bytes(_KEY_BYTES))
 
 
 def pair_of(private: bytes) -> RecoveryPair:
-    """The pair of a private half, 32 bytes."""
+    """Return the pair of a private half of 32 bytes."""
     public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
     return RecoveryPair(base64.b64encode(public).decode(), Secret(base64.b64encode(private).decode()))
 
 
 def vouched(digest_key: Secret, inventory: str, public_key: str) -> str:
-    """What says of a public half that somebody with the vault's key wrote it into this inventory.
+    """Return proof that somebody with the vault's key set the public half.
 
-    Who may propose an edit and has no vault could otherwise put a key of his own there, and read every box.
+    Otherwise somebody who proposes edits, without the vault, could insert their own key and read every box.
     """
     key = hmac.digest(digest_key.reveal().encode(), b"provisioner/recovery/" + inventory.encode(), "sha256")
     return hmac.digest(key, public_key.encode(), "sha256").hex()
@@ -75,19 +74,19 @@ def vouched(digest_key: Secret, inventory: str, public_key: str) -> str:
 
 
 def on_paper(private_key: Secret) -> tuple[str, ...]:
-    """The private half as it is written down: `1: 9F2K 77QD …`, a line for each eight bytes."""
+    """Return the printed private half, eight bytes a line: `1: 9F2K …`."""
     key = base64.b64decode(private_key.reveal())
     parts = [key[at : at + _LINE_BYTES] for at in range(0, _KEY_BYTES, _LINE_BYTES)]
     return tuple(f"{number}: {_grouped(part + _check(number, part))}" for number, part in enumerate(parts, 1))
 
 
 def from_paper(text: str) -> RecoveryPair:
-    """The pair whose private half was written down: in its lines, or all of it in one.
+    """Read a written private half, in four lines or in one.
 
-    Small letters are as good, spaces and hyphens count for nothing, and O, I and L are read as the figures.
+    Small letters are accepted, spaces and hyphens are ignored, and O, I and L are read as digits.
 
     Raises:
-        UsageError: it is no such text; the line is named, and nothing of it repeated.
+        UsageError: the text is invalid; the message names the line and repeats no content.
     """
     lines = [_LINE_NUMBER.sub("", line, count=1) for line in text.splitlines()]
     written = [line for line in (re.sub(r"[\s-]", "", line).upper().translate(_READ_AS) for line in lines) if line]
@@ -99,10 +98,10 @@ def from_paper(text: str) -> RecoveryPair:
 
 
 def line_from_paper(number: int, text: str) -> bytes:
-    """The eight bytes of one line.
+    """Return the eight bytes of one line.
 
     Raises:
-        UsageError: something in it was mistyped.
+        UsageError: the line has a typing mistake.
     """
     letters = re.sub(r"[\s-]", "", _LINE_NUMBER.sub("", text, count=1)).upper().translate(_READ_AS)
     if len(letters) != LETTERS:
@@ -138,10 +137,10 @@ def _grouped(data: bytes) -> str:
 
 
 def open_box(box: str, recovery: RecoveryPair, *, inventory: str, host: str, public_key: str) -> Secret:
-    """The tunnel's private key that is in a box, in base64: it has this public key.
+    """Return the tunnel's private key from a box, in base64.
 
     Raises:
-        BoxError: the box is not of these, or what is in it is another key.
+        BoxError: the box does not match, or its key has another public key.
     """
     data = base64.b64decode(box)
     sender, hidden, proof = data[:_KEY_BYTES], data[_KEY_BYTES : 2 * _KEY_BYTES], data[2 * _KEY_BYTES :]

@@ -1,10 +1,10 @@
 """Readers' roles and the paths that a reader may read. Pure.
 
-The ministry's letter gives no more than the purpose; the table of roles is this project's reading of it. A matter
-without a cell is nobody's. A test holds pages and notices to the table, cell by cell.
+The ministry's letter gives only the purpose; the role table is this project's reading of it. A matter without a cell is
+hidden from everybody. A test compares pages and notices with the table, cell by cell.
 
-A reading prefix is a province, or a facility of one: `bac-giang` covers `bac-giang/kcl-bg-001/cam-01/sub`, and nothing
-of `bac-giang-2`.
+A reading prefix is a province or a facility in it: `bac-giang` covers `bac-giang/kcl-bg-001/cam-01/sub`, but not
+`bac-giang-2`.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class ReaderRole(StrEnum):
 
 
 class Matter(StrEnum):
-    """What there is to be seen.
+    """Kinds of information.
 
     Attributes:
-        CONTACTS: who is to be called: personal data.
+        CONTACTS: persons to call; personal data.
         PLANS: surveys and connection plans.
-        SITE_NETWORK: addresses and ports of a site's devices, their makes and logins; evidence that names them.
-        LIVE: the pictures of paths; a page or a notice shows none, and may link to none for who has nothing here.
-        STATUS: verdicts, incidents, since when, availability, progress.
+        SITE_NETWORK: addresses, ports, makes and logins of a site's devices; evidence that names them.
+        LIVE: pictures of paths. Pages and notices show none, and link to none without access.
+        STATUS: verdicts, incidents and their start, availability, progress.
     """
 
     CONTACTS = "contacts"
@@ -46,15 +46,15 @@ class Matter(StrEnum):
 
 
 class Reach(StrEnum):
-    """How much of a matter somebody sees.
+    """How much of a matter a role sees.
 
     Attributes:
-        NOTHING: none of it.
-        COUNTS: numbers over provinces, nothing that names a facility.
-        PRESENCE: of what is one's own, whether there is something, and never what.
-        OWN: all of what is one's own.
-        ESCALATION: of everybody, as much as it takes to call somebody: name, title and phone number.
-        ALL: all of everybody's.
+        NOTHING: no part of it.
+        COUNTS: numbers over provinces, without facility names.
+        PRESENCE: whether there is something of one's own, without its content.
+        OWN: all of one's own.
+        ESCALATION: name, title and phone number of anybody to call.
+        ALL: everything of everybody.
     """
 
     NOTHING = "nothing"
@@ -85,7 +85,7 @@ MATRIX: Final[Mapping[ReaderRole, Row]] = MappingProxyType(
         ReaderRole.FACILITY: _row(_OWN, _OWN, _OWN, _OWN, _OWN),
     }
 )
-"""How far each role sees; a carrier's own are the paths that it serves, and it browses no pictures."""
+"""Reach of each role. A carrier's own are the paths that it serves; it browses no pictures."""
 
 BOUND_TO: Final[Mapping[ReaderRole, str]] = MappingProxyType(
     {
@@ -95,17 +95,17 @@ BOUND_TO: Final[Mapping[ReaderRole, str]] = MappingProxyType(
         ReaderRole.FACILITY: "facility",
     }
 )
-"""What a role is of; one that is not here is of the whole country."""
+"""Kind of object that a role belongs to; roles not listed cover the whole country."""
 
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """What a path or a facility is of, as far as that decides who may see it.
+    """What decides who may see a path or facility.
 
     Attributes:
         province: the province under which it is counted today.
-        facility: its facility; empty for what is of a whole province or host.
-        carriers: the carriers that serve it; while one takes over from another, both.
+        facility: empty for something of a whole province or host.
+        carriers: both carriers during a change of carrier.
     """
 
     province: str = ""
@@ -115,31 +115,31 @@ class Whereabouts:
 
 @dataclass(frozen=True, slots=True)
 class ReaderScope:
-    """One reader: a role, and the province, carrier or facility that it is of.
+    """A reader's role, with its province, carrier or facility.
 
     Attributes:
-        role: in whose name.
-        of: the slug of its province, carrier or facility; empty for a role of the whole country.
+        role: the reader's role.
+        of: the slug of the province, carrier or facility; empty for a role of the whole country.
     """
 
     role: ReaderRole
     of: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a reader of nothing, or of more than the role has.
+        """Check that `of` fits the role.
 
         Raises:
-            ValueError: `of` is missing, or too much.
+            ValueError: `of` is missing, or not allowed.
         """
         if bool(self.of) != (self.role in BOUND_TO):
             raise ValueError(f"{self.role} is of {BOUND_TO.get(self.role, 'the whole country')}")
 
     def reach(self, matter: Matter) -> Reach:
-        """How far this reader sees a matter."""
+        """Return how much of a matter this reader sees."""
         return MATRIX[self.role][matter]
 
     def is_own(self, place: Whereabouts) -> bool:
-        """Tell whether something is of this reader's province, carrier or facility; a whole country has none."""
+        """Return whether an object belongs to this reader's province, carrier or facility."""
         match BOUND_TO.get(self.role):
             case "province":
                 return self.of == place.province
@@ -150,41 +150,41 @@ class ReaderScope:
         return False
 
     def sees(self, matter: Matter, place: Whereabouts) -> bool:
-        """Tell whether all that a matter has of one thing may be shown."""
+        """Return whether the reader may see all of an object's matter."""
         reach = self.reach(matter)
         return reach is Reach.ALL or (reach is Reach.OWN and self.is_own(place))
 
     def may_call(self, place: Whereabouts) -> bool:
-        """Tell whether name, title and phone number of who is to be called may be shown."""
+        """Return whether the reader may see a contact's name, title and number."""
         return self.reach(Matter.CONTACTS) is Reach.ESCALATION or self.sees(Matter.CONTACTS, place)
 
     def counts(self, matter: Matter, place: Whereabouts) -> bool:
-        """Tell whether one thing may be counted in a number that is shown: who sees it counts it as well."""
+        """Return whether a number shown to the reader may include the object."""
         return self.reach(matter) is Reach.COUNTS or self.sees(matter, place)
 
     def knows_of(self, matter: Matter, place: Whereabouts) -> bool:
-        """Tell whether it may be said that there is something, and not what."""
+        """Return whether the reader may learn that something exists, without its content."""
         is_present = self.reach(matter) is Reach.PRESENCE and self.is_own(place)
         return is_present or self.sees(matter, place)
 
 
 def is_read(path: str, prefixes: Iterable[str]) -> bool:
-    """Whether a path, or a longer beginning of one, lies under one of the prefixes."""
+    """Return whether a path, or its beginning, is under a prefix."""
     return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
 
 
 def may_read(path: str, prefixes: Collection[str]) -> bool:
-    """Whether a path may be read by who is given these prefixes; who is given none may read all."""
+    """Return whether a path is under the prefixes; no prefixes allow all."""
     return not prefixes or is_read(path, prefixes)
 
 
 def words_of_reading(reader: str, prefixes: Iterable[str]) -> tuple[str, ...]:
-    """What a reader may read, a text each: `centre-hn` of one who may read all, else `centre-hn of bac-giang`."""
+    """Return rights as texts: `centre-hn` for all, else `centre-hn of bac-giang`."""
     return tuple(f"{reader} of {prefix}" for prefix in prefixes) or (reader,)
 
 
 def was_read(words: str, before: Iterable[str]) -> bool:
-    """Whether what one such text says was said before, by the same one or a wider one of the same reader."""
+    """Return whether a reader's earlier rights cover the right `words`."""
     reader, _, prefix = words.partition(" of ")
     readings = [one.partition(" of ") for one in before]
     wide = [wider for name, _, wider in readings if name == reader]

@@ -1,4 +1,4 @@
-"""A value that must not be shown: masked wherever it is printed, revealed by name only."""
+"""Secret values: masked in any output, revealed by name only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import hmac
 class Secret:
     """A text that no log, plan, report or error may show.
 
-    `repr`, `str` and formatting show a mask. `reveal` is the one way out; rendering and the bundle
-    for a host are the places that use it.
+    `repr`, `str` and formatting show a mask. Only rendering and the bundle for a host call `reveal`.
     """
 
     __slots__ = ("_value",)
@@ -20,7 +19,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The text itself."""
+        """Return the plain text."""
         return self._value
 
     def __repr__(self) -> str:
@@ -46,62 +45,61 @@ class Secret:
 
 
 def mediamtx_hash(secret: Secret) -> str:
-    """MediaMTX's `sha256:` form of a credential (unsalted; for random secrets of 128 bits and more)."""
+    """Return MediaMTX's unsalted `sha256:` form, for random secrets of 128+ bits."""
     digest = hashlib.sha256(secret.reveal().encode()).digest()
     return "sha256:" + base64.b64encode(digest).decode()
 
 
 def host_digest_key(digest_key: Secret, host: str) -> Secret:
-    """Derive one host's key from the vault's digest key; those of its digests and of its identity come from it.
+    """Derive a host's key from the vault's digest key.
 
-    A plain hash over a file that holds a camera password lets anybody guess the password from a plan;
-    a key per host keeps one host's digests from telling about another's.
+    A plain hash would let a plan's reader guess a camera password in the file.
     """
     mac = hmac.new(digest_key.reveal().encode(), b"provisioner/host-digest/" + host.encode(), hashlib.sha256)
     return Secret(mac.hexdigest())
 
 
 def record_key(digest_key: Secret, inventory: str) -> Secret:
-    """Derive the key that seals an inventory's record of runs from the vault's digest key; no host is given it."""
+    """Derive the key that seals an inventory's record; no host receives it."""
     mac = hmac.new(digest_key.reveal().encode(), b"provisioner/record/" + inventory.encode(), hashlib.sha256)
     return Secret(mac.hexdigest())
 
 
 def keyed_digest(key: Secret, content: bytes) -> str:
-    """The HMAC-SHA-256 of a content, in the form of the on-host code."""
+    """Return a content's HMAC-SHA-256, in the form of the on-host code."""
     return "hmac-sha256:" + hmac.digest(key.reveal().encode(), content, "sha256").hex()
 
 
 def content_key(host_key: Secret) -> Secret:
-    """Derive the key of the digests over a host's files from the host's key in the vault; hosts are sent this one."""
+    """Derive the key for digests of a host's files; hosts receive it."""
     return Secret(hmac.new(host_key.reveal().encode(), b"provisioner:host-contents", hashlib.sha256).hexdigest())
 
 
 def identity_key(host_key: Secret) -> Secret:
-    """Derive the key that is left on a host, so that it can prove later that it is the same one.
+    """Derive the key left on a host that proves its identity later.
 
     Args:
-        host_key: the host's key in the vault, which no host is sent: from the key of digests nobody gets to this one.
+        host_key: the host's key in the vault, which no host receives; a digest key does not lead to the identity key.
     """
     return Secret(hmac.new(host_key.reveal().encode(), b"provisioner:host-identity", hashlib.sha256).hexdigest())
 
 
 def owner_fingerprint(host_key: Secret) -> str:
-    """The public fingerprint by which a host's mark names the inventory's key; no secret follows from it.
+    """Return the public fingerprint of the inventory's key in a host's mark.
 
     Args:
-        host_key: the host's key in the vault, as for `identity_key`.
+        host_key: the host's key in the vault. The fingerprint does not reveal it.
     """
     return hmac.new(host_key.reveal().encode(), b"provisioner:host-owner", hashlib.sha256).hexdigest()[:32]
 
 
 def proof_of(identity: Secret, challenge: str) -> str:
-    """What a host answers to a challenge if it holds its key, as the on-host code computes it."""
+    """Return a host's answer to a challenge, computed as on the host."""
     return hmac.digest(identity.reveal().encode(), b"prove\0" + challenge.encode(), "sha256").hex()
 
 
 def seal_of(identity: Secret, bundle: bytes) -> str:
-    """The seal of a bundle that a host with this key takes, as the on-host code computes it, and what seals that."""
+    """Return a bundle's seal and the seal's own, computed as on hosts."""
     key = identity.reveal().encode()
     seal = hmac.digest(key, b"call\0" + bundle, "sha256").hex()
     return seal + " " + hmac.digest(key, b"seal\0" + seal.encode(), "sha256").hex()

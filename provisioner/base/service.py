@@ -1,8 +1,7 @@
-"""A service's surroundings: systemd, settings, pipeline job, stages.
+"""A service's environment: systemd, settings, pipeline job, stages.
 
-sd_notify(3) tells systemd that a service is ready, what it does, and that it lives. Whoever looks on at stages is named
-once for a command (`watched_by`), so that no function has to hand it down. Only the thread that named it tells of
-stages; forked processes and other threads do not.
+A command sets its stage watcher once (`watched_by`). Only the thread that set it reports stages; forked processes and
+other threads do not.
 """
 
 from __future__ import annotations
@@ -28,10 +27,9 @@ _LONGEST_SHOWN: Final = 80
 
 
 class ServiceNotice:
-    """The way to systemd, where a service was started by it; else nothing is said."""
+    """Notifications to systemd (sd_notify(3)); silent if systemd did not start the service."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """Find out where it listens."""
         named = environment.get(_SOCKET, "")
         # A name that begins with @ is one of the abstract namespace.
         self._place = f"\0{named[1:]}" if named.startswith("@") else named if named.startswith("/") else ""
@@ -39,19 +37,19 @@ class ServiceNotice:
         self.watchdog_s: float = int(asked) / 1_000_000 if asked.isdecimal() else 0.0
 
     def ready(self, status: str) -> None:
-        """Say that the service has begun its work."""
+        """Report that the service is ready."""
         self._send(f"READY=1\nSTATUS={printable(status, _LONGEST_STATUS)}")
 
     def status(self, text: str) -> None:
-        """Say what it does, as `systemctl status` shows it."""
+        """Set the text that `systemctl status` shows."""
         self._send(f"STATUS={printable(text, _LONGEST_STATUS)}")
 
     def alive(self) -> None:
-        """Say that it lives."""
+        """Reset systemd's watchdog."""
         self._send("WATCHDOG=1")
 
     def leaving(self) -> None:
-        """Say that it ends."""
+        """Report that the service stops."""
         self._send("STOPPING=1")
 
     def _send(self, text: str) -> None:
@@ -63,7 +61,7 @@ class ServiceNotice:
 
 
 class JobSystem(StrEnum):
-    """A system whose jobs are told by their environment; Gitea's jobs are Forgejo's."""
+    """A pipeline system, detected from its jobs' environment; Gitea counts as Forgejo."""
 
     GITLAB = "gitlab"
     FORGEJO = "forgejo"
@@ -73,13 +71,13 @@ class JobSystem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobNames:
-    """The variables in which a runner says what it runs. Others hold addresses with tokens: only these are read.
+    """Variables that describe a job; others may hold tokens.
 
     Attributes:
-        marks: each of them tells that the job is of this system.
+        marks: each of them identifies the system.
         project: the project's path or name.
-        number: the job's.
-        login: the forge's own name of whoever began it.
+        number: the job's number.
+        login: the forge's name of the person who started the job.
     """
 
     marks: tuple[str, ...]
@@ -97,11 +95,11 @@ JOB_NAMES: Final[Mapping[JobSystem, JobNames]] = {
     JobSystem.GITHUB: JobNames(("GITHUB_ACTIONS",), "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_ACTOR"),
     JobSystem.JENKINS: JobNames(("JENKINS_URL",), "JOB_NAME", "BUILD_NUMBER", "BUILD_USER_ID"),
 }
-"""By system, in the order in which they are looked for."""
+"""By system, in order of detection."""
 
 
 class Stage(StrEnum):
-    """What is done with files and values; hosts have stages of their own."""
+    """A stage of work on files and values, not on hosts."""
 
     READ = "read"
     BUILD = "build"
@@ -119,22 +117,22 @@ class Stage(StrEnum):
 
 
 FORKING = frozenset({Stage.READ, Stage.RECORD, Stage.SECRETS})
-"""Stages in which processes are forked, which is not safe beside another thread: no clock of a display may run."""
+"""Stages that fork, which is unsafe beside another thread: a progress display may not run."""
 
 
 class StageWatcher(Protocol):
-    """Whoever wants to know how far stages are."""
+    """Receiver of stages' progress."""
 
     def stage_begun(self, stage: Stage, total: int) -> None:
-        """A stage was begun, of so many things; 0 where they are not counted."""
+        """A stage begins; `total` is 0 if items are not counted."""
         ...
 
     def stage_advanced(self, stage: Stage, number: int) -> None:
-        """So many more of them are done."""
+        """So many more items are done."""
         ...
 
     def stage_ended(self, stage: Stage) -> None:
-        """It is over, however it ended."""
+        """The stage ended, with success or not."""
         ...
 
 
@@ -142,16 +140,16 @@ _WATCHER: ContextVar[tuple[StageWatcher, int, int] | None] = ContextVar("stage_w
 
 
 def toml_settings(text: str, file: str, known: Collection[str], example: str) -> Document:
-    """The settings of a file by their names; what their values are nobody has looked at.
+    """Parse a settings file; check names, but no values.
 
     Args:
-        text: what the file says.
-        file: its name.
-        known: the names that there are.
-        example: what a hint shows, e.g. `e.g. branch = "main"`.
+        text: the file's content.
+        file: the file's name.
+        known: the allowed names.
+        example: for a hint, e.g. `e.g. branch = "main"`.
 
     Raises:
-        UsageError: it is no TOML, or has another name.
+        UsageError: it is not TOML, or has an unknown name.
     """
     try:
         values = tomllib.loads(text)
@@ -166,13 +164,13 @@ def toml_settings(text: str, file: str, known: Collection[str], example: str) ->
 
 
 def job_system(environment: Mapping[str, str]) -> JobSystem | None:
-    """The system whose job this process is of; None outside of the ones that are known."""
+    """Return the system of the current pipeline job; `None` outside known systems."""
     return next((one for one, names in JOB_NAMES.items() if any(map(environment.get, names.marks))), None)
 
 
 @contextmanager
 def watched_by(watcher: StageWatcher) -> Iterator[None]:
-    """Tell somebody of all stages until the end of the block."""
+    """Report all stages to a watcher until the end of the block."""
     token = _WATCHER.set((watcher, os.getpid(), threading.get_ident()))
     try:
         yield
@@ -182,7 +180,7 @@ def watched_by(watcher: StageWatcher) -> Iterator[None]:
 
 @contextmanager
 def at_stage(stage: Stage, total: int = 0) -> Iterator[Callable[[int], None]]:
-    """Be at a stage until the end of the block; what is yielded is told how many things more are done."""
+    """Report a stage until the block ends; yields a counter of items."""
     watcher = _watcher()
     if watcher is None:
         yield unwatched
@@ -202,4 +200,4 @@ def _watcher() -> StageWatcher | None:
 
 
 def unwatched(_number: int) -> None:
-    """Tell nobody that so many things more are done."""
+    """Ignore progress."""

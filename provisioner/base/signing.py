@@ -1,7 +1,6 @@
-"""Signatures checked by public keys, and Ed25519 keys read. Pure.
+"""Check signatures by public key; read Ed25519 keys. Pure.
 
-The library takes its time to import, and most runs see no signature: a module that most commands import defers this
-one.
+The crypto library is slow to import and most runs check no signature. Modules that most commands import defer this one.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ _CURVES: Final[dict[str, tuple[ec.EllipticCurve, hashes.HashAlgorithm]]] = {
 
 
 def verifies(algorithm: str, key: Sequence[bytes], made: Sequence[bytes], signed: bytes) -> bool:
-    """Tell whether a public key made a signature over these bytes.
+    """Return whether a public key made a signature over these bytes.
 
     Args:
         algorithm: `ed25519`, `rsa-sha2-256`, `rsa-sha2-512`, or the name of a NIST curve.
-        key: the Ed25519 key or the curve point; RSA's exponent and modulus.
-        made: the signature's numbers: one, or the two of ECDSA.
-        signed: the bytes under the signature.
+        key: the Ed25519 key or the curve point; RSA: exponent and modulus.
+        made: the signature's numbers: one, or two for ECDSA.
+        signed: the signed bytes.
     """
     try:
         _verify(algorithm, key, made, signed)
@@ -51,7 +50,7 @@ def _verify(algorithm: str, key: Sequence[bytes], made: Sequence[bytes], signed:
 
 
 def is_signed_by(public: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
-    """Tell whether a key made a plain signature over a message."""
+    """Return whether a key made a plain signature over a message."""
     try:
         public.verify(signature, message)
     except InvalidSignature:
@@ -60,7 +59,7 @@ def is_signed_by(public: Ed25519PublicKey, signature: bytes, message: bytes) -> 
 
 
 def private_key_in(content: bytes) -> Ed25519PrivateKey | None:
-    """The Ed25519 key without a passphrase in a file of OpenSSH's or PEM's; None where there is none."""
+    """Read an unencrypted Ed25519 key from OpenSSH or PEM; `None` if invalid."""
     is_ssh = b"OPENSSH PRIVATE KEY" in content
     load = serialization.load_ssh_private_key if is_ssh else serialization.load_pem_private_key
     try:
@@ -71,7 +70,7 @@ def private_key_in(content: bytes) -> Ed25519PrivateKey | None:
 
 
 def public_key_in(content: bytes) -> Ed25519PublicKey | None:
-    """The public Ed25519 key in a file of OpenSSH's or PEM's; None where there is none."""
+    """Read a public Ed25519 key from OpenSSH or PEM; `None` if invalid."""
     is_pem = content.startswith(b"-----")
     load = serialization.load_pem_public_key if is_pem else serialization.load_ssh_public_key
     try:

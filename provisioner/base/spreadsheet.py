@@ -1,7 +1,4 @@
-"""Spreadsheets: cells that stay text, printable sheets, steady bytes. Pure.
-
-The bytes of a zip file depend on its members alone, so spreadsheets and documents made twice are the same.
-"""
+"""Spreadsheets: cells that stay text, printable sheets, reproducible bytes. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from provisioner.base.vietnamese import clean
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-"""The earliest moment that the format can say."""
+"""The earliest time that the zip format can hold."""
 
 _CHUNK: Final = 8192
 _UNCHANGED: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType({})
@@ -40,7 +37,7 @@ _TYPE = {False: "n", True: "s"}
 
 @dataclass(frozen=True)
 class CellStyle:
-    """How a cell looks."""
+    """Style of a cell."""
 
     bold: bool = False
     italic: bool = False
@@ -65,11 +62,11 @@ _LOOKS: Final[WeakKeyDictionary[object, _Looks]] = WeakKeyDictionary()
 
 
 def steady_zip(content: bytes, changes: Mapping[str, Callable[[bytes], bytes]] = _UNCHANGED) -> bytes:
-    """The same members in the same order, without the moments at which they were packed.
+    """Repack a zip file without timestamps: same members, same order, reproducible bytes.
 
     Args:
         content: a zip file.
-        changes: by a member's name, what becomes of its bytes.
+        changes: a function on the bytes, by member name.
     """
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as packed, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as steady:
@@ -87,12 +84,12 @@ def steady_zip(content: bytes, changes: Mapping[str, Callable[[bytes], bytes]] =
 
 
 def put(sheet: Worksheet, row: int, column: int, text: str, style: CellStyle = BODY) -> None:
-    """Write a cell that is text and stays text: nothing is read as a formula, no zero and no plus is lost."""
+    """Write a text cell: no formula, no lost leading zero or plus."""
     _fill_in(_cell(sheet, row, column), text, style)
 
 
 def cells_of(sheet: Worksheet, row: Sequence[str | int], style: CellStyle = BODY) -> list[Cell]:
-    """The cells of a row that is appended: texts that stay texts, and numbers that can be summed up."""
+    """Make cells of an appended row: texts stay texts, numbers numbers."""
     cells = []
     for content in row:
         cell = WriteOnlyCell(sheet)
@@ -142,12 +139,12 @@ def _dress_anew(cell: Cell, style: CellStyle) -> None:
 
 
 def neutral(text: str) -> str:
-    """A text that no spreadsheet takes for a formula; the importer's `unquoted` is the way back."""
+    """Quote text that looks like a formula; the importer's `unquoted` reverses this."""
     return f"'{text}" if _FORMULA.match(text) and not _PHONE.fullmatch(text) else text
 
 
 def landscape(sheet: Worksheet, header_row: int, *, pages: int = 1) -> None:
-    """Make a sheet ready to print: on A4, as wide as so many pages, its header on every page."""
+    """Set up printing on A4, so many pages wide, with repeated header."""
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.paperSize = _A4
     sheet.page_setup.fitToWidth = pages
@@ -157,7 +154,7 @@ def landscape(sheet: Worksheet, header_row: int, *, pages: int = 1) -> None:
 
 
 def saved(book: Workbook) -> bytes:
-    """A workbook's bytes."""
+    """Return a workbook's bytes."""
     book.properties.creator = "provisioner"
     out = io.BytesIO()
     book.save(out)

@@ -1,10 +1,8 @@
 """Signatures of `ssh-keygen -Y sign` (SSHSIG), and their keys. Pure.
 
-A signature names its key, its namespace and its hash; nothing of that is believed before it is compared. Keys are
-Ed25519, ECDSA on NIST's curves, RSA of 2048 bits or more, and the two kinds that live in a security token, which also
-says that somebody touched it. RSA with SHA-1, certificates and DSA are not known here.
-
-SSH's wire format (RFC 4251, part 5) is read strictly: every length is compared with the bytes that are there.
+A signature names its key, namespace and hash; callers compare them before they trust it. Supported keys are Ed25519,
+ECDSA on NIST curves, RSA from 2048 bits, and the two kinds in security tokens, which also prove a touch. RSA with
+SHA-1, certificates and DSA are refused. SSH's wire format (RFC 4251, part 5) is parsed strictly.
 """
 
 from __future__ import annotations
@@ -24,10 +22,10 @@ SK_ECDSA: Final = "sk-ecdsa-sha2-nistp256@openssh.com"
 CURVES: Final = {f"ecdsa-sha2-{curve}": curve for curve in ("nistp256", "nistp384", "nistp521")}
 _POINT_BYTES: Final = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
 KINDS: Final = (ED25519, *CURVES, RSA, SK_ED25519, SK_ECDSA)
-"""The first word of public keys that are known."""
+"""First words of supported public keys."""
 
 MAX_BYTES: Final = 8192
-"""More than any key or signature has."""
+"""Upper bound of a key or signature."""
 _MAGIC: Final = b"SSHSIG"
 _VERSION: Final = 1
 _HASHES: Final = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
@@ -41,18 +39,18 @@ _ARMOUR = re.compile(
 
 
 class WireError(ValueError):
-    """Bytes are not what the format says; the message says what is wrong, and repeats none of them."""
+    """Malformed bytes; the message does not repeat them."""
 
 
 class WireReader:
-    """Bytes that are taken from their beginning; none is left over or looked at twice."""
+    """A reader of bytes, from the beginning to the end."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
 
     def take(self, count: int) -> bytes:
-        """The next bytes.
+        """Read the next bytes.
 
         Raises:
             WireError: there are fewer.
@@ -63,32 +61,32 @@ class WireReader:
         return self._data[self._at - count : self._at]
 
     def number(self) -> int:
-        """A whole number of 32 bits."""
+        """Read an unsigned integer of 32 bits."""
         return int(struct.unpack(">I", self.take(4))[0])
 
     def text(self) -> bytes:
-        """A length and as many bytes."""
+        """Read a length and as many bytes."""
         return self.take(self.number())
 
     def big_number(self) -> int:
-        """A whole number of any size: not negative, and written in as few bytes as it takes."""
+        """Read a positive integer of any size, in its shortest form."""
         data = self.text()
         if data and (data[0] & 0x80 or data[:2] == b"\0" or (data[0] == 0 and len(data) > 1 and not data[1] & 0x80)):
             raise WireError("a number is not written as SSH writes it")
         return int.from_bytes(data, "big")
 
     def end(self) -> None:
-        """Check that nothing is left.
+        """Check that no bytes are left.
 
         Raises:
-            WireError: something is.
+            WireError: some are left.
         """
         if self._at != len(self._data):
             raise WireError("something follows its end")
 
 
 class SignatureFormError(ValueError):
-    """A key or a signature cannot be understood; the message is the rest of a sentence that begins with `it`."""
+    """Unsupported key or signature; the message continues a sentence after `it`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +95,9 @@ class SshPublicKey:
 
     Attributes:
         kind: its first word, e.g. `ssh-ed25519`.
-        blob: what the rest of it says in base64.
-        numbers: curve point or Ed25519 key in one item; RSA's exponent and modulus in two.
-        application: what a token's key is for; empty for others.
+        blob: the decoded base64 part.
+        numbers: the curve point or Ed25519 key; RSA: exponent and modulus.
+        application: of a token's key; empty for others.
     """
 
     kind: str
@@ -115,15 +113,15 @@ class SshPublicKey:
 
 @dataclass(frozen=True, slots=True)
 class SshSignature:
-    """A signature, taken apart and not yet proved.
+    """A parsed signature, not yet verified.
 
     Attributes:
-        key: the key that it says it is of.
-        namespace: what it says it is for.
+        key: the key that it claims.
+        namespace: the namespace that it claims.
         hash_name: `sha256` or `sha512`, of the message.
-        scheme: how it was made, e.g. `rsa-sha2-512`.
-        numbers: the signature itself; r and s in two items for ECDSA.
-        flags: a token's word on who touched it, with its counter; empty for others.
+        scheme: e.g. `rsa-sha2-512`.
+        numbers: the signature itself; r and s for ECDSA.
+        flags: a token's touch flag and counter; empty for others.
     """
 
     key: SshPublicKey
@@ -136,18 +134,18 @@ class SshSignature:
 
 @dataclass(frozen=True, slots=True)
 class ShownKey:
-    """The host key that a host shows, and its fingerprint, for a person to compare."""
+    """A host's SSH key and its fingerprint, for a person to compare."""
 
     host_key: str
 
     @property
     def fingerprint(self) -> str:
-        """It."""
+        """`SHA256:…`, or empty."""
         return fingerprint_of(self.host_key)
 
 
 def ssh_text(data: bytes) -> bytes:
-    """Bytes with their length in front."""
+    """Prefix bytes with their length."""
     return struct.pack(">I", len(data)) + data
 
 
@@ -155,10 +153,10 @@ def ssh_text(data: bytes) -> bytes:
 
 
 def public_key_of(line: str) -> SshPublicKey:
-    """The key of a line `ssh-ed25519 AAAA…`, without a comment.
+    """Parse a line `ssh-ed25519 AAAA…` without comment.
 
     Raises:
-        SignatureFormError: it is none, or none that is known here.
+        SignatureFormError: the key is invalid or unsupported.
     """
     kind, _, encoded = line.partition(" ")
     key = _key(_decoded(encoded))
@@ -168,10 +166,10 @@ def public_key_of(line: str) -> SshPublicKey:
 
 
 def signature_of(encoded: str) -> SshSignature:
-    """The signature in base64, as it stands between the lines BEGIN and END.
+    """Parse a signature from the base64 between the lines BEGIN and END.
 
     Raises:
-        SignatureFormError: it is none, or none that is known here.
+        SignatureFormError: the signature is invalid or unsupported.
     """
     try:
         return _signature(_decoded(encoded))
@@ -180,10 +178,10 @@ def signature_of(encoded: str) -> SshSignature:
 
 
 def unarmoured(data: bytes) -> str:
-    """The base64 in a file that `ssh-keygen -Y sign` wrote.
+    """Return the base64 in a file of `ssh-keygen -Y sign`.
 
     Raises:
-        SignatureFormError: it is no such file.
+        SignatureFormError: the file is invalid.
     """
     match = _ARMOUR.fullmatch(data) if len(data) <= 2 * MAX_BYTES else None
     if match is None:
@@ -231,7 +229,6 @@ def _key_of_kind(kind: str, reader: WireReader, blob: bytes) -> SshPublicKey:
 
 
 def _application(reader: WireReader) -> bytes:
-    """What a token's key is for: `ssh:` and what the owner added."""
     application = reader.text()
     if not application.startswith(b"ssh:"):
         raise WireError("its token's key is not for SSH")
@@ -281,9 +278,9 @@ def _numbers(key: SshPublicKey, data: bytes) -> tuple[bytes, ...]:
 
 
 def is_made_by_its_key(signature: SshSignature, message: bytes) -> bool:
-    """Tell whether the signature's own key made it, in its own namespace, over a message.
+    """Return whether a signature's own key signed the message in its namespace.
 
-    Whose key that is and whether the namespace is the right one is for the caller to compare.
+    The caller compares key and namespace with the expected ones.
     """
     hashed = _HASHES[signature.hash_name](message).digest()
     fields = (signature.namespace, b"", signature.hash_name, hashed)
@@ -310,7 +307,7 @@ def _algorithm(signature: SshSignature) -> str:
 
 
 def fingerprint_of(host_key: str) -> str:
-    """`SHA256:…`, as `ssh-keygen -l` prints it; empty of what is no key."""
+    """Return `SHA256:…`, as `ssh-keygen -l` prints it; empty if invalid."""
     try:
         raw = base64.b64decode(host_key.partition(" ")[2], validate=True)
     except (binascii.Error, ValueError):

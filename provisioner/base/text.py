@@ -1,11 +1,9 @@
 """Texts for people and for documents: numbers, hints, addresses, JSON, times. Pure.
 
-Characters that are printable in Unicode's sense are fit to be shown. Others are not: a terminal obeys them (colours,
-its window's title, a cleared screen, a link), they pretend (text from right to left, a line that begins anew), or they
-cannot be written at all (half of a character).
+Shown text has printable Unicode characters only. Terminals obey others (colours, window title, links), others deceive
+(right-to-left text, new lines), and half characters cannot be written.
 
-Canonical JSON is the one form that digests are taken over: sorted keys, no spaces, UTF-8. Vietnam's clock is the one
-in which orders, days and reports are read: fixed at +07:00, without summer time.
+Digests cover canonical JSON: sorted keys, no spaces, UTF-8. Times are Vietnam's: fixed +07:00, no summer time.
 """
 
 from __future__ import annotations
@@ -31,26 +29,25 @@ _MOST_LIKE = 3
 _LONGEST_WORD = 100
 _MOST_KNOWN = 20_000
 ALIKE = 0.6
-"""How like two words have to be, from 0 to 1."""
+"""Minimal likeness of two words, from 0 to 1."""
 DEVICE_NAMES: Final = frozenset(
     {"aux", "con", "nul", "prn", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 )
-"""Devices of Windows, which checks out no file or folder of such a name, whatever its ending is."""
+"""Device names of Windows, which checks out no such file or folder, with any extension."""
 _LOCALHOST: Final = "localhost"
 Document = dict[str, Any]
-"""A document or a part of one, by key. `Any`: what a document may hold is said by its JSON Schema, which tests hold
-against what is printed; `object` would forbid every look into it."""
+"""A document or a part of one, by key. `Any`: JSON Schemas describe the values, and tests check them."""
 
 _ITEMS_A_PART: Final = 500
 VIETNAM = timezone(timedelta(hours=7), "ICT")
-"""The zone of every day in an inventory and of every time that people read, wherever the program runs."""
+"""Zone of all days in an inventory and of times for people, wherever the program runs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LongList:
-    """A list of a document whose items are made when they are asked for, each time anew.
+    """A document's list whose items are made anew at each iteration.
 
-    It stands at the top of a document alone, and no encoder takes it but those here.
+    Only the top level of a document may hold one, and only the encoders here accept it.
     """
 
     make: Callable[[], Iterable[Document]]
@@ -60,13 +57,13 @@ class LongList:
 
 
 class Sentence(str):
-    """A finished English sentence that knows its msgid and the values in it: a `Translator` looks it up.
+    """A finished English sentence with its msgid and values, for a `Translator`.
 
-    For documents, records and logs it is the English text.
+    Documents, records and logs use the English text.
 
     Attributes:
-        msgid: the sentence with its places, e.g. `the host id {name} is used twice`.
-        values: by place; a value may be a sentence itself.
+        msgid: e.g. `the host id {name} is used twice`.
+        values: by placeholder; a value may be a sentence.
     """
 
     __slots__ = ("msgid", "values")
@@ -74,27 +71,27 @@ class Sentence(str):
     values: Mapping[str, object]
 
     def __new__(cls, msgid: str, values: Mapping[str, object]) -> Self:
-        """Fill the places in; half of a character, as in a name that is no UTF-8, becomes a question mark."""
+        """Fill in the placeholders; a half character becomes a question mark."""
         text = filled(msgid, values)
         self = super().__new__(cls, text if text.isascii() else text.encode(errors="replace").decode())
         self.msgid, self.values = msgid, values
         return self
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, Mapping[str, object]]]:
-        """Return how a copy is made in another process."""
+        """Return how another process makes a copy."""
         return type(self), (self.msgid, self.values)
 
 
 def msg(msgid: str, /, *values: object) -> str:
-    """Make a `Sentence`: the msgid is a literal, for the catalogue; the values fill its places in their order."""
+    """Make a `Sentence` from a literal msgid and its values in order."""
     # A test counts the values of each call: no message is worth a failure while it is made.
     return Sentence(msgid, dict(zip(places_of(msgid), values, strict=False)))
 
 
 def filled(sentence: str, values: Mapping[str, object]) -> str:
-    """A sentence with its places filled in; a place of which nothing is known stays as it is.
+    """Fill in a sentence's placeholders; unknown ones stay.
 
-    `{host}` is a place; any other brace is a brace. A value that is filled in is not searched for places again.
+    `{host}` is a placeholder; other braces are literal. Values are not searched for placeholders.
     """
     if "{" not in sentence:
         return sentence
@@ -103,43 +100,43 @@ def filled(sentence: str, values: Mapping[str, object]) -> str:
 
 @lru_cache(maxsize=4_000)
 def places_of(sentence: str) -> tuple[str, ...]:
-    """The names of a sentence's places, in their order."""
+    """Return the names of a sentence's placeholders, in order."""
     return tuple(_PLACE.findall(sentence))
 
 
 def literals_of(sentence: str) -> tuple[str, ...]:
-    """What stands before, between and behind the places of a sentence: one more than there are places."""
+    """Return the texts around the placeholders: one more than placeholders."""
     return tuple(_PLACE.split(sentence)[::2])
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun, e.g. `1 error`, `2 facilities`, `3 other addresses`."""
+    """Return a number with its noun, e.g. `1 error`, `2 facilities`."""
     return f"1 {noun}" if number == 1 else f"{number} {plural_of(noun)}"
 
 
 def were(number: int) -> str:
-    """The verb behind so many, e.g. `1 path was`, `2 paths were`."""
+    """Return the verb after a number: `1 path was`, `2 paths were`."""
     return "was" if number == 1 else "were"
 
 
 def are(number: int) -> str:
-    """The verb behind so many, e.g. `1 path is`, `2 paths are`."""
+    """Return the verb after a number: `1 path is`, `2 paths are`."""
     return "is" if number == 1 else "are"
 
 
 def plural_of(noun: str) -> str:
-    """More than one of a noun, e.g. `paths`, `facilities`."""
+    """Return a noun's plural, e.g. `paths`, `facilities`."""
     if noun.endswith("y") and noun[-2:-1] not in _VOWELS:
         return f"{noun[:-1]}ies"
     return f"{noun}es" if noun.endswith(_HISSING) else f"{noun}s"
 
 
 def printable(text: str, longest: int | None = None) -> str:
-    """A text in one line: white space is a blank, other characters that cannot be printed are question marks.
+    """Return a text in one line; unprintable characters become question marks.
 
     Args:
         text: the text.
-        longest: how many of its characters to keep; the rest becomes an ellipsis.
+        longest: maximal length; an ellipsis replaces the rest.
     """
     if longest is not None and len(text) > longest:
         return f"{printable(text[:longest])}…"
@@ -155,18 +152,18 @@ def _printable(character: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str], *, most: int = _MOST_LIKE, alike: float = ALIKE) -> tuple[str, ...]:
-    """The known words that a word is most like, the nearest first; of very many known ones the first are looked at."""
+    """Return the most similar known words, nearest first."""
     looked_at = dict.fromkeys(islice(known, _MOST_KNOWN))
     return tuple(get_close_matches(word[:_LONGEST_WORD], looked_at, n=most, cutoff=alike))
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
-    """The hint for an unknown word: what it is like, or where it is like nothing, what is handed in."""
+    """Return a hint with similar words, or `otherwise`."""
     return asked(nearest(word, known)) or otherwise
 
 
 def asked(words: Iterable[str]) -> str:
-    """The question whether one of these was meant; nothing where there is none."""
+    """Ask whether one of the words was meant; empty without words."""
     listed = list(words)
     if not listed:
         return ""
@@ -174,18 +171,13 @@ def asked(words: Iterable[str]) -> str:
 
 
 def endpoint_text(host: object, port: int) -> str:
-    """A host and a port, e.g. `192.0.2.1:22`, `[2001:db8::1]:22`, `relay.example.com:22`.
-
-    Args:
-        host: an address or a host name, or the text of one.
-        port: the port.
-    """
+    """Return `192.0.2.1:22`, `[2001:db8::1]:22` or `relay.example.com:22`."""
     text = str(host)
     return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine by its name alone: nothing is asked of the network."""
+    """Return whether a host is this machine, without name resolution."""
     if host == _LOCALHOST:
         return True
     try:
@@ -195,10 +187,10 @@ def is_loopback(host: str) -> bool:
 
 
 def checked_url(text: str) -> str:
-    """Take an address that may be called: encrypted but on this machine, without a login.
+    """Return an allowed URL: encrypted or on this machine, without a login.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the URL is not allowed.
     """
     try:
         parts = urlsplit(text)
@@ -215,18 +207,19 @@ def checked_url(text: str) -> str:
 
 
 def canonical_text(value: object) -> str:
-    """A plain value as one text, the same for equal values; a number that is none raises ValueError."""
+    """Return a value as canonical JSON text.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def canonical_json(value: object) -> bytes:
-    """A plain value as JSON: the same value is the same bytes, whatever the order of its keys.
-
-    Args:
-        value: mappings with texts as keys, lists, tuples, texts, numbers, booleans, None.
+    """Return a value as canonical JSON: equal values give equal bytes.
 
     Raises:
-        TypeError: it holds something else.
+        TypeError: the value has no JSON form.
     """
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
@@ -235,7 +228,7 @@ def canonical_json(value: object) -> bytes:
 
 
 def indented_parts(document: Mapping[str, object]) -> Iterator[str]:
-    """The text of a document for people, as `json.dumps` with an indent of two and letters as they are."""
+    """Yield a document's text for people: indent 2, letters not escaped."""
     yield "{"
     for number, (name, value) in enumerate(document.items()):
         yield f"{',' if number else ''}\n  {_plain(name)}: "
@@ -247,7 +240,7 @@ def indented_parts(document: Mapping[str, object]) -> Iterator[str]:
 
 
 def canonical_parts(document: Mapping[str, object]) -> Iterator[str]:
-    """The text of a document that is the same for equal ones: keys in their order, no space."""
+    """Yield a document's canonical text: sorted keys, no spaces."""
     yield "{"
     for number, (name, value) in enumerate(sorted(document.items())):
         yield f"{',' if number else ''}{_plain(name)}:"
@@ -259,7 +252,7 @@ def canonical_parts(document: Mapping[str, object]) -> Iterator[str]:
 
 
 def _listed(items: LongList, text: Callable[[object], str], between: str, ends: tuple[str, str]) -> Iterator[str]:
-    """A list's text, some hundreds of items a part."""
+    """Yield a list's text, some hundred items at a time."""
     each, is_first = iter(items), True
     while some := list(islice(each, _ITEMS_A_PART)):
         yield (ends[0] if is_first else between) + between.join(map(text, some))
@@ -276,26 +269,26 @@ def _laid_out(value: object) -> str:
 
 
 def _further(text: str, by: int) -> str:
-    """A text that stands further right, but for its first line; no text in it has an end of a line."""
+    """Indent all lines but the first; JSON texts contain no line breaks."""
     return text.replace("\n", "\n" + " " * by)
 
 
 @lru_cache(maxsize=4096)
 def start_of(day: date) -> datetime:
-    """The first moment of a day in Vietnam."""
+    """Return the start of a day in Vietnam."""
     return datetime.combine(day, time(), VIETNAM)
 
 
 def is_between(day: date, first: date, last: date | None) -> bool:
-    """Whether a day is one of those from the first to the last, both counted; without a last one there is no end."""
+    """Return whether a day is in an inclusive, maybe open-ended range."""
     return first <= day and (last is None or day <= last)
 
 
 def aware(moment: datetime) -> datetime:
-    """The same moment, which has to have a zone.
+    """Return the time if it has a zone.
 
     Raises:
-        ValueError: it has none.
+        ValueError: it has no zone.
     """
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no zone")
@@ -303,17 +296,17 @@ def aware(moment: datetime) -> datetime:
 
 
 def local_time(moment: datetime) -> str:
-    """A moment as people in Vietnam read it, with its zone."""
+    """Return a time with zone, as people in Vietnam read it."""
     return aware(moment).astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M:%S +07:00")
 
 
 def local_iso(moment: datetime) -> str:
-    """A moment as documents have it: in Vietnam's time, with its zone."""
+    """Return a time in Vietnam's zone, as in documents."""
     return aware(moment).astimezone(VIETNAM).isoformat(timespec="seconds")
 
 
 def percent(share: float | None) -> str:
-    """A share as people read it; it is never rounded up to all of it."""
+    """Return a share as a percentage, never rounded up to 100 %."""
     if share is None:
         return "-"
     shown = f"{share * 100:.2f}"
@@ -321,7 +314,10 @@ def percent(share: float | None) -> str:
 
 
 def words_of_end(until: datetime, warn_days: int, now: datetime) -> str:
-    """That a certificate ends soon, e.g. `ends in 3 days, on 2026-11-30`, or has ended; empty while it is far off."""
+    """Return a certificate's end, e.g. `ends in 3 days, on 2026-11-30`.
+
+    The text is empty if the end is more than `warn_days` away.
+    """
     left = (until - now) // timedelta(days=1)
     if left > warn_days:
         return ""

@@ -1,8 +1,8 @@
-"""The only door to encrypted files: Ansible Vault 1.1 and 1.2, whole files, read and written.
+"""Ansible Vault 1.1 and 1.2: reads and writes whole files.
 
-The format is Ansible's: PBKDF2-HMAC-SHA256 with 10,000 rounds over a salt of 32 bytes gives an AES-256
-key, an HMAC key and a counter block; the HMAC-SHA256 of the AES-CTR ciphertext is checked before
-anything is decrypted. The `ansible-vault` program reads what this writes, and the other way round.
+The format is Ansible's: PBKDF2-HMAC-SHA256 with 10,000 rounds over a salt of 32 bytes gives an AES-256 key, an HMAC key
+and a counter block. The HMAC-SHA256 of the AES-CTR ciphertext is checked before decryption. Files are exchangeable with
+the `ansible-vault` program.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _HOW_TO_SET = (
 
 @dataclass(frozen=True)
 class VaultPasswords:
-    """Where the vault's passwords come from; none is read before it is needed.
+    """Sources of the vault's passwords, read only when needed.
 
     Attributes:
-        sources: vault ids and files, in the order in which Ansible would try them.
-        env: the environment that a password program gets.
+        sources: vault ids and files, in the order in which Ansible tries them.
+        env: a password program's environment.
     """
 
     sources: tuple[tuple[str, Path], ...] = ()
@@ -57,10 +57,10 @@ class VaultPasswords:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> VaultPasswords:
-        """Take the passwords' sources as Ansible does.
+        """Read the sources from the environment, as Ansible does.
 
         Raises:
-            SecretsError: an entry asks for a prompt; pipelines have nobody to ask.
+            SecretsError: an entry asks for a prompt, which pipelines cannot answer.
         """
         sources: list[tuple[str, Path]] = []
         for entry in env.get("ANSIBLE_VAULT_IDENTITY_LIST", "").split(","):
@@ -77,24 +77,24 @@ class VaultPasswords:
         return bool(self.sources)
 
     def only(self, *vault_ids: str) -> VaultPasswords:
-        """The sources of some vault ids, in the order in which the ids are named; no default serves them."""
+        """Return the sources of given vault ids, in their order, without defaults."""
         chosen = tuple(source for vault_id in vault_ids for source in self.sources if source[0] == vault_id)
         return VaultPasswords(chosen, self.env)
 
     def for_secrets(self) -> VaultPasswords:
-        """The sources that may open `secrets/`: those of contacts are for contacts alone, and never read."""
+        """Return the sources for `secrets/`, without those for contacts."""
         sources = tuple(s for s in self.sources if s[0] != CONTACTS_ID and not s[0].startswith(f"{CONTACTS_ID}-"))
         return VaultPasswords(sources, self.env)
 
     def knows(self, vault_id: str) -> bool:
-        """Tell whether a vault id has a password of its own."""
+        """Return whether a vault id has a password of its own."""
         return any(known == vault_id for known, _ in self.sources)
 
     def password(self, vault_id: str) -> bytes:
-        """The password to encrypt with under a vault id: its own, or the default one.
+        """Return the password to encrypt with: the vault id's or the default.
 
         Raises:
-            SecretsError: none is set, or it cannot be read.
+            SecretsError: no password is set, or it cannot be read.
         """
         for known_id, path in self.sources:
             if known_id in {vault_id, "default"}:
@@ -102,23 +102,23 @@ class VaultPasswords:
         raise SecretsError(f"no vault password is set for the vault id {vault_id}", hint=_HOW_TO_SET)
 
     def candidates(self, vault_id: str) -> Iterator[bytes]:
-        """The passwords to try on a file, those of its own vault id first, as Ansible does."""
+        """Yield passwords for a file, those of its vault id first."""
         own = [s for s in self.sources if s[0] == vault_id]
         for known_id, path in own + [s for s in self.sources if s[0] != vault_id]:
             yield read_password(path, known_id, self.env)
 
 
 def is_encrypted(data: bytes) -> bool:
-    """Tell whether a file's bytes begin as a vault file does."""
+    """Return whether bytes begin like a vault file."""
     return data.startswith(_MAGIC)
 
 
 def decrypt(data: bytes, passwords: VaultPasswords, *, name: str) -> bytes:
-    """Open a vault file.
+    """Decrypt a vault file.
 
     Args:
         data: the file's bytes.
-        passwords: where the passwords come from.
+        passwords: the passwords' sources.
         name: the file, for messages.
 
     Raises:
@@ -137,27 +137,26 @@ def decrypt(data: bytes, passwords: VaultPasswords, *, name: str) -> bytes:
 
 
 def carrier_vault_id(carrier: str) -> str:
-    """The vault id of a carrier's own secrets."""
+    """Return the vault id of a carrier's own secrets."""
     return _CARRIERS_ID + carrier
 
 
 def carrier_of_vault_id(vault_id: str) -> str | None:
-    """The carrier whose own secrets a vault id is for; None for the ids of what all share."""
+    """Return the carrier of a vault id; `None` for shared ids."""
     return vault_id.removeprefix(_CARRIERS_ID) if vault_id.startswith(_CARRIERS_ID) else None
 
 
 def vault_id_of(data: bytes) -> str:
-    """The vault id that a file's first line names, `default` where it names none; nobody has proved it."""
+    """Return the unverified vault id in a file's first line, or `default`."""
     fields = data.partition(b"\n")[0].decode("utf-8", "replace").strip().split(";")
     return fields[3] if len(fields) > 3 else "default"  # noqa: PLR2004 (version 1.1 has three)
 
 
 class Opener:
-    """Opens the files of one pass over `secrets/`, or leaves them shut; each password is read once.
+    """Decrypts files of `secrets/`; reads each password once.
 
-    A file is shut where nobody said a password that is meant for it: it is under a carrier's vault id and that id
-    has no password here, or under one that all share and only carriers' passwords are here. A password that is
-    meant for it and does not fit is an error, and so is a damaged file.
+    A file stays closed if no password is meant for it: no own one for a carrier's vault id, or only carriers' ones for
+    a shared id. A wrong password meant for the file is an error, as is a damaged file.
     """
 
     def __init__(self, passwords: VaultPasswords) -> None:
@@ -165,31 +164,29 @@ class Opener:
         self._read: dict[tuple[str, Path], bytes] = {}
 
     def opened(self, data: bytes, *, name: str) -> bytes | None:
-        """A vault file's content, or None where it stays shut.
+        """Return a vault file's content, or `None` if it stays closed.
 
         Raises:
-            SecretsError: no password is set at all, one that is meant for it does not fit, or the file is damaged.
+            SecretsError: no password is set, one meant for the file does not fit, or the file is damaged.
         """
         envelope = _parse(data, name)
         plain = self.opened_by(vault_id_of(data), lambda password: _open(envelope, password))
         return plain if plain is not None or self.stays_shut(data) else decrypt(data, self._passwords, name=name)
 
     def opened_by(self, vault_id: str, attempt: Callable[[bytes], T | None]) -> T | None:
-        """What an attempt comes to by the first password that opens a file; None where none does.
+        """Return the attempt's result for the first password that works, or `None`.
 
-        Args:
-            vault_id: the file's.
-            attempt: tries one password.
+        Later passwords are not read.
 
         Raises:
-            SecretsError: a password cannot be read; none is read that comes after the one that opens it.
+            SecretsError: a password cannot be read.
         """
         meant, others = self._sources(vault_id)
         attempts = (attempt(self._password(source)) for source in (*meant, *others))
         return next((done for done in attempts if done is not None), None)
 
     def first_password(self, vault_id: str) -> bytes | None:
-        """The password that is tried first on a file of a vault id; None where there is none to try.
+        """Return the first password to try for a vault id, or `None`.
 
         Raises:
             SecretsError: it cannot be read.
@@ -198,7 +195,7 @@ class Opener:
         return next((self._password(source) for source in (*meant, *others)), None)
 
     def stays_shut(self, data: bytes) -> bool:
-        """Tell whether a file that no password opens is merely shut: nobody said one that is meant for it."""
+        """Return whether a file stays closed since no password is for it."""
         vault_id = vault_id_of(data)
         meant, _ = self._sources(vault_id)
         own = [source for source in meant if source[0] == vault_id]
@@ -206,7 +203,7 @@ class Opener:
         return bool(self._passwords) and not own and not (is_shared and meant)
 
     def _sources(self, vault_id: str) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]]]:
-        """The sources that are meant for a vault id, its own first, and those that could open it all the same."""
+        """Return the sources meant for a vault id, and all others."""
         sources = self._passwords.sources
         own = [s for s in sources if s[0] == vault_id]
         shared = [s for s in sources if s[0] != vault_id and carrier_of_vault_id(s[0]) is None]
@@ -221,7 +218,7 @@ class Opener:
 
 
 def opened_with(data: bytes, password: bytes, *, name: str) -> bytes | None:
-    """A vault file's content if one password opens it.
+    """Return a vault file's content if one password decrypts it.
 
     Raises:
         SecretsError: the file is damaged.
@@ -230,9 +227,9 @@ def opened_with(data: bytes, password: bytes, *, name: str) -> bytes | None:
 
 
 def key_beside(password: bytes, salt: bytes, purpose: bytes) -> bytes:
-    """A key of 32 bytes for something else than vault files, which whoever has the password can make, and nobody else.
+    """Derive a 32-byte key for another purpose from a vault password.
 
-    To guess the password by it takes as long as by a vault file.
+    Guessing the password from it costs as much as from a vault file.
     """
     kdf = PBKDF2HMAC(algorithm=hashes.SHA256(), length=32, salt=salt, iterations=_ROUNDS)
     return hmac.digest(kdf.derive(password), purpose, "sha256")
@@ -243,7 +240,7 @@ def encrypt(data: bytes, password: bytes, vault_id: str, *, salt: bytes | None =
 
     Args:
         data: the plain content.
-        password: the password's bytes, as `VaultPasswords.password` returns them.
+        password: the password's bytes, from `VaultPasswords.password`.
         vault_id: the label in the file's first line.
         salt: 32 random bytes; for tests only.
     """
@@ -312,7 +309,7 @@ def _aes_ctr(keys: _Keys, data: bytes) -> bytes:
 
 
 def read_password(path: Path, vault_id: str, env: Mapping[str, str]) -> bytes:
-    """Read a password's file, or run it if it is a program, as Ansible does.
+    """Read a password file, or run it if executable, like Ansible.
 
     Raises:
         SecretsError: it cannot be read, or is empty.
@@ -328,7 +325,7 @@ def read_password(path: Path, vault_id: str, env: Mapping[str, str]) -> bytes:
 
 
 def is_program(path: Path) -> bool:
-    """Tell whether a password comes from a program that lies there, and not from the file itself."""
+    """Return whether a password source is a program, not a plain file."""
     return bool(path.stat().st_mode & (stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH))
 
 

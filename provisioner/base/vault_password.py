@@ -1,4 +1,4 @@
-"""Where a vault's password may lie: in no checkout, as others propose what is there."""
+"""Vault passwords come from outside a checkout: others propose its files."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ELSEWHERE: Final = "name its new place in ANSIBLE_VAULT_PASSWORD_FILE or ANSIBL
 
 
 def outside_of(passwords: VaultPasswords, *folders: Path) -> VaultPasswords:
-    """The same passwords, if none comes out of a checkout that others write to, by whatever links.
+    """Return the same passwords if no source leads into a checkout.
 
     Args:
-        passwords: where they come from.
-        folders: the inventory's, and that of contacts.
+        passwords: the sources; links are followed.
+        folders: the folders of the inventory and of contacts.
 
     Raises:
-        SecretsError: one is a program that lies there, or a file that Git has.
+        SecretsError: a source is a program in a checkout, or a file that Git tracks.
     """
     for _, path in passwords.sources:
         refuse_proposed_password(path, *folders)
@@ -32,10 +32,10 @@ def outside_of(passwords: VaultPasswords, *folders: Path) -> VaultPasswords:
 
 
 def refuse_proposed_password(path: Path, *folders: Path) -> None:
-    """Refuse a password's file or program that others can propose; as `outside_of`.
+    """Refuse a password file or program that others can propose; as `outside_of`.
 
     Raises:
-        SecretsError: it is one.
+        SecretsError: others can propose it.
     """
     for folder in folders:
         top = top_of(folder)
@@ -53,7 +53,7 @@ def refuse_proposed_password(path: Path, *folders: Path) -> None:
 
 
 def _is_published(path: Path) -> bool:
-    """Tell whether a password says of itself that it is an example's: everybody may have that one."""
+    """Return whether the password is marked as an example's, which is public."""
     try:
         return read_regular(path, most=_MOST_BYTES).startswith(_PUBLISHED)
     except OSError:

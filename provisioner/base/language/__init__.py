@@ -1,8 +1,8 @@
 """Texts for people, in English and in Vietnamese.
 
-Documents for programs are in neither and never change. The English sentence is the key (a msgid) and stands in the
-code that says it. `vi.po` has the Vietnamese one, reviewed by people. A `Translator` is handed to whatever writes for
-people; English costs nothing, no catalogue is read for it.
+Documents for programs have no language and never change. The English sentence is the msgid and stands in the code.
+`vi.po` holds the Vietnamese translation, reviewed by people. Code that writes for people receives a `Translator`;
+English reads no catalogue.
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
-"""Sentences in the reader's language: catalogues, placeholders, translators.
+"""Messages in the reader's language: catalogues, placeholders, translators.
 
-The language is that of the option, then of PROVISIONER_LANGUAGE, then English. `LANG` and `LC_ALL` do not count: they
-are the machine's and not the reader's, nightly runs have none, and a script that reads a text would break on the day
-somebody sets them.
+The language comes from the option, PROVISIONER_LANGUAGE, or is English. `LANG` and `LC_ALL` do not count: they belong
+to the machine, nightly runs have none, and setting them would break scripts that read text.
 
-A problem, a cause or a reason of a change is a `base.text.Sentence`, which knows its msgid and its values. Documents,
-saved plans and the history hold the finished English text alone: of one that was read back, `Restatement` finds the
-msgid that it was made from, and restates values that are sentences themselves. The reading that leaves the fewest
-words unexplained counts. A name, a path or a word of a device is in no catalogue and stays as it is.
+A problem, cause or reason is a `base.text.Sentence` with its msgid and values. Documents, saved plans and the history
+hold only the English text. `Restatement` finds the msgid of such a text again, and translates values that are sentences
+too. The reading with the fewest unexplained words wins. Names, paths and devices' words stay as they are.
 """
 
 from __future__ import annotations
@@ -26,20 +24,20 @@ from provisioner.base.text import Sentence, filled, literals_of, places_of, plur
 
 VARIABLE = "PROVISIONER_LANGUAGE"
 _LONGEST = 2_000
-"""A text that is longer is no sentence."""
+"""Longer texts are no sentences."""
 _DEEPEST = 6
 _MOST_READINGS = 500
-"""So many texts are read for one, its parts among them: what would take more is no sentence of ours."""
+"""Limit of texts read for one, its parts included."""
 _MOST_JOINTS = 40
 _JOINTS = ("\n", "; ", ": ", ", ")
-"""What sentences are put together with, the strongest first."""
+"""Separators between sentences, strongest first."""
 _MOST_CUTS = 6
-"""At so many of one kind of joint it is tried."""
+"""Limit of cuts tried at one kind of separator."""
 _WEAK = 8
-"""With fewer fixed letters than these a sentence fits by chance: nothing in it may stay unexplained then."""
+"""A sentence with fewer fixed letters fits by chance: all of its values must be explained."""
 _VERBS = ("is", "are", "was", "were")
 _VERB = "{are}"
-"""A verb that depends on a number: it is filled in as one of these."""
+"""A verb that depends on a number, replaced by one of `_VERBS`."""
 _ASIDE = re.compile(r"([^(]+) \((.+)\)", re.DOTALL)
 _AROUND_WORDS = ".,:;!?()'\"…"
 _WHOLE_WORDS = re.compile(r"(?:^|(?<=\s))[^\s{}]+(?=\s|$)")
@@ -53,17 +51,17 @@ class Language(StrEnum):
 
 
 class UnknownLanguageError(UsageError):
-    """A language that no catalogue is in."""
+    """No catalogue has the language."""
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What stands for each English sentence.
+    """Translations of the English sentences.
 
     Attributes:
-        sentences: by msgid; by the singular where it has a plural.
-        plurals: the singular of each msgid that is a plural.
-        words: by the name of a list of values and the value; these are never taken for a word in a sentence.
+        sentences: by msgid, or by its singular.
+        plurals: the singular of each plural msgid.
+        words: by enum name and value; never matched inside a sentence.
     """
 
     sentences: Mapping[str, str]
@@ -73,11 +71,11 @@ class Catalogue:
 
 @dataclass(frozen=True, order=True)
 class _Reading:
-    """A text as it can be said again.
+    """A translated text.
 
     Attributes:
-        unexplained: how many of its words are of no sentence.
-        loose: how much of it is not fixed by a sentence, against others of the same text.
+        unexplained: number of words outside known sentences.
+        loose: amount of text not fixed by a sentence, to compare readings.
     """
 
     unexplained: int
@@ -87,7 +85,7 @@ class _Reading:
 
 @dataclass(frozen=True)
 class _Form:
-    """One sentence with places, and what stands for it."""
+    """A sentence with placeholders, and its translation."""
 
     msgid: str
     text: str
@@ -102,23 +100,23 @@ class _Form:
 
     @property
     def key(self) -> str:
-        """Its longest whole word; empty where it has none."""
+        """Its longest whole word, or empty."""
         return max(_WHOLE_WORDS.findall(self.msgid), key=len, default="")
 
 
 class Restatement:
-    """The sentences of one catalogue, by the words that they are recognised by."""
+    """One catalogue's sentences, indexed by a word of each."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._remembered = lru_cache(maxsize=20_000)(self._read)
 
     def of(self, text: str) -> str:
-        """A text in the catalogue's language, as far as it is of the catalogue's sentences."""
+        """Translate a text as far as the catalogue knows its sentences."""
         return self._remembered(text).text
 
     def unexplained(self, text: str) -> int:
-        """How many words of a text are of no sentence of the catalogue."""
+        """Return how many words of a text are in no sentence."""
         return self._remembered(text).unexplained
 
     def _read(self, text: str) -> _Reading:
@@ -126,13 +124,13 @@ class Restatement:
 
     @cached_property
     def sentences(self) -> Mapping[str, str]:
-        """The sentences, and values of lists that are several words: no id is written so."""
+        """Sentences, and enum values of several words (no id has spaces)."""
         words = {text: said for (_, text), said in self._catalogue.words.items() if " " in text}
         return words | dict(self._catalogue.sentences)
 
     @cached_property
     def forms(self) -> Mapping[str, Sequence[_Form]]:
-        """The sentences with places, by their longest word."""
+        """Sentences with placeholders, by their longest word."""
         forms: dict[str, list[_Form]] = defaultdict(list)
         many = {plural: self.sentences[one] for plural, one in self._catalogue.plurals.items()}
         for msgid, text in chain(self.sentences.items(), many.items()):
@@ -144,7 +142,7 @@ class Restatement:
 
 
 class _Reader:
-    """Reads one text, with all its parts, and stops where that takes too long."""
+    """Reads one text with its parts, within a limit."""
 
     def __init__(self, sentences: Mapping[str, str], forms: Mapping[str, Sequence[_Form]]) -> None:
         self._sentences = sentences
@@ -152,7 +150,7 @@ class _Reader:
         self._known: dict[tuple[str, int], _Reading] = {}
 
     def reading(self, text: str, depth: int) -> _Reading:
-        """The best reading of a text."""
+        """Return a text's best reading."""
         core = text.strip(" ")
         # A single word may be an id or a key of a file, whatever it means in English.
         if " " not in core:
@@ -190,7 +188,6 @@ class _Reader:
                         yield _Reading(unexplained, len(text) - form.fixed, said)
 
     def _joined(self, text: str, depth: int) -> Iterator[_Reading]:
-        """Two sentences in a row, at each place where one can end."""
         for joint in _JOINTS:
             parts = text.split(joint)
             if len(parts) > _MOST_JOINTS:
@@ -202,14 +199,13 @@ class _Reader:
                 yield _Reading(unexplained, loose, f"{first.text}{joint}{rest.text}")
 
     def _aside(self, text: str, depth: int) -> Iterator[_Reading]:
-        """`sentence (another one)`."""
         if match := _ASIDE.fullmatch(text):
             first, second = (self.reading(part, depth + 1) for part in match.groups())
             unexplained, loose = first.unexplained + second.unexplained, first.loose + second.loose
             yield _Reading(unexplained, loose, f"{first.text} ({second.text})")
 
     def _of_somebody(self, text: str, depth: int) -> Iterator[_Reading]:
-        """`id sentence`, which says something of an object: both languages put it first."""
+        """Read `id sentence`: both languages put the id first."""
         subject, _, rest = text.partition(" ")
         if not subject.isalpha() and subject[-1:] not in ",;:" and depth < _DEEPEST:
             said = self.reading(rest, depth + 1)
@@ -218,39 +214,39 @@ class _Reader:
 
 
 class Translator:
-    """One language. What it has no translation of is said in English: a sentence is never lost.
+    """One language; a missing translation falls back to English.
 
-    Calls hold the English sentence itself, as a literal: a test reads the catalogue's msgids out of them.
+    Calls pass the English sentence as a literal: a test collects the msgids from them.
     """
 
     language = Language.EN
 
     def __call__(self, msgid: str, /, **values: object) -> str:
-        """A sentence with its places filled in."""
+        """Return a sentence with its placeholders filled in."""
         return filled(msgid, values)
 
     def plural(self, one: str, many: str, number: int, /, **values: object) -> str:
-        """A sentence about a number, which fills the place `{n}`: `one` of 1, `many` of any other."""
+        """Return a sentence about `{n}`: `one` for 1, else `many`."""
         return filled(one if number == 1 else many, values | {"n": number})
 
     def counted(self, number: int, noun: str) -> str:
-        """A number with its noun, e.g. `3 paths`."""
+        """Return a number with its noun, e.g. `3 paths`."""
         return self.plural(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", number)
 
     def word(self, value: StrEnum, english: str = "") -> str:
-        """A value of a list, as people call it; in English `english`, or as the value is written."""
+        """Return an enum value in people's words."""
         return english or value.value
 
     def restated(self, text: str) -> str:
-        """A finished English sentence of another layer, or of a record, in this language.
+        """Translate a finished English sentence of another layer or a record.
 
-        What of it is in no catalogue (names, paths, what a device said) stays as it is.
+        Unknown parts (names, paths, device texts) stay as they are.
         """
         return text
 
 
 class _Catalogued(Translator):
-    """A language that has a catalogue."""
+    """A language with a catalogue."""
 
     def __init__(self, language: Language, catalogue: Catalogue) -> None:
         self.language = language
@@ -280,14 +276,14 @@ ENGLISH = Translator()
 
 
 def language_of(option: str | None, environment: Mapping[str, str]) -> Language:
-    """The language that is asked for.
+    """Return the chosen language.
 
     Args:
-        option: what the command line says; None where it says nothing.
+        option: from the command line, or `None`.
         environment: the caller's.
 
     Raises:
-        UnknownLanguageError: there is no such language.
+        UnknownLanguageError: the language does not exist.
     """
     named, where = (option, "--language") if option else (environment.get(VARIABLE, ""), VARIABLE)
     if not named:
@@ -300,13 +296,13 @@ def language_of(option: str | None, environment: Mapping[str, str]) -> Language:
 
 
 def catalogue_file(language: Language) -> Path:
-    """The file that people edit."""
+    """Return the `.po` file that people edit."""
     return Path(__file__).with_name(f"{language.value}.po")
 
 
 @lru_cache(maxsize=len(Language))
 def catalogue_of(language: Language) -> Catalogue:
-    """The catalogue of a language that has one. Its plurals are one form: Vietnamese nouns do not change."""
+    """Read a language's catalogue, with one plural form as in Vietnamese."""
     from polib import pofile  # noqa: PLC0415 (English does not pay for it)
 
     sentences: dict[str, str] = {}
@@ -326,10 +322,10 @@ def catalogue_of(language: Language) -> Catalogue:
 
 
 def values_in(text: str, sentence: str) -> Iterator[dict[str, str]]:
-    """What a sentence's places hold where `text` is that sentence: nothing where it is not, two readings at most.
+    """Yield the placeholders' values if `text` is that sentence.
 
-    In the one each place but the last holds as little as it can, in the other each but the first. Of several beside
-    each other the first one holds all. Each reading takes no longer than the text is long.
+    There are at most two readings: all values but the last as short as possible, or all but the first. Of adjacent
+    placeholders the first takes all. Each reading takes linear time.
     """
     names, literals = places_of(sentence), literals_of(sentence)
     first = _read(text, literals)
@@ -344,7 +340,7 @@ def values_in(text: str, sentence: str) -> Iterator[dict[str, str]]:
 
 
 def _read(text: str, literals: Sequence[str]) -> tuple[str, ...] | None:
-    """The values between literals, each as short as it can be."""
+    """Return the values between literals, each as short as possible."""
     first, *others = literals
     if not others:
         return () if text == first else None
@@ -367,7 +363,7 @@ def _read(text: str, literals: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def _agreeing(names: Sequence[str], values: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The values by name; a name that stands twice has to hold the same twice."""
+    """Yield the values by name; a repeated name needs equal values."""
     known: dict[str, str] = {}
     for name, value in zip(names, values, strict=True):
         if known.setdefault(name, value) != value:
@@ -376,17 +372,17 @@ def _agreeing(names: Sequence[str], values: Sequence[str]) -> Iterator[dict[str,
 
 
 def _unknown(text: str) -> _Reading:
-    """A text as it is: what has a digit or a sign in it is an id, an address or a key, and needs no sentence."""
+    """Return a text unchanged; words with digits or signs count as explained."""
     words = (word.strip(_AROUND_WORDS) for word in text.split())
     return _Reading(sum(map(str.isalpha, words)), len(text), text)
 
 
 def marked(msgid: str) -> str:
-    """A sentence that stands apart from where it is said, finished or not: it marks it for the catalogue."""
+    """Mark a sentence for the catalogue, away from its translation call."""
     return msgid
 
 
 @lru_cache(maxsize=len(Language))
 def translator(language: Language) -> Translator:
-    """Whoever speaks a language; the catalogue is read once."""
+    """Return a language's translator; the catalogue is read once."""
     return ENGLISH if language is Language.EN else _Catalogued(language, catalogue_of(language))

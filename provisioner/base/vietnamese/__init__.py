@@ -1,7 +1,6 @@
 """Vietnamese text: cleaned, compared, and read from wrong encodings. Pure.
 
-It stands outside `geography` because importing spreadsheets folds headers and the inventory folds zones
-with the same function: two functions would disagree one day.
+It is outside `geography`, because spreadsheet import and the inventory must fold with the same function.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
 """Vietnamese spelling: cleaned text, comparison keys, text in wrong encodings. Pure.
 
-Spreadsheets of provinces still hold text for the fonts of the 1990s (TCVN3, VNI, VISCII), where a
-Latin letter or a sign stands for a Vietnamese one, and CSV files that were opened in the wrong encoding.
-Nothing here changes such a text: a person confirms what a program can only suppose.
+Provinces' spreadsheets still hold text for fonts of the 1990s (TCVN3, VNI, VISCII), where Latin letters or signs stand
+for Vietnamese letters, and CSV files opened in a wrong encoding. This module never changes such a text: a person
+confirms the guess.
 
-Characters alone do not tell: `é` is Vietnamese and is VNI. So a text is read in each of the encodings,
-and a reading counts if it turns words that cannot be Vietnamese syllables into words that can:
-`Bắc` is a syllable, `B¾c` and `Baéc` are not.
+Single characters do not decide: `é` is Vietnamese and is VNI. So a text is read in each encoding. A reading counts if
+it turns impossible syllables into possible ones: `Bắc` is a syllable, `B¾c` and `Baéc` are not.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ from typing import NamedTuple
 # --- the form that is kept, and the key that is compared --------------------------------------------
 
 _D = str.maketrans({"đ": "d", "ð": "d", "ɖ": "d"})
-"""Letters that look like đ and that no decomposition takes apart; ð is what Ð (U+00D0) becomes in lower case."""
+"""Letters like đ without a decomposition; ð is the lower case of Ð (U+00D0)."""
 
 
 class _Without(dict[int, int | None]):
-    """A table for `str.translate` that leaves characters out; each is looked at once, whatever is translated."""
+    """A cached table for `str.translate` that removes characters."""
 
     def __init__(self, leaves_out: Callable[[str], bool]) -> None:
         super().__init__()
         self._leaves_out = leaves_out
 
     def __missing__(self, code: int) -> int | None:
-        """What becomes of a character that comes for the first time."""
+        """Decide on a new character."""
         self[code] = None if self._leaves_out(chr(code)) else code
         return self[code]
 
@@ -43,18 +42,18 @@ _BETWEEN = re.compile(r"[^a-z0-9]+")
 
 
 def clean(text: str) -> str:
-    """A text as it is kept and shown: composed (NFC), without invisible characters, with single spaces.
+    """Return the stored form: NFC, no invisible characters, single spaces.
 
-    Letters and marks stay as they were written: `Hoà` does not become `Hòa`.
+    Letters and marks stay as written: `Hoà` does not become `Hòa`.
     """
     return " ".join(unicodedata.normalize("NFC", _visible(text)).split())
 
 
 def fold(text: str) -> str:
-    """The key by which texts are compared, which is also a slug: `[a-z0-9]` and single hyphens, or nothing.
+    """Return the comparison key, also a slug: `[a-z0-9]` and single hyphens.
 
-    `Đắk Lắk` is `dak-lak`, whatever its case, the order and place of its marks (`Hoà`, `Hòa`), its
-    composition (NFC, NFD), its spaces, and whichever of the three letters that look like Đ was typed.
+    `Đắk Lắk` becomes `dak-lak` in any case, composition (NFC, NFD) and spacing, with any letter like Đ, wherever tone
+    marks stand (`Hoà`, `Hòa`). The key may be empty.
     """
     if text.isascii():
         bare = _visible(text).lower()
@@ -65,7 +64,6 @@ def fold(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """Leave out what nobody sees: zero-width spaces, direction marks, soft hyphens, control characters."""
     return text if text.isprintable() else text.translate(_INVISIBLE)
 
 
@@ -89,14 +87,14 @@ _STOPPED = (
     " ach êch ich oach uêch uych"
 )
 _HIGHLAND = "ak ăk âk ek êk ik ok ôk uk"
-"""Rimes of names from the Central Highlands (Đắk, Đăk); the tone is written or not."""
+"""Rimes of names from the Central Highlands (Đắk, Đăk), with or without tone."""
 
 _STOPPED_RIMES = frozenset(_STOPPED.split())
 _TONES = frozenset("\u0300\u0301\u0303\u0309\u0323")
 _STOPPED_TONES = frozenset("\u0301\u0323")
 _HATTED = frozenset("ăâêôơư")
 _EITHER = frozenset({"oa", "oe", "uy"})
-"""Rimes whose tone people write on either letter: hòa and hoà."""
+"""Rimes whose tone may stand on either letter: hòa and hoà."""
 
 _TRIPLE = 3
 _FRONT = tuple("eêiy")
@@ -110,14 +108,14 @@ _SYLLABLE = re.compile(f"({_ONSETS})?({_any_of(f'{_OPEN} {_NASAL} {_STOPPED} {_H
 
 
 class Syllable(NamedTuple):
-    """A syllable's beginning (may be empty) and its rime, without the tone."""
+    """A syllable's onset (may be empty) and rime, without tone."""
 
     onset: str
     rime: str
 
 
 def syllable(word: str) -> Syllable | None:
-    """Read a word as one Vietnamese syllable; None if its letters, its tone or its capitals make that impossible."""
+    """Parse a word as a Vietnamese syllable; `None` if impossible."""
     composed = unicodedata.normalize("NFC", word)
     if not (composed.islower() or composed.isupper() or composed.istitle()):
         return None
@@ -136,9 +134,9 @@ def _tone(letter: str) -> str:
 
 
 def _fits(read: Syllable) -> bool:
-    """Hold the beginning against the vowel behind it: gh, ngh stand before e, ê, i, y, and c, g, ng do not.
+    """Check onset against vowel: gh, ngh only before e, ê, i, y.
 
-    k should as well, but names like Bắc Kạn and Kon Tum do not know that.
+    c, g, ng do not stand before these. k should follow the rule, but names like Bắc Kạn and Kon Tum do not.
     """
     if read.onset in {"gh", "ngh"}:
         return read.rime.startswith(_FRONT)
@@ -150,7 +148,10 @@ def _fits(read: Syllable) -> bool:
 
 
 def _tone_fits(read: Syllable, toned: list[tuple[int, str]]) -> bool:
-    """Hold the tone against the rime: at most one, on the letter where it is written, and short before a stop."""
+    """Check the tone: at most one, on an allowed letter.
+
+    Only the acute and the dot are possible before a stop.
+    """
     if not toned:
         return read.rime not in _STOPPED_RIMES
     (index, tone), *more = toned
@@ -160,7 +161,7 @@ def _tone_fits(read: Syllable, toned: list[tuple[int, str]]) -> bool:
 
 
 def _places(rime: str) -> set[int]:
-    """The letters of a rime that may carry its tone."""
+    """Return the letters of a rime that may carry the tone."""
     vowels = rime.rstrip("cghkmnpt")
     hatted = [index for index, letter in enumerate(vowels) if letter in _HATTED]
     if hatted:
@@ -176,14 +177,14 @@ def _places(rime: str) -> set[int]:
 
 _PROOF = 3
 _WORD = re.compile(r"[^\x00-\x40\x5b-\x60\x7b-\x7f]+")
-"""Runs of letters and of what is not ASCII: any sign may be a letter."""
+"""Runs of letters and non-ASCII characters: any sign may be a letter."""
 
 _UNITS = frozenset({"m²", "km²", "cm²", "mm²", "m³", "µm", "n°", "nº"})
-"""Words with a sign that are a syllable in some encoding: `m²` would be `mỗ` in VISCII."""
+"""Words that would be a syllable in some encoding: `m²` would be `mỗ` in VISCII."""
 
 
 class LegacyEncoding(StrEnum):
-    """What a text looks like, by the name that people know it by."""
+    """An encoding by its usual name."""
 
     TCVN3 = "TCVN3"
     VNI = "VNI"
@@ -193,18 +194,17 @@ class LegacyEncoding(StrEnum):
 
 
 class Legacy(NamedTuple):
-    """An encoding that a text looks like, and what the text says in it (U+FFFD where a letter is lost)."""
+    """A guessed encoding and its reading; U+FFFD is a lost letter."""
 
     encoding: LegacyEncoding
     reading: str
 
 
 def legacy_encoding(text: str) -> str | None:
-    """Name the encoding that a text looks like; None for Unicode, and for what cannot be told.
+    """Guess a text's legacy encoding; `None` for Unicode or if undecidable.
 
-    Ask with the text as it was read, before it is cleaned: a soft hyphen is a letter in TCVN3. A short word
-    that is possible in both readings (TCVN3 `cã` for `có`) cannot be told. Where two encodings explain a
-    short text equally well, the more common one is named.
+    Pass the raw text: a soft hyphen is a letter in TCVN3. A short word that is possible both ways (TCVN3 `cã` for `có`)
+    is undecidable. If two encodings fit equally well, the more common one wins.
     """
     legacy = read_legacy(text)
     return str(legacy.encoding) if legacy else None
@@ -212,7 +212,7 @@ def legacy_encoding(text: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def read_legacy(text: str) -> Legacy | None:
-    """The encoding that a text looks like with what it says in it; as `legacy_encoding`."""
+    """Return the guessed encoding and reading of a text; as `legacy_encoding`."""
     if text.isascii():
         return None
     composed = unicodedata.normalize("NFC", text)
@@ -229,7 +229,7 @@ def read_legacy(text: str) -> Legacy | None:
 
 
 def possible_readings(text: str) -> tuple[Legacy, ...]:
-    """What a text would say in each encoding, likely or not: for who knows which words may stand there."""
+    """Return a text's reading in each encoding, likely or not."""
     composed = unicodedata.normalize("NFC", text)
     if composed.isascii() or not _LATIN.issuperset(composed):
         return ()
@@ -237,7 +237,7 @@ def possible_readings(text: str) -> tuple[Legacy, ...]:
 
 
 def _score(words: list[str], read: Callable[[str], str]) -> int:
-    """How many words a reading makes syllables; 0 unless most of them are and one was none before."""
+    """Return how many words a reading makes syllables; 0 without clear gain."""
     pairs = [(syllable(word), syllable(read(word)), word) for word in words if any(map(str.isalpha, read(word)))]
     # A lone sign is a vowel in some encoding (a half is ẵ in TCVN3): it proves nothing.
     proved = any(new and not old and (new.onset or len(word) >= _PROOF) for old, new, word in pairs)
@@ -254,7 +254,7 @@ def _read(text: str, encoding: LegacyEncoding) -> str:
 
 
 def _bytes_by_character(page: str) -> dict[str, int]:
-    """A code page's upper half; a byte that it leaves out is the control character of that number."""
+    """Return a code page's upper half; undefined bytes map to control characters."""
     table = {}
     for number in range(0x80, 0x100):
         try:
@@ -268,7 +268,7 @@ _WINDOWS_1252 = _bytes_by_character("cp1252")
 _LATIN = frozenset(map(chr, range(0x80))) | frozenset(_WINDOWS_1252)
 _PAGES = (_WINDOWS_1252, _bytes_by_character("cp1258"))
 _SCATTERED = re.compile("á[º»]|Ä[\u2018\x90]|Æ[°¡]|[ÃĂ][¡-¿]")
-"""Beginnings of Vietnamese letters in UTF-8, for texts that have lost a byte on their way."""
+"""Beginnings of Vietnamese letters in UTF-8, for texts that lost a byte."""
 
 
 def _read_mojibake(text: str) -> str | None:
@@ -285,7 +285,7 @@ def _read_mojibake(text: str) -> str | None:
 
 
 def _latin(reading: str) -> str | None:
-    """Refuse a reading in another script: two letters of VISCII are a Cyrillic one in UTF-8."""
+    """Refuse another script: two VISCII letters are one Cyrillic in UTF-8."""
     foreign = any(c.isalpha() and not unicodedata.name(c, "").startswith("LATIN") for c in reading if not c.isascii())
     return None if foreign else reading
 
@@ -316,17 +316,16 @@ _VISCII_80 = (
     "ÀÁÂÃẢĂẳẵÈÉÊẺÌÍĨỳĐứÒÓÔạỷừửÙÚỹỵÝỡư"
     "àáâãảăữẫèéêẻìíĩỉđựòóôõỏọụùúũủýợỮ"
 )
-"""The upper half of VISCII (RFC 1456), from 0x80 on."""
+"""Upper half of VISCII (RFC 1456), from 0x80."""
 
 
 def _by_letter(table: dict[str, str]) -> Callable[[str], str]:
-    """Read letter by letter; dashes and quotes that the encoding has no letter for stay, other signs are lost."""
+    """Read letter by letter; unmapped punctuation stays, other signs are lost."""
     signs = {c: c for c in _LATIN if c.isascii() or unicodedata.category(c)[0] in "PZ"}
     return lambda text: "".join(table.get(c) or signs.get(c, "\ufffd") for c in text)
 
 
 def _windows_1258(text: str) -> str:
-    """Read letters and marks that stand behind them."""
     return unicodedata.normalize(
         "NFC", bytes(_WINDOWS_1252.get(c, ord(c) & 0x7F) for c in text).decode("cp1258", "replace")
     )
