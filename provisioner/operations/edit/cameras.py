@@ -1,7 +1,6 @@
 """Edits of a camera or recorder, and of its settings under change.
 
-As in `facilities`, an edit is held against all rules, and shown before it is written. While a setting is under change,
-the former one is accepted as well until a day.
+While a setting is under change, the former one is accepted too until a day.
 """
 
 from __future__ import annotations
@@ -27,12 +26,11 @@ _SHOWN = 80
 
 @dataclass(frozen=True, slots=True)
 class StreamOrder:
-    """What was contracted of a stream.
+    """Contracted settings of a stream.
 
     Attributes:
-        width, height: pixels.
-        codec: how it is encoded; h264 where nobody said.
-        fps: frames a second; None where nothing was agreed.
+        codec: `None` means h264.
+        fps: frames a second, if agreed.
         rtsp_path: path and query of its RTSP address; empty for the make's own.
     """
 
@@ -44,7 +42,7 @@ class StreamOrder:
 
     @property
     def values(self) -> dict[str, object]:
-        """As a facility's file has it."""
+        """Its values in a facility file."""
         values: dict[str, object] = {"codec": self.codec.value} if self.codec else {}
         values |= {"width": self.width, "height": self.height}
         if self.fps is not None:
@@ -54,12 +52,11 @@ class StreamOrder:
 
 @dataclass(frozen=True, slots=True)
 class DeviceOrder:
-    """What is asked of a camera or a recorder.
+    """Requested settings of a camera or recorder.
 
     Attributes:
-        values: the camera's fields that were named, as a facility's file has them.
-        serial: what it says by ONVIF that its serial number is.
-        streams: what was contracted of its streams.
+        values: the named fields, as in a facility file.
+        serial: the serial number that it reports over ONVIF.
     """
 
     values: Mapping[str, object]
@@ -68,12 +65,12 @@ class DeviceOrder:
 
     @property
     def recorder(self) -> str:
-        """The recorder whose channel a camera is; empty if none was named."""
+        """The recorder that a camera is a channel of, or empty."""
         return str(self.values.get("recorder", ""))
 
 
 def day_to_come(until: date, today: date) -> date:
-    """A last day on which either is taken.
+    """Check that a last day of acceptance is not over.
 
     Raises:
         UsageError: it is over.
@@ -84,13 +81,9 @@ def day_to_come(until: date, today: date) -> date:
 
 
 def former_stream(place: KeyPath, old: Stream, values: Mapping[str, object], until: date) -> dict[KeyPath, object]:
-    """The edit by which a stream may come for a while as it did; empty where nothing changes that is seen in a picture.
+    """Return the edit that accepts a stream's former picture until a day.
 
-    Args:
-        place: the stream's place in the file.
-        old: what it is now.
-        values: what it is to be, as the file has it.
-        until: the last day on which it may.
+    It is empty if the picture does not change.
 
     Raises:
         UsageError: it is under change already.
@@ -106,11 +99,11 @@ def former_stream(place: KeyPath, old: Stream, values: Mapping[str, object], unt
 
 
 def login_accepted(opened: OpenFacility, devices: Iterable[str], until: date) -> FileEdit:
-    """A facility's file by which either login of some devices is taken until a day.
+    """Return an edit that accepts devices' former logins until a day.
 
     Raises:
         UsageError: there is no such device.
-        InventoryError: the file cannot be edited, or what it says then breaks a rule.
+        InventoryError: the file cannot be edited, or would break a rule.
     """
     value = Flow(old=Flow(login="vault"), until=until.isoformat())
     places = [place_of_device(opened.site, device)[0] for device in devices]
@@ -118,32 +111,32 @@ def login_accepted(opened: OpenFacility, devices: Iterable[str], until: date) ->
 
 
 def change_finished(edits: Edits, facility: str, device: str) -> FileEdit:
-    """A facility's file in which the new settings of a device and its streams are the only ones.
+    """Return an edit that accepts only a device's new settings.
 
     Raises:
-        UsageError: there is no such device, or nothing of it is under change.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: there is no such device, or no change of it is in progress.
+        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     return opened.edited(opened.text.without(*_places(opened, device)))
 
 
 def change_prolonged(edits: Edits, facility: str, device: str, until: date) -> FileEdit:
-    """A facility's file in which the former settings of a device and its streams are taken until another day.
+    """Return an edit that accepts former settings until another day.
 
     Raises:
-        UsageError: there is no such device, nothing of it is under change, or the day is over.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: there is no such device, no change of it is in progress, or the day is over.
+        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened, day = edits.open(facility), day_to_come(until, edits.today).isoformat()
     return opened.edited(opened.text.with_values({(*place, "until"): day for place in _places(opened, device)}))
 
 
 def _places(opened: OpenFacility, device: str) -> list[KeyPath]:
-    """Where it stands what a device and its streams were.
+    """Return the key paths of a device's and its streams' former settings.
 
     Raises:
-        UsageError: there is no such device, or nothing of it is under change.
+        UsageError: there is no such device, or no change of it is in progress.
     """
     place, known = place_of_device(opened.site, device)
     places: list[KeyPath] = [(*place, _ACCEPT)] if known.accept else []
@@ -165,10 +158,10 @@ def _streams(device: Camera | Recorder) -> list[tuple[str, Stream]]:
 
 
 def stream_of(text: str, rtsp_path: str = "") -> StreamOrder:
-    """A stream as people type it: `640x360`, `1920x1080/h265`, `640x360@15`.
+    """Parse a stream: `640x360`, `1920x1080/h265`, `640x360@15`.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: the text has another form.
     """
     match = _STREAM.fullmatch(text)
     codec = match["codec"] if match else None
@@ -182,18 +175,14 @@ def stream_of(text: str, rtsp_path: str = "") -> StreamOrder:
 def camera_added(
     edits: Edits, facility: str, order: DeviceOrder, *, camera: str = "", new_recorder: str = ""
 ) -> FileEdit:
-    """A facility's file with one more camera.
+    """Return an edit that adds a camera, also with a new recorder.
 
-    Args:
-        edits: the inventory.
-        facility: its id.
-        order: the camera; without a recorder it has an address and a make of its own.
-        camera: its id; `cam-` and the next number where it is left out.
-        new_recorder: the address of the recorder, where that comes new as well; make and model are the recorder's then.
+    Without a recorder the order has the camera's address and make. An empty `camera` means `cam-` and the next number.
+    `new_recorder` is the address of a recorder with the order's make and model.
 
     Raises:
-        UsageError: there is such a camera, or something that it needs was not said.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: the camera exists, or a required value is missing.
+        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -232,14 +221,14 @@ def _with_recorder(text: FacilityText, site: Facility, order: DeviceOrder, addre
 def device_replaced(
     edits: Edits, facility: str, device: str, order: DeviceOrder, *, accept_old_until: date | None = None
 ) -> FileEdit:
-    """A facility's file with another device in the place of a camera or a recorder: id and zone stay.
+    """Return an edit that replaces a device; id and zone stay.
 
-    Of a recorder's channel the streams alone are its own: its recorder is the device. With `accept_old_until` a stream
-    may come as it did until that day.
+    A recorder's channel has only streams of its own. With `accept_old_until` its former streams are accepted until that
+    day.
 
     Raises:
-        UsageError: there is no such device, nothing of it was said, or there is nothing of which the old is taken.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: there is no such device, no value was named, or no former stream can be accepted.
+        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -273,10 +262,10 @@ def _changes(place: KeyPath, known: Camera | Recorder, order: DeviceOrder) -> di
 
 
 def _former(place: KeyPath, known: Camera | Recorder, order: DeviceOrder, until: date) -> dict[KeyPath, object]:
-    """The edit by which the streams of an order may come as they did until a day.
+    """Return the edit that accepts an order's former streams until a day.
 
     Raises:
-        UsageError: none of them would come otherwise, or one is under change already.
+        UsageError: none of them changes, or one is under change already.
     """
     former: dict[KeyPath, object] = {}
     for stream, wanted in order.streams.items():
@@ -290,13 +279,13 @@ def _former(place: KeyPath, known: Camera | Recorder, order: DeviceOrder, until:
 
 
 def camera_moved(edits: Edits, facility: str, camera: str, order: DeviceOrder) -> FileEdit:
-    """A facility's file in which a camera looks at something else, or is reached another way.
+    """Return an edit that changes a camera's zone, recorder or address.
 
-    To a recorder's channel it loses address, make and port; to an address of its own the recorder and its channel.
+    A recorder's channel loses address, make and port; a camera with an address loses recorder and channel.
 
     Raises:
-        UsageError: there is no such camera, or nothing was said of where it goes.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: there is no such camera, or no value was named.
+        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -319,11 +308,11 @@ def camera_moved(edits: Edits, facility: str, camera: str, order: DeviceOrder) -
 
 
 def device_removed(edits: Edits, facility: str, device: str) -> FileEdit:
-    """A facility's file without a camera, or without a recorder that has no channel any more.
+    """Return an edit that removes a camera, or a recorder without channels.
 
     Raises:
         UsageError: there is no such device, or a recorder has channels.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text

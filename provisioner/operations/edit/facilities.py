@@ -1,7 +1,6 @@
 """Edits of a facility: registration, survey, plan, closing, move, reopening.
 
-Each is the smallest edit of the file, held against all rules. None is written here: an edit is shown first, and written
-by the caller.
+Each is the smallest edit of the file, checked against all rules. The caller shows it, then writes it.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit,
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 NO_BACKUP = "none"
-"""What stands for no backup relay; no host may be called so."""
+"""Value for no backup relay; no host may have this name."""
 
 _SHOWN = 80
 _LAN_BITS = 24
@@ -42,50 +41,46 @@ _LAN_INTERFACE = "br-lan"
 
 
 class SurveyOrder(TypedDict):
-    """What DIC, Health and the carrier found at a facility, in the words of its file."""
+    """A survey's findings, in the words of the facility file."""
 
     by: Sequence[str]
     uplink: str
     upload: float | None
-    """Megabits a second towards the Internet; `None` if nobody measured."""
+    """Mbit/s towards the Internet; `None` if not measured."""
     present: int
     fit: int | None
-    """Cameras that will do; all that are present if `None`."""
+    """Number of usable cameras; all present ones if `None`."""
     missing: int
     verdict: str
 
 
 class PlanOrder(TypedDict):
-    """Over which relay a facility is to be connected, and what is behind its router; empty if nobody said."""
+    """A facility's relay and its site network; empty values are defaults."""
 
     relay: str
-    """The only one of the carriers that serve the province if empty."""
+    """If empty, the only relay of the province's carriers."""
     lan: str
-    """The network of the site's devices; the one /24 of their addresses if empty."""
+    """The network of the site's devices; if empty, the one /24 of their addresses."""
     lan_interface: str
-    """The router's interface in it."""
+    """The router's interface in that network."""
     system: str | None
-    """What the router runs; Linux if `None`."""
+    """The router's system; Linux if `None`."""
     backup_relay: str
-    """Another relay of the carrier that is to have the site as well; `none` takes it back."""
+    """Another relay of the carrier that has the site too; `none` removes it."""
     access: str | None
-    """How the relay reaches the devices. If `None`, as the plan has it, and by mapped ports in a new one."""
+    """How the relay reaches the devices. `None`: the plan's own; mapped ports in a new plan."""
     relay_port: int | None
-    """The UDP port of its relays that the router dials; 0 is their first one again."""
+    """The relay's UDP port that the router dials; 0 for the first port."""
 
 
 def added(edits: Edits, words: Mapping[str, object], *, identifier: str = "", same_name: bool = False) -> FileEdit:
-    """The file of a new facility.
+    """Return an edit that makes the file of a new facility.
 
-    Args:
-        edits: the inventory.
-        words: its fields that were named.
-        identifier: its id; the next free one of the province where it is left out.
-        same_name: whether another facility of the province may have its name.
+    An empty `identifier` means the province's next free id. `same_name` allows a name that the province already has.
 
     Raises:
-        UsageError: the id is in use or was, or another facility of the province has the name.
-        InventoryError: what it says breaks a rule, or inventory.yml or the lock cannot be understood.
+        UsageError: the id is or was in use, or another facility of the province has the name.
+        InventoryError: the file breaks a rule, or inventory.yml or the lock is invalid.
     """
     loaded = edits.load()
     frame_of(loaded)  # without the lock nobody knows which ids there were
@@ -105,13 +100,13 @@ def added(edits: Edits, words: Mapping[str, object], *, identifier: str = "", sa
 
 
 def _next_id(loaded: Loaded, province: str) -> str:
-    """The next free id of a province; a retired one is none."""
+    """Return the lowest unused id of a province, without retired ids."""
     owners = (owner.partition("/")[2] for owner in loaded.places.sources)
     return next_facility(province, (*loaded.outlines, *_retired(loaded), *owners))
 
 
 def _refuse_known(loaded: Loaded, name: str) -> None:
-    """Refuse an id that somebody has or had: it is part of paths, addresses and the history."""
+    """Refuse an id that was used: paths, addresses and history contain it."""
     if not _ID.fullmatch(name):
         hint = "an id is of small letters, digits and single hyphens, e.g. kcl-bg-003"
         raise UsageError(f"{printable(name, _SHOWN)} is no id", hint=hint)
@@ -134,10 +129,10 @@ def _namesake(loaded: Loaded, province: str, name: str) -> str:
 
 
 def contact_confirmed(edits: Edits, facility: str, day: date) -> FileEdit:
-    """A facility's file in which the DIC's list names a current representative since a day.
+    """Return an edit that records the day of the contact's confirmation.
 
     Raises:
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        InventoryError: the facility cannot be read, or would break a rule.
         UsageError: there is no such facility.
     """
     opened = edits.open(facility)
@@ -145,10 +140,10 @@ def contact_confirmed(edits: Edits, facility: str, day: date) -> FileEdit:
 
 
 def surveyed(edits: Edits, facility: str, day: date, order: SurveyOrder) -> FileEdit:
-    """A facility's file with the survey; what an older one says beside (devices, gaps, obstacles) stays.
+    """Return an edit that sets the survey; other findings stay.
 
     Raises:
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        InventoryError: the facility cannot be read, or would break a rule.
         UsageError: there is no such facility.
     """
     opened = edits.open(facility)
@@ -172,13 +167,13 @@ def surveyed(edits: Edits, facility: str, day: date, order: SurveyOrder) -> File
 
 
 def closed(edits: Edits, facility: str, day: date | None) -> FileEdit:
-    """A facility's file, closed on a day: the next apply takes it off every host.
+    """Return an edit that closes a facility; the next apply removes it.
 
-    Without a day it is today's, or the one that the file of a closed one has.
+    The default day is today, or the day in the file of a closed facility.
 
     Raises:
-        UsageError: it is protected, or the day is one to come.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: it is protected, or the day is in the future.
+        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -198,13 +193,13 @@ def closed(edits: Edits, facility: str, day: date | None) -> FileEdit:
 
 
 def reopened(edits: Edits, facility: str, operating: Operating, day: date | None) -> FileEdit:
-    """A facility's file, open since a day, or prepared for people who come on it.
+    """Return an edit that opens a facility, or prepares for a day.
 
-    Without a day it is today's, or the one that the file of an open one has.
+    The default day is today, or the day in the file of an open facility.
 
     Raises:
-        UsageError: it is to be closed, which is no opening, or people are to come on a day that is over.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: `operating` is closed, or a day to prepare for is over.
+        InventoryError: the facility cannot be read, or would break a rule.
     """
     if not operating.is_carried:
         raise UsageError(f"{operating.value} is no opening", hint="open or preparing")
@@ -222,11 +217,13 @@ def reopened(edits: Edits, facility: str, operating: Operating, day: date | None
 
 
 def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
-    """A proposed plan in a facility's file, and its gateway where it has none: what all have signed is agreed with it.
+    """Return an edit that sets a proposed plan and its gateway.
+
+    A plan that all parties have signed becomes agreed.
 
     Raises:
-        UsageError: it has another plan, no relay follows from what is known, or no LAN.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: it has another plan, or relay or LAN cannot be derived.
+        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     loaded, site, text = opened.loaded, opened.site, opened.text
@@ -268,7 +265,6 @@ def _only_relay(loaded: Loaded, frame: Frame, facility: str) -> str:
 
 
 def _with_gateway(text: FacilityText, site: Facility, order: PlanOrder) -> FacilityText:
-    """A facility's file with what an order says of its router."""
     given = {key: order[key] for key in ("lan", "lan_interface", "system", "relay_port")}
     said = {key: value for key, value in given.items() if value}
     if site.gateway is None:
@@ -293,22 +289,15 @@ def _addresses(site: Facility) -> Iterator[IPv4Address]:
 
 
 def moved(edits: Edits, facility: str, relay: str, *, at_once: bool = False) -> FileEdit:
-    """A facility's file with another relay.
+    """Return an edit that changes a facility's relay.
 
-    Where hosts carry the facility the other relay is a successor, and both serve until its connection is accepted. A
-    relay of the same carrier stands in the plan itself where hosts carry nothing of it yet. The present relay again
-    takes a successor back.
-
-    Args:
-        edits: the inventory.
-        facility: the facility's id.
-        relay: the relay that it is to be pulled by.
-        at_once: whether a relay of the same carrier stands in the plan at once: pictures are cut until the site's new
-            package is installed.
+    If hosts carry the facility, the other relay becomes its successor, and both serve until its connection is accepted.
+    If not, a relay of the same carrier replaces it in the plan. Naming the present relay removes a successor. `at_once`
+    replaces a relay of the same carrier at once: pictures stop until the site's new package is installed.
 
     Raises:
-        UsageError: there is no such relay, the facility has no plan, or no other carrier can follow at once.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: there is no such relay, the facility has no plan, or another carrier cannot follow at once.
+        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -342,27 +331,27 @@ def _carrier_of(frame: Frame, relay: str) -> str:
 
 
 def _carriers_by_relay(frame: Frame) -> dict[str, str]:
-    """Each relay with its carrier."""
     return {relay: carrier.id for relay, (carrier, _) in frame.relays.items()}
 
 
 def _access(access: str) -> dict[str, str]:
-    """An access mode as a plan has it, where it is not the usual one."""
     return {"access": access} if access not in {"", Access.PULL_PORTMAP.value} else {}
 
 
 def backup_beside(plan: ConnectionPlan, carrier: str, relay: str) -> dict[str, str]:
-    """The backup relay that a plan's successor over another relay keeps: of the same carrier, and not that one."""
+    """Return the backup relay that a successor keeps: same carrier, other relay."""
     backup = plan.backup_relay
     return {"backup_relay": backup} if backup and carrier == plan.carrier and relay != backup else {}
 
 
 def succeeded(edits: Edits, facility: str) -> FileEdit:
-    """A facility's file in which the successor has become the plan; the old carrier lets go with the next apply.
+    """Return an edit that makes the successor the plan.
+
+    The next apply removes it from the old carrier.
 
     Raises:
-        UsageError: it has no successor, or that is not agreed.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: it has no successor, or one that is not agreed.
+        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text

@@ -1,7 +1,6 @@
-"""Edits of files, held against all rules before they are written.
+"""Edits of files, checked against all rules before they are written.
 
-Facilities and devices are found by the names that commands take. The names for completion come from the names of files:
-quickly, without the vault, and whatever is wrong in the files.
+Names for completion come from file names: quickly, without the vault, whatever the files' errors.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _CONTEXT = 1
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Ids and slugs as `--limit` takes them, each in the order of the alphabet."""
+    """Ids and slugs for `--limit`, sorted."""
 
     carrier: tuple[str, ...] = ()
     province: tuple[str, ...] = ()
@@ -52,18 +51,13 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class FacilityText:
-    """A facility's file while it is edited.
-
-    Attributes:
-        path: where it stands.
-        data: what it says.
-    """
+    """A facility file's bytes during an edit."""
 
     path: Path
     data: bytes
 
     def with_values(self, changes: Mapping[KeyPath, object]) -> FacilityText:
-        """The file with values set, as `edited` takes them.
+        """Return the file with values set, as `edited` takes them.
 
         Raises:
             InventoryError: it cannot be edited.
@@ -74,7 +68,7 @@ class FacilityText:
             raise self._refusal(error) from error
 
     def without(self, *places: KeyPath) -> FacilityText:
-        """The file without some entries; what is not there is no matter.
+        """Return the file without some entries; missing ones are ignored.
 
         Raises:
             InventoryError: it cannot be edited.
@@ -88,7 +82,7 @@ class FacilityText:
         return FacilityText(self.path, data)
 
     def with_key(self, place: KeyPath, name: str) -> FacilityText:
-        """The file with another key for one entry.
+        """Return the file with an entry's key renamed.
 
         Raises:
             InventoryError: it cannot be edited.
@@ -105,15 +99,12 @@ class FacilityText:
 
 @dataclass(frozen=True, slots=True)
 class FileEdit:
-    """What becomes of a facility's file.
+    """An edit of a facility file.
 
     Attributes:
-        facility: the facility's id.
-        path: its file.
-        before: what the file says; None where there is none yet.
-        after: what it says then.
-        warnings: what is new among the warnings of the inventory.
-        sign_offs: what the parties have to sign anew: while they have not, hosts keep what they have.
+        before: its present content; `None` for a new file.
+        warnings: new warnings of the inventory.
+        sign_offs: stale sign-offs; until the parties sign anew, hosts keep their state.
     """
 
     facility: str
@@ -125,12 +116,12 @@ class FileEdit:
 
     @property
     def changed(self) -> bool:
-        """Whether a single byte changes."""
+        """Whether the bytes change."""
         return self.before != self.after
 
     @property
     def diff(self) -> tuple[str, ...]:
-        """The lines that change, each with `-` or `+`, and the line before and behind with a space."""
+        """The changed lines with `-` or `+`, and a line of context."""
         was, now = ((text or b"").decode("utf-8-sig").splitlines() for text in (self.before, self.after))
         if self.before is None:
             return tuple(f"+{line}" for line in now)
@@ -138,7 +129,7 @@ class FileEdit:
         return tuple("…" if line.startswith("@@") else line for line in lines if not line.startswith(("---", "+++")))
 
     def write(self, root: Path) -> None:
-        """Write the file, where it changes.
+        """Write the file if it changes.
 
         Raises:
             LockedError: somebody else has written it meanwhile.
@@ -159,8 +150,8 @@ class EditsOfMany:
     """Edits of several facilities at once.
 
     Attributes:
-        edits: those that bring no error, each with its warnings.
-        refused: by facility, why its own edit is left out.
+        edits: the valid ones, each with its warnings.
+        refused: errors of the others, by facility.
     """
 
     edits: tuple[FileEdit, ...]
@@ -169,7 +160,7 @@ class EditsOfMany:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """The problems of an inventory as it would be: those that stop, that warn, and what is to be signed anew."""
+    """Problems of the inventory after edits: errors, new ones, all."""
 
     errors: tuple[Problem, ...]
     new: tuple[Problem, ...]
@@ -189,7 +180,7 @@ class _Judged:
         return tuple(p for p in self.new if edit.facility in p.facilities)
 
     def shown_with(self, edit: FileEdit, new: Iterable[Problem]) -> FileEdit:
-        """An edit with what of the new problems only warns, and with what the parties have to sign anew."""
+        """Add new warnings and stale sign-offs to an edit."""
         warnings = tuple(p for p in new if p.severity is Severity.WARNING and p.code not in SIGN_OFFS)
         stale = tuple(p for p in self.after if p.code in SIGN_OFFS and edit.facility in p.facilities and p.stops)
         return FileEdit(edit.facility, edit.path, edit.before, edit.after, warnings, stale)
@@ -197,20 +188,14 @@ class _Judged:
 
 @dataclass(frozen=True)
 class Edits:
-    """The inventory that commands edit, as its files say it now.
-
-    Attributes:
-        root: the inventory's folder.
-        today: the day in Vietnam.
-        environment: the caller's environment (where the cache is).
-    """
+    """The inventory to edit, as its files are now."""
 
     root: Path
     today: date
     environment: Mapping[str, str] = field(repr=False)
 
     def load(self) -> Loaded:
-        """Read it.
+        """Load the inventory.
 
         Raises:
             InventoryError: there is none.
@@ -218,11 +203,11 @@ class Edits:
         return load(self.root, today=self.today, cache=cache_of(self.root, self.environment))
 
     def edit(self, loaded: Loaded, facility: str, before: bytes | None, after: FacilityText) -> FileEdit:
-        """An edit, held against the rules; see `held_against_rules`."""
+        """Make a checked edit; see `held_against_rules`."""
         return held_against_rules(loaded, self.root, FileEdit(facility, after.path, before, after.data), self.today)
 
     def open(self, facility: str) -> OpenFacility:
-        """A facility of the inventory, to be edited.
+        """Open a facility for an edit.
 
         Raises:
             UsageError: there is no such facility.
@@ -235,14 +220,7 @@ class Edits:
 
 @dataclass(frozen=True)
 class OpenFacility:
-    """A facility that is edited.
-
-    Attributes:
-        edits: the inventory that it is of.
-        loaded: the same as it was read.
-        site: the facility as its file says it now.
-        text: that file.
-    """
+    """A facility being edited: its inventory, values and file."""
 
     edits: Edits
     loaded: Loaded
@@ -250,24 +228,24 @@ class OpenFacility:
     text: FacilityText
 
     def edited(self, after: FacilityText) -> FileEdit:
-        """What makes its file say something else, held against the rules.
+        """Return a checked edit of its file.
 
         Raises:
-            InventoryError: the inventory would have an error that it has not now.
+            InventoryError: the inventory would have a new error.
         """
         return self.edits.edit(self.loaded, self.site.id, self.text.data, after)
 
     @property
     def unchanged(self) -> FileEdit:
-        """What leaves its file as it is."""
+        """An edit without a change."""
         return FileEdit(self.site.id, self.text.path, self.text.data, self.text.data)
 
 
 def facility_named(loaded: Loaded, name: str) -> Facility:
-    """The facility of an id.
+    """Return the facility of an id.
 
     Raises:
-        InventoryError: its file, or the inventory's, cannot be understood.
+        InventoryError: its file, or the inventory's, is invalid.
         UsageError: there is none.
     """
     if loaded.frame and name in loaded.outlines:
@@ -280,18 +258,14 @@ def facility_named(loaded: Loaded, name: str) -> Facility:
 
 
 def facility_file(root: Path, facility: Facility) -> Path:
-    """A facility's file."""
+    """Return a facility file's path."""
     return root / "facilities" / facility.province / f"{facility.id}.yml"
 
 
 def edit_file(root: Path, path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> tuple[bytes, bytes]:
-    """Set values in a file of an inventory, and write it where that makes it another one: its text before and after.
+    """Set values in a file and write it; return both texts.
 
-    Args:
-        root: the inventory's folder.
-        path: the file.
-        changes: new values by place, as `edited` takes them.
-        by_hand: what a person writes where the file cannot be edited.
+    `by_hand` is a hint for an edit by hand.
 
     Raises:
         InventoryError: the file cannot be edited or written.
@@ -303,7 +277,7 @@ def edit_file(root: Path, path: Path, changes: Mapping[KeyPath, object], by_hand
 
 
 def edited_file(path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> tuple[bytes, bytes]:
-    """A file's text as it is, and with values set; nothing is written. The arguments are those of `edit_file`.
+    """Return a file's text before and after; as `edit_file`, without writing.
 
     Raises:
         InventoryError: the file cannot be edited.
@@ -316,7 +290,7 @@ def edited_file(path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> 
 
 
 def named_values(model: type[Model], words: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields of a model that options name, as a file has them."""
+    """Return a model's fields that options name, as in a file."""
     values: dict[str, object] = {}
     for name, field_ in model.model_fields.items():
         word = words.get(name)
@@ -333,7 +307,7 @@ def _in_file(word: object) -> object:
 
 
 def place_of_device(site: Facility, device: str) -> tuple[KeyPath, Camera | Recorder]:
-    """Where a recorder or camera stands in its facility's file, and what it is.
+    """Return a device's key path in the facility file, and the device.
 
     Raises:
         UsageError: there is none.
@@ -350,11 +324,13 @@ def place_of_device(site: Facility, device: str) -> tuple[KeyPath, Camera | Reco
 
 
 def device_named(loaded: Loaded, name: str) -> tuple[Facility, str]:
-    """The facility and the device of a name `FACILITY/DEVICE`: a recorder, or a camera with an address of its own.
+    """Return facility and device of a name `FACILITY/DEVICE`.
+
+    The device is a recorder, or a camera with its own address.
 
     Raises:
-        InventoryError: the facility's file, or the inventory's, cannot be understood.
-        UsageError: there is none, or it is a channel of a recorder, which has the login.
+        InventoryError: the facility's file, or the inventory's, is invalid.
+        UsageError: there is none, or it is a recorder's channel, whose login is the recorder's.
     """
     site, slash, device = name.partition("/")
     if not slash:
@@ -374,7 +350,7 @@ def device_named(loaded: Loaded, name: str) -> tuple[Facility, str]:
 
 
 def names_of(root: Path) -> Names:
-    """The names in an inventory's folder; of what cannot be read there are none."""
+    """Return the names in an inventory's folder; unreadable files add none."""
     carriers: set[str] = set()
     provinces: set[str] = set()
     facilities: set[str] = set()
@@ -408,7 +384,7 @@ def _sorted_names(names: set[str]) -> tuple[str, ...]:
 
 
 def text_of_file(path: Path) -> FacilityText:
-    """A facility's file as it stands there.
+    """Read a facility file.
 
     Raises:
         InventoryError: it cannot be read.
@@ -427,13 +403,12 @@ def _bytes_of(path: Path) -> bytes | None:
 
 
 def held_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: date) -> FileEdit:
-    """The same edit, with the warnings that it brings.
+    """Check an edit against the rules; return it with its warnings.
 
-    What is wrong already is no reason to refuse an edit that has nothing to do with it, and what other commands are
-    there for (addresses, keys, sign-offs) is none.
+    Existing problems do not count, nor those that other commands solve (addresses, keys, sign-offs).
 
     Raises:
-        InventoryError: the file would have an error that the inventory has not now; nothing is written.
+        InventoryError: the edit adds an error.
     """
     problems = _Judged.of(loaded, root, [edit], today)
     if problems.errors:
@@ -445,10 +420,10 @@ def held_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: date) 
 
 
 def all_held_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> EditsOfMany:
-    """Edits that are made together: one that would bring an error of its own facility is left out, the others stay.
+    """Check edits together; those with errors of their own facility are refused.
 
     Raises:
-        InventoryError: together they bring an error that is of no one facility; nothing is written.
+        InventoryError: together they add an error of no single facility.
     """
     accepted, refused = list(edits), dict[str, tuple[Problem, ...]]()
     while True:
@@ -465,10 +440,10 @@ def all_held_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEdit]
 
 
 def frame_of(loaded: Loaded) -> Frame:
-    """The inventory but for its facilities.
+    """Return the inventory without its facilities.
 
     Raises:
-        InventoryError: it cannot be understood.
+        InventoryError: it is invalid.
     """
     if loaded.frame is None:
         hint = "run `provisioner validate` and correct what it lists"
@@ -477,7 +452,6 @@ def frame_of(loaded: Loaded) -> Frame:
 
 
 def _problems(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> Collection[Problem]:
-    """All problems of the inventory as it would be."""
     own: list[Problem] = []
     outlines, sources, broken = dict(loaded.outlines), dict(loaded.places.sources), set(loaded.broken)
     is_understood = loaded.frame is not None

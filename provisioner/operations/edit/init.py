@@ -1,6 +1,6 @@
 """A new inventory: its files, its vault's password, its repository.
 
-All of it is made, or none of it. The answers of a file stand for the options of `init`, each with its place.
+It is made as a whole or not at all. An answers file replaces options of `init`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ RELEASE_SHA256: Final[Mapping[str, str]] = {
     "amd64": "81b143f55a5d23d4a8c028d52869c14ea4a59919900528698fcc97a747fd69c6",
     "arm64": "d1689f0bfefb1864e5ed3dcc8495eb2d7ec0a654f90bf3cd48980cb3bd08718a",
 }
-"""The release that a new inventory pins, and the checksums of its archives, as its publisher has them."""
+"""The release that a new inventory pins: checksums of its archives, from its publisher."""
 
 ATTRIBUTES: Final = """\
 # The same bytes everywhere: digests and signatures are of bytes.
@@ -135,16 +135,7 @@ _MOST_PASSWORD_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FirstHost:
-    """A host of a new inventory.
-
-    Attributes:
-        id: its id.
-        address: where SSH goes.
-        user: who logs in: a normal user with sudo.
-        port: where its sshd listens.
-        host_key: the key that it has to show.
-        carrier: of a relay, whose it is.
-    """
+    """A host of a new inventory; `carrier` is a relay's."""
 
     id: str
     address: str
@@ -156,20 +147,16 @@ class FirstHost:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What a new inventory begins with.
+    """Content of a new inventory.
 
     Attributes:
-        id: the inventory's id; frozen.
-        scheme: the list that province slugs are of.
-        carriers: each carrier's name, by its id.
-        provinces: the carrier that serves each province, by its slug.
-        source: the document that designates them.
-        since: since when.
-        management_networks: from where SSH to the hosts comes.
-        centre: the monitoring centre.
-        centre_name: what it is called.
+        scheme: the list of province slugs.
+        carriers: carriers' names by id.
+        provinces: the carrier that serves each province, by slug.
+        source, since: the document that designates the carriers, and the first day.
+        management_networks: sources of SSH to the hosts.
         relays: the first relays, at least one a carrier.
-        mediamtx: version, source and checksums of the relay program.
+        version, artefact, sha256: MediaMTX's version, source and checksums.
     """
 
     id: str
@@ -189,12 +176,7 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class OptionAnswer:
-    """What an option would have said.
-
-    Attributes:
-        values: each as it would stand behind the option.
-        places: where each stands.
-    """
+    """Values of an option from a file, with their positions."""
 
     values: tuple[str, ...]
     places: tuple[str, ...]
@@ -202,7 +184,7 @@ class OptionAnswer:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Values of one file, as the command line would have them."""
+    """Reads values of an answers file as option values."""
 
     path: Path
     marks: PlacesIn
@@ -235,26 +217,17 @@ class _Reader:
 
 
 class KeyAskers:
-    """Who asks new hosts which key they show: this machine, or the node of the carrier that a host is for alone.
-
-    Args:
-        environment: the caller's (where programs are, the file of nodes).
-        root: the new inventory's folder.
-    """
+    """Asks new hosts for SSH keys, from here or the carrier's node."""
 
     def __init__(self, environment: Mapping[str, str], root: Path) -> None:
         self._environment, self._root = environment, root
 
     def shown(self, host: FirstHost, carriers: tuple[str, ...]) -> ShownKey:
-        """What a host shows; nothing proves that it is the host's own but a person who compares it.
-
-        Args:
-            host: it; which key it has is not known yet.
-            carriers: those that it serves.
+        """Return the key that a host shows; a person must verify it.
 
         Raises:
             HostError: it shows none, or is not reached.
-            UsageError: no host can be called so, or the file of nodes cannot be used.
+            UsageError: the host's address is invalid, or the file of nodes cannot be used.
         """
         try:
             asked = TargetHost(host.id, carriers, host_place(host.address.lower()), Ssh(user=host.user, port=host.port))
@@ -274,12 +247,12 @@ class KeyAskers:
 
 @dataclass(frozen=True, slots=True)
 class NewPlaces:
-    """Where a new inventory goes, and what belongs to one person and lies elsewhere.
+    """Locations of a new inventory and of a person's own files.
 
     Attributes:
         root: the inventory's folder; new, or empty.
-        password: the file of the vault's password; one that is there is used.
-        configuration: the person's configuration file; written where there is none.
+        password: the vault's password file; an existing one is used.
+        configuration: the person's configuration file; written if missing.
     """
 
     root: Path
@@ -289,15 +262,12 @@ class NewPlaces:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What was made.
+    """Results of a new inventory; `password` and `configuration` are `None` if not new.
 
     Attributes:
-        files: the files of the inventory.
-        password: the file of the vault's password, where it is new.
-        configuration: the configuration file, where it is new.
-        settings: what a configuration file has to say that was there already.
+        settings: lines to add to an existing configuration file.
         repository: whether a Git repository was made.
-        commit: the first commit; empty where Git does not know who commits.
+        commit: the first commit; empty if Git does not know the user.
     """
 
     files: tuple[Path, ...]
@@ -309,7 +279,7 @@ class Begun:
 
 
 def first_files(beginning: Beginning) -> dict[str, str]:
-    """Each file of the inventory, by its path in the inventory's folder."""
+    """Return the inventory's files by path."""
     files = {
         "inventory.yml": _settings_file(beginning),
         "instructions.yml": _INSTRUCTIONS,
@@ -402,7 +372,6 @@ def _relay(relay: FirstHost) -> Iterator[str]:
 
 
 def _plain(address: str) -> str:
-    """An address or a network as it is written; of IPv6 in quotes, since a colon means something to YAML."""
     return scalar(address) if ":" in address else address
 
 
@@ -414,14 +383,10 @@ def _ssh(host: FirstHost) -> Iterator[str]:
 
 
 def read_answers(path: Path, known: Collection[str]) -> dict[str, OptionAnswer]:
-    """Read a file of answers: by the option that each stands for.
-
-    Args:
-        path: the file.
-        known: the options that there are, without their dashes.
+    """Read an answers file, by option; `known` are options without dashes.
 
     Raises:
-        UsageError: it cannot be read, is no YAML, or says something that no option does; with file and line.
+        UsageError: it cannot be read, is no YAML, or names an unknown option; with file and line.
     """
     try:
         data = read_regular(path, most=_MOST_ANSWER_BYTES)
@@ -438,7 +403,7 @@ def read_answers(path: Path, known: Collection[str]) -> dict[str, OptionAnswer]:
 
 
 def place_of(answers: Mapping[str, OptionAnswer], message: str) -> str:
-    """The place of the answer that a message is about: the longest one that it repeats; empty where it repeats none."""
+    """Return the position of the longest answer in a message, or empty."""
     named = (
         (len(part), place)
         for answer in answers.values()
@@ -450,16 +415,11 @@ def place_of(answers: Mapping[str, OptionAnswer], message: str) -> str:
 
 
 def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
-    """Make a new inventory.
-
-    Args:
-        beginning: what it begins with.
-        places: where things go.
-        today: the day on which designations have to hold.
+    """Make a new inventory; designations must be valid today.
 
     Raises:
-        UsageError: the folder is not empty, or a place cannot be written to.
-        InventoryError: what was said breaks a rule; nothing is made.
+        UsageError: the folder is not empty, or cannot be written.
+        InventoryError: the content breaks a rule; no file is made.
     """
     root = places.root
     for name in (beginning.id, beginning.centre.id, *beginning.carriers, *(relay.id for relay in beginning.relays)):
@@ -498,10 +458,10 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
 
 
 def _refuse_password(places: NewPlaces) -> None:
-    """Refuse a place of the vault's password where it is none, or where others get hold of it.
+    """Refuse a password file that is invalid, or that others can read.
 
     Raises:
-        UsageError: it is such a place.
+        UsageError: the location is refused.
     """
     password, hint = places.password, "name another file with --vault-password"
     if os.path.lexists(password):
@@ -523,7 +483,7 @@ def _refuse_password(places: NewPlaces) -> None:
 
 
 def _written(draft: Path, root: Path, beginning: Beginning, today: date) -> tuple[str, ...]:
-    """The files in a folder aside, held against all rules, with the lock."""
+    """Write the files in a draft folder, checked, with the lock."""
     files = first_files(beginning) | {".gitattributes": ATTRIBUTES, ".gitignore": IGNORED}
     for name, text in files.items():
         (draft / name).parent.mkdir(exist_ok=True)
@@ -539,7 +499,7 @@ def _written(draft: Path, root: Path, beginning: Beginning, today: date) -> tupl
 
 
 def _with_what_lies_elsewhere(places: NewPlaces, written: tuple[str, ...], made: list[Path]) -> Begun:
-    """The password, the configuration, the repository; what is made is noted, to be taken away if a later one fails."""
+    """Make password, configuration and repository; note each for removal on failure."""
     root = places.root
     is_new = not places.password.exists()
     if is_new:
@@ -563,10 +523,10 @@ def _with_what_lies_elsewhere(places: NewPlaces, written: tuple[str, ...], made:
 
 
 def _write_new(path: Path, text: str, made: list[Path]) -> None:
-    """Write a file that only its owner can read, and note that it was made.
+    """Write a file that only its owner can read; note its path.
 
     Raises:
-        UsageError: it is there, or cannot be written.
+        UsageError: it exists, or cannot be written.
     """
     try:
         make_own_folder(path.parent)
@@ -580,7 +540,6 @@ def _write_new(path: Path, text: str, made: list[Path]) -> None:
 
 
 def _person_settings(places: NewPlaces) -> tuple[str, ...]:
-    """What the person's configuration file has to say."""
     return (
         f"inventory = {_quoted(str(places.root.resolve()))}",
         f"vault_identities = [{_quoted(f'{SECRETS_ID}@{places.password.resolve()}')}]",
@@ -588,7 +547,6 @@ def _person_settings(places: NewPlaces) -> tuple[str, ...]:
 
 
 def _quoted(text: str) -> str:
-    """A text of a TOML file: what JSON writes is a basic string there."""
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -1,7 +1,6 @@
 """Edits of public keys: relays, gateways, SSH hosts, and recovery.
 
-A change of a key is begun, told, ended or taken back in the lock and in files; as in `facilities`, an edit is shown
-before it is written.
+A key change begins, ends or is cancelled in the lock and in files. An edit is shown before it is written.
 """
 
 from __future__ import annotations
@@ -62,11 +61,10 @@ _SHOWN = 80
 
 @dataclass(frozen=True, slots=True)
 class OwnKeyOrder:
-    """What is to become of the change of a relay's own key.
+    """A requested change of a relay's own key.
 
     Attributes:
-        relay: the relay's id.
-        port: the UDP port at which it is to answer with the next key; 0 where none is named.
+        port: the UDP port for the next key; 0 if not named.
         leaves: facilities that need not have moved.
     """
 
@@ -77,13 +75,9 @@ class OwnKeyOrder:
 
 @dataclass(frozen=True, slots=True)
 class GatewayKey:
-    """What became of a facility's file.
+    """A written gateway key; `before` is empty without a former key.
 
-    Attributes:
-        path: the file.
-        key: the gateway's public key, as the file has it now.
-        before: the key that it had; empty where there was none.
-        diff: the lines that are others now, as `diff -U0` has them; none where the file had the key.
+    `diff` has the changed lines, as `diff -U0` prints them.
     """
 
     path: Path
@@ -94,17 +88,7 @@ class GatewayKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyedHost:
-    """A host, and where its key stands.
-
-    Attributes:
-        id: its id.
-        carriers: those that it serves.
-        address: where SSH goes.
-        ssh: how it is logged in to.
-        jump: through which host, where there is one.
-        file: its carrier's or centre's file.
-        place: where in it the key stands.
-    """
+    """A host, and its key's path in its carrier's or centre's file."""
 
     id: str
     carriers: tuple[str, ...]
@@ -117,13 +101,9 @@ class KeyedHost:
 
 @dataclass(frozen=True, slots=True)
 class NewRecoveryKey:
-    """A pair that was drawn, and the file as it will say its public half: nothing is written yet.
+    """A new recovery key and its file edit, not yet written.
 
-    Attributes:
-        pair: the new pair.
-        path: `inventory.yml`.
-        before: the public half that stood there; empty where there was none.
-        text: the file's new text.
+    `before` is the former public half, or empty.
     """
 
     pair: RecoveryPair
@@ -132,7 +112,7 @@ class NewRecoveryKey:
     text: bytes = field(repr=False)
 
     def write(self, root: Path) -> None:
-        """Write the file, once the private half was shown: a public half without it would be of no use.
+        """Write the file, after the private half was shown.
 
         Raises:
             InventoryError: it cannot be written; the old one is untouched.
@@ -143,19 +123,13 @@ class NewRecoveryKey:
 def key_changes_written(
     edits: Edits, *, begins: Collection[str] = (), ends: Collection[str] = (), since: date
 ) -> EditsOfMany:
-    """What begins changes of keys at some gateways, and ends them at others.
+    """Return edits that begin and end key changes of gateways.
 
-    Where one ends the next key stands in the present one's place, in one write: from then on the file says that the
-    new pair counts, whatever else was written already.
-
-    Args:
-        edits: the inventory.
-        begins: facilities whose gateways get a next key.
-        ends: facilities whose gateways were seen with it.
-        since: the day on which those that begin do.
+    An end replaces the present key by the next one in one write: from then on the file names the new pair, whatever
+    else was written.
 
     Raises:
-        InventoryError: a file cannot be edited, or together they break a rule; nothing is written.
+        InventoryError: a file cannot be edited, or together they break a rule.
     """
     loaded = edits.load()
     changed = []
@@ -174,7 +148,7 @@ def key_changes_written(
 
 
 def key_changes_taken_back(edits: Edits, facilities: Iterable[str]) -> EditsOfMany:
-    """What takes changes of keys back: the present keys stay.
+    """Return edits that cancel key changes; the present keys stay.
 
     Raises:
         InventoryError: a file cannot be edited.
@@ -188,10 +162,10 @@ def key_changes_taken_back(edits: Edits, facilities: Iterable[str]) -> EditsOfMa
 
 
 def with_next_key(edits: Edits, facility: str, key: str) -> FileEdit:
-    """What notes the next key of a gateway whose key is changed.
+    """Return an edit that records a gateway's next key.
 
     Raises:
-        UsageError: that is no key, it is the present one, or no change of this gateway's key is under way.
+        UsageError: the key is invalid or the present one, or no change of the gateway's key is in progress.
         InventoryError: its file cannot be edited, or another peer has the key.
     """
     _refuse_no_key(key)
@@ -217,12 +191,12 @@ def _refuse_no_key(key: str) -> None:
 
 
 def is_changing(facility: Facility) -> bool:
-    """Whether a change of its gateway's key is under way, by its file."""
+    """Return whether the file has a key change of the gateway."""
     return facility.gateway is not None and facility.gateway.next_key is not None
 
 
 def relay_named(inventory: Inventory, name: str) -> Relay:
-    """The relay of an id.
+    """Return the relay of an id.
 
     Raises:
         UsageError: there is none.
@@ -234,15 +208,10 @@ def relay_named(inventory: Inventory, name: str) -> Relay:
 
 
 def refuse_begin(inventory: Inventory, relay: Relay, port: int) -> None:
-    """Refuse a change of a relay's own key that cannot begin so.
-
-    Args:
-        inventory: the whole of it.
-        relay: the relay.
-        port: where it is to answer with the next key.
+    """Refuse a change of a relay's own key that cannot begin.
 
     Raises:
-        UsageError: the port is none for it, or something else of it is just being changed.
+        UsageError: the port for the next key does not fit, or another change of the relay is in progress.
     """
     hint = "name a UDP port that nothing has and gateways' lines pass, e.g. 51821; a firewall before it has to pass it"
     if why := unfit_port(relay, port):
@@ -264,7 +233,10 @@ def refuse_begin(inventory: Inventory, relay: Relay, port: int) -> None:
 
 
 def _refuse_dialled(inventory: Inventory, relay: Relay, port: int) -> None:
-    """Until the change is over one port leads to the next key: a line that passes another one alone would be dark."""
+    """Refuse a port that some gateways' lines may not pass.
+
+    Until the change ends this port alone leads to the next key.
+    """
     dialled = {
         c.facility.id: c.gateway.relay_port
         for c in inventory.connections
@@ -291,15 +263,10 @@ def _named(names: list[str]) -> str:
 
 
 def refuse_changing(lock: Allocations, relay: str, what: str) -> None:
-    """Refuse something that cannot be done while a relay changes its own key.
-
-    Args:
-        lock: what is recorded.
-        relay: the relay's id.
-        what: what cannot be done, e.g. `be emptied`.
+    """Refuse an action, e.g. `be emptied`, while a relay changes its key.
 
     Raises:
-        PolicyError: it changes its own key.
+        PolicyError: the relay changes its own key.
     """
     known = lock.relays.get(relay)
     if known is not None and known.next_key is not None:
@@ -310,18 +277,18 @@ def refuse_changing(lock: Allocations, relay: str, what: str) -> None:
 
 
 def with_own_next_key(lock: Allocations, relay: str, following: NextRelayKey | None) -> Allocations:
-    """The lock with the next key of a relay, or without one."""
+    """Return the lock with a relay's next key, or without one."""
     return _with_entry(lock, relay, lock.relays[relay].model_copy(update={"next_key": following}))
 
 
 def at_stage(lock: Allocations, relay: str, stage: OwnKeyStage) -> Allocations:
-    """The lock with the change of a relay's own key at a stage; as it is where none is under way."""
+    """Return the lock with a relay's current key change at a stage."""
     following = lock.relays[relay].next_key
     return with_own_next_key(lock, relay, following.model_copy(update={"stage": stage})) if following else lock
 
 
 def with_key_taken(lock: Allocations, relay: str) -> Allocations:
-    """The lock with a relay's next key in the place of its own one: the change is over."""
+    """Return the lock with a relay's next key as its own."""
     known = lock.relays[relay]
     if known.next_key is None:
         return lock
@@ -334,7 +301,7 @@ def _with_entry(lock: Allocations, relay: str, entry: RelayAllocation) -> Alloca
 
 
 def port_taken(root: Path, inventory: Inventory, relay: str, port: int) -> FileEdit:
-    """What lets a relay's carrier say that its WireGuard has another port: the next key's, with which the change ends.
+    """Return an edit that makes the next key's port the relay's `wireguard_port`.
 
     Raises:
         InventoryError: the file cannot be edited.
@@ -351,7 +318,7 @@ def port_taken(root: Path, inventory: Inventory, relay: str, port: int) -> FileE
 
 
 def left_of(names: Iterable[str], leaves: Iterable[str]) -> tuple[str, ...]:
-    """The peers that keep a change from its end: by their names, without the facilities that may be left."""
+    """Return the peers that keep a change from its end, without `leaves`."""
     free = {f"site/{name}" for name in leaves}
     return tuple(name for name in names if name not in free)
 
@@ -359,19 +326,13 @@ def left_of(names: Iterable[str], leaves: Iterable[str]) -> tuple[str, ...]:
 def set_gateway_key(
     root: Path, facility: str, key: str, *, replaces: bool, today: date, environment: Mapping[str, str]
 ) -> GatewayKey:
-    """Write the key that a gateway's installation printed into its facility's file.
+    """Write a gateway's public key, from its installation, into its file.
 
-    Args:
-        root: the inventory's folder.
-        facility: the facility's id.
-        key: 32 bytes in base64, as WireGuard prints them.
-        replaces: whether another key may stand there: its tunnel ends with the next apply.
-        today: the day on which designations have to hold.
-        environment: the caller's environment (where the cache is).
+    `replaces` allows to replace another key, whose tunnel ends with the next apply.
 
     Raises:
-        InventoryError: the file cannot be understood, edited or written.
-        UsageError: that is no key, another peer has it, another one stands there, or the facility has no gateway.
+        InventoryError: the file is invalid, or cannot be edited or written.
+        UsageError: the key is invalid or another peer's, the gateway has another one, or the facility has no gateway.
     """
     _refuse_no_key(key)
     loaded = load(root, today=today, cache=cache_of(root, environment))
@@ -395,7 +356,7 @@ def set_gateway_key(
 
 
 def _keys_of_peers(loaded: Loaded) -> Iterator[tuple[str, str]]:
-    """Each peer with its public key: hosts, and the gateways of facilities."""
+    """Yield each peer's name and public key."""
     if loaded.frame is not None:
         lock = loaded.frame.allocations
         for hosts in (lock.relays, lock.centres):
@@ -414,11 +375,11 @@ def _write_gateway_key(root: Path, path: Path, key: str, before: str) -> Gateway
 
 
 def keyed_host(edits: Edits, host: str) -> KeyedHost:
-    """The host of an id; its vault, and what is wrong elsewhere in the inventory, are no matter.
+    """Return the host of an id; its vault does not matter.
 
     Raises:
         UsageError: there is no such host.
-        InventoryError: the inventory cannot be understood, or the host is known by who signs its keys.
+        InventoryError: the inventory is invalid, or the host is identified by a host CA.
     """
     frame = frame_of(edits.load())
     known = _relay(edits.root, frame, host) or _centre(edits.root, frame, host)
@@ -450,7 +411,7 @@ def _centre(root: Path, frame: Frame, host: str) -> KeyedHost | None:
 
 
 def with_host_key(known: KeyedHost, host_key: str) -> FileEdit:
-    """The smallest edit that names another key of a host.
+    """Return the edit that sets a host's SSH key.
 
     Raises:
         InventoryError: the file cannot be edited.
@@ -462,19 +423,14 @@ def with_host_key(known: KeyedHost, host_key: str) -> FileEdit:
 def draw_recovery_key(
     root: Path, passwords: VaultPasswords, *, replaces: bool, today: date, environment: Mapping[str, str]
 ) -> NewRecoveryKey:
-    """Draw a recovery key for an inventory, vouched for by its vault.
+    """Generate a recovery key, vouched for by the vault.
 
-    Args:
-        root: the inventory's folder.
-        passwords: where the vault's passwords come from.
-        replaces: whether another one may stand there: what is sealed to it is sealed anew by `keys init`.
-        today: the day on which designations have to hold.
-        environment: the caller's environment (where the cache is).
+    `replaces` allows to replace another key; `keys init` seals again what was sealed to it.
 
     Raises:
-        InventoryError: `inventory.yml` cannot be understood or edited.
+        InventoryError: `inventory.yml` is invalid or cannot be edited.
         SecretsError: the vault cannot be opened, or has no digest key.
-        UsageError: there is one already.
+        UsageError: there is a key already.
     """
     loaded = load(root, today=today, cache=cache_of(root, environment))
     if loaded.frame is None:

@@ -1,4 +1,4 @@
-"""A device's login, written into its vault file: the smallest edit, and what else stands there stays as it is."""
+"""A device's login, set in its vault file by the smallest edit."""
 
 from __future__ import annotations
 
@@ -35,13 +35,12 @@ _HEADER = "# Logins of cameras and recorders, by facility and device; encrypted 
 
 @dataclass(frozen=True, slots=True)
 class LoginsOrder:
-    """What is to be written.
+    """A requested login.
 
     Attributes:
-        devices: each as `FACILITY/DEVICE`; all of them get the same login.
-        username: the user; empty where each keeps the one that it has.
-        password: the password.
-        accept_old_until: the last day on which the login that each has now is taken as well; None where that is over.
+        devices: each as `FACILITY/DEVICE`; all get the same login.
+        username: empty if each device keeps its own.
+        accept_old_until: the last day on which present logins are accepted too, or `None`.
     """
 
     devices: tuple[str, ...]
@@ -52,13 +51,7 @@ class LoginsOrder:
 
 @dataclass(frozen=True, slots=True)
 class LoginsFile:
-    """What became of one encrypted file.
-
-    Attributes:
-        path: the encrypted file.
-        devices: those whose login it has, each as `FACILITY/DEVICE`.
-        changed: those of them whose login is another one now.
-    """
+    """An edited vault file, its named devices, and those with a new login."""
 
     path: Path
     devices: tuple[str, ...]
@@ -67,7 +60,7 @@ class LoginsFile:
 
 @dataclass(frozen=True, slots=True)
 class LoginsWritten:
-    """What became of all files; `accepted` are those of facilities that say until when an old login is taken."""
+    """Edited vault files, and facility files that accept old logins (`accepted`)."""
 
     files: tuple[LoginsFile, ...]
     accepted: tuple[FileEdit, ...] = ()
@@ -76,22 +69,15 @@ class LoginsWritten:
 def set_logins(
     root: Path, passwords: VaultPasswords, order: LoginsOrder, *, today: date, environment: Mapping[str, str]
 ) -> LoginsWritten:
-    """Write a login for devices into the files that have their facilities' logins, or where those belong.
+    """Write a login for devices into their vault files.
 
-    Where the old login is to be taken as well, it is kept beside the new one, and the facilities' files say until when.
-    Nothing is written before all of it can be.
-
-    Args:
-        root: the inventory's folder.
-        passwords: where the vault's passwords come from.
-        order: the devices and their login.
-        today: the day on which designations have to hold.
-        environment: the caller's environment (where the cache is).
+    If the old login is accepted too, it stays beside the new one, and the facility files say until when. All edits are
+    prepared before the first is written.
 
     Raises:
-        InventoryError: a facility's file cannot be understood, or a file of logins cannot, or one cannot be written.
+        InventoryError: a file is invalid, or cannot be written.
         SecretsError: a file cannot be opened.
-        UsageError: there is no such device, nobody said its user, or its login is under change already.
+        UsageError: there is no such device, its user is not known, or its login is under change already.
     """
     by_file = _by_file(root, passwords, order.devices, today, environment)
     texts = [_Edit.of(root, passwords, owner, devices, order) for owner, devices in sorted(by_file.items())]
@@ -107,11 +93,11 @@ def set_logins(
 def forget_old_logins(
     root: Path, passwords: VaultPasswords, devices: tuple[str, ...], *, today: date, environment: Mapping[str, str]
 ) -> tuple[LoginsFile, ...]:
-    """Remove the logins of before a change, once they are not taken any more.
+    """Remove former logins that are no longer accepted.
 
     Raises:
         InventoryError, SecretsError: as `set_logins`.
-        UsageError: there is no such device, or its file still takes either login.
+        UsageError: there is no such device, or its file accepts both logins.
     """
     by_file = _by_file(root, passwords, devices, today, environment)
     for facility, device in (one for of in by_file.values() for one in of):
@@ -132,7 +118,7 @@ _ByFile = Mapping[str, Sequence[tuple[Facility, str]]]
 def _by_file(
     root: Path, passwords: VaultPasswords, devices: Sequence[str], today: date, environment: Mapping[str, str]
 ) -> _ByFile:
-    """The devices that were named, by the owner of the file that has their logins."""
+    """Return the named devices by owner of their vault file."""
     loaded = load(root, today=today, cache=cache_of(root, environment))
     secrets = read_secrets(root, passwords)
     by_file: dict[str, list[tuple[Facility, str]]] = {}
@@ -144,7 +130,6 @@ def _by_file(
 
 
 def _accepted(order: LoginsOrder, by_file: _ByFile, edits: Edits) -> tuple[FileEdit, ...]:
-    """The edits of facilities' files by which the old logins are taken as well."""
     if order.accept_old_until is None:
         return ()
     until = day_to_come(order.accept_old_until, edits.today)
@@ -155,11 +140,11 @@ def _accepted(order: LoginsOrder, by_file: _ByFile, edits: Edits) -> tuple[FileE
 
 
 def _owner_of(root: Path, secrets: LoadedSecrets, facility: Facility, moves: Sequence[Move]) -> str:
-    """The file in which a facility's logins are, or belong, as an owner: `secrets/cameras/<province>`.
+    """Return the owner of a facility's vault file: `secrets/cameras/<province>`.
 
     Raises:
-        InventoryError: they still stand under an id that it had before: beside one of today they would be lost.
-        SecretsError: a file in which they may be stayed shut.
+        InventoryError: the logins are still under a former id; a new entry would hide them.
+        SecretsError: a file in which they may be stayed closed.
     """
     carriers = tuple(plan.carrier for plan in (facility.plan, facility.successor) if plan is not None)
     for carrier in (*carriers, ""):
@@ -181,7 +166,7 @@ def _owner_of(root: Path, secrets: LoadedSecrets, facility: Facility, moves: Seq
 
 @dataclass(frozen=True)
 class _Edit:
-    """A file's text with a login in it, before it is written."""
+    """A vault file's text, not yet written."""
 
     result: LoginsFile
     vault_id: str
@@ -224,14 +209,14 @@ class _Edit:
         return cls(result, vault_id, after.decode("utf-8-sig"))
 
     def write(self, root: Path, passwords: VaultPasswords) -> None:
-        """Encrypt and replace the file, where anything in it is another one."""
+        """Encrypt and replace the file if it changes."""
         if self.result.changed:
             encrypted = encrypt(self.text.encode(), passwords.password(self.vault_id), self.vault_id)
             write_atomic(self.result.path, encrypted, mode=0o600, within=root)
 
 
 def _opened(root: Path, passwords: VaultPasswords, owner: str) -> tuple[Path, str, bytes]:
-    """A file of logins: where it is, under which vault id, and its text; a new one has a heading alone.
+    """Return a vault file's path, vault id and text.
 
     Raises:
         SecretsError: it cannot be opened, or is not encrypted.
@@ -259,7 +244,6 @@ def _without_old(path: Path, text: bytes, facility: str, device: str) -> bytes:
 
 
 def _vault_id_of_new(owner: str, passwords: VaultPasswords) -> str:
-    """The vault id of a file that is not there yet: of a carrier's own one the carrier's, where that has a password."""
     _, _, *below = owner.split("/")
     return vault_id_for(below[0], passwords) if len(below) > 1 else SECRETS_ID
 
@@ -278,10 +262,10 @@ def _login(name: str, order: LoginsOrder, old: Credentials | None) -> Credential
 
 
 def _kept(name: str, order: LoginsOrder, old: Credentials | None) -> FormerCredentials | None:
-    """The login that is kept beside a new one.
+    """Return the former login to keep beside the new one.
 
     Raises:
-        UsageError: none is to be kept that there is, or the one before it is kept still.
+        UsageError: there is none to keep, it is the same, or one is kept already.
     """
     if order.accept_old_until is None:
         return old.old if old else None
@@ -297,10 +281,10 @@ def _kept(name: str, order: LoginsOrder, old: Credentials | None) -> FormerCrede
 
 
 def _logins(path: Path, text: bytes) -> dict[str, dict[str, Credentials]]:
-    """What a file of logins says.
+    """Parse a file of logins.
 
     Raises:
-        InventoryError: it cannot be understood. What is wrong may be a password, so that it is not repeated.
+        InventoryError: it is invalid. The message does not repeat the content, which may be a password.
     """
     document = parse(text, max_bytes=MAX_SECRETS_BYTES)
     try:
@@ -313,14 +297,7 @@ def _logins(path: Path, text: bytes) -> dict[str, dict[str, Credentials]]:
 
 
 def _with(path: Path, text: str, place: tuple[str, str], login: Credentials, of_site: Mapping[str, Credentials]) -> str:
-    """A file's text with one login.
-
-    Args:
-        path: the file, for messages.
-        text: what it says.
-        place: the facility and the device.
-        login: what is set there.
-        of_site: the logins of the facility that the text has.
+    """Return a file's text with one login set.
 
     Raises:
         InventoryError: it cannot be edited.

@@ -1,6 +1,6 @@
-"""Edits for a drain: a relay emptied onto another, or kept.
+"""Edits for a drain: one relay's sites move to another, or stay.
 
-Both relays are of the same carrier; as in `facilities`, an edit is shown before it is written.
+Both relays are of the same carrier. An edit is shown before it is written.
 """
 
 from __future__ import annotations
@@ -35,12 +35,10 @@ _FAULTY = "its file has errors: correct what provisioner validate lists"
 
 @dataclass(frozen=True, slots=True)
 class DrainOrder:
-    """Which relay is emptied onto which one.
+    """A requested drain of `relay` onto `to`, of the same carrier.
 
     Attributes:
-        relay: the relay that is emptied.
-        to: the relay of the same carrier that takes its sites.
-        source: the minutes or letter in which all parties agreed to it; empty where they have still to sign.
+        source: the document in which all parties agreed; empty if they have yet to sign.
         signed_on: the day of that agreement.
     """
 
@@ -52,12 +50,12 @@ class DrainOrder:
 
 @dataclass(frozen=True, slots=True)
 class DrainEdits:
-    """What becomes of files when a relay is to be emptied.
+    """Edits that begin a drain.
 
     Attributes:
-        edits: the files that change, the carrier's first.
-        stays: by facility, why it is left where it is.
-        faulty: those of them whose own files have errors, or would have.
+        edits: the changed files, the carrier's first.
+        stays: reasons of facilities that stay.
+        faulty: those of them whose own files are or would be invalid.
     """
 
     edits: tuple[FileEdit, ...]
@@ -67,14 +65,13 @@ class DrainEdits:
 
 @dataclass(frozen=True, slots=True)
 class KeptRelay:
-    """What becomes of files when a relay is not to be emptied any more.
+    """Edits that cancel a drain.
 
     Attributes:
-        relay: the relay that goes on.
-        to: the relay that it was being emptied onto; empty where it was not.
-        edits: the files that change, those of facilities first: until the last one the drain can be taken up again.
-        sites: the facilities that lose their successor over the other relay.
-        stays: by facility, why its file stays as it is.
+        to: the drain's target; empty without a drain.
+        edits: the changed files, facilities first: until the last one the drain can be resumed.
+        sites: the facilities that lose their successor.
+        stays: reasons of files that stay.
     """
 
     relay: str
@@ -85,10 +82,10 @@ class KeptRelay:
 
 
 def refuse_pair(frame: Frame, order: DrainOrder) -> Carrier:
-    """The carrier of both relays.
+    """Check a drain's relays; return their carrier.
 
     Raises:
-        UsageError: one of them is none, they are one, of two carriers, or one of them is emptied onto another one.
+        UsageError: a relay is unknown, both are the same or of two carriers, or one is drained to another relay.
         PolicyError: one of them changes its own key.
     """
     relays = frame.relays
@@ -124,18 +121,13 @@ def refuse_pair(frame: Frame, order: DrainOrder) -> Carrier:
 
 
 def drain_begun(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -> DrainEdits:
-    """What lets both relays carry all that the first one carries, as far as it is not written yet.
+    """Return the missing edits that let both relays carry the sites.
 
-    Sites that hosts carry get a successor; what no host carries gets the other relay at once.
-
-    Args:
-        edits: the inventory.
-        order: which relays.
-        held: facilities with errors of their own of which the first relay may have something; they stay.
+    Sites that hosts carry get a successor; others get the new relay at once. Frozen facilities (`held`) stay.
 
     Raises:
         UsageError: the relays are no pair, or the agreement cannot be recorded.
-        InventoryError: together the edits break a rule, or a file cannot be edited; nothing is written.
+        InventoryError: together the edits break a rule, or a file cannot be edited.
     """
     loaded = edits.load()
     frame = frame_of(loaded)
@@ -195,7 +187,10 @@ def _with_successor(frame: Frame, site: Facility, text: FacilityText, order: Dra
 
 
 def _elsewhere(frame: Frame, site: Facility, text: FacilityText, order: DrainOrder) -> FacilityText:
-    """A plan that no host carries: what was signed of it has to be signed anew, but of a closed facility."""
+    """Change a plan that hosts do not carry.
+
+    Its parties sign anew, unless the facility is closed.
+    """
     changes: dict[tuple[str | int, ...], object] = {("plan", "relay"): order.to}
     if site.plan is not None and site.plan.agreed and site.operating is not Operating.CLOSED:
         if order.source:
@@ -208,7 +203,6 @@ def _elsewhere(frame: Frame, site: Facility, text: FacilityText, order: DrainOrd
 
 
 def _over(site: Facility, relay: str) -> ConnectionPlan:
-    """The plan of a facility over another relay of its carrier."""
     plan = site.plan
     if plan is None:  # who asks has seen that it has one
         raise UsageError(msg("facility {id} has no plan", site.id), object=site.id)
@@ -217,7 +211,7 @@ def _over(site: Facility, relay: str) -> ConnectionPlan:
 
 
 def _mark(root: Path, carrier: Carrier, order: DrainOrder) -> FileEdit:
-    """The carrier's file with the word that the relay is being emptied: `status` and `validate` tell of it."""
+    """Set `drain_to` in the carrier's file, for `status` and `validate`."""
     text = text_of_file(root / "carriers" / f"{carrier.id}.yml")
     index = next(index for index, relay in enumerate(carrier.relays) if relay.id == order.relay)
     after = text.with_values({("relays", index, "drain_to"): order.to})
@@ -225,10 +219,10 @@ def _mark(root: Path, carrier: Carrier, order: DrainOrder) -> FileEdit:
 
 
 def drain_finished(edits: Edits, facilities: Collection[str]) -> EditsOfMany:
-    """What lets the first relay go: the successor of each of these facilities becomes its plan.
+    """Return edits that make the facilities' successors their plans.
 
     Raises:
-        InventoryError: a file cannot be edited, or together they break a rule; nothing is written.
+        InventoryError: a file cannot be edited, or together they break a rule.
     """
     loaded = edits.load()
     changed = []
@@ -244,15 +238,11 @@ def _judged(edits: Edits, loaded: Loaded, changed: Collection[FileEdit]) -> Edit
 
 
 def drain_taken_back(edits: Edits, relay: str) -> KeptRelay:
-    """What lets a relay keep the sites that it has: those that were let go already stay where they are.
-
-    Args:
-        edits: the inventory.
-        relay: the relay.
+    """Return edits that keep a relay's remaining sites.
 
     Raises:
         UsageError: there is no such relay.
-        InventoryError: a file cannot be edited, or together the edits break a rule; nothing is written.
+        InventoryError: a file cannot be edited, or together the edits break a rule.
     """
     loaded = edits.load()
     relays = frame_of(loaded).relays
@@ -280,7 +270,7 @@ def drain_taken_back(edits: Edits, relay: str) -> KeptRelay:
 
 
 def _faulty(edits: Edits, loaded: Loaded, to: str) -> Iterator[str]:
-    """The facilities whose files cannot be read as ours and name the other relay somewhere."""
+    """Yield facilities with invalid files that mention the other relay."""
     names = sorted(owner.removeprefix("facility/") for owner in loaded.broken if owner.startswith("facility/"))
     for name in names:
         files = (edits.root / "facilities").glob(f"*/{name}.yml")

@@ -1,6 +1,6 @@
 """Sign-offs of a plan: the signed statement, the signature, the file.
 
-`ssh-keygen` signs, by a key in a file, in an agent or in a token: no key is read here.
+`ssh-keygen` signs with a key in a file, an agent or a token; no key is read here.
 """
 
 from __future__ import annotations
@@ -30,27 +30,22 @@ from provisioner.inventory.signed import Worth, proof_of, signed_content, statem
 from provisioner.operations.edit.file_edit import edit_file, facility_file, facility_named
 
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
-"""An environment that names no place for a cache."""
+"""An environment without a cache folder."""
 
 _PASSED: Final = ("HOME", "SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "TERM", "LANG")
-"""What it may know of the environment: where the agent is and how to ask for a passphrase; no password of ours."""
+"""Variables for `ssh-keygen`: the agent and the passphrase dialogue, no password of ours."""
 
 _TIMEOUT_S: Final = 300
-"""A person types a passphrase meanwhile, or touches a token."""
+"""A person types a passphrase or touches a token meanwhile."""
 
 _MOST_SIGNATURE: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Who agreed to which of a facility's plans, when, and where that is written.
+    """An agreement to a facility's plan; `source` is the minutes or letter.
 
-    Attributes:
-        facility: the facility's id.
-        plan: `plan`, or `successor` for the next connection's.
-        parties: who agreed, as the file has them.
-        signed_on: the day of the agreement.
-        source: the minutes or letter that holds it.
+    `plan` is `plan`, or `successor` for the next connection's.
     """
 
     facility: str
@@ -62,14 +57,13 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What was written.
+    """A written agreement.
 
     Attributes:
-        path: the facility's file.
-        content: the hash of what was agreed.
-        missing: the parties that have still to sign what the file says now.
-        key: the fingerprint of the key that signed; empty where the agreement is claimed.
-        agreed: whether the plan has become `agreed` with it: the last of the three has signed.
+        content: the hash of the agreed plan.
+        missing: the parties that still have to sign.
+        key: the signing key's fingerprint; empty for a claim.
+        agreed: whether the plan became `agreed` with this last signature.
     """
 
     path: Path
@@ -81,8 +75,6 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """The plan that is agreed, and whose."""
-
     frame: Frame
     facility: Facility
     plan: ConnectionPlan
@@ -100,14 +92,7 @@ class _Case:
 
 @dataclass(frozen=True, slots=True)
 class PlanToSign:
-    """A plan as it stands in the file, and what its ids are called.
-
-    Attributes:
-        facility: whose.
-        plan: the plan, or the successor.
-        province: the province's name.
-        carrier: the carrier's name.
-    """
+    """A plan to sign, with names of province and carrier."""
 
     facility: Facility
     plan: ConnectionPlan
@@ -118,14 +103,7 @@ class PlanToSign:
 def plan_to_sign(
     root: Path, facility: str, *, successor: bool, today: date, environment: Mapping[str, str] = _NOWHERE
 ) -> PlanToSign:
-    """What the parties of a facility's plan are to sign.
-
-    Args:
-        root: the inventory's folder.
-        facility: its id.
-        successor: whether it is the next connection's plan.
-        today: this day.
-        environment: the caller's environment (where the cache is).
+    """Return a facility's plan to sign.
 
     Raises:
         InventoryError: the facility cannot be read.
@@ -143,13 +121,7 @@ def plan_to_sign(
 
 
 def statement_of(root: Path, agreement: Agreement, *, today: date, environment: Mapping[str, str] = _NOWHERE) -> bytes:
-    """What the agreement's one party has to sign, byte for byte, for the plan as it stands in the file.
-
-    Args:
-        root: the inventory's folder.
-        agreement: what is agreed.
-        today: this day.
-        environment: the caller's environment (where the cache is).
+    """Return the bytes that the agreement's one party has to sign.
 
     Raises:
         InventoryError: the facility cannot be read.
@@ -167,19 +139,14 @@ def sign_off(
     signature: bytes | None = None,
     environment: Mapping[str, str] = _NOWHERE,
 ) -> Signed:
-    """Write an agreement into the facility's file, with a hash of the plan as it stands there.
+    """Write an agreement and the plan's hash into the facility file.
 
-    Args:
-        root: the inventory's folder.
-        agreement: what was agreed.
-        today: this day; nothing is agreed later.
-        signature: what `ssh-keygen -Y sign` made of the party's statement; without it the agreement is claimed.
-        environment: the caller's environment (where the cache is).
+    `signature` is the output of `ssh-keygen -Y sign` over the statement; without it the agreement is claimed.
 
     Raises:
-        InventoryError: the facility cannot be read, its file cannot be edited, or the signature does not count.
-        UsageError: there is no such facility or plan, the day is one to come, the source names what is private, or the
-            policy asks for a signature.
+        InventoryError: the facility cannot be read or edited, or the signature is invalid.
+        UsageError: there is no such facility or plan, the day is in the future, the source holds private data, or the
+            policy requires a signature.
     """
     case = _case(root, agreement, today, environment)
     if signature is None:
@@ -216,7 +183,7 @@ def _case(root: Path, agreement: Agreement, today: date, environment: Mapping[st
 
 
 def _signed(case: _Case, sign_off: SignOff, signature: bytes) -> tuple[SignOff, str]:
-    """The sign-off with its signature, which has to count as it will in `validate`; and the key's fingerprint."""
+    """Check a signature as `validate` does; return sign-off and key fingerprint."""
     here = case.frame.settings.id
     try:
         signed = sign_off.model_copy(update={"signature": Signature(inventory=here, sshsig=unarmoured(signature))})
@@ -232,7 +199,7 @@ def _signed(case: _Case, sign_off: SignOff, signature: bytes) -> tuple[SignOff, 
 
 
 def _only(case: _Case, agreement: Agreement) -> SignOff:
-    """The sign-off of the one party that signs: each signs by itself."""
+    """Return the sign-off of the only party."""
     if len(agreement.parties) != 1:
         raise UsageError("one party signs at a time", hint="name one --by, and call it again for the others")
     return case.sign_off(agreement.parties[0], agreement)
@@ -241,7 +208,7 @@ def _only(case: _Case, agreement: Agreement) -> SignOff:
 def _sign_off_changes(
     key: str, plan: ConnectionPlan, sign_offs: Sequence[Flow]
 ) -> dict[KeyPath, Flow | Sequence[Flow]]:
-    """Where each sign-off goes: the place of the party's older one, or the end of the list."""
+    """Replace each party's older sign-off, or append to the list."""
     if not plan.sign_offs:
         return {(key, "sign_offs"): sign_offs}
     places = {sign_off.by.value: index for index, sign_off in enumerate(plan.sign_offs)}
@@ -251,17 +218,10 @@ def _sign_off_changes(
 
 
 def claimed_by_all(frame: Frame, facility: Facility, plan: ConnectionPlan, day: date, source: str) -> list[Flow]:
-    """All three parties' sign-offs of a plan that is about to be written, as they stand in its file.
-
-    Args:
-        frame: the inventory.
-        facility: whose plan.
-        plan: the plan as it will stand there.
-        day: the day of the agreement.
-        source: the minutes or letter that holds it.
+    """Return claimed sign-offs of all three parties, as in a file.
 
     Raises:
-        UsageError: the policy asks for signatures, or the source cannot be written or names what is private.
+        UsageError: the policy requires signatures, or the source is invalid or holds private data.
     """
     refuse_claims(frame, source)
     case = _Case(frame, facility, plan, signed_content(facility, plan))
@@ -274,10 +234,10 @@ def _written(sign_off: SignOff) -> Flow:
 
 
 def refuse_claims(frame: Frame, source: str) -> None:
-    """Refuse to write what somebody only says of the parties, where the policy wants their signatures.
+    """Refuse claimed agreements if the policy requires signatures.
 
     Raises:
-        UsageError: it does, or the source names what is private.
+        UsageError: it does, or the source holds private data.
     """
     if frame.settings.policy.sign_offs is SignOffs.SIGNED:
         hint = "add --key FILE, or let the party sign what --statement prints and add --signature FILE"
@@ -286,29 +246,19 @@ def refuse_claims(frame: Frame, source: str) -> None:
 
 
 def _refuse_private(source: str) -> None:
-    """Refuse a source that names what is private.
-
-    Raises:
-        UsageError: it does.
-    """
     if states_login(source) or holds_personal_data(source):
         hint = "name the minutes or letter; people stand in contacts/ alone, and logins in secrets/"
         raise UsageError("--source holds a phone number, an e-mail address or a login (not repeated here)", hint=hint)
 
 
 def made_signature(message: bytes, key: Path, namespace: str, env: Mapping[str, str]) -> bytes:
-    """Let a key sign, and give the file that `ssh-keygen -Y sign` would have written.
+    """Sign a message with `ssh-keygen -Y sign`; return the signature file.
 
-    It asks for a passphrase on the terminal by itself.
-
-    Args:
-        message: what is signed.
-        key: the private key's file, or the public one's where the private key is in an agent.
-        namespace: what the signature is for.
-        env: the caller's environment.
+    ssh-keygen asks for a passphrase on the terminal. `key` may be a public key's file if the private key is in an
+    agent.
 
     Raises:
-        UsageError: it cannot be run, or does not sign.
+        UsageError: ssh-keygen cannot be run, or does not sign.
     """
     argv = ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(key.absolute())]
     passed = {name: env[name] for name in _PASSED if name in env} | small_environment(env)

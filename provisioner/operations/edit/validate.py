@@ -1,6 +1,7 @@
-"""All problems of an inventory, and addresses allocated to new objects.
+"""All problems of an inventory; addresses allocated to new objects.
 
-Problems are of files, across files, and of secrets. Allocations go into the lock: tunnel addresses, ports and prefixes.
+Problems concern files, relations between files, and secrets. Allocations go into the lock: tunnel addresses, ports and
+prefixes.
 """
 
 from __future__ import annotations
@@ -27,24 +28,22 @@ from provisioner.inventory.signed import Worth
 from provisioner.operations.edit.file_edit import SIGN_OFFS
 
 COUNTED = ("provinces", "carriers", "relays", "facilities", "cameras", "paths")
-"""What an inventory declares, in the order of documents."""
+"""Counts in documents, in order."""
 
 SECRETS_NOT_CHECKED = "secrets-not-checked"
 _PASSWORDS = ("ANSIBLE_VAULT_IDENTITY_LIST", "ANSIBLE_VAULT_PASSWORD_FILE")
 
 _TOLERATED = frozenset({ALLOCATION_MISSING, HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, *SIGN_OFFS})
-"""What comes after an address: keys, and the agreement to a plan, which need not wait for each other."""
+"""Steps after an address, in any order: keys, and the agreement to a plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What a check of the whole came to.
+    """Result of a full check, with problems sorted by position.
 
     Attributes:
-        problems: every problem, sorted by place.
-        counts: what the inventory declares, by what is counted; `paths` are those that hosts are to carry.
-        sign_offs: those of agreed plans: how many are `signed` by a key, how many `claimed`.
-        has_signers: whether the inventory says who signs.
+        counts: numbers of declared objects; `paths` are those that hosts are to carry.
+        sign_offs: of agreed plans: how many are `signed` with a key, how many `claimed`.
     """
 
     problems: tuple[Problem, ...]
@@ -59,17 +58,17 @@ class Validation:
 
     @property
     def errors(self) -> int:
-        """How many problems are errors."""
+        """Number of errors."""
         return sum(problem.severity is Severity.ERROR for problem in self.problems)
 
     @property
     def warnings(self) -> int:
-        """How many problems are warnings."""
+        """Number of warnings."""
         return len(self.problems) - self.errors
 
 
 class AllocatedItem(NamedTuple):
-    """One entry of the lock: an object with its tunnel address or prefix, a device with its port or its address."""
+    """A lock entry: an object with its address, prefix or port."""
 
     object: str
     address: str = ""
@@ -78,13 +77,13 @@ class AllocatedItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """What was recorded.
+    """Recorded changes of the lock.
 
     Attributes:
-        path: the lock's file; None where it was not written, as nothing is new.
-        assigned: what is in use now and was not.
-        retired: what is gone and will not be given out again.
-        held: facilities with errors of their own: what is recorded of them stayed as it is.
+        path: the lock's file; `None` if unchanged.
+        assigned: new entries.
+        retired: removed entries, never reused.
+        held: frozen facilities, whose entries stay.
     """
 
     path: Path | None
@@ -94,16 +93,10 @@ class Allocation:
 
 
 def validate(root: Path, environment: Mapping[str, str], *, today: date, cached: bool = True) -> Validation:
-    """Load an inventory and check it; without a vault password all but the secrets.
-
-    Args:
-        root: the inventory's folder.
-        environment: the caller's environment (vault passwords, where the cache is).
-        today: the day on which designations have to hold.
-        cached: whether to use, and to leave, what runs read of its files.
+    """Load and check an inventory; without a vault password not its secrets.
 
     Raises:
-        InventoryError: the folder holds no inventory.yml.
+        InventoryError: the folder has no inventory.yml.
     """
     cache = cache_of(root, environment) if cached else None
     loaded = load(root, today=today, cache=cache)
@@ -134,7 +127,7 @@ def _sign_offs(loaded: Loaded) -> dict[str, int]:
 
 
 def problems_of(root: Path, loaded: Loaded, environment: Mapping[str, str], cache: Cache | None) -> tuple[Problem, ...]:
-    """Every problem of an inventory that is loaded, sorted by place; without a vault password all but the secrets'."""
+    """Return all problems of a loaded inventory, sorted by position."""
     with without_collector():
         own = [*check(loaded), *_problems_of_rego(root, loaded)]
         return tuple(sorted([*own, *_problems_of_secrets(root, loaded, environment, cache)]))
@@ -182,15 +175,10 @@ def _not_checked() -> Problem:
 
 
 def allocate(root: Path, environment: Mapping[str, str], *, today: date) -> Allocation:
-    """Load an inventory that is valid but for its lock, and bring the lock up to date.
-
-    Args:
-        root: the inventory's folder.
-        environment: the caller's environment (where the cache is).
-        today: the day on which designations have to hold.
+    """Load an inventory, valid but for its lock, and update the lock.
 
     Raises:
-        InventoryError: a problem concerns all, or a pool has nothing left.
+        InventoryError: a problem concerns all facilities, or a pool is exhausted.
     """
     part = valid_part(load(root, today=today, cache=cache_of(root, environment)), root, tolerate=_TOLERATED)
     old, new = part.inventory.allocations, allocations_for(part.inventory, part.names)
@@ -204,7 +192,6 @@ def _new_items(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:
 
 
 def _locked_items(lock: Allocations) -> Iterator[AllocatedItem]:
-    """Everything that a lock holds in use."""
     for kind, hosts in (("relay", lock.relays), ("centre", lock.centres), ("site", lock.sites)):
         for name, host in hosts.items():
             yield AllocatedItem(f"{kind}/{name}", str(host.tunnel_address))
@@ -229,7 +216,7 @@ def _retired_items(old: Allocations, new: Allocations) -> Iterator[AllocatedItem
 
 
 def _address_of(stone: Tombstone, lock: Allocations) -> str:
-    """What address is gone; that of a device by its number, in the prefix that its site has."""
+    """Return a retired address; a device's follows from its site's prefix."""
     if stone.number:
         site = lock.sites.get(stone.pool.partition("/")[2])
         return ", ".join(str(prefix[stone.number]) for prefix in site.prefixes) if site else ""
