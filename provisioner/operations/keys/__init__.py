@@ -1,1 +1,1 @@
-"""Keys changed while pictures go on."""
+"""Key changes without interruption of pictures."""

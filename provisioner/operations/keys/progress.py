@@ -1,6 +1,6 @@
 """Changes of gateways' keys: their stage, their ages, their pre-shared keys.
 
-The stage follows from files, the vault and the relays. Pre-shared keys are drawn, taken over and removed in the vault.
+The stage follows from files, the vault and the relays. The vault's pre-shared keys are generated, promoted and removed.
 """
 
 from __future__ import annotations
@@ -37,33 +37,32 @@ _SHOWN = 80
 
 
 class KeyStage(StrEnum):
-    """How far the change of a gateway's key is."""
+    """Stage of a gateway's key change."""
 
     NONE = "none"
-    """None is under way."""
+    """No change is in progress."""
     UNREPORTED = "unreported"
-    """The gateway's next key is not known yet: its package is handed out, and its technician reports it."""
+    """The next key is unknown: the technician with the package reports it."""
     UNSTAGED = "unstaged"
-    """It is known, and a relay has still to learn it."""
+    """The next key is known, but not to each relay."""
     STAGED = "staged"
-    """Every relay knows both keys, and the gateway was not seen with the next one."""
+    """Each relay knows both keys, but the gateway has not used the next one."""
     SEEN = "seen"
-    """The gateway is there with its next key: the present one can go."""
+    """The gateway uses its next key: the present one can be removed."""
     ENDING = "ending"
-    """The file has the new key alone, and a relay may still have the former one."""
+    """The file has only the new key; a relay may still have the former one."""
     UNREAD = "unread"
-    """It is not known what a relay of it holds: it could not be read, or may go back to what it held before."""
+    """A relay's keys are unknown: it is not readable, or may restore its last-good state."""
 
 
 @dataclass(frozen=True)
 class KeyLook:
-    """How far the changes of some gateways' keys are.
+    """Progress of some gateways' key changes, by facility id.
 
     Attributes:
-        stages: of each facility that was asked for, by id.
-        relays: the relays that carry each.
-        planned: the plan of all those relays as the files are now; None where there is none of them.
-        left_out: by facility, why nothing can be done for it.
+        relays: the relays that carry each facility.
+        planned: the plan of those relays; `None` without relays.
+        left_out: why no step is possible.
     """
 
     stages: Mapping[str, KeyStage]
@@ -72,12 +71,12 @@ class KeyLook:
     left_out: Mapping[str, str]
 
     def at(self, *stages: KeyStage) -> tuple[str, ...]:
-        """The facilities that are at one of some stages, in the order of ids."""
+        """Return the facilities at some stages, sorted."""
         return tuple(sorted(name for name, stage in self.stages.items() if stage in stages))
 
 
 def record_rotated(session: Session, facilities: Collection[str]) -> str:
-    """Record that gateways have new keys alone: why that could not be, empty where it could."""
+    """Record gateways' finished key changes; return a failure's reason, or empty."""
     said = {
         "schema": "provisioner/keys-rotated",
         "version": 1,
@@ -87,13 +86,13 @@ def record_rotated(session: Session, facilities: Collection[str]) -> str:
 
 
 def known_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
-    """How old every key is, by Git and by the history, and after how many days the next one is due.
+    """Return each key's age, and the policy's days between changes.
 
-    No host is asked, and no vault opened.
+    Ages come from Git and the history. No host is called, and no vault opened.
 
     Raises:
         InventoryError: the inventory cannot be read.
-        StateError: there is a history, and it cannot be read.
+        StateError: the history cannot be read.
     """
     inventory = session.part({GATEWAY_KEY_MISSING, HOST_KEYS_MISSING}).inventory
     psks, to_push = _drawn_moments(state_place_of(session.environment, inventory.settings.id))
@@ -109,11 +108,11 @@ def _drawn_moments(place: StatePlace) -> tuple[dict[str, datetime], dict[str, da
 
 
 def draw_psks(session: Session) -> tuple[Path, ...]:
-    """Draw the pre-shared key of each next key that has none, by the files as they are: what was written.
+    """Generate missing pre-shared keys of next keys; return the written files.
 
     Raises:
         SecretsError: the vault cannot be opened.
-        InventoryError: what concerns all is invalid.
+        InventoryError: the inventory is invalid.
     """
     inventory = session.readable.inventory
     changing = [one for one in inventory.facilities.values() if one.gateway and one.gateway.next_key]
@@ -121,7 +120,7 @@ def draw_psks(session: Session) -> tuple[Path, ...]:
 
 
 def tidy_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
-    """Let the former pre-shared keys of gateways go whose change of keys is over: what was written.
+    """Remove former pre-shared keys after a change; return the written files.
 
     Raises:
         SecretsError, InventoryError: as `draw_psks`.
@@ -131,7 +130,7 @@ def tidy_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]
 
 
 def drop_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
-    """Let the next pre-shared keys of gateways go that keep their present ones: what was written.
+    """Remove next pre-shared keys of cancelled changes; return the written files.
 
     Raises:
         SecretsError, InventoryError: as `draw_psks`.
@@ -167,10 +166,10 @@ def _without_next(known: CarrierSecrets, inventory: Inventory, facilities: Colle
 
 
 def chosen_sites(inventory: Inventory, facilities: Collection[str], carriers: Collection[str]) -> tuple[str, ...]:
-    """The facilities that are meant: the named ones, and those that relays of named carriers carry.
+    """Return the named facilities and those on named carriers' relays.
 
     Raises:
-        UsageError: there is no such facility or carrier, or hosts do not carry a named one.
+        UsageError: a facility or carrier is unknown, or no host carries a named facility.
     """
     for name in facilities:
         if name not in inventory.facilities:
@@ -190,7 +189,7 @@ def chosen_sites(inventory: Inventory, facilities: Collection[str], carriers: Co
 
 
 def under_way(inventory: Inventory, secrets: Secrets) -> frozenset[str]:
-    """The facilities whose gateways' keys are being changed, by files and vault."""
+    """Return the facilities whose key change is in progress."""
     return frozenset(
         name
         for name, facility in inventory.facilities.items()
@@ -199,7 +198,7 @@ def under_way(inventory: Inventory, secrets: Secrets) -> frozenset[str]:
 
 
 def look_at_keys(session: Session, sites: Collection[str], *, allow: Mapping[str, int]) -> KeyLook:
-    """Look at the relays of some sites, and at what files and vault say; nothing is changed.
+    """Read relays, files and vault for some sites' key changes.
 
     Raises:
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
@@ -223,12 +222,11 @@ def look_at_keys(session: Session, sites: Collection[str], *, allow: Mapping[str
 
 
 def _tunnelled(facility: Facility) -> tuple[Connection, ...]:
-    """Its connections over a tunnel: only those have keys."""
     return tuple(connection for connection in facility.connections if connection.plan.access.has_tunnel)
 
 
 def _not_settled(relays: Iterable[str], planned: Planned | None) -> Iterator[str]:
-    """Why it is not known what some of a gateway's relays hold."""
+    """Yield why the state of some relays is unknown."""
     known = planned.facts if planned else {}
     if unread := [relay for relay in relays if relay not in known]:
         yield f"{', '.join(unread)} could not be read"
@@ -237,18 +235,17 @@ def _not_settled(relays: Iterable[str], planned: Planned | None) -> Iterator[str
 
 
 def settled_facts(planned: Planned | None) -> Mapping[str, HostFacts]:
-    """What relays hold that wait for no word of a controller: what another one has now may be gone in a minute."""
+    """Return facts of relays whose last change is confirmed.
+
+    An unconfirmed change may be rolled back within a minute.
+    """
     return {host: facts for host, facts in planned.facts.items() if facts.armed is None} if planned else {}
 
 
 def stage_of(facility: Facility, secrets: Secrets, relays: Iterable[HostFacts | None]) -> KeyStage:
-    """How far the change of one gateway's key is. Pure.
+    """Return the stage of a gateway's key change. Pure.
 
-    Args:
-        facility: as its file says it.
-        secrets: the vault.
-        relays: what each relay that carries it holds; None of one that could not be read, or may go back to what
-            it held before.
+    `relays` has facts of each relay that carries it; `None` if unreadable or unconfirmed.
     """
     following = _following(facility)
     if following is None:
@@ -266,7 +263,7 @@ def stage_of(facility: Facility, secrets: Secrets, relays: Iterable[HostFacts | 
 
 
 def _following(facility: Facility) -> str | None:
-    """The next key by the file, empty where nobody reported it; None where no change is under way."""
+    """Return the next key, empty if not reported; `None` without a change."""
     following = facility.gateway.next_key if facility.gateway else None
     return (following.public_key or "") if following else None
 
@@ -278,7 +275,7 @@ def _is_ending(facility: Facility, secrets: Secrets) -> bool:
 
 
 def by_relay(look: KeyLook, sites: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The relays of some sites, each with its own of them."""
+    """Return the relays of some sites, each with its sites."""
     names: dict[str, list[str]] = defaultdict(list)
     for site in sorted(sites):
         for relay in look.relays.get(site, ()):

@@ -1,8 +1,8 @@
-"""The change of a relay's own key: begun, told, ended, or cancelled.
+"""The change of a relay's own key: begun, published, ended, or cancelled.
 
-The next step follows from the lock and the relay each time, so that the same command resumes it wherever it ended. No
-one is told a key with which the relay does not answer: packages and centres get the next key only after the relay was
-applied with both, and the present one again before the relay forgets the next one.
+The next step follows from the lock and the relay, so the same command resumes an interrupted change. Packages and
+centres get the next key only after the relay was applied with both. When a change is cancelled, they get the present
+key again before the relay forgets the next one.
 """
 
 from __future__ import annotations
@@ -45,23 +45,22 @@ from provisioner.record.place import who, who_text
 _DONE: Final = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
 
 _LOOKS: Final = 5
-"""How often centres are looked for once they were told another key: they greet within the second."""
+"""Reads of centres after a key change: they send handshakes within a second."""
 
 _LOOKS_AT_ARMED: Final = 90
-"""How often a host is looked at whose last change waits for a word: a second apart, and a switch has a minute."""
+"""Reads of a host with an unconfirmed change, a second apart: the dead-man switch takes a minute."""
 
 
 @dataclass(frozen=True)
 class OwnKeyLook:
-    """How far the change of a relay's own key is.
+    """Progress of a relay's own key change.
 
     Attributes:
-        relay: the relay's id.
-        following: the next key, by the lock; None where no change is under way there.
-        answers: whether the relay answers with it now.
-        moved: the peers that it heard last with the next key, by name, each with the moment, in seconds since 1970.
-        waiting: the peers that it heard last with the present key, or never, by name.
-        remains: whether the relay answers with a next key of which the lock knows nothing any more.
+        following: the next key in the lock; `None` without a change.
+        answers: whether the relay answers with it.
+        moved: peers last heard with the next key, by name, with the Unix time.
+        waiting: peers last heard with the present key, or never.
+        remains: whether the relay has a next key that the lock does not have.
     """
 
     relay: str
@@ -73,15 +72,15 @@ class OwnKeyLook:
 
     @property
     def sites_waiting(self) -> tuple[str, ...]:
-        """The facilities among those that have not moved."""
+        """The facilities that have not moved."""
         return tuple(name.removeprefix(SITE) for name in self.waiting if name.startswith(SITE))
 
 
 class OwnKeyAttendant(StepAttendant, Protocol):
-    """Who attends the change of a relay's own key, and waits for centres."""
+    """Observer of a relay's key change; it waits for centres."""
 
     def asks(self, look: OwnKeyLook, what: str) -> None:
-        """Show how far it is and what comes now; ask."""
+        """Show the progress and the next step; ask to continue."""
 
     def written(self, paths: Collection[Path], what: str) -> None:
         """Files were written."""
@@ -92,15 +91,12 @@ class OwnKeyAttendant(StepAttendant, Protocol):
 
 @dataclass
 class OwnKeyOutcome:
-    """What has come of a call.
+    """Result of a call: last progress, applies in order, written files.
 
     Attributes:
-        look: how far it is, by the last look.
-        is_over: whether no change is under way any more.
-        runs: what was applied, in this order.
-        written: the files that were written.
+        is_over: whether no change is in progress any more.
         interrupted: whether somebody asked to stop.
-        is_unfinished: whether a step was not taken that could have been: a host was not applied.
+        is_unfinished: whether a possible step is missing, since a host was not applied.
     """
 
     look: OwnKeyLook
@@ -112,12 +108,12 @@ class OwnKeyOutcome:
 
 
 def look_at_own_key(session: Session, relay: str) -> OwnKeyLook:
-    """Look at a relay that changes its own key; nothing is changed.
+    """Read the progress of a relay's own key change.
 
     Raises:
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
         HostError: the relay could not be read.
-        PolicyError: it is somebody else's.
+        PolicyError: another inventory owns it.
     """
     return _look_from(session, relay, _plan_of(session, relay, {}))
 
@@ -155,13 +151,13 @@ def _look_from(session: Session, relay: str, planned: Planned) -> OwnKeyLook:
 def begin_own_key(
     sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, attendant: OwnKeyAttendant, today: date
 ) -> OwnKeyOutcome:
-    """Let a relay answer with a next key beside its own one, and tell that to its centres; or go on with it.
+    """Begin or resume a relay's key change: add a key, tell centres.
 
     Raises:
-        UsageError: there is no such relay, the change cannot begin so, or is just ending.
-        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened; nothing is changed.
-        HostError, PolicyError: a host cannot be read, or a step is refused: the same command goes on from there.
-        LockedError: a change of a host waits for its controller's word, and went on waiting.
+        UsageError: there is no such relay, or the change cannot begin, or is ending.
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
+        HostError, PolicyError: a host cannot be read, or a step is refused; the same command resumes.
+        LockedError: a host's change stays unconfirmed.
     """
     course = _Course.opened(sessions, order, terms, attendant)
     relay, following = relay_named(course.session.inventory, order.relay), course.following
@@ -192,12 +188,12 @@ def begin_own_key(
 
 
 def end_own_key(sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, attendant: OwnKeyAttendant) -> OwnKeyOutcome:
-    """Let a relay have its next key alone, once all its peers were heard with it.
+    """End a relay's key change after all peers use the next key.
 
     Raises:
-        UsageError: there is no such relay, no change of its key is under way, or it has not begun yet.
+        UsageError: there is no such relay, or no change of its key has begun.
         InventoryError, SecretsError: as `begin_own_key`.
-        PolicyError: somebody has not moved, with the list of them; or a step is refused.
+        PolicyError: some peers, which are listed, have not moved; or a step is refused.
         HostError: a host cannot be read.
     """
     course = _Course.opened(sessions, order, terms, attendant)
@@ -226,12 +222,12 @@ def end_own_key(sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, attenda
 def cancel_own_key(
     sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, attendant: OwnKeyAttendant
 ) -> OwnKeyOutcome:
-    """Take a change of a relay's own key back: packages and centres have the present key, then the next one goes.
+    """Cancel a relay's key change: restore the present key, drop the next.
 
     Raises:
-        UsageError: there is no such relay, no change of its key is under way, or it is just ending.
+        UsageError: there is no such relay, no change of its key is in progress, or it is ending.
         InventoryError, SecretsError: as `begin_own_key`.
-        PolicyError: sites are there with the next key, with the list of them; or a step is refused.
+        PolicyError: some sites, which are listed, use the next key; or a step is refused.
         HostError: a host cannot be read.
     """
     course = _Course.opened(sessions, order, terms, attendant)
@@ -341,7 +337,7 @@ class _Course:
                 break
 
     def make_key(self, port: int, since: date) -> None:
-        """Let the relay make the next key where it has none, and write it down."""
+        """Let the relay make a missing next key; record it."""
         called = called_host(self.session, self.order.relay)
         recovery = recovery_key(called.inventory.settings, called.secrets)
         by = who_text(who(self.session.environment))
@@ -376,11 +372,9 @@ class _Course:
             self.by.written([edit.path], f"key of {self.order.relay}: its port is {port}")
 
     def apply(self, hosts: Collection[str], *, ends: bool = False) -> bool:
-        """Bring hosts to what the files say: whether all of them are there.
+        """Apply hosts; return whether all have the desired state.
 
-        Args:
-            hosts: which.
-            ends: whether the relay may cut those that are left: they were named, or are dark anyway.
+        With `ends` the relay may cut named sites that stay behind.
         """
         if self.by.has_enough:
             self.outcome.interrupted = True
@@ -419,10 +413,10 @@ class _Course:
 
 
 def _unarmed(plan: Callable[[], Planned], by: OwnKeyAttendant) -> Planned:
-    """Plan once no host waits for its controller: the present state of one that waits may be gone in a minute.
+    """Plan once all hosts' changes are confirmed; others may be rolled back.
 
     Raises:
-        LockedError: a host still waits.
+        LockedError: a change stays unconfirmed.
         HostError, PolicyError: as `plan`.
     """
     for _ in range(_LOOKS_AT_ARMED):

@@ -1,7 +1,7 @@
 """The change of gateways' keys: its steps, and its waits for people.
 
-The next step follows from files, vault and relays each time, so that the same command resumes it wherever it ended. One
-site that cannot go on stops no other, and one relay no other one.
+The next step follows from files, vault and relays, so the same command resumes an interrupted change. A blocked site or
+relay does not stop others.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from provisioner.plan.change import Change, Impact, Resource
 from provisioner.plan.guards.policy import TRUST, named
 
 Sessions = Callable[[], Session]
-"""A new session: what was read of the inventory before an edit does not count after it."""
+"""Makes a new session: an older one does not know later edits."""
 
 _DONE = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
 _NEXT_KEY = f"key of {NEXT}"
@@ -45,12 +45,9 @@ _NEXT_KEY = f"key of {NEXT}"
 
 @dataclass(frozen=True)
 class KeyOrder:
-    """Whose keys are changed.
+    """Requested key changes, of facilities and of carriers' sites.
 
-    Attributes:
-        facilities: the facilities that are named.
-        carriers: carriers all of whose sites are meant.
-        begins: whether changes begin where none is under way; else those that are go on.
+    `begins` allows new changes, not only a continuation.
     """
 
     facilities: tuple[str, ...] = ()
@@ -60,13 +57,7 @@ class KeyOrder:
 
 @dataclass(frozen=True)
 class KeyTerms:
-    """What is allowed to a change of keys.
-
-    Attributes:
-        allow: limits of the policy that are raised.
-        options: how its runs go.
-        dry_run: whether it only looks.
-    """
+    """Raised policy limits (`allow`), run options, and `dry_run` of a key change."""
 
     allow: Mapping[str, int] = field(default_factory=dict)
     options: RunOptions = field(default_factory=RunOptions)
@@ -75,16 +66,13 @@ class KeyTerms:
 
 @dataclass
 class KeyOutcome:
-    """What has come of a call.
+    """Result of a call: last progress, applies in order, written files.
 
     Attributes:
-        look: how far the changes are, by the last look.
-        begun: the facilities whose change began in this call.
-        ended: those whose gateways have their new keys alone now.
-        left_out: by facility, why nothing more was done for it.
-        runs: what was applied, in this order.
+        begun: facilities whose change began.
+        ended: facilities whose gateways have only new keys now.
+        left_out: by facility, why no further step was possible.
         interrupted: whether somebody asked to stop.
-        written: the files that were written.
     """
 
     look: KeyLook
@@ -97,16 +85,16 @@ class KeyOutcome:
 
 
 class StepAttendant(Protocol):
-    """Who is shown what is done, and is asked before."""
+    """Observer of steps, asked before each."""
 
     def applies(self, planned: Planned) -> None:
-        """Show what hosts will be changed to; ask."""
+        """Show the plan; ask."""
 
     def applied(self, applied: Applied) -> None:
         """Hosts were changed, or not."""
 
     def warns(self, sentence: str) -> None:
-        """Something was wished and not had."""
+        """Show a problem that does not stop the change."""
 
     @property
     def has_enough(self) -> bool:
@@ -115,30 +103,27 @@ class StepAttendant(Protocol):
 
 
 class KeyAttendant(StepAttendant, Protocol):
-    """Who attends a change of gateways' keys, and waits for gateways."""
+    """Observer of gateways' key changes; it waits for gateways."""
 
     def begins(self, look: KeyLook, edits: EditsOfMany) -> None:
-        """Show what is so, and which files will be written; ask."""
+        """Show progress and planned edits; ask."""
 
     def written(self, edits: Sequence[FileEdit], vault: Sequence[Path]) -> None:
         """Files were written."""
 
     def waits(self, sites: Sequence[str]) -> bool:
-        """Wait some seconds for gateways that have to change to their next keys: whether to look again."""
+        """Wait some seconds for gateways; return whether to read again."""
         ...
 
 
 def refusal_of(planned: Planned, relay: str, *, spare: Callable[[Change], bool] = lambda _: False) -> None:
-    """Refuse to apply a host as a step of a change of keys.
+    """Refuse to apply a host if its plan would cut readers.
 
-    Args:
-        planned: a plan of it.
-        relay: the host.
-        spare: which changes may cut somebody.
+    `spare` tells which changes may cut them.
 
     Raises:
         HostError: it cannot be read.
-        PolicyError: it is somebody else's, its plan is refused, or it would cut somebody: a change of keys cuts nobody.
+        PolicyError: another inventory owns it, its plan is refused, or would cut readers.
     """
     planned.refuse_foreign()
     if relay in planned.unreadable:
@@ -157,11 +142,11 @@ def refusal_of(planned: Planned, relay: str, *, spare: Callable[[Change], bool] 
 def rotate_keys(
     sessions: Sessions, edits: Edits, order: KeyOrder, terms: KeyTerms, attendant: KeyAttendant
 ) -> KeyOutcome:
-    """Do all that can be done now to change gateways' keys; called again, it goes on from there.
+    """Take all possible steps of gateways' key changes; a repeated call resumes.
 
     Raises:
-        UsageError: there is no such facility or carrier, or no relay carries it.
-        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened; nothing is changed.
+        UsageError: a facility or carrier is unknown, or no relay carries the facility.
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
     session = sessions()
     if not terms.dry_run and draw_psks(session):  # a call that was ended between a file and the vault
@@ -187,10 +172,10 @@ def rotate_keys(
 def keep_keys(
     sessions: Sessions, edits: Edits, order: KeyOrder, terms: KeyTerms, attendant: KeyAttendant
 ) -> KeyOutcome:
-    """Take changes of keys back: relays forget the next keys, and gateways keep their present ones.
+    """Cancel key changes: relays forget the next keys.
 
     Raises:
-        UsageError: a gateway was seen with its next key already, or no change of its key is under way.
+        UsageError: a gateway already used its next key, or no change of its key is in progress.
         InventoryError, SecretsError: as `rotate_keys`.
     """
     session = sessions()
@@ -226,14 +211,14 @@ class _Course:
     by: KeyAttendant
     outcome: KeyOutcome
     session: Session
-    """The one in which the last look was taken."""
+    """The session of the last progress."""
 
     @property
     def is_waiting(self) -> bool:
         return not self.outcome.interrupted and bool(self.outcome.look.at(KeyStage.STAGED))
 
     def without_busy_relays(self, begins: Sequence[str]) -> tuple[str, ...]:
-        """Those whose relays change no key of their own: a gateway would have to follow both at once."""
+        """Leave out sites whose relay changes its key, too."""
         lock = self.session.readable.inventory.allocations.relays
         free = []
         for name in begins:
@@ -250,7 +235,7 @@ class _Course:
         self.outcome.left_out |= self.outcome.look.left_out
 
     def write(self, begins: Collection[str]) -> bool:
-        """Write the files of changes that begin and of those that end; whether to go on."""
+        """Write files of beginning and ending changes; return whether to continue."""
         look = self.outcome.look
         ends = look.at(KeyStage.SEEN)
         judged = key_changes_written(self.edits, begins=begins, ends=ends, since=self.edits.today)
@@ -267,7 +252,7 @@ class _Course:
         return True
 
     def keep(self, judged: EditsOfMany, vault: Sequence[Path]) -> None:
-        """Write edits, one file after the other; one that cannot be written stops no other."""
+        """Write edits one by one; a failed one does not stop others."""
         self.outcome.left_out |= {name: problems[0].message for name, problems in judged.refused.items()}
         written = []
         for edit in judged.edits:
@@ -282,9 +267,9 @@ class _Course:
             self.by.written(written, vault)
 
     def apply(self, *, also: Collection[str] = ()) -> None:
-        """Bring the relays to what the files say that have something to learn or to forget, as they were last seen.
+        """Apply relays with keys to add or remove.
 
-        A relay whose plan is refused, or would cut somebody, is left as it is, and the others go on.
+        A relay whose plan is refused, or would cut readers, is left out.
         """
         look = self.outcome.look
         due = {*look.at(KeyStage.UNSTAGED, KeyStage.ENDING), *also}
@@ -293,7 +278,7 @@ class _Course:
         self.tidy(due)
 
     def bring(self, seen: Planned, due: Mapping[str, Sequence[str]]) -> None:
-        """Bring those of some relays to it that have something to do for their sites."""
+        """Apply the relays that have work for their sites."""
         ready: list[str] = []
         for relay, names in due.items():
             try:
@@ -319,10 +304,7 @@ class _Course:
         self.outcome.interrupted = applied.ended == "interrupted"
 
     def plan_of(self, seen: Planned, relays: Sequence[str]) -> Planned:
-        """The plan of some relays, with what is allowed.
-
-        The next keys of the sites that were named are trusted, as somebody has just said so.
-        """
+        """Plan some relays; trust the next keys of the named sites."""
         allow = self.terms.allow
         trusted = [c for c in seen.plan.pending if c.resource is Resource.TRUST and c.name.startswith(_NEXT_KEY)]
         own = [c for c in trusted if c.host in relays and c.name.removeprefix(_NEXT_KEY) in self.sites]
@@ -331,7 +313,7 @@ class _Course:
         return plan_of_some(self.session, seen, relays, allow=allow)
 
     def tidy(self, due: Collection[str]) -> None:
-        """Look once more, and let the former pre-shared keys go of what no relay has under its former key."""
+        """Read again and remove former pre-shared keys that no relay uses."""
         try:
             self.look_again()
         except ProvisionerError as error:
