@@ -1,1 +1,1 @@
-"""A relay emptied onto another one."""
+"""Drains: a relay's sites move to another relay."""

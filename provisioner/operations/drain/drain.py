@@ -1,4 +1,4 @@
-"""The course of a drain: what follows what, where it waits for people, and where it stops."""
+"""Steps of a drain, its waits for people, and its ends."""
 
 from __future__ import annotations
 
@@ -30,37 +30,37 @@ from provisioner.operations.rollout import HostOutcome
 from provisioner.verify.path_history import Orders
 
 _LOOKS: Final = 7
-"""Times that gateways are looked for once the new relay knows them: they knock within half a minute."""
+"""Reads for gateways after the new relay knows them: they connect within half a minute."""
 _SHOWN: Final = 80
 
 
 class DrainEnd(StrEnum):
-    """Why a call of a drain ended."""
+    """Reason for the end of a drain call."""
 
     DONE = "done"
-    """All was done that could be done now."""
+    """All possible steps were taken."""
     FAILED = "failed"
-    """A relay was not applied: it is as it was before that."""
+    """A relay was not applied; it keeps its former state."""
     UNPROVED = "unproved"
-    """Sites that the files give to the new relay already are not proved there, and the old one keeps them."""
+    """Sites that the files give to the new relay are not proved there, so the old one keeps them."""
     WORSE = "worse"
-    """After sites were let go something came worse at the new relay."""
+    """After a cut, paths at the new relay are worse."""
     REFUSED = "refused"
-    """A step was refused, or could not be taken, after others had been: its files are as they were before it."""
+    """A step after others was refused; its files are restored."""
     INTERRUPTED = "interrupted"
 
 
 class Attendant(Protocol):
-    """Who is shown what a drain does, is asked before, and may end it by an exception where it is safe."""
+    """Observer of a drain; it may refuse a step with an exception."""
 
     def begins(self, look: DrainLook, begun: DrainEdits) -> None:
-        """Show what is so, and which files will be written; ask."""
+        """Show progress and planned edits; ask."""
 
     def written(self, edits: Sequence[FileEdit], what: str) -> None:
         """Files were written."""
 
     def applies(self, planned: Planned) -> None:
-        """Show what the new relay will be changed to; ask."""
+        """Show the new relay's plan; ask."""
 
     def applied(self, applied: Applied) -> None:
         """A relay was changed, or not."""
@@ -72,13 +72,13 @@ class Attendant(Protocol):
         """Sites were verified."""
 
     def lets_go(self, look: DrainLook, waves: Sequence[Sequence[str]]) -> None:
-        """Show which sites the old relay will let go, and who reads there; ask."""
+        """Show the sites to cut at the old relay, with readers; ask."""
 
     def cuts(self, planned: Planned) -> None:
-        """Show what the old relay will be changed to."""
+        """Show the old relay's plan."""
 
     def warns(self, sentence: str) -> None:
-        """Something was wished and not had."""
+        """Show a problem that does not stop the drain."""
 
     @property
     def has_enough(self) -> bool:
@@ -87,19 +87,15 @@ class Attendant(Protocol):
 
     @property
     def orders(self) -> Orders:
-        """How verifications go."""
+        """Options of verifications."""
         ...
 
 
 @dataclass(frozen=True)
 class DrainTerms:
-    """What is allowed to a drain.
+    """Raised policy limits (`allow`), run options, and `dry_run` of a drain.
 
-    Attributes:
-        allow: limits of the policy that are raised, in each of its plans.
-        unproved: facilities that are let go without a proof.
-        options: how its runs go.
-        dry_run: whether it only looks.
+    `unproved` are facilities moved without proof.
     """
 
     allow: Mapping[str, int]
@@ -110,16 +106,12 @@ class DrainTerms:
 
 @dataclass
 class DrainOutcome:
-    """What has come of a call of a drain.
+    """Result of a drain call: last progress, first edits, applies in order.
 
     Attributes:
-        look: how far it is, by the last look.
-        begun: the files that let both relays carry all.
-        end: why the call ended.
-        runs: what was applied, in this order.
-        proofs: what was proved of sites, by the last verification of each.
-        moved: the sites that the old relay let go of in this call.
-        refusal: why a step was not taken, after others had been.
+        proofs: each site's last proof.
+        moved: the sites removed from the old relay.
+        refusal: why a later step was not taken.
     """
 
     look: DrainLook
@@ -132,19 +124,19 @@ class DrainOutcome:
 
     @property
     def stopped(self) -> bool:
-        """Whether it goes no further."""
+        """Whether the drain must not continue."""
         return self.end is not DrainEnd.DONE
 
 
 def drain_relay(
     sessions: Sessions, edits: Edits, order: DrainOrder, terms: DrainTerms, attendant: Attendant
 ) -> DrainOutcome:
-    """Do all that can be done now to empty a relay; called again, it goes on from there.
+    """Take all possible steps of a drain; a repeated call resumes.
 
     Raises:
-        UsageError: the relays are no pair, the agreement cannot be recorded, or a site is none of theirs.
-        InventoryError, SecretsError: the inventory is invalid, or would be; the step that says so changes nothing.
-        HostError, PolicyError: a relay cannot be read, or a step is refused: its files are as they were before it.
+        UsageError: the relays are no pair, the agreement cannot be recorded, or a site is not theirs.
+        InventoryError, SecretsError: the inventory is or would be invalid; the step changes no file.
+        HostError, PolicyError: a relay cannot be read, or a step is refused and its files restored.
     """
     session = sessions()
     look = look_at_drain(session, order, allow=terms.allow)
@@ -188,7 +180,7 @@ class _Course:
         self.outcome.look = look_at_drain(self.sessions(), self.order, allow=self.terms.allow)
 
     def look_at_last(self) -> None:
-        """Look once more; where that cannot be, what was done counts all the same."""
+        """Read the progress again, or derive it if that fails."""
         try:
             self.look_again()
         except ProvisionerError as error:
@@ -198,10 +190,10 @@ class _Course:
             self.outcome.look = replace(look, both=tuple(both), leaving=tuple(leaving))
 
     def take(self, step: Callable[[], None]) -> None:
-        """Take a step; what was done before one that is refused is told all the same.
+        """Take a step; a refusal after earlier runs is only recorded.
 
         Raises:
-            ProvisionerError: it is refused, and nothing was done before.
+            ProvisionerError: it is refused before any run.
         """
         try:
             step()
@@ -211,7 +203,7 @@ class _Course:
             self.outcome.end, self.outcome.refusal = DrainEnd.REFUSED, error
 
     def carry(self) -> None:
-        """Have the new relay carry what is signed, and wait a little for gateways that know it."""
+        """Apply signed successors at the new relay; wait for their gateways."""
         if not self.outcome.look.waiting:
             return
         session = self.sessions()
@@ -228,7 +220,7 @@ class _Course:
             self.outcome.end = DrainEnd.INTERRUPTED
 
     def let_go(self) -> None:
-        """Prove what both carry, and let the old relay go of what is proved, wave by wave."""
+        """Prove sites at both relays; cut the proved ones in waves."""
         look = self.outcome.look
         both = (*look.both, *(name for name in look.unseen if name in self.terms.unproved))
         if not (both or look.leaving):

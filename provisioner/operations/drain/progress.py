@@ -1,4 +1,4 @@
-"""What has become of a drain so far: by the inventory's files, and by what both relays hold."""
+"""Progress of a drain, from the inventory's files and both relays."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _RELAY_IS_DEAD = "a relay that is dead is not drained: provisioner relay restore
 
 @dataclass(frozen=True)
 class DrainLook:
-    """How far a drain is; a facility is in one of the groups at most.
+    """Progress of a drain; a facility is in one group at most.
 
     Attributes:
-        order: which relays.
-        planned: the plan of both relays as the files are now.
-        unsigned: facilities whose successor the parties have still to sign.
-        waiting: those whose successor the new relay does not hold yet as it is signed.
-        unseen: those whose gateway has never been seen at the new relay: its package is not installed, or it is off.
-        both: those that both relays hold, with the gateway at both: their pictures are to be proved.
-        leaving: those that are the new relay's by their files, and that the old one still holds.
-        paths: how many paths the old relay serves of each facility.
+        order: the relays.
+        planned: the plan of both relays.
+        unsigned: the parties still have to sign the successor.
+        waiting: the new relay does not have the signed successor yet.
+        unseen: the new relay never heard the gateway: its package is not installed, or it is off.
+        both: both relays and the gateway are connected; pictures are to be proved.
+        leaving: the files name the new relay, but the old one still has it.
+        paths: number of paths at the old relay, by facility.
         viewers: live readers at the old relay, by path.
-        held: facilities with errors of their own of which the old relay has something.
-        address: the new relay's address in the tunnel: there readers read on.
-        port: the new relay's port there; of one that takes no reader without encryption, that of RTSPS.
+        held: frozen facilities of which the old relay has something.
+        address: the new relay's tunnel address for readers.
+        port: its RTSP port, or RTSPS if it requires encryption.
     """
 
     order: DrainOrder
@@ -56,28 +56,23 @@ class DrainLook:
 
     @property
     def read_on(self) -> str:
-        """Where readers read on, as an address without a path."""
+        """The new relay's URL for readers, without a path."""
         return f"{'rtsp' if self.port == RTSP_PORT else 'rtsps'}://{self.address}:{self.port}"
 
     @property
     def is_over(self) -> bool:
-        """Whether the old relay has nothing of a site any more, and none is on its way."""
+        """Whether no site is left at the old relay or moving."""
         return not (self.unsigned or self.waiting or self.unseen or self.both or self.leaving)
 
 
 def look_at_drain(session: Session, order: DrainOrder, *, allow: Mapping[str, int]) -> DrainLook:
-    """Look at both relays, and at what the files say; nothing is changed.
-
-    Args:
-        session: the inventory.
-        order: which relays.
-        allow: limits of the policy that are raised.
+    """Read a drain's progress from both relays and the files.
 
     Raises:
         UsageError: the relays are no pair.
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
         HostError: a relay cannot be read.
-        PolicyError: a relay is somebody else's, or the new one was never applied.
+        PolicyError: another inventory owns a relay, or the new one was never applied.
     """
     refuse_pair(session.served, order)
     planned = make_plan(session, Limit({"host": frozenset({order.relay, order.to})}), allow=allow)
@@ -120,9 +115,9 @@ def _lets_go(change: Change, relay: str) -> bool:
 
 
 def _reached(session: Session, facts: HostFacts, relay: str) -> frozenset[str]:
-    """The facilities whose gateways the relay has seen: WireGuard knows where from once one has proved itself.
+    """Return the facilities whose gateways the relay heard (WireGuard has an endpoint).
 
-    A site without a tunnel has no gateway to be seen: whether the relay reaches its devices the verification proves.
+    Sites without a tunnel always count; the verification proves whether the relay reaches their devices.
     """
     live = facts.tunnel["peers"] if facts.tunnel else {}
     seen = {key for key, peer in live.items() if peer["endpoint"]}
@@ -144,12 +139,7 @@ def _refuse_unready(planned: Planned, order: DrainOrder) -> None:
 
 
 def refuse_cutting(planned: Planned, relay: str, allowed: Collection[str]) -> None:
-    """Refuse to apply a relay whose plan cuts more than a drain may.
-
-    Args:
-        planned: the plan of that relay alone.
-        relay: the relay.
-        allowed: the facilities whose readers may be cut there.
+    """Refuse a plan that cuts readers of facilities other than `allowed`.
 
     Raises:
         PolicyError: it does.

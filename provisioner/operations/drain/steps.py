@@ -1,6 +1,6 @@
 """The steps of a drain: files, new relay, old relay, proofs.
 
-A site's pictures have to come over the new relay as they come over the old one.
+Pictures over the new relay must be as good as over the old one.
 """
 
 from __future__ import annotations
@@ -28,18 +28,17 @@ _TUNNEL = next(level.number for level in LEVELS if level.check is tunnel_check)
 _SHARES = (0.1, 0.5, 1.0)
 
 Sessions = Callable[[], Session]
-"""A new session: what was read of the inventory before an edit does not count after it."""
+"""Makes a new session: an older one does not know later edits."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteProof:
-    """What a verification says of one site over the new relay.
+    """Verification of a site over the new relay.
 
     Attributes:
-        facility: the site.
-        reached: whether its gateway's tunnel to the new relay works now.
-        worse: the paths that come worse there than over the old one, each with what is wrong.
-        not_up: the paths that come no better over the old one, and are not up.
+        reached: whether its tunnel to the new relay works.
+        worse: paths that are worse than over the old relay, with the cause.
+        not_up: paths not up at either relay.
     """
 
     facility: str
@@ -49,25 +48,20 @@ class SiteProof:
 
     @property
     def is_given(self) -> bool:
-        """Whether nothing is lost by letting the old relay go."""
+        """Whether the old relay can be cut without loss."""
         return self.reached and not self.worse
 
     def lost_since(self, before: SiteProof) -> tuple[str, ...]:
-        """The paths that are not up now, and came when the old relay still carried them."""
+        """Return the paths that the cut made worse."""
         return tuple(path for path in self.worse if path not in before.worse and path not in before.not_up)
 
 
 def site_proofs(verdicts: Iterable[PathVerdict], facilities: Collection[str], to: str) -> dict[str, SiteProof]:
-    """Each site's proof.
+    """Return each site's proof.
 
-    A path must come over the new relay at least as well as over the old one; where the old one is not asked any more,
-    it must be up. A site whose tunnel does not reach the new relay proves nothing, however little comes over the old
-    one: it may be dark at this moment, and know the old relay alone.
-
-    Args:
-        verdicts: of both relays.
-        facilities: the sites.
-        to: the new relay.
+    A path must be as good over the new relay as over the old one, or up if the old one is not asked. A site whose
+    tunnel does not reach the new relay is not proved, however bad the old relay: it may be down now, and know the old
+    relay alone.
     """
     before: dict[str, int] = {}
     after: dict[str, list[PathVerdict]] = {facility: [] for facility in facilities}
@@ -92,11 +86,7 @@ def _proof(facility: str, paths: Iterable[PathVerdict], before: Mapping[str, int
 
 
 def waves_of_sites(paths: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
-    """The waves in which sites are let go: the one with the fewest paths first, then a tenth, a half, and all.
-
-    Args:
-        paths: by site, how many paths it has.
-    """
+    """Return the waves: the smallest site, then a tenth, a half, all."""
     ordered = sorted(paths, key=lambda site: (paths[site], site))
     waves, done = [], 0
     for until in (1, *(math.ceil(share * len(ordered)) for share in _SHARES)):
@@ -107,7 +97,7 @@ def waves_of_sites(paths: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
 
 
 def write_all(root: Path, edits: Iterable[FileEdit]) -> None:
-    """Write edits, one file after the other; what is written when one cannot be stays, and is valid by itself.
+    """Write edits one by one; a failure leaves the earlier ones.
 
     Raises:
         LockedError, InventoryError: a file cannot be written.
@@ -117,7 +107,7 @@ def write_all(root: Path, edits: Iterable[FileEdit]) -> None:
 
 
 def put_back(root: Path, edits: Iterable[FileEdit]) -> None:
-    """Let files say what they said before they were edited; those that somebody has edited since stay.
+    """Restore files to their text before edits, unless edited since.
 
     Raises:
         InventoryError: a file cannot be written.
@@ -131,16 +121,10 @@ def put_back(root: Path, edits: Iterable[FileEdit]) -> None:
 
 
 def plan_of_one(session: Session, relay: str, may_cut: Collection[str], allow: Mapping[str, int]) -> Planned:
-    """The plan of one relay alone, which is to be applied as a step of a drain.
-
-    Args:
-        session: a session of the files as they are now.
-        relay: the relay.
-        may_cut: the facilities whose readers may be cut there.
-        allow: limits of the policy that are raised.
+    """Plan one relay for a step of a drain.
 
     Raises:
-        PolicyError: it is refused, would cut somebody else, or the relay is somebody else's.
+        PolicyError: it is refused, would cut other readers, or another inventory owns the relay.
         HostError: the relay cannot be read.
     """
     planned = make_plan(session, Limit({"host": frozenset({relay})}), allow=allow)
@@ -158,10 +142,10 @@ def plan_of_one(session: Session, relay: str, may_cut: Collection[str], allow: M
 def plan_letting_go(
     sessions: Sessions, relay: str, edits: Collection[FileEdit], may_cut: Collection[str], allow: Mapping[str, int]
 ) -> tuple[Session, Planned]:
-    """Write the files by which a relay lets sites go, and make its plan; where that is refused they are as before.
+    """Write files that cut sites at a relay, and plan it.
 
     Raises:
-        PolicyError, HostError: as `plan_of_one`; the files say again what they said.
+        PolicyError, HostError: as `plan_of_one`; the files are restored.
         LockedError, InventoryError: a file cannot be written.
     """
     session = sessions()
@@ -176,13 +160,7 @@ def plan_letting_go(
 
 
 def prove(session: Session, facilities: Collection[str], to: str, orders: Orders) -> tuple[dict[str, SiteProof], str]:
-    """Verify sites over both relays, and record it: each site's proof, and why it could not be recorded, if so.
-
-    Args:
-        session: a session of the files as they are now.
-        facilities: the sites.
-        to: the new relay.
-        orders: how far the verification goes.
+    """Verify sites over both relays; return proofs and a recording failure.
 
     Raises:
         InventoryError, SecretsError, RenderError, UsageError: as for any verification.
