@@ -1,1 +1,1 @@
-"""The agent, which follows a branch and applies it."""
+"""The agent follows a branch and applies it."""

@@ -1,4 +1,4 @@
-"""What an agent does to hosts, one step each: finish a run, apply a plan, correct drift, prove what was reached."""
+"""An agent's actions on hosts: finish a run, apply, correct drift, verify."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from provisioner.verify.path_history import Orders
 from provisioner.verify.result import Verdict
 
 MARK: Final = "agent: "
-"""How the record says what approved a run of an agent's."""
+"""Begin of the approval in the record of an agent's run."""
 _COMMIT: Final = f"{MARK}commit "
 _DRIFT: Final = f"{MARK}drift from "
 _MANY: Final = 20
@@ -38,14 +38,14 @@ _PASSING: Final = frozenset({NotStartedBecause.LOCKED, NotStartedBecause.STALE, 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """What became of a run of an agent's.
+    """Result of an agent's run.
 
     Attributes:
-        run: its id; empty where none began.
-        failure: what went wrong; empty where nothing did.
-        postponed: why it was not done, or not to its end, which passes; empty where it was.
-        worst: the hosts that went wrong.
-        changed: the hosts that were changed.
+        run: its id; empty if none began.
+        failure: the failure, or empty.
+        postponed: a passing reason for an incomplete run, or empty.
+        worst: the failed hosts.
+        changed: the changed hosts.
     """
 
     run: str = ""
@@ -56,7 +56,9 @@ class RunEnded:
 
 
 def unfinished_run(place: StatePlace, now: datetime) -> tuple[UnfinishedRun, Unfinished | None]:
-    """Whose run is unfinished, if one is. Somebody's that was killed is none: the next apply ends it.
+    """Return the unfinished run, if any, and its owner.
+
+    A killed run of another owner does not count: the next apply ends it.
 
     Raises:
         StateError: the history does not answer.
@@ -73,11 +75,11 @@ def unfinished_run(place: StatePlace, now: datetime) -> tuple[UnfinishedRun, Unf
 
 
 def finish_run(session: Session, stop: Callable[[], bool]) -> RunEnded:
-    """Bring a run of an agent's to its end; where it cannot go on, since this program is another one now, end it.
+    """Resume an agent's run; abort it if the program has changed.
 
     Raises:
-        StateError: the history does not answer, or is not by the vault's key.
-        SecretsError, InventoryError: as of any command.
+        StateError: the history does not answer, or does not match the vault's key.
+        SecretsError, InventoryError: as for any command.
     """
     try:
         return ended(resume(session, RunOptions(stop=stop)))
@@ -90,23 +92,23 @@ def apply_commit(session: Session, planned: Planned, saved: Saved, stop: Callabl
     """Apply a commit's plan.
 
     Raises:
-        StateError: it cannot be recorded; nothing was touched.
+        StateError: the run cannot be recorded; no host was changed.
     """
     return _carried_out(session, planned, saved, RunOptions(approval=_COMMIT + session.commit, stop=stop))
 
 
 def correct_drift(session: Session, planned: Planned, hosts: Collection[str], stop: Callable[[], bool]) -> RunEnded:
-    """Bring some hosts back to what a commit says.
+    """Return some hosts to a commit's desired state.
 
     Raises:
-        StateError: it cannot be recorded; nothing was touched.
+        StateError: the run cannot be recorded; no host was changed.
     """
     some = plan_of_some(session, planned, hosts, allow={})
     return _carried_out(session, some, saved_of(session, some), RunOptions(approval=_DRIFT + session.commit, stop=stop))
 
 
 def is_of_drift(run: Unfinished) -> bool:
-    """Whether a run of an agent's corrects drift."""
+    """Return whether an agent's run corrects drift."""
     return run.run.who.get("approval", "").startswith(_DRIFT)
 
 
@@ -118,7 +120,7 @@ def _carried_out(session: Session, planned: Planned, saved: Saved, options: RunO
 
 
 def ended(applied: Applied) -> RunEnded:
-    """What became of a run, as the next step needs it."""
+    """Return a run's result, as the next step needs it."""
     wrong = [one for one in applied.results if _went_wrong(one)]
     passing = [one for one in applied.results if one.refusal in _PASSING]
     changed = tuple(one.host for one in applied.results if one.outcome is HostOutcome.APPLIED)
@@ -147,7 +149,7 @@ def _went_wrong(result: HostResult) -> bool:
 
 
 def run_of(place: StatePlace, commit: str) -> str:
-    """The last run of an agent's that brought hosts to a commit; empty where there is none.
+    """Return the agent's last run that applied a commit, or empty.
 
     Raises:
         StateError: the history does not answer.
@@ -167,19 +169,14 @@ def _is_of(recorded: Recorded, commit: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PathsProof:
-    """What a verification came to.
-
-    Attributes:
-        words: a sentence.
-        good: whether every path is up, or excused.
-    """
+    """Result of a verification; `good` if every path is up or excused."""
 
     words: str
     good: bool
 
 
 def prove(session: Session, deadline_s: float, say: Callable[[str], None]) -> PathsProof:
-    """Verify every path, and record it; what cannot be verified is said, and undoes nothing."""
+    """Verify every path and record it; a failure only changes the words."""
     try:
         result = verify_with_memory(session, Limit(), Orders(deadline_s=deadline_s, say=say))
     except ProvisionerError as error:
@@ -199,5 +196,5 @@ def prove(session: Session, deadline_s: float, say: Callable[[str], None]) -> Pa
 
 
 def moment() -> datetime:
-    """The moment."""
+    """Return the current time."""
     return datetime.now(UTC)

@@ -1,9 +1,8 @@
-"""The branch that an agent follows, and whose signatures count on it.
+"""The branch that an agent follows, and its allowed signers.
 
-The agent has a clone of its own. The branch's tip is compared with the commit that was reached last, and commits are
-laid out for plans. The file of signers is OpenSSH's ALLOWED SIGNERS (ssh-keygen(1)), as Git's
-`gpg.ssh.allowedSignersFile` names it: a line a key `NAMES [OPTIONS] KEY`. An option that is not understood makes the
-whole file invalid: an overlooked restriction would let somebody in.
+The agent has its own clone. It compares the branch's tip with the last reached commit, and checks commits out for
+plans. The signers' file is OpenSSH's ALLOWED SIGNERS (ssh-keygen(1)), as in Git's `gpg.ssh.allowedSignersFile`: a line
+a key, `NAMES [OPTIONS] KEY`. An unknown option makes the whole file invalid, since it may be a restriction.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ _SIGNER_OPTION: Final = re.compile(r'([a-z-]+)(?:="([^"]*)")?(?:,|$)', re.IGNORE
 _MOMENT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?(Z?)")
 
 _PATTERNS: Final = re.compile(r"[A-Za-z0-9._@*?-]+(?:,[A-Za-z0-9._@*?-]+)*")
-"""Of namespaces: OpenSSH has `!` besides, which takes back what another pattern says."""
+"""Namespace patterns; OpenSSH's negation `!` is not supported."""
 
 _COMMITTER: Final = b"committer "
 _SHOWN: Final = 80
@@ -73,7 +72,7 @@ _WHOLE: Final = ".whole"
 
 
 class SignersFormError(ValueError):
-    """A file of allowed signers cannot be understood; the message names the line."""
+    """An invalid file of allowed signers; the message names the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +80,9 @@ class AllowedSigner:
     """A key that may sign commits.
 
     Attributes:
-        name: whose it is, as the file says.
-        key: the key's bytes, as signatures have them.
-        after: from when on it counts; None from ever.
-        before: until when; None for ever.
+        name: the owner, from the file.
+        key: the key's bytes, as in signatures.
+        after, before: bounds of its validity, or `None`.
     """
 
     name: str
@@ -93,17 +91,17 @@ class AllowedSigner:
     before: datetime | None = None
 
     def counts(self, now: datetime) -> bool:
-        """Whether it counts at a moment."""
+        """Return whether the key is valid at a time."""
         return (self.after is None or self.after <= now) and (self.before is None or now < self.before)
 
 
 @dataclass(frozen=True, slots=True)
 class CommitVerdict:
-    """Whether a commit's signature counts.
+    """Verdict on a commit's signature.
 
     Attributes:
-        signer: whose it is; empty where it does not count.
-        objection: why it does not, in words that follow the commit's id; empty where it does.
+        signer: the key's owner; empty if invalid.
+        objection: the reason, as words after the commit's id; empty if valid.
     """
 
     signer: str = ""
@@ -112,11 +110,7 @@ class CommitVerdict:
 
 @dataclass(frozen=True)
 class Believed:
-    """Whose signatures count now.
-
-    Attributes:
-        text: the file's.
-    """
+    """Allowed signers, with the file's text."""
 
     text: str
     signers: tuple[AllowedSigner, ...]
@@ -124,11 +118,11 @@ class Believed:
 
 @dataclass
 class FollowedBranch:
-    """A branch of a remote, in a clone that is the agent's alone.
+    """A remote's branch, in a clone that belongs to the agent alone.
 
     Attributes:
-        folder: the agent's own; the clone and what is laid out are in it.
-        clock: tells the moment, by which signers' keys count.
+        folder: the agent's own, with clone and checkouts.
+        clock: the current time, for keys' validity.
     """
 
     settings: AgentSettings
@@ -141,7 +135,7 @@ class FollowedBranch:
 
     @property
     def access(self) -> RemoteAccess:
-        """How the remote is reached; its token is read anew each time, since such tokens are renewed."""
+        """Access to the remote, with the token as it is now."""
         settings = self.settings
         if settings.git_token is None:
             return RemoteAccess(settings.ssh_key, settings.known_hosts)
@@ -150,18 +144,18 @@ class FollowedBranch:
         return RemoteAccess(settings.ssh_key, settings.known_hosts, Secret(f"Basic {login}"))
 
     def fetch(self) -> str:
-        """The newest commit of the branch, with all that it stands on; empty where there is no such branch.
+        """Fetch the branch; return its newest commit, empty without a branch.
 
         Raises:
             NoticeError: the remote was not reached, or refuses.
-            StateError: what a Git that was ended left here cannot be removed.
-            UsageError: a file of secrets cannot be read, or Git cannot be run.
+            StateError: leftovers of a killed Git cannot be removed.
+            UsageError: a file of secrets cannot be read, or Git cannot run.
         """
         clear_left_behind(self.clone)
         return fetch_branch(self.clone, self.access, self.settings.branch, TIP)
 
     def tip(self, commit: str, reached: str, signers: tuple[AllowedSigner, ...]) -> Tip:
-        """A commit, held against what was reached and whose signatures count."""
+        """Check a commit against the reached one and the allowed signers."""
         line = self._line(commit, reached)
         commits = [commit]
         comes_in = line is Line.AHEAD or (line is Line.APART and self.settings.goes_back and self.has(reached))
@@ -178,9 +172,9 @@ class FollowedBranch:
         return Tip(commit, line)
 
     def doubt(self, commit: str, signers: tuple[AllowedSigner, ...], at: datetime) -> str:
-        """Why the signature of a commit that counted at a moment does not any more; empty if it still does.
+        """Return why a once valid signature is invalid now, or empty.
 
-        A key whose time has ended since then has made good signatures; one that was removed counts for none.
+        A key that has expired since counts; a removed key does not.
         """
         if not self.has(commit):
             return ""
@@ -195,9 +189,9 @@ class FollowedBranch:
         return judge_commit(raw, signers, at or self.clock())
 
     def twin(self, commit: str, others: Iterable[str]) -> str:
-        """The first of some other commits of which the same was signed as of one; empty where none is.
+        """Return the first other commit with the same signed content, or empty.
 
-        One signature can be written in several ways, and each is another commit: whoever can push can make them.
+        A signature has several encodings, each another commit: anybody who can push can make them.
         """
 
         def words_of(one: str) -> bytes:
@@ -207,7 +201,7 @@ class FollowedBranch:
         return next((one for one in known if words_of(one) == words_of(commit)), "")
 
     def signer(self, commit: str) -> str:
-        """Whose signature counted of a commit that was judged; empty of others."""
+        """Return the signer of a checked commit, or empty."""
         return self._signers.get(commit, "")
 
     def _line(self, commit: str, reached: str) -> Line:
@@ -220,27 +214,27 @@ class FollowedBranch:
         return Line.BEHIND if is_ancestor(self.clone, commit, reached) else Line.APART
 
     def newer(self, first: str, second: str) -> str:
-        """Of two commits the one that stands on the other; the first where neither does."""
+        """Return the descendant of two commits; the first if unrelated."""
         return second if is_ancestor(self.clone, first, second) else first
 
     def between(self, reached: str, commit: str) -> list[str]:
-        """The commits that come in with one, without that one."""
+        """Return commits between the reached one and another, without both."""
         if not reached:
             return []
         return commits_between(self.clone, reached, commit, most=_MOST_SIGNED)[1:]
 
     def has(self, commit: str) -> bool:
-        """Whether a commit is in the clone."""
+        """Return whether the clone has a commit."""
         return ask_git(self.clone, "cat-file", "-e", f"{commit}^{{commit}}").code == 0
 
     # --- laying out -------------------------------------------------------------------------------
 
     def laid_out(self, commit: str) -> Path:
-        """The inventory's folder as a commit has it; laid out once, whole or not at all.
+        """Check a commit out, once and completely; return the inventory's folder.
 
         Raises:
-            UsageError: it holds no inventory there, or what none holds.
-            StateError: it cannot be laid out here.
+            UsageError: the commit has no inventory there, or unexpected files.
+            StateError: it cannot be checked out.
         """
         tree = self.folder / "trees" / commit
         root, whole = tree / self.settings.folder, tree.with_name(f"{commit}{_WHOLE}")
@@ -260,10 +254,10 @@ class FollowedBranch:
         return root
 
     def keep_only(self, commits: Collection[str]) -> None:
-        """Remove what is laid out of other commits.
+        """Remove checkouts of other commits.
 
         Raises:
-            StateError: it cannot be removed.
+            StateError: one cannot be removed.
         """
         trees = self.folder / "trees"
         for tree in sorted(trees.iterdir()) if trees.is_dir() else ():
@@ -275,7 +269,7 @@ class FollowedBranch:
     # --- what was reached, as this machine remembers it -------------------------------------------
 
     def remembered(self) -> str:
-        """The commit that this machine remembers as reached; empty where it remembers none."""
+        """Return the reached commit in this machine's memory, or empty."""
         try:
             word = read_regular(self.folder / "reached", most=_MOST_SECRET).decode().strip()
         except (OSError, UnicodeDecodeError):
@@ -283,7 +277,7 @@ class FollowedBranch:
         return word if _COMMIT.fullmatch(word) else ""
 
     def remember(self, commit: str) -> None:
-        """Remember a commit as reached, beside the history: who sets that back does not set this back.
+        """Remember a reached commit, in case the history is set back.
 
         Raises:
             StateError: it cannot be written.
@@ -296,11 +290,11 @@ class FollowedBranch:
     # --- at the remote ----------------------------------------------------------------------------
 
     def push_notes(self, notes: Mapping[str, str]) -> None:
-        """Let the remote have a Git note on each of some commits.
+        """Push Git notes on commits.
 
         Raises:
             NoticeError: the remote was not reached, or refuses.
-            UsageError: Git cannot be run.
+            UsageError: Git cannot run.
         """
         take_reference(self.clone, self.access, NOTES)
         for commit, text in notes.items():
@@ -309,7 +303,7 @@ class FollowedBranch:
         give_reference(self.clone, self.access, NOTES)
 
     def pushed(self, reference: str) -> bool:
-        """Bring a reference here as it is at the remote; whether it has one.
+        """Copy a reference from the remote; return whether it exists.
 
         Raises:
             NoticeError, UsageError: as `push_notes`.
@@ -318,7 +312,7 @@ class FollowedBranch:
         return ask_git(self.clone, "rev-parse", "--verify", "--quiet", reference).code == 0
 
     def offer(self, commit: str, reference: str) -> None:
-        """Let the remote have a commit of ours as a reference.
+        """Push a commit as a reference.
 
         Raises:
             NoticeError, UsageError: as `push_notes`.
@@ -328,10 +322,10 @@ class FollowedBranch:
 
 
 def allowed_signers(text: str) -> tuple[AllowedSigner, ...]:
-    """The keys of a file of allowed signers that may sign for Git.
+    """Parse allowed signers; return the keys for Git.
 
     Raises:
-        SignersFormError: a line is none, or asks for what is not known here.
+        SignersFormError: a line is invalid, or has an unknown option.
     """
     signers = []
     for number, written in enumerate(text.splitlines(), 1):
@@ -354,7 +348,7 @@ def allowed_signers(text: str) -> tuple[AllowedSigner, ...]:
 
 
 def _with_options(signer: AllowedSigner, text: str) -> AllowedSigner | None:
-    """A signer as its options say; None where it may not sign for Git."""
+    """Apply a signer's options; return `None` if not for Git."""
     after = before = None
     position = 0
     while position < len(text):
@@ -377,7 +371,7 @@ def _with_options(signer: AllowedSigner, text: str) -> AllowedSigner | None:
 
 
 def _moment(text: str) -> datetime:
-    """A moment of ssh-keygen's, taken for UTC; without a Z it would be the machine's local time there."""
+    """Parse a time as UTC; ssh-keygen reads times without Z as local."""
     match = _MOMENT.fullmatch(text)
     if match is None:
         raise ValueError("has a moment that is none: write YYYYMMDD or YYYYMMDDHHMM, and Z")
@@ -386,12 +380,9 @@ def _moment(text: str) -> datetime:
 
 
 def judge_commit(commit: bytes, signers: tuple[AllowedSigner, ...], now: datetime) -> CommitVerdict:
-    """Judge the signature in a commit.
+    """Check the signature in a commit object (`git cat-file commit`).
 
-    Args:
-        commit: the commit as Git has it (`git cat-file commit`).
-        signers: whose signatures count.
-        now: the moment: who signs and says when is not asked when.
+    `now` is the current time: the signer's own time is not trusted.
     """
     armour, message = _parted_commit(commit)
     if not armour:
@@ -420,14 +411,15 @@ def _counted_key(of_key: list[AllowedSigner], now: datetime) -> CommitVerdict:
 
 
 def signed_words(commit: bytes) -> bytes:
-    """What a commit's signature is over: the same of two commits that differ in the form of a signature alone."""
+    """Return a commit's signed bytes, independent of its signature's encoding."""
     return _parted_commit(commit)[1]
 
 
 def _parted_commit(commit: bytes) -> tuple[bytes, bytes]:
-    """The armoured signature of a commit, and what it is over; no signature where there is none, or more than one.
+    """Split a commit into armoured signature and signed bytes.
 
-    Nor where it stands above the committer: of what is below it there Git would not read all that was signed.
+    The signature is empty if there is none or more than one. It must follow the committer: Git would not read all
+    signed headers below it.
     """
     head, blank, body = commit.partition(b"\n\n")
     armour: list[bytes] = []
@@ -454,7 +446,7 @@ def believed(settings: AgentSettings) -> Believed:
     """Read the file of allowed signers.
 
     Raises:
-        UsageError: it cannot be read, or is no such file.
+        UsageError: it cannot be read, or is invalid.
     """
     hint = "write a line a key, as in ssh-keygen(1): NAME ssh-ed25519 AAAA…"
     try:
@@ -467,10 +459,10 @@ def believed(settings: AgentSettings) -> Believed:
 
 
 def secret_in(file: Path, what: str) -> Secret:
-    """The one word in a file of secrets.
+    """Return the one word in a file of secrets.
 
     Raises:
-        UsageError: it cannot be read, or holds no word.
+        UsageError: it cannot be read, or is invalid.
     """
     try:
         word = read_regular(file, most=_MOST_SECRET).decode().strip()

@@ -1,8 +1,7 @@
-"""What an agent does next, out of all that it knows: one step at a time. Pure.
+"""An agent's decision: the next step, from all it knows. Pure.
 
-A commit has one of four states. Reached: the hosts are as it says. Refused: it is not to be applied, and will not be
-whatever comes, but for another configuration of the agent. Waiting: somebody or something is waited for. Failed: its
-apply went wrong, and nobody tries it again by himself.
+A commit is reached (hosts match it), refused (for good, under this configuration), waiting (for a person or an event),
+or failed (its apply failed, and the agent does not retry).
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ from provisioner.plan.change import Impact
 
 
 class Line(StrEnum):
-    """Where a branch's tip is, seen from the commit that was reached last."""
+    """Relation of a branch's tip to the last reached commit."""
 
     FIRST = "first"
-    """None was reached."""
+    """No commit was reached yet."""
     SAME = "same"
     AHEAD = "ahead"
     BEHIND = "behind"
-    """It is an ancestor of what was reached."""
+    """An ancestor of the reached commit."""
     APART = "apart"
-    """Neither is an ancestor of the other: the branch was written anew."""
+    """Unrelated: the branch was rewritten."""
 
 
 class CommitState(StrEnum):
-    """What became of a commit."""
+    """State of a commit."""
 
     REACHED = "reached"
     REFUSED = "refused"
@@ -39,7 +38,7 @@ class CommitState(StrEnum):
 
 
 class CommitCause(StrEnum):
-    """Why a commit is not reached, or an agent does nothing."""
+    """Reason why a commit is not reached, or no step is taken."""
 
     SIGNATURE = "signature"
     LINE = "line"
@@ -54,7 +53,7 @@ class CommitCause(StrEnum):
 
 
 class Act(StrEnum):
-    """What is done next."""
+    """The agent's next step."""
 
     STAND_BY = "stand-by"
     FINISH = "finish"
@@ -70,11 +69,11 @@ class Act(StrEnum):
 
 
 FINAL: Final = frozenset({Act.STAND_BY, Act.REFUSE, Act.WAIT, Act.FAIL, Act.REPORT, Act.REST})
-"""What ends a round."""
+"""Steps that end a round."""
 
 
 class UnfinishedRun(StrEnum):
-    """Whose run is unfinished."""
+    """Owner of an unfinished run."""
 
     NONE = "none"
     OURS = "ours"
@@ -86,9 +85,8 @@ class Tip:
     """The newest commit of the branch.
 
     Attributes:
-        commit: its id.
-        line: where it is, seen from what was reached.
-        objection: why its signature, or that of one before it, does not count; empty where all do.
+        line: its relation to the reached commit.
+        objection: why a required signature is invalid, or empty.
     """
 
     commit: str
@@ -98,12 +96,12 @@ class Tip:
 
 @dataclass(frozen=True, slots=True)
 class KnownCommit:
-    """What was recorded of a commit.
+    """The record of a commit.
 
     Attributes:
         cause: why it is not reached.
         reason: the same in a sentence.
-        rules: the digest of the agent's configuration by which it was refused.
+        rules: the digest of the configuration that refused it.
     """
 
     commit: str
@@ -115,12 +113,7 @@ class KnownCommit:
 
 @dataclass(frozen=True, slots=True)
 class HostDrift:
-    """How a host differs.
-
-    Attributes:
-        impacts: of its changes.
-        trusts: whether who or what is trusted is among them.
-    """
+    """Drift of a host: its changes' impacts, and whether trust changes."""
 
     impacts: frozenset[Impact]
     trusts: bool = False
@@ -128,12 +121,12 @@ class HostDrift:
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why a plan is held back.
+    """Reason why a plan is not applied.
 
     Attributes:
-        policy: by which rule.
+        policy: the rule.
         message: one sentence.
-        allow: the allowance that would settle it; empty where none does.
+        allow: the allowance that permits it, or empty.
     """
 
     policy: str
@@ -143,15 +136,15 @@ class Objection:
 
 @dataclass(frozen=True, slots=True)
 class HostsLook:
-    """What a look at all hosts came to.
+    """Result of planning all hosts.
 
     Attributes:
-        invalid: why no plan can be made of the commit: its fault; empty where one can.
-        closed: why none can be made now, which is not its fault.
-        changes: how each host differs that does.
-        objections: what holds the plan back.
-        lacking: whose approval is still needed, in words.
-        unread: hosts that could not be read.
+        invalid: why the commit's content permits no plan, or empty.
+        closed: why no plan is possible now, for other reasons, or empty.
+        changes: drift by host.
+        objections: reasons not to apply the plan.
+        lacking: missing approvals, in words.
+        unread: unreadable hosts.
     """
 
     invalid: str = ""
@@ -163,32 +156,32 @@ class HostsLook:
 
     @property
     def is_clean(self) -> bool:
-        """Whether every host was read, and is as the commit says."""
+        """Whether all hosts were read and match the commit."""
         return not (self.invalid or self.closed or self.changes or self.unread)
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that a step depends on.
+    """Everything that a decision depends on.
 
     Attributes:
         leads: whether this agent has the lease.
-        tip: the branch's newest commit; None where the remote has no such branch, or was not reached.
-        reached: the commit that was reached last; empty where none was.
-        known: what was recorded of the tip.
+        tip: the branch's newest commit; `None` if missing, or the remote was not reached.
+        reached: the last reached commit, or empty.
+        known: the record of the tip.
         rules: the digest of the agent's configuration.
-        goes_back: whether the configuration lets a branch lead behind, or apart from, what was reached.
-        corrects: the impacts of drift that is corrected without anybody.
-        run: whose run is unfinished.
-        is_due: whether hosts have to be looked at.
-        again: whether somebody asks that a failed commit is tried again.
-        look: what hosts came to in this round; None where they were not looked at.
+        goes_back: whether the tip may be behind the reached commit, or unrelated.
+        corrects: impacts of drift that the agent corrects.
+        run: the owner of an unfinished run.
+        is_due: whether to read hosts.
+        again: whether to retry a failed commit.
+        look: this round's result of reading hosts, or `None`.
         applied: whether the tip was applied in this round.
-        failure: what went wrong in that; empty where nothing did.
-        postponed: why it did not come to its end, which passes; empty where it did.
+        failure: its failure, or empty.
+        postponed: its passing obstacle, or empty.
         corrected: whether drift was corrected in this round.
-        stuck: hosts whose drift was to be corrected, and that went back: they are left to people.
-        doubt: why the signature of what was reached does not count any more; empty if it does.
+        stuck: hosts whose drift came back after a rollback; people decide.
+        doubt: why the reached commit's signature is invalid now, or empty.
     """
 
     leads: bool
@@ -212,13 +205,13 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class AgentStep:
-    """What is done next.
+    """The next step.
 
     Attributes:
-        commit: of which commit; empty where of none.
-        cause: why nothing is applied.
+        commit: its commit, or empty.
+        cause: why no commit is applied.
         reason: the same in a sentence.
-        hosts: which hosts' drift is corrected, or told.
+        hosts: hosts to apply, to correct or to report.
     """
 
     act: Act
@@ -229,7 +222,7 @@ class AgentStep:
 
 
 def decide(now: Situation) -> AgentStep:
-    """The next step."""
+    """Return the next step."""
     if not now.leads:
         return AgentStep(Act.STAND_BY)
     if now.run is UnfinishedRun.OTHERS:
@@ -241,7 +234,7 @@ def decide(now: Situation) -> AgentStep:
 
 
 def _towards(now: Situation, tip: Tip) -> AgentStep:
-    """The step towards the newest commit, or back to what was reached where that one is not to be applied."""
+    """Return the step towards the tip, or towards the reached commit."""
     known = now.known
     if known is not None and known.state is CommitState.REACHED and tip.line is Line.SAME:
         return _drift(now, tip.commit)
@@ -255,7 +248,7 @@ def _towards(now: Situation, tip: Tip) -> AgentStep:
 
 
 def _unless_cut_off(now: Situation, tip: Tip) -> AgentStep:
-    """The step towards a commit that may be applied, unless this round's apply of it did not end well."""
+    """Return the step towards a tip, unless this round's apply failed."""
     if now.failure:
         return AgentStep(Act.FAIL, tip.commit, CommitCause.APPLY, now.failure)
     if now.postponed:
@@ -266,7 +259,7 @@ def _unless_cut_off(now: Situation, tip: Tip) -> AgentStep:
 
 
 def _refusal(now: Situation, tip: Tip) -> AgentStep | None:
-    """The refusal of a tip by what it is; None where there is none, or it is recorded."""
+    """Return the refusal of a tip, if it is new."""
     cause, reason = None, ""
     if tip.objection:
         cause, reason = CommitCause.SIGNATURE, tip.objection
@@ -290,7 +283,7 @@ def _is_refused_for_good(now: Situation) -> bool:
 
 
 def _reach(now: Situation, tip: Tip, look: HostsLook) -> AgentStep:
-    """The step towards a commit that may be applied, by what hosts say."""
+    """Return the step towards a permitted commit, from hosts' facts."""
     if look.invalid:
         return AgentStep(Act.REFUSE, tip.commit, CommitCause.INVENTORY, look.invalid)
     if look.is_clean:
@@ -308,7 +301,7 @@ def _reach(now: Situation, tip: Tip, look: HostsLook) -> AgentStep:
 
 
 def _held(look: HostsLook, commit: str) -> AgentStep | None:
-    """What a plan waits for: the end of a freeze, a person's word, approvals."""
+    """Return the wait for a freeze, a person or approvals, if any."""
     if frozen := [one for one in look.objections if one.policy == "freeze"]:
         return AgentStep(Act.WAIT, commit, CommitCause.FREEZE, frozen[0].message)
     if without := [one for one in look.objections if not one.allow]:
@@ -327,14 +320,14 @@ def _unread(look: HostsLook) -> str:
 
 
 def _after_failure(now: Situation, tip: Tip) -> AgentStep:
-    """Of a commit that failed: somebody may have brought the hosts there by hand, and else nothing is done."""
+    """Return the step after a failure: only people can reach the commit."""
     if now.look is None:
         return AgentStep(Act.LOOK if now.is_due else Act.REST, tip.commit)
     return AgentStep(Act.PROVE if now.look.is_clean else Act.REST, tip.commit)
 
 
 def _drift(now: Situation, commit: str) -> AgentStep:
-    """The step where hosts have to be as a commit says that was reached."""
+    """Return the step for hosts that should match a reached commit."""
     if not commit or now.doubt:
         return AgentStep(Act.REPORT, commit, CommitCause.SIGNATURE, now.doubt) if commit else AgentStep(Act.REST)
     look = now.look

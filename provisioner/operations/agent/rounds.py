@@ -1,7 +1,7 @@
-"""One round of an agent that leads: what is known is read, and one step after the other is done until nothing is left.
+"""One round of a leading agent: read everything, then step until done.
 
-All that a round rests on is read at its beginning, from the remote, the history and the hosts; nothing that a round
-was about to do is believed to be done because it was begun. So a round that was killed is begun anew.
+A round reads remote, history and hosts at its beginning and trusts no intention of an earlier round. So a killed round
+is simply repeated.
 """
 
 from __future__ import annotations
@@ -60,25 +60,25 @@ from provisioner.record.place import state_folder, state_place_of
 from provisioner.record.sent import CommitRow, keep_commit_states, reached_last, read_commit_states
 
 _MOST_WITHIN: Final = 100
-"""Of so many commits that came in with a newer one it is written down that they did."""
+"""Limit of commits recorded as contained in a newer one."""
 _NEXT: Final = timedelta(microseconds=1)
 _MOST_STEPS: Final = 12
-"""More than any round has: the decision's laws say that each ends."""
+"""Upper bound of steps; the decision's rules end each round earlier."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundEnd:
-    """How a round ended.
+    """Result of a round.
 
     Attributes:
-        step: the last one.
-        tip: the branch's newest commit; empty where it is not known.
-        row: what is recorded of it; None where nothing is.
-        reached: the commit that was reached last; empty where none was.
-        drifted: by host, the impacts of what differs from it, the worst last.
-        proof: what the verification of this round came to; None where there was none.
-        problems: what could not be done beside it.
-        looked: whether hosts were looked at.
+        step: the last step.
+        tip: the branch's newest commit, or empty.
+        row: its record, if any.
+        reached: the last reached commit, or empty.
+        drifted: impacts of drift by host, the worst last.
+        proof: this round's verification, if any.
+        problems: failures of side tasks.
+        looked: whether hosts were read.
     """
 
     step: AgentStep
@@ -93,8 +93,6 @@ class RoundEnd:
 
 @dataclass
 class _Work:
-    """What a round has in its hands."""
-
     rows: dict[str, CommitRow]
     believed: Believed
     rules: str
@@ -107,12 +105,7 @@ class _Work:
 
 
 class AgentRounds:
-    """The rounds of one agent that leads.
-
-    Attributes:
-        branch: what it follows.
-        place: where the history is.
-    """
+    """The rounds of a leading agent."""
 
     def __init__(
         self,
@@ -124,7 +117,6 @@ class AgentRounds:
         still_leads: Callable[[], bool] = lambda: True,
         clock: Callable[[], datetime] = moment,
     ) -> None:
-        """Say what is followed, who is told of each step, and how it is asked whether to stop."""
         self.settings = settings
         self.environment = environment
         self.place = state_place_of(environment, settings.inventory)
@@ -137,9 +129,7 @@ class AgentRounds:
     def round(self, *, due: bool, again: bool = False) -> RoundEnd:
         """Do a round.
 
-        Args:
-            due: whether hosts have to be looked at, whatever the remote says.
-            again: whether a commit that failed is tried again.
+        `due` forces a read of hosts; `again` retries a failed commit.
 
         Raises:
             StateError: the history does not answer.
@@ -203,9 +193,9 @@ class AgentRounds:
     # --- what is known ----------------------------------------------------------------------------
 
     def _reached(self, work: _Work) -> str:
-        """What was reached last: by the history, and by this machine's own memory, whichever is newer.
+        """Return the last reached commit, the newer of history and own memory.
 
-        Whichever lacks it is told: the other one may be lost next.
+        The other one is updated, since either may be lost.
         """
         row = reached_last(work.rows.values())
         recorded, remembered = row.commit if row else "", self.branch.remembered()
@@ -226,7 +216,7 @@ class AgentRounds:
         return self.branch.newer(remembered, recorded) if self.branch.has(remembered) else remembered
 
     def _fetch(self, work: _Work) -> str:
-        """The branch's newest commit; empty if there is none, or the remote was not reached."""
+        """Return the branch's newest commit, or empty."""
         try:
             commit = self.branch.fetch()
         except NoticeError as error:
@@ -250,7 +240,6 @@ class AgentRounds:
     # --- steps ------------------------------------------------------------------------------------
 
     def _done(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
-        """Do a step: what is known after it."""
         match step.act:
             case Act.FINISH:
                 return self._finish(now, work)
@@ -331,7 +320,7 @@ class AgentRounds:
             work.problems.append(done.postponed)
 
     def _prove(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
-        """Prove a commit whose hosts are as it says, and record it as reached, with what came in by it."""
+        """Verify a commit; record it and the ones it contains as reached."""
         session, planned, _ = _made(work)
         run = run_of(self.place, step.commit)
         if run:
@@ -356,7 +345,7 @@ class AgentRounds:
     # --- what is written down ---------------------------------------------------------------------
 
     def _record(self, now: Situation, step: AgentStep, work: _Work) -> None:
-        """Write down what became of the tip, where that is news."""
+        """Record the tip's state if it is new."""
         states = {Act.REFUSE: CommitState.REFUSED, Act.WAIT: CommitState.WAITING, Act.FAIL: CommitState.FAILED}
         state = states.get(step.act)
         if now.tip is None or state is None or step.commit != now.tip.commit:
@@ -425,14 +414,14 @@ class AgentRounds:
 
 
 def _corrected(looked: PlannedLook) -> frozenset[Impact]:
-    """The impacts of drift that the inventory's policy has corrected by itself."""
+    """Return impacts of drift that the inventory's policy corrects."""
     if looked.planned is None or looked.session is None:
         return frozenset()
     return frozenset(Impact(impact.value) for impact in looked.session.inventory.settings.policy.drift.correct)
 
 
 def _known(row: CommitRow | None) -> KnownCommit | None:
-    """What is recorded of a commit; nothing where the words are none of this program's."""
+    """Return a commit's record; `None` if its words are unknown."""
     if row is None or row.state not in set(CommitState):
         return None
     cause = CommitCause(row.cause) if row.cause in set(CommitCause) else None
@@ -451,6 +440,6 @@ def _made(work: _Work) -> tuple[Session, Planned, Saved]:
 
 
 def _not_laid_out(error: ProvisionerError) -> HostsLook:
-    """A commit that cannot be laid out: its own fault, or that of this machine."""
+    """Return whether a failed checkout is the commit's fault or the machine's."""
     is_its_own = isinstance(error, UsageError)
     return HostsLook(invalid=error.message) if is_its_own else HostsLook(closed=error.message)

@@ -1,7 +1,7 @@
-"""An agent from its beginning to its end: it leads or stands by, does rounds, and says how it is.
+"""The life of an agent: it leads or stands by, and reports.
 
-A round is begun when the remote is due, when hosts are, or when somebody wakes it. What goes wrong in one is said, and
-the next one is tried all the same: nothing of an agent's is only in its memory.
+A round begins when remote or hosts are to be read, or on a wake-up. A failed round is reported, and the next one tried:
+no state is only in memory.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
 _STAND_BY_S: Final = 5.0
-"""So often one that stands by asks whether the lease is free."""
+"""Interval at which a standby tries to get the lease."""
 _LONGEST_ROUND_S: Final = 3 * 3600.0
-"""A round that takes longer hangs: the watchdog is told no more that the agent lives."""
+"""After this time a round hangs, and the watchdog gets no more signs of life."""
 _FORGE_S: Final = 100.0
-"""A single round waits for the forge for so long at its end."""
+"""How long a single round waits for the forge at its end."""
 
 
 @dataclass
@@ -58,9 +58,9 @@ class Agent:
     """One agent.
 
     Attributes:
-        tell: is told each step, and what could not be done: the journal's lines.
-        patience: how long the forge is waited for.
-        again: whether a commit that failed is tried again, once.
+        tell: receives the journal's lines.
+        patience: limits for the forge.
+        again: whether to retry a failed commit once.
     """
 
     settings: AgentSettings
@@ -81,11 +81,11 @@ class Agent:
     # --- a single round ---------------------------------------------------------------------------
 
     def once(self) -> RoundEnd:
-        """Do one round, under the lease, and wait until all are told of it.
+        """Do one round under the lease and wait for its reports.
 
         Raises:
             LockedError: another agent leads.
-            ProvisionerError: the round could not be done.
+            ProvisionerError: the round failed.
         """
         with agent_lease(self._place, self._holder()) as lease:
             rounds, tidings = self._begin(lease)
@@ -98,10 +98,10 @@ class Agent:
     # --- for ever ---------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
-        """Follow the branch until somebody says to stop; a run that is under way is brought to its next stop.
+        """Follow the branch until stopped; a run stops at a safe point.
 
         Raises:
-            UsageError: it cannot listen where it is to.
+            UsageError: it cannot listen at its address.
         """
         self._stop = stop
         with self._listening(), self._watchdog():
@@ -113,11 +113,11 @@ class Agent:
                 self._notice.leaving()
 
     def families(self) -> Iterable[Family]:
-        """What it knows now, as metrics."""
+        """Return the present state as metrics."""
         return agent_sheet(self._view).families()
 
     def wake(self) -> None:
-        """Have it look at the remote now."""
+        """Make it read the remote now."""
         self._woken.set()
 
     def _lead_or_stand_by(self, stop: threading.Event) -> None:
@@ -204,7 +204,7 @@ class Agent:
         self._notice.status(error.message)
 
     def _mention(self, line: str) -> None:
-        """Say something, once as long as nothing else is to be said."""
+        """Report a line unless it repeats the last one."""
         if line != self._said:
             self._said = line
             self.tell(line)
@@ -224,7 +224,7 @@ class Agent:
             yield
 
     def _hooked(self, environ: WSGIEnvironment, secret: Secret | None) -> HttpReply | None:
-        """HttpReply a webhook: whoever knows the secret wakes the agent."""
+        """Answer a webhook; the right secret wakes the agent."""
         if environ["PATH_INFO"] != PATH or secret is None:
             return None
         if environ["REQUEST_METHOD"] != "POST":
@@ -239,7 +239,7 @@ class Agent:
 
     @contextmanager
     def _watchdog(self) -> Iterator[None]:
-        """Tell systemd that the agent lives, as long as no round hangs."""
+        """Signal systemd until the block ends or a round hangs."""
         ended = threading.Event()
 
         def live() -> None:
@@ -264,7 +264,7 @@ def _drifted(end: RoundEnd, before: AgentView) -> Mapping[str, str]:
 
 
 def status_line(end: RoundEnd) -> str:
-    """How the branch stands, in a line."""
+    """Return the branch's state in a line."""
     if end.step.act is Act.STAND_BY:
         return "stands by"
     if end.row is None:
@@ -279,12 +279,12 @@ _CODES: Final[Mapping[str, int]] = {
     CommitCause.RUN: LockedError.exit_code,
     CommitCause.APPLY: ApplyError.exit_code,
 }
-"""The exit code where a commit is not reached, by its cause: policy's otherwise."""
+"""Exit codes of unreached commits by cause; `PolicyError`'s for others."""
 _DRIFTED: Final = 10
 
 
 def code_of(end: RoundEnd) -> int:
-    """The exit code of a single round."""
+    """Return the exit code of a single round."""
     row = end.row
     if end.step.act is Act.STAND_BY or end.step.cause is CommitCause.RUN:
         return LockedError.exit_code

@@ -1,7 +1,7 @@
 """The settings of an agent, and the proof of its webhook. Pure.
 
-A webhook wakes the agent and does nothing else; its content is not used. GitHub and Forgejo sign the body
-(HMAC-SHA-256), GitLab sends the secret itself.
+A webhook only wakes the agent; its content is not used. GitHub and Forgejo sign the body (HMAC-SHA-256), GitLab sends
+the secret itself.
 """
 
 from __future__ import annotations
@@ -51,29 +51,27 @@ _EXAMPLE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """What an agent follows, whom it believes, and where it tells what it did.
+    """An agent's branch, signers and reports.
 
     Attributes:
-        inventory: the inventory's id; a commit that holds another one is refused.
+        inventory: its id; commits with another inventory are refused.
         remote: the address of the Git remote.
         branch: its name there.
-        folder: the inventory's, from the top of the repository; empty for the top itself.
+        folder: the inventory's folder in the repository; empty for the top.
         signers: the file of allowed signers.
-        each: whether every commit of the branch has to be signed that comes in, or the newest alone.
-        goes_back: whether the branch may lead behind what was reached, or apart from it.
-        remote_every: after so many seconds the remote is looked at again.
-        hosts_every: after so many seconds hosts are looked at again.
-        proof_deadline: so many seconds the verification of what was applied may take.
-        notes: whether what became of commits is pushed as Git notes.
-        listen: where metrics and the webhook are served; empty for nowhere.
-        webhook_secret: the file with the webhook's secret; None serves none.
-        ssh_key: the file with the key to a remote over SSH.
-        known_hosts: the file with its server's keys.
-        git_user: the name of the login to a remote over HTTP.
-        git_token: the file with its password.
-        forge: whose API is told; None for nobody's.
-        forge_token: the file with the token for it.
-        name: how the commit's status is called there.
+        each: whether each new commit must be signed, or only the newest.
+        goes_back: whether the branch may go behind the reached commit, or be rewritten.
+        remote_every: seconds between reads of the remote.
+        hosts_every: seconds between reads of hosts.
+        proof_deadline: seconds for the verification after an apply.
+        notes: whether to push commits' states as Git notes.
+        listen: the address for metrics and webhook, or empty.
+        webhook_secret: the file with its secret; `None` for no webhook.
+        ssh_key, known_hosts: files for a remote over SSH.
+        git_user, git_token: name and password file for a remote over HTTP.
+        forge: the forge to report to, if any.
+        forge_token: the file with its token.
+        name: the commit status's name.
     """
 
     inventory: str
@@ -98,18 +96,15 @@ class AgentSettings:
     name: str = "provisioner/agent"
 
     def rules(self, signers: str) -> str:
-        """The digest of what a refusal rests on; `signers` is the text of the file of allowed signers."""
+        """Return the digest of all that a refusal depends on."""
         parts = [self.inventory, self.remote, self.branch, self.folder, self.each, self.goes_back, signers]
         return "sha256:" + hashlib.sha256(canonical(parts).encode()).hexdigest()
 
 
 def is_genuine(headers: Mapping[str, object], body: bytes, secret: Secret) -> bool:
-    """Whether whoever sent a body knows the secret.
+    """Return whether the sender of a body knows the secret.
 
-    Args:
-        headers: as WSGI has them.
-        body: all of it.
-        secret: that the forge was given.
+    `headers` are named as in WSGI.
     """
     key = secret.reveal().encode()
     expected = hmac.new(key, body, hashlib.sha256).hexdigest().encode()
@@ -123,14 +118,10 @@ def is_genuine(headers: Mapping[str, object], body: bytes, secret: Secret) -> bo
 
 
 def read_agent_settings(text: str, file: str) -> AgentSettings:
-    """The settings of a file; names of files in it are taken from its own folder.
-
-    Args:
-        text: what it says, in TOML.
-        file: its name.
+    """Parse settings in TOML; file names are relative to its folder.
 
     Raises:
-        UsageError: it is not as such files are.
+        UsageError: it is invalid.
     """
     values = toml_settings(text, file, _KNOWN, _EXAMPLE)
     _refuse_kinds(values, file)
@@ -203,7 +194,7 @@ def _refuse(message: str, hint: str) -> NoReturn:
 
 
 def is_remote(text: str) -> bool:
-    """Whether a text is the address of a Git remote: encrypted but on this machine, with no login in it."""
+    """Return whether a text is an encrypted or local remote without login."""
     if text.startswith("/"):
         return ".." not in PurePosixPath(text).parts
     if "://" not in text:

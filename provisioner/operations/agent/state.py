@@ -1,8 +1,7 @@
-"""The hosts' state as an agent sees it, and reports of commits.
+"""The hosts' state for an agent, and reports on commits.
 
-Commits are reported as Git notes at the remote and as a commit's status at the forge. Neither holds an agent up: what
-is still to report is noted with the commit, so that the next agent does it if this one dies. The forge has a thread of
-its own, since it may be slow.
+Commits are reported as Git notes at the remote and as statuses at the forge. Neither delays an agent: open reports are
+recorded with the commit, so the next agent continues if this one dies. The forge may be slow, so it has its own thread.
 """
 
 from __future__ import annotations
@@ -49,13 +48,13 @@ from provisioner.record.sent import CommitRow, keep_commit_states, read_commit_s
 _ORIGIN = "the agent's plan"
 
 FOREIGN = "foreign"
-"""The rule by which a plan is held back where a host is somebody else's."""
+"""Rule against plans for another inventory's host."""
 
 NOTES: Final = "notes"
 FORGE: Final = "forge"
 
 _MOST_TOLD: Final = 50
-"""So many commits are told of in one round."""
+"""Limit of commits reported in one round."""
 
 _STATES: Final[Mapping[str, StatusState]] = {
     CommitState.REACHED: StatusState.SUCCESS,
@@ -67,14 +66,13 @@ _STATES: Final[Mapping[str, StatusState]] = {
 
 @dataclass(frozen=True)
 class PlannedLook:
-    """A plan of all hosts, and what the next step depends on of it.
+    """A plan of all hosts, and the decision's view of it.
 
     Attributes:
-        look: the latter.
-        session: the inventory that it was made of; None where there is none.
-        planned: the plan; None where none could be made.
-        saved: the same as a saved plan: what is approved, and applied.
-        notes: what could not be done beside it.
+        session: the inventory, if valid.
+        planned: the plan, if possible.
+        saved: the plan as saved: it is approved and applied.
+        notes: failures of side tasks.
     """
 
     look: HostsLook
@@ -85,7 +83,7 @@ class PlannedLook:
 
 
 class Tidings:
-    """Tells of commits, and notes whom it has told."""
+    """Reports commits and records which receivers know them."""
 
     def __init__(
         self,
@@ -95,7 +93,6 @@ class Tidings:
         tell: Callable[[str], None],
         patience: Patience,
     ) -> None:
-        """Say of what, and to whom."""
         self._settings = settings
         self._place = place
         self._branch = branch
@@ -105,7 +102,7 @@ class Tidings:
         self._teller: threading.Thread | None = None
 
     def tell(self) -> None:
-        """Tell whoever has still to be told; the forge beside what comes next.
+        """Send open reports; those to the forge run in the background.
 
         Raises:
             StateError: the history does not answer.
@@ -119,7 +116,7 @@ class Tidings:
             self._teller.start()
 
     def finish(self, seconds: float) -> None:
-        """Wait for the forge for so long at most, and note what it was told.
+        """Wait for the forge with a limit; record its reports.
 
         Raises:
             StateError: the history does not answer.
@@ -132,7 +129,7 @@ class Tidings:
         return self._teller is not None and self._teller.is_alive()
 
     def _settle(self) -> None:
-        """Note who was told, unless there is another word on the commit by now."""
+        """Record sent reports, unless the commit's state has changed."""
         rows = {row.commit: row for row in read_commit_states(self._place)} if not self._done.empty() else {}
         while not self._done.empty():
             row, receiver = self._done.get()
@@ -170,7 +167,7 @@ class Tidings:
 
 
 def close_session(session: Session) -> None:
-    """End what a session keeps open for its calls to hosts."""
+    """Close a session's connections to hosts."""
     runner = vars(session).get("runner")
     if isinstance(runner, OpenRunner):
         runner.close()
@@ -178,7 +175,7 @@ def close_session(session: Session) -> None:
 
 @contextmanager
 def open_session(session: Session) -> Iterator[Session]:
-    """A session whose calls to hosts are ended with it: the next look makes its own."""
+    """Close a session's connections to hosts after the block."""
     try:
         yield session
     finally:
@@ -186,11 +183,7 @@ def open_session(session: Session) -> Iterator[Session]:
 
 
 def look_at_hosts(session: Session, inventory: str) -> PlannedLook:
-    """Plan for all hosts of a session.
-
-    Args:
-        session: the inventory as a commit has it.
-        inventory: the id that it has to have.
+    """Plan all hosts of a session; another inventory's id is invalid.
 
     Raises:
         StateError: the history does not answer.
@@ -220,7 +213,7 @@ def _first_words(session: Session, error: ProvisionerError) -> str:
 
 
 def judged_look(session: Session, planned: Planned, saved: Saved) -> PlannedLook:
-    """A plan, with what holds it back."""
+    """Return a plan with the reasons not to apply it."""
     objections = [Objection(one.policy, one.message, one.allow) for one in planned.plan.refused]
     try:
         planned.refuse_foreign()
@@ -251,14 +244,14 @@ def _by_host(changes: tuple[Change, ...]) -> dict[str, HostDrift]:
 
 
 def saved_of(session: Session, planned: Planned) -> Saved:
-    """A plan as `plan --out` would save it, and `apply` read it."""
+    """Return a plan as `plan --out` saves it."""
     return read_saved(planned.text(session.seal_key, maker_here(session)), _ORIGIN, session.seal_key)
 
 
 def with_allowances(branch: FollowedBranch, looked: PlannedLook) -> PlannedLook:
-    """A look by the plan that a person pushed of this very content, where only allowances hold the own one back.
+    """Replace a plan that lacks allowances by a pushed one with them.
 
-    That it is by the vault's key its seal says. Where there is none, or it is not of what is here, the look stays.
+    The pushed plan must be for the same content; its seal proves the vault's key. Otherwise the own plan stays.
     """
     session, objections = looked.session, looked.look.objections
     if session is None or not objections or not all(one.allow for one in objections):
@@ -275,7 +268,7 @@ def with_allowances(branch: FollowedBranch, looked: PlannedLook) -> PlannedLook:
 
 
 def offer_plan(branch: FollowedBranch, looked: PlannedLook) -> str:
-    """Push a plan that waits for approvals, unless one of its meaning is there: why it could not be, or nothing."""
+    """Push a plan that waits for approvals if missing; return a failure."""
     session, planned, saved = looked.session, looked.planned, looked.saved
     if session is None or planned is None or saved is None:
         return ""
@@ -291,11 +284,11 @@ def offer_plan(branch: FollowedBranch, looked: PlannedLook) -> str:
 
 
 def _pushed_plan(branch: FollowedBranch, session: Session) -> Saved | None:
-    """The plan of this content at the remote; None where there is none that is by the vault's key.
+    """Return the remote's plan for this content if its seal is valid.
 
     Raises:
         NoticeError: the remote was not reached.
-        UsageError: Git cannot be run.
+        UsageError: Git cannot run.
     """
     reference = plan_reference(session)
     if not branch.pushed(reference):
@@ -307,13 +300,13 @@ def _pushed_plan(branch: FollowedBranch, session: Session) -> Saved | None:
 
 
 def note_of(row: CommitRow, inventory: str) -> str:
-    """What a Git note says of a commit: one line of JSON, without anything of the inventory but ids."""
+    """Return a commit's Git note, a line of JSON; inventory data: ids."""
     known = {name: value for name, value in row.document.items() if value and name not in {"commit", "rules"}}
     return json.dumps({"inventory": inventory, "at": row.at.isoformat(), **known}, ensure_ascii=False) + "\n"
 
 
 def status_of(row: CommitRow, name: str) -> CommitStatus:
-    """A commit's status at a forge."""
+    """Return a commit's status at a forge."""
     words = row.reason or row.proof or (f"reached with {row.within[:12]}" if row.within else "")
     text = f"{row.state}: {words}" if words else row.state
     # A pipeline that leaves a facility as it is whose file has errors is not green, either.
