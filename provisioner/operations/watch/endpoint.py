@@ -1,7 +1,7 @@
-"""The HTTP endpoint of metrics, on loopback only: what facilities have is told to nobody on the network.
+"""The HTTP endpoint of metrics, on loopback only: they name facilities.
 
-Prometheus runs on the same machine, or comes through a proxy that asks who it is. Names of hosts other than this
-machine's own are refused, so that no web page can have a browser here read it under a name of its own.
+Prometheus runs on the same machine, or comes through a proxy with a login. Host names other than this machine's own are
+refused, so that no web page can read it through a browser here under its own name.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _LONGEST_REQUEST_S: Final = 10
 _MOST_AT_ONCE: Final = 32
-"""Most connections at once. Above it the oldest one without a request ends; if all have one, the new one ends."""
+"""Limit of connections. Above it the oldest one without a request ends; if all have one, the new one ends."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -46,7 +46,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().__init__(place, handler)
 
     def process_request(self, request: _Request, client_address: _Address) -> None:
-        """Answer a request in a thread of its own, as long as there are not too many."""
+        """Answer a request in its own thread, within the limit."""
         with self._lock:
             silent = next((one for one, has_asked in self._asked.items() if not has_asked), None)
             is_full = len(self._asked) >= _MOST_AT_ONCE
@@ -62,13 +62,13 @@ class _Server(ThreadingMixIn, WSGIServer):
             self.shutdown_request(request)
 
     def answers(self, request: _Request) -> None:
-        """Take note that a connection has its request, and is not hung up on for another."""
+        """Note that a connection has a request, and keep it."""
         with self._lock:
             if request in self._asked:
                 self._asked[request] = True
 
     def process_request_thread(self, request: _Request, client_address: _Address) -> None:
-        """Answer a request, and hang up on whoever takes too long over it, also a byte at a time."""
+        """Answer a request within a time limit, also for slow senders."""
         limit = threading.Timer(_LONGEST_REQUEST_S, _hang_up, [request])
         limit.daemon = True
         limit.start()
@@ -80,7 +80,7 @@ class _Server(ThreadingMixIn, WSGIServer):
                 self._asked.pop(request, None)
 
     def handle_error(self, _request: _Request, _client_address: _Address) -> None:
-        """Say nothing of who came, and was slow or left."""
+        """Log no errors of clients."""
 
 
 def _hang_up(request: _Request) -> None:
@@ -93,21 +93,21 @@ class _Handler(WSGIRequestHandler):
     timeout = _LONGEST_REQUEST_S
 
     def parse_request(self) -> bool:
-        """Read a request; one with a body is not whole yet."""
+        """Read a request; one with a body is not complete yet."""
         is_read = super().parse_request()
         if is_read and self.command in {"GET", "HEAD"} and isinstance(self.server, _Server):
             self.server.answers(self.connection)
         return is_read
 
     def log_message(self, *_words: object) -> None:
-        """Say nothing of requests."""
+        """Log no requests."""
 
 
 def endpoint_of(text: str) -> tuple[str, int]:
-    """The address and port that a person named: `9464`, `127.0.0.1:9464`, `[::1]:9464`.
+    """Parse `9464`, `127.0.0.1:9464` or `[::1]:9464`.
 
     Raises:
-        UsageError: it is none, or it is not this machine's loopback.
+        UsageError: it is invalid, or not on loopback.
     """
     address, _, port = text.rpartition(":") if ":" in text else ("127.0.0.1", "", text)
     address = "127.0.0.1" if address == "localhost" else address.strip("[]")
@@ -126,29 +126,26 @@ def endpoint_of(text: str) -> tuple[str, int]:
 
 
 class HttpReply(NamedTuple):
-    """What a request is answered."""
+    """A response."""
 
     status: HTTPStatus
     body: bytes
 
 
 Door = Callable[["WSGIEnvironment"], "HttpReply | None"]
-"""Answers a request that is for it; None where it is not."""
+"""Answers a request for it, or returns `None`."""
 
 
 @contextmanager
 def served(
     place: tuple[str, int], families: Callable[[], Iterable[Family]], door: Door = lambda _environ: None
 ) -> Iterator[int]:
-    """Serve metrics while something is done: the port.
+    """Serve metrics during the block; yields the port.
 
-    Args:
-        place: the address and the port; 0 is any that is free.
-        families: the metrics, asked anew for each request.
-        door: asked first, by whatever name this machine is called.
+    Port 0 means any free one. `door` gets each request first, under any host name.
 
     Raises:
-        UsageError: nothing can listen there.
+        UsageError: the address cannot be used.
     """
 
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:

@@ -1,8 +1,8 @@
-"""A watch: relays asked again and again whether their paths flow.
+"""A watch: relays are asked repeatedly whether their paths flow.
 
-It changes no host, takes no lease and writes nothing down: its knowledge is in memory, served as metrics. A relay is
-asked one thing at a time, over one connection that stays open, and a silent relay keeps no other one waiting. A look
-costs a relay next to nothing; a visit asks why something stands still.
+It changes no host, takes no lease and stores no data: its state is in memory, served as metrics. Each relay gets one
+request at a time, over one open connection, and silent relays delay no others. A look is cheap; a visit finds out why a
+path stands still.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from provisioner.verify.result import PathVerdict
 from provisioner.verify.watch_states import LEVEL, FlowLook, PathStates, WatchView, flow_call, flow_in
 
 LOOK_TIMEOUT_S = 20.0
-"""A relay that has not answered for so long is silent; a dead connection is noticed after 15 s."""
+"""After this time a relay is silent; a dead connection is detected after 15 s."""
 
 _VISIT = ProbeLimits(deadline_s=40.0, sample_s=4.0)
 _VISIT_TIMEOUT_S = 60.0
 
 MOST_TOGETHER: Final = 50
-"""What carries calls keeps connections open for so many hosts at once (`hosts.ansible.play.MAX_WORKERS`)."""
+"""Hosts that share open connections (`hosts.ansible.play.MAX_WORKERS`)."""
 
 _AT_ONCE: Final = 32
 _MOMENT_S: Final = 0.25
@@ -63,11 +63,7 @@ _MOST_FAILURES: Final = 3
 
 @dataclass
 class Watched:
-    """What an inventory gives to watch, and how its relays are asked.
-
-    Attributes:
-        targets: the paths that are always pulled.
-    """
+    """An inventory to watch; `targets` are its paths that are always pulled."""
 
     session: Session
     runner: HostRunner
@@ -86,20 +82,17 @@ class Watched:
         return self.session.digest
 
     def changes(self) -> tuple[Window, ...]:
-        """A window over what each change of a relay cuts at the moment."""
+        """Return a window for the paths that each relay change cuts."""
         relays = {target.relay.id for target in self.targets}
         windows = changes_since(self.session, datetime.now(UTC))
         # What a centre loses meanwhile flows into its relay all the same, which is all that is watched.
         return tuple(window for window in windows if window.cut is not None and window.cut.host in relays)
 
     def look(self, targets: Mapping[str, Mapping[str, PathToCheck]]) -> Iterator[FlowLook]:
-        """Look at relays, all at once; each look as soon as it is there.
-
-        Args:
-            targets: by relay, its paths by name.
+        """Ask relays in parallel; yield each answer when it arrives.
 
         Raises:
-            HostError: what carries calls did not work.
+            HostError: calls to hosts failed.
         """
         calls = [flow_call(of) for of in targets.values()]
         at, begun = datetime.now(UTC), time.monotonic()
@@ -107,10 +100,10 @@ class Watched:
             yield flow_in(answer, targets[answer.host].keys(), at, time.monotonic() - begun)
 
     def visit(self, targets: Sequence[PathToCheck]) -> tuple[PathVerdict, ...]:
-        """Ask one relay why paths of its sites stand still: `verify --level 4` of these sites, from that relay alone.
+        """Ask a relay why paths stand still, as `verify --level 4` would.
 
         Raises:
-            HostError: what carries calls did not work.
+            HostError: calls to hosts failed.
         """
         relay, at = targets[0].relay, datetime.now(UTC)
         asked = [replace(target, centres=(), shut=()) for target in targets]
@@ -133,12 +126,12 @@ class Watched:
 
 
 Reload = Callable[[Watched], Watched | None]
-"""The inventory as it is now; None where it is the same."""
+"""Returns the present inventory; `None` if unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often relays are looked at, and how often it is seen whether the inventory, or a host, is changing."""
+    """Intervals of looks, of inventory reloads and of reads of hosts' changes."""
 
     every: timedelta = timedelta(seconds=10)
     reload: timedelta = timedelta(minutes=5)
@@ -147,7 +140,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What began or ended since the last news: an incident's labels, and the number of its paths."""
+    """Incidents that began or ended: their labels, and the number of paths."""
 
     at: datetime
     begun: tuple[tuple[Labels, int], ...] = ()
@@ -157,14 +150,13 @@ class News:
 
 @dataclass
 class PathWatch:
-    """One watch over one inventory.
+    """A watch over one inventory.
 
     Attributes:
-        inventory: what there is to watch.
-        pace: how often.
-        reload: tells the inventory as it is now.
-        current: whether the watch goes by it.
-        looks: how many looks relays answered.
+        pace: intervals.
+        reload: returns the present inventory.
+        current: whether the watch uses it.
+        looks: number of answered looks.
     """
 
     inventory: Watched
@@ -190,12 +182,12 @@ class PathWatch:
     # --- what it knows ----------------------------------------------------------------------------
 
     def view(self) -> WatchView:
-        """What it knows now."""
+        """Return the present state."""
         with self._lock:
             return self._states.view(datetime.now(UTC))
 
     def families(self) -> Iterable[Family]:
-        """What it knows now, as metrics."""
+        """Return the present state as metrics."""
         with self._lock:
             view = self._states.view(datetime.now(UTC))
             every_s = self.pace.every.total_seconds()
@@ -206,15 +198,12 @@ class PathWatch:
     # --- the loop ---------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event, tell: Callable[[News], None], *, until_s: float | None = None) -> None:
-        """Watch until somebody says to stop, or the time is over; then what is on its way is left alone.
+        """Watch until stopped or for `until_s`; pending calls are abandoned.
 
-        Args:
-            stop: set when it is to end.
-            tell: is told what begins and what ends.
-            until_s: for how long at most.
+        `tell` receives each beginning and end of an incident.
 
         Raises:
-            HostError: what carries calls to hosts does not work.
+            HostError: calls to hosts fail.
         """
         end = None if until_s is None else time.monotonic() + until_s
         known: dict[Labels, int] = {}
@@ -238,7 +227,7 @@ class PathWatch:
                 self._close()
 
     def _expect(self) -> None:
-        """Have what carries calls start for all relays, in groups that it keeps open."""
+        """Open connections to all relays, in groups."""
         runner, relays = self.inventory.runner, {t.relay.id: t.relay for t in self.inventory.targets}
         specs = list(relays.values())
         if isinstance(runner, OpenRunner):
@@ -250,7 +239,7 @@ class PathWatch:
             self.inventory.runner.close()
 
     def _submit(self, pool: ThreadPoolExecutor) -> None:
-        """Begin whatever is due for relays that are asked nothing now."""
+        """Start due work for idle relays."""
         now = datetime.now(UTC)
         looks: list[tuple[str, Mapping[str, PathToCheck]]] = []
         with self._lock:
@@ -273,7 +262,7 @@ class PathWatch:
             pool.submit(self._guarded, self._see_changes)
 
     def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
-        """Do a part of the work; what goes wrong in it ends the watch, and is told as a command's failure is."""
+        """Do work in the pool; an error ends the watch."""
         try:
             if not self._ended:
                 work(*arguments)
@@ -312,13 +301,13 @@ class PathWatch:
                 self._busy.discard(host)
 
     def _failed(self, error: HostError | OSError) -> None:
-        """Go on where what carries calls failed once; where it fails again and again, end."""
+        """End the watch after repeated failures."""
         self._failures += 1
         if self._failures >= _MOST_FAILURES:
             self._failure = self._failure or error
 
     def _load(self) -> None:
-        """See whether the inventory has changed, and go by it as it is now; by the last valid one where it is not."""
+        """Switch to a changed inventory; keep the last valid one on errors."""
         try:
             changed = self.reload(self.inventory)
         except ProvisionerError as error:
@@ -334,7 +323,7 @@ class PathWatch:
             self._expect()
 
     def _see_changes(self) -> None:
-        """See which hosts are changed by somebody at the moment: what that cuts is in maintenance."""
+        """Treat paths cut by hosts' changes in progress as in maintenance."""
         changes = self.inventory.changes()
         with self._lock:
             if changes != self._changes:
@@ -352,11 +341,11 @@ class PathWatch:
 
 
 def watched(session: Session, limit: Limit, runner: HostRunner) -> Watched:
-    """What there is to watch of an inventory.
+    """Return the paths of an inventory to watch.
 
     Raises:
-        InventoryError, SecretsError: there is nothing to go by.
-        UsageError: no path is chosen.
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
+        UsageError: no path is selected.
     """
     targets = select(session.state, session.read_limit(limit))
     pulled = tuple(target for target in targets if not target.path.on_demand)
