@@ -1,1 +1,1 @@
-"""One host prepared, replaced, given up, or certified."""
+"""A host is prepared, replaced, released, decommissioned, or certified."""

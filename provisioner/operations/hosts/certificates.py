@@ -1,7 +1,7 @@
-"""The certificates that relays show readers: which there are, another one, and those that a CA signed.
+"""Relays' certificates for readers: listed, renewed, or signed by a CA.
 
-Where sites push to a relay another certificate is the next one first: their packages name both until it takes the
-present one's place, as they would refuse one that no package names.
+If sites push to a relay, a new certificate first becomes its next one. Their packages name both until the switch, since
+sites refuse a certificate that their package does not name.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ _RUN_KEYS = "run: provisioner keys init"
 
 @dataclass(frozen=True, slots=True)
 class RelayCertificate:
-    """What a relay is to show readers.
+    """A relay's or hub's certificate.
 
     Attributes:
-        relay: its id, or a hub's; `carrier` is its carrier's, empty of a hub.
-        shown: the certificate; None where none is recorded.
-        warn_days: how many days before its end people are warned.
-        following: the one that it is to show next, which the packages of sites that push name as well; None where
-            there is none.
+        relay: the host's id.
+        carrier: empty for a hub.
+        shown: the recorded certificate, if any.
+        warn_days: days of warning before its end.
+        following: the next certificate, if any; packages of pushing sites name it too.
     """
 
     relay: str
@@ -74,12 +74,12 @@ class RelayCertificate:
 
 @dataclass(frozen=True, slots=True)
 class CertificateWritten:
-    """What was written.
+    """A written certificate.
 
     Attributes:
-        shown: the certificate that was written: the relay's own one with the next apply, or its next one.
-        files: the files of the inventory that are other ones now.
-        sites: the sites that push to the relay, where this is its next one, and their packages have to name it.
+        shown: in use from the next apply, or the next certificate.
+        files: the changed files of the inventory.
+        sites: pushing sites whose packages have to name a next certificate.
     """
 
     shown: ReaderCertificate
@@ -88,7 +88,7 @@ class CertificateWritten:
 
 
 def recorded_certificates(inventory: Inventory) -> tuple[RelayCertificate, ...]:
-    """The certificates of all hosts that have to show one, relays and hubs, in the order of their ids."""
+    """Return certificates of relays and hubs that need one, sorted by id."""
     lock = inventory.allocations
     listed = [
         RelayCertificate(
@@ -125,7 +125,7 @@ def _following(entry: RelayAllocation | None) -> ReaderCertificate | None:
 
 
 def certificate_inventory(session: Session) -> Inventory:
-    """The inventory, valid but for what `keys init` and this are there to mend.
+    """Return the inventory; problems that certificates or `keys init` solve are tolerated.
 
     Raises:
         InventoryError: it is invalid.
@@ -136,19 +136,13 @@ def certificate_inventory(session: Session) -> Inventory:
 def renew_certificate(
     session: Session, relay: str, now: datetime | None = None, *, at_once: bool = False
 ) -> CertificateWritten:
-    """Draw another key for a relay, and have it sign its own certificate.
+    """Make a new key and self-signed certificate for a relay.
 
-    Readers that know the former one by its fingerprint have to be told of the new one; nobody who reads is cut. Where
-    sites push to the relay it is the next one until `finish_certificate`.
-
-    Args:
-        session: the inventory.
-        relay: the relay's id.
-        now: the moment; this one if left out.
-        at_once: whether the relay is to show it with the next apply, whoever knows the former one alone.
+    Readers who know the former fingerprint need the new one; present readers are not cut. If sites push to the relay,
+    it is the next certificate until `finish_certificate`, unless `at_once`.
 
     Raises:
-        UsageError: there is no such relay, its carrier's readers come without encryption, or there is a next one.
+        UsageError: there is no such relay, its readers are not encrypted, or there is a next certificate.
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
     asked = _asked(session, relay)
@@ -169,25 +163,21 @@ def renew_certificate(
 
 
 Carrying = Callable[[Session, Inventory, Collection[str]], Collection[str]]
-"""Tells which of some facilities are known to carry the package that is desired now."""
+"""Returns which of some facilities have the present package."""
 
 
 def finish_certificate(
     session: Session, relay: str, carrying: Carrying, *, leaves: Collection[str] = ()
 ) -> CertificateWritten:
-    """Let a relay's next certificate take its present one's place: the relay shows it with the next apply.
+    """Make a relay's next certificate its present one, from the next apply.
 
-    Args:
-        session: the inventory.
-        relay: the relay's id.
-        carrying: tells whose package names it.
-        leaves: facilities that need not have a package that names it.
+    `leaves` are facilities that may lack a package with it.
 
     Raises:
         UsageError: there is no such relay, or it has no next certificate.
-        PolicyError: of sites that push it is not known that their package names it, with the list of them.
+        PolicyError: packages of some pushing sites, which are listed, may not name it.
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
-        StateError: what is recorded of packages cannot be read.
+        StateError: the record of packages cannot be read.
     """
     asked = _asked(session, relay)
     after = asked.following
@@ -222,7 +212,7 @@ def finish_certificate(
 
 
 def cancel_certificate(session: Session, relay: str) -> CertificateWritten:
-    """Let a relay's present certificate stay: there is no next one any more.
+    """Remove a relay's next certificate.
 
     Raises:
         UsageError: there is no such relay, or it has no next certificate.
@@ -242,12 +232,10 @@ def cancel_certificate(session: Session, relay: str) -> CertificateWritten:
 
 
 def certificate_request(session: Session, relay: str) -> str:
-    """What a CA is asked to sign for a relay: a request with the relay's id and address, by the key in the vault.
-
-    Where the relay has a next certificate with a key of its own, it is that one's.
+    """Return a relay's signing request, for its next certificate's key if any.
 
     Raises:
-        UsageError: there is no such relay, or its carrier's readers come without encryption.
+        UsageError: there is no such relay, or its readers are not encrypted.
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened or has no key.
     """
     asked = _asked(session, relay)
@@ -258,17 +246,12 @@ def certificate_request(session: Session, relay: str) -> str:
 def set_certificate(
     session: Session, relay: str, file: Path, now: datetime | None = None, *, at_once: bool = False
 ) -> CertificateWritten:
-    """Record the certificate that a CA signed for a relay's key, with those behind it.
+    """Record a relay's certificate chain from a CA, in PEM, relay first.
 
-    Args:
-        session: the inventory.
-        relay: the relay's id.
-        file: PEM, the relay's own certificate first.
-        now: the moment; this one if left out.
-        at_once: as of `renew_certificate`.
+    `at_once` is as in `renew_certificate`.
 
     Raises:
-        UsageError: there is no such relay, the file cannot be read, or holds what is not the relay's.
+        UsageError: there is no such relay, the file cannot be read, or its certificate does not fit.
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
     asked = _asked(session, relay)
@@ -303,7 +286,7 @@ def set_certificate(
 
 @dataclass(frozen=True)
 class _Asked:
-    """A relay, or a hub where there is no carrier."""
+    """A relay, or a hub if it has no carrier."""
 
     inventory: Inventory
     secrets: Secrets
@@ -315,32 +298,28 @@ class _Asked:
 
     @property
     def known(self) -> CarrierSecrets:
-        """What the vault holds of the relay's carrier; nothing of a hub's."""
         return (self.secrets.carriers.get(self.carrier.id) if self.carrier else None) or CarrierSecrets()
 
     @property
     def tidied(self) -> CarrierSecrets:
-        """The same with the key of the relay's present certificate in its place."""
         return with_shown_keys(self.known, self.inventory.allocations, {self.host} if self.carrier else set())
 
     @property
     def following(self) -> NextCertificate | None:
-        """What it is to show next."""
         return self.entry.next_certificate if isinstance(self.entry, RelayAllocation) else None
 
     @property
     def next_key(self) -> Secret | None:
-        """The key of that, where it has one of its own."""
         return self.tidied.next_certificate_keys.get(self.host)
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """The facilities that push to it, and know it by its certificate alone."""
+        """The facilities that push to the relay."""
         pushed = (c for c in self.inventory.connections if c.relay == self.host and c.plan.access.is_pushed)
         return tuple(sorted({connection.facility.id for connection in pushed}))
 
     def refuse_next(self) -> None:
-        """Refuse to do at once what would leave a next certificate beside it.
+        """Refuse a change at once while there is a next certificate.
 
         Raises:
             UsageError: there is one.
@@ -351,7 +330,7 @@ class _Asked:
             raise UsageError(message, hint=f"{words} --finish; or take it back: {words} --cancel", object=self.host)
 
     def refuse_none(self) -> NoReturn:
-        """Refuse what is of a next certificate, where there is none.
+        """Refuse options for the next certificate if there is none.
 
         Raises:
             UsageError: always.
@@ -399,7 +378,6 @@ def _asked(session: Session, host: str) -> _Asked:
 
 
 def _keep_key(session: Session, asked: _Asked, key: Secret) -> Path:
-    """Write a new key into the vault: the file that has it."""
     if asked.carrier is not None:
         return _keep_carrier(session, asked, {"certificate_keys": {**asked.tidied.certificate_keys, asked.host: key}})
     if asked.secrets.digest_key is None:
@@ -412,7 +390,7 @@ def _keep_key(session: Session, asked: _Asked, key: Secret) -> Path:
 
 
 def _keep_carrier(session: Session, asked: _Asked, changes: Mapping[str, object] = MappingProxyType({})) -> Path:
-    """Write the secrets of a relay's carrier, tidied, into the vault: the file that has them."""
+    """Write the secrets of a relay's carrier; return their file."""
     name = asked.carrier.id if asked.carrier else ""
     whole = asked.tidied.model_copy(update=dict(changes))
     write_carrier_secrets(session.root, name, whole, session.passwords)
@@ -420,7 +398,7 @@ def _keep_carrier(session: Session, asked: _Asked, changes: Mapping[str, object]
 
 
 def _recorded(session: Session, asked: _Asked, chain: tuple[str, ...]) -> Path:
-    """Record what a host shows; of a relay, that there is no next one."""
+    """Record a host's certificate and remove the next one."""
     nothing = {"next_certificate": None} if asked.carrier else {}
     return _written(session, asked, {"certificates": chain, **nothing})
 

@@ -1,8 +1,7 @@
 """Hosts that change owner or go out of service, and their record.
 
-A host that is taken out of service loses everything of ours, and says itself that nothing is left. Such actions have
-one entry in the history once they are done, and no journal: nothing waits, so nothing is taken up again, and an action
-that cannot be recorded is not undone.
+A decommissioned host loses all of the program's files and confirms it. Such an action has one history entry when it is
+done, and no journal. If it cannot be recorded, it is not undone.
 """
 
 from __future__ import annotations
@@ -42,13 +41,13 @@ REMOVE_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True)
 class Adoption:
-    """A host as `hosts adopt` sees it.
+    """A host to adopt.
 
     Attributes:
-        owner: from whom it would be taken over; None where there is nobody to take it from.
-        lock: the inventory's lock once that is recorded, or once what was recorded is spent.
-        recorded: the lock as it is.
-        digest_key: the vault's, by which what is done is recorded; None where that file stayed shut.
+        owner: the former owner, if any.
+        lock: the lock with the adoption, or without a completed one.
+        recorded: the present lock.
+        digest_key: the vault's, for the record; `None` if its file stayed closed.
     """
 
     host: str
@@ -59,20 +58,19 @@ class Adoption:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the lock says it already."""
+        """Whether the lock is up to date."""
         return self.lock == self.recorded
 
 
 @dataclass(frozen=True)
 class Decommission:
-    """What taking a host out of service would do.
+    """A host to decommission.
 
     Attributes:
-        called: the host as it is called.
-        is_bare: whether it says itself that nothing of anybody's is on it: there is nothing to be done.
-        is_unproved: whether it proves nothing: its mark is this inventory's, and the rest was cut off in the middle.
-        facts: what was read of it; None where it was asked nothing.
-        peers: public keys of peers through which nobody is served, as this inventory knows them.
+        is_bare: whether it says that it has no files of any inventory.
+        is_unproved: whether it proves no owner: its mark is this inventory's, and removal was interrupted.
+        facts: `None` if it was not read.
+        peers: public keys of peers without viewers, by this inventory.
     """
 
     called: CalledHost
@@ -88,7 +86,7 @@ class Decommission:
 
     @property
     def file(self) -> str:
-        """The file of the inventory in which the host's block stands."""
+        """The inventory file of the host."""
         spec = self.called.spec
         return f"carriers/{spec.carriers[0]}.yml" if spec.carriers else f"centres/{spec.id}.yml"
 
@@ -96,14 +94,9 @@ class Decommission:
 def record_done(
     session: Session, operation: Operation, hosts: Iterable[str], document: Document, digest_key: Secret | None
 ) -> str:
-    """Record what was just done to hosts; a sentence on why that could not be, empty where it could.
+    """Record an action on hosts; return why that failed, or empty.
 
-    Args:
-        session: the inventory's.
-        operation: what it was.
-        hosts: whom it was done to.
-        document: the command's own; no secret is in it.
-        digest_key: the vault's, by which entries are sealed; None where that file stayed shut.
+    The document holds no secret. `digest_key` is the vault's, `None` if its file stayed closed.
     """
     return record_run(session, operation, of_hosts(hosts), document, digest_key)
 
@@ -111,7 +104,7 @@ def record_done(
 def record_run(
     session: Session, operation: Operation, limit: tuple[str, ...], document: Document, digest_key: Secret | None
 ) -> str:
-    """Record what was just done, whatever it is of, as `record_done` does; `limit` are the texts that say of what."""
+    """Record an action, as `record_done`; `limit` describes its objects."""
     # The database's library takes as long to import as most of what is recorded here takes.
     from provisioner.record import heads, store  # noqa: PLC0415
 
@@ -139,13 +132,13 @@ def record_run(
 
 
 def see_owner(session: Session, host: str) -> Adoption:
-    """Look whose a host is; it is sent a challenge, and what reads it if it is ours.
+    """Read a host's owner: a challenge, and facts if it is ours.
 
     Raises:
         UsageError: the inventory has no such host.
-        InventoryError, SecretsError: the inventory is invalid, or there is no key yet by which hosts know it.
+        InventoryError, SecretsError: the inventory is invalid, or has no host keys yet.
         HostError: the host could not be read.
-        PolicyError: it cannot be taken over, as one of two would have it alone and the other shares it.
+        PolicyError: it cannot be adopted, since only one side declares it shared.
     """
     called = called_host(session, host)
     spec, lock = called.spec, called.inventory.allocations
@@ -161,17 +154,17 @@ def see_owner(session: Session, host: str) -> Adoption:
 
 
 def _other_owner(spec: HostSpec, facts: HostFacts) -> Owner | None:
-    """Of a host that proved itself: from whom it is to be taken over still, as no apply has done it yet."""
+    """Return a proved host's former owner until an apply takes it over."""
     mark = facts.owner or (UNMARKED if facts.installed else None)
     return None if spec.adopted is None or mark is None or is_free(spec, mark) else mark
 
 
 def _owner_by(spec: HostSpec, error: HostError) -> Owner | None:
-    """From whom a host that did not prove itself may be taken over, by its error.
+    """Return the owner of an unproved host that may be adopted.
 
     Raises:
-        HostError: it could not be asked.
-        PolicyError: it is not to be had: somebody has it alone, or it is shared, and the inventory says otherwise.
+        HostError: it could not be read.
+        PolicyError: it is exclusive or shared, and the inventory says otherwise.
     """
     if isinstance(error, ForeignHostError):
         if error.owner.shape:
@@ -183,7 +176,7 @@ def _owner_by(spec: HostSpec, error: HostError) -> Owner | None:
 
 
 def record_adoption(session: Session, adoption: Adoption, document: Document) -> tuple[Path, str]:
-    """Write the lock, and that it was: the lock's path, and why the history has nothing of it, empty where it has.
+    """Write the lock and record it; return its path and any failure.
 
     Raises:
         InventoryError: it cannot be written; the old one is untouched.
@@ -193,13 +186,13 @@ def record_adoption(session: Session, adoption: Adoption, document: Document) ->
 
 
 def see_releasable(session: Session, host: str) -> HostFacts:
-    """Look at a host that is to be let go: it has to prove that it is this inventory's.
+    """Read a host to release, which must prove its owner.
 
     Raises:
         UsageError: the inventory has no such host.
         InventoryError, SecretsError: as `see_owner`.
         HostError: the host could not be read, or did not prove itself.
-        PolicyError: it belongs to another inventory, by its mark or its proof.
+        PolicyError: it belongs to another inventory.
     """
     spec = called_host(session, host).spec
     facts, errors = observe([spec], {host: ()}, session.runner)
@@ -214,11 +207,11 @@ def see_releasable(session: Session, host: str) -> HostFacts:
 
 
 def release_host(session: Session, host: str, who: str, document: Document) -> str:
-    """Replace a host's mark by one that says that it was let go: why the history has nothing of it, empty where it has.
+    """Mark a host as released; return a record failure, or empty.
 
     Raises:
         UsageError, InventoryError, SecretsError, PolicyError: as `see_releasable`.
-        HostError: the host could not be reached, did not prove itself, or a change waits there.
+        HostError: the host could not be reached, did not prove itself, or has an unconfirmed change.
     """
     called = called_host(session, host)
     spec, owner = called.spec, owner_to_mark(called.spec)
@@ -234,18 +227,15 @@ def release_host(session: Session, host: str, who: str, document: Document) -> s
 
 
 def see_decommission(session: Session, host: str, *, allow: Mapping[str, int]) -> Decommission:
-    """Look at a host that is to be taken out of service; nothing is changed.
+    """Read a host to decommission.
 
-    Args:
-        session: the inventory.
-        host: the host's id.
-        allow: `trust` has to be there for a host that proves nothing, before it is asked for more.
+    An unproved host is read only if `allow` has `trust`.
 
     Raises:
         UsageError: the inventory has no such host.
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
         HostError: the host could not be read.
-        PolicyError: something still uses it, it is protected, it still serves sites, or it is somebody else's.
+        PolicyError: it is in use, protected, still serves sites, or belongs to another inventory.
     """
     called = called_host(session, host)
     _refuse_used(session, called.inventory, host)
@@ -269,7 +259,7 @@ def see_decommission(session: Session, host: str, *, allow: Mapping[str, int]) -
 
 
 def _refuse_used(session: Session, inventory: Inventory, host: str) -> None:
-    """Refuse a host that the inventory uses, or keeps from going.
+    """Refuse a host that the inventory uses or protects.
 
     Raises:
         PolicyError: it does.
@@ -292,10 +282,12 @@ def _refuse_used(session: Session, inventory: Inventory, host: str) -> None:
 
 
 def _refuse_serving(seen: Decommission, facts: HostFacts) -> None:
-    """Refuse a host whose tunnel has peers that may be served: a plan says whom it cuts, and this does not.
+    """Refuse a host with peers that may be served.
+
+    Only a plan shows whom that cuts.
 
     Raises:
-        PolicyError: it has, or it is another inventory's by its mark.
+        PolicyError: it has some, or belongs to another inventory.
     """
     mark = facts.owner
     if mark is not None and not is_free(seen.called.spec, mark):
@@ -309,16 +301,13 @@ def _refuse_serving(seen: Decommission, facts: HostFacts) -> None:
 
 
 def decommission(session: Session, seen: Decommission, *, trusted: int) -> tuple[str, ...]:
-    """Take everything of ours off a host, and have it say itself that nothing is there: notes of what stays.
+    """Remove all of the program's files from a host; return notes.
 
-    Args:
-        session: the inventory.
-        seen: what was seen.
-        trusted: how many hosts need not prove that they were managed before.
+    `trusted` is the number of hosts that need not prove their owner.
 
     Raises:
-        HostError: the host could not be reached, or not all of it went: the same again finishes.
-        PolicyError: it became somebody else's meanwhile.
+        HostError: the host could not be reached, or removal is incomplete: repeat the command.
+        PolicyError: it belongs to another inventory now.
     """
     spec = seen.called.spec
     owner = owner_to_mark(spec)
@@ -350,10 +339,10 @@ def decommission(session: Session, seen: Decommission, *, trusted: int) -> tuple
 
 
 def _last_look(spec: HostSpec, left: HostError | None) -> tuple[str, ...]:
-    """What the host says of itself after it: a note where it may say nothing.
+    """Read the host again; return a note if it cannot answer.
 
     Raises:
-        HostError: something of ours is there.
+        HostError: files of the program remain.
     """
     if isinstance(left, UnprovedHostError) and left.bare:
         return ()

@@ -1,6 +1,6 @@
 """A bare host made ready, and the SSH host key it shows.
 
-A shell script looks at the host, does what is missing, and looks again. The host key is asked for from the place that
+A shell script reads the host, makes missing parts, and reads again. The host key is requested from the place that
 reaches the host, without a login.
 """
 
@@ -54,15 +54,15 @@ _ENDED: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Prepared:
-    """A host that is to be made ready, as it was seen.
+    """A host to prepare.
 
     Attributes:
-        called: the host as the inventory calls it.
-        login: as whom it was looked at.
-        seen: what was seen.
-        wanted: what it is to have.
-        plan: what is to be done.
-        is_proved: whether the inventory's own user was logged in since, and may do what is needed.
+        called: the host in the inventory.
+        login: the login for reading and changing.
+        seen: its present state.
+        wanted: its desired state.
+        plan: the steps.
+        is_proved: whether the inventory's user has logged in since, with sufficient rights.
     """
 
     called: CalledHost
@@ -74,12 +74,12 @@ class Prepared:
 
     @property
     def is_refused(self) -> bool:
-        """Whether nothing is done there: what is to be done by hand comes before all else."""
+        """Whether steps by hand have to come first."""
         return bool(self.plan.by_hand) and self.plan.deeds.are_none
 
     @property
     def login_words(self) -> str:
-        """The words of the command that name the login, where it is not the inventory's own user."""
+        """The command's option for the login; empty for the inventory's user."""
         user = self.login.ssh.user
         return f" --user {user}" if user != self.called.spec.ssh.user else ""
 
@@ -90,39 +90,36 @@ class Prepared:
 
     @property
     def place(self) -> str:
-        """As whom and where it is looked at, and by which SSH host key it is known."""
+        """Login, address and SSH host key."""
         return f"{self.login.place}, host key {known_by(self.login.ssh)}"
 
     @property
     def without_keys(self) -> tuple[str, ...]:
-        """The hosts of the inventory that have made no keys yet; this one among them, where it has none."""
+        """The inventory's hosts without keys."""
         lock = self.called.inventory.allocations
         return tuple(sorted(name for of in (lock.relays, lock.centres) for name, h in of.items() if not h.public_key))
 
 
 def named_keys(files: Iterable[Path]) -> tuple[str, ...]:
-    """The public keys of some files, each once.
+    """Return the public keys of some files, without duplicates.
 
     Raises:
-        UsageError: one of them cannot be read, or holds something else.
+        UsageError: a file cannot be read, or is invalid.
     """
     return tuple(dict.fromkeys(key for file in files for key in public_keys_of(file)))
 
 
 def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str, ...] = ()) -> Prepared:
-    """Look at a host that is to be made ready; nothing is changed.
+    """Read a host to prepare.
 
-    Args:
-        session: the inventory.
-        host: the host's id.
-        login: as whom it is looked at and changed: root, or who may do anything by sudo; by default its own user.
-        keys: public keys by which its own user is to be logged in; by default that of this machine.
+    `login` is root or a user with full sudo, by default the host's own user. `keys` log its own user in, by default
+    this machine's.
 
     Raises:
-        UsageError: the inventory has no such host, or it is not known by which key its user is to be logged in.
+        UsageError: the inventory has no such host, or the user's key is not known.
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
         HostError: the host could not be read.
-        PolicyError: it is somebody else's.
+        PolicyError: it belongs to another inventory.
     """
     called = approached_host(session, host)
     spec = called.spec
@@ -144,11 +141,11 @@ def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str
 
 
 def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]) -> SeenBare:
-    """What a host says of itself, and what is seen of its own user.
+    """Read a host and its own user's login.
 
     Raises:
         HostError: it could not be read.
-        PolicyError: it is somebody else's.
+        PolicyError: it belongs to another inventory.
     """
     answer = _call(session, way, looking(spec.ssh.user, keys, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
     is_shut = answer.outcome is CallOutcome.FAILED and way.ssh.user == spec.ssh.user
@@ -161,7 +158,6 @@ def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]
 
 
 def _logs_in(session: Session, spec: HostSpec, way: HostSpec, bare: BareHost) -> bool:
-    """Whether the inventory's own user is logged in by this machine's key."""
     if way.ssh.user == spec.ssh.user:
         return True
     if bare.account is None:
@@ -188,12 +184,11 @@ def _source_fault(session: Session, inventory: Inventory, arch: str) -> str:
 
 
 def prepare_host(session: Session, before: Prepared) -> Prepared:
-    """Do what is to be done on a host, see that it is done, and that its own user can be logged in from here.
+    """Do the steps, check them, and log in as its own user.
 
     Raises:
-        HostError: it could not be reached, not all of it could be done, or the user is not logged in afterwards: the
-            same command goes on from there.
-        PolicyError: it became somebody else's meanwhile.
+        HostError: the host could not be reached, a step failed, or the login fails; the same command resumes.
+        PolicyError: it belongs to another inventory now.
     """
     spec, way = before.called.spec, before.login
     if not before.plan.deeds.are_none:
@@ -218,10 +213,10 @@ def prepare_host(session: Session, before: Prepared) -> Prepared:
 
 
 def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> BareHost:
-    """What a host said of itself.
+    """Parse a host's answer.
 
     Raises:
-        HostError: it said nothing, or nothing of our form.
+        HostError: there is no valid answer.
     """
     if answer.outcome is CallOutcome.ANSWERED:
         return parsed(spec.id, wire.BareAnswer, answer.document, bare_host_in)
@@ -243,11 +238,11 @@ def _unanswered(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> HostEr
 
 
 def _refuse_unfinished(spec: HostSpec, bare: BareHost) -> None:
-    """See that all that was begun was done.
+    """Check that all begun steps succeeded.
 
     Raises:
-        HostError: it was not.
-        PolicyError: the host's mark is another one than when it was looked at; nothing was done then.
+        HostError: one failed.
+        PolicyError: the host's owner has changed since it was read; no step was done.
     """
     if bare.failed == "owner":
         hint = "somebody works there: look again, with the same command"
@@ -260,7 +255,7 @@ def _refuse_unfinished(spec: HostSpec, bare: BareHost) -> None:
 
 
 def _refuse_foreign(spec: HostSpec, bare: BareHost) -> None:
-    """Leave a host of another inventory as it is.
+    """Refuse a host of another inventory.
 
     Raises:
         PolicyError: it is one.
@@ -272,10 +267,10 @@ def _refuse_foreign(spec: HostSpec, bare: BareHost) -> None:
 
 
 def _login_proof(session: Session, spec: HostSpec) -> LoginProof:
-    """As whom the inventory's own user is logged in.
+    """Log in as the inventory's own user.
 
     Raises:
-        HostError: it is not.
+        HostError: the login fails.
     """
     answer = _call(session, spec, proving(spec.ssh.user, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
     if answer.outcome is CallOutcome.ANSWERED:
@@ -291,18 +286,13 @@ def _call(session: Session, spec: HostSpec, script: ShellScript, operation: str,
 
 
 def _facts(session: Session, spec: HostSpec) -> HostFacts | None:
-    """What a host says that proves that it is this inventory's, by its own user's login; None where it does not."""
+    """Return facts of a host that proves its owner, or `None`."""
     facts, _ = observe([spec], {spec.id: ()}, session.runner)
     return facts.get(spec.id)
 
 
 def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> ShownKey:
-    """What a host shows; nothing proves that it is the host's own but a person who compares it.
-
-    Args:
-        environment: the caller's (where programs are, the file of nodes).
-        root: the inventory's folder.
-        host: it; the key by which it is known so far is no matter.
+    """Return the key that a host shows; a person must verify it.
 
     Raises:
         HostError: it shows none, or is not reached.
@@ -314,5 +304,5 @@ def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> 
 
 
 def is_host_key(text: str) -> bool:
-    """Whether a text is a host key, whole, as an inventory may name it."""
+    """Return whether a text is a complete host key."""
     return is_shown_key(text)

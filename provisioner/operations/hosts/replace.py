@@ -1,7 +1,7 @@
 """New hardware for a dead relay: key restored, or a new one.
 
-With the recovery key the tunnel's key comes out of its sealed box, and sites know the relay again. Without it the relay
-makes a new key, and each site needs a new package.
+With the recovery key the tunnel's key is restored from its sealed box, and sites reconnect. Without it the relay makes
+a new key, and each site needs a new package.
 """
 
 from __future__ import annotations
@@ -32,16 +32,15 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class Replacement:
-    """What a replacement would do, as far as it can be seen before.
+    """A planned replacement of a relay.
 
     Attributes:
-        called: the relay as it is called.
-        former: the public key that the lock has; empty where it has none any more.
-        is_new: whether it proves nothing, as new hardware does.
-        is_alive: whether it runs with that key: there is nothing to replace.
-        sites: the facilities whose gateways know the former key, and need a new package.
-        paths: the paths that are pulled at it, and are cut until their site's package is installed.
-        centres: the centres that read from it, and learn the new key with the next apply.
+        former: the public key in the lock, or empty.
+        is_new: whether it is unproved, as new hardware.
+        is_alive: whether it runs with that key, so needs no replacement.
+        sites: facilities that need a new package.
+        paths: paths cut until their site's package is installed.
+        centres: its reading centres, which learn the new key with the next apply.
     """
 
     called: CalledHost
@@ -60,12 +59,12 @@ class Replacement:
 
 @dataclass(frozen=True)
 class Replaced:
-    """What a replacement did.
+    """A replacement's result.
 
     Attributes:
-        public_key: of the tunnel's new key.
-        written: the lock, where something in it is another one.
-        sealed: whether the relay sealed the new key to the recovery key.
+        public_key: the new tunnel key.
+        written: the lock, if changed.
+        sealed: whether the relay sealed the key to the recovery key.
     """
 
     public_key: str
@@ -75,18 +74,17 @@ class Replaced:
 
 @dataclass(frozen=True)
 class Restoration:
-    """What a restoration would do, as far as it can be seen before.
+    """A planned restoration of a relay's key.
 
     Attributes:
-        called: the relay as it is called.
-        public_key: of the tunnel's key that it gets back.
-        is_new: whether it proves nothing, as new hardware does.
-        is_alive: whether it runs with that key already: there is nothing to restore.
-        sites: the facilities whose gateways know the key, and go on without a visit.
-        paths: the paths that are pulled at it, and are cut until the next apply.
-        moved: how the address that gateways send to becomes another one, as a centre saw it; empty where it does not.
-        seen_by: the centre that knows where gateways send to; empty where none could be asked.
-        goes_by: the name by which gateways find the relay; empty where they have an address.
+        public_key: the restored tunnel key.
+        is_new: whether the host is unproved, as new hardware.
+        is_alive: whether it runs with that key already.
+        sites: facilities that reconnect without a visit.
+        paths: paths cut until the next apply.
+        moved: the change of the gateways' target address, by a centre; empty without one.
+        seen_by: the centre that knows this address, or empty.
+        goes_by: the relay's host name for gateways; empty if they have an address.
     """
 
     called: CalledHost
@@ -107,26 +105,17 @@ class Restoration:
 
 @dataclass(frozen=True)
 class Restored:
-    """What a restoration did.
-
-    Attributes:
-        written: the lock, where something in it is another one.
-    """
+    """A restoration's result: the lock, if changed."""
 
     written: Path | None
 
 
 def called_relay(session: Session, relay: str, otherwise: str) -> CalledHost:
-    """A relay as it is called.
-
-    Args:
-        session: the inventory.
-        relay: its id.
-        otherwise: what is so of a centre, of which none of this can be done.
+    """Return a relay; `otherwise` is the message's end for a centre.
 
     Raises:
         UsageError: the inventory has no such relay.
-        InventoryError, SecretsError: the inventory is invalid, or there is no key yet by which hosts know it.
+        InventoryError, SecretsError: the inventory is invalid, or has no host keys yet.
     """
     called = called_host(session, relay)
     if relay not in called.inventory.relays:
@@ -143,11 +132,11 @@ def relay_facts(
     *,
     trusted: bool,
 ) -> tuple[HostFacts | None, bool]:
-    """What the relay's host says, where it was asked, and whether it proves nothing.
+    """Return a relay's facts, if read, and whether it is unproved.
 
     Raises:
         HostError: it could not be read.
-        PolicyError: it is somebody else's.
+        PolicyError: it belongs to another inventory.
     """
     if spec.id in facts:
         return facts[spec.id], False
@@ -165,13 +154,13 @@ def relay_facts(
 
 
 def centres_of(called: CalledHost) -> list[HostSpec]:
-    """The centres that read from a relay."""
+    """Return the centres that read from a relay."""
     carrier, _ = called.inventory.relays[called.spec.id]
     return [spec for spec in called.others if spec.id in carrier.centres]
 
 
 def carried(inventory: Inventory, relay: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The sites with a gateway of this relay, and the paths that are pulled there."""
+    """Return a relay's sites with gateways, and its paths."""
     sites, paths = [], []
     for connection in inventory.connections:
         if connection.relay == relay:
@@ -186,7 +175,7 @@ def carried(inventory: Inventory, relay: str) -> tuple[tuple[str, ...], tuple[st
 def endpoint_moved(
     inventory: Inventory, relay: str, public_key: str, centres: list[HostSpec], facts: Mapping[str, HostFacts]
 ) -> tuple[str, str]:
-    """How the place that gateways send to changes, and the centre that knows it: it sends to the same one."""
+    """Return the gateways' changed target address, and the centre that knows it."""
     _, of = inventory.relays[relay]
     if of.named_endpoint:
         return "", ""
@@ -203,19 +192,15 @@ def endpoint_moved(
 def see_replacement(
     session: Session, relay: str, *, allow: Mapping[str, int], is_recovery_lost: bool = False
 ) -> Replacement:
-    """Look at the new hardware, and at what hangs on it; nothing is changed.
+    """Read the new hardware and what depends on it.
 
-    Args:
-        session: the inventory.
-        relay: the relay's id.
-        allow: `trust` has to be there for hardware that proves nothing, before it is asked for more.
-        is_recovery_lost: whether the relay gets a new key although its former one lies in a box.
+    Unproved hardware is read only if `allow` has `trust`. `is_recovery_lost` permits a new key despite a sealed one.
 
     Raises:
         UsageError: the inventory has no such relay.
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
         HostError: the host could not be read, or lacks a program.
-        PolicyError: its key can be restored, it is another inventory's, or it has run with another key of its own.
+        PolicyError: its key can be restored, another inventory owns it, or it has run with another key.
     """
     called = called_relay(session, relay, "no site knows it")
     inventory = called.inventory
@@ -246,18 +231,14 @@ def _refuse_restorable(inventory: Inventory, relay: str) -> None:
 
 
 def replace_relay(session: Session, replacement: Replacement, *, trusted: int, who: str) -> Replaced:
-    """Let the new hardware make its keys, and record them in the place of the former ones.
+    """Let the new hardware make its keys; record them.
 
-    Args:
-        session: the inventory.
-        replacement: what was seen.
-        trusted: how many hosts need not prove that they were managed before.
-        who: who does it, for the mark of whose the host is.
+    `trusted` is the number of hosts that need not prove their owner; `who` goes into the host's mark.
 
     Raises:
         InventoryError: the lock cannot be written.
-        HostError: the host did not make its keys; running this again does no harm.
-        PolicyError: it became somebody else's meanwhile, or the recovery key is nobody's of this vault.
+        HostError: the host did not make its keys; repeating is safe.
+        PolicyError: another inventory owns it now, or this vault does not vouch for the recovery key.
     """
     inventory, spec = replacement.called.inventory, replacement.called.spec
     made, errors = make_host_keys(
@@ -285,19 +266,16 @@ def replace_relay(session: Session, replacement: Replacement, *, trusted: int, w
 
 
 def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -> Restoration:
-    """Look at the new hardware, and at what hangs on it; nothing is changed.
+    """Read the new hardware and what depends on it.
 
-    Args:
-        session: the inventory.
-        relay: the relay's id.
-        allow: `trust` has to be there for hardware that proves nothing, before it is asked for more.
+    Unproved hardware is read only if `allow` has `trust`.
 
     Raises:
         UsageError: the inventory has no such relay.
         InventoryError: the inventory is invalid, or the relay's key was never sealed.
         SecretsError: the vault cannot be opened.
-        HostError: the host could not be read, lacks a program, or is not to be taken for new.
-        PolicyError: it is another inventory's, or has run with another key of its own.
+        HostError: the host could not be read, lacks a program, or is not new.
+        PolicyError: another inventory owns it, or it has run with another key.
     """
     called = called_relay(session, relay, "has nothing to be restored")
     inventory = called.inventory
@@ -322,20 +300,15 @@ def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -
 def restore_relay(
     session: Session, restoration: Restoration, pair: RecoveryPair, *, trusted: int, who: str
 ) -> Restored:
-    """Open the relay's box, put the key on its hardware, let that make all other keys, and record them.
+    """Restore the relay's key from its box; record its other new keys.
 
-    Args:
-        session: the inventory.
-        restoration: what was seen.
-        pair: the recovery key.
-        trusted: how many hosts need not prove that they were managed before.
-        who: who does it, for the mark of whose the host is.
+    `trusted` and `who` as in `replace_relay`.
 
     Raises:
-        InventoryError: there is no box of the key that the lock has, or the lock cannot be written.
-        SecretsError: it is not the key that the box was sealed to, or the box is damaged or another host's.
-        HostError: the host did not take the key; running this again does no harm.
-        PolicyError: it became somebody else's meanwhile.
+        InventoryError: the lock's key has no box, or the lock cannot be written.
+        SecretsError: the recovery key is wrong, or the box is damaged or another host's.
+        HostError: the host did not take the key; repeating is safe.
+        PolicyError: another inventory owns it now.
     """
     inventory, spec = restoration.called.inventory, restoration.called.spec
     private_key = opened(inventory.settings, inventory.allocations, spec.id, pair)
