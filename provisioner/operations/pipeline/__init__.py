@@ -1,1 +1,1 @@
-"""One command's work: load, check, desire, plan, verify."""
+"""The stages of a command: load, check, desire, plan, verify."""

@@ -1,7 +1,7 @@
-"""One command's work on one inventory: loaded once, used everywhere.
+"""A command's work on one inventory: loaded once, used everywhere.
 
-Hosts can be called before a command has imported the rest of its code, so this module imports little. A host can also
-be called before there is a desired state: by its address, its keys and its owner alone.
+This module imports little, so that calls to hosts begin before a command's other imports. Address, keys and owner are
+enough to call a host; the desired state comes later.
 """
 
 from __future__ import annotations
@@ -58,15 +58,14 @@ Observed = tuple[dict[str, HostFacts], dict[str, HostError]]
 
 @dataclass(frozen=True)
 class Session:
-    """One command's work on one inventory: what was loaded is loaded once.
+    """A command's work on one inventory, each part loaded once.
 
     Attributes:
-        root: the inventory's folder.
-        environment: the caller's environment (vault passwords, SSH key).
-        today: the day on which designations have to hold.
-        watcher: who is told how far calls to hosts are.
-        known_in: a revision; a plan logs in only to hosts that it has so; empty trusts the inventory itself.
-        begun: what calls hosts, where it was begun before.
+        environment: the caller's (vault passwords, SSH key).
+        today: the day on which designations must be valid.
+        watcher: receives progress of calls to hosts.
+        known_in: a revision; a plan logs in only to its hosts. Empty trusts the inventory itself.
+        begun: the already started Ansible, if any.
     """
 
     root: Path
@@ -94,26 +93,26 @@ class Session:
 
     @property
     def by_nodes(self) -> bool:
-        """Whether hosts of some carriers are called by a node of theirs."""
+        """Whether carriers' nodes call some hosts."""
         return bool(self.environment.get(NODES))
 
     @cached_property
     def passwords(self) -> VaultPasswords:
-        """Where the passwords of `secrets/` come from."""
+        """Sources of the passwords for `secrets/`."""
         return outside_of(VaultPasswords.from_environment(self.environment).for_secrets(), self.root)
 
     @cached_property
     def readable(self) -> ValidPart:
-        """The inventory as far as its own files are in order, and what is held for them: no vault is opened."""
+        """The valid part of the inventory, without the vault."""
         return valid_part(self.loaded, self.root)
 
     def part(self, tolerate: Collection[str]) -> ValidPart:
-        """As `readable`, for a command that is there to solve some problems."""
+        """As `readable`, for a command that solves some problems."""
         return valid_part(self.loaded, self.root, tolerate=tolerate)
 
     @property
     def inventory(self) -> Inventory:
-        """The inventory, valid without what is held for its files."""
+        """The inventory without facilities frozen for their files."""
         return self.readable.inventory
 
     @cached_property
@@ -122,56 +121,56 @@ class Session:
 
     @property
     def served(self) -> Inventory:
-        """The inventory without all that is held: valid, and with every secret that it needs."""
+        """The inventory without frozen facilities, with all of its secrets."""
         return self._complete[0].inventory
 
     @property
     def held(self) -> Mapping[str, HeldFacility]:
-        """The facilities with errors of their own, in their files or among the secrets: hosts keep what they have."""
+        """Frozen facilities, for errors in files or secrets."""
         return self._complete[0].held
 
     @cached_property
     def loaded(self) -> Loaded:
-        """The inventory's files, read once."""
+        """The inventory's files."""
         return load(self.root, today=self.today, cache=self.cache)
 
     @property
     def cache(self) -> Cache | None:
-        """What earlier runs read of the inventory's files."""
+        """The cache of earlier reads."""
         return cache_of(self.root, self.environment)
 
     @property
     def secrets(self) -> Secrets:
-        """The vault's content, complete."""
+        """The vault's content."""
         return self._complete[1]
 
     @cached_property
     def state(self) -> DesiredState:
-        """What every host should hold."""
+        """The hosts' desired state."""
         inventory, secrets, held = self.served, self.secrets, self.held
         with without_collector(), at_stage(Stage.DESIRE):
             return desired_state(inventory, secrets, held, self.today)
 
     def read_limit(self, limit: Limit) -> Limit:
-        """A limit, read by the inventory; what is held has its names too.
+        """Resolve a limit's names, those of frozen facilities included.
 
         Raises:
-            UsageError: nothing has such a name.
+            UsageError: a name is unknown.
         """
         return limit.of(self.inventory, also=names_of_held(self.held.values()))
 
     def left_out(self, limit: Limit) -> tuple[LeftOutHost, ...]:
-        """The hosts that a limit takes, and of which nothing can be said: their secrets stayed shut."""
+        """Return a limit's hosts whose secrets stayed closed."""
         return shut_by(self.state, self.read_limit(limit))
 
     def held_by(self, limit: Limit) -> tuple[HeldFacility, ...]:
-        """What is held of what a limit takes, as far as no host is asked who has something of it."""
+        """Return a limit's frozen facilities, as known without asking hosts."""
         limit = self.read_limit(limit)
         return tuple(one for one in self.held.values() if limit.takes_held(one, self.state.hosts))
 
     @cached_property
     def files(self) -> dict[str, tuple[RenderedFile, ...]]:
-        """Every host's rendered files."""
+        """Each host's rendered files."""
         hosts, templates = self.state.hosts, self.templates
         rendered = {}
         with without_collector(), at_stage(Stage.RENDER, len(hosts)) as advanced:
@@ -181,9 +180,9 @@ class Session:
         return rendered
 
     def settle(self, facts: Mapping[str, HostFacts]) -> None:
-        """Take it from hosts that were read by which login each relay asks a device whose login is under change.
+        """Set the logins that relays now use for devices under change.
 
-        What hosts should hold, and their files, are from then on what that comes to; the same facts come to the same.
+        It updates desired state and files; repeating it changes no more.
         """
         hosts = self.state.hosts
         for host, spec in with_live_logins(hosts.values(), facts).items():
@@ -191,7 +190,7 @@ class Session:
 
     @cached_property
     def introduced(self) -> dict[str, HostError]:
-        """The hosts that no plan calls, each with the error that it has instead."""
+        """Hosts that a plan does not call, with the error."""
         if not self.known_in:
             return {}
         return introduced_hosts(self.inventory, self.root, self.known_in, self.today)
@@ -207,7 +206,7 @@ class Session:
         return commit_of(self.root)
 
     def basis(self, live: Mapping[str, str]) -> Basis:
-        """What a plan of this session rests on."""
+        """Return the basis of this session's plans."""
         return Basis(self.digest, self.templates.digest, dict(live), held=tuple(self.held))
 
     @property
@@ -217,12 +216,7 @@ class Session:
 
 
 class Observing:
-    """Hosts that are read while the command goes on importing what it does afterwards.
-
-    Args:
-        session: whose runner calls them.
-        hosts: they, as they are to be.
-    """
+    """Reads hosts while the command imports its later parts."""
 
     def __init__(self, session: Session, hosts: tuple[HostSpec, ...]) -> None:
         self.hosts = hosts
@@ -241,7 +235,7 @@ class Observing:
         self._thread.start()
 
     def wait(self) -> Observed:
-        """The facts of every host that answered, and the error of each that did not.
+        """Return the facts of hosts that answered, and errors of others.
 
         Raises:
             HostError: hosts could not be called.
@@ -258,10 +252,9 @@ class CalledHost:
     """A host of an inventory.
 
     Attributes:
-        spec: the host, with no more than is needed to call it, keys or none.
+        spec: only what a call needs.
         others: all other hosts, in the same way.
-        inventory: the inventory, valid without what is held.
-        secrets: those of the vault.
+        inventory: the inventory without frozen facilities.
     """
 
     spec: HostSpec
@@ -271,12 +264,12 @@ class CalledHost:
 
     @property
     def place(self) -> str:
-        """Where the host is called, and by which SSH host key it is known."""
+        """Address and SSH host key."""
         return f"{self.spec.place}, host key {known_by(self.spec.ssh)}"
 
 
 def expect_calls(session: Session, specs: Sequence[HostSpec]) -> None:
-    """Have what carries calls start for hosts, and those prove themselves meanwhile; nothing else is sent to them."""
+    """Start connections and proofs of hosts, before their calls."""
     runner = session.runner
     if isinstance(runner, OpenRunner):
         runner.expect(specs)
@@ -284,7 +277,7 @@ def expect_calls(session: Session, specs: Sequence[HostSpec]) -> None:
 
 
 def expect_hosts(session: Session, limit: Limit) -> None:
-    """Have calls to the hosts of some paths begin, as far as can be before it is known what they are asked.
+    """Start connections to the hosts of some paths.
 
     Raises:
         InventoryError, SecretsError, UsageError: as `verify_inventory`.
@@ -295,13 +288,13 @@ def expect_hosts(session: Session, limit: Limit) -> None:
 
 
 def begin_observing(session: Session, limit: Limit) -> Observing | None:
-    """Begin to read the hosts that a plan of this session is made for.
+    """Start to read the hosts of a plan.
 
-    None where they are not read ahead: a revision says which of them may be called, or what calls them starts at once.
+    Returns `None` if a revision limits the hosts, or the runner starts at once.
 
     Raises:
-        InventoryError, SecretsError, RenderError: there is nothing to compare with.
-        UsageError: the limit takes no host.
+        InventoryError, SecretsError, RenderError: there is no valid desired state.
+        UsageError: the limit selects no host.
     """
     if session.known_in or not isinstance(session.runner, OpenRunner):
         return None
@@ -311,23 +304,25 @@ def begin_observing(session: Session, limit: Limit) -> Observing | None:
 
 
 def end_calls(session: Session) -> None:
-    """Have what carries calls end beside what is still done; no call of this session comes after."""
+    """Close connections in the background, after the session's last call."""
     if isinstance(session.runner, OpenRunner):
         Thread(target=session.runner.close, name="end of calls").start()
 
 
 def called_host(session: Session, host: str) -> CalledHost:
-    """The host of an id.
+    """Return the host of an id.
 
     Raises:
         UsageError: the inventory has no such host.
-        InventoryError, SecretsError: the inventory is invalid, or there is no key yet by which hosts know it.
+        InventoryError, SecretsError: the inventory is invalid, or has no host keys yet.
     """
     return _called_host(*_readable_part(session), host)
 
 
 def approached_host(session: Session, host: str) -> CalledHost:
-    """The host of an id, also of an inventory whose vault has no keys yet; then no host's mark is its own.
+    """Return the host of an id, even before the vault has keys.
+
+    Without keys no host's mark counts as own.
 
     Raises:
         UsageError: the inventory has no such host.

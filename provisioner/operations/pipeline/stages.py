@@ -1,4 +1,4 @@
-"""The order of the stages: a session loads, checks, desires and renders; then plan, verify, keys, site packages."""
+"""The stages of a session: plan, verify, keys, site packages."""
 
 from __future__ import annotations
 
@@ -73,16 +73,12 @@ from provisioner.verify.unchecked import with_held, with_shut
 T = TypeVar("T")
 
 WATCH = Timepiece(lambda: datetime.now(UTC), sleep)
-"""The time in which paths are verified."""
+"""The clock for verifications."""
 _Asked = tuple[dict[str, T], dict[str, HostError]]
 
 
 def key_askers(environment: Mapping[str, str], root: Path) -> HostRunner:
-    """Who asks hosts which key they show: this machine, and hosts of a carrier that has a node that node.
-
-    Args:
-        environment: the caller's (where programs are, the file of nodes).
-        root: the inventory's folder; it need not be there yet.
+    """Return a runner that asks for host keys, through nodes if any.
 
     Raises:
         UsageError: the file of nodes cannot be used.
@@ -92,7 +88,7 @@ def key_askers(environment: Mapping[str, str], root: Path) -> HostRunner:
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, what was read to make it, and the hosts that could not be read."""
+    """A plan, its facts, and its unreadable hosts."""
 
     plan: Plan
     hosts: tuple[HostSpec, ...]
@@ -101,47 +97,42 @@ class Planned:
 
     @property
     def seen(self) -> dict[str, HostItems]:
-        """What was seen on each host, so that one that moves can say what moved."""
+        """The items of each host, to tell later what moved."""
         read = [spec for spec in self.hosts if spec.id in self.facts]
         names = {spec.id: {peer.public_key: peer.name for peer in spec.tunnel.peers} for spec in read}
         return {spec.id: seen_of(self.facts[spec.id], names[spec.id]) for spec in read}
 
     def refuse_foreign(self) -> None:
-        """Refuse to change anything while a host that was chosen is somebody else's.
+        """Refuse all changes if a chosen host belongs to another inventory.
 
         Raises:
-            PolicyError: one is.
+            PolicyError: one does.
         """
         refuse_foreign(self.unreadable)
 
     def judged_by_rego(self, session: Session, now: datetime) -> Planned:
-        """This plan, with what Rego rules say of it.
+        """Add the Rego rules' verdict to the plan.
 
         Raises:
-            InventoryError: they cannot judge any plan.
+            InventoryError: the rules are invalid.
         """
         specs = {spec.id: spec for spec in self.hosts}
         return replace(self, plan=judged_by_rego(session, self.plan, session.served, specs, now))
 
     def text(self, key: Secret, maker: PlanMaker = NOT_KNOWN) -> str:
-        """The plan as it is saved, sealed with a key; `maker` is who made it."""
+        """Return the plan as saved, sealed with a key."""
         return saved_text(self.plan, self.seen, key, maker)
 
 
 def judged_by_rego(
     session: Session, plan: Plan, inventory: Inventory, hosts: Mapping[str, HostSpec], now: datetime
 ) -> Plan:
-    """A plan with what the inventory's Rego rules say of it.
+    """Add the inventory's Rego rules' verdict to a plan.
 
-    Args:
-        session: the inventory that has the rules.
-        plan: the plan.
-        inventory: the same one, as far as the plan is about it.
-        hosts: those that the plan is about, by id.
-        now: the moment in which it is judged.
+    `inventory` and `hosts` are those that the plan is about, as of `now`.
 
     Raises:
-        InventoryError: the rules cannot judge any plan.
+        InventoryError: the rules are invalid.
     """
     broken = [one for one in session.loaded.problems if one.is_of_rego and one.stops_plans]
     if not (inventory.rego or broken):
@@ -163,17 +154,17 @@ def judged_by_rego(
 
 
 def seen_by_rego(plan: Plan, inventory: Inventory, hosts: Mapping[str, HostSpec], now: datetime) -> Document:
-    """What Rego rules see of a plan; as `judged_by_rego`."""
+    """Return the Rego rules' input for a plan; as `judged_by_rego`."""
     cameras = {name: len(facility.cameras) for name, facility in inventory.facilities.items()}
     offline = plan.against is not None
     return rego_input(PlanForRego(inventory.settings.id, plan.changes, hosts, cameras, offline=offline), now)
 
 
 def refuse_foreign(errors: Mapping[str, HostError]) -> None:
-    """Refuse what would change hosts, where one of them is somebody else's.
+    """Refuse changes if a host belongs to another inventory.
 
     Raises:
-        PolicyError: one is; what is to be done about it is in its words.
+        PolicyError: one does; the message names the next step.
     """
     foreign = [error for _, error in sorted(errors.items()) if isinstance(error, ForeignHostError)]
     if foreign:
@@ -195,20 +186,20 @@ def make_plan(
     is_judged: bool = True,
     observing: Observing | None = None,
 ) -> Planned:
-    """Observe the chosen hosts, compare them with the desired state, and judge the difference.
+    """Observe hosts, compare them with the desired state, judge the difference.
 
     Args:
         session: the inventory.
-        limit: which hosts.
-        allow: limits of the policy that are raised for this plan.
-        now: the moment, for freeze windows; this one where it is left out.
+        limit: the hosts.
+        allow: raised limits of the policy.
+        now: the time, for freeze windows; by default the current one.
         lift: paths whose quarantine is lifted.
-        is_judged: whether Rego rules are asked, too; not of what is only to be seen.
-        observing: the hosts of this limit, where they are being read already.
+        is_judged: whether Rego rules apply; not for mere display.
+        observing: the limit's hosts, if already being read.
 
     Raises:
-        InventoryError, SecretsError, RenderError: there is nothing to compare with, or Rego rules cannot judge.
-        UsageError: the limit takes no host.
+        InventoryError, SecretsError, RenderError: there is no valid desired state, or Rego rules are invalid.
+        UsageError: the limit selects no host.
     """
     limit = session.read_limit(limit)
     hosts = chosen_hosts(session.state, limit)
@@ -224,14 +215,7 @@ def make_plan(
 
 
 def plan_of_some(session: Session, planned: Planned, hosts: Collection[str], *, allow: Mapping[str, int]) -> Planned:
-    """The plan of some of a plan's hosts, by what was read to make it: no host is asked again.
-
-    Args:
-        session: the one that the plan was made in.
-        planned: the plan.
-        hosts: which of its hosts.
-        allow: limits of the policy that are raised for this plan.
-    """
+    """Return the plan of some hosts from a plan's facts."""
     looked = _Looked(
         Limit({"host": frozenset(hosts)}).by(session.inventory.settings.province_scheme),
         tuple(spec for spec in planned.hosts if spec.id in hosts),
@@ -243,8 +227,6 @@ def plan_of_some(session: Session, planned: Planned, hosts: Collection[str], *, 
 
 
 class _Looked(NamedTuple):
-    """What was chosen and read of hosts."""
-
     limit: Limit
     hosts: tuple[HostSpec, ...]
     facts: dict[str, HostFacts]
@@ -276,7 +258,7 @@ def _judged(session: Session, looked: _Looked, allowed: dict[str, int], now: dat
 def _requests(
     session: Session, plan: Plan, hosts: Sequence[HostSpec], facts: Mapping[str, HostFacts]
 ) -> dict[str, dict[str, str]]:
-    """By host that changes, the digests of the calls that it gets."""
+    """Return digests of the calls to each changing host."""
     changes: dict[str, list[Change]] = defaultdict(list)
     for change in plan.pending:
         changes[change.host].append(change)
@@ -301,9 +283,9 @@ def _not_opened(host: LeftOutHost) -> HostError:
 def _observed(
     session: Session, hosts: Sequence[HostSpec], trusted: int, now: datetime, observing: Observing | None
 ) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
-    """The facts of hosts; those that do not prove themselves are asked only if somebody said so of them, too.
+    """Return hosts' facts; unproved hosts are read only if trusted.
 
-    What was said covers all that is to be trusted: a number that is meant for something else never reaches a stranger.
+    The allowed number covers all kinds of trust, so that a number meant for another kind never reaches a stranger.
     """
     if observing is not None and observing.hosts == tuple(hosts):
         first = facts, errors = observing.wait()
@@ -330,22 +312,22 @@ def _unproved(hosts: Sequence[HostSpec], errors: Mapping[str, HostError]) -> lis
 
 
 def _joined(first: _Asked[T], again: _Asked[T]) -> _Asked[T]:
-    """What hosts answered, and the error of each that did not, after some of them were asked again."""
+    """Merge answers and errors with those of a second call."""
     answered, errors = again
     return first[0] | answered, {host: error for host, error in first[1].items() if host not in answered} | errors
 
 
 def new_run_id() -> str:
-    """A run's id: when it began, and what tells it from another one."""
+    """Return a run's id: its start, and random digits."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{random.token_hex(3)}"
 
 
 def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFile, ...]]:
-    """Every file of the chosen hosts.
+    """Return every file of the chosen hosts.
 
     Raises:
-        InventoryError, SecretsError, RenderError: there is nothing to render, or it cannot be.
-        UsageError: the limit takes no host.
+        InventoryError, SecretsError, RenderError: there is no valid desired state.
+        UsageError: the limit selects no host.
     """
     hosts = chosen_hosts(session.state, session.read_limit(limit))
     return {spec.id: session.files[spec.id] for spec in hosts}
@@ -355,14 +337,14 @@ def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFi
 
 
 class PathsToVerify(NamedTuple):
-    """The paths that a verification speaks of, by name, and what their memories are called."""
+    """Names of a verification's paths, and of their memories."""
 
     names: tuple[str, ...]
     memories: tuple[str, ...]
 
 
 def paths_to_verify(session: Session, limit: Limit) -> PathsToVerify:
-    """All paths that a verification speaks of, those of hosts whose secrets stayed shut among them.
+    """Return a verification's paths, those of hosts with closed secrets included.
 
     Raises:
         InventoryError, SecretsError, UsageError: as `verify_inventory`.
@@ -375,7 +357,7 @@ def paths_to_verify(session: Session, limit: Limit) -> PathsToVerify:
 
 
 def windows_of(session: Session) -> tuple[Window, ...]:
-    """The maintenance windows of a session's inventory, as verdicts know them."""
+    """Return the inventory's maintenance windows for verdicts."""
     return tuple(
         Window(
             begin=window.begin,
@@ -391,16 +373,11 @@ def windows_of(session: Session) -> tuple[Window, ...]:
 
 
 def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING) -> VerifyResult:
-    """Check every chosen path on its relay and from its centres.
-
-    Args:
-        session: the inventory.
-        limit: which paths.
-        orders: how far it goes, and what earlier verifications left.
+    """Check the chosen paths at their relays and centres.
 
     Raises:
-        InventoryError, SecretsError, RenderError: there is nothing to check against.
-        UsageError: no path is chosen.
+        InventoryError, SecretsError, RenderError: there is no valid desired state.
+        UsageError: no path is selected.
     """
     read: dict[str, HostFacts] = {}
     limit = session.read_limit(limit)
@@ -432,14 +409,14 @@ def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING
 
 
 def _with_last_proof(path: PathVerdict, memories: Memories) -> PathVerdict:
-    """A path that was not looked at, with what is remembered of it."""
+    """Add the remembered proof to an unchecked path."""
     if path.checked_at is not None or path.last_proof is not None or path.path not in memories:
         return path
     return replace(path, last_proof=last_proof(memories[path.path]))
 
 
 def _with_held(session: Session, limit: Limit, result: VerifyResult, read: Mapping[str, HostFacts]) -> VerifyResult:
-    """What was found, and what is live of facilities that are held."""
+    """Add live paths of frozen facilities to a result."""
     relays = [(session.state.hosts[host], facts) for host, facts in sorted(read.items())]
     on = {spec.id: held_on(spec, facts) for spec, facts in relays}
     held = [o for o in session.held.values() if limit.takes_held(o, [host for host, ids in on.items() if o.id in ids])]
@@ -453,18 +430,18 @@ def _with_held(session: Session, limit: Limit, result: VerifyResult, read: Mappi
 
 @dataclass(frozen=True)
 class KeysMade:
-    """What `keys init` did: files written, hosts asked, hosts that did not answer, files that stayed shut.
+    """Result of `keys init`: written files, hosts, failures, closed files.
 
     Attributes:
-        site_packages: by relay whose key is new, the sites whose gateways were installed with the one before.
-        held: facilities with errors of their own: nothing is made for them, and nothing of theirs is lost.
-        foreign: the hosts that belong to somebody else, and were sent nothing.
-        sealed: the relays whose box is new.
+        site_packages: by relay with a new key, sites installed with the former one.
+        held: frozen facilities, whose keys stay.
+        foreign: hosts of other inventories, not called.
+        sealed: relays with a new box.
         recoverable: whether the inventory has a recovery key.
-        unvouched: whether relays sealed nothing, as it was not to be seen who wrote it.
-        digest_key: the vault's, by which what was done is recorded; None where that file stayed shut.
-        drawn: the facilities whose pre-shared keys are new.
-        drawn_to_push: the facilities that push whose logins are new.
+        unvouched: whether relays sealed no key, since the recovery key lacks proof.
+        digest_key: the vault's, for the record; `None` if its file stayed closed.
+        drawn: facilities with new pre-shared keys.
+        drawn_to_push: pushing facilities with new logins.
     """
 
     written: tuple[Path, ...]
@@ -483,16 +460,13 @@ class KeysMade:
 
 
 def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: str = "") -> KeysMade:
-    """Let hosts make their keys, record the public halves in the lock, draw the vault's secrets.
+    """Let hosts make keys, record public halves, generate the vault's secrets.
 
-    Args:
-        session: the inventory.
-        allow: `trust` says how many hosts need not prove that they were managed before.
-        who: who does it, for the mark of whose the hosts are.
+    `trust` in `allow` is the number of hosts that need not prove their owner. `who` goes into hosts' marks.
 
     Raises:
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
-        PolicyError: the recovery key was not written by anybody with this vault.
+        PolicyError: this vault does not vouch for the recovery key.
     """
     tolerate = {HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}
     unread = session.part(tolerate)
@@ -542,14 +516,14 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: 
 
 
 def _drawn(old: Secrets, new: Secrets, keys_of: Callable[[CarrierSecrets], Mapping[str, Secret]]) -> tuple[str, ...]:
-    """The facilities whose keys of a kind were drawn just now."""
+    """Return the facilities with new keys of a kind."""
     known = {(carrier, name) for carrier, of in old.carriers.items() for name in keys_of(of)}
     every = {(carrier, name) for carrier, of in new.carriers.items() for name in keys_of(of)}
     return tuple(sorted({name for _, name in every - known}))
 
 
 def _with_restoration(inventory: Inventory, error: HostError) -> HostError:
-    """The error of a relay that proves nothing, with what to do where its key can be restored: nothing of it is new."""
+    """Hint an unproved relay's error at its sealed key."""
     relay = inventory.allocations.relays.get(error.object)
     if not isinstance(error, UnprovedHostError) or relay is None or relay.sealed_key is None or not relay.public_key:
         return error
@@ -558,9 +532,9 @@ def _with_restoration(inventory: Inventory, error: HostError) -> HostError:
 
 
 def _packages_before(inventory: Inventory, made: Mapping[str, HostKeys]) -> dict[str, tuple[str, ...]]:
-    """The sites whose package has another key of their relay than the one that it has just made.
+    """Return sites whose packages have another key than their relay's new one.
 
-    A gateway has its own key from a package, and no package is made before its relay has a key.
+    Only sites with a gateway key have a package, and packages need the relay's key.
     """
     recorded, sites = inventory.allocations.relays, defaultdict[str, list[str]](list)
     for connection in inventory.connections:
@@ -573,7 +547,7 @@ def _packages_before(inventory: Inventory, made: Mapping[str, HostKeys]) -> dict
 
 @dataclass(frozen=True)
 class _KeysOrder:
-    """What hosts are asked keys with: recorded keys with whose they are, how many are trusted, who asks, recovery."""
+    """Parameters of key calls: keys with owners, trusted number, caller, recovery."""
 
     known: Mapping[str, str]
     trusted: int
@@ -584,7 +558,7 @@ class _KeysOrder:
 def _keys_of(
     session: Session, specs: Sequence[HostSpec], order: _KeysOrder
 ) -> tuple[dict[str, HostKeys], dict[str, HostError]]:
-    """What hosts made; those that do not prove themselves are asked only if as many were said to be trusted."""
+    """Return hosts' keys; unproved hosts are asked only if trusted."""
     make = partial(make_host_keys, known=order.known, who=order.who, recovery=order.recovery)
     first = make(specs, session.runner, session.templates)
     # One whose key is recorded was managed before: what does not prove that is no new host.
@@ -596,10 +570,10 @@ def _keys_of(
 
 @dataclass(frozen=True)
 class SitePackages:
-    """The package of each facility, and the facilities whose secrets stayed shut, with what would have to be opened.
+    """Site packages, and facilities without one.
 
-    `held` are facilities with errors of their own, for which there is none. `inventory` is the one that they are of,
-    and `digest_key` the vault's; None where that file stayed shut, or none was opened.
+    `shut` names the closed files of facilities, `held` frozen facilities. `digest_key` is the vault's, `None` if
+    closed.
     """
 
     files: Mapping[str, SitePackage]
@@ -610,17 +584,14 @@ class SitePackages:
 
 
 def site_packages(session: Session, facilities: Sequence[str], valid: Validity) -> SitePackages:
-    """The package of each named facility, or of every rendered one; that of a closed one takes its gateway down.
+    """Return packages of named or all rendered facilities.
 
-    Args:
-        session: the inventory's.
-        facilities: which; none for every rendered one.
-        valid: the days on which they may be installed.
+    A closed facility's package takes its gateway down. `valid` are the days of installation.
 
     Raises:
         UsageError: there is no such facility, or it is neither rendered nor closed.
-        SecretsError: a named facility's secrets stayed shut, or everybody's did.
-        InventoryError: a named facility is held.
+        SecretsError: a named facility's secrets, or all, stayed closed.
+        InventoryError: a named facility is frozen.
     """
     part = session.part({GATEWAY_KEY_MISSING})
     _refuse_held(part, facilities)
@@ -686,7 +657,7 @@ def _pushes(facility: Facility) -> bool:
 
 
 def _system_of(inventory: Inventory, facility: str) -> GatewaySystem:
-    """What the gateway of a facility runs; of one that has left the inventory, what most do."""
+    """Return a gateway's system; Linux for facilities not in the inventory."""
     known = inventory.facilities.get(facility)
     return known.gateway.system if known and known.gateway else GatewaySystem.LINUX
 
@@ -696,7 +667,7 @@ def _lacks_keys(held: HeldFacility) -> bool:
 
 
 def _refuse_held(part: ValidPart, facilities: Sequence[str]) -> None:
-    """Refuse to work on a facility that is held, where it was named.
+    """Refuse named facilities that are frozen.
 
     Raises:
         InventoryError: with its problems.
