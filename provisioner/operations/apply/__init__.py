@@ -1,1 +1,1 @@
-"""A run that changes hosts: approved, journalled, resumed, rolled back, recorded."""
+"""Runs that change hosts: approved, journalled, resumed, rolled back, recorded."""

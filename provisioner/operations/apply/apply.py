@@ -62,7 +62,7 @@ _NEW_HOST = (
 
 @dataclass(frozen=True)
 class RollbackPlan:
-    """What a rollback would do: by host, the run whose change is undone and when that state was kept."""
+    """A planned rollback: each host's run to undo, and its state's time."""
 
     hosts: Mapping[str, tuple[str, datetime]]
     facts: Mapping[str, HostFacts]
@@ -72,20 +72,15 @@ class RollbackPlan:
 def apply_plan(
     session: Session, planned: Planned, *, saved: Saved | None = None, options: RunOptions = USUAL
 ) -> Applied:
-    """Bring the hosts that change to what a plan says, then plan afresh.
+    """Apply a plan to its hosts, then plan again.
 
-    Args:
-        session: the same session that the plan was made in.
-        planned: the plan, as made now.
-        saved: the plan that was reviewed; hosts that moved since it was made are not started.
-        options: how the run goes.
+    `planned` is made now, in this session. `saved` is the reviewed plan: hosts that moved since are not started.
 
     Raises:
-        PolicyError: the plan is refused, or somebody has still to approve it, or a host is somebody else's; nothing
-            was touched.
-        StalePlanError: the saved plan is refused, and hosts have moved since it was made; nothing was touched.
-        HostError: MediaMTX's program cannot be had; nothing was touched.
-        StateError: the run cannot be recorded; nothing was touched.
+        PolicyError: the plan is refused or not approved, or a host belongs to another inventory.
+        StalePlanError: the saved plan is refused, and hosts have moved since.
+        HostError: MediaMTX's program cannot be fetched.
+        StateError: the run cannot be recorded. After each of these no host was changed.
     """
     planned.refuse_foreign()
     stale = moved_hosts(saved, planned.plan, planned.seen) if saved else {}
@@ -114,11 +109,11 @@ def apply_plan(
 
 
 def _refuse(plan: Plan, saved: Saved | None, stale: Mapping[str, list[str]], options: RolloutOptions) -> None:
-    """Refuse a plan that policy holds back: as it is now, whatever it was when it was reviewed.
+    """Refuse a plan that policy refuses now, whatever its review said.
 
     Raises:
         PolicyError: with the first reason.
-        StalePlanError: it is refused, and stale as well: the same plan would not come of the same hosts any more.
+        StalePlanError: it is refused and stale.
     """
     refused = [r for r in plan.refused if r.policy != "lock_out" or options.lockout_check]
     if refused:
@@ -147,7 +142,7 @@ def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> J
 
 
 def _others(planned: Planned, stale: Mapping[str, list[str]], *, reviewed: bool) -> tuple[HostResult, ...]:
-    """The hosts that are not changed: those that moved, could not be read, or are as desired."""
+    """Return results of hosts that moved, were unreadable, or need no change."""
     results = []
     for spec in planned.hosts:
         if spec.id in stale:
@@ -163,7 +158,7 @@ def _others(planned: Planned, stale: Mapping[str, list[str]], *, reviewed: bool)
 
 
 def _as_desired(host: str, armed: wire.Armed | None) -> HostResult:
-    """A host that is as desired, unless that is somebody's change which may still be taken back."""
+    """Return an unchanged result, unless another run's change is unconfirmed."""
     if armed is None:
         return HostResult(host, HostOutcome.UNCHANGED)
     cause = f"run {armed['run']} waits for its confirmation: {armed.get('who') or 'of somebody'}"
@@ -171,12 +166,12 @@ def _as_desired(host: str, armed: wire.Armed | None) -> HostResult:
 
 
 def resume(session: Session, options: RunOptions = USUAL) -> Applied:
-    """Take the last unfinished run up again: hosts that were started are asked first what became of them.
+    """Resume the last unfinished run; ask started hosts for their outcome first.
 
     Raises:
         UsageError: no run is unfinished.
         PolicyError: people approved it, and a later run took it back.
-        StalePlanError: the inventory, the templates or this tool are others than those it began with.
+        StalePlanError: the inventory, the templates or this program have changed since.
         StateError: the history does not answer.
     """
     last = unfinished(state_place(session))
@@ -194,7 +189,7 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
 
 
 def abort(session: Session) -> Applied:
-    """End the last unfinished run: hosts that wait return to last-good now, no further host is started.
+    """End the last unfinished run: roll back unconfirmed hosts, start no others.
 
     Raises:
         UsageError: no run is unfinished.
@@ -225,7 +220,7 @@ def abort(session: Session) -> Applied:
 
 
 def _jobs_of(session: Session, last: Unfinished) -> tuple[list[Job], list[HostResult]]:
-    """The jobs of a run's hosts that are not through, and the results of those that cannot be asked."""
+    """Return jobs of a run's open hosts, and results of unreachable ones."""
     names = [host for wave in last.intent.waves for host in wave.hosts]
     refuse_all_shut(session.state, Limit({"host": frozenset(names)}))
     specs = [session.state.hosts[host] for host in names if host in session.state.hosts]
@@ -260,22 +255,20 @@ def _held_back(host: str) -> HostResult:
 
 
 def _of_some(session: Session, applied: Applied) -> Applied:
-    """A run taken up again, with the hosts that it was not about."""
+    """Add the hosts outside a resumed run to its result."""
     hosts = session.state.hosts.keys() - {result.host for result in applied.results}
     return replace(applied, left_out=tuple(sorted(hosts)))
 
 
 def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
-    """See which hosts can return, and to before which run.
+    """Return which hosts can be rolled back, and which run is undone.
 
-    Args:
-        session: the session.
-        targets: host ids, or one run id; none takes the last run that a host of this inventory knows.
+    `targets` are host ids or one run id; without targets it is the last run that hosts know.
 
     Raises:
-        UsageError: a target is neither, or no host keeps a state to return to.
-        SecretsError: a target's secrets stayed shut, or none is named and there are such hosts.
-        PolicyError: a host that is named is somebody else's.
+        UsageError: a target is neither, or no host has a state to return to.
+        SecretsError: a target's secrets stayed closed, or some host's if no target is named.
+        PolicyError: a named host belongs to another inventory.
     """
     hosts = session.state.hosts
     by_name = bool(targets) and set(targets) <= hosts.keys() | session.state.left_out.keys()
@@ -306,7 +299,7 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
 
 
 def _last_run(session: Session, named: Iterable[str]) -> str:
-    """The last of the runs that hosts name: one that is recorded here, if any is, as a host may name what never was."""
+    """Return the hosts' last run; recorded runs come before unknown ones."""
     runs = {run for run in named if run}
     history = find_history(state_place_of(session.environment, session.inventory.settings.id))
     if history is not None:
@@ -317,10 +310,10 @@ def _last_run(session: Session, named: Iterable[str]) -> str:
 
 
 def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USUAL) -> Applied:
-    """Return hosts to the state before a run: a transaction with the same checks, gate and switch.
+    """Return hosts to the state before a run, in a transaction.
 
     Raises:
-        StateError: the run cannot be recorded; nothing was touched.
+        StateError: the run cannot be recorded; no host was changed.
     """
     hosts = session.state.hosts
     jobs = [

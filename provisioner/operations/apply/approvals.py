@@ -1,7 +1,7 @@
 """Approvals of a saved plan: read, required before an apply, made.
 
-Approvals are read from a folder and compared with the plan's needs before anything is touched. If a carrier's own
-people approve its changes, a warrant goes with the plan to the carrier's node.
+Approvals in a folder are compared with the plan's needs before any change. If a carrier's own people approve its
+changes, a warrant goes with the plan to the carrier's node.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from provisioner.record.place import state_place_of
 from provisioner.record.store import find_history
 
 FOLDER: Final = "approvals"
-"""Where approvals are in an inventory's folder, unless another one is named."""
+"""The default folder of approvals in an inventory."""
 
 _ENDING: Final = ".json"
 _PLAN_ENDING: Final = ".plan.json"
@@ -65,12 +65,12 @@ _MOST_IN_WARRANT: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ApprovalFiles:
-    """What a folder holds.
+    """Content of an approvals folder.
 
     Attributes:
-        folder: the folder; None where there is none.
-        files: the approvals by their files' names.
-        odd: what is no approval, and why.
+        folder: `None` if it is missing.
+        files: the approvals by file name.
+        odd: other files, with the reason.
     """
 
     folder: Path | None = None
@@ -80,12 +80,12 @@ class ApprovalFiles:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalAsked:
-    """What somebody is about to approve.
+    """An approval to sign.
 
     Attributes:
         person: the approver's id.
-        roles: as what; all that the person has where none is named.
-        at: the moment that is signed.
+        roles: all of the person's if empty.
+        at: the signed time.
     """
 
     person: str
@@ -95,7 +95,7 @@ class ApprovalAsked:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalMade:
-    """An approval that was written: its file, and the key that signed it."""
+    """A written approval, its file and signing key."""
 
     approval: Approval
     file: Path
@@ -103,10 +103,10 @@ class ApprovalMade:
 
 
 def approval_files(root: Path, named: Path | None) -> ApprovalFiles:
-    """The approvals of an inventory; `named` is a folder that is named instead of its own.
+    """Read the approvals of an inventory, or of the folder `named`.
 
     Raises:
-        UsageError: the folder that is named cannot be read, or there are more files in it than anybody needs.
+        UsageError: the named folder cannot be read, or has too many files.
     """
     folder = named or root / FOLDER
     if named is None and (folder.is_symlink() or not folder.is_dir()):
@@ -143,29 +143,21 @@ def _bytes_of(entry: os.DirEntry[str]) -> bytes:
 
 
 def kept_plan_name(meaning: str) -> str:
-    """What a plan is called that is kept beside its approvals, so that what moved can be said later."""
+    """Return the file name of a plan kept beside its approvals."""
     return f"{file_stem(meaning)}{_PLAN_ENDING}"
 
 
 def refuse_unapproved(
     session: Session, planned: Planned, saved: Saved | None, named: Path | None, without: Sequence[str] = ()
 ) -> tuple[RecordedApproval, ...]:
-    """Refuse a plan that somebody has to approve and has not.
+    """Refuse a plan that lacks approvals; return those that count.
 
-    Args:
-        session: the inventory.
-        planned: the plan as made now.
-        saved: the plan that was reviewed; None where none was saved.
-        named: the folder of approvals that was named.
-        without: hosts that are not started, as they have moved.
-
-    Returns:
-        The approvals that count.
+    `saved` is the reviewed plan, `named` a folder of approvals, `without` hosts that moved.
 
     Raises:
-        PolicyError: somebody is still needed; nothing was touched.
+        PolicyError: approvals are missing; no host was changed.
         UsageError: the folder cannot be read.
-        StateError: whether an approval was used is not known, as the history does not answer.
+        StateError: the history does not tell whether an approval was used.
     """
     needs = _of_started(planned.plan.approvals, without)
     if not needs:
@@ -192,7 +184,7 @@ def refuse_unapproved(
 
 
 def _begun_by(session: Session, meaning: str) -> tuple[Run, ...]:
-    """The runs that began by approvals of a plan with this meaning, and have used them up.
+    """Return the runs that used approvals of a plan with this meaning.
 
     Raises:
         StateError: the history does not answer, or is damaged.
@@ -215,7 +207,7 @@ def _of_started(needs: Sequence[ApprovalNeed], without: Sequence[str]) -> list[A
 
 
 def _lacking(saved: Saved, there: ApprovalFiles, result: Approved) -> PolicyError:
-    """Who is still needed, what does not count and why, and what moved since another plan was approved."""
+    """Explain missing and rejected approvals, and changes since another plan's."""
     still = list(dict.fromkeys(one.words for one in result.lacking))
     said = [f"the plan still has to be approved: {_some(still)}"]
     aside = {**there.odd, **result.aside}
@@ -232,7 +224,7 @@ def _lacking(saved: Saved, there: ApprovalFiles, result: Approved) -> PolicyErro
 
 
 def _moved_since(there: ApprovalFiles, meaning: str, saved: Saved) -> str:
-    """What moved since a plan was approved that is kept beside its approvals; empty where it is not."""
+    """Return the changes since an approved plan that was kept, or empty."""
     if there.folder is None:
         return ""
     try:
@@ -270,14 +262,9 @@ def _recorded(given: GivenApproval) -> RecordedApproval:
 
 
 def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> bytes:
-    """The warrant of a saved plan; empty where hosts are called from here alone, or nobody has approved it.
+    """Return a plan's warrant; empty without nodes or approvals.
 
-    Whose approvals count, each node says for its own carrier: all that are there of the plan's meaning go along.
-
-    Args:
-        session: the inventory.
-        saved: the plan that was reviewed.
-        named: the folder of approvals that was named.
+    Each node decides which approvals count for its carrier, so all for the plan's meaning are included.
 
     Raises:
         UsageError: the folder cannot be read.
@@ -294,11 +281,11 @@ def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> b
 
 
 def approval_to_sign(session: Session, plan: WrittenPlan, asked: ApprovalAsked) -> Approval:
-    """What is signed.
+    """Return the approval to sign.
 
     Raises:
-        UsageError: the inventory knows no such approver, or not as that.
-        InventoryError: it cannot be read.
+        UsageError: there is no such approver, or not with these roles.
+        InventoryError: the inventory cannot be read.
     """
     entries = _entries(session, asked.person)
     has = {role for one in entries for role in one.roles}
@@ -316,25 +303,19 @@ def approval_to_sign(session: Session, plan: WrittenPlan, asked: ApprovalAsked) 
 
 
 def sign(approval: Approval, key: Path, environment: Mapping[str, str]) -> bytes:
-    """Let a key sign an approval; the file that `ssh-keygen -Y sign` would have written.
+    """Sign an approval; return the signature file of `ssh-keygen -Y sign`.
 
     Raises:
-        UsageError: it does not sign.
+        UsageError: ssh-keygen does not sign.
     """
     return made_signature(approval_statement(approval), key, APPROVAL_NAMESPACE, environment)
 
 
 def record_approval(session: Session, approval: Approval, signature: bytes, folder: Path | None) -> ApprovalMade:
-    """Write an approval into the folder of approvals, once it is known to count.
-
-    Args:
-        session: the inventory.
-        approval: what was signed.
-        signature: as `ssh-keygen -Y sign` writes it.
-        folder: another folder than the inventory's own.
+    """Check an approval's signature and write its file.
 
     Raises:
-        UsageError: the signature is of something else, or by a key of somebody else; or the file cannot be written.
+        UsageError: the signature is for other content or by another key, or the file cannot be written.
     """
     try:
         made = replace(approval, signature=unarmoured(signature))
@@ -352,7 +333,7 @@ def record_approval(session: Session, approval: Approval, signature: bytes, fold
 
 
 def _refuse_key(session: Session, approval: Approval, key: SshPublicKey) -> None:
-    """Refuse a key that does not approve as this person today: nobody should learn of that at the apply.
+    """Refuse a key that does not approve as this person today.
 
     Raises:
         UsageError: it does not.
@@ -382,7 +363,7 @@ def _entries(session: Session, person: str) -> list[Approver]:
 
 
 def keep_plan(session: Session, plan: WrittenPlan, data: bytes, folder: Path | None) -> Path:
-    """Keep a plan beside its approvals, so that what moved can be said once they are lost.
+    """Keep a plan beside its approvals, to explain later changes.
 
     Raises:
         UsageError: it cannot be written.

@@ -1,4 +1,4 @@
-"""What calls hosts, begun before a command is imported: for one process, whose session takes it. An effect."""
+"""Ansible started before a command is imported, for one session. An effect."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from provisioner.hosts.ansible.early_start import BegunAnsible
 
 
 class _Process:
-    """What this process has begun."""
-
     begun: BegunAnsible | None = None
 
 
 def begin(environment: Mapping[str, str]) -> None:
-    """Begin what calls hosts; nobody is called by that, and no file of the caller's read."""
+    """Start Ansible without a call, and without reading the caller's files."""
     try:
         _Process.begun = BegunAnsible(environment)
     except (HostError, OSError):
@@ -24,12 +22,12 @@ def begin(environment: Mapping[str, str]) -> None:
 
 
 def begun() -> BegunAnsible | None:
-    """What was begun; whoever takes it first has it."""
+    """Return the started Ansible; the first caller owns it."""
     return _Process.begun
 
 
 def end() -> None:
-    """End what was begun and nobody took; what was taken has its own end."""
+    """Close the started Ansible, unless a session took it."""
     if _Process.begun is not None:
         _Process.begun.close()
         _Process.begun = None

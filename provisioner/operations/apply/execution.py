@@ -1,8 +1,7 @@
 """A rollout with its journal and record, and runs of dead controllers.
 
-A host that is not confirmed returns by itself if its controller is killed, but nobody writes down the end of the run:
-it would stay unfinished for ever. So a later apply or rollback, which has just read the hosts, ends it: if none of them
-waits for that run any more, each is asked for its outcome.
+If a controller is killed, unconfirmed hosts roll back by themselves, but the run's end is not recorded. So a later
+apply or rollback, which has read the hosts, ends that run: once no host waits for it, each is asked for its outcome.
 """
 
 from __future__ import annotations
@@ -68,20 +67,18 @@ def carry_out(
     held: tuple[HeldFacility, ...] | None = None,
     silences: Mapping[str, tuple[str, ...]] = NO_SILENCES,
 ) -> Applied:
-    """Roll out with the journal beside it, and record what became of it.
-
-    What the changes cut is kept silent meanwhile (`operations.apply.silences`).
+    """Roll out with a journal and silences, and record the result.
 
     Args:
         session: the session.
         run: the run.
         jobs: its hosts.
-        intent: all that it is about to do.
-        options: how it goes.
-        others: the results of hosts that it does not start.
-        progress: how far it had come, where it goes on.
-        held: of what was chosen, the facilities that are held; None for all.
-        silences: those that it made before it was killed, by receiver.
+        intent: all that it will do.
+        options: its options.
+        others: results of hosts that it does not start.
+        progress: of a resumed run.
+        held: frozen facilities among the chosen; `None` for all.
+        silences: by receiver, those made before it was killed.
     """
     rollout = replace(options.rollout, who=who_text(run.who))
     expect_usual_time(session, run.operation, hosts=tuple(job.spec.id for job in jobs))
@@ -115,16 +112,16 @@ def carry_out(
 
 
 def _on_hosts(head: Head | None) -> RecordHead | None:
-    """The run's first entry as hosts keep it: who cuts the record has to cut it there, too."""
+    """Return the run's first entry for hosts, as a witness of the record."""
     if head is None:
         return None
     return {"run": head.run, "sequence": head.number, "head": head.hash, "seal": head.seal}
 
 
 def _apart(session: Session, options: RunOptions, wanted: ToSilence) -> bool:
-    """Whether each wave waits for the confirmation of the one before, be the plan ever so harmless.
+    """Return whether each wave waits for the confirmation of the last.
 
-    Whoever makes silences before a wave would keep hosts of the one before waiting.
+    Silences are made before a wave; hosts of the last wave would wait for them.
     """
     silences = bool(wanted.servers and wanted.alerts)
     return options.rollout.apart or silences or session.inventory.settings.policy.next_wave is WavePolicy.CONFIRMED
@@ -159,25 +156,25 @@ def _closed_run(
 def holdings_after(
     session: Session, operation: Operation, results: Sequence[HostResult], differing: Iterable[Change]
 ) -> tuple[Holding, ...]:
-    """What the hosts that were started are known to hold now."""
+    """Return what the started hosts are known to hold now."""
     contents = contents_of(session.served)
     return shown_by_change(operation, session.state, contents, results, differing=differing, at=datetime.now(UTC))
 
 
 def not_asked(host: str, error: HostError) -> HostResult:
-    """The result of a host that could not be read, or that is somebody else's and was sent nothing."""
+    """Return the result of an unreadable or foreign host."""
     if isinstance(error, ForeignHostError):
         return HostResult(host, HostOutcome.NOT_STARTED, error.message, refusal=NotStartedBecause.FOREIGN)
     return HostResult(host, HostOutcome.UNREACHABLE, error.message)
 
 
 def by_host(results: Iterable[HostResult]) -> tuple[HostResult, ...]:
-    """Results in the order of their hosts' ids."""
+    """Sort results by host id."""
     return tuple(sorted(results, key=lambda result: result.host))
 
 
 def new_run(session: Session, operation: Operation, options: RunOptions, plan: str, limit: tuple[str, ...] = ()) -> Run:
-    """A run that begins now: who, with what approval, on which inventory."""
+    """Return a new run with caller, approval and inventory."""
     people = who(session.environment) | ({"approval": options.approval} if options.approval else {})
     return Run(
         id=new_run_id(),
@@ -193,10 +190,10 @@ def new_run(session: Session, operation: Operation, options: RunOptions, plan: s
 
 
 def with_program(session: Session, job: Job, arch: str) -> Job:
-    """The job with MediaMTX's program for an architecture to ship.
+    """Add MediaMTX's program for an architecture to a job.
 
     Raises:
-        HostError: the program cannot be had.
+        HostError: the program cannot be fetched.
     """
     if job.spec.media is None:
         return job
@@ -206,7 +203,7 @@ def with_program(session: Session, job: Job, arch: str) -> Job:
 
 
 def remaining_changes(session: Session, results: Iterable[HostResult]) -> tuple[Change, ...]:
-    """A fresh plan of what was applied must be empty; what it still finds is an error of ours or new drift."""
+    """Plan applied hosts again; any change is a defect or new drift."""
     by_host = (
         changes_of(session.state.hosts[result.host], session.files[result.host], result.facts)
         for result in results
@@ -216,13 +213,9 @@ def remaining_changes(session: Session, results: Iterable[HostResult]) -> tuple[
 
 
 def end_gone(session: Session, facts: Mapping[str, HostFacts]) -> tuple[ClosedRun, ...]:
-    """End the runs that were killed, as far as a command has read all of their hosts.
+    """End killed runs whose hosts have all been read.
 
-    A run that pauses or was interrupted is left to people, and so is one that is not proved to be by the vault's key.
-
-    Args:
-        session: the session.
-        facts: the hosts as this command has just read them.
+    Paused, interrupted and unproved runs are left to people.
     """
     try:
         waiting = [last for last in proved_unfinished(state_place(session)) if _is_over(session, last, facts)]
@@ -234,7 +227,7 @@ def end_gone(session: Session, facts: Mapping[str, HostFacts]) -> tuple[ClosedRu
 
 
 def _is_over(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -> bool:
-    """Whether a run is neither alive nor wanted, and every host of it was read and does not wait for it."""
+    """Return whether a killed run's hosts were read and none is unconfirmed."""
     if last.kept or datetime.now(UTC) - last.heard < SILENT:
         return False
     known = [host for host in _hosts_of(last) if host in session.state.hosts]
@@ -243,7 +236,7 @@ def _is_over(session: Session, last: Unfinished, facts: Mapping[str, HostFacts])
 
 
 def _ended_run(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -> ClosedRun | None:
-    """End a run with what each of its hosts says of it; None where one does not say."""
+    """End a run with its hosts' outcomes; `None` if one is unknown."""
     progress = last.seen_on({host: of for host, of in facts.items() if host in _hosts_of(last)})
     jobs = [_status_job(session, last, host, facts[host]) for host in _hosts_of(last) if host in progress.started]
     options = RolloutOptions(who=who_text(who(session.environment)))

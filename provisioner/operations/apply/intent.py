@@ -1,6 +1,6 @@
-"""A run as a value: its intent, its options, its outcome.
+"""A run as a value: its intent, options and outcome.
 
-The intent is all that is needed to take a run up again.
+The intent is enough to resume a run.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _BASIS: Final = TypeAdapter(Basis)
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """All that a run needs to be taken up again: what it rests on, and what it is about to do.
+    """All that a run needs to be resumed.
 
     Attributes:
-        live: each host's live digest in the plan that is applied.
+        live: each host's live digest in the applied plan.
         changes: the plan's changes by host, for the path gate.
-        rollback: by host, the run whose change is undone; empty for an apply.
-        cuts: by host, what its change cuts; hosts that cut nothing are not in it.
-        warrant: the plan and who approved it, for carriers whose own people have to; empty where nobody did.
+        rollback: by host, the run to undo; empty for an apply.
+        cuts: by host, what its change cuts, if any.
+        warrant: plan and approvals for carriers that require them, or empty.
     """
 
     basis: Basis
@@ -47,7 +47,7 @@ class Intent:
     warrant: bytes = b""
 
     def plain(self) -> dict[str, object]:
-        """The intent as plain values for the journal."""
+        """Return plain values for the journal."""
         return {
             "basis": asdict(self.basis) | {"live": dict(self.basis.live)},
             "waves": [[wave.name, list(wave.hosts)] for wave in self.waves],
@@ -61,11 +61,11 @@ class Intent:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run goes: how strict its rollout is, who approved it, and whether somebody asks to stop.
+    """Options of a run.
 
     Attributes:
-        approval: what approved it, in the caller's own words, for the record.
-        folder: where signed approvals are; None for the inventory's own folder.
+        approval: the caller's words for the record.
+        folder: the folder of signed approvals; `None` for the inventory's.
     """
 
     rollout: RolloutOptions = field(default_factory=RolloutOptions)
@@ -135,18 +135,19 @@ class ApplyDocument(RunRow, _Enacted, name="apply", title="An apply"):
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of a run: each host's result, and what a fresh plan still finds.
+    """A run's result.
 
     Attributes:
-        plan: the digest of the plan that was applied.
-        ended: `done`, `stopped`, `paused` or `interrupted`; of the last two the run can be taken up again.
-        cause: why it ended before its end.
-        notes: what a person should know of the run itself.
-        warnings: what a person wished beside the run and did not get.
-        left_out: hosts that the run was not about: of them a fresh plan says nothing.
-        closed: earlier runs that were killed, and of which it was seen now what became of them.
-        held: of what was chosen, the facilities with errors of their own: what hosts have of them stayed as it was.
-        approvals: those by which the plan was applied.
+        remaining: changes that a new plan still has.
+        plan: the applied plan's digest.
+        ended: `done`, `stopped`, `paused` or `interrupted`; the last two can be resumed.
+        cause: why it ended early.
+        notes: remarks on the run itself.
+        warnings: failed side tasks.
+        left_out: hosts outside the run.
+        closed: earlier killed runs, ended now.
+        held: frozen facilities among the chosen; hosts keep them unchanged.
+        approvals: those of the applied plan.
     """
 
     run: str
@@ -174,7 +175,7 @@ class Applied:
 
 
 def intent_of(recorded: Mapping[str, object]) -> Intent:
-    """An intent as the journal has it: our own document, which its hashes hold."""
+    """Parse an intent from the journal, whose hashes protect it."""
     plain: Document = dict(recorded)
     return Intent(
         basis=_BASIS.validate_python(plain["basis"]),
@@ -195,7 +196,7 @@ def _change_in(host: str, plain: Sequence[str]) -> Change:
 
 
 def approval_of(text: str, environment: Mapping[str, str]) -> str:
-    """What approved a change: the text that was given, else what the pipeline says of itself."""
+    """Return a change's approval: the given text, or the pipeline's."""
     if text or environment.get("PROVISIONER_APPROVAL"):
         return (text or environment["PROVISIONER_APPROVAL"])[:200]
     approvals = ((prefix, environment.get(name, "")) for name, prefix in _APPROVALS)

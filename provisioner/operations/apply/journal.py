@@ -1,13 +1,12 @@
 """A run's journal in the history, and what is derived from journals.
 
-Each step is written down before the next one, and then told to whoever watches. From earlier journals come a run's
-usual time, and windows of maintenance: while a run changes a host, its cut paths are in maintenance. A journal counts
-by the vault's key alone, so that write access to the record does not make outages look announced; and it excuses a host
-for as long as its run may be alive, so that a killed controller leaves no window open.
+Each step is written first, then reported to the watcher. Earlier journals give a run's usual time and maintenance
+windows: paths that a host's change cuts are in maintenance meanwhile. Only journals sealed with the vault's key count,
+so that write access to the record cannot hide outages. A window ends when its run may be dead, so that a killed
+controller leaves none open.
 
-What a verification proves is written down while it goes on, so that a killed one keeps its proofs. A relay's paths are
-judged once it has answered, and a proof hangs on nothing that comes later. Failures wait for the run's end, as its
-entry and its verdicts do, which are one transaction.
+A verification writes proofs while it runs, so that a killed one keeps them. A relay's paths are judged once it has
+answered, and no later step changes a proof. Failures wait for the run's end, as entry and verdicts are one transaction.
 """
 
 from __future__ import annotations
@@ -46,27 +45,27 @@ _LOOKED_THROUGH: Final = 50
 _RUNS_COUNTED: Final = 5
 
 EVERY_S: Final = 5.0
-"""A verification that is over sooner writes once."""
+"""A shorter verification writes once."""
 
 
 class AttendedJournal:
-    """A journal whose steps somebody watches; the other one keeps them."""
+    """A journal whose steps are also reported to a watcher."""
 
     def __init__(self, journal: Journal, watcher: CallsWatcher) -> None:
         self._journal = journal
         self._watcher = watcher
 
     def write(self, step: JournalStep) -> None:
-        """Write one step down, and tell of it."""
+        """Write and report a step."""
         self._journal.write(step)
         self._watcher.stepped(step.host, step.step, step.state, step.detail)
 
 
 class RunLog:
-    """One run's lines in the history: begun, each step, ended.
+    """A run's entries in the history: begin, steps, end.
 
-    A journal that cannot be written any more starts no further host: `broken` says so. Hosts on their way
-    are brought to their end, and their receipts tell of it.
+    If the journal cannot be written, `broken` says so and no further host starts. Started hosts finish, and their
+    receipts tell of it.
     """
 
     def __init__(self, place: StatePlace, run: Run) -> None:
@@ -77,25 +76,25 @@ class RunLog:
         self._lock = threading.Lock()
 
     def begin(self, hosts: Iterable[str], intent: Intent) -> None:
-        """Record the run before anything is touched.
+        """Record the run before any change.
 
         Raises:
-            StateError: it cannot be recorded; then nothing may be changed.
+            StateError: it cannot be recorded, so no host may be changed.
         """
         plain = intent.plain()
         first = _event(JournalStep("", "run", "begin", plain))
         self._history.begin(self.run, hosts, digest(canonical(plain)), first)
 
     def epochs(self, seen: Mapping[str, int]) -> dict[str, int]:
-        """Take the run's epochs of hosts, by what was seen on each (`record.leases`).
+        """Take the run's epochs of hosts, above those seen (`record.leases`).
 
         Raises:
-            StateError: they cannot be recorded; then nothing may be changed.
+            StateError: they cannot be recorded, so no host may be changed.
         """
         return self._history.take_epochs(self.run.id, seen, datetime.now(UTC))
 
     def write(self, step: JournalStep) -> None:
-        """Write one step down."""
+        """Write a step."""
         with self._lock:
             try:
                 self._events.add(self.run.id, _event(step))
@@ -103,17 +102,17 @@ class RunLog:
                 self.broken = self.broken or error.message
 
     def digest(self) -> str:
-        """The hash over the journal, empty where it cannot be read."""
+        """Return the journal's hash, empty if unreadable."""
         try:
             return self._events.digest_of(self.run.id)
         except StateError:
             return ""
 
     def end(self, outcome: str, document: Mapping[str, object], holdings: tuple[Holding, ...] = ()) -> Head | None:
-        """Record what became of the run, and what hosts were shown to hold: it cannot be taken up again.
+        """Record the run's outcome and hosts' holdings; it cannot be resumed.
 
         Returns:
-            The entry, as others keep it; None where it could not be recorded.
+            The entry's head; `None` if it could not be recorded.
         """
         try:
             return self._history.end(self.run, Ending(datetime.now(UTC), outcome, document, holdings))
@@ -122,38 +121,28 @@ class RunLog:
             return None
 
     def head(self) -> Head | None:
-        """The run's first entry, as others keep it; None where it cannot be read."""
+        """Return the first entry's head; `None` if unreadable."""
         try:
             return self._history.head_of(self.run.id)
         except StateError:
             return None
 
     def close(self) -> None:
-        """Return the connections."""
+        """Close the connections."""
         self._events.close()
         self._history.close()
 
 
 @dataclass(frozen=True, slots=True)
 class UsualTime:
-    """What earlier runs took.
-
-    Attributes:
-        seconds: the one in the middle.
-        runs: how many runs that rests on.
-    """
+    """Median duration of earlier runs, and their number."""
 
     seconds: float
     runs: int
 
 
 class ProofsSoFar:
-    """What is proved while a verification goes on: written every few seconds.
-
-    Args:
-        place: where the history is.
-        every_s: how often at most.
-    """
+    """Writes a running verification's proofs every few seconds."""
 
     def __init__(self, place: StatePlace, every_s: float = EVERY_S) -> None:
         self._place, self._every_s = place, every_s
@@ -162,7 +151,7 @@ class ProofsSoFar:
         """What is left for the end."""
 
     def take(self, looks: Sequence[PathLook]) -> None:
-        """Take what looks proved, and write all that is there once it is time."""
+        """Take proofs, and write them if it is time."""
         self.unwritten += looks
         if time.monotonic() - self._written_at < self._every_s or self._is_broken:
             return
@@ -177,16 +166,16 @@ class ProofsSoFar:
 
 
 def attended(journal: Journal, watcher: CallsWatcher | None) -> Journal:
-    """The journal, watched where there is somebody."""
+    """Return the journal, with a watcher if there is one."""
     return AttendedJournal(journal, watcher) if watcher is not None else journal
 
 
 def state_place(session: Session) -> StatePlace:
-    """Where the history of the session's inventory is, with the keys that seal it; it opens the vault.
+    """Return the history's location and keys; opens the vault.
 
     Raises:
         SecretsError: the vault cannot be opened.
-        StateError: the key that signs is set and cannot be used.
+        StateError: the signing key is set but unusable.
     """
     inventory = session.inventory.settings.id
     keys = record_keys(session.secrets.digest_key, session.environment, inventory)
@@ -196,13 +185,9 @@ def state_place(session: Session) -> StatePlace:
 def usual_time(
     earlier: Iterable[Recorded], operation: Operation, *, limit: tuple[str, ...] = (), hosts: tuple[str, ...] = ()
 ) -> UsualTime | None:
-    """What the newest runs took that were of the same kind, with the same limit and on the same hosts; None of none.
+    """Return the duration of the newest similar runs, or `None`.
 
-    Args:
-        earlier: runs, the newest first.
-        operation: of which kind.
-        limit: as it is recorded of such a run.
-        hosts: ids, in any order; of a verification none is recorded.
+    `earlier` has the newest first; `limit` is as recorded; verifications have no hosts.
     """
     same = (
         (one.finished - one.run.started).total_seconds()
@@ -219,9 +204,9 @@ def usual_time(
 def expect_usual_time(
     session: Session, operation: Operation, *, limit: tuple[str, ...] = (), hosts: tuple[str, ...] = ()
 ) -> None:
-    """Tell whoever watches a session how long the run that begins now usually takes, where that is known.
+    """Tell a session's watcher how long such a run usually takes.
 
-    A record that cannot be read is no reason to stop here: what has to read it says so.
+    An unreadable record is ignored here.
     """
     if session.watcher is None:
         return
@@ -238,7 +223,7 @@ def expect_usual_time(
 
 
 def remember_looks(place: StatePlace, looks: Iterable[PathLook], at: datetime) -> None:
-    """Write down what looks showed of their paths.
+    """Store what looks showed of their paths.
 
     Raises:
         StateError: it cannot be written.
@@ -257,13 +242,9 @@ def remember_looks(place: StatePlace, looks: Iterable[PathLook], at: datetime) -
 
 
 def changes_since(session: Session, since: datetime) -> tuple[Window, ...]:
-    """A window over what each change of a host cuts, of hosts that change now or did so since a moment.
+    """Return windows of host changes in progress or since a time.
 
-    Where the record cannot be read there is none: then an outage is one.
-
-    Args:
-        session: the session; its vault is opened.
-        since: the moment.
+    An unreadable record gives no windows, so outages count. The vault is opened.
     """
     place = state_place(session)
     try:
@@ -291,7 +272,7 @@ def _of_run(place: StatePlace, history: History, log: EventLog, recorded: Record
 
 
 def _is_genuine(place: StatePlace, history: History, recorded: Recorded, begun: Event) -> bool:
-    """Whether the run was begun with this intent by who has the vault's key."""
+    """Return whether a holder of the vault's key began the run so."""
     head = history.head_of(recorded.run.id)
     if head is None or digest(canonical(dict(begun.detail))) != recorded.intent:
         return False
@@ -299,12 +280,9 @@ def _is_genuine(place: StatePlace, history: History, recorded: Recorded, begun: 
 
 
 def windows_of_run(run: str, intent: Intent, events: Iterable[Event]) -> Iterator[Window]:
-    """The windows of a run: of each host from its first step until it is through, or until the run may be dead.
+    """Yield a window a host, from its first step to its end.
 
-    Args:
-        run: its id.
-        intent: what it is about to do.
-        events: its steps, in their order.
+    It ends earlier if the run may be dead.
     """
     began: dict[str, datetime] = {}
     heard: datetime | None = None

@@ -1,7 +1,7 @@
-"""A saved plan taken up again, or exchanged over a Git remote.
+"""A saved plan applied later, or exchanged over a Git remote.
 
-A merge makes a new commit of the same inventory. So the reference at the remote is named by the digest of the
-inventory's content: the same content finds the last plan made of it, and no other content does.
+A merge makes a new commit of the same inventory. So the remote's reference is named by the digest of the inventory's
+content: the same content finds its last plan.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from provisioner.record.place import login, who
 _UNKNOWN = "what moved is not known from a digest alone: check the saved plan itself, --check FILE"
 
 REFERENCES: Final = "refs/provisioner/plans"
-"""Where plans are at a remote, unless another place is named."""
+"""Default location of plans at a remote."""
 
 _PLAN_FILE: Final = "plan.json"
 _PLAN_AGAIN: Final = (
@@ -47,13 +47,13 @@ _PLAN_AGAIN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PlanCheck:
-    """A plan that was reviewed, held against the one that was made now.
+    """A reviewed plan, compared with one made now.
 
     Attributes:
-        digest: that of the reviewed plan.
+        digest: the reviewed plan's.
         planned: the plan made now.
-        moved: what moved, as host (empty for all) and words.
-        saved: the reviewed plan; None where only its digest is known.
+        moved: differences, as host (empty for all) and words.
+        saved: the reviewed plan; `None` if only its digest is known.
     """
 
     digest: str
@@ -63,28 +63,23 @@ class PlanCheck:
 
     @property
     def same(self) -> bool:
-        """Whether the plan is still the same, as far as every host could be read."""
+        """Whether the plan is unchanged, with all hosts read."""
         return self.planned.plan.basis.digest == self.digest and not self.planned.unreadable
 
 
 @dataclass(frozen=True, slots=True)
 class PushedPlan:
-    """A plan at a remote.
-
-    Attributes:
-        reference: its name there.
-        digest: the plan's.
-    """
+    """A plan at a remote: its reference and digest."""
 
     reference: str
     digest: str
 
 
 def maker_here(session: Session) -> PlanMaker:
-    """Who makes a plan here, as far as that is known; of the approvers those whose accounts had to do with it.
+    """Return who makes a plan here, as ids of approvers.
 
-    Accounts are the user of this machine, whoever began the pipeline's job, and the author of the inventory's commit.
-    Their names are compared, and only ids leave: a plan is an artefact that others read.
+    The accounts are this machine's user, the pipeline job's starter, and the commit's author. Only ids leave, since
+    others read the plan.
     """
     here = who(session.environment)
     names = {here["user"], login(session.environment), *author_of(session.root)} - {""}
@@ -93,10 +88,10 @@ def maker_here(session: Session) -> PlanMaker:
 
 
 def read_plan_file(session: Session, name: str) -> Saved:
-    """Read a file that `plan --out` wrote.
+    """Read a file of `plan --out`.
 
     Raises:
-        StalePlanError: it cannot be read, is no saved plan, or was changed.
+        StalePlanError: it cannot be read, is invalid, or was changed.
     """
     try:
         text = Path(name).read_text(encoding="utf-8")
@@ -106,7 +101,7 @@ def read_plan_file(session: Session, name: str) -> Saved:
 
 
 def reviewed_plan(session: Session, name: str) -> Saved:
-    """Read a saved plan that is to be applied as it was reviewed.
+    """Read a saved plan to apply it as reviewed.
 
     Raises:
         StalePlanError: as `read_plan_file`, or the inventory has moved since.
@@ -122,7 +117,7 @@ def plan_again(session: Session, saved: Saved) -> Planned:
 
 
 def check_saved(session: Session, saved: Saved) -> PlanCheck:
-    """Compare a saved plan with one made now for its hosts and allowances."""
+    """Compare a saved plan with one made now."""
     planned = plan_again(session, saved)
     check = PlanCheck(saved.basis.digest, planned, (), saved)
     return check if check.same else PlanCheck(check.digest, planned, _moved(session, saved, planned), saved)
@@ -142,18 +137,13 @@ def check_digest(session: Session, digest: str, limit: Limit, allow: Mapping[str
 
 
 def push_plan(session: Session, plan: WrittenPlan, content: bytes, remote: str, place: str) -> PushedPlan:
-    """Push a saved plan to a remote; one of the same inventory's content that was there before is replaced.
+    """Push a saved plan, replacing an older one for the same content.
 
-    Args:
-        session: the inventory, as it is in its checkout.
-        plan: what the file says that `plan --out` wrote.
-        content: the file's bytes.
-        remote: the remote's name.
-        place: where plans are there.
+    `place` is the location of plans at the remote.
 
     Raises:
         NoticeError: the remote was not reached, or refuses.
-        StalePlanError: it is of another content of the inventory.
+        StalePlanError: it is for other content of the inventory.
         UsageError: there is no checkout, or no such remote.
     """
     if plan.basis.inventory != session.digest:
@@ -165,17 +155,11 @@ def push_plan(session: Session, plan: WrittenPlan, content: bytes, remote: str, 
 
 
 def fetch_plan(session: Session, out: Path, remote: str, place: str) -> PushedPlan:
-    """Fetch the plan that was pushed of this very content of the inventory, into a file for its owner alone.
-
-    Args:
-        session: the inventory, as it is in its checkout.
-        out: the file.
-        remote: the remote's name.
-        place: where plans are there.
+    """Fetch the plan for this content into a file for its owner.
 
     Raises:
         NoticeError: the remote was not reached, or refuses.
-        StalePlanError: there is none, or what is there is none.
+        StalePlanError: there is no valid plan.
         UsageError: there is no checkout, or no such remote.
     """
     checkout, reference = _checkout(session), plan_reference(session, place)
@@ -204,23 +188,23 @@ def _plan_in(content: bytes, origin: str) -> WrittenPlan | None:
 
 
 def plan_blob(checkout: Checkout, reference: str) -> Ended:
-    """What Git says of a plan's file that was fetched.
+    """Read a fetched plan's file with Git.
 
     Raises:
-        UsageError: Git cannot be run, or it is larger than any plan.
+        UsageError: Git cannot run, or the file is too large.
     """
     return ask_git(checkout, "cat-file", "blob", f"{reference}:{_PLAN_FILE}", most_bytes=MAX_PLAN_BYTES)
 
 
 def plan_commit(checkout: Checkout, digest: str, content: bytes) -> str:
-    """Make the commit by which a remote gets a plan: its id.
+    """Make a plan's commit for a remote; return its id.
 
     Raises:
-        UsageError: Git cannot be run, or refuses.
+        UsageError: Git cannot run, or refuses.
     """
     return commit_of_one_file(checkout, _PLAN_FILE, content, f"plan {digest}\n")
 
 
 def plan_reference(session: Session, place: str = REFERENCES) -> str:
-    """What the plan of this content of the inventory is called at a remote."""
+    """Return the remote reference of a plan for this content."""
     return f"{place.rstrip('/')}/{session.digest.rpartition(':')[2]}"

@@ -1,17 +1,15 @@
 """Alerts silenced while a run changes hosts, for its cut paths.
 
-A host's silences begin before any host of its wave starts, and end when it is through. Each ends by itself soon and is
-renewed while the run goes on: a killed controller leaves none behind. An Alertmanager decides nothing of the run: if it
-does not answer, the run says so and goes on. No host waits for an Alertmanager to be confirmed: silences of a wave are
-made before it, and a thread of its own renews and ends them.
+A host's silences begin before its wave starts, and end with its change. Each expires soon and is renewed during the
+run, so a killed controller leaves none behind. The run only reports an unreachable Alertmanager and goes on. Silences
+are made before a wave; a thread renews and ends them, so no confirmation waits for an Alertmanager.
 
-The alerts are those of a watch (`alerting.rules`). An alert is about paths: of one by its name, of a device's by the
-device (`object`), of a site's by the facility, of a relay's by the host. It is silenced if all its paths are cut.
-Alerts of nights and of the watch itself have no `scope` and are never silenced; nor is `ProvisionerPathsUnknown`, which
-waits longer than a change takes.
+The alerts are those of a watch (`alerting.rules`). An alert names a path, a device (`object`), a site (facility) or a
+relay (host). It is silenced if all its paths are cut. Alerts of nights and of the watch itself have no `scope` and are
+never silenced; nor is `ProvisionerPathsUnknown`, which waits longer than a change takes.
 
-An Alertmanager's answer (its API v2) is read up to a bound. Only a silence's id, beginning and state are used, each in
-a strict form: the id goes into an address.
+Answers of Alertmanager's API v2 are bounded. Only a silence's id, start and state are used, strictly checked: the id
+becomes part of a URL.
 """
 
 from __future__ import annotations
@@ -58,7 +56,7 @@ TOO_SLOW = "it took too long"
 NO_ADDRESS = "it has no address"
 
 LONGEST_PATTERN: Final = 8_000
-"""So many letters one pattern has at most; of more names there are more silences."""
+"""Length limit of a pattern; more names need more silences."""
 
 _OF_A_HOST: Final = "host|site|device|path"
 _OF_A_SITE: Final = "site|device|path"
@@ -74,12 +72,12 @@ _ENDED: Final = "expired"
 _NO_ANSWER: Final = "see that the address in receivers.yml is an Alertmanager's, without /api/v2"
 
 LASTS: Final = timedelta(minutes=3)
-"""So long a silence lasts that nobody renews."""
+"""Lifetime of a silence without renewal."""
 
 _RENEWED_S: Final = 60.0
 
 _WAVE_S: Final = 20.0
-"""So long a wave waits for its silences at most."""
+"""How long a wave waits for its silences."""
 
 _END_S: Final = 30.0
 _ATTEMPT_S: Final = 5.0
@@ -92,7 +90,7 @@ _CREATOR: Final = "provisioner"
 
 @dataclass(frozen=True, slots=True)
 class LabelMatcher:
-    """What a label's value has to be: a text, or one that a pattern of Alertmanager's takes as a whole."""
+    """A label's required value: a text, or an anchored pattern."""
 
     name: str
     value: str
@@ -100,22 +98,17 @@ class LabelMatcher:
 
     @property
     def document(self) -> Document:
-        """The matcher as Alertmanager's API has it."""
+        """The matcher in Alertmanager's API."""
         return {"name": self.name, "value": self.value, "isRegex": self.is_pattern, "isEqual": True}
 
 
 AlertMatchers = tuple[LabelMatcher, ...]
-"""Alerts that fit all of these."""
+"""Matchers that an alert has to fit all."""
 
 
 @dataclass(frozen=True)
 class SilencedServer:
-    """An Alertmanager at which alerts are silenced.
-
-    Attributes:
-        receiver: its id in `receivers.yml`.
-        url: its address, without `/api/v2`.
-    """
+    """An Alertmanager: its receiver id, and its URL without `/api/v2`."""
 
     receiver: str
     url: str
@@ -125,7 +118,7 @@ class SilencedServer:
 
 @dataclass(frozen=True, slots=True)
 class SilenceText:
-    """What a silence says to who sees it there: no person, no secret."""
+    """A silence's public text, without persons or secrets."""
 
     creator: str
     comment: str
@@ -133,7 +126,7 @@ class SilenceText:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A silence that an Alertmanager has."""
+    """A silence at an Alertmanager."""
 
     id: str
     matchers: AlertMatchers
@@ -141,14 +134,13 @@ class Silence:
 
 @dataclass(frozen=True)
 class ToSilence:
-    """What a run keeps silent, and where.
+    """Silences wanted for a run.
 
     Attributes:
-        alerts: by host, the alerts about paths that its change cuts.
-        servers: the Alertmanagers, each with the hosts of which it may know.
-        text: what silences say.
-        warnings: why one of the Alertmanagers is left out.
-        former: silences that the run made before it was killed, by receiver.
+        alerts: by host, alerts about paths that its change cuts.
+        servers: the Alertmanagers, each with the hosts it may know.
+        warnings: why an Alertmanager is left out.
+        former: by receiver, silences made before the run was killed.
     """
 
     alerts: Mapping[str, tuple[AlertMatchers, ...]] = field(default_factory=dict)
@@ -162,12 +154,12 @@ NOTHING: Final = ToSilence()
 
 
 class Silencer:
-    """A run's journal by whose steps alerts are silenced; the other journal keeps them.
+    """A run's journal that also makes silences at its steps.
 
     Args:
-        journal: where steps are written down.
-        wanted: what is kept silent, and where.
-        renewed_s: how often silences are renewed, in seconds.
+        journal: stores the steps.
+        wanted: the silences.
+        renewed_s: seconds between renewals.
     """
 
     def __init__(self, journal: Journal, wanted: ToSilence, *, renewed_s: float = _RENEWED_S) -> None:
@@ -181,23 +173,22 @@ class Silencer:
         self._unended: set[str] = set()
 
     def __enter__(self) -> Self:
-        """Begin."""
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _: TracebackType | None
     ) -> None:
-        """End every silence, whatever became of the run."""
+        """End every silence, whatever the run's outcome."""
         self.close()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was wished and not done, in sentences."""
+        """Failures, in sentences."""
         with self._lock:
             return (*self._wanted.warnings, *self._said.values())
 
     def write(self, step: JournalStep) -> None:
-        """Write one step down; before the hosts of a wave are started, silence what their changes cut."""
+        """Write a step; silence a wave's cuts before it starts."""
         self._journal.write(step)
         if step.step == "wave" and step.state == "begin":
             self._begin(step.detail.get("hosts"))
@@ -205,7 +196,7 @@ class Silencer:
             self._through.put(step.host)
 
     def close(self) -> None:
-        """End every silence that is left; one that cannot be ended ends by itself."""
+        """End remaining silences; failed ones expire."""
         if self._thread is None:
             return
         self._through.put(None)
@@ -234,7 +225,7 @@ class Silencer:
             self._thread.start()
 
     def _silence(self, server: SilencedServer, hosts: Iterable[str], end: float) -> None:
-        """Make the silences of hosts at one server, until all are made, it fails, or the wave has waited enough."""
+        """Make silences at one server until a failure or the wave's limit."""
         for host in hosts:
             made: list[Silence] = []
             try:
@@ -287,7 +278,7 @@ class Silencer:
             self._warn("", outlasting(f"internal error ({type(error).__name__})"))
 
     def _keep(self) -> None:
-        """Renew silences, end those of hosts that are through, and in the end all; what is of before the run first."""
+        """End former silences, renew, end those of finished hosts, finally all."""
         for server, _ in self._wanted.servers:
             self._end(server, self._wanted.former.get(server.receiver, ()))
         due = time.monotonic() + self._renewed_s
@@ -334,46 +325,43 @@ class Silencer:
 
 
 def changing(run: str, host: str) -> str:
-    """Why a path is in maintenance."""
+    """Return why a path is in maintenance."""
     return msg("run {run} changes {host}", run, host)
 
 
 def not_silenced(receiver: str, reason: str) -> str:
-    """That an Alertmanager was not told of all that a run cuts."""
+    """Warn that an Alertmanager lacks some silences."""
     return msg(
         "alerts of paths that this run cuts are not all silenced at receiver {receiver}: {reason}", receiver, reason
     )
 
 
 def none_silenced(reason: str) -> str:
-    """That no Alertmanager was told."""
+    """Warn that no silence was made."""
     return msg("no alert of paths that this run cuts is silenced: {reason}", reason)
 
 
 def not_renewed(receiver: str, reason: str) -> str:
-    """That silences may end before the run does."""
+    """Warn that silences may end before the run."""
     return msg("silences at receiver {receiver} were not renewed: {reason}", receiver, reason)
 
 
 def not_ended(receiver: str, reason: str) -> str:
-    """That silences outlast the run."""
+    """Warn that a receiver's silences outlast the run."""
     return msg(
         "silences at receiver {receiver} end by themselves within 3 minutes, and not now: {reason}", receiver, reason
     )
 
 
 def outlasting(reason: str) -> str:
-    """That all silences outlast the run."""
+    """Warn that all silences outlast the run."""
     return msg("silences of this run end by themselves within 3 minutes, and not now: {reason}", reason)
 
 
 def silenced_alerts(inventory: str, cut: HostCut, paths: Iterable[MediaPath]) -> tuple[AlertMatchers, ...]:
-    """The alerts that a change of a relay keeps silent, as few sets as there may be.
+    """Return the alerts that a relay's change silences, in few matcher sets.
 
-    Args:
-        inventory: the inventory's id.
-        cut: what the change cuts; of a centre no alert speaks.
-        paths: those of the relay, by the desired state: a path that goes has an alert of its own as well.
+    `paths` are the relay's desired ones; removed paths have alerts too.
     """
     pulled = [path for path in paths if not path.on_demand]
     stopped = {path.name for path in pulled if cut.takes(path.facility, path.name)}
@@ -399,7 +387,6 @@ def _matchers(inventory: str, host: str, scopes: str) -> AlertMatchers:
 
 
 def _whole(stopped: set[str], owned: Iterable[tuple[str, str]]) -> frozenset[str]:
-    """The owners all of whose paths stop."""
     by_owner: Mapping[str, set[str]] = defaultdict(set)
     for path, owner in owned:
         by_owner[owner].add(path)
@@ -407,7 +394,7 @@ def _whole(stopped: set[str], owned: Iterable[tuple[str, str]]) -> frozenset[str
 
 
 def _device_names(path: MediaPath) -> Iterator[str]:
-    """What alerts call the device of a path: the camera, and the recorder that it hangs on."""
+    """Yield a path's camera, and its recorder, as alerts name them."""
     yield f"{path.facility}/{path.camera}"
     if path.device != path.camera:
         yield f"{path.facility}/{path.device}"
@@ -419,7 +406,7 @@ def _site(path: str) -> str:
 
 
 def _patterns(values: Iterable[str]) -> Iterator[str]:
-    """Patterns that together take these values, and no other: names one beside the other, in bounded length."""
+    """Yield patterns of bounded length that match exactly these values."""
     listed: list[str] = []
     length = 0
     for value in map(re.escape, sorted(values)):
@@ -433,16 +420,10 @@ def _patterns(values: Iterable[str]) -> Iterator[str]:
 
 
 def make_silence(server: SilencedServer, matchers: AlertMatchers, text: SilenceText, until: datetime) -> Silence:
-    """Silence alerts from now on.
-
-    Args:
-        server: where.
-        matchers: which alerts.
-        text: what it says.
-        until: when it ends by itself.
+    """Silence alerts until a time, from now on.
 
     Raises:
-        ReachError: the server was not reached, or did not take it.
+        ReachError: the server was not reached, or refuses.
     """
     # It begins when the server has it, whatever this machine's clock says: an Alertmanager takes no earlier moment.
     begin = _moment(datetime.now(UTC) - _EARLIER)
@@ -450,10 +431,10 @@ def make_silence(server: SilencedServer, matchers: AlertMatchers, text: SilenceT
 
 
 def renew_silence(server: SilencedServer, silence: Silence, text: SilenceText, until: datetime) -> Silence | None:
-    """Have a silence last longer; None where somebody has ended it there, which is left so.
+    """Prolong a silence; return `None` if somebody ended it.
 
     Raises:
-        ReachError: the server was not reached, or did not take it.
+        ReachError: the server was not reached, or refuses.
     """
     state, begin = _silence_state(server, silence.id)
     if state == _ENDED:
@@ -489,10 +470,10 @@ def _moment(moment: datetime) -> str:
 
 
 def end_silence(server: SilencedServer, name: str) -> None:
-    """End a silence now; one that is not there, or that has ended, is well.
+    """End a silence, if it exists and has not ended.
 
     Raises:
-        ReachError: the server was not reached, or did not take it.
+        ReachError: the server was not reached, or refuses.
     """
     if not _ID.fullmatch(name):
         return
@@ -506,7 +487,7 @@ def end_silence(server: SilencedServer, name: str) -> None:
 
 
 def _silence_state(server: SilencedServer, name: str) -> tuple[str, str]:
-    """A silence's state, and when it began; what is not there has ended."""
+    """Return a silence's state and start; a missing one has ended."""
     known = _sent_request(server, Request("GET", server.url.rstrip("/") + _SILENCE + name), also=_NOT_THERE)
     if known.status == _NOT_THERE:
         return _ENDED, ""
@@ -545,14 +526,9 @@ def _misunderstood() -> ReachError:
 def to_silence(
     session: Session, run: Run, intent: Intent, jobs: Iterable[Job], former: Mapping[str, tuple[str, ...]]
 ) -> ToSilence:
-    """What a run keeps silent, and where: at the Alertmanagers of `receivers.yml` that may know of its relays.
+    """Return a run's silences at Alertmanagers that may know its relays.
 
-    Args:
-        session: the session.
-        run: the run.
-        intent: what it is about to do.
-        jobs: its hosts.
-        former: silences that it made before, by receiver.
+    `former` are, by receiver, those made before it was killed.
     """
     inventory = session.inventory.settings.id
     relays = [job.spec for job in jobs if job.spec.relay is not None and job.spec.id in intent.cuts]
@@ -593,6 +569,6 @@ def _servers(
 
 
 def _sees(receiver: Receiver, relay: HostSpec) -> bool:
-    """Whether a receiver may know of all that a relay serves: its silences name it."""
+    """Return whether a receiver may know all that a relay serves."""
     scope = ReaderScope(receiver.role, next(iter(receiver.of.values()), ""))
     return scope.sees(Matter.STATUS, Whereabouts(carriers=frozenset(relay.carriers)))

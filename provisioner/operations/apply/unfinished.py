@@ -1,4 +1,4 @@
-"""The last run that began and has not ended, and how far each host is."""
+"""The last unfinished run, and its hosts' progress."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from provisioner.record.store import History, find_history, open_history
 from provisioner.record.tables import DAMAGE, DamagedRecordError
 
 SILENT: Final = timedelta(seconds=TRANSACTION_TIMEOUT_S + 60)
-"""A controller that lives writes a step down more often: no call of a run takes longer."""
+"""A live controller writes steps more often: no call takes longer."""
 SILENCE: Final = "silence"
-"""The step in which alerts about paths of a host are silenced, or are again no more."""
+"""Step that begins or ends silences of a host."""
 SILENCE_MADE: Final = "made"
 SILENCE_ENDED: Final = "ended"
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A run that began and has not ended: killed, interrupted or paused.
+    """A run that was killed, interrupted or paused.
 
     Attributes:
-        heard: when its last step was written down.
-        kept: whether somebody may still want to go on with it: it was paused or interrupted, and not killed.
-        silences: by receiver, the silences that it made and did not end.
+        heard: the time of its last step.
+        kept: whether it was paused or interrupted, so somebody may resume it.
+        silences: by receiver, its silences that did not end.
     """
 
     run: Run
@@ -52,7 +52,7 @@ class Unfinished:
     silences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def seen_on(self, facts: Mapping[str, HostFacts]) -> RunProgress:
-        """The same, with the hosts that say that this run changed them: steps at a journal's end may be lost."""
+        """Add hosts that report this run: a journal's last steps may be lost."""
         known = self.progress.started.keys() | self.progress.results.keys()
         changed = {host for host, of in facts.items() if self.run.id in _runs_on(of)} - known
         # Such a host has waited, or is through: what the journal lost it says itself.
@@ -60,10 +60,10 @@ class Unfinished:
         return replace(self.progress, started={**self.progress.started, **more})
 
     def refuse_other(self, basis: Basis) -> None:
-        """Refuse to go on with another inventory, other templates or another version of this tool.
+        """Refuse to resume with another inventory, templates or program version.
 
         Raises:
-            StalePlanError: it names what moved.
+            StalePlanError: it names the difference.
         """
         was = self.intent.basis
         for what, old, new in (
@@ -81,16 +81,13 @@ class Unfinished:
 
 
 def unfinished(place: StatePlace, *, proved: bool = True) -> Unfinished:
-    """The last run that changes hosts and has not ended, also where later ones have.
+    """Return the last unfinished run that changes hosts.
 
-    Args:
-        place: where the history is.
-        proved: whether its first entry and its journal have to be genuine by the vault's key. What goes on does what
-            the journal says, so it has to be; a run that is ended by hand starts nothing.
+    With `proved` its first entry and journal must match the vault's key, since a resumed run follows its journal.
 
     Raises:
         UsageError: there is none.
-        StateError: the history does not answer, or it is damaged.
+        StateError: the history does not answer, or is damaged.
     """
     history, log = open_history(place), EventLog(place)
     try:
@@ -110,11 +107,11 @@ def unfinished(place: StatePlace, *, proved: bool = True) -> Unfinished:
 
 
 def refuse_taken_back(place: StatePlace, last: Unfinished) -> None:
-    """Refuse to go on with a run that people approved and that a later one took back on some host.
+    """Refuse to resume an approved run that a later one rolled back.
 
     Raises:
         PolicyError: it names that run.
-        StateError: the history does not answer, or it is damaged.
+        StateError: the history does not answer, or is damaged.
     """
     if not last.run.approvals:
         return
@@ -132,7 +129,7 @@ def refuse_taken_back(place: StatePlace, last: Unfinished) -> None:
 
 
 def proved_unfinished(place: StatePlace) -> tuple[Unfinished, ...]:
-    """Every run that changes hosts and has not ended, each proved by the vault's key; others are left to people.
+    """Return all unfinished runs proved with the vault's key.
 
     Raises:
         StateError: the history does not answer.
@@ -176,7 +173,7 @@ def _gone_on_with(recorded: Recorded, begun: Event, events: Sequence[Event]) -> 
 
 
 def _refuse_unproved(place: StatePlace, recorded: Recorded, history: History, begun: Event) -> None:
-    """Refuse to go on with a run that others than who has the vault's key may have written, or brought back.
+    """Refuse a run that somebody without the vault's key may have written.
 
     Raises:
         StateError: its first entry is not genuine, or the record lost entries.
@@ -200,7 +197,7 @@ def _refuse_unproved(place: StatePlace, recorded: Recorded, history: History, be
 
 
 def beginning_of(events: Iterable[Event]) -> Event | None:
-    """The event with which a run began, and that has its intent; None if it has touched nothing yet."""
+    """Return a run's first event with its intent; `None` before any change."""
     return next((event for event in events if event.step == "run" and event.state == "begin"), None)
 
 
@@ -214,7 +211,7 @@ def _is_kept(events: Sequence[Event]) -> bool:
 
 
 def progress_of(events: Iterable[Event]) -> RunProgress:
-    """Which hosts are through, and which were started and how far they had come."""
+    """Return a run's finished hosts, and progress of started ones."""
     results: dict[str, HostResult] = {}
     started: dict[str, StartedHost] = {}
     for event in events:
@@ -226,7 +223,7 @@ def progress_of(events: Iterable[Event]) -> RunProgress:
 
 
 def silences_left(events: Iterable[Event]) -> Mapping[str, tuple[str, ...]]:
-    """The silences that a run made and did not end, by receiver."""
+    """Return a run's silences that did not end, by receiver."""
     left: dict[str, list[str]] = {}
     for event in events:
         receiver, names = event.detail.get("receiver"), event.detail.get("ids")
@@ -239,7 +236,6 @@ def silences_left(events: Iterable[Event]) -> Mapping[str, tuple[str, ...]]:
 
 
 def _heard(host: StartedHost, event: Event) -> StartedHost:
-    """What is known of a host after one more step."""
     match event.step, event.state:
         case "armed", "done":
             return replace(host, armed=True)
@@ -265,7 +261,7 @@ def _result_of(event: Event) -> HostResult:
 
 
 def state_of(recorded: Recorded, events: Sequence[Event]) -> str:
-    """A run's state in a word: its outcome, or `paused`, `interrupted`, `unfinished`."""
+    """Return a run's outcome, or `paused`, `interrupted`, `unfinished`."""
     if recorded.finished is not None:
         return recorded.outcome
     return next((e.state for e in reversed(events) if e.step == "run" and e.state != "begin"), "unfinished")

@@ -1,7 +1,7 @@
 """A verification that uses earlier ones, and its own record.
 
-A host holds what was read from it, compared with the desired state of this inventory. As desired: the hash of the
-facility's signed content. Different: only that something of it is there.
+A holding is a host's facts compared with the desired state: the hash of the facility's signed content if equal, else
+only its presence.
 """
 
 from __future__ import annotations
@@ -50,24 +50,23 @@ from provisioner.verify.reference import References, references_document, refere
 from provisioner.verify.result import Accepted, Cause, PathVerdict, Verdict, VerifyResult, exit_code
 
 Contents = Mapping[str, Mapping[str, str]]
-"""By relay: the hash of the signed content of each facility that it should carry, by the facility's id."""
+"""By relay: hash of signed content of each facility, by id."""
 
 _UNLIKE = ""
 _OUTCOMES = {0: "up", 1: "not-up"}
 
 
 class NoteError(StateError):
-    """What goes with a recorded run could not be written: its Git note, or what the next one has to know."""
+    """A recorded run's Git note or path memories could not be written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What earlier verifications left of paths.
+    """Path memories of earlier verifications, by path name.
 
     Attributes:
-        memories: by the path's name.
-        reason: why there is nothing of that; empty where it could be read.
-        unread: how many paths have a memory that this program did not write.
+        reason: why none could be read, or empty.
+        unread: number of memories that this program did not write.
     """
 
     memories: Memories = field(default_factory=lambda: MappingProxyType({}))
@@ -77,19 +76,14 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Acceptances:
-    """What a person accepted.
-
-    Attributes:
-        run: the run in which it is recorded.
-        references: by path, all references that it has from then on.
-    """
+    """Accepted pictures: the run that records them, and all references by path."""
 
     run: str
     references: Mapping[str, References]
 
 
 def contents_of(inventory: Inventory) -> Contents:
-    """What each relay should carry."""
+    """Return what each relay should carry."""
     contents: dict[str, dict[str, str]] = {relay: {} for relay in inventory.relays}
     for connection in inventory.connections:
         content = signed_content(connection.facility, connection.plan)
@@ -100,14 +94,9 @@ def contents_of(inventory: Inventory) -> Contents:
 def holding(
     spec: HostSpec, contents: Mapping[str, str], differing: Iterable[Change], at: datetime, held: Iterable[str] = ()
 ) -> Holding:
-    """What a relay holds, out of what differs on it from the desired state.
+    """Return a relay's holding from its differences to the desired state.
 
-    Args:
-        spec: the relay.
-        contents: what it should carry.
-        differing: the changes that would make it as desired; no-ops may be among them.
-        at: the earliest moment at which it may have been read.
-        held: facilities of which it keeps what it has, whatever that is.
+    `differing` may include no-ops; `at` is the earliest time of reading; `held` are frozen facilities.
     """
     open_changes = pending(differing)
     absent: dict[str, set[str]] = defaultdict(set)
@@ -137,15 +126,9 @@ def shown_by_change(
     differing: Iterable[Change],
     at: datetime,
 ) -> tuple[Holding, ...]:
-    """What a run that changes hosts showed of those that it had started.
+    """Return holdings of hosts that a run started.
 
-    Args:
-        operation: an apply, or a rollback.
-        state: what every host should hold.
-        contents: what each relay should carry.
-        results: what became of the hosts that the run was to change, not of others.
-        differing: what differed from the desired state on the hosts whose results have facts.
-        at: when the run ended.
+    `results` are of hosts to change only; `differing` of those with facts.
     """
     by_host: dict[str, list[Change]] = defaultdict(list)
     for change in differing:
@@ -164,14 +147,14 @@ def shown_by_change(
 
 
 def _left_unknown(operation: Operation, outcome: HostOutcome) -> bool:
-    """Whether a host may be another than before: one that an apply returned to last-good is as it was."""
+    """Return whether a host may have changed without facts of it."""
     if operation is Operation.ROLLBACK:
         return outcome not in {HostOutcome.NOT_STARTED, HostOutcome.UNCHANGED}
     return outcome in {HostOutcome.APPLIED, HostOutcome.UNREACHABLE, HostOutcome.ROLLBACK_FAILED}
 
 
 def shown_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[Holding, ...]:
-    """What a verification showed of the relays that it could compare with the desired state."""
+    """Return holdings of relays that a verification compared."""
     reports = {report.host: report for report in result.hosts if report.drift is not None}
     relays = ((spec, reports[spec.id]) for spec in state.hosts.values() if spec.relay and spec.id in reports)
     return tuple(
@@ -180,7 +163,7 @@ def shown_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult
 
 
 def shown_of_facilities(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[FacilityCheck, ...]:
-    """What a verification showed of the pulled paths of each facility that it checked at all."""
+    """Return checks of facilities' pulled paths in a verification."""
     verdicts = {(verdict.relay, verdict.path): verdict for verdict in result.paths}
     return tuple(
         check
@@ -208,21 +191,20 @@ def _checked(
 
 
 def _is_known(verdict: PathVerdict) -> bool:
-    """Whether it is known how a path is; what is not up in a maintenance window is no outage of the facility."""
+    """Return whether a path's state counts; in maintenance only up counts."""
     return _is_proved(verdict) or verdict.verdict not in {Verdict.UNKNOWN, Verdict.MAINTENANCE}
 
 
 def _is_proved(verdict: PathVerdict) -> bool:
-    """Whether a path was up up to the monitoring centre; what was not checked is not."""
+    """Return whether a path was up to the monitoring centre."""
     up = verdict.without_window is Verdict.UP and verdict.level == HIGHEST.number
     return up and verdict.checked_at is not None
 
 
 def recall(session: Session, paths: Collection[str]) -> Recalled:
-    """What earlier verifications left of paths; where that cannot be read, nothing, and why.
+    """Read memories of paths, or the reason of failure.
 
-    `paths` are what their memories are called.
-    A memory that cannot be read is none: the path is looked at as if for the first time.
+    `paths` are memory names. An unreadable memory counts as none.
     """
     place = state_place(session)
     try:
@@ -242,12 +224,7 @@ def recall(session: Session, paths: Collection[str]) -> Recalled:
 
 
 def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> VerifyResult:
-    """Check paths by what earlier verifications left of them.
-
-    Args:
-        session: the inventory.
-        limit: which paths.
-        orders: how far it goes; what is remembered is added.
+    """Verify paths, with earlier verifications' memories.
 
     Raises:
         InventoryError, SecretsError, RenderError, UsageError: as `pipeline.verify_inventory`.
@@ -268,7 +245,7 @@ def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> Verify
 
 
 def _since_before(session: Session, result: VerifyResult) -> Mapping[str, PathState]:
-    """Since when paths that are not up had been what they were; nothing where that cannot be read."""
+    """Return since when failing paths had their state; empty if unreadable."""
     failing = {path.path for path in result.paths if path.without_window is not Verdict.UP}
     provinces = sorted({path.partition("/")[0] for path in failing})
     try:
@@ -281,9 +258,9 @@ def _since_before(session: Session, result: VerifyResult) -> Mapping[str, PathSt
 
 
 def recall_references(session: Session, paths: Collection[str]) -> Mapping[str, References]:
-    """What people accepted of the pictures of some paths, and of the others of their facilities.
+    """Return accepted pictures of paths and their facilities' other paths.
 
-    Where it cannot be read it is nothing: then nothing is compared, and documents say so.
+    If unreadable they are empty: then no comparison is made, and documents say so.
     """
     sites = {path.rsplit("/", 2)[0] for path in paths}
     beside = {path.name for _, path in session.state.paths if path.name.rsplit("/", 2)[0] in sites}
@@ -295,10 +272,10 @@ def recall_references(session: Session, paths: Collection[str]) -> Mapping[str, 
 
 
 def refuse_job(session: Session) -> None:
-    """Refuse to accept pictures where nobody looks at them.
+    """Refuse to accept pictures in a pipeline job.
 
     Raises:
-        UsageError: a job of a pipeline runs this.
+        UsageError: this is a job.
     """
     if job := who(session.environment)["job"]:
         hint = "run it by hand, after you have looked at the pictures"
@@ -306,12 +283,9 @@ def refuse_job(session: Session) -> None:
 
 
 def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> tuple[VerifyResult, Acceptances]:
-    """Accept what each path of a verification shows: the result with what came of it, to be recorded.
+    """Accept the pictures of a verification, to be recorded.
 
-    Args:
-        session: the session that verified.
-        result: what it found.
-        renew: whether earlier references of the paths are forgotten.
+    `renew` drops earlier references.
     """
     known = recall_references(session, [path.path for path in result.paths])
     run = new_run_id()
@@ -324,7 +298,7 @@ def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> t
 
 
 def expect_verification(session: Session, limit: tuple[str, ...], orders: Orders) -> None:
-    """Tell whoever watches how long such a verification usually takes; `limit` holds the texts that chose the paths."""
+    """Tell the watcher how long such a verification usually takes."""
     narrowed = _narrowed(orders.sample.text if orders.sample else None, orders.level)
     expect_usual_time(session, Operation.VERIFY, limit=(*limit, *narrowed))
 
@@ -332,19 +306,13 @@ def expect_verification(session: Session, limit: tuple[str, ...], orders: Orders
 def record_verification(
     session: Session, result: VerifyResult, limit: tuple[str, ...] = (), accepted: Acceptances | None = None
 ) -> str:
-    """Record a verification that is over, and what the next one has to know of its paths: the run's id.
+    """Record a verification and its paths' memories; return the run's id.
 
-    Only what was checked is recorded: a limit, a sample and a level leave something out, and nothing is said of that.
-
-    Args:
-        session: the session that verified.
-        result: what it found.
-        limit: the `KIND=NAME` texts that chose the paths.
-        accepted: the pictures that a person accepted in it.
+    Only checked paths are recorded; limit, sample and level leave others out.
 
     Raises:
-        StateError: it cannot be recorded; what was found stays true, and nothing is accepted.
-        NoteError: it is recorded, and the Git note that was wished, or the memory of its paths, could not be written.
+        StateError: it cannot be recorded, and no picture is accepted.
+        NoteError: it is recorded, without the Git note or path memories.
     """
     scope = result.scope
     sample = scope.sample.asked if scope.sample else None
@@ -384,6 +352,6 @@ def record_verification(
 
 
 def _narrowed(sample: str | None, level: int | None) -> tuple[str, ...]:
-    """What a run left out beside its limit: of that it says nothing, and takes nothing back."""
+    """Return what a run left out beside its limit, for the record."""
     sampled = (f"sample={sample}",) if sample else ()
     return sampled if level is None else (*sampled, f"level={level}")
