@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from ipaddress import ip_address
 from itertools import islice
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 from urllib.parse import urlsplit
 
 import orjson
@@ -225,6 +225,25 @@ def canonical_json(value: object) -> bytes:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # a whole number of more than 64 bits, which orjson does not write
         return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def strict_json(text: str | bytes) -> Any:
+    """Read JSON in which no key stands twice and no number has a fraction: all readers take it for the same.
+
+    Raises:
+        ValueError, RecursionError: it is none.
+    """
+    return json.loads(text, object_pairs_hook=_one_each, parse_float=_no_number, parse_constant=_no_number)
+
+
+def _one_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+def _no_number(_text: str) -> NoReturn:
+    raise ValueError("a number has a fraction, or is none")
 
 
 def indented_parts(document: Mapping[str, object]) -> Iterator[str]:

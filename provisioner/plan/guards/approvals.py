@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import product
-from typing import Final, NoReturn
+from typing import Final
 
 from provisioner.base.ssh_signature import (
     MAX_BYTES,
@@ -28,7 +28,7 @@ from provisioner.base.ssh_signature import (
     public_key_of,
     signature_of,
 )
-from provisioner.base.text import VIETNAM, counted, msg
+from provisioner.base.text import VIETNAM, counted, msg, strict_json
 from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.inventory.model import ApprovedChanges
 from provisioner.plan.change import Change, Impact, Resource, is_of_policy
@@ -259,22 +259,9 @@ def approval_in(data: bytes) -> Approval:
     if len(data) > MAX_APPROVAL_BYTES:
         raise ApprovalFormError("is larger than an approval")
     try:
-        plain = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_once, parse_float=_no_number, parse_constant=_no_number
-        )
-        return _approval(plain)
+        return _approval(strict_json(data.decode()))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ApprovalFormError("is no approval") from None
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    if len(dict(pairs)) != len(pairs):
-        raise ValueError("a key stands twice")
-    return dict(pairs)
-
-
-def _no_number(_text: str) -> NoReturn:
-    raise ValueError("no number of an approval has a fraction")
 
 
 def _approval(plain: dict[str, object]) -> Approval:

@@ -19,12 +19,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Final
 
 from provisioner.base.document import Row
 from provisioner.base.errors import StalePlanError
 from provisioner.base.secret import Secret
-from provisioner.base.text import Document, canonical_json, canonical_text
+from provisioner.base.text import Document, canonical_json, canonical_text, strict_json
 from provisioner.plan.change import Action, Audience, Change, Impact, Resource
 from provisioner.plan.document import SCHEMA, plan_document
 from provisioner.plan.guards.approvals import Approval, ApprovalFormError, approval_in, approval_text
@@ -151,34 +151,11 @@ def whole_plan(data: bytes, origin: str) -> tuple[WrittenPlan, str, str]:
         StalePlanError: the file is no plan.
     """
     try:
-        whole = json.loads(
-            data.decode(), object_pairs_hook=no_twins, parse_float=no_fraction, parse_constant=no_fraction
-        )
+        whole = strict_json(data.decode())
         return plan_in(whole), str(whole["digest"]), str(whole.get("meaning", ""))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         hint = "name a file that provisioner plan --out FILE wrote"
         raise StalePlanError(f"{origin} is not a saved plan", hint=hint) from None
-
-
-def no_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A JSON object in which no key stands twice: two readers would take two plans for one.
-
-    Raises:
-        ValueError: one does.
-    """
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("a key stands twice")
-    return document
-
-
-def no_fraction(_text: str) -> NoReturn:
-    """No number of a plan: it has a fraction, or is none.
-
-    Raises:
-        ValueError: always.
-    """
-    raise ValueError("no number of a plan has a fraction")
 
 
 def basis_in(whole: Document) -> Basis:
@@ -294,7 +271,7 @@ def warrant_in(data: bytes) -> Warrant:
     if len(data) > MAX_WARRANT_BYTES:
         raise WarrantError("is larger than any is")
     try:
-        whole = json.loads(data, object_pairs_hook=no_twins, parse_float=no_fraction, parse_constant=no_fraction)
+        whole = strict_json(data)
         is_one = (
             whole["schema"] == _SCHEMA
             and whole["version"] == _WARRANT_VERSION
@@ -371,7 +348,7 @@ def read_saved(text: str, origin: str, key: Secret) -> Saved:
         StalePlanError: the file is no saved plan, or anything in it was changed after it was made.
     """
     try:
-        whole = json.loads(text, object_pairs_hook=no_twins, parse_float=no_fraction, parse_constant=no_fraction)
+        whole = strict_json(text)
         seal = whole.pop("seal")
         genuine = whole["schema"] == SCHEMA and hmac.compare_digest(str(seal), _seal(whole, key))
         saved = _saved_in(whole) if genuine else None
