@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from provisioner.base.addresses import HostPlace
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
 from provisioner.base.frozen import HeldFacility
 from provisioner.base.secret import content_key, identity_key
-from provisioner.base.text import asked, did_you_mean, endpoint_text, nearest, printable
+from provisioner.base.text import asked, did_you_mean, nearest, printable
 from provisioner.desired.names import side_of
 from provisioner.desired.ownership import with_owner
 from provisioner.desired.required import host_key
@@ -347,8 +348,8 @@ def host_logins(inventory: Inventory) -> dict[str, HostLogin]:
     return relays | centres
 
 
-def _login(address: object, ssh: Ssh, jump: JumpHost | None) -> HostLogin:
-    return HostLogin(f"{ssh.user}@{endpoint_text(address, ssh.port)}", known_by(ssh), called_through(jump))
+def _login(address: HostPlace, ssh: Ssh, jump: JumpHost | None) -> HostLogin:
+    return HostLogin(ssh.place(address), known_by(ssh), called_through(jump))
 
 
 def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:

@@ -17,7 +17,6 @@ from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPla
 from provisioner.base.frozen import HeldFacility
 from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret
-from provisioner.base.text import endpoint_text
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.owner import Owner
 from provisioner.desired.trust import AppliedPolicy, Trust
@@ -434,11 +433,6 @@ class HostSpec:
     def media(self) -> RelayService | HubService | None:
         """What MediaMTX does on it; None where there is none."""
         return self.relay or self.hub
-
-    @property
-    def place(self) -> str:
-        """Where it is logged in to, as `user@address:port`."""
-        return f"{self.ssh.user}@{endpoint_text(self.address, self.ssh.port)}"
 
     @property
     def names(self) -> HostNames:

@@ -144,7 +144,7 @@ def trust_of(
 
 def called_through(jump: JumpHost | None) -> str:
     """The host through which another one is called, with its host key; empty where that is called directly."""
-    return f"{jump.place}, host key {known_by(jump.ssh)}" if jump else ""
+    return f"{jump.ssh.place(jump.address)}, host key {known_by(jump.ssh)}" if jump else ""
 
 
 def known_by(ssh: Ssh) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from provisioner.base.addresses import HostPlace, host_place
 from provisioner.base.secret import Secret
-from provisioner.base.text import Document, canonical_json, endpoint_text
+from provisioner.base.text import Document, canonical_json
 from provisioner.desired.owner import Owner
 from provisioner.inventory.model import JumpHost, Ssh
 
@@ -61,11 +61,6 @@ class CallTarget(Protocol):
         """The owner from whom it is to be taken over."""
         ...
 
-    @property
-    def place(self) -> str:
-        """Where it is logged in to, as `user@address:port`."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class TargetHost:
@@ -80,11 +75,6 @@ class TargetHost:
     identity: Secret = field(repr=False, default=Secret(""))
     owner: Owner | None = None
     adopted: Owner | None = None
-
-    @property
-    def place(self) -> str:
-        """Where it is logged in to, as `user@address:port`."""
-        return f"{self.ssh.user}@{endpoint_text(self.address, self.ssh.port)}"
 
 
 def target_document(host: CallTarget) -> Document:

@@ -194,7 +194,7 @@ class CallsWatcher(Protocol):
 
 def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
     """The error of a host that could not be reached, did not prove itself, or whose program failed."""
-    place = f"{spec.id} ({spec.place})"
+    place = f"{spec.id} ({spec.ssh.place(spec.address)})"
     if answer.foreign and answer.owner is not None:
         return ForeignHostError(
             f"{place}: {answer.error}",

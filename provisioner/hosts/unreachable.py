@@ -164,7 +164,7 @@ def way_to(spec: CallTarget) -> Way:
     """How ssh goes to a host."""
     jump = spec.jump
     jump_signed = jump is not None and jump.ssh.host_key is None
-    return Way(jump.place if jump else "", spec.ssh.host_key is None, jump_signed)
+    return Way(jump.ssh.place(jump.address) if jump else "", spec.ssh.host_key is None, jump_signed)
 
 
 def unreachable_by(said: str, way: Way = DIRECT) -> Unreachable:

@@ -60,6 +60,10 @@ class Ssh(Model):
         named = {"host_ca": self.host_ca or host_ca, "principal": self.principal or principal}
         return self.model_copy(update=named)
 
+    def place(self, address: HostPlace) -> str:
+        """Where the host of an address is logged in to, as `user@address:port`."""
+        return f"{self.user}@{endpoint_text(address, self.port)}"
+
 
 class JumpHost(Model):
     """A host through which SSH goes to others (ssh's ProxyJump). It is not managed: nothing on it is read or changed.
@@ -79,11 +83,6 @@ class JumpHost(Model):
     def seen_as(self) -> AnyAddress | None:
         """The address that new SSH comes from at the hosts behind it; None where the file names none."""
         return self.inside or (None if isinstance(self.address, HostName) else self.address)
-
-    @property
-    def place(self) -> str:
-        """Where it is logged in to, as `user@address:port`."""
-        return f"{self.ssh.user}@{endpoint_text(self.address, self.ssh.port)}"
 
 
 class Relay(Model):

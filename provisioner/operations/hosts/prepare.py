@@ -91,7 +91,7 @@ class Prepared:
     @property
     def place(self) -> str:
         """Login, address and SSH host key."""
-        return f"{self.login.place}, host key {known_by(self.login.ssh)}"
+        return f"{self.login.ssh.place(self.login.address)}, host key {known_by(self.login.ssh)}"
 
     @property
     def without_keys(self) -> tuple[str, ...]:
@@ -224,7 +224,7 @@ def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> B
 
 
 def _unanswered(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> HostError:
-    place = f"{spec.id} ({spec.place})"
+    place = f"{spec.id} ({spec.ssh.place(spec.address)})"
     another = "another login of the host's own, root or one with sudo, is named by --user"
     if is_begun:
         # Whatever the cause: what was begun there is not ended by it.

@@ -265,7 +265,7 @@ class CalledHost:
     @property
     def place(self) -> str:
         """Address and SSH host key."""
-        return f"{self.spec.place}, host key {known_by(self.spec.ssh)}"
+        return f"{self.spec.ssh.place(self.spec.address)}, host key {known_by(self.spec.ssh)}"
 
 
 def expect_calls(session: Session, specs: Sequence[HostSpec]) -> None:
