@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from ipaddress import IPv4Address
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, Final, Protocol, TypeVar
 
 from pydantic import Field, StringConstraints
 
@@ -19,6 +19,9 @@ class Party(StrEnum):
     DIC = "dic"
     HEALTH = "health"
     CARRIER = "carrier"
+
+
+PARTY_NAMES: Final = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
 
 
 # --- survey ---------------------------------------------------------------------------------------

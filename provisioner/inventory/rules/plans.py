@@ -8,7 +8,16 @@ from datetime import date
 
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import counted, msg
-from provisioner.inventory.model import ConnectionPlan, Facility, GatewaySystem, Move, Operating, Party, SignOff
+from provisioner.inventory.model import (
+    PARTY_NAMES,
+    ConnectionPlan,
+    Facility,
+    GatewaySystem,
+    Move,
+    Operating,
+    Party,
+    SignOff,
+)
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.renamed_ids import old_names
 from provisioner.inventory.rules.lock import ALLOCATION_MISSING, RUN_ALLOCATE
@@ -22,7 +31,6 @@ Fault = tuple[str, str, str]
 _GONE: Fault = ("to", "does not exist", "write the id that it has now, or remove the entry")
 _STILL: Fault = ("from", "is still there", "rename it, or remove the entry")
 _UNREAD: Fault = ("from", "has a file still, which cannot be read", "correct that file, rename it, or remove the entry")
-_NAMES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
 
 
 def windows_have_an_end(view: View) -> Iterator[Problem]:
@@ -231,7 +239,7 @@ def plans_are_signed(site: SiteView) -> Iterator[Problem]:
 
 
 def _stale(site: SiteView, key: str, plan: ConnectionPlan, stale: list[SignOff]) -> Problem:
-    names = _listed([f"{_NAMES[sign_off.by]} ({sign_off.signed_on})" for sign_off in stale])
+    names = _listed([f"{PARTY_NAMES[sign_off.by]} ({sign_off.signed_on})" for sign_off in stale])
     message = msg("edited since it was signed by {names}: carrier, relay, access, recorders, cameras or streams", names)
     command = " ".join(["--successor" if key == "successor" else "", *(f"--by {s.by.value}" for s in stale)]).strip()
     name = site.facility.id
@@ -247,7 +255,7 @@ def _stale(site: SiteView, key: str, plan: ConnectionPlan, stale: list[SignOff])
 def _faulty(site: SiteView, key: str) -> Iterator[Problem]:
     for index, proof in enumerate(site.signed(key).proofs):
         if proof.worth is Worth.FAULTY:
-            message = msg("the signature of {names} {fault}", _NAMES[proof.party], proof.fault)
+            message = msg("the signature of {names} {fault}", PARTY_NAMES[proof.party], proof.fault)
             hint = msg(
                 "take the sign-off back from Git as it was recorded, or let the party sign what "
                 "`provisioner sign-off {id} --by {value} --statement …` prints",
@@ -265,18 +273,18 @@ def _signatures(site: SiteView, key: str, plan: ConnectionPlan) -> Iterator[Prob
     parties: set[Party] = set()
     for index, sign_off in enumerate(plan.sign_offs):
         if sign_off.by in parties:
-            message = msg("{names} signed twice", _NAMES[sign_off.by])
+            message = msg("{names} signed twice", PARTY_NAMES[sign_off.by])
             path = (key, "sign_offs", index, "by")
             yield site.problem(path, "sign-off-duplicate", message, "keep the newer one")
         parties.add(sign_off.by)
         if site.days.is_to_come(sign_off.signed_on):
             message = msg(
-                "the sign-off of {names} is of {signed_on}, a day to come", _NAMES[sign_off.by], sign_off.signed_on
+                "the sign-off of {names} is of {signed_on}, a day to come", PARTY_NAMES[sign_off.by], sign_off.signed_on
             )
             path = (key, "sign_offs", index, "signed_on")
             yield site.problem(path, "date-in-the-future", message, "write the day on which it was signed")
     if plan.agreed and (missing := missing_parties(plan)):
-        names = ", ".join(_NAMES[party] for party in missing)
+        names = ", ".join(PARTY_NAMES[party] for party in missing)
         message = msg("the {key} is agreed, but the sign-off is missing of: {names}", key, names)
         commands = " ".join(f"--by {party.value}" for party in missing)
         name = site.facility.id

@@ -11,14 +11,14 @@ from typing import NamedTuple
 from provisioner.base.errors import Problem
 from provisioner.desired.limit import Limit
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.model import Operating, Party, SignOffs, SurveyVerdict, relays_of
+from provisioner.inventory.model import PARTY_NAMES, Operating, Party, SignOffs, SurveyVerdict, relays_of
 from provisioner.inventory.outline import Outline, PlanOutline
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
 from provisioner.operations.edit.validate import SECRETS_NOT_CHECKED, problems_of
 from provisioner.operations.questions.overview import Overview, overview
 from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState
-from provisioner.record.lifecycle.status import PARTIES, FacilityStatus
+from provisioner.record.lifecycle.status import FacilityStatus
 
 _HAS_NO_LOGIN = " has no login"
 _STEPS = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, SECRETS_MISSING, LOGIN_MISSING})
@@ -158,7 +158,7 @@ def _signing(site: Outline, plan: PlanOutline, missing: tuple[Party, ...], *, si
     by = [word for party in missing for word in ("--by", party.value)]
     by = ["--all-parties"] if len(missing) == len(Party) else by
     extra = ["--successor"] if plan is site.successor else []
-    *most, last = (PARTIES[party] for party in missing)
+    *most, last = (PARTY_NAMES[party] for party in missing)
     names = f"{', '.join(most)} and {last}" if most else last
     what = "the plan of its successor" if extra else "its plan"
     words: Command = (

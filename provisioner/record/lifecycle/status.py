@@ -14,7 +14,7 @@ from functools import cached_property
 
 from provisioner.base.text import VIETNAM, aware, counted, local_time, msg, were
 from provisioner.inventory.deadlines import Duty, StandingOrders, Timeliness, governing_duty, timeliness
-from provisioner.inventory.model import Blocked, ClaimedConnection, Operating, Party, SurveyVerdict
+from provisioner.inventory.model import PARTY_NAMES, Blocked, ClaimedConnection, Operating, SurveyVerdict
 from provisioner.inventory.outline import Outline, OutlinedInventory, PlanOutline, Remarks
 from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence, Proof
 from provisioner.record.lifecycle.pictures import Pictures, pictures_of
@@ -24,7 +24,6 @@ LEAD_DAYS = 14
 """The days before its opening from which an unconnected site is a warning. Survey, agreement, installing a gateway, and
 a day and a night of proof took provinces one to two weeks.
 """
-PARTIES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
 
 _VERDICTS = {
     SurveyVerdict.READY: "propose a plan: provisioner facility plan, with the cameras and their streams",
@@ -251,7 +250,7 @@ def _to_agree(progress: ConnectionProgress) -> str:
     if not missing:
         return msg("all three have signed: provisioner facility plan {id}", progress.facility.id)
     words = " ".join(f"--by {party.value}" for party in missing)
-    names = ", ".join(PARTIES[party] for party in missing)
+    names = ", ".join(PARTY_NAMES[party] for party in missing)
     return msg(
         "{names} have to agree: provisioner sign-off {id} {words} --source …", names, progress.facility.id, words
     )
