@@ -32,6 +32,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from provisioner.base.errors import Problem
 from provisioner.base.private_text import is_private
 from provisioner.base.text import msg
 from provisioner.inventory.files.positions import Mark
@@ -107,28 +108,17 @@ class _GiveUp(Exception):  # noqa: N818 (a way out of the recursion, not an erro
 
 
 @dataclass(frozen=True, slots=True)
-class YamlFault:
-    """A fault of strict YAML, with its 1-based position."""
-
-    code: str
-    message: str
-    hint: str
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, slots=True)
 class Document:
     """A parsed file: its value and its faults."""
 
     value: object
-    faults: tuple[YamlFault, ...] = ()
+    faults: tuple[Problem, ...] = ()
 
 
 class _Stop(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
     """The rest of this file cannot be read."""
 
-    def __init__(self, fault: YamlFault) -> None:
+    def __init__(self, fault: Problem) -> None:
         super().__init__(fault.message)
         self.fault = fault
 
@@ -428,7 +418,7 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Document:
     quick = read_quickly(text, MAX_DEPTH)
     document = Document(quick) if quick is not GAVE_UP else read_carefully(text)
     if len(data) > _LARGE and not document.faults and _weight(document.value) > len(data) // _BYTES_A_VALUE:
-        return Document(None, (YamlFault("yaml-too-large", _TOO_MANY, "split it", 1, 1),))
+        return Document(None, (Problem("", 1, 1, "yaml-too-large", _TOO_MANY, "split it"),))
     return document
 
 
@@ -459,22 +449,22 @@ def read_carefully(data: bytes) -> Document:
 def _decoded(data: bytes, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise _Stop(
-            YamlFault("yaml-too-large", msg("the file has more than {max_bytes} bytes", max_bytes), "split it", 1, 1)
+            Problem("", 1, 1, "yaml-too-large", msg("the file has more than {max_bytes} bytes", max_bytes), "split it")
         )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line, column = _line_column(data[: error.start])
         hint = "save the file as UTF-8"
-        raise _Stop(YamlFault("yaml-encoding", "the text is not UTF-8", hint, line, column)) from None
+        raise _Stop(Problem("", line, column, "yaml-encoding", "the text is not UTF-8", hint)) from None
     if hidden := _HIDDEN_BREAK.search(text):
         line, column = _line_column(text[: hidden.start()].encode())
         message = msg("a line break that editors and Git show as none (U+{hidden})", f"{ord(hidden[0]):04X}")
         hint = "end the line with an ordinary line break, or take the character out"
-        raise _Stop(YamlFault("yaml-encoding", message, hint, line, column))
+        raise _Stop(Problem("", line, column, "yaml-encoding", message, hint))
     if text.count("\n%") > _MOST_DIRECTIVES:
         line, column = _line_column(text[: text.index("\n%") + 1].encode())
-        raise _Stop(YamlFault(*_DIRECTIVE, line, column))
+        raise _Stop(Problem("", line, column, *_DIRECTIVE))
     return text.encode() if data.startswith(_BYTE_ORDER_MARK) else data
 
 
@@ -483,11 +473,11 @@ def _line_column(before: bytes) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
-def _syntax_fault(error: yaml.MarkedYAMLError) -> YamlFault:
+def _syntax_fault(error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     what = " ".join(part for part in (error.context, error.problem) if part)
-    return YamlFault("yaml-syntax", msg("not YAML: {what}", what), _syntax_hint(what), line, column)
+    return Problem("", line, column, "yaml-syntax", msg("not YAML: {what}", what), _syntax_hint(what))
 
 
 def _syntax_hint(what: str) -> str:
@@ -498,9 +488,9 @@ def _syntax_hint(what: str) -> str:
     return "look at the indentation, brackets and quotes around this place"
 
 
-def _character_fault(data: bytes, error: yaml.reader.ReaderError) -> YamlFault:
+def _character_fault(data: bytes, error: yaml.reader.ReaderError) -> Problem:
     line, column = _line_column(data[: max(error.position, 0)])
-    return YamlFault("yaml-encoding", "a control character is not allowed", "remove it", line, column)
+    return Problem("", line, column, "yaml-encoding", "a control character is not allowed", "remove it")
 
 
 def mark_of(event: yaml.Event | None) -> Mark:
@@ -515,7 +505,7 @@ class _Reader:
 
     loader: yaml.CSafeLoader
     """libyaml's parser, without its constructor."""
-    faults: list[YamlFault] = field(default_factory=list)
+    faults: list[Problem] = field(default_factory=list)
 
     def read(self) -> object:
         self._next()
@@ -597,9 +587,9 @@ class _Reader:
         return event.value
 
 
-def _at(event: yaml.Event | None, code: str, message: str, hint: str) -> YamlFault:
+def _at(event: yaml.Event | None, code: str, message: str, hint: str) -> Problem:
     mark = mark_of(event)
-    return YamlFault(code, message, hint, mark.line, mark.column)
+    return Problem("", mark.line, mark.column, code, message, hint)
 
 
 def _tag_hint(tag: str) -> str:

@@ -6,7 +6,7 @@ A problem here has a position and never a value, which may be a key or an addres
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -66,8 +66,7 @@ def _understood(file: File, source: SourceFile) -> ReceiversVault:
     document = parse(source.data, max_bytes=_MOST_BYTES)
     if document.faults:
         faults = (
-            Problem(file.shown, f.line, f.column, f.code, f"{file.owner}: {f.message}", f.hint, RECEIVERS)
-            for f in document.faults
+            replace(f, file=file.shown, message=f"{file.owner}: {f.message}", object=RECEIVERS) for f in document.faults
         )
         return ReceiversVault(problems=tuple(faults), source=source)
     try:

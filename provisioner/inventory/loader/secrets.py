@@ -38,7 +38,7 @@ from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.edit import render_mapping
 from provisioner.inventory.files.layout import File, PlacesIn, secret_files_of
 from provisioner.inventory.files.positions import KeyPath, Located, Places, Position, SourceFile
-from provisioner.inventory.files.yaml import YamlFault, parse
+from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.cached_secrets import (
     SHUT,
@@ -169,10 +169,10 @@ def _inner(schema: object) -> object:
     return dict[Slug, dict[Slug, Credentials]] if schema is CameraLogins else schema
 
 
-def _faults(file: File, faults: Iterable[YamlFault]) -> Iterator[Problem]:
+def _faults(file: File, faults: Iterable[Problem]) -> Iterator[Problem]:
     for fault in faults:
         message = f"{file.owner}: {'a key stands twice' if fault.code == 'key-duplicate' else fault.message}"
-        yield Problem(file.shown, fault.line, fault.column, fault.code, message, fault.hint, file.owner)
+        yield replace(fault, file=file.shown, message=message, object=file.owner)
 
 
 def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, NamedTuple, TypeVar
 
@@ -162,8 +162,7 @@ def read(file: File, data: bytes) -> FileContent:
     if document.faults:
         name = file.owner.replace("/", " ", 1)
         problems = tuple(
-            Problem(file.shown, f.line, f.column, f.code, f"{name}: {f.message}", f.hint, file.owner)
-            for f in document.faults
+            replace(f, file=file.shown, message=f"{name}: {f.message}", object=file.owner) for f in document.faults
         )
     else:
         try:

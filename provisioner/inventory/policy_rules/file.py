@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from provisioner.base.errors import REGO_RULES
+from provisioner.base.errors import REGO_RULES, Problem
 from provisioner.base.text import DEVICE_NAMES, msg
 
 _PATTERN: Final = re.compile(
@@ -123,17 +123,6 @@ class RegoTextError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class RegoFault:
-    """A fault of a file; its message does not name the file."""
-
-    line: int
-    column: int
-    code: str
-    message: str
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class RegoRule:
     """A rule: a head with its bodies.
 
@@ -166,7 +155,7 @@ class RegoModule:
     text: str = field(repr=False)
     rules: tuple[RegoRule, ...] = ()
     is_test: bool = False
-    faults: tuple[RegoFault, ...] = ()
+    faults: tuple[Problem, ...] = ()
 
     @property
     def package(self) -> str:
@@ -326,10 +315,10 @@ def parsed_module(name: str, text: str, *, is_test: bool = False) -> RegoModule:
     try:
         words = words_of(text)
     except RegoTextError as error:
-        fault = RegoFault(error.line, error.column, "rego-form", error.message, _FORM)
+        fault = Problem("", error.line, error.column, "rego-form", error.message, _FORM)
         return RegoModule(name, text, is_test=is_test, faults=(fault,))
     rules: list[RegoRule] = []
-    faults: list[RegoFault] = []
+    faults: list[Problem] = []
     statements = list(_statements(words))
     faults += _of_beginning(name, statements)
     for statement in statements:
@@ -353,9 +342,9 @@ def _name_by_place(rule: RegoRule) -> str:
     return f"{rule.name}_at_{rule.head.line}"
 
 
-def fault_at(word: RegoWord, message: str, hint: str, code: str = "rego-form") -> RegoFault:
+def fault_at(word: RegoWord, message: str, hint: str, code: str = "rego-form") -> Problem:
     """Return a fault at a word's position."""
-    return RegoFault(word.line, word.column, code, message, hint)
+    return Problem("", word.line, word.column, code, message, hint)
 
 
 def _statements(words: Sequence[RegoWord]) -> Iterator[tuple[RegoWord, ...]]:
@@ -373,7 +362,7 @@ def _statements(words: Sequence[RegoWord]) -> Iterator[tuple[RegoWord, ...]]:
         yield tuple(statement)
 
 
-def _of_beginning(name: str, statements: Sequence[tuple[RegoWord, ...]]) -> Iterator[RegoFault]:
+def _of_beginning(name: str, statements: Sequence[tuple[RegoWord, ...]]) -> Iterator[Problem]:
     """Check that a file has its own package and imports only `rego.v1`."""
     own, beginning = (
         f"{PACKAGE}.{name}",
@@ -382,12 +371,17 @@ def _of_beginning(name: str, statements: Sequence[tuple[RegoWord, ...]]) -> Iter
     texts = ["".join(word.text for word in statement[1:]) for statement in statements]
     heads = [statement[0] for statement in statements]
     if not heads or heads[0].text != "package" or texts[0] != own:
-        yield RegoFault(
-            heads[0].line if heads else 1, 1, "rego-form", msg("the file is not of the package {own}", own), beginning
+        yield Problem(
+            "",
+            heads[0].line if heads else 1,
+            1,
+            "rego-form",
+            msg("the file is not of the package {own}", own),
+            beginning,
         )
     imports = [(head, text) for head, text in zip(heads, texts, strict=True) if head.text == "import"]
     if not any(text == "rego.v1" for _, text in imports):
-        yield RegoFault(1, 1, "rego-form", "the file does not import rego.v1", beginning)
+        yield Problem("", 1, 1, "rego-form", "the file does not import rego.v1", beginning)
     for head, text in imports:
         if text != "rego.v1":
             yield fault_at(
@@ -400,7 +394,7 @@ def _of_beginning(name: str, statements: Sequence[tuple[RegoWord, ...]]) -> Iter
             yield fault_at(statement[0], "it names a second package", "a file is of one package: take this line out")
 
 
-def _rule(statement: tuple[RegoWord, ...]) -> RegoRule | RegoFault:
+def _rule(statement: tuple[RegoWord, ...]) -> RegoRule | Problem:
     is_default = statement[0].text == "default"
     words = statement[1:] if is_default else statement
     if not words or words[0].kind is not RegoWordKind.NAME or words[0].text in KEYWORDS:
@@ -420,10 +414,10 @@ def _rule(statement: tuple[RegoWord, ...]) -> RegoRule | RegoFault:
     return RegoRule(name.text, statement, arguments, is_default)
 
 
-def _of_rules(module: RegoModule) -> Iterator[RegoFault]:
+def _of_rules(module: RegoModule) -> Iterator[Problem]:
     if not module.is_test and not module.judging:
-        yield RegoFault(
-            1, 1, "rego-form", "it has no rule named deny or warn, and judges nothing", "write `deny contains …`"
+        yield Problem(
+            "", 1, 1, "rego-form", "it has no rule named deny or warn, and judges nothing", "write `deny contains …`"
         )
     seen: set[str] = set()
     for rule in module.rules:
@@ -436,7 +430,7 @@ def _of_rules(module: RegoModule) -> Iterator[RegoFault]:
             yield fault_at(rule.head, msg("nothing uses {name}", rule.name), hint)
 
 
-def _of_name(module: RegoModule, rule: RegoRule, seen: set[str]) -> Iterator[RegoFault]:
+def _of_name(module: RegoModule, rule: RegoRule, seen: set[str]) -> Iterator[Problem]:
     if _PLACED.fullmatch(rule.name):
         yield fault_at(rule.head, msg("{name} is a name of provisioner's own", rule.name), "give it another one")
     if rule.name in JUDGING and module.is_test:

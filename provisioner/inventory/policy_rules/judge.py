@@ -40,7 +40,6 @@ from provisioner.inventory.policy_rules.engine import (
 from provisioner.inventory.policy_rules.file import (
     FOLDER,
     MOST_FILES,
-    RegoFault,
     RegoFile,
     RegoModule,
     RegoRule,
@@ -82,7 +81,7 @@ class RegoCases:
 
     text: str = field(repr=False)
     cases: tuple[RegoCase, ...] = ()
-    faults: tuple[RegoFault, ...] = ()
+    faults: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ class RegoTest:
 
 def cases_of(module: RegoModule) -> RegoCases:
     """Separate the tests of a file from their plans."""
-    text, faults = module.text, list[RegoFault]()
+    text, faults = module.text, list[Problem]()
     cases, plans = list[RegoCase](), list[str]()
     cut: list[_Replacement] = []
     for rule in module.rules:
@@ -176,7 +175,7 @@ def _ends(word: RegoWord, begun: RegoWord) -> bool:
     )
 
 
-def _faults(rule: RegoRule, replaced: Sequence[_Replacement], *, is_test: bool) -> Iterator[RegoFault]:
+def _faults(rule: RegoRule, replaced: Sequence[_Replacement], *, is_test: bool) -> Iterator[Problem]:
     for one in replaced:
         beginning = [word.text for word in one.words[:3]]
         if beginning != ["with", "input", "as"] or not one.expression:
@@ -225,7 +224,7 @@ def _problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool) -> Iter
         if name not in rules:
             hint = msg("call it {rules}_test.rego, or write {folder}/{name}.rego", "{rules}", FOLDER, name)
             yield problem_of(
-                root, file, RegoFault(1, 1, "rego-form", msg("there are no rules {name} for these tests", name), hint)
+                root, file, Problem("", 1, 1, "rego-form", msg("there are no rules {name} for these tests", name), hint)
             )
     shares = RegoShares(len(rules), MOST_CPU_S)
     for name, file in rules.items():
@@ -234,7 +233,7 @@ def _problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool) -> Iter
             yield from _of_one(root, modules, file, test, (end, cpu_s) if evaluates and is_installed() else None)
         if test is None or not modules[test].tests:
             hint = msg("write {folder}/{name}_test.rego; provisioner policy test runs it", FOLDER, name)
-            fault = RegoFault(0, 0, "rego-untested", "no test shows that these rules hold anything back", hint)
+            fault = Problem("", 0, 0, "rego-untested", "no test shows that these rules hold anything back", hint)
             yield problem_of(root, file, fault, Severity.WARNING)
 
 
@@ -262,7 +261,7 @@ def _of_one(
             yield problem_of(root, both[number], fault)
 
 
-def static_faults(module: RegoModule, tested: RegoModule | None = None) -> list[RegoFault]:
+def static_faults(module: RegoModule, tested: RegoModule | None = None) -> list[Problem]:
     """Return the faults found without evaluation."""
     faults = list(module.faults)
     faults = faults or [*reference_faults(module, input_fields(), tested), *cases_of(module).faults * module.is_test]
@@ -271,7 +270,7 @@ def static_faults(module: RegoModule, tested: RegoModule | None = None) -> list[
 
 def evaluation_fault(
     modules: Sequence[RegoModule], judging: RegoModule, end: float, cpu_s: float
-) -> tuple[int, RegoFault] | None:
+) -> tuple[int, Problem] | None:
     """Return regopy's fault, with the index of its file, or `None`.
 
     The rules are evaluated with an empty plan; faults that depend on a plan appear later.
@@ -289,36 +288,41 @@ def evaluation_fault(
     except RegoUnloadedError as error:
         return 0, unloaded_fault(error)
     except RegoFailureError as error:
-        return 0, RegoFault(0, 0, "rego-form", msg("it cannot be evaluated: {error}", error), "make the rules simpler")
+        return 0, Problem(
+            "", 0, 0, "rego-form", msg("it cannot be evaluated: {error}", error), "make the rules simpler"
+        )
     never = next((answer for answer in answers if answer.never), None)
     return (0, never_fault(never)) if never else None
 
 
-def unloaded_fault(error: RegoUnloadedError) -> RegoFault:
+def unloaded_fault(error: RegoUnloadedError) -> Problem:
     """Return the fault of a missing system library."""
-    return RegoFault(0, 0, NOT_INSTALLED, msg("it cannot be evaluated: {error}", error), _LIBRARIES)
+    return Problem("", 0, 0, NOT_INSTALLED, msg("it cannot be evaluated: {error}", error), _LIBRARIES)
 
 
-def text_fault(module: RegoModule, error: RegoTextFaultError) -> RegoFault:
+def text_fault(module: RegoModule, error: RegoTextFaultError) -> Problem:
     """Return the fault of an invalid text."""
     before = module.text.encode()[: error.offset].decode(errors="replace")
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return RegoFault(
-        line, column, "rego-form", msg("it is no Rego: {message}", error.message), "correct it there, or just before"
+    return Problem(
+        "",
+        line,
+        column,
+        "rego-form",
+        msg("it is no Rego: {message}", error.message),
+        "correct it there, or just before",
     )
 
 
-def never_fault(answer: RegoAnswer) -> RegoFault:
+def never_fault(answer: RegoAnswer) -> Problem:
     """Return the fault of a file that cannot be evaluated."""
-    return RegoFault(0, 0, "rego-form", msg("it cannot be evaluated: {error}", answer.error), "correct the rule")
+    return Problem("", 0, 0, "rego-form", msg("it cannot be evaluated: {error}", answer.error), "correct the rule")
 
 
-def problem_of(root: Path, file: RegoFile, fault: RegoFault, severity: Severity = Severity.ERROR) -> Problem:
+def problem_of(root: Path, file: RegoFile, fault: Problem, severity: Severity = Severity.ERROR) -> Problem:
     """Convert a file's fault to a problem of the inventory."""
     message = f"{file.path}: {fault.message}"
-    return Problem(
-        str(root / file.path), fault.line, fault.column, fault.code, message, fault.hint, file.path, severity
-    )
+    return replace(fault, file=str(root / file.path), message=message, object=file.path, severity=severity)
 
 
 def judge(files: Sequence[RegoFile], root: Path, document: Mapping[str, object]) -> RegoJudgement:

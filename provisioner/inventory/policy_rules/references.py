@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Final
 
+from provisioner.base.errors import Problem
 from provisioner.base.text import Document, asked, msg, nearest
 from provisioner.inventory.policy_rules.file import (
     JUDGING,
     KEYWORDS,
-    RegoFault,
     RegoModule,
     RegoRule,
     RegoWord,
@@ -130,7 +130,7 @@ class _Chain:
         return ".".join((self.base.text, *(step or "[]" for step, _ in self.steps)))
 
 
-def reference_faults(module: RegoModule, fields: InputFields, tested: RegoModule | None = None) -> list[RegoFault]:
+def reference_faults(module: RegoModule, fields: InputFields, tested: RegoModule | None = None) -> list[Problem]:
     """Return the first undeclared or forbidden names of a file.
 
     `tested` is the file that tests are for.
@@ -165,7 +165,7 @@ class _Scope:
     functions: frozenset[str]
     known: frozenset[str]
 
-    def faults(self, rule: RegoRule) -> Iterator[RegoFault]:
+    def faults(self, rule: RegoRule) -> Iterator[Problem]:
         words = rule.words
         declared = _declared(rule)
         for word in declared.values():
@@ -233,7 +233,7 @@ class _Scope:
 
     def _of_chain(
         self, chain: _Chain, words: Sequence[RegoWord], declared: Mapping[str, RegoWord], types: _Types
-    ) -> Iterator[RegoFault]:
+    ) -> Iterator[Problem]:
         base = chain.base.text
         if chain.is_call:
             yield from self._of_call(chain)
@@ -252,7 +252,7 @@ class _Scope:
         if node is not None:
             yield from self._of_comparison(chain, node, words)
 
-    def _of_call(self, chain: _Chain) -> Iterator[RegoFault]:
+    def _of_call(self, chain: _Chain) -> Iterator[Problem]:
         name = chain.dotted
         if name in self.functions or name in ALLOWED or name == "set":
             return
@@ -262,7 +262,7 @@ class _Scope:
         )
         yield fault_at(chain.base, message, hint, "rego-function")
 
-    def _of_steps(self, chain: _Chain, types: _Types) -> Iterator[RegoFault]:
+    def _of_steps(self, chain: _Chain, types: _Types) -> Iterator[Problem]:
         node = self.fields.root if chain.base.text == "input" else types.get(chain.base.text)
         for step, word in chain.steps:
             if node is None:
@@ -283,7 +283,7 @@ class _Scope:
             node = below
 
     @staticmethod
-    def _no_field(step: str, word: RegoWord, names: Sequence[str] | frozenset[str]) -> RegoFault:
+    def _no_field(step: str, word: RegoWord, names: Sequence[str] | frozenset[str]) -> Problem:
         listed = sorted(names)
         close = asked(nearest(step, listed))
         hint = close or (msg("there are {listed}", ", ".join(listed)) if len(listed) <= _MOST_LISTED else _SCHEMA)
@@ -291,7 +291,7 @@ class _Scope:
             word, msg("the plan has no {step} there, so that this never holds", step[:60]), hint, _REFERENCE
         )
 
-    def _of_comparison(self, chain: _Chain, node: FieldSchema, words: Sequence[RegoWord]) -> Iterator[RegoFault]:
+    def _of_comparison(self, chain: _Chain, node: FieldSchema, words: Sequence[RegoWord]) -> Iterator[Problem]:
         """Check that a field is compared with possible values."""
         for other in self._compared_with(chain, words):
             kind, values = self.fields.kind(node), self.fields.values(node)
@@ -324,7 +324,7 @@ class _Scope:
                 if word.kind is RegoWordKind.TEXT:
                     yield word
 
-    def _of_test_documents(self, words: Sequence[RegoWord]) -> Iterator[RegoFault]:
+    def _of_test_documents(self, words: Sequence[RegoWord]) -> Iterator[Problem]:
         """Check the keys of tests' plans; unknown keys make a test worthless."""
         names = self.fields.all_names | _OWN_FIELDS
         for key, word in _object_keys(words):

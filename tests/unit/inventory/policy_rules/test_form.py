@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.inventory.policy_rules.file import RegoFault, RegoFile, parsed_module
+from provisioner.base.errors import Problem
+from provisioner.inventory.policy_rules.file import RegoFile, parsed_module
 from provisioner.inventory.policy_rules.judge import EMPTY, input_fields, rego_problems, static_faults
 from provisioner.inventory.policy_rules.references import ALLOWED
 from tests.hostile import MERGE_REQUEST
@@ -18,7 +19,7 @@ HEAD = "package provisioner.x\n\nimport rego.v1\n\n"
 GOOD = HEAD + 'deny contains m if {\n\tsome c in input.changes\n\tc.impact == "all"\n\tm := c.host\n}\n'
 
 
-def faults(text: str) -> list[RegoFault]:
+def faults(text: str) -> list[Problem]:
     return static_faults(parsed_module("x", text))
 
 
