@@ -14,6 +14,8 @@ from enum import StrEnum
 from ipaddress import IPv4Address, ip_address
 from typing import Final, NamedTuple
 
+from pydantic import TypeAdapter
+
 from provisioner.base.errors import UnreadableError
 from provisioner.base.text import printable
 from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
@@ -24,6 +26,7 @@ from provisioner.hosts.condition import HostFault, Surroundings
 from provisioner.inventory.model import ApprovedChanges
 
 _NAME: Final = re.compile(r"element (\S+) (.+)")
+_TRUST: Final = TypeAdapter(Trust | None)
 _NO_SYSTEM: Final[wire.SystemAnswer] = {"id": "", "version": "", "like": []}
 _DEVICE: Final = re.compile(r"([0-9.]+) \. ([0-9]{1,5})")
 
@@ -213,7 +216,7 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
         owner=owner_of(answer["owner"]) if answer.get("owner") is not None else None,
         beside=tuple(map(owner_of, answer.get("beside", ()))),
         epoch=answer.get("epoch", 0),
-        trust=_trust(answer["trust"]),
+        trust=_TRUST.validate_python(answer["trust"]),
         policy=_policy(answer["policy"]),
         generations=answer["generations"],
         confirmed=manifest.get("run", ""),
@@ -226,25 +229,6 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
         firewalls=tuple(answer.get("firewalls", ())),
         routes_elsewhere=tuple((one["network"], one["device"]) for one in answer.get("routes_elsewhere", ())),
         surroundings=Surroundings(way_out["device"], way_out["mtu"], tuple(answer.get("ports_taken", ()))),
-    )
-
-
-def _trust(trust: wire.TrustAnswer | None) -> Trust | None:
-    if trust is None:
-        return None
-    return Trust(
-        address=trust["address"],
-        port=trust["port"],
-        user=trust["user"],
-        host_key=trust["host_key"],
-        program=trust["program"],
-        ssh_from=tuple(trust["ssh_from"]),
-        readers=tuple(trust["readers"]),
-        keys=trust.get("keys", {}),
-        jump=trust.get("jump", ""),
-        endpoint=trust.get("endpoint", ""),
-        ports=trust.get("ports", {}),
-        publishers=tuple(trust.get("publishers", ())),
     )
 
 
