@@ -33,7 +33,6 @@ from provisioner.verify.result import (
     TOLD,
     Cause,
     DeviceAccount,
-    DeviceFault,
     DeviceReport,
     DeviceState,
     Finding,
@@ -48,6 +47,7 @@ _MOST_OFF_S: Final = 30.0
 # Vietnam's, without summer time: what a picture's clock has to show, beside UTC.
 _ZONE_S: Final = 7 * 3600
 _SECONDS_SAID, _MINUTES_SAID = 120, 7200
+_Fault = tuple[Cause, str]
 _NOT_ASKED: Final = DeviceAccount(NOT_ASKED)
 # Relays cut what devices say (`LONGEST_WORD` of `onvif.messages`).
 _LONGEST_WORD: Final = 100
@@ -194,13 +194,14 @@ def _report(one: _Asked, account: DeviceAccount, owners: Mapping[str, str], *, k
     another = _another(device, account, owners) if account.outcome == TOLD else ""
     clock = account.clock if knows_time else None
     off = (None, None) if clock is None else (_off_s(clock, clock["utc"], 0), _off_s(clock, clock["shown"], _ZONE_S))
+    layer = Layer.CAMERA if one.target.path.device == one.target.path.camera else Layer.RECORDER
     return DeviceReport(
         facility=device.facility,
         province=device.province,
         device=device.device,
         relay=one.relay,
         carrier=one.carrier,
-        layer=Layer.CAMERA if one.target.path.device == one.target.path.camera else Layer.RECORDER,
+        layer=layer,
         state=_state(device, account, another=bool(another)),
         detail=another or _why_not(account),
         model=account.model,
@@ -208,7 +209,7 @@ def _report(one: _Asked, account: DeviceAccount, owners: Mapping[str, str], *, k
         firmware=account.firmware,
         clock_off_s=off[0],
         shown_off_s=off[1],
-        findings=tuple(_findings(device, account, off)),
+        findings=tuple(Finding(cause, layer, device.name, text) for cause, text in _findings(device, account, off)),
     )
 
 
@@ -286,12 +287,12 @@ def _why_not(account: DeviceAccount) -> str:
     return msg("it does not answer as ONVIF has it: {detail}", detail)
 
 
-def _findings(device: AskedDevice, account: DeviceAccount, off: tuple[int | None, int | None]) -> Iterator[DeviceFault]:
+def _findings(device: AskedDevice, account: DeviceAccount, off: tuple[int | None, int | None]) -> Iterator[_Fault]:
     if account.outcome in {SILENT, NO_ANSWER, REFUSED, REFUSED_BEFORE}:
-        yield DeviceFault(Cause.ACCOUNT_LACKING, _why_not(account))
+        yield Cause.ACCOUNT_LACKING, _why_not(account)
     elif account.outcome == TOLD:
         if lacking := [what for what, is_there in _wanted(device, account) if not is_there]:
-            yield DeviceFault(Cause.ACCOUNT_LACKING, _lacking(lacking, account))
+            yield Cause.ACCOUNT_LACKING, _lacking(lacking, account)
         yield from _profile(device, account)
     yield from _clock(*off)
 
@@ -316,7 +317,7 @@ def _wanted(device: AskedDevice, account: DeviceAccount) -> Iterator[tuple[str, 
         yield "media profiles", account.profile is not None
 
 
-def _profile(device: AskedDevice, account: DeviceAccount) -> Iterator[DeviceFault]:
+def _profile(device: AskedDevice, account: DeviceAccount) -> Iterator[_Fault]:
     profile = account.profile
     if not device.profile or profile is None:
         return
@@ -324,13 +325,13 @@ def _profile(device: AskedDevice, account: DeviceAccount) -> Iterator[DeviceFaul
     if not profile["there"]:
         names = ", ".join(profile["names"]) or "none"
         detail = msg("it has no media profile {profile}; the first that it has: {names}", device.profile, names)
-        yield DeviceFault(Cause.PROFILE_DIFFERS, detail)
+        yield Cause.PROFILE_DIFFERS, detail
     elif device.size and all(size) and size not in {device.size, device.former_size}:
         is_set, agreed = (f"{width}x{height}" for width, height in (size, device.size))
         detail = msg(
             "its media profile {profile} is set to {is_set}, and {agreed} was agreed", device.profile, is_set, agreed
         )
-        yield DeviceFault(Cause.PROFILE_DIFFERS, detail)
+        yield Cause.PROFILE_DIFFERS, detail
 
 
 def _off_s(clock: wire.DeviceClockAnswer, moment: int | None, zone_s: int) -> int | None:
@@ -347,11 +348,11 @@ def _off_s(clock: wire.DeviceClockAnswer, moment: int | None, zone_s: int) -> in
     return round(max(ahead, 0.0) or -max(behind, 0.0))
 
 
-def _clock(utc_off_s: int | None, shown_off_s: int | None) -> Iterator[DeviceFault]:
+def _clock(utc_off_s: int | None, shown_off_s: int | None) -> Iterator[_Fault]:
     if utc_off_s is not None and abs(utc_off_s) > _MOST_OFF_S:
-        yield DeviceFault(Cause.DEVICE_CLOCK_OFF, _of_clock(utc_off_s))
+        yield Cause.DEVICE_CLOCK_OFF, _of_clock(utc_off_s)
     elif shown_off_s is not None and abs(shown_off_s) > _MOST_OFF_S:
-        yield DeviceFault(Cause.DEVICE_CLOCK_OFF, _of_zone(shown_off_s))
+        yield Cause.DEVICE_CLOCK_OFF, _of_zone(shown_off_s)
 
 
 def _of_clock(off_s: int) -> str:

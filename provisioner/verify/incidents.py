@@ -21,6 +21,7 @@ from provisioner.verify.result import (
     IMPERFECT,
     Cause,
     DeviceReport,
+    Finding,
     HostReport,
     Incident,
     Layer,
@@ -214,11 +215,12 @@ def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
     served = {verdict.path: verdict.relay for verdict in verdicts if verdict.verdict is Verdict.UP}
     incidents = (
         Incident(
-            layer, name, cause, tuple(sorted({p.path for p in paths})), incident_detail(paths) + _beside(paths, served)
+            Finding(cause, layer, name, incident_detail(paths) + _beside(paths, served)),
+            tuple(sorted({p.path for p in paths})),
         )
         for (layer, name, cause), paths in groups.items()
     )
-    return tuple(sorted(incidents, key=lambda i: (i.layer.rank, -len(i.paths), i.object, i.cause)))
+    return tuple(sorted(incidents, key=lambda i: (i.finding.rank, -len(i.paths), i.object, i.cause)))
 
 
 def _beside(paths: Iterable[PathVerdict], served: Mapping[str, str]) -> str:
@@ -231,7 +233,7 @@ def _beside(paths: Iterable[PathVerdict], served: Mapping[str, str]) -> str:
 def of_hosts(hosts: Iterable[HostReport]) -> tuple[Incident, ...]:
     """The incidents of what is wrong with hosts themselves: no path hangs on them."""
     return tuple(
-        Incident(Layer.HOST, report.host, _CAUSES[finding.condition], (), finding.detail)
+        Incident(Finding(_CAUSES[finding.condition], Layer.HOST, report.host, finding.detail), ())
         for report in hosts
         for finding in report.findings
     )
@@ -239,8 +241,8 @@ def of_hosts(hosts: Iterable[HostReport]) -> tuple[Incident, ...]:
 
 def of_devices(devices: Iterable[DeviceReport]) -> tuple[Incident, ...]:
     """The incidents of what is wrong with devices themselves; a device at two relays has one of each."""
-    faults = {(report.layer, report.name, fault.cause): fault.detail for report in devices for fault in report.findings}
-    return tuple(Incident(layer, name, cause, (), detail) for (layer, name, cause), detail in faults.items())
+    findings = {(one.layer, one.object, one.cause): one for report in devices for one in report.findings}
+    return tuple(Incident(one, ()) for one in findings.values())
 
 
 def in_a_row(result: VerifyResult, incident: Incident) -> PathState | None:

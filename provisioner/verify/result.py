@@ -489,14 +489,11 @@ class PathVerdict(WithFinding):
 
 
 @dataclass(frozen=True, slots=True)
-class Incident:
+class Incident(WithFinding):
     """One thing that is broken, and the paths that suffer from it."""
 
-    layer: Layer
-    object: str
-    cause: Cause
+    finding: Finding
     paths: tuple[str, ...]
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -530,14 +527,6 @@ class DeviceState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceFault:
-    """What is wrong with a device itself, which degrades no path."""
-
-    cause: Cause
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class DeviceReport:
     """One device that is asked about itself, at one relay.
 
@@ -547,6 +536,7 @@ class DeviceReport:
         model: in its own words, as `serial` and `firmware`; empty where it does not tell.
         clock_off_s: by how many seconds its clock is ahead (or behind, below 0) at least; None where nothing is known.
         shown_off_s: the same of the time that it shows in its picture, beside Vietnam's.
+        findings: what is wrong with the device itself, which degrades no path.
     """
 
     facility: str
@@ -562,7 +552,7 @@ class DeviceReport:
     firmware: str = ""
     clock_off_s: int | None = None
     shown_off_s: int | None = None
-    findings: tuple[DeviceFault, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def name(self) -> str:

@@ -54,8 +54,7 @@ def with_held(
     for verdict in verdicts:
         by_facility[verdict.facility].append(verdict.path)
     incidents = tuple(
-        Incident(Layer.SITE, name, Cause.HELD, tuple(sorted(set(paths))), known[name].text)
-        for name, paths in sorted(by_facility.items())
+        Incident(_held(known[name]), tuple(sorted(set(paths)))) for name, paths in sorted(by_facility.items())
     )
     of_host = {spec.id: tuple(sorted(held_on(spec, facts))) for spec, facts in relays}
     return replace(
@@ -69,8 +68,11 @@ def with_held(
 
 def _of_frozen(spec: HostSpec, name: str, held: HeldFacility) -> PathVerdict:
     province, _, camera, _ = name.split("/") if name.count("/") == _SEPARATORS else (held.province, "", "", "")
-    why = Finding(Cause.HELD, Layer.SITE, held.id, held.text)
-    return _unknown(spec, name, (province, held.id, camera), why)
+    return _unknown(spec, name, (province, held.id, camera), _held(held))
+
+
+def _held(held: HeldFacility) -> Finding:
+    return Finding(Cause.HELD, Layer.SITE, held.id, held.text)
 
 
 def _unknown(host: HostSpec | LeftOutHost, name: str, camera: tuple[str, str, str], why: Finding) -> PathVerdict:
@@ -97,11 +99,7 @@ def with_shut(result: VerifyResult, left_out: Sequence[tuple[LeftOutHost, Sequen
         left_out: each host that was to be asked and was left out, with the names of the paths that were chosen.
     """
     verdicts = [_of_shut(host, name) for host, names in left_out for name in sorted(names)]
-    incidents = tuple(
-        Incident(Layer.HOST, host.id, Cause.NOT_CHECKED, tuple(sorted(names)), host.reason)
-        for host, names in left_out
-        if names
-    )
+    incidents = tuple(Incident(_shut(host), tuple(sorted(names))) for host, names in left_out if names)
     reports = tuple(HostReport(host.id, CallOutcome.FAILED.value, host.reason, None) for host, _ in left_out)
     return replace(
         result,
@@ -113,5 +111,8 @@ def with_shut(result: VerifyResult, left_out: Sequence[tuple[LeftOutHost, Sequen
 
 def _of_shut(host: LeftOutHost, name: str) -> PathVerdict:
     path = next(path for path in host.paths if path.name == name)
-    why = Finding(Cause.NOT_CHECKED, Layer.HOST, host.id, host.reason)
-    return _unknown(host, name, (path.province, path.facility, path.camera), why)
+    return _unknown(host, name, (path.province, path.facility, path.camera), _shut(host))
+
+
+def _shut(host: LeftOutHost) -> Finding:
+    return Finding(Cause.NOT_CHECKED, Layer.HOST, host.id, host.reason)

@@ -410,7 +410,7 @@ class PathStates:
             return
         if all(window_over(target, self._windows, now) for target in relay.targets.values()):
             return
-        yield Incident(Layer.HOST, host, relay.cause, tuple(sorted(relay.targets)), relay.error)
+        yield Incident(Finding(relay.cause, Layer.HOST, host, relay.error), tuple(sorted(relay.targets)))
 
 
 def _is_absent(relay: _Relay, target: PathToCheck, at: datetime) -> None:

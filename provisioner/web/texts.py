@@ -102,8 +102,8 @@ class _PageTranslator(Translator):
         own = self._sentences.get(one)
         return self._behind.plural(one, many, number, **values) if own is None else filled(own, values | {"n": number})
 
-    def word(self, value: StrEnum, english: str = "") -> str:
-        return LABELS.get(type(value), {}).get(value.value) or self._behind.word(value, english)
+    def word(self, value: StrEnum | None, english: str = "") -> str:
+        return (value and LABELS.get(type(value), {}).get(value.value)) or self._behind.word(value, english)
 
     def restated(self, text: str) -> str:
         return self._behind.restated(text)

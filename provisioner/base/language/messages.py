@@ -233,9 +233,9 @@ class Translator:
         """Return a number with its noun, e.g. `3 paths`."""
         return self.plural(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", number)
 
-    def word(self, value: StrEnum, english: str = "") -> str:
+    def word(self, value: StrEnum | None, english: str = "") -> str:
         """Return an enum value in people's words."""
-        return english or value.value
+        return english or str(value or "")
 
     def restated(self, text: str) -> str:
         """Translate a finished English sentence of another layer or a record.
@@ -260,8 +260,8 @@ class _Catalogued(Translator):
         text = self._catalogue.sentences.get(one, one if number == 1 else many)
         return filled(text, values | {"n": number})
 
-    def word(self, value: StrEnum, english: str = "") -> str:
-        return self._catalogue.words.get((type(value).__name__, value.value), english or value.value)
+    def word(self, value: StrEnum | None, english: str = "") -> str:
+        return self._catalogue.words.get((type(value).__name__, value or ""), english or str(value or ""))
 
     def restated(self, text: str) -> str:
         if isinstance(text, Sentence) and (said := self._catalogue.sentences.get(text.msgid)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -18,7 +18,7 @@ from provisioner.integrations.alerting.metric_catalogue import (
     scope_of,
 )
 from provisioner.verify.document import PathRow, VerifyDocument, last_known
-from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
+from provisioner.verify.result import Cause, Finding, Incident, Layer, PathVerdict, Verdict
 
 Labels = tuple[tuple[str, str], ...]
 """Labels of a series, in the catalogue's order."""
@@ -54,7 +54,7 @@ class _Known:
 
     def add(self, document: VerifyDocument) -> None:
         measured = {row.path for row in document.paths if row.cause is not Cause.NOT_ASKED}
-        incidents = (Incident(one.layer, one.object, one.cause, one.paths) for one in document.incidents)
+        incidents = (Incident(Finding(one.cause, one.layer, one.object), one.paths) for one in document.incidents)
         self.incidents = [*_without(self.incidents, measured, {host.host for host in document.hosts}), *incidents]
         for host in document.hosts:
             self.answered[host.host] = host.outcome == "answered"
@@ -68,7 +68,7 @@ def _without(incidents: Iterable[Incident], measured: set[str], hosts: set[str])
     for one in incidents:
         left = tuple(path for path in one.paths if path not in measured)
         if left or (not one.paths and one.object not in hosts):
-            yield Incident(one.layer, one.object, one.cause, left)
+            yield replace(one, paths=left)
 
 
 def night_sheet(
@@ -167,7 +167,7 @@ def incident_series(
 
 
 def _in_order(incident: Incident) -> tuple[int, int, str, str]:
-    return incident.layer.rank, -len(incident.paths), incident.object, incident.cause
+    return incident.finding.rank, -len(incident.paths), incident.object, incident.cause
 
 
 def _labels_of(incident: Incident, of: Sequence[SaidPath], carriers: Mapping[str, str]) -> Labels:
@@ -178,7 +178,7 @@ def _labels_of(incident: Incident, of: Sequence[SaidPath], carriers: Mapping[str
     # Which of a host's paths were looked at is no part of what its failure is known by.
     is_whole = scope == "host"
     return (
-        ("layer", incident.layer.value),
+        ("layer", incident.layer or ""),
         ("scope", scope),
         ("object", incident.object),
         ("cause", incident.cause.value),

@@ -150,7 +150,7 @@ def _labels_of(one: PathVerdict) -> Labels:
         ("province", one.province),
         ("facility", one.facility),
         ("host", one.relay),
-        ("layer", one.layer.value if one.layer else ""),
+        ("layer", one.layer or ""),
         ("object", one.object),
     )
 

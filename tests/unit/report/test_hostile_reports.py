@@ -14,7 +14,7 @@ from provisioner.base.errors import Problem
 from provisioner.report.ci_formats import junit_report, sarif_log
 from provisioner.report.verify_html import html_page, verify_comment
 from provisioner.report.verify_text import text_report
-from provisioner.verify.result import Incident, Layer, VerifyResult
+from provisioner.verify.result import Finding, Incident, Layer, VerifyResult
 from tests.hostile import MERGE_REQUEST, RELAY
 from tests.unit.verify import world
 
@@ -46,7 +46,7 @@ def result(text: str) -> VerifyResult:
     """A verification in which every text that somebody else may have written is this one."""
     good = world.judged(world.answers())
     paths = tuple(replace(path, finding=replace(path.finding, detail=text, object=text)) for path in good.paths)
-    incident = Incident(Layer.HOST, text, paths[0].cause, (paths[0].path,), text)
+    incident = Incident(Finding(paths[0].cause, Layer.HOST, text, text), (paths[0].path,))
     hosts = tuple(replace(host, outcome="failed", error=text, drift=None) for host in good.hosts)
     return replace(good, engine=text, paths=paths, incidents=(incident,), hosts=hosts)
 

@@ -90,7 +90,7 @@ def test_an_incident_says_which_of_its_paths_are_up_over_another_relay(
     for before, after in zip(alone, both, strict=True):
         served = len(up & set(before.paths))
         more = f"; up over relay-2: {served} path{'s' if served > 1 else ''}" if served else ""
-        assert after == replace(before, detail=before.detail + more)
+        assert after == replace(before, finding=replace(before.finding, detail=before.detail + more))
 
 
 @given(verdicts())

@@ -308,7 +308,7 @@ def test_evidence_gives_these_verdicts_and_incidents(path: Path) -> None:
         if expectation.passed is not None:
             assert list(path_verdict.passed) == expectation.passed, path_verdict.path
     incidents = [
-        _Incident(layer=i.layer.value, object=i.object, cause=i.cause.value, paths=len(i.paths))
+        _Incident(layer=i.layer or "", object=i.object, cause=i.cause.value, paths=len(i.paths))
         for i in result.incidents
     ]
     assert incidents == case.incidents

@@ -77,7 +77,7 @@ def test_forty_cameras_behind_one_tunnel_are_one_message_and_one_more_when_it_is
     with staged(tmp_path, "viettel", "vnpt") as (stage, heard):
         # Of some cameras it was said before that they are away by themselves: the tunnel explains these as well.
         stage.beside = tuple(
-            Incident(Layer.CAMERA, f"kcl-001/cam-{n:02}", Cause.CAMERA_UNPLUGGED, (BEHIND_ONE_TUNNEL[n].path,))
+            Incident(Finding(Cause.CAMERA_UNPLUGGED, Layer.CAMERA, f"kcl-001/cam-{n:02}"), (BEHIND_ONE_TUNNEL[n].path,))
             for n in range(3)
         )
         stage.standing = BEHIND_ONE_TUNNEL
@@ -107,7 +107,7 @@ def test_a_relay_that_is_away_hides_its_sites_and_not_those_of_another(tmp_path:
     )
     with staged(tmp_path) as (stage, heard):
         stage.beside = (
-            Incident(Layer.HOST, "edge-1", Cause.HOST_UNREACHABLE, tuple(p.path for p in BEHIND_ONE_TUNNEL)),
+            Incident(Finding(Cause.HOST_UNREACHABLE, Layer.HOST, "edge-1"), tuple(p.path for p in BEHIND_ONE_TUNNEL)),
         )
         stage.standing = (*BEHIND_ONE_TUNNEL, *elsewhere)
         hidden = CAMERAS + 1 + len(elsewhere)
