@@ -11,7 +11,7 @@ from provisioner.base.language import Language
 from provisioner.base.roles import BOUND_TO, ReaderRole, ReaderScope, Whereabouts
 from provisioner.integrations.notify.night import DEVICE_SIGHT, HOST_SIGHT, NightSight, Sight
 from provisioner.inventory.model import Receiver, ReceiverKind
-from provisioner.verify.result import Cause, Layer, Verdict
+from provisioner.verify.result import Cause, Finding, Layer, Verdict
 
 PROVINCES: Final = ("bac-giang", "hai-duong", "quang-nam")
 CARRIERS: Final = ("viettel", "vnpt")
@@ -39,26 +39,22 @@ def path(facility: str, camera: int, carrier: str, verdict: Verdict, cause: Caus
     layer, thing = (
         (Layer.TUNNEL, facility) if cause is Cause.TUNNEL_DOWN else (Layer.CAMERA, f"{facility}/cam-{camera}")
     )
-    detail = f"canary-{facility}-{carrier} <b>10.9.8.7</b>"
-    return Sight(name, f"relay-{carrier}", facility, frozenset({carrier}), verdict, cause, layer, thing, detail)
+    finding = Finding(cause, layer, thing, f"canary-{facility}-{carrier} <b>10.9.8.7</b>")
+    return Sight(name, f"relay-{carrier}", facility, frozenset({carrier}), verdict, finding)
 
 
 def host(carrier: str, cause: Cause = Cause.DRIFT) -> Sight:
     """A host that drifted."""
     name = f"relay-{carrier}"
-    detail = f"canary-{carrier} 10.9.8.7"
-    return Sight(
-        f"{HOST_SIGHT}{name}:{cause}", "", "", frozenset({carrier}), Verdict.DEGRADED, cause, Layer.HOST, name, detail
-    )
+    finding = Finding(cause, Layer.HOST, name, f"canary-{carrier} 10.9.8.7")
+    return Sight(f"{HOST_SIGHT}{name}:{cause}", "", "", frozenset({carrier}), Verdict.DEGRADED, finding)
 
 
 def device(facility: str, camera: int, carrier: str, cause: Cause = Cause.DEVICE_CLOCK_OFF) -> Sight:
     """A device with which something is wrong by its own word."""
     name, whose = f"{facility}/cam-{camera}", frozenset({carrier})
-    detail = f"canary-{facility}-{carrier} 10.9.8.7"
-    return Sight(
-        f"{DEVICE_SIGHT}{name}:{cause}", "", facility, whose, Verdict.DEGRADED, cause, Layer.CAMERA, name, detail
-    )
+    finding = Finding(cause, Layer.CAMERA, name, f"canary-{facility}-{carrier} 10.9.8.7")
+    return Sight(f"{DEVICE_SIGHT}{name}:{cause}", "", facility, whose, Verdict.DEGRADED, finding)
 
 
 _VERDICTS = st.sampled_from([Verdict.UP, Verdict.UP, *BAD])

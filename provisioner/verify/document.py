@@ -33,6 +33,7 @@ from provisioner.verify.result import (
     Accepted,
     Cause,
     DeviceState,
+    Finding,
     HostReport,
     Incident,
     Layer,
@@ -404,6 +405,11 @@ def last_known(documents: Iterable[VerifyDocument]) -> dict[tuple[str, str], tup
             if row.cause is not Cause.NOT_ASKED or (row.path, row.relay) not in last:
                 last[row.path, row.relay] = document, row
     return last
+
+
+def finding_of(row: PathRow | IncidentRow) -> Finding:
+    """Return the finding that a row prints in parts."""
+    return Finding(row.cause, row.layer, row.object, row.detail)
 
 
 # --- made ------------------------------------------------------------------------------------------

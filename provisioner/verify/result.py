@@ -118,11 +118,6 @@ class Layer(StrEnum):
     STREAM = "stream"
     PICTURE = "picture"
 
-    @property
-    def rank(self) -> int:
-        """Its place, 0 for the highest."""
-        return list(Layer).index(self)
-
 
 class Cause(StrEnum):
     """Why a path is not up."""
@@ -228,6 +223,9 @@ class InMaintenance:
     would_be: Verdict
 
 
+_RANKS: Final[Mapping[str | None, int]] = MappingProxyType({layer: rank for rank, layer in enumerate(Layer)})
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A broken object: cause, layer, evidence. It goes from the check to the page as one value.
@@ -247,7 +245,7 @@ class Finding:
     @property
     def rank(self) -> int:
         """The layer's place, 0 for the highest; without a layer the last."""
-        return self.layer.rank if self.layer else len(Layer)
+        return _RANKS.get(self.layer, len(_RANKS))
 
 
 NO_FINDING: Final = Finding(Cause.NONE)

@@ -173,7 +173,8 @@ def test_alerts_stand_for_all_that_is_broken_and_end_with_it(
 @RELAY
 @given(SIGHTS, LANGUAGES)
 def test_a_page_holds_no_markup_of_others(now: Sights, language: Language) -> None:
-    hostile = tuple(replace(one, object=f"<script>{one.object}", detail="<img src=x onerror=y>") for one in now)
+    bad = (replace(one.finding, object=f"<script>{one.object}", detail="<img src=x onerror=y>") for one in now)
+    hostile = tuple(replace(one, finding=finding) for one, finding in zip(now, bad, strict=True))
     letter = letter_of(news_of(ReaderScope(ReaderRole.CARRIER, "viettel"), hostile), language)
     tags: set[str] = set()
 
@@ -200,6 +201,7 @@ def test_a_failure_says_which_night_of_it_this_is(language: Language) -> None:
 
 def test_a_camera_that_is_down_is_told_of_once() -> None:
     down = path("kcl-hai-duong-1", 1, "vnpt", Verdict.DOWN, Cause.SILENT)
-    less = replace(down, name=down.name.replace("/sub", "/main"), verdict=Verdict.DEGRADED, cause=Cause.STARVED)
+    starved = replace(down.finding, cause=Cause.STARVED)
+    less = replace(down, name=down.name.replace("/sub", "/main"), verdict=Verdict.DEGRADED, finding=starved)
     (item,) = news_of(ReaderScope(ReaderRole.MINISTRY), (less, down)).items
     assert (item.verdict, item.cause, item.paths) == (Verdict.DOWN, Cause.SILENT, tuple(sorted([less.name, down.name])))

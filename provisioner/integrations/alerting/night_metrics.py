@@ -17,8 +17,8 @@ from provisioner.integrations.alerting.metric_catalogue import (
     MetricSheet,
     scope_of,
 )
-from provisioner.verify.document import PathRow, VerifyDocument, last_known
-from provisioner.verify.result import Cause, Finding, Incident, Layer, PathVerdict, Verdict
+from provisioner.verify.document import PathRow, VerifyDocument, finding_of, last_known
+from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
 
 Labels = tuple[tuple[str, str], ...]
 """Labels of a series, in the catalogue's order."""
@@ -54,7 +54,7 @@ class _Known:
 
     def add(self, document: VerifyDocument) -> None:
         measured = {row.path for row in document.paths if row.cause is not Cause.NOT_ASKED}
-        incidents = (Incident(Finding(one.cause, one.layer, one.object), one.paths) for one in document.incidents)
+        incidents = (Incident(finding_of(one), one.paths) for one in document.incidents)
         self.incidents = [*_without(self.incidents, measured, {host.host for host in document.hosts}), *incidents]
         for host in document.hosts:
             self.answered[host.host] = host.outcome == "answered"

@@ -29,7 +29,7 @@ from provisioner.integrations.notify.news import (
 )
 from provisioner.inventory.model import Receiver
 from provisioner.verify.document import SummaryRow
-from provisioner.verify.result import Cause, Layer, Verdict
+from provisioner.verify.result import Cause, Finding, Layer, Verdict
 
 _MOST_ITEMS: Final = 500
 _MOST_PATHS: Final = 100
@@ -184,7 +184,7 @@ def _alert(item: NewsItem, news: NightNews, say: Translator) -> Document:
         "alertname": ALERT,
         "severity": _SEVERITIES.get(item.verdict, "warning"),
         "inventory": news.inventory,
-        "layer": item.layer.value if item.layer else "",
+        "layer": item.layer or "",
         "object": item.object,
         "cause": item.cause.value,
         "carrier": _single_name(item.carriers),
@@ -214,11 +214,11 @@ def _alert_document(labels: Labels, summary: str, detail: str, news: NightNews) 
 
 def _things(news: NightNews) -> list[NewsItem]:
     """What is broken, each thing once: some of what hangs on it may be new, and some not."""
-    things: dict[tuple[str, str, str], NewsItem] = {}
+    things: dict[Finding, NewsItem] = {}
     for item in news.items:
         if item.turn is Turn.BACK:
             continue
-        key = item.layer or "", item.object, item.cause.value
+        key = replace(item.finding, detail="")
         things[key] = _joined(things[key], item) if key in things else item
     return list(things.values())[:_MOST_ALERTS]
 

@@ -133,7 +133,7 @@ def _items(news: NightNews, turn: Turn, say: Translator) -> _Part:
 
 
 def _line(item: NewsItem, news: NightNews, say: Translator) -> str:
-    what = f"{say.word(item.layer)} {item.object}" if item.layer else item.object
+    what = f"{say.word(item.layer)} {item.object}".lstrip()
     if item.turn is Turn.BACK:
         number = f"{_counted_paths(len(item.paths), say)} " if item.paths else ""
         before = say("before: {cause}", cause=cause_words(item.cause, say))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 from provisioner.base.roles import Matter, Reach, ReaderScope, Whereabouts
 from provisioner.integrations.notify.night import HOST_SIGHT, ITSELF, NightSight, Sight, device_in, host_in
 from provisioner.verify.incidents import incident_causes
-from provisioner.verify.result import COUNTED, Cause, Layer, Verdict
+from provisioner.verify.result import COUNTED, Cause, Finding, Layer, Verdict, WithFinding
 
 _WORST_FIRST: Final = (Verdict.DOWN, Verdict.QUARANTINED, Verdict.UNKNOWN, Verdict.DEGRADED)
 
@@ -61,17 +61,16 @@ class Turn(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class NewsItem:
+class NewsItem(WithFinding):
     """One thing that is broken, or is not any more, with all that hangs on it.
 
     Attributes:
         turn: how it stands against what was told.
         verdict: the worst of its paths; of what is back `up`.
-        object: what is broken; of what is back the facility or host.
-        cause: why; of what is back, why it had been.
+        finding: what is broken, and why; of what is back, the facility or host, and why it had been. No evidence for
+            who may not see a site's network.
         paths: those that hang on it, by name.
         first: the day of its first night.
-        detail: the evidence; empty for who may not see a site's network.
         provinces: the provinces of its paths.
         facilities: their facilities.
         carriers: whose they are.
@@ -80,12 +79,9 @@ class NewsItem:
 
     turn: Turn
     verdict: Verdict
-    layer: Layer | None
-    object: str
-    cause: Cause
+    finding: Finding
     paths: tuple[str, ...]
     first: date
-    detail: str = ""
     provinces: tuple[str, ...] = ()
     facilities: tuple[str, ...] = ()
     carriers: tuple[str, ...] = ()
@@ -239,7 +235,7 @@ def _turned(sight: Sight, place: Whereabouts, before: Mapping[str, KnownTrouble]
 
 # --- what is broken once is told once -------------------------------------------------------------
 
-_Key = tuple[Turn, str, str, str]
+_Key = tuple[Turn, Finding]
 
 
 def _items(turned: Iterable[_Turned], places: _Places) -> tuple[NewsItem, ...]:
@@ -248,18 +244,19 @@ def _items(turned: Iterable[_Turned], places: _Places) -> tuple[NewsItem, ...]:
         by_turn[one.turn].append(one)
     groups: dict[_Key, list[_Turned]] = defaultdict(list)
     for one in by_turn.pop(Turn.BACK, ()):
-        groups[one.turn, "", one.sight.facility or one.sight.object, one.known.cause].append(one)
+        groups[one.turn, Finding(one.known.cause, None, one.sight.facility or one.sight.object)].append(one)
     for turn, of in by_turn.items():
         by_key = {one.sight.key: one for one in of}
         # What is wrong with a device itself is so whatever is wrong with its paths.
         itself = [(one.sight, one.sight.cause) for one in of if one.sight.is_device]
         for sight, cause in (*incident_causes(one.sight for one in of if not one.sight.is_device), *itself):
-            groups[turn, sight.layer or "", sight.object or sight.name, cause].append(by_key[sight.key])
+            finding = Finding(Cause(cause), sight.layer, sight.object or sight.name)
+            groups[turn, finding].append(by_key[sight.key])
     return tuple(sorted((_item(key, of, places) for key, of in groups.items()), key=_in_order))
 
 
 def _item(key: _Key, of: Sequence[_Turned], places: _Places) -> NewsItem:
-    turn, layer, name, cause = key
+    turn, finding = key
     is_back = turn is Turn.BACK
     # Of two carriers' evidence it is the same one each night.
     in_order = sorted(of, key=lambda one: one.sight.key)
@@ -267,12 +264,9 @@ def _item(key: _Key, of: Sequence[_Turned], places: _Places) -> NewsItem:
     return NewsItem(
         turn=turn,
         verdict=Verdict.UP if is_back else worst_of_verdicts(one.sight.verdict for one in of),
-        layer=Layer(layer) if layer else None,
-        object=name,
-        cause=Cause(cause),
+        finding=replace(finding, detail=details[0]) if details else finding,
         paths=tuple(sorted(one.sight.name for one in of if one.sight.is_path)),
         first=min(one.known.first for one in of),
-        detail=details[0] if details else "",
         provinces=_named(one.place.province for one in of),
         facilities=_named(one.place.facility for one in of),
         carriers=_named(name for one in of for name in one.sight.carriers),
@@ -283,16 +277,15 @@ def _item(key: _Key, of: Sequence[_Turned], places: _Places) -> NewsItem:
 def _mended(mended: Mapping[str, KnownTrouble]) -> tuple[NewsItem, ...]:
     """Hosts and devices with which nothing is wrong any more."""
     return tuple(
-        NewsItem(Turn.BACK, Verdict.UP, Layer.HOST, host_in(name), known.cause, (), known.first)
+        NewsItem(Turn.BACK, Verdict.UP, Finding(known.cause, Layer.HOST, host_in(name)), (), known.first)
         if name.startswith(HOST_SIGHT)
-        else NewsItem(Turn.BACK, Verdict.UP, None, device_in(name), known.cause, (), known.first)
+        else NewsItem(Turn.BACK, Verdict.UP, Finding(known.cause, None, device_in(name)), (), known.first)
         for name, known in sorted(mended.items())
     )
 
 
 def _in_order(item: NewsItem) -> tuple[int, int, int, str, str]:
-    rank = item.layer.rank if item.layer else len(Layer)
-    return list(Turn).index(item.turn), rank, -len(item.paths), item.object, item.cause
+    return list(Turn).index(item.turn), item.finding.rank, -len(item.paths), item.object, item.cause
 
 
 def worst_of_verdicts(verdicts: Iterable[Verdict]) -> Verdict:

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Final
 
 from provisioner.base.text import VIETNAM
-from provisioner.verify.document import HostRow, IncidentRow, PathRow, VerifyDocument
-from provisioner.verify.result import Cause, Layer, Verdict
+from provisioner.verify.document import HostRow, IncidentRow, PathRow, VerifyDocument, finding_of
+from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, Verdict, WithFinding
 
 HOST_SIGHT: Final = "host:"
 """How the names of hosts begin, which no path's does."""
@@ -30,7 +30,7 @@ def _by_nobody(_path: str, _verdict: Verdict) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(WithFinding):
     """One path, or what is wrong with one host or device itself, as a night saw it.
 
     Attributes:
@@ -46,10 +46,7 @@ class Sight:
     facility: str
     carriers: frozenset[str]
     verdict: Verdict
-    cause: Cause = Cause.NONE
-    layer: Layer | None = None
-    object: str = ""
-    detail: str = ""
+    finding: Finding = NO_FINDING
     since: date | None = None
 
     @property
@@ -192,10 +189,7 @@ def _of_path(path: PathRow, since: Since) -> Sight:
         facility=path.facility,
         carriers=frozenset({path.carrier}),
         verdict=path.verdict,
-        cause=path.cause,
-        layer=path.layer,
-        object=path.object,
-        detail=path.detail,
+        finding=finding_of(path),
         since=begun.astimezone(VIETNAM).date() if begun else None,
     )
 
@@ -235,10 +229,7 @@ def _of_devices(document: VerifyDocument, devices: Mapping[str, frozenset[str]])
                 facility=one.object.partition("/")[0],
                 carriers=devices[one.object],
                 verdict=Verdict.DEGRADED,
-                cause=one.cause,
-                layer=one.layer,
-                object=one.object,
-                detail=one.detail,
+                finding=finding_of(one),
             )
 
 
@@ -246,4 +237,5 @@ def _host_sight(
     host: str, carriers: Mapping[str, frozenset[str]], verdict: Verdict, cause: Cause, detail: str = ""
 ) -> Sight:
     whose = carriers.get(host, frozenset())
-    return Sight(f"{HOST_SIGHT}{host}:{cause}", "", "", whose, verdict, cause, Layer.HOST, host, detail)
+    finding = Finding(cause, Layer.HOST, host, detail)
+    return Sight(f"{HOST_SIGHT}{host}:{cause}", "", "", whose, verdict, finding)

@@ -17,10 +17,9 @@ from tests.nights import device, night, path, province_of
 VIETTEL = ReaderScope(ReaderRole.CARRIER, "viettel")
 TUNNEL = tuple(path("kcl-bac-giang-1", n, "viettel", Verdict.DOWN, Cause.TUNNEL_DOWN) for n in range(1, 8))
 GOOD = path("kcl-hai-duong-1", 1, "viettel", Verdict.UP, Cause.NONE)
-CAMERA = replace(
-    path("kcl-hai-duong-1", 1, "viettel", Verdict.DOWN, Cause.CAMERA_REFUSES),
-    detail="100.64.0.5:10554 refuses the connection: the device runs, and its RTSP is off or on another port",
-)
+_REFUSES = "100.64.0.5:10554 refuses the connection: the device runs, and its RTSP is off or on another port"
+_DOWN = path("kcl-hai-duong-1", 1, "viettel", Verdict.DOWN, Cause.CAMERA_REFUSES)
+CAMERA = replace(_DOWN, finding=replace(_DOWN.finding, detail=_REFUSES))
 
 ENGLISH = """\
 Night of 2021-05-22
