@@ -14,7 +14,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
-from provisioner.verify.document import DoubtRow, PathRow, VerifyDocument, last_known
+from provisioner.verify.document import DoubtRow, PathRow, VerifyDocument, finding_of, last_known
+from provisioner.verify.result import NO_FINDING, Finding, WithFinding
 
 WORST_FIRST: Final = ("down", "quarantined", "unknown", "degraded", "maintenance", "up")
 """The verdicts of paths, those first that somebody has to see to."""
@@ -24,7 +25,7 @@ _PARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class SeenPath:
+class SeenPath(WithFinding):
     """One camera's path, as the last verification that looked at it has it.
 
     Attributes:
@@ -46,10 +47,7 @@ class SeenPath:
     carrier: str
     relay: str
     verdict: str
-    cause: str = ""
-    layer: str = ""
-    object: str = ""
-    detail: str = ""
+    finding: Finding = NO_FINDING
     passed: tuple[int, ...] = ()
     checked_at: datetime | None = None
     since: datetime | None = None
@@ -98,7 +96,7 @@ class FacilityRow:
 
 
 @dataclass(frozen=True, slots=True)
-class IncidentRow:
+class IncidentRow(WithFinding):
     """One broken thing, with the paths that hang on it.
 
     Attributes:
@@ -106,11 +104,8 @@ class IncidentRow:
         since: since when the first of them is so.
     """
 
-    layer: str
-    object: str
-    cause: str
+    finding: Finding
     verdict: str
-    detail: str
     since: datetime | None = None
     paths: tuple[str, ...] = ()
     facilities: tuple[str, ...] = ()
@@ -263,11 +258,7 @@ def merged(documents: Sequence[VerifyDocument]) -> Merged:
     newest = documents[-1] if documents else None
     return Merged(
         paths=tuple(_seen(row) for _, (_, row) in sorted(last.items()) if row.path.count("/") >= _PARTS),
-        hosts=tuple(
-            IncidentRow(one.layer, one.object, one.cause, "", one.detail)
-            for one in (newest.incidents if newest else ())
-            if not one.paths
-        ),
+        hosts=tuple(IncidentRow(finding_of(one), "") for one in (newest.incidents if newest else ()) if not one.paths),
         verified_at=max((document.finished_at for document in documents), default=None),
         oldest_at=min((document.finished_at for document, _ in last.values()), default=None),
         engine=newest.engine if newest else "",
@@ -284,10 +275,7 @@ def _seen(row: PathRow) -> SeenPath:
         carrier=row.carrier,
         relay=row.relay,
         verdict=row.verdict,
-        cause=row.cause,
-        layer=row.layer or "",
-        object=row.object,
-        detail=row.detail,
+        finding=finding_of(row),
         passed=row.passed,
         checked_at=row.checked_at,
         since=failing.since if failing else None,

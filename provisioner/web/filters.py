@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 from provisioner.base.language import Language, Translator
 from provisioner.base.vietnamese import fold
 from provisioner.verify.incidents import NO_INCIDENT, incident_causes, incident_detail
-from provisioner.verify.result import Cause, Layer
+from provisioner.verify.result import Cause, Finding
 from provisioner.web.board import WORST_FIRST, Board, FacilityRow, IncidentRow, SeenPath, rank, worst_of
 
 PAGE_SIZE: Final = 100
@@ -33,7 +33,6 @@ _ORDERS = {
     "since": lambda one: (rank(one.worst), _since(one), one.id),
 }
 OVERVIEW, INCIDENTS, FACILITIES = "", "incidents", "facilities"
-_LAYERS: Final = [layer.value for layer in Layer]
 _VERDICTS: Final = (*WORST_FIRST, "")
 _RELAY: Final = "the relay: look at provisioner plan, then apply"
 _PICTURE: Final = "the camera: lens, cover, light and cable"
@@ -272,7 +271,7 @@ def part_of(listed: Sequence[T], page: int, size: int = PAGE_SIZE) -> tuple[List
 
 def layers_of(incidents: Iterable[IncidentRow]) -> Sequence[str]:
     """The layers that incidents are of, for a list to choose from."""
-    return sorted({one.layer for one in incidents})
+    return sorted({one.layer for one in incidents if one.layer})
 
 
 def query_of(pairs: Iterable[tuple[str, str]]) -> str:
@@ -289,22 +288,18 @@ def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]
     """
     by_id = {facility.id: facility for facility in facilities}
     failing = (path for facility in by_id.values() for path in facility.paths if path.verdict not in NO_INCIDENT)
-    groups: dict[tuple[str, str, str], list[tuple[SeenPath, FacilityRow]]] = defaultdict(list)
+    groups: dict[Finding, list[tuple[SeenPath, FacilityRow]]] = defaultdict(list)
     for path, cause in incident_causes(failing):
         if path.layer:
-            groups[path.layer, path.object, cause].append((path, by_id[path.facility]))
+            groups[Finding(Cause(cause), path.layer, path.object)].append((path, by_id[path.facility]))
     incidents = [_incident(key, of) for key, of in groups.items()]
     return tuple(sorted([*incidents, *hosts], key=_gravity))
 
 
-def _incident(key: tuple[str, str, str], of: Sequence[tuple[SeenPath, FacilityRow]]) -> IncidentRow:
-    layer, what, cause = key
+def _incident(finding: Finding, of: Sequence[tuple[SeenPath, FacilityRow]]) -> IncidentRow:
     return IncidentRow(
-        layer=layer,
-        object=what,
-        cause=cause,
+        finding=replace(finding, detail=incident_detail([path for path, _ in of])),
         verdict=worst_of(Counter(path.verdict for path, _ in of)),
-        detail=incident_detail([path for path, _ in of]),
         since=min((path.since for path, _ in of if path.since), default=None),
         paths=tuple(path.name for path, _ in of),
         facilities=tuple(sorted({facility.id for _, facility in of})),
@@ -314,8 +309,7 @@ def _incident(key: tuple[str, str, str], of: Sequence[tuple[SeenPath, FacilityRo
 
 
 def _gravity(one: IncidentRow) -> tuple[int, int, int, str, str]:
-    layer = _LAYERS.index(one.layer) if one.layer in _LAYERS else len(_LAYERS)
-    return _VERDICTS.index(one.verdict), -len(one.paths), layer, one.object, one.cause
+    return _VERDICTS.index(one.verdict), -len(one.paths), one.finding.rank, one.object, one.cause
 
 
 def next_action(cause: str, t: Translator) -> str:

@@ -139,7 +139,11 @@ def scoped(board: Board, reader: Reader) -> Board:
         return replace(empty, verified_at=board.verified_at)
     names = {group.id: group.name for group in (*board.provinces.values(), *board.carriers.values())}
     facilities = tuple(_facility(f, scope) for f in board.facilities if scope.sees(Matter.STATUS, place_of(f)))
-    hosts = () if scope.of else (replace(one, detail="") for one in board.incidents if not one.paths)
+    hosts = (
+        ()
+        if scope.of
+        else (replace(one, finding=replace(one.finding, detail="")) for one in board.incidents if not one.paths)
+    )
     incidents = incidents_of(facilities, hosts)
     return replace(
         board,
@@ -173,7 +177,7 @@ def _path_place(facility: FacilityRow, path: SeenPath) -> Whereabouts:
 def _without_evidence(path: SeenPath) -> SeenPath:
     """A path without what names a site's devices: addresses and ports stand in the evidence."""
     suspicions = tuple(one.model_copy(update={"detail": ""}) for one in path.suspicions)
-    return replace(path, detail="", suspicions=suspicions)
+    return replace(path, finding=replace(path.finding, detail=""), suspicions=suspicions)
 
 
 def read_role(text: str) -> Reader | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from provisioner.verify.document import DoubtRow
+from provisioner.verify.result import Cause, Finding, Layer
 from provisioner.web.board import Board, FacilityRow, IncidentRow, SeenPath
 from tests.boards import AT, GivenSource, board
 from tests.hostile import CAMERA, MERGE_REQUEST
@@ -16,17 +18,18 @@ from tests.unit.web.clients import Outline, crawl, local
 
 def dressed(text: str) -> Board:
     """A board in which every text that somebody else may have written is this one."""
+    every = Finding(cast("Cause", text), cast("Layer", text), text, text)
 
     def path(row: SeenPath) -> SeenPath:
         look = DoubtRow(word=text, since=AT, checks=1, detail=text)
-        row = replace(row, object=text, detail=text, reason=text, where=text, relay=text)
-        return replace(row, cause=text, zone=text, would_be=text, until=row.checked_at, suspicions=(look,))
+        row = replace(row, finding=replace(every, layer=row.layer), reason=text, where=text, relay=text)
+        return replace(row, zone=text, would_be=text, until=row.checked_at, suspicions=(look,))
 
     def facility(row: FacilityRow) -> FacilityRow:
         return replace(row, name=text, address=text, state=text, kind=text, paths=tuple(map(path, row.paths)))
 
     def incident(row: IncidentRow) -> IncidentRow:
-        return replace(row, layer=text, object=text, cause=text, detail=text)
+        return replace(row, finding=every)
 
     plain = board()
     provinces = {slug: replace(group, name=text) for slug, group in plain.provinces.items()}
