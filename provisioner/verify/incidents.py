@@ -66,20 +66,8 @@ class FailingPath(Protocol):
         """What was said of it."""
 
     @property
-    def layer(self) -> str | None:
-        """The layer of what is broken."""
-
-    @property
-    def object(self) -> str:
+    def finding(self) -> Finding:
         """What is broken."""
-
-    @property
-    def cause(self) -> str:
-        """Why."""
-
-    @property
-    def detail(self) -> str:
-        """The evidence in words."""
 
 
 _P = TypeVar("_P", bound=FailingPath)
@@ -180,29 +168,30 @@ def _within(groups: Groups, paths: set[str], layers: Collection[Layer]) -> dict[
     return by_cause
 
 
-def incident_causes(failing: Iterable[_P]) -> list[tuple[_P, str]]:
+def incident_causes(failing: Iterable[_P]) -> list[tuple[_P, Cause]]:
     """Each failing path with the cause that its incident has; the worse come first, and speak for the others.
 
     What is wrong with a camera's streams, with each in its way, is one incident: somebody goes there once.
     """
     paths = sorted(failing, key=_gravity)
-    of_camera = {path.object: path.cause for path in reversed(paths) if path.layer == Layer.CAMERA}
-    return [(p, of_camera[p.object] if p.layer == Layer.CAMERA else p.cause) for p in paths]
+    of_camera = {one.object: one.cause for path in reversed(paths) if (one := path.finding).layer is Layer.CAMERA}
+    return [(p, of_camera[f.object] if (f := p.finding).layer is Layer.CAMERA else f.cause) for p in paths]
 
 
 def _gravity(path: FailingPath) -> tuple[bool, bool, int]:
     """A path's place: who is down comes first, of these who shows no picture; and each cause has a place of its own."""
-    place = _PLACES.get(path.cause, len(_PLACES))
-    return path.verdict not in _DOWN, path.cause in IMPERFECT, place
+    cause = path.finding.cause
+    return path.verdict not in _DOWN, cause in IMPERFECT, _PLACES.get(cause, len(_PLACES))
 
 
 def incident_detail(paths: Sequence[FailingPath]) -> str:
     """The detail of an incident of these paths, the worst first, with what is said of those that have another cause."""
-    others = {path.cause: path.detail for path in reversed(paths) if path.cause != paths[0].cause}
+    first, *rest = (path.finding for path in paths)
+    others = {one.cause: one.detail for one in reversed(rest) if one.cause is not first.cause}
     more = (
         ("; " + msg("in its other stream {cause}, {detail}", cause, detail)) for cause, detail in sorted(others.items())
     )
-    return paths[0].detail + "".join(more)
+    return first.detail + "".join(more)
 
 
 def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
@@ -211,7 +200,7 @@ def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
     groups: dict[tuple[Layer, str, Cause], list[PathVerdict]] = defaultdict(list)
     for verdict, cause in incident_causes(failing):
         if verdict.layer is not None:
-            groups[verdict.layer, verdict.object, Cause(cause)].append(verdict)
+            groups[verdict.layer, verdict.object, cause].append(verdict)
     served = {verdict.path: verdict.relay for verdict in verdicts if verdict.verdict is Verdict.UP}
     incidents = (
         Incident(

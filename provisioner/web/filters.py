@@ -291,7 +291,7 @@ def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]
     groups: dict[Finding, list[tuple[SeenPath, FacilityRow]]] = defaultdict(list)
     for path, cause in incident_causes(failing):
         if path.layer:
-            groups[Finding(Cause(cause), path.layer, path.object)].append((path, by_id[path.facility]))
+            groups[Finding(cause, path.layer, path.object)].append((path, by_id[path.facility]))
     incidents = [_incident(key, of) for key, of in groups.items()]
     return tuple(sorted([*incidents, *hosts], key=_gravity))
 

@@ -250,7 +250,7 @@ def _items(turned: Iterable[_Turned], places: _Places) -> tuple[NewsItem, ...]:
         # What is wrong with a device itself is so whatever is wrong with its paths.
         itself = [(one.sight, one.sight.cause) for one in of if one.sight.is_device]
         for sight, cause in (*incident_causes(one.sight for one in of if not one.sight.is_device), *itself):
-            finding = Finding(Cause(cause), sight.layer, sight.object or sight.name)
+            finding = Finding(cause, sight.layer, sight.object or sight.name)
             groups[turn, finding].append(by_key[sight.key])
     return tuple(sorted((_item(key, of, places) for key, of in groups.items()), key=_in_order))
 
