@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -29,7 +29,8 @@ class DoubleProvider:
     Attributes:
         issuer: its address, by which it names itself.
         lie: changes of what it says: `claims` of a token, `metadata`, `answer` of the token's address, `key` it signs
-            with, `algorithm`, `status`, `metadata_status`, what it says of a `person`, the seconds it makes `wait`.
+            with, `algorithm`, `status`, `metadata_status`, what it says of a `person`, the seconds it makes `wait`,
+            whether it `drips` and never ends.
         groups: of the person who signs in.
         codes: what each code that it gave is worth: what was asked, and with which challenge.
         gives: the further tokens that it gives: `refresh`, `access`.
@@ -156,6 +157,10 @@ def provider() -> Iterator[DoubleProvider]:
         def _say(self, status: int, answer: object) -> None:
             content = double.lie.get("content", json.dumps(answer).encode())
             self.send_response(status)
+            with suppress(OSError):
+                while double.lie.get("drips"):
+                    self.wfile.write(b"X" * 8)
+                    time.sleep(0.05)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(double.lie.get("length", len(content))))
             self.end_headers()

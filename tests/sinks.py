@@ -68,6 +68,21 @@ def drip(handler: BaseHTTPRequestHandler) -> None:
                 return
 
 
+def go_on(handler: BaseHTTPRequestHandler) -> None:
+    """Say again and again that more comes, without a pause."""
+    with suppress(OSError):
+        while not handler.server.stopping.is_set():  # type: ignore[attr-defined]
+            handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+
+
+def drip_body(handler: BaseHTTPRequestHandler) -> None:
+    """Send a body that never ends, a byte at a time."""
+    with suppress(OSError):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not handler.server.stopping.wait(0.05):  # type: ignore[attr-defined]
+            handler.wfile.write(b"x")
+
+
 def flood(handler: BaseHTTPRequestHandler) -> None:
     """Answer with more than anybody wants to read."""
     handler.send_response(200)

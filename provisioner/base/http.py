@@ -5,13 +5,15 @@ It follows no redirect, uses no proxy, and sends no login of the machine.
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from provisioner.base.addresses import is_public
@@ -19,6 +21,8 @@ from provisioner.base.secret import Secret
 
 if TYPE_CHECKING:
     from requests import Response, Session
+    from requests.adapters import HTTPAdapter
+    from urllib3.connectionpool import ConnectionPool
 
 T = TypeVar("T")
 
@@ -170,18 +174,57 @@ def try_often(attempt: Callable[[float], T], patience: Patience) -> Reached[T]:
         pause *= _LONGER
 
 
-def within(seconds: float, call: Callable[[], T]) -> T:
-    """Run a call with a time limit, then abandon its thread.
+class _Connections:
+    """The connections that an attempt opened; none outlasts the attempt."""
 
-    A server that sends single bytes never triggers a socket's time-out.
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: list[socket.socket] | None = []
+
+    def add(self, connection: socket.socket) -> None:
+        with self._lock:
+            if self._open is None:
+                raise TimeoutError("the attempt is over")
+            # A copy: TLS takes the first descriptor for itself.
+            self._open.append(socket.socket(fileno=os.dup(connection.fileno())))
+
+    def end(self) -> None:
+        with self._lock:
+            ended, self._open = self._open or [], None
+        for connection in ended:
+            with connection, suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+_ATTEMPT: Final = threading.local()
+
+
+def ends_with_attempt(connection: socket.socket) -> socket.socket:
+    """Return a connection that ends when the thread's attempt has no time left.
 
     Raises:
-        ReachError: the call took longer, or failed so.
+        TimeoutError: the attempt is over.
+    """
+    connections: _Connections | None = getattr(_ATTEMPT, "connections", None)
+    if connections is not None:
+        connections.add(connection)
+    return connection
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Do something in so many seconds, or end its connections and leave it.
+
+    A server that sends a byte now and then keeps any time-out of a socket from ever coming.
+
+    Raises:
+        ReachError: it took longer, or failed so.
     """
     values: list[T] = []
     errors: list[BaseException] = []
+    connections = _Connections()
 
     def run() -> None:
+        _ATTEMPT.connections = connections
         try:
             values.append(call())
         except BaseException as error:  # noqa: BLE001 (raised again by who waits)
@@ -189,10 +232,15 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=run, daemon=True, name="attempt")
     thread.start()
-    thread.join(max(0.0, seconds))
-    if values:
+    try:
+        thread.join(max(0.0, seconds))
+        # An answer that is cut off by the end of its connection is none.
+        is_over = bool(values or errors)
+    finally:
+        connections.end()
+    if is_over and values:
         return values[0]
-    if errors:
+    if is_over:
         raise errors[0]
     raise ReachError(f"it did not answer within {seconds:.0f} s", "see whether the server runs, and what it waits for")
 
@@ -228,8 +276,7 @@ def _exchange_at(request: Request, address: str, seconds: float, advice: Advice,
     import requests  # noqa: PLC0415 (it takes time, and many commands that can send something send nothing)
     from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
-    session = requests.Session()
-    session.trust_env = False
+    session = ending_session()
     login, url, headers = request.login, request.url, _headers(request)
     if address:
         parts = urlsplit(url)
@@ -261,6 +308,38 @@ def _exchange_at(request: Request, address: str, seconds: float, advice: Advice,
         session.close()
 
 
+def ending_session() -> Session:
+    """Make a session without the environment's proxies and logins; its connections end with their attempt."""
+    from requests import Session  # noqa: PLC0415 (it takes time)
+
+    session = Session()
+    session.trust_env = False
+    for scheme in _PORTS:
+        session.mount(f"{scheme}://", _ending_adapter()())
+    return session
+
+
+@cache
+def _ending_adapter() -> type[HTTPAdapter]:
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+    from urllib3.connection import HTTPConnection, HTTPSConnection  # noqa: PLC0415
+
+    class Connection(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return ends_with_attempt(super()._new_conn())
+
+    class TlsConnection(Connection, HTTPSConnection):
+        pass
+
+    class Adapter(HTTPAdapter):
+        def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> ConnectionPool:
+            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+            pool.ConnectionCls = TlsConnection if pool.scheme == "https" else Connection
+            return pool  # type: ignore[no-any-return]
+
+    return Adapter
+
+
 def named_hosts(environment: Mapping[str, str], variable: str) -> frozenset[str]:
     """Return a variable's hosts, `HOST` or `HOST:PORT`, separated by commas or spaces."""
     return frozenset(environment.get(variable, "").replace(",", " ").lower().split())
@@ -290,10 +369,8 @@ def led_to(session: Session, parts: SplitResult, address: str) -> str:
 
     The certificate is still checked for the host. A second resolution could return another address.
     """
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415
-
     if address != parts.hostname:
-        adapter = HTTPAdapter()
+        adapter = _ending_adapter()()
         adapter.init_poolmanager(1, 1, server_hostname=parts.hostname, assert_hostname=parts.hostname)
         session.mount("https://", adapter)
     literal = f"[{address}]" if ":" in address else address

@@ -7,7 +7,6 @@ machine may be anywhere: carriers have mirrors of their own.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO, Final
@@ -17,7 +16,7 @@ import requests
 from requests.utils import should_bypass_proxies
 from urllib3.exceptions import HTTPError
 
-from provisioner.base.http import ReachError, allowed_addresses, led_to, named_hosts
+from provisioner.base.http import ReachError, allowed_addresses, ending_session, led_to, named_hosts, within
 
 VARIABLE: Final = "PROVISIONER_ARTEFACT_MIRRORS"
 _HTTPS_PORT: Final = 443
@@ -75,12 +74,18 @@ def download(address: str, stream: IO[bytes], mirrors: Mirrors) -> None:
     Raises:
         MirrorError: it cannot be had, or may not be asked for.
     """
-    until = time.monotonic() + _MOST_S
+    try:
+        within(_MOST_S, lambda: _download(address, stream, mirrors))
+    except ReachError:
+        raise MirrorError(f"it takes more than {_MOST_S} s") from None
+
+
+def _download(address: str, stream: IO[bytes], mirrors: Mirrors) -> None:
     for _ in range(_MOST_HOPS):
         try:
             with _answer(address, mirrors) as answer:
                 if answer.status_code not in _REDIRECTS:
-                    _copy(answer, stream, until)
+                    _copy(answer, stream)
                     return
                 address = urljoin(address, answer.headers.get("Location", ""))
         except (OSError, ValueError, HTTPError) as error:
@@ -108,12 +113,12 @@ def _ask_proxy(parts: SplitResult, host: str, mirrors: Mirrors) -> requests.Resp
     """Ask over the proxy: which address it connects to is seen by nobody here, so only hosts that are known are."""
     if host not in mirrors.named | _OF_RELEASES:
         raise MirrorError(f"over a proxy only hosts named in {VARIABLE} are asked")
-    return _get(requests.Session(), parts.geturl(), parts.netloc, mirrors, {"https": mirrors.proxy})
+    return _get(ending_session(), parts.geturl(), parts.netloc, mirrors, {"https": mirrors.proxy})
 
 
 def _ask(parts: SplitResult, resolved: str, mirrors: Mirrors) -> requests.Response:
     """Ask the very address that was resolved and looked at: a second look could be told another one."""
-    session = requests.Session()
+    session = ending_session()
     place = led_to(session, parts, resolved)
     return _get(session, place, parts.netloc, mirrors, {})
 
@@ -121,7 +126,6 @@ def _ask(parts: SplitResult, resolved: str, mirrors: Mirrors) -> requests.Respon
 def _get(
     session: requests.Session, address: str, host: str, mirrors: Mirrors, proxies: Mapping[str, str]
 ) -> requests.Response:
-    session.trust_env = False
     return session.get(
         address,
         headers={"Accept-Encoding": "identity", "Host": host},
@@ -133,7 +137,7 @@ def _get(
     )
 
 
-def _copy(answer: requests.Response, stream: IO[bytes], until: float) -> None:
+def _copy(answer: requests.Response, stream: IO[bytes]) -> None:
     if answer.status_code != _OK:
         raise MirrorError(f"it answers {answer.status_code}")
     size = 0
@@ -141,8 +145,6 @@ def _copy(answer: requests.Response, stream: IO[bytes], until: float) -> None:
         size += len(block)
         if size > _MOST_BYTES:
             raise MirrorError(f"it has more than {_MOST_BYTES // 2**20} MiB")
-        if time.monotonic() > until:
-            raise MirrorError(f"it takes more than {_MOST_S} s")
         stream.write(block)
 
 

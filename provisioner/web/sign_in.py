@@ -34,6 +34,7 @@ from urllib3.exceptions import HTTPError
 
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
+from provisioner.base.http import ReachError, ending_session, within
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, printable
 from provisioner.web.app import SIGN_IN
@@ -672,8 +673,14 @@ def _read_file(path: Path) -> str:
 def _provider_answer(request: requests.Request) -> Document:
     """What the provider says: one JSON object, not too long, from the very address that was asked."""
     try:
-        with requests.Session() as session:
-            session.trust_env = False
+        return within(sum(_TIMEOUT_S), partial(_provider_document, request))
+    except ReachError:
+        raise ProviderError("the provider does not answer in time") from None
+
+
+def _provider_document(request: requests.Request) -> Document:
+    try:
+        with ending_session() as session:
             request.headers["Accept"] = "application/json"
             prepared = session.prepare_request(request)
             with session.send(prepared, timeout=_TIMEOUT_S, allow_redirects=False, stream=True) as answer:

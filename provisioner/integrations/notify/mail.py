@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+import socket
 import ssl
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +21,7 @@ from email.policy import SMTP
 from html import escape
 from typing import BinaryIO, Final
 
-from provisioner.base.http import RECEIVER_HOSTS, ReachError, ServerLogin, allowed_addresses
+from provisioner.base.http import RECEIVER_HOSTS, ReachError, ServerLogin, allowed_addresses, ends_with_attempt
 from provisioner.base.language import Language, Translator, marked, translator
 from provisioner.base.roles import ReaderRole
 from provisioner.base.secret import Secret
@@ -358,7 +359,10 @@ class _BoundedAnswers:
 
 
 class _Bounded(smtplib.SMTP):
-    """A connection whose answers are bounded."""
+    """A connection whose answers are bounded, and that ends with its attempt."""
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return ends_with_attempt(super()._get_socket(host, port, timeout))  # type: ignore[misc]
 
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None and self.sock is not None:

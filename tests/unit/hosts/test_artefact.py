@@ -13,7 +13,9 @@ import struct
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -53,6 +55,7 @@ class Mirror:
     home: Path
     redirects: dict[str, str] = field(default_factory=dict)
     content: bytes = PROGRAM
+    drips: bytes = b""
     asked: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
 
     def address(self, path: str = "/mediamtx-{version}-{arch}", host: str = HOST) -> str:
@@ -99,6 +102,11 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
                 self.send_header("Location", target)
                 self.end_headers()
                 return
+            with suppress(OSError):
+                while made.drips:
+                    self.wfile.write(made.drips)
+                    made.drips = made.drips if b"100" in made.drips else b"x"
+                    time.sleep(0.05)
             there = self.path == "/mediamtx-1.20.1-amd64"
             self.send_response(200 if there else 404)
             self.end_headers()
@@ -122,6 +130,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield made
+        made.drips = b""
         server.shutdown()
         thread.join()
 
@@ -369,6 +378,20 @@ def test_a_download_without_end_is_broken_off_and_not_kept(mirror: Mirror, monke
     mirror.content = bytes(2**21)
     assert "it has more than 1 MiB" in refused(mirror.address(), mirror.environment())
     assert [path for path in (mirror.home / "cache").rglob("*") if path.is_file()] == []
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"]
+)
+def test_a_mirror_that_says_a_byte_now_and_then_holds_nothing_up(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(download, "_MOST_S", 1)
+    mirror.drips = said
+    began = time.monotonic()
+    assert "it takes more than 1 s" in refused(mirror.address(), mirror.environment())
+    assert time.monotonic() - began < 20.0
 
 
 @LOCAL_USER

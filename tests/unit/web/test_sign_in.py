@@ -301,6 +301,20 @@ def test_a_session_ends_within_ten_minutes_of_the_providers_word(
 
 
 @VIEWER
+def test_a_provider_that_says_a_byte_now_and_then_holds_no_sign_in(
+    tmp_path: Path, double: DoubleProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_in, "_TIMEOUT_S", (0.5, 0.5))
+    browser, double.lie = SignedInBrowser(tmp_path, double), {"drips": True}
+    began = time.monotonic()
+    try:
+        assert browser.get("/sign-in").status_code == 503
+    finally:
+        double.lie = {}
+    assert time.monotonic() - began < 10
+
+
+@VIEWER
 def test_a_provider_that_does_not_answer_keeps_no_session_for_longer(tmp_path: Path, double: DoubleProvider) -> None:
     browser = SignedInBrowser(tmp_path, double)
     clock = MovedClock(browser)

@@ -90,13 +90,33 @@ def test_a_redirect_is_not_followed() -> None:
         assert other.taken == []
 
 
-@pytest.mark.parametrize("answer", [sinks.hang, sinks.drip], ids=["hangs", "drips"])
-def test_a_server_that_does_not_come_to_an_end_is_left(answer: Callable[[Any], None]) -> None:
-    with web_sink(answer) as sink:
+@MERGE_REQUEST
+@pytest.mark.parametrize(
+    "answer",
+    [sinks.hang, sinks.drip, sinks.drip_body, sinks.go_on],
+    ids=["hangs", "drips", "drips its body", "goes on"],
+)
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_server_that_does_not_come_to_an_end_is_left_and_holds_no_thread(
+    tmp_path: Path, answer: Callable[[Any], None], *, tls: bool
+) -> None:
+    made = certified(tmp_path)
+    with web_sink(answer, tls=made.server if tls else None) as sink:
         began = time.monotonic()
         with pytest.raises(ReachError, match="answer"):
-            deliver(webhook(sink.url()), SHORT)
+            deliver(
+                webhook(sink.url(scheme="https" if tls else "http")), replace(SHORT, authorities=str(made.authority))
+            )
         assert time.monotonic() - began < 30.0
+        assert_no_attempt_goes_on()
+
+
+def assert_no_attempt_goes_on() -> None:
+    """A server that says a byte now and then would hold each thread, and its connection, for as long as it likes."""
+    until = time.monotonic() + 5.0
+    while left := [thread for thread in threading.enumerate() if thread.name == "attempt"]:
+        assert time.monotonic() < until, left
+        time.sleep(0.05)
 
 
 def test_of_an_endless_answer_little_is_read() -> None:
@@ -238,6 +258,32 @@ def test_a_mail_server_that_says_nothing_is_left() -> None:
         with pytest.raises(ReachError):
             deliver(mail(sink.port, "none"), SHORT)
         assert time.monotonic() - began < 30.0
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("security", ["none", "implicit"])
+def test_a_mail_server_that_does_not_come_to_an_end_holds_no_thread(tmp_path: Path, security: str) -> None:
+    made, over = certified(tmp_path), threading.Event()
+
+    def greeted(client: socket.socket) -> socket.socket:
+        return made.server.wrap_socket(client, server_side=True) if security == "implicit" else client
+
+    def answer() -> None:
+        for _ in range(SHORT.attempts):
+            with suppress(OSError), greeted(listener.accept()[0]) as client:
+                while not over.wait(0.05):
+                    client.sendall(b"2")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        with pytest.raises(ReachError, match="answer"):
+            deliver(mail(listener.getsockname()[1], security), replace(SHORT, authorities=str(made.authority)))
+        try:
+            assert_no_attempt_goes_on()
+        finally:
+            over.set()
+            thread.join(20)
 
 
 @pytest.mark.parametrize(
