@@ -1,6 +1,6 @@
 """Entry for systemd units: a word for the installed program.
 
-Imports are few, as arming waits for this program's start.
+It imports only what these words need: arming waits for its start.
 """
 
 from __future__ import annotations

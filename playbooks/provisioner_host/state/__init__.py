@@ -1,1 +1,1 @@
-"""State on this host: leases, saved states, keys, owner. Imports `relay`, `tunnel`, `firewall`."""
+"""Leases, saved states, keys, owner mark. Imports `relay`, `tunnel`, `firewall`."""
