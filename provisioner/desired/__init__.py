@@ -1,1 +1,1 @@
-"""Desired state of hosts and sites, and its files. Imports `inventory`, `base`."""
+"""Desired state of hosts and sites, and its files."""

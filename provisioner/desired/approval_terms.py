@@ -1,4 +1,4 @@
-"""Under which rules plans are approved, and by whom: as the inventory says, and as hosts remember. Pure."""
+"""Rules and approvers of plans, for the inventory and hosts. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from provisioner.inventory.model import ApprovedChanges, Inventory
 
 @dataclass(frozen=True, slots=True, order=True)
 class TermsRule:
-    """How many people have to approve what; `role` is empty where any will do."""
+    """Number of approvals for some changes; an empty `role` is any role."""
 
     changes: ApprovedChanges
     role: str
@@ -25,11 +25,7 @@ class TermsRule:
 
 @dataclass(frozen=True, slots=True, order=True)
 class TermsApprover:
-    """A key by which a person approves; `carriers` is empty where it is for the hosts of all.
-
-    Attributes:
-        until: the last day; None where there is none.
-    """
+    """An approver's key; empty `carriers` are all, and `until` the last day."""
 
     id: str
     key: str
@@ -40,30 +36,30 @@ class TermsApprover:
 
     @property
     def words(self) -> str:
-        """Whose key it is and what for, as one line."""
+        """The approver, key and scope as one line."""
         of = f" of {' '.join(self.carriers)}" if self.carriers else ""
         until = f" until {self.until}" if self.until else ""
         return f"{self.id} approves as {' '.join(self.roles)}{of} by {self.key} since {self.since}{until}"
 
     def approves_on(self, day: date) -> bool:
-        """Whether the key approves on a day."""
+        """Return whether the key is valid on a day."""
         return is_between(day, self.since, self.until)
 
     def is_for(self, carrier: str) -> bool:
-        """Whether it approves for a carrier's hosts."""
+        """Return whether the key is for a carrier's hosts."""
         return not self.carriers or carrier in self.carriers
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalTerms:
-    """The rules, who approves, and how long an approval counts."""
+    """Rules, approvers, and the validity of an approval."""
 
     valid_hours: int
     rules: tuple[TermsRule, ...]
     approvers: tuple[TermsApprover, ...]
 
     def as_document(self) -> dict[str, object]:
-        """What hosts keep of it."""
+        """Return the document that hosts keep."""
         return {
             "valid_hours": self.valid_hours,
             "rules": [asdict(rule) | {"changes": rule.changes.value} for rule in self.rules],
@@ -75,7 +71,7 @@ class ApprovalTerms:
 
 
 def approval_terms(inventory: Inventory) -> ApprovalTerms | None:
-    """The terms of an inventory; None where nobody has to approve anything."""
+    """Return the terms of an inventory, or `None` without approvals."""
     policy = inventory.settings.policy.approvals
     if policy is None:
         return None

@@ -1,4 +1,4 @@
-"""How a host encrypts its readers' connections, out of its certificate and the vault's key. Pure."""
+"""Encryption of readers' connections, from the certificate and its key. Pure."""
 
 from __future__ import annotations
 
@@ -16,16 +16,12 @@ if TYPE_CHECKING:
 
 
 def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | None, host: str) -> ReaderEncryption:
-    """How a host encrypts its readers' connections.
+    """Return a host's encryption of readers' connections.
 
-    Args:
-        tls: what its file says.
-        key: its certificate's, out of the vault.
-        certificates: what the lock has of them.
-        host: the host's id.
+    `key` is from the vault, `certificates` are from the lock.
 
     Raises:
-        InventoryError: no certificate is recorded, or what is recorded is none.
+        InventoryError: the certificate is missing or invalid.
     """
     from provisioner.base.certificate import server_file  # noqa: PLC0415 (few hosts have certificates)
 
@@ -35,10 +31,10 @@ def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | Non
 
 
 def shown_certificate(certificates: Sequence[str] | None, host: str) -> ReaderCertificate:
-    """The certificate that a host shows, by the lock.
+    """Return a host's present certificate from the lock.
 
     Raises:
-        InventoryError: none is recorded, or what is recorded is none.
+        InventoryError: the certificate is missing or invalid.
     """
     from provisioner.base.certificate import read_certificate  # noqa: PLC0415
 

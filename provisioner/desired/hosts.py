@@ -1,7 +1,7 @@
-"""The desired state of relays, centres and hubs. Pure.
+"""Desired state of relays, centres and hubs. Pure.
 
 A relay has a tunnel, a firewall, media paths and their readers. A centre has a tunnel to each relay of its carriers, a
-guard and readers' secrets. A hub has, besides that, every path of its carriers, on demand, and its own readers.
+guard and readers' secrets. A hub also has every path of its carriers, on demand, and its own readers.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ from provisioner.inventory.renamed_ids import old_names
 
 
 def apart(networks: Iterable[AnyNetwork]) -> tuple[AnyNetwork, ...]:
-    """Networks as sets of nft hold them, which take no two elements that overlap: IPv4 first, each family in order."""
+    """Merge overlapping networks, as nft sets require; IPv4 first."""
     listed = tuple(networks)
     four = collapse_addresses(network for network in listed if isinstance(network, IPv4Network))
     six = collapse_addresses(network for network in listed if isinstance(network, IPv6Network))
@@ -76,11 +76,9 @@ def apart(networks: Iterable[AnyNetwork]) -> tuple[AnyNetwork, ...]:
 
 
 def speaks_ipv6(networks: Iterable[AnyNetwork], places: Iterable[HostPlace | None]) -> bool:
-    """Whether a host is reached over IPv6, or may be.
+    """Return whether a host is, or may be, reached over IPv6.
 
-    Args:
-        networks: from where SSH may come to it.
-        places: where it is called and sent to; a name may lead to an address of either family.
+    A name may resolve to either family.
     """
     reached = (place is not None and not isinstance(place, IPv4Address) for place in places)
     return any(reached) or any(isinstance(network, IPv6Network) for network in networks)
@@ -92,17 +90,12 @@ def speaks_ipv6(networks: Iterable[AnyNetwork], places: Iterable[HostPlace | Non
 def hub_service(
     inventory: Inventory, secrets: Secrets, centre: Centre, hub: Hub, connections: Iterable[Connection]
 ) -> HubService:
-    """What MediaMTX on a hub should do.
+    """Return the desired MediaMTX of a hub.
 
-    Args:
-        inventory: the whole of it.
-        secrets: those of its carriers, and its own.
-        centre: the centre.
-        hub: what its file says of the hub.
-        connections: the connections of all relays; those of its own carriers count.
+    `connections` are those of all relays; other carriers' are ignored.
 
     Raises:
-        InventoryError: an allocation or a key is missing, with the command that makes it.
+        InventoryError: an allocation or a key is missing; the hint has the command.
         SecretsError: a secret is missing from the vault.
     """
     entry = recorded(inventory.allocations.centres.get(centre.id), "its tunnel address", centre.id, "allocate")
@@ -120,7 +113,7 @@ def hub_service(
 
 
 def hub_door(hub: HubService) -> HubDoor:
-    """Where its readers come, and from where."""
+    """Return the address and networks of a hub's readers."""
     return HubDoor(hub.address, reader_ports(hub.tls), hub.networks)
 
 
@@ -134,7 +127,7 @@ def _viewers(own: HubSecrets, centre: Centre) -> Iterator[User]:
 def _paths(
     inventory: Inventory, secrets: Secrets, centre: Centre, connections: Iterable[Connection]
 ) -> Iterator[HubPath]:
-    """Every path that the centre may read; of one that several relays serve, at the one that always pulls it."""
+    """Yield each readable path once, at the relay that always pulls it."""
     relays = {
         relay.id: (_source_head(inventory, secrets, carrier, relay, centre), _fingerprint(secrets, inventory, relay.id))
         for carrier in inventory.carriers.values()
@@ -164,7 +157,7 @@ def _names(inventory: Inventory, connection: Connection) -> Iterator[str]:
 
 
 def _source_head(inventory: Inventory, secrets: Secrets, carrier: Carrier, relay: Relay, centre: Centre) -> str:
-    """The beginning of a source's address: the relay's, and the login of the centre's reader there."""
+    """Return a source URL's start: the relay, and the centre's login there."""
     password = secret_of(carrier_secrets(secrets, carrier.id).readers, centre.id, "reader secret")
     scheme, port = ("rtsps", RTSPS_PORT) if carrier.reader_tls else ("rtsp", RTSP_PORT)
     address = relay_allocation(inventory, relay).tunnel_address
@@ -178,10 +171,10 @@ def _fingerprint(secrets: Secrets, inventory: Inventory, relay: str) -> str:
 
 
 def relay_encryption(secrets: Secrets, carrier: Carrier, relay: Relay, inventory: Inventory) -> ReaderEncryption | None:
-    """How a relay encrypts its readers' connections; None where its carrier does not ask for it.
+    """Return a relay's encryption for readers, if its carrier requires it.
 
     Raises:
-        InventoryError: no certificate is recorded, or what is recorded is none.
+        InventoryError: the certificate is missing or invalid.
         SecretsError: its key is missing from the vault.
     """
     return relay_certificate(secrets, carrier, relay, inventory) if carrier.reader_tls else None
@@ -190,10 +183,10 @@ def relay_encryption(secrets: Secrets, carrier: Carrier, relay: Relay, inventory
 def relay_certificate(
     secrets: Secrets, carrier: Carrier, relay: Relay, inventory: Inventory
 ) -> ReaderEncryption | None:
-    """What a relay shows to whoever comes encrypted, readers and sites that push; None where it shows nothing.
+    """Return a relay's certificate for readers and pushing sites, if any.
 
     Raises:
-        InventoryError: no certificate is recorded, or what is recorded is none.
+        InventoryError: the certificate is missing or invalid.
         SecretsError: its key is missing from the vault.
     """
     if carrier.certificates is None:
@@ -211,16 +204,12 @@ def relay_certificate(
 def centre_host(
     inventory: Inventory, secrets: Secrets, centre: Centre, connections: Iterable[Connection] = ()
 ) -> HostSpec:
-    """What a monitoring centre should hold.
+    """Return the desired state of a centre.
 
-    Args:
-        inventory: the whole of it.
-        secrets: those of its carriers.
-        centre: the centre.
-        connections: of all relays: what a hub offers.
+    `connections` are those of all relays, for a hub.
 
     Raises:
-        InventoryError: an address or a key is missing, with the command that makes it.
+        InventoryError: an address or a key is missing; the hint has the command.
         SecretsError: a secret is missing from the vault.
     """
     carriers = sorted((c for c in inventory.carriers.values() if centre.id in c.centres), key=lambda c: c.id)
@@ -255,7 +244,7 @@ def centre_host(
 
 
 def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier], hub: HubDoor | None) -> Firewall:
-    """Those who manage its relays manage it, too, and whom it names itself."""
+    """Return a centre's firewall; its relays' managers may use SSH, too."""
     networks = inventory.ssh_sources(centre.id)
     return Firewall(
         management_networks=apart(networks),
@@ -268,7 +257,7 @@ def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier], hu
 
 
 def _read_at(carriers: Sequence[Carrier]) -> tuple[int, ...]:
-    """The ports at which its reader of checks comes to relays: encrypted wherever a carrier has that."""
+    """Return the relays' ports for a centre's checks, encrypted if available."""
     encrypted = {carrier.reader_tls is not None for carrier in carriers}
     return tuple(port for port, kind in ((RTSP_PORT, False), (RTSPS_PORT, True)) if kind in encrypted) or (RTSP_PORT,)
 
@@ -289,10 +278,12 @@ def _relay_as_peer(inventory: Inventory, secrets: CarrierSecrets, relay: Relay, 
 
 
 def _sent_to(relay: Relay) -> AnyAddress:
-    """Where a centre sends WireGuard to a relay: never a name, as a plan would then change with the DNS.
+    """Return a relay's WireGuard address for centres, never a name.
+
+    With a name, a plan would change with the DNS.
 
     Raises:
-        InventoryError: only a name is known.
+        InventoryError: the relay has only a name.
     """
     if relay.centre_endpoint is None:
         message = f"{relay.id}: {relay.wireguard_endpoint} is a name, and centres send WireGuard to an address"
@@ -312,18 +303,12 @@ def relay_host(
     *,
     today: date | None = None,
 ) -> HostSpec:
-    """What a relay should hold.
+    """Return the desired state of a relay.
 
-    Args:
-        inventory: the whole of it.
-        secrets: those of all carriers and cameras.
-        carrier: the relay's.
-        relay: the relay.
-        connections: the connections that it carries, in any order.
-        today: the day by which a setting is still under change; without one none is.
+    `today` is the day for settings under change; `None` ignores changes.
 
     Raises:
-        InventoryError: an allocation or a key is missing, with the command that makes it.
+        InventoryError: an allocation or a key is missing; the hint has the command.
         SecretsError: a secret is missing from the vault.
     """
     allocation = relay_allocation(inventory, relay)
@@ -402,7 +387,10 @@ def _relay_peers(
 
 
 def _site_peers(inventory: Inventory, secrets: CarrierSecrets, connection: Connection) -> Iterator[Peer]:
-    """A site's peer, and while its gateway changes its key the one that follows: the host moves the addresses."""
+    """Yield a site's peer, and during a key change the next one.
+
+    The host moves the allowed IPs to the next peer.
+    """
     facility, gateway = connection.facility, connection.gateway
     name = facility.id
     yield Peer(
@@ -416,7 +404,7 @@ def _site_peers(inventory: Inventory, secrets: CarrierSecrets, connection: Conne
 
 
 def _readers(secrets: CarrierSecrets, centres: Iterable[Centre], at: Mapping[str, IPv4Address]) -> Iterator[User]:
-    """Who reads from outside: centres, and those who read there with logins of their own, from the centre's address."""
+    """Yield the users of centres, and of their viewers without a hub."""
     of_viewers = []
     for centre in centres:
         secret = secret_of(secrets.readers, centre.id, "reader secret")
@@ -431,7 +419,7 @@ def _readers(secrets: CarrierSecrets, centres: Iterable[Centre], at: Mapping[str
 
 
 def _device_addresses(paths: Iterable[MediaPath]) -> tuple[tuple[IPv4Address, int], ...]:
-    """Where a relay finds devices; a device of several streams is there once."""
+    """Return the devices' addresses, each once."""
     pulled = ((path, path.source) for path in paths if path.source is not None)
     addresses = {(path.facility, path.device): (source.address, source.port) for path, source in pulled}
     return tuple(sorted(set(addresses.values()), key=lambda address: (int(address[0]), address[1])))

@@ -1,8 +1,7 @@
-"""Hosts and paths that a command is about: limits, logins, keys. Pure.
+"""Hosts and paths of a command: limits, logins, keys. Pure.
 
-A `--limit` takes hosts, facilities and paths; one that takes none is refused. Hosts are left out if files with their
-secrets stayed shut. Only what a shut file may hold counts as shut: a secret that is missing from files that were opened
-is an error.
+A `--limit` selects hosts, facilities and paths; an empty selection is refused. Hosts are left out if files with their
+secrets could not be opened. A secret that is missing from opened files is an error.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from provisioner.desired.spec import MediaPath
 
 KnownInventory = Inventory | OutlinedInventory
-"""An inventory, its facilities whole or in outline."""
+"""An inventory with facilities or their outlines."""
 KINDS = ("carrier", "province", "facility", "host")
 _PLURAL = {"carrier": "carriers", "province": "provinces", "facility": "facilities", "host": "hosts"}
 _LISTED = 20
@@ -52,34 +51,31 @@ _LONGEST = 80
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Wanted names by kind; kinds are joined by "and", the names of a kind by "or". Empty takes everything.
+    """Wanted names by kind, joined by "or"; kinds are joined by "and".
 
     Attributes:
-        wanted: the names as they were typed, by kind.
-        parts: the provinces of 2021 that are in the provinces named, once `by` said of which list those are.
+        wanted: the names as typed, by kind; empty selects everything.
+        parts: provinces of 2021 in the wanted provinces, after `by`.
     """
 
     wanted: dict[str, frozenset[str]] = field(default_factory=dict)
     parts: frozenset[str] = frozenset()
 
     def by(self, scheme: str) -> Limit:
-        """Read names of provinces by an inventory's list.
+        """Interpret names of provinces with an inventory's list.
 
-        Paths keep the slug that was frozen in them; who names the province of today means all that is in it.
+        Paths keep frozen slugs; a province of today means all provinces inside it.
         """
         named = self.wanted.get("province", ())
         return replace(self, parts=frozenset(part for slug in named for part in parts_of(slug, scheme)))
 
     def of(self, inventory: KnownInventory, *others: KnownInventory, also: Collection[str] = ()) -> Limit:
-        """Read names by an inventory: one that it has not would leave out, without a word, what was meant.
+        """Check names against inventories, and interpret names of provinces.
 
-        Args:
-            inventory: the inventory.
-            others: what else may have the names, e.g. an older revision.
-            also: names that are known, and of which nothing more is.
+        An unknown name would silently select too little. `also` are further known names.
 
         Raises:
-            UsageError: a name is in none of them.
+            UsageError: a name is unknown.
         """
         for kind, names in sorted(self.wanted.items()):
             known = sorted({name for one in (inventory, *others) for name in _names(one, kind)})
@@ -89,7 +85,7 @@ class Limit:
         return self.by(inventory.settings.province_scheme)
 
     def takes(self, names: Mapping[str, Collection[str]]) -> bool:
-        """Whether what has these names is chosen; kinds that are not in `names` do not count."""
+        """Return whether these names are selected; kinds without names do not count."""
         return all(
             not (wanted | self.parts if kind == "province" else wanted).isdisjoint(names[kind])
             for kind, wanted in self.wanted.items()
@@ -97,7 +93,7 @@ class Limit:
         )
 
     def takes_path(self, host: HostSpec | LeftOutHost, path: MediaPath | LeftOutPath) -> bool:
-        """Whether a path is chosen; of one that was left out the name is enough."""
+        """Return whether a path is selected."""
         return self.takes(
             {
                 "carrier": host.carriers,
@@ -108,13 +104,13 @@ class Limit:
         )
 
     def takes_held(self, held: HeldFacility, hosts: Collection[str] = ()) -> bool:
-        """Whether a held facility is chosen, by all that is known of it; `hosts` have something of it."""
+        """Return whether a frozen facility is selected; `hosts` have parts of it."""
         names: dict[str, Collection[str]] = {"facility": held.names or (held.id,), "host": hosts}
         names |= {"province": (held.province,)} if held.province else {}
         return self.takes(names | ({"carrier": held.carriers} if held.carriers else {}))
 
     def takes_host(self, host: HostSpec) -> bool:
-        """Whether a host is chosen: by its own names, or because a chosen path is on it."""
+        """Return whether a host is selected, by its names or its paths."""
         if not self.takes({"carrier": host.carriers, "host": (host.id,)}):
             return False
         if self.by_site:
@@ -123,19 +119,13 @@ class Limit:
 
     @property
     def by_site(self) -> bool:
-        """Whether the limit cuts through hosts."""
+        """Whether the limit can select parts of hosts."""
         return bool({"province", "facility"} & set(self.wanted))
 
 
 @dataclass(frozen=True, slots=True)
 class HostLogin:
-    """How one host is logged in to.
-
-    Attributes:
-        place: `user@address:port`.
-        host_key: what it has to show, as `known_by` says it.
-        jump: the host through which it is called, with that one's host key; empty where it is called directly.
-    """
+    """SSH login of a host (`user@address:port`), with host keys and jump host."""
 
     place: str
     host_key: str
@@ -143,12 +133,12 @@ class HostLogin:
 
 
 def names_of_held(held: Iterable[HeldFacility]) -> frozenset[str]:
-    """The names by which a limit may mean facilities that are held."""
+    """Return all names that can select frozen facilities."""
     return frozenset(name for one in held for name in (one.province, *one.names, *one.carriers))
 
 
 def _names(inventory: KnownInventory, kind: str) -> Iterable[str]:
-    """The names of a kind that an inventory has; a province has two where it was merged."""
+    """Return an inventory's names of a kind; a merged province has two."""
     match kind:
         case "carrier":
             return inventory.carriers
@@ -168,7 +158,7 @@ def _unknown(kind: str, name: str, known: Sequence[str]) -> UsageError:
 
 
 def parse_limits(texts: Iterable[str]) -> Limit:
-    """A limit from `kind=name` texts.
+    """Parse `kind=name` texts.
 
     Raises:
         UsageError: a text is not `carrier=…`, `province=…`, `facility=…` or `host=…`.
@@ -187,12 +177,12 @@ def parse_limits(texts: Iterable[str]) -> Limit:
 
 
 def chosen_hosts(state: DesiredState, limit: Limit) -> tuple[HostSpec, ...]:
-    """The hosts that a limit takes, without those that are left out.
+    """Return the selected hosts, except those left out.
 
     Raises:
-        UsageError: it takes none.
-        SecretsError: it takes only hosts whose secrets stayed shut, or there is no limit and there are such.
-        InventoryError: it takes nothing but facilities that are held.
+        UsageError: the selection is empty.
+        SecretsError: all selected hosts are left out, or any host without a limit.
+        InventoryError: only frozen facilities are selected.
     """
     refuse_shut(state, limit)
     chosen = tuple(host for host in state.hosts.values() if limit.takes_host(host))
@@ -204,9 +194,9 @@ def chosen_hosts(state: DesiredState, limit: Limit) -> tuple[HostSpec, ...]:
 
 
 def shut_by(state: DesiredState, limit: Limit) -> tuple[LeftOutHost, ...]:
-    """The hosts that a limit takes and that are left out.
+    """Return the selected hosts that are left out.
 
-    A centre that also reads from carriers which the limit does not name is not what it asks for.
+    A centre with carriers outside the limit does not count.
     """
     return tuple(host for host in state.left_out.values() if _takes_left_out(limit, host))
 
@@ -221,7 +211,7 @@ def _takes_left_out(limit: Limit, host: LeftOutHost) -> bool:
 
 
 def refuse_shut(state: DesiredState, limit: Limit) -> None:
-    """Refuse to speak of everything where something stayed shut.
+    """Refuse an unlimited command if hosts are left out.
 
     Raises:
         SecretsError: there is no limit, and hosts are left out.
@@ -231,20 +221,20 @@ def refuse_shut(state: DesiredState, limit: Limit) -> None:
 
 
 def refuse_all_shut(state: DesiredState, limit: Limit) -> None:
-    """Say that what a limit takes is shut, before it is said to take nothing.
+    """Refuse a limit that selects hosts that are left out.
 
     Raises:
-        SecretsError: it takes hosts that are left out.
+        SecretsError: it selects such hosts.
     """
     if shut := shut_by(state, limit):
         raise _closed(state, shut)
 
 
 def refuse_held(state: DesiredState, limit: Limit) -> None:
-    """Say that what a limit takes is held, before it is said to take nothing.
+    """Refuse a limit that selects frozen facilities.
 
     Raises:
-        InventoryError: it takes facilities that are held.
+        InventoryError: it selects such facilities.
     """
     held = [one for one in state.held.values() if limit.wanted and limit.takes_held(one, state.hosts)]
     if held:
@@ -274,7 +264,7 @@ def _closed(state: DesiredState, shut: Sequence[LeftOutHost]) -> SecretsError:
 def left_out_relay(
     inventory: Inventory, secrets: Secrets, carrier: Carrier, relay: Relay, connections: Iterable[Connection]
 ) -> LeftOutHost | None:
-    """A relay that is left out; None where nothing that it needs stayed shut."""
+    """Return a relay as left out, if its secrets are unopened."""
     served = list(connections)
     needed = [
         *_of_host(secrets, (carrier.id,), relay.id),
@@ -288,14 +278,14 @@ def left_out_relay(
 
 
 def left_out_centre(inventory: Inventory, secrets: Secrets, centre: Centre) -> LeftOutHost | None:
-    """A centre that is left out; None where nothing that it needs stayed shut."""
+    """Return a centre as left out, if its secrets are unopened."""
     carriers = tuple(sorted(c.id for c in inventory.carriers.values() if centre.id in c.centres))
     shut = _shut(secrets, _of_host(secrets, carriers, centre.id))
     return LeftOutHost(centre.id, HostKind.CENTRE, carriers, shut, reads=centre.reads) if shut else None
 
 
 def shut_for_site(secrets: Secrets, facility: Facility) -> tuple[str, ...]:
-    """What would have to be opened for a site's package: files of its carriers; of one that pushes with the logins."""
+    """Return the unopened files that a site's package needs."""
     needed = [f"secrets/carriers/{connection.plan.carrier}" for connection in facility.connections]
     for connection in facility.connections:
         if connection.plan.access.is_pushed:
@@ -337,7 +327,7 @@ def _streams(camera: Camera) -> Iterator[StreamName]:
 
 
 def host_logins(inventory: Inventory) -> dict[str, HostLogin]:
-    """The logins of all relays and centres, by their ids."""
+    """Return the logins of all relays and centres, by id."""
     relays = {
         relay.id: _login(relay.address, carrier.ssh_to(relay), carrier.jump_to(relay))
         for carrier, relay in inventory.relays.values()
@@ -353,11 +343,11 @@ def _login(address: HostPlace, ssh: Ssh, jump: JumpHost | None) -> HostLogin:
 
 
 def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
-    """The hosts whose keys are to be made, with no more than is needed to call them; not those that stayed shut.
+    """Return minimal specs of hosts with opened secrets, to make keys.
 
     Raises:
         InventoryError: a host has no tunnel address yet.
-        SecretsError: the vault has no digest key, and was opened as a whole.
+        SecretsError: the vault, fully opened, has no digest key.
     """
     lock = inventory.allocations
     missing = sorted((set(inventory.relays) - set(lock.relays)) | (set(inventory.centres) - set(lock.centres)))
@@ -399,13 +389,13 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
 
 
 def _is_open(secrets: Secrets, host: str) -> bool:
-    """Whether a host's digest key was opened, if it may be in a file that stayed shut."""
+    """Return whether a host's digest key is not in an unopened file."""
     has_own = any(host in carrier.host_keys for carrier in secrets.carriers.values())
     return has_own or secrets.digest_key is not None or not secrets.shut
 
 
 def known_keys(inventory: Inventory) -> dict[str, str]:
-    """The public keys that are recorded, each with whose it is: a host's id, or a gateway."""
+    """Return recorded public keys with their host's id or gateway."""
     lock = inventory.allocations
     hosts = {h.public_key: name for of in (lock.relays, lock.centres) for name, h in of.items() if h.public_key}
     hosts |= {h.next_key.public_key: name for name, h in lock.relays.items() if h.next_key}

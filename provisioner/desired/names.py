@@ -1,8 +1,7 @@
 """Names on hosts, and the names of a rollout's waves. Pure.
 
-Names on a host are as ever, or on a shared centre by whose side they are of. They are a contract
-(docs/internals/host-program.md). The host's own program has the same ones (`paths.py` there). This imports nothing, as
-commands name waves before they begin.
+Names on a shared centre contain the side. They are a contract (docs/internals/host-program.md), and the same as in the
+host's program (`paths.py` there). This module imports little, as commands name waves before they start.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from typing import Final
 
 UNITS: Final = "/etc/systemd/system"
 _LONGEST_SIDE: Final = 11
-"""An interface's name has 15 letters, and four are ours."""
+"""An interface's name has 15 characters; four are our prefix."""
 _BEGINNING: Final = 3
 _TUNNELS_OF_SIDES: Final = "wgp-"
 SECOND_TUNNEL: Final = "wg-prov-next"
-"""The interface with the key that follows a relay's own one."""
+"""Interface with a relay's next key."""
 CANARY: Final = "canary"
 LATER: Final = ("10%", "50%", "rest")
 NAMES: Final = (CANARY, *LATER)
@@ -26,37 +25,37 @@ NAMES: Final = (CANARY, *LATER)
 
 @dataclass(frozen=True, slots=True)
 class HostNames:
-    """What things of ours are called on a host.
+    """Names of our objects on a host.
 
     Attributes:
-        side: whose side of a shared centre they are of; empty where one inventory has the host for itself.
+        side: the side of a shared centre; empty on other hosts.
     """
 
     side: str = ""
 
     @property
     def ours(self) -> str:
-        """What folders, units and the table begin with: no slug has a dot, so that no other name is one of these."""
+        """Prefix of folders, units and the table; unique, with a dot."""
         return f"provisioner.{self.side}" if self.side else "provisioner"
 
     @property
     def etc(self) -> str:
-        """The folder of what is rendered, and of keys."""
+        """Folder of rendered files and keys."""
         return f"/etc/{self.ours}"
 
     @property
     def state(self) -> str:
-        """The folder of saved states, receipts, and of the mark of whose the host is."""
+        """Folder of saved states, receipts and the owner's mark."""
         return f"/var/lib/{self.ours}"
 
     @property
     def receipts(self) -> str:
-        """The folder of receipts."""
+        """Folder of receipts."""
         return f"{self.state}/receipts"
 
     @property
     def run(self) -> str:
-        """The folder on tmpfs: leases, locks."""
+        """Folder on tmpfs: leases, locks."""
         return f"/run/{self.ours}"
 
     @property
@@ -66,37 +65,37 @@ class HostNames:
 
     @property
     def rule_file(self) -> str:
-        """The rule of sudo for the inventory's user; sudo reads no file with a dot in its name."""
+        """File of sudo's rule; sudo ignores files with a dot."""
         return f"/etc/sudoers.d/provisioner{'-' if self.side else ''}{self.side}"
 
     @property
     def nft_file(self) -> str:
-        """The firewall's rules."""
+        """File of the firewall's rules."""
         return f"{self.etc}/provisioner.nft"
 
     @property
     def wg_file(self) -> str:
-        """The tunnel's peers."""
+        """File of the tunnel's peers."""
         return f"{self.etc}/wg-prov.conf"
 
     @property
     def psk_file(self) -> str:
-        """The peers' pre-shared keys."""
+        """File of the peers' pre-shared keys."""
         return f"{self.etc}/wg-prov.psk"
 
     @property
     def tunnel_file(self) -> str:
-        """The tunnel's address, routes and MTU."""
+        """File of the tunnel's address, routes and MTU."""
         return f"{self.etc}/tunnel.json"
 
     @property
     def trust_file(self) -> str:
-        """What the host was trusted for."""
+        """File of the trusted facts."""
         return f"{self.etc}/trust.json"
 
     @property
     def policy_file(self) -> str:
-        """What held plans back."""
+        """File of the applied policy."""
         return f"{self.etc}/policy.json"
 
     @property
@@ -106,7 +105,7 @@ class HostNames:
 
     @property
     def table(self) -> str:
-        """The table of nftables, in the family inet."""
+        """The nftables table, of the family inet."""
         return self.ours
 
     @property
@@ -121,31 +120,28 @@ class HostNames:
 
     @property
     def unit_nft(self) -> str:
-        """The unit that loads the rules."""
+        """Unit that loads the firewall's rules."""
         return f"{self.ours}-nft.service"
 
     @property
     def unit_wg(self) -> str:
-        """The unit of the tunnel."""
+        """Unit of the tunnel."""
         return f"{self.ours}-wg.service"
 
     @property
     def unit_revert(self) -> str:
-        """The unit that returns the host to last-good."""
+        """Unit that restores last-good."""
         return f"{self.ours}-revert.service"
 
 
 ALONE: Final = HostNames()
-"""The names on a host that one inventory has for itself, as relays always are."""
+"""Names on an unshared host, as relays always are."""
 
 
 def side_of(inventory: str) -> str:
-    """What an inventory's side of a shared centre is called: its id, or where that is long a name made of it.
+    """Return an inventory's side: its id, or a hashed name.
 
-    Ids of ten letters at most stay as they are, and what is made has eleven: so no made one is anybody's id.
-
-    Args:
-        inventory: the inventory's id, a slug.
+    Short ids have at most ten characters and hashed names eleven, so they never collide.
     """
     if len(inventory) < _LONGEST_SIDE:
         return inventory
@@ -154,5 +150,5 @@ def side_of(inventory: str) -> str:
 
 
 def is_of_a_side(interface: str) -> bool:
-    """Whether an interface is the tunnel of some side of a shared centre."""
+    """Return whether an interface is the tunnel of a shared centre's side."""
     return interface.startswith(_TUNNELS_OF_SIDES)

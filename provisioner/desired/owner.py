@@ -1,4 +1,4 @@
-"""Whose a host is: the mark that an inventory leaves on it, which no other inventory passes over. Pure."""
+"""Owner's mark on a host, respected by other inventories. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from provisioner.base.text import printable
 
 NOTHING: Final = "nothing"
-"""What a host says instead of a mark where nothing of anybody's is on it."""
+"""A host's answer without a mark and without our files."""
 
 _SLUG = r"[a-z0-9]+(-[a-z0-9]+)*"
 _FORMS: Final = {
@@ -23,23 +23,22 @@ _SHAPES: Final = {
     "alone": "who has the host for itself alone",
     "shared": "who shares the host with others",
 }
-"""What a host's door says before a mark of the other shape, and what that means."""
+"""Prefix of a mark of the other shape, and its meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """An owner, by its mark; who is unknown has no inventory.
+    """Owner of a host, from its mark; an unknown owner lacks `inventory`.
 
     Attributes:
         inventory: the inventory's id.
-        key: a public fingerprint of what the inventory knows the host by; from it follows no secret.
-        at: when the mark was written, in UTC by the host's clock, to the second; empty where that is not known.
-        host: what the host is called there.
-        run: the run that was confirmed last.
-        who: who carried that out.
-        released: whether the owner has let go of it.
-        shape: `alone` or `shared`, where that is how somebody else has the host and not how we would: it can neither be
-            taken over nor be used beside him then; empty where it is no matter.
+        key: a public fingerprint of the inventory's key for the host; no secret follows from it.
+        at: time of the mark, in UTC by the host's clock, to the second; empty if unknown.
+        host: the host's id in that inventory.
+        run: the last confirmed run.
+        who: the person of that run.
+        released: whether the owner released the host.
+        shape: `alone` or `shared` if the owner's use differs from ours and excludes a takeover or sharing; else empty.
     """
 
     inventory: str = ""
@@ -52,12 +51,12 @@ class Owner:
     shape: str = ""
 
     def is_same(self, other: Owner) -> bool:
-        """Whether the mark of another one is of the same inventory with the same key."""
+        """Return whether inventory and key are the same."""
         return bool(self.inventory) and (self.inventory, self.key) == (other.inventory, other.key)
 
     @property
     def claim(self) -> Owner:
-        """What has to stay as it is for a host to be the same owner's still: a run of the owner's makes it another."""
+        """Inventory, key and time of the mark; another run changes it."""
         return Owner(self.inventory, self.key, self.at)
 
     @property
@@ -76,13 +75,13 @@ class Owner:
 
 
 UNMARKED: Final = Owner()
-"""The owner of what lies on a host without a mark: of an earlier version, or damaged."""
+"""Owner of our files without a valid mark: of an earlier version, or damaged."""
 
 
 def owner_in(text: str) -> Owner | None:
-    """Whose a host says that it is, in the line that its door prints; None where nothing of ours is on it.
+    """Parse a host's untrusted answer; `None` if it is `NOTHING`.
 
-    Whatever else the line holds is no mark. Never raises.
+    Never raises: an invalid mark is `UNMARKED`.
     """
     if text == NOTHING:
         return None
@@ -100,7 +99,7 @@ def _marked(text: str) -> Owner:
 
 
 def owner_of(document: object) -> Owner:
-    """The owner by a mark's document, which a host may have made up; one that is not of our form is none."""
+    """Parse a mark's untrusted document; `UNMARKED` if invalid."""
     if not isinstance(document, dict):
         return UNMARKED
     for name, form in _FORMS.items():

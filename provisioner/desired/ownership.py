@@ -1,4 +1,4 @@
-"""Whose a host is to be by an inventory: its own, or first somebody's from whom it is taken over. Pure."""
+"""Desired owner of a host, and the owner before a takeover. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provisioner.inventory.model import Inventory, Secrets
 
 
 def with_owner(spec: HostSpec, inventory: Inventory, secrets: Secrets) -> HostSpec:
-    """A host with the mark that this inventory leaves on it, and with whom it is taken over from.
+    """Return a host with this inventory's mark, and with the former owner.
 
     Raises:
         SecretsError: the vault has no key of the host.

@@ -1,6 +1,6 @@
-"""Media paths of a facility, and its devices that ONVIF asks. Pure.
+"""Media paths of a facility, and its devices with ONVIF. Pure.
 
-There is one path a stream of a camera, and one more under each old name, as one relay has them.
+A relay has one path a stream, and one more for each old name.
 """
 
 from __future__ import annotations
@@ -34,16 +34,13 @@ _SUB, _MAIN = StreamName.SUB, StreamName.MAIN
 def media_paths(
     inventory: Inventory, secrets: Secrets, connection: Connection, today: date | None = None
 ) -> Iterator[MediaPath]:
-    """A facility's paths at one relay; a country has two hundred thousand, so what is the same is asked once.
+    """Yield a facility's paths at one relay.
 
-    Args:
-        inventory: the whole of it.
-        secrets: the logins.
-        connection: the facility's connection to the relay.
-        today: the day by which a setting is still under change; without one none is.
+    A country has two hundred thousand, so common values are computed once. `today` is the day for settings under
+    change; `None` ignores changes.
 
     Raises:
-        InventoryError: an allocation is missing, with the command that makes it.
+        InventoryError: an allocation is missing; the hint has the command.
         SecretsError: a login is missing from the vault.
     """
     facility, moves = connection.facility, inventory.settings.moved
@@ -98,7 +95,7 @@ def media_paths(
 
 
 def pulled_by_site(secrets: Secrets, connection: Connection) -> Iterator[tuple[str, str, StreamSource]]:
-    """What the gateway of a site that pushes pulls from its own network: each path, its device, and where that is.
+    """Yield the path, device and source of a pushing site's streams.
 
     Raises:
         SecretsError: a login is missing from the vault.
@@ -112,7 +109,7 @@ def pulled_by_site(secrets: Secrets, connection: Connection) -> Iterator[tuple[s
 
 
 def streams_of_site(facility: Facility) -> Iterator[tuple[str, str, str]]:
-    """The streams of a facility: each path's name, its device, and its path there."""
+    """Yield the path, device and RTSP path of each stream."""
     recorders = {recorder.id: recorder for recorder in facility.recorders}
     for camera in facility.cameras:
         for name, stream in camera.streams.named:
@@ -121,13 +118,13 @@ def streams_of_site(facility: Facility) -> Iterator[tuple[str, str, str]]:
 
 
 def _changing_logins(facility: Facility, today: date) -> dict[str, date]:
-    """The devices of which either login is taken today, each with the last day of it."""
+    """Return the last day of each device's login change."""
     accepts = accept_of(facility.cameras, facility.recorders)
     return {device: accept.until for device, accept in accepts.items() if accept.old.login and accept.holds_on(today)}
 
 
 def former_picture(stream: Stream, today: date) -> FormerPicture | None:
-    """What a stream may still be as well today."""
+    """Return a stream's former picture, if it is still accepted today."""
     accept = stream.accept
     if accept is None or not accept.holds_on(today):
         return None
@@ -143,12 +140,12 @@ def former_picture(stream: Stream, today: date) -> FormerPicture | None:
 
 
 def asked_devices(inventory: Inventory, connection: Connection, today: date | None = None) -> Iterator[AskedDevice]:
-    """The devices of a connection that are asked, in the order of ids; none of which no picture is pulled.
+    """Yield the pulled devices with ONVIF, sorted by id.
 
-    `today` is the day by which a setting is still under change; without one none is.
+    `today` is as for `media_paths`.
 
     Raises:
-        InventoryError: a port is not recorded, with the command that records it.
+        InventoryError: a port is not recorded; the hint has the command.
     """
     facility = connection.facility
     pulled = {device_of(camera) for camera in facility.cameras}

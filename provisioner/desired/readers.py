@@ -1,10 +1,9 @@
 """Users of a host's MediaMTX: centres, viewers, sites that push. Pure.
 
-A reader at a centre has each path at the relays that carry it, the one that always pulls first.
+A reader at a centre has each path at all its relays, first at the one that always pulls it.
 
-Each pushed path has a user of its own, who may push that path and do nothing else. His password is made of the site's
-key in the vault and of the path: so a camera more needs no new secret, and who learns one password learns no other
-one.
+Each pushed path has its own user, who may only push that path. The password is derived from the site's key in the vault
+and the path. So a new camera needs no new secret, and a known password reveals no other.
 """
 
 from __future__ import annotations
@@ -53,21 +52,16 @@ _PURPOSE = b"provisioner/publish/1\0"
 
 
 class ReadAt(NamedTuple):
-    """Where a path can be read: a relay, and the path's URL there without a login."""
+    """A relay, and a path's URL there without a login."""
 
     relay: str
     url: str
 
 
 class ReadPath(NamedTuple):
-    """A path as readers have it.
+    """A path for readers; the first relay of `at` always pulls it.
 
-    Attributes:
-        path: its name, which is the same at every relay.
-        province: the province, as in the path.
-        facility: the facility.
-        carrier: the carrier of the first relay.
-        at: where it is read: the first one always pulls it; at a backup relay it comes once somebody reads.
+    Backup relays pull it only for readers. `carrier` is the first relay's.
     """
 
     path: str
@@ -79,14 +73,7 @@ class ReadPath(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReadingList:
-    """What a reader at a centre has to know.
-
-    Attributes:
-        centre: the centre's id.
-        user: as whom it logs in at every relay.
-        readings: each path, and where it is read.
-        held: facilities with errors of their own, of which nothing is said.
-    """
+    """Readable paths of a centre or viewer, without frozen facilities (`held`)."""
 
     centre: str
     user: str
@@ -95,9 +82,9 @@ class ReadingList:
 
 
 class PushPlace(NamedTuple):
-    """Where a site pushes, beside the login: a relay, its endpoint, and the certificate that it has to show.
+    """A relay that a site pushes to: endpoint and certificate's fingerprint.
 
-    `following` is the certificate that it may show as well, as it is to be the next one; empty where there is none.
+    `following` is the fingerprint of the next certificate, which is also accepted, or empty.
     """
 
     relay: str
@@ -110,27 +97,24 @@ class PushPlace(NamedTuple):
 
 
 def centre_user(centre: str) -> str:
-    """The user as whom a centre reads at every relay."""
+    """Return the user name of a centre at every relay."""
     return f"centre-{centre}"
 
 
 def viewer_user(viewer: str) -> str:
-    """The user as whom a viewer reads, at relays or at a hub."""
+    """Return the user name of a viewer, at relays or hubs."""
     return f"viewer-{viewer}"
 
 
 def publisher_user(path: str) -> str:
-    """The user as whom a site pushes a path: the path's name with dots, which no id has, in the place of slashes."""
+    """Return the user name for a pushed path; ids have no dots."""
     return f"publish-{path.replace('/', '.')}"
 
 
 def own_users(entry: RelayAllocation | CentreAllocation, host: str, address: IPv4Address) -> tuple[User, User]:
-    """The two whose passwords were born on the host: root's probe alone may use the API, which runs commands.
+    """Return the users whose passwords are made on the host.
 
-    Args:
-        entry: what the lock records of the host.
-        host: its id.
-        address: where its probe reads.
+    Only root's probe may use the API, which can run commands. `address` is where the probe reads.
 
     Raises:
         InventoryError: a password's hash is not recorded.
@@ -146,14 +130,9 @@ def own_users(entry: RelayAllocation | CentreAllocation, host: str, address: IPv
 def readings(
     inventory: Inventory, centre: str, limit: Limit, reads: Sequence[str] = (), hub: Hub | None = None
 ) -> Iterator[ReadPath]:
-    """Each path that somebody at a centre may read, in the order of names.
+    """Yield the readable paths of a centre or viewer, sorted by name.
 
-    Args:
-        inventory: a valid inventory.
-        centre: the centre's id.
-        reads: beginnings of the paths that it may read; all where there is none.
-        hub: the centre's own, where that is where it reads.
-        limit: which paths; a host is a relay that carries one.
+    `reads` are prefixes of readable paths, empty for all. `hub` is the centre's hub, if paths are read there.
 
     Raises:
         InventoryError: a relay's address is not recorded.
@@ -184,7 +163,7 @@ def readings(
 
 
 def _base(tls: ReaderTls | None, address: IPv4Address) -> str:
-    """The beginning of a URL: encrypted where nobody may read without."""
+    """Return a URL's start, encrypted if required."""
     strict = tls is not None and tls.encryption == "strict"
     scheme, port = ("rtsps", RTSPS_PORT) if strict else ("rtsp", RTSP_PORT)
     return f"{scheme}://{endpoint_text(address, port)}"
@@ -193,18 +172,13 @@ def _base(tls: ReaderTls | None, address: IPv4Address) -> str:
 def reading_list(
     inventory: Inventory, held: Mapping[str, HeldFacility], who: tuple[str, str], limit: Limit
 ) -> ReadingList:
-    """Where a reader at a centre has each path.
+    """Return the readable paths of a centre or viewer.
 
-    Args:
-        inventory: a valid inventory.
-        held: the facilities with errors of their own, which are not in it.
-        who: the centre's id, empty where the inventory has only one, and a viewer's, empty for the centre itself.
-        limit: which paths.
+    `who` is the centre's id (empty if there is only one) and the viewer's id (empty for the centre itself).
 
     Raises:
         InventoryError: a relay's address is not recorded.
-        UsageError: there is no such centre or viewer, or several centres and none was named, or nothing has a name of
-            the limit.
+        UsageError: an unknown or ambiguous centre, an unknown viewer, or an unknown name in the limit.
     """
     centre, viewer = _reader(inventory, *who)
     limit = limit.of(inventory, also=names_of_held(held.values()))
@@ -239,13 +213,13 @@ def _reader(inventory: Inventory, centre: str, viewer: str) -> tuple[Centre, Vie
 
 
 def publish_password(key: Secret, path: str) -> Secret:
-    """The password by which a site pushes a path: 256 bits, in letters that MediaMTX takes and an address carries."""
+    """Return the password for a pushed path: 256 bits, safe in URLs."""
     made = hmac.new(key.reveal().encode(), _PURPOSE + path.encode(), hashlib.sha256).digest()
     return Secret(base64.urlsafe_b64encode(made).decode().rstrip("="))
 
 
 def networks_of(carrier: Carrier) -> tuple[IPv4Network, ...]:
-    """From where sites push to a carrier's relays; none where none may."""
+    """Return the networks that may push to a carrier's relays."""
     if carrier.publishers is None:
         return ()
     return tuple(sorted(set(carrier.publishers.networks))) or (ANYWHERE,)
@@ -254,13 +228,9 @@ def networks_of(carrier: Carrier) -> tuple[IPv4Network, ...]:
 def publishers(
     carrier: Carrier, secrets: CarrierSecrets, facilities: Mapping[str, Facility], paths: Iterable[MediaPath]
 ) -> Iterator[User]:
-    """The users by whom sites push their paths to a relay, in the order of paths.
+    """Yield the users that push paths to a relay, in path order.
 
-    Args:
-        carrier: the relay's.
-        secrets: the carrier's.
-        facilities: those that the relay carries, by id.
-        paths: the relay's paths, in order.
+    `facilities` are the relay's, by id.
 
     Raises:
         SecretsError: the vault has no key of a site.
@@ -276,19 +246,19 @@ def publishers(
 
 
 def site_key(secrets: CarrierSecrets, facility: str) -> Secret:
-    """The key of which a site's passwords are made.
+    """Return the key for a site's passwords.
 
     Raises:
-        SecretsError: the vault has none.
+        SecretsError: the vault does not have it.
     """
     return secret_of(secrets.publish_keys, facility, "publish key")
 
 
 def push_places(inventory: Frame, facility: Facility | Outline) -> tuple[PushPlace, ...]:
-    """The relays to which a facility pushes; none where hosts do not carry it, or it does not push.
+    """Return the relays that a facility pushes to.
 
     Raises:
-        InventoryError: a relay has no certificate yet, or what is recorded is none.
+        InventoryError: a relay's certificate is missing or invalid.
     """
     plans: Sequence[ConnectionPlan | PlanOutline] = facility.carried_plans
     return tuple(_place(inventory, over) for plan, over in relays_of(plans) if plan.access.is_pushed)
@@ -303,13 +273,13 @@ def _place(inventory: Frame, over: str) -> PushPlace:
 
 
 def pushed_streams(inventory: Inventory, secrets: Secrets, facility: Facility) -> tuple[PushedStream, ...]:
-    """What a site's gateway pulls from its devices and pushes, in the order of paths.
+    """Return the streams that a gateway pulls and pushes, sorted by path.
 
-    While a province changes its carrier each stream is pushed to both relays.
+    During a change of carrier each stream is pushed to both relays.
 
     Raises:
         InventoryError: a relay has no certificate yet.
-        SecretsError: a login, or the site's key, is missing from the vault.
+        SecretsError: a login or the site's key is missing from the vault.
     """
     connections = facility.connections
     carriers = [connection.plan.carrier for connection in connections]

@@ -1,4 +1,4 @@
-"""The recovery key: which one relays may seal to, and what their boxes give to who has its private half. Pure."""
+"""The recovery key, and relays' keys sealed to it. Pure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,10 @@ _AS_BEFORE = "without a box the relay needs a new key, and each of its sites a n
 
 
 def recovery_key(settings: Settings, secrets: Secrets) -> str:
-    """The public half of the inventory's recovery key; empty where there is none, or nobody here can vouch for it.
-
-    Args:
-        settings: what `inventory.yml` says.
-        secrets: the vault, as far as it was opened; without its digest key nothing can be seen.
+    """Return the recovery public key; empty if missing or not verifiable.
 
     Raises:
-        PolicyError: it was not written by anybody with this vault.
+        PolicyError: it was not written with this vault.
     """
     recovery = settings.recovery
     if recovery is None or "secrets/inventory" in secrets.shut:
@@ -41,10 +37,10 @@ def recovery_key(settings: Settings, secrets: Secrets) -> str:
 
 
 def box_of(settings: Settings, lock: Allocations, relay: str) -> SealedKey:
-    """The box of a relay, of the key that its peers know.
+    """Return a relay's sealed key, of the key that its peers know.
 
     Raises:
-        InventoryError: there is none, or it is of another key than the lock's.
+        InventoryError: it is missing, or of another key than the lock's.
     """
     allocation = lock.relays.get(relay)
     ending = allocation.next_key if allocation and allocation.own_key != allocation.public_key else None
@@ -65,10 +61,10 @@ def box_of(settings: Settings, lock: Allocations, relay: str) -> SealedKey:
 
 
 def box_of_next(lock: Allocations, relay: str) -> SealedKey | None:
-    """The box of the key that follows a relay's own one; None where it has no such key beside it.
+    """Return a relay's sealed next key, or `None` without a next key.
 
     Raises:
-        InventoryError: it has one, and never sealed it.
+        InventoryError: the next key was never sealed.
     """
     second = lock.relays[relay].second_key if relay in lock.relays else None
     if second is None:
@@ -81,11 +77,11 @@ def box_of_next(lock: Allocations, relay: str) -> SealedKey | None:
 
 
 def opened_next(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> tuple[str, Secret] | None:
-    """The key that follows a relay's own one, out of its box: both halves; None where it has no such key beside it.
+    """Unseal both halves of a relay's next key, if it has one.
 
     Raises:
         InventoryError: as `box_of_next`.
-        SecretsError: that is not the key that it was sealed to, or the box is damaged or another host's.
+        SecretsError: it was sealed to another key, or it is damaged or another host's.
     """
     sealed = box_of_next(lock, relay)
     if sealed is None:
@@ -109,17 +105,13 @@ def _other_pair(pair: RecoveryPair, sealed: SealedKey, relay: str) -> SecretsErr
 
 
 def opened(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> Secret:
-    """The tunnel's private key of a relay, in base64, out of its box.
+    """Unseal a relay's private tunnel key, in base64.
 
-    Args:
-        settings: what `inventory.yml` says.
-        lock: the lock, with the box.
-        relay: the relay's id.
-        pair: the recovery key, both halves.
+    `pair` has both halves of the recovery key.
 
     Raises:
         InventoryError: as `box_of`.
-        SecretsError: that is not the key that it was sealed to, or the box is damaged or another host's.
+        SecretsError: it was sealed to another key, or it is damaged or another host's.
     """
     sealed = box_of(settings, lock, relay)
     if pair.public_key != sealed.recovery:
@@ -135,7 +127,7 @@ def _opened(settings: Settings, sealed: SealedKey, pair: RecoveryPair, host: str
 
 
 def _damaged(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> SecretsError:
-    """Why the right key does not open a box, and what to do: it may be another relay's."""
+    """Return the error of a damaged sealed key, or another relay's."""
     sealed = box_of(settings, lock, relay)
     for other, of in sorted(lock.relays.items()):
         keys = {of.public_key, of.sealed_key.public_key if of.sealed_key else None, sealed.public_key}
@@ -151,7 +143,7 @@ def _damaged(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPa
 def tried(
     settings: Settings, lock: Allocations, pair: RecoveryPair
 ) -> tuple[tuple[str, ...], dict[str, ProvisionerError]]:
-    """The relays whose box a recovery key opens, and for each other one why not."""
+    """Return relays whose sealed key opens, and the others' errors."""
     opens, errors = [], dict[str, ProvisionerError]()
     for relay in sorted(lock.relays):
         try:

@@ -1,4 +1,4 @@
-"""What the lock and the vault must hold before there is a desired state, and the commands that write it. Pure."""
+"""Required entries of lock and vault, and commands that write them. Pure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,10 @@ T = TypeVar("T")
 
 
 def recorded(value: T | None, what: str, owner: str, command: str) -> T:
-    """The value, which is there.
-
-    Args:
-        value: as the lock or the facility's file has it.
-        what: the value's name in a sentence, e.g. `its public key`.
-        owner: the id of the host or facility that it belongs to.
-        command: the command of this program that would have put it there.
+    """Return the value, e.g. `its public key`, if `command` has recorded it.
 
     Raises:
-        InventoryError: it is None.
+        InventoryError: it is `None`.
     """
     if value is None:
         raise InventoryError(f"{owner}: {what} is not recorded", hint=f"run: provisioner {command}", object=owner)
@@ -31,15 +25,10 @@ def recorded(value: T | None, what: str, owner: str, command: str) -> T:
 
 
 def secret_of(values: Mapping[str, T], key: str, what: str) -> T:
-    """The secret of a key.
-
-    Args:
-        values: a part of the vault, by id.
-        key: the id of the carrier, host, facility or device that it belongs to.
-        what: the secret's name in a sentence, e.g. `pre-shared key`.
+    """Return the secret, e.g. a `pre-shared key`, of an id.
 
     Raises:
-        SecretsError: the vault has none, as far as it was opened.
+        SecretsError: the opened vault does not have it.
     """
     if key not in values:
         raise SecretsError(f"the vault holds no {what} of {key}", hint="run: provisioner keys init", object=key)
@@ -47,12 +36,12 @@ def secret_of(values: Mapping[str, T], key: str, what: str) -> T:
 
 
 def host_key(secrets: Secrets, host: str) -> Secret:
-    """A host's key in the vault: as its carrier has it, or derived from the key that all share. No host is sent it.
+    """Return a host's key: its carrier's, or derived from the shared key.
 
-    Both are the same where both are there: `keys init` gives a carrier what it derives.
+    Both are equal: `keys init` gives carriers the derived keys. The key is never sent to a host.
 
     Raises:
-        SecretsError: the vault has neither, as far as it was opened.
+        SecretsError: the opened vault has neither.
     """
     own = next((c.host_keys[host] for c in secrets.carriers.values() if host in c.host_keys), None)
     if own is not None:
@@ -63,12 +52,12 @@ def host_key(secrets: Secrets, host: str) -> Secret:
 
 
 def run_key(secrets: Secrets) -> Secret:
-    """The key of what a run seals as a whole, e.g. a saved plan: the one that all share, or what carriers have.
+    """Return the key that seals a whole run, e.g. a saved plan.
 
-    Whoever opens the same files has the same key.
+    It is the shared key, or made of the carriers' keys: the same opened files give the same key.
 
     Raises:
-        SecretsError: the vault has neither, as far as it was opened.
+        SecretsError: the opened vault has neither.
     """
     if secrets.digest_key is not None:
         return secrets.digest_key
@@ -83,25 +72,25 @@ def _shut(secrets: Secrets) -> str:
 
 
 def carrier_secrets(secrets: Secrets, carrier: str) -> CarrierSecrets:
-    """The secrets of a carrier.
+    """Return the secrets of a carrier.
 
     Raises:
-        SecretsError: the vault has none, as far as it was opened.
+        SecretsError: the opened vault does not have them.
     """
     return secret_of(secrets.carriers, carrier, "secrets")
 
 
 def relay_allocation(inventory: Frame, relay: Relay) -> RelayAllocation:
-    """What the lock records of a relay.
+    """Return a relay's entry in the lock.
 
     Raises:
-        InventoryError: nothing.
+        InventoryError: it is missing.
     """
     return recorded(inventory.allocations.relays.get(relay.id), "its tunnel address", relay.id, "allocate")
 
 
 def centre_address(inventory: Inventory, centre: Centre) -> IPv4Address:
-    """A centre's tunnel address.
+    """Return a centre's tunnel address.
 
     Raises:
         InventoryError: it is not recorded.

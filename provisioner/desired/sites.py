@@ -1,7 +1,7 @@
-"""The desired state of a site's gateway, with its keys. Pure.
+"""Desired state of a site's gateway, with its keys. Pure.
 
-It comes before the gateway's own key: the package makes that key. A gateway is known by the present pair of keys, and
-by the one that follows while its key is changed.
+It precedes the gateway's own key, which the package makes. During a key change a gateway has a present and a next
+pair of public and pre-shared key.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PSK = "pre-shared key"
 
 
 class LinkEnds(NamedTuple):
-    """Both ends of a site's tunnel to one relay, as its package names them beside the secrets."""
+    """Both ends of a site's tunnel to one relay, without secrets."""
 
     relay: str
     public_key: str
@@ -51,12 +51,12 @@ class LinkEnds(NamedTuple):
 
 
 def present_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
-    """The pre-shared key of the key that the facility's file has.
+    """Return the pre-shared key for the public key in the facility's file.
 
-    Where a change of keys has ended in the file it is the one that followed, whether or not the vault was tidied since.
+    After a key change this is the next one, even if the vault was not tidied yet.
 
     Raises:
-        SecretsError: the vault has none.
+        SecretsError: the vault does not have it.
     """
     following = secrets.next_psks.get(facility.id)
     key = facility.gateway.public_key if facility.gateway else None
@@ -66,10 +66,10 @@ def present_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
 
 
 def next_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
-    """The pre-shared key of a gateway's next key.
+    """Return the pre-shared key of a gateway's next key.
 
     Raises:
-        SecretsError: the vault has none that follows the present key.
+        SecretsError: the vault has no key that follows the present one.
     """
     following = secrets.next_psks.get(facility.id)
     key = facility.gateway.public_key if facility.gateway else None
@@ -80,7 +80,7 @@ def next_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
 
 
 def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> SiteSpec:
-    """A rendered facility's gateway as it should be.
+    """Return the desired state of a rendered facility's gateway.
 
     Raises:
         InventoryError: the site or its relay is not allocated, or the relay has no key yet.
@@ -109,7 +109,7 @@ def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> Sit
 
 
 def closed_sites(inventory: Inventory) -> frozenset[str]:
-    """The facilities whose gateways have to go: closed ones, and those that left the inventory and were allocated."""
+    """Return facilities whose gateways must go: closed, or removed with an allocation."""
     closed = {facility.id for facility in inventory.facilities.values() if facility.operating is Operating.CLOSED}
     gone = {s.object.removeprefix("site/") for s in inventory.allocations.tombstones if s.tunnel_address}
     # What is called otherwise now is not gone: its gateway goes on.
@@ -119,14 +119,14 @@ def closed_sites(inventory: Inventory) -> frozenset[str]:
 
 
 def port_dialled(facility: Facility | Outline, relay: Relay) -> int:
-    """The UDP port of a relay to which a facility's gateway sends WireGuard."""
+    """Return the relay's UDP port that a facility's gateway dials."""
     return facility.relay_port or relay.wireguard_port
 
 
 def had_tunnel(inventory: Frame, facility: Facility | Outline) -> bool:
-    """Whether a routed site had a tunnel, so that its gateway has something to take down.
+    """Return whether a routed site had a tunnel to take down.
 
-    Of a site that pushes the new package takes it down itself.
+    A pushing site's new package does so itself.
     """
     routed = any(plan.access is Access.ROUTED for plan in facility.carried_plans)
     name = f"site/{facility.id}"
@@ -134,7 +134,7 @@ def had_tunnel(inventory: Frame, facility: Facility | Outline) -> bool:
 
 
 def link_ends(inventory: Frame, facility: Facility | Outline) -> tuple[LinkEnds, ...]:
-    """The ends of a facility's tunnels; none where hosts do not carry it, or reach it without a tunnel.
+    """Return the ends of a facility's tunnels, if any.
 
     Raises:
         InventoryError: the site or its relay is not allocated, or the relay has no key yet.
@@ -151,7 +151,7 @@ def link_ends(inventory: Frame, facility: Facility | Outline) -> tuple[LinkEnds,
 
 
 def package_digest(inventory: Inventory, facility: Facility) -> str:
-    """The hash over all that a site's package says without its secrets.
+    """Return the hash of a site package's content without secrets.
 
     Raises:
         InventoryError: as `link_ends`.
@@ -182,12 +182,11 @@ def _program(inventory: Inventory) -> list[str]:
 
 
 def _digest(value: object) -> str:
-    """The hash of a plain value, as `sha256:` and 64 hexadecimal digits."""
     return f"sha256:{hashlib.sha256(canonical_json(value)).hexdigest()}"
 
 
 def _plain(value: object) -> object:
-    """A value in plain ones, as JSON has them: whatever is no list, mapping or number is its text."""
+    """Convert a value to lists, mappings, numbers and texts."""
     if isinstance(value, Mapping):
         return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

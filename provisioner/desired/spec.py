@@ -1,4 +1,4 @@
-"""Types of the desired state, and systemd units by name. Pure.
+"""Types of the desired state, and names of systemd units. Pure.
 
 There is one `HostSpec` a managed host, and one `SiteSpec` a gateway.
 """
@@ -24,9 +24,9 @@ from provisioner.inventory.model import Access, GatewaySystem, JumpHost, Mediamt
 
 SITE: Final = "site/"
 NEXT: Final = "next/"
-"""What the names of a site's peers begin with: by its gateway's key, and by the one that follows."""
+"""Name prefixes of a site's peers: with its gateway's present key, and with its next key."""
 LEFT: Final = "left/"
-"""How a plan begins the name of a site that is left with a key with which its relay answers no more."""
+"""Prefix in plans for a site with a key that its relay no longer accepts."""
 TUNNEL = ALONE.tunnel
 RTSP_PORT = 8554
 RTSPS_PORT = 8322
@@ -36,7 +36,7 @@ API_PORT = 9997
 TUNNEL_MTU = 1380
 KEEPALIVE_S = 25
 ANYWHERE: Final = IPv4Network("0.0.0.0/0")
-"""From where sites push where nobody says from which networks."""
+"""Network of pushing sites if the carrier has not limited it."""
 UNIT_MEDIAMTX = "provisioner-mediamtx.service"
 
 UNIT_NFT = ALONE.unit_nft
@@ -49,14 +49,14 @@ UNIT_WG = ALONE.unit_wg
 
 
 class HostKind(StrEnum):
-    """What a managed host is for."""
+    """Kind of a managed host."""
 
     RELAY = "relay"
     CENTRE = "centre"
 
 
 class StreamSource(NamedTuple):
-    """Where a relay pulls a stream from: through the tunnel, at an address of the site.
+    """Address and login of a stream that a relay pulls.
 
     This and `MediaPath` are tuples, as a country has two hundred thousand of each.
     """
@@ -69,12 +69,9 @@ class StreamSource(NamedTuple):
 
 
 class LoginChange(NamedTuple):
-    """A device's change of login: either is taken, and a relay asks with the old one until that is refused.
+    """A device's login change; a relay uses the old login until refused.
 
-    Attributes:
-        until: the last day on which that holds.
-        new: the source by the new login.
-        done: whether the path is pulled by the new login.
+    `until` is the last day of both logins, `done` tells whether the new one is in use.
     """
 
     until: date
@@ -83,7 +80,7 @@ class LoginChange(NamedTuple):
 
 
 class FormerPicture(NamedTuple):
-    """What was agreed of a stream before, and the last day on which that is taken as well."""
+    """A stream's former picture, and the last day of its validity."""
 
     until: date
     codec: str
@@ -94,19 +91,16 @@ class FormerPicture(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What it looks like, e.g. `h264 640x360`."""
+        """Codec and size, e.g. `h264 640x360`."""
         return f"{self.codec} {self.width}x{self.height}"
 
 
 class MediaPath(NamedTuple):
-    """One path of a relay: a stream of a camera, always pulled or on demand, or pushed by its site.
+    """A path of a relay: pulled always or on demand, or pushed.
 
-    `source` is where the relay pulls it from; None of one that is pushed.
-
-    `access` is how the relay reaches the camera's site. `alias_of` is the path's own name where this is an old
-    one that is still served (`moved`). `fps` and `least_kbps` are what was agreed of its rate, and `dark_hours` when
-    its camera may see nothing. `login_change` and `former` are of a setting under change. `beside` tells that another
-    relay has the path in the first place, and always pulls it.
+    `source` is `None` if pushed. `alias_of` is the new name, if this is an old one (`moved`). `fps` and `least_kbps`
+    are agreed; the camera may be dark in `dark_hours`. `login_change` and `former` are settings under change. `beside`
+    tells that another relay always pulls the path.
     """
 
     name: str
@@ -132,7 +126,7 @@ class MediaPath(NamedTuple):
 
     @property
     def pulled(self) -> StreamSource:
-        """Where the relay pulls it from.
+        """The source of a pulled path.
 
         Raises:
             TypeError: its site pushes it.
@@ -142,7 +136,7 @@ class MediaPath(NamedTuple):
         return self.source
 
     def as_seen(self, frame: tuple[str, int, int]) -> MediaPath:
-        """The path as it was agreed where its picture is the former one, which is still taken; else as it is."""
+        """Return the path with its former values if that picture is shown."""
         old = self.former
         if old is None or frame != old[1:4]:
             return self
@@ -155,14 +149,13 @@ class MediaPath(NamedTuple):
 
 
 class AskedDevice(NamedTuple):
-    """A device that is asked about itself by ONVIF: where the probe finds it, and what it has to say.
+    """A device with ONVIF: address for the probe, and expected values.
 
     Attributes:
-        device: the recorder, or the camera with an address of its own.
-        model: its model, as `serial` its serial number, in its own words; None where it may be any.
-        profile: the media profile that it has to have; None where that is not asked.
-        size: the width and height that its profile has to be set to, in pixels; None of a recorder.
-        former_size: what that was before, while it is taken as well.
+        device: a recorder, or a camera with an address of its own.
+        model: expected, as are `serial` and `profile`, unless `None`.
+        size: expected width and height of the profile in pixels; `None` of a recorder.
+        former_size: the former size while that is accepted.
     """
 
     province: str
@@ -178,16 +171,16 @@ class AskedDevice(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The device within its facility, as verdicts name it."""
+        """The device's name in verdicts: facility and device."""
         return f"{self.facility}/{self.device}"
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A WireGuard peer. `name` is `site/…`, `centre/…` or `relay/…`; allowed IPs never overlap on a host.
+    """A WireGuard peer, named `site/…`, `next/…`, `centre/…` or `relay/…`.
 
-    `next/…` is a site's, too: its gateway is changing to that key, and the host gives it the site's addresses once the
-    gateway was seen with it.
+    Allowed IPs never overlap on a host. `next/…` has a site's next key: the host moves the site's addresses to this
+    peer once the gateway uses it.
     """
 
     name: str
@@ -199,7 +192,7 @@ class Peer:
 
 
 class SecondKey(NamedTuple):
-    """The key that follows a relay's own one, and the UDP port at which its own interface takes packets."""
+    """A relay's next key, and the UDP port of its own interface."""
 
     public_key: str
     port: int
@@ -207,10 +200,10 @@ class SecondKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """The interface `wg-prov` (`wgp-…` on a shared centre): one address, one route a pool, never a route a peer.
+    """The interface `wg-prov` (`wgp-…` on a shared centre).
 
-    While a relay changes its own key there is `wg-prov-next` beside it, with the key of `following` and in all else the
-    same; the host gives whoever is there a route of his own.
+    It has one address and one route a pool, never a route a peer. While a relay changes its key, `wg-prov-next` is a
+    copy with the key of `following`; the host adds a route for each peer that uses it.
     """
 
     address: IPv4Address
@@ -222,7 +215,7 @@ class Tunnel:
 
 
 class HubDoor(NamedTuple):
-    """Where a hub's readers come, and from where: nobody else reaches its ports."""
+    """Address, ports and networks of a hub's readers; others are blocked."""
 
     address: IPv4Address
     ports: tuple[int, ...]
@@ -231,26 +224,24 @@ class HubDoor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Firewall:
-    """What our table lets through.
+    """Traffic that our table allows.
 
-    On a relay all else is dropped in input and forward. A centre is somebody's machine with services of its own: the
-    table guards its SSH and its end of the tunnel there, and leaves all else alone.
+    On a relay all other traffic in input and forward is dropped. A centre is somebody's machine with other services:
+    there the table protects only SSH and the tunnel.
 
     Attributes:
-        management_networks: where new SSH may come from.
-        ssh_port: the port that this is about.
-        wireguard_port: where peers send WireGuard; a centre only ever sends first.
-        further_ports: the UDP ports at which the same is taken, too.
-        second_port: the UDP port of the second tunnel, while a relay changes its own key.
-        centres: on a relay, who may read from it.
-        cameras: on a relay, the devices that it may reach, through the tunnel or in one of the networks of `routed`.
-        onvif: on a relay, where its probe may ask devices about themselves.
+        management_networks: networks that new SSH may come from.
+        wireguard_port: UDP port of WireGuard, as `further_ports`; a centre always sends first and has no such port.
+        second_port: UDP port of the second tunnel during a change of the relay's key.
+        centres: on a relay, the centres that may read.
+        cameras: on a relay, devices that it may reach, through the tunnel or in `routed` networks.
+        onvif: on a relay, ONVIF addresses that its probe may use.
         relays: on a centre, the relays that it reads from.
-        reader_ports: the ports of RTSP, on a relay those of its own, on a centre those at which it reads.
-        hub: on a hub, where its readers come: its address, its ports and their networks.
-        routed: on a relay, the networks in which it reaches devices by no tunnel, and nothing else.
-        publishers: on a relay, the networks from which sites push to it; none where none may.
-        speaks_ipv6: whether the host is managed, called or sent to over IPv6, or by a name, which may mean that.
+        reader_ports: RTSP ports, on a relay its own, on a centre those of its relays.
+        hub: on a hub, its readers' address, ports and networks.
+        routed: on a relay, networks of devices without a tunnel.
+        publishers: on a relay, networks of pushing sites.
+        speaks_ipv6: whether the host uses IPv6, or a name, which may resolve to it.
     """
 
     management_networks: tuple[AnyNetwork, ...]
@@ -270,21 +261,20 @@ class Firewall:
 
     @property
     def tunnel_ports(self) -> tuple[int, ...]:
-        """The UDP ports at which a relay takes WireGuard, the first tunnel's own one first; none on a centre."""
+        """A relay's UDP ports of WireGuard, the first tunnel's first."""
         own = (self.wireguard_port,) if self.wireguard_port else ()
         return *own, *self.further_ports, *((self.second_port,) if self.second_port else ())
 
     def management_of(self, version: int) -> tuple[AnyNetwork, ...]:
-        """Those of the management networks that are of one family: 4 or 6."""
+        """Return the management networks of a family: 4 or 6."""
         return tuple(network for network in self.management_networks if network.version == version)
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A MediaMTX user. The hash is MediaMTX's own `sha256:` form of a random secret.
+    """A MediaMTX user; the hash is MediaMTX's `sha256:` form.
 
-    `reads` are the beginnings of the paths that a reader may read; all of them where there is none. `publishes` is the
-    one path that a site's user may push. Without `addresses` he may come from anywhere.
+    Empty `addresses` and `reads` (prefixes of paths) mean any. `publishes` is the one path that a site's user may push.
     """
 
     name: str
@@ -297,14 +287,13 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class ReaderEncryption:
-    """How a relay encrypts its readers' connections.
+    """Encryption of readers' connections, mandatory if `strict`.
 
     Attributes:
-        strict: whether nobody may read without.
-        server: its private key and certificates, as PEM.
-        fingerprint: SHA-256 over its certificate, in hexadecimal; by it its readers know it.
-        until: the last moment at which that counts.
-        warn_days: how many days before that people are warned.
+        server: private key and certificates, as PEM.
+        fingerprint: SHA-256 of the certificate, in hexadecimal, which readers check.
+        until: the last moment of its validity.
+        warn_days: days of warning before that.
     """
 
     strict: bool
@@ -316,10 +305,9 @@ class ReaderEncryption:
 
 @dataclass(frozen=True, slots=True)
 class RelayService:
-    """What MediaMTX on a relay does; `asked` are the devices that a verification asks about themselves.
+    """Desired MediaMTX of a relay; `asked` are devices whose ONVIF is verified.
 
-    `tls` is how readers' connections are encrypted; None where only the tunnel encrypts them. `publishing` is the
-    encryption by which sites push, at all of the relay's addresses; None where none may.
+    `tls` is for readers, if not only the tunnel encrypts. `publishing` is for pushing sites, at all addresses.
     """
 
     address: IPv4Address
@@ -332,22 +320,22 @@ class RelayService:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The ports of RTSP at which it listens, to readers and to sites that push."""
+        """RTSP ports for readers and pushing sites."""
         return tuple(sorted({*reader_ports(self.tls), *([RTSPS_PORT] if self.publishing else [])}))
 
     @property
     def certificate(self) -> ReaderEncryption | None:
-        """The certificate that it shows, to readers and to sites that push."""
+        """Certificate for readers and pushing sites."""
         return self.tls or self.publishing
 
     @property
     def own_port(self) -> int:
-        """The port at which the relay's own probe reads: the one without encryption, where there is one."""
+        """Port of the relay's own probe: unencrypted if possible."""
         return reader_ports(self.tls)[0]
 
 
 class HubPath(NamedTuple):
-    """A path that a hub offers: it pulls it on demand from the relay that serves it, as the centre's reader."""
+    """A path that a hub pulls on demand from a relay."""
 
     name: str
     province: str
@@ -359,7 +347,7 @@ class HubPath(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HubService:
-    """What MediaMTX on a hub does: `address` is where its readers come, `networks` are where they come from."""
+    """Desired MediaMTX of a hub, with its readers' address and networks."""
 
     address: IPv4Address
     users: tuple[User, ...]
@@ -370,36 +358,33 @@ class HubService:
 
     @property
     def certificate(self) -> ReaderEncryption:
-        """The certificate that it shows to its readers."""
+        """Certificate for readers."""
         return self.tls
 
     @property
     def own_port(self) -> int:
-        """The port at which the hub's own probe reads."""
+        """Port of the hub's own probe."""
         return reader_ports(self.tls)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class HostSpec:
-    """What one managed host should hold.
+    """Desired state of one managed host.
 
     Attributes:
-        id: the relay's or the centre's id.
         carriers: the carriers that the host serves, one for a relay.
-        digest_key: key of the HMAC digests over this host's files.
+        digest_key: key of the HMAC digests of this host's files.
         readers: on a centre, the reader secret of each carrier.
-        identity: the key that is left on it, by which it proves that it is the same host.
-        trust: what is trusted about it; None where only its keys are to be made, as `policy`.
-        policy: what holds plans back, which every host remembers.
-        held: on a relay, the facilities of which it keeps what it has; nothing of them is in the rest.
-        lifted: on a relay, the paths whose quarantine somebody lifts.
-        owner: what its mark says once it is ours; None where nobody needs to know.
-        adopted: the owner from whom it is to be taken over, as somebody recorded in the lock.
-        jump: the host through which SSH goes to it; None where it goes there directly.
-        side: on a centre that several inventories share, what this one's side is called; else empty.
-        reads: on a centre, the beginnings of the paths that it may read; all of them where there is none.
-        hub: on a centre that offers the paths of its carriers itself, what its MediaMTX does.
-        is_hub: whether it is to be one: it has keys of its own for that, before it has paths.
+        identity: a key stored on the host, which proves that it is the same host.
+        trust: trusted facts; `None` if only keys are made, as `policy`.
+        policy: the applied policy, which every host stores.
+        held: on a relay, frozen facilities, whose configuration it keeps; they are in no other field.
+        lifted: on a relay, paths whose quarantine is lifted.
+        owner: its mark once it is ours, if needed.
+        adopted: the former owner recorded in the lock, for a takeover.
+        side: the inventory's side of a shared centre; else empty.
+        reads: on a centre, prefixes of readable paths; empty for all.
+        is_hub: whether it will be a hub, which has its own keys before it has paths.
     """
 
     id: str
@@ -426,40 +411,40 @@ class HostSpec:
     is_hub: bool = False
 
     def may_read(self, path: str) -> bool:
-        """Whether a centre may read a path of its carriers."""
+        """Return whether a centre may read a path of its carriers."""
         return may_read(path, self.reads)
 
     @property
     def media(self) -> RelayService | HubService | None:
-        """What MediaMTX does on it; None where there is none."""
+        """Its MediaMTX, if any."""
         return self.relay or self.hub
 
     @property
     def names(self) -> HostNames:
-        """What things of ours are called on it."""
+        """Names of our objects on it."""
         return HostNames(self.side)
 
     @property
     def held_names(self) -> Mapping[str, HeldFacility]:
-        """What is held, by every id that the host may know it by."""
+        """Frozen facilities by each id that the host may know."""
         return {name: one for one in self.held for name in one.names}
 
     @property
     def key_changes(self) -> Mapping[str, tuple[str, str]]:
-        """The sites whose gateways change their keys, each with the present key and the next one."""
+        """Present and next key of each site that changes its key."""
         keys = {peer.name: peer.public_key for peer in self.tunnel.peers}
         sites = (name.removeprefix(NEXT) for name in keys if name.startswith(NEXT))
         return {site: (keys[f"{SITE}{site}"], keys[f"{NEXT}{site}"]) for site in sites}
 
     @property
     def paths(self) -> tuple[MediaPath, ...]:
-        """The media paths of a relay; none on a centre."""
+        """The media paths of a relay; empty on a centre."""
         return self.relay.paths if self.relay else ()
 
 
 @dataclass(frozen=True, slots=True)
 class SiteLink:
-    """A site's end of its tunnel to one relay: `address` is the site's own in that carrier's pool."""
+    """A site's end of a tunnel; `address` is the site's own."""
 
     relay: str
     relay_public_key: str
@@ -470,14 +455,14 @@ class SiteLink:
 
     @property
     def goes_by_name(self) -> bool:
-        """Whether the gateway has to resolve where the relay is."""
+        """Whether the gateway has to resolve the relay's name."""
         return isinstance(self.relay_endpoint[0], HostName)
 
 
 class PushEnd(NamedTuple):
-    """Where a site pushes a stream: a relay, its endpoint, the certificate that it has to show, and the login.
+    """A relay that a stream is pushed to: endpoint, certificate and login.
 
-    `following` is the certificate that it may show as well, as it is to be the next one; empty where there is none.
+    `following` is the fingerprint of the next certificate, which is also accepted, or empty.
     """
 
     relay: str
@@ -489,7 +474,7 @@ class PushEnd(NamedTuple):
 
 
 class PushedStream(NamedTuple):
-    """A stream that a site's gateway pulls from a device, and pushes to a path of each of its relays."""
+    """A stream that a gateway pulls, and pushes to its relays."""
 
     path: str
     device: str
@@ -498,27 +483,26 @@ class PushedStream(NamedTuple):
 
 
 class DeviceMap(Protocol):
-    """Where a gateway leads what a relay sends to the site's devices; each access mode has a form of its own."""
+    """A gateway's map to its devices; each access mode has a form."""
 
     @property
     def template_values(self) -> Mapping[str, object]:
-        """What the templates of the mode's site package ask for, by name."""
+        """Values for the templates of the site package."""
         ...
 
     @property
     def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
-        """The devices, each with the port or address by which a relay knows it, and its own address and port."""
+        """The devices: id, port or address for relays, own address and port."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SiteSpec:
-    """What a site's gateway should hold.
+    """Desired state of a site's gateway.
 
-    While a province changes its carrier there are two links; `devices` holds for both. A routed site has none: `relays`
-    names those that reach it. Where `changes_key` the package changes the gateway's key, to `next_key` where that is
-    known already; the links' pre-shared keys are the next ones. A site that pushes has `pushed`, and its gateway runs
-    the program `artefact`.
+    During a change of carrier it has two links; `devices` is valid for both. A routed site has no link, only `relays`.
+    If `changes_key`, the package changes the gateway's key, to `next_key` if known, and the links have the next
+    pre-shared keys. A pushing site has `pushed`, and its gateway runs the program `artefact`.
     """
 
     facility: str
@@ -538,7 +522,7 @@ class SiteSpec:
 
 
 class LeftOutPath(NamedTuple):
-    """A path of a host that was left out: what a report has to name."""
+    """A path of a host that is left out, for reports."""
 
     name: str
     province: str
@@ -548,15 +532,9 @@ class LeftOutPath(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LeftOutHost:
-    """A host about which nothing is said, since its secrets stayed shut.
+    """A host whose secrets could not be opened.
 
-    Attributes:
-        id: the relay's or the centre's id.
-        kind: relay or centre.
-        carriers: the carriers that the host serves.
-        shut: what would have to be opened, e.g. `secrets/carriers/vnpt.yml (vault id secrets-vnpt)`.
-        paths: what a relay serves.
-        reads: as of a host that is not left out.
+    `shut` has the unopened files, e.g. `secrets/carriers/vnpt.yml (vault id secrets-vnpt)`.
     """
 
     id: str
@@ -567,7 +545,7 @@ class LeftOutHost:
     reads: tuple[str, ...] = ()
 
     def may_read(self, path: str) -> bool:
-        """Whether a centre may read a path of its carriers."""
+        """Return whether a centre may read a path of its carriers."""
         return may_read(path, self.reads)
 
     @property
@@ -578,11 +556,10 @@ class LeftOutHost:
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """What every managed host should hold, by host id in order.
+    """Desired state of all managed hosts, sorted by id.
 
-    `left_out` has the hosts whose secrets stayed shut: nothing is known of what they should hold, so that they are
-    neither planned nor verified, and never counted as fine. `held` are the facilities with errors of their own: what
-    hosts have of them stays, and nothing of them is in the rest.
+    `left_out` has hosts whose secrets could not be opened: they are neither planned nor verified, and never count as
+    up. `held` has frozen facilities: hosts keep their configuration, and they are in no other field.
     """
 
     hosts: dict[str, HostSpec]
@@ -591,7 +568,7 @@ class DesiredState:
 
     @property
     def paths(self) -> tuple[tuple[HostSpec, MediaPath], ...]:
-        """Every media path with the relay that serves it."""
+        """Every media path with its relay."""
         return tuple((h, p) for h in self.hosts.values() for p in h.paths)
 
 
@@ -600,14 +577,14 @@ def _lower(one: int | None, other: int | None) -> int | None:
 
 
 def reader_ports(tls: ReaderEncryption | None) -> tuple[int, ...]:
-    """The ports at which readers may come."""
+    """Return the ports for readers."""
     if tls is None:
         return (RTSP_PORT,)
     return (RTSPS_PORT,) if tls.strict else (RTSP_PORT, RTSPS_PORT)
 
 
 def units_of(spec: HostSpec) -> tuple[str, ...]:
-    """The units that a host should have, in the order in which they start."""
+    """Return a host's units, in the order of their start."""
     media = (UNIT_MEDIAMTX, UNIT_QUARANTINE) if spec.relay else (UNIT_MEDIAMTX,) if spec.hub else ()
     names = spec.names
     return (names.unit_nft, names.unit_wg, *media, names.unit_revert)

@@ -1,4 +1,4 @@
-"""Inventory and secrets to desired state. Pure: same input, same output, whatever the order of files."""
+"""Desired state from inventory and secrets. Pure, independent of the files' order."""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ def desired_state(
     held: Mapping[str, HeldFacility] = NOTHING_HELD,
     today: date | None = None,
 ) -> DesiredState:
-    """What every relay and centre should hold, but for the facilities that are held.
+    """Return the desired state of all hosts, without frozen facilities.
 
-    The inventory must be valid and complete (`rules`): allocated, keys made, every secret there, but for what
-    stayed shut; the hosts that need that are left out. `today` is the day by which a setting is still under change
-    (`accept`); without one none is.
+    The inventory must be valid and complete (`rules`). Hosts whose secrets could not be opened are left out. `today` is
+    the day for settings under change (`accept`); `None` ignores changes.
 
     Raises:
-        InventoryError: an allocation or a key is missing, with the command that makes it.
-        SecretsError: a secret is missing from the vault, and no file that could hold it stayed shut.
+        InventoryError: an allocation or a key is missing; the hint has the command.
+        SecretsError: a secret is missing, and all files that could have it were opened.
     """
     _refuse_unknown_moves(inventory)
     by_relay: dict[str, list[Connection]] = defaultdict(list)
@@ -79,7 +78,6 @@ def desired_state(
 
 
 def _trust(inventory: Inventory, host: HostSpec) -> Trust:
-    """What is trusted about a host, by what it should hold."""
     reading = _reading(inventory, host) if host.relay else _held_at(inventory, host)
     ssh_from = host.firewall.management_networks if host.firewall else ()
     keys = {peer.name: " ".join((peer.public_key, *sorted(map(str, peer.allowed_ips)))) for peer in host.tunnel.peers}
@@ -99,7 +97,7 @@ def _trust(inventory: Inventory, host: HostSpec) -> Trust:
 
 
 def _ports_dialled(inventory: Inventory, host: HostSpec) -> dict[str, int]:
-    """By site of a relay whose gateway does not dial the relay's first port, the port that it dials."""
+    """Return the ports that sites dial instead of the relay's first."""
     _, relay = inventory.relays[host.id]
     names = (peer.name.removeprefix(SITE) for peer in host.tunnel.peers if peer.name.startswith(SITE))
     dialled = {name: port_dialled(inventory.facilities[name], relay) for name in names}
@@ -107,7 +105,7 @@ def _ports_dialled(inventory: Inventory, host: HostSpec) -> dict[str, int]:
 
 
 def _reading(inventory: Inventory, relay: HostSpec) -> Iterator[str]:
-    """Who may read at a relay, and what."""
+    """Yield a relay's readers and their prefixes."""
     for centre in (inventory.centres[one] for one in inventory.carriers[relay.carriers[0]].centres):
         yield from words_of_reading(centre.id, centre.reads)
         for viewer in centre.viewers if centre.hub is None else ():
@@ -115,14 +113,14 @@ def _reading(inventory: Inventory, relay: HostSpec) -> Iterator[str]:
 
 
 def _held_at(inventory: Inventory, centre: HostSpec) -> Iterator[str]:
-    """The carriers whose reader secrets a centre holds, and at a hub who may read there."""
+    """Yield the carriers of a centre's reader secrets, and a hub's readers."""
     yield from centre.carriers
     for viewer in inventory.centres[centre.id].viewers if centre.hub else ():
         yield from words_of_reading(viewer_user(viewer.id), viewer.reads)
 
 
 def _refuse_unknown_moves(inventory: Inventory) -> None:
-    """Refuse a moved id whose new name no device has: its old paths would be gone without a word."""
+    """Refuse a move to an unknown device, which would lose old paths."""
     for move in inventory.settings.moved:
         _, name, *device = move.new.split("/")
         facility = inventory.facilities.get(name)

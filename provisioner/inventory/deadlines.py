@@ -121,7 +121,10 @@ def _is_in_scope(body: ManagingBody, order: Instruction) -> bool:
 
 
 def _superseded(index: int, order: Instruction, in_scope: list[tuple[int, Instruction]]) -> bool:
-    """Return whether a later order (of one day: later in the file) ends this."""
+    """Return whether a later order supersedes this one.
+
+    File order decides between orders of one day.
+    """
     own = order.issued_on, index
     return any(order.ref in other.supersedes and own < (other.issued_on, n) for n, other in in_scope)
 

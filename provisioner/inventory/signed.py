@@ -1,4 +1,4 @@
-"""Content that parties sign in a connection plan (letter 1407/BTTTT-CVT, item 2). Pure.
+"""Signed content of connection plans (letter 1407/BTTTT-CVT, item 2). Pure.
 
 The signed content is the carrier, its relays, the access mode, and the recorders and cameras with their streams. The
 model says of each field whether it is signed (`Use`). Fields with their default value do not count, so that a new key
@@ -165,7 +165,7 @@ def _statement(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, inve
 
 
 def _visible(text: str) -> str:
-    """Escape invisible characters, so that each line is what it seems."""
+    """Escape invisible characters, so that lines cannot look like others."""
     return "".join(sign if sign.isprintable() else f"<{ord(sign):x}>" for sign in text)
 
 

@@ -1,8 +1,7 @@
-"""Access modes: how a site's pictures come to its relay. Pure.
+"""Access modes: how a site's pictures reach its relay. Pure.
 
-Each mode is one row of `ACCESS`. What the lock records for a mode is a row of `inventory.allocate.NEEDS`, what lies in
-its site package one of `render.site.PACKAGES`, and what a device that does not answer says one of
-`verify.network.UNANSWERED`.
+Each mode is one row of `ACCESS`. Other tables with a row a mode: `inventory.allocate.NEEDS` (records in the lock),
+`render.site.PACKAGES` (files of its site package), `verify.network.UNANSWERED` (meaning of a device's silence).
 """
 
 from __future__ import annotations

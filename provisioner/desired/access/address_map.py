@@ -1,11 +1,12 @@
 """Access through a tunnel: a port or an address a device. Pure.
 
-`pull_nat_map` gives each device an overlay address, out of a prefix that is the site's alone; the device keeps its
-ports. The gateway leads each address to its device and lets the relay come to that device's ports alone. A device has
-the same number in both prefixes while a province changes its carrier.
+`pull_nat_map` gives each device an overlay address from the site's own prefix; the device keeps its ports. The gateway
+maps each address to its device, and lets the relay reach that device's ports only.
 
-`pull_portmap` gives a site one tunnel address, and each device a port of it. Any router will do that has WireGuard and
-port forwarding. The ports are the same at both addresses while a province changes its carrier.
+`pull_portmap` gives a site one tunnel address, and each device a port of it. Any router with WireGuard and port
+forwarding can do this.
+
+While a province changes its carrier, numbers and ports are the same for both.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _PREFIX = "the prefix of its devices"
 
 @dataclass(frozen=True, slots=True)
 class AddressMap:
-    """A device of a site: its overlay addresses, one a carrier, its own address, and its ports that may be reached."""
+    """A device's overlay addresses (one a carrier), own address and reachable ports."""
 
     device: str
     overlay: tuple[IPv4Address, ...]
@@ -33,16 +34,16 @@ class AddressMap:
 
 @dataclass(frozen=True, slots=True)
 class AddressMaps:
-    """The address maps of a site, in the order of numbers, and by the site's tunnel address its prefix there."""
+    """Address maps of a site, and its prefixes by tunnel address."""
 
     entries: tuple[AddressMap, ...]
     prefixes: Mapping[IPv4Address, IPv4Network]
 
     @property
     def template_values(self) -> Mapping[str, object]:
-        """What the templates of the mode's site package ask for, by name.
+        """Values for the templates of the site package.
 
-        `overlays` are by tunnel address what lies in the prefix there: each device's address, its own, and its ports.
+        `overlays` has for each tunnel address the overlay addresses, own addresses and ports of the devices.
         """
         maps = [(overlay, m.address) for m in self.entries for overlay in m.overlay]
         return {
@@ -57,15 +58,15 @@ class AddressMaps:
 
     @property
     def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
-        """The devices, each with the address by which a relay knows it, and its own address and port."""
+        """The devices: id, overlay addresses, own address and port."""
         return [(m.device, ", ".join(map(str, m.overlay)), m.address, port) for m in self.entries for port in m.ports]
 
 
 class NatMapAccess:
-    """How a relay reaches the devices of a site that maps addresses."""
+    """Access to a site that maps addresses."""
 
     def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
-        """The site's tunnel address, from which its gateway answers, and its prefix.
+        """Return the site's tunnel address, where its gateway answers, and its prefix.
 
         Raises:
             InventoryError: the prefix is not recorded.
@@ -73,24 +74,24 @@ class NatMapAccess:
         return IPv4Network(site.address), _prefix(site)
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """The device's overlay address, and its own port.
+        """Return the device's overlay address and its own port.
 
         Raises:
-            InventoryError: the prefix, or the device's number in it, is not recorded.
+            InventoryError: the prefix or the device's number is not recorded.
         """
         return _overlay(site, device), device_place(site.facility, device).port
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """The device's overlay address, and its own port of ONVIF.
+        """Return the device's overlay address and its own ONVIF port.
 
         Raises:
-            InventoryError: the prefix, or the device's number in it, is not recorded.
+            InventoryError: the prefix or the device's number is not recorded.
         """
         own = device_place(site.facility, device).onvif_port
         return _overlay(site, device), recorded(own, f"the port for ONVIF of {device}", site.facility.id, "allocate")
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> AddressMaps:
-        """The address maps of a site.
+        """Return the address maps of a site.
 
         Raises:
             InventoryError: a prefix or a number is not recorded.
@@ -124,7 +125,7 @@ def _number(allocation: SiteAllocation, facility: Facility, device: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PortMap:
-    """One port of a device of a site: the port on the tunnel address and where it leads."""
+    """A port of the tunnel address, and its device's address and port."""
 
     device: str
     port: int
@@ -134,30 +135,30 @@ class PortMap:
 
 @dataclass(frozen=True, slots=True)
 class PortMaps:
-    """The port maps of a site: one a device, and one more where it is asked by ONVIF; in the order of ports."""
+    """Port maps of a site, for video and ONVIF, sorted by port."""
 
     entries: tuple[PortMap, ...]
 
     @property
     def template_values(self) -> Mapping[str, object]:
-        """What the templates of the mode's site package ask for, by name."""
+        """Values for the templates of the site package."""
         return {"port_maps": [(m.port, (m.address, m.device_port)) for m in self.entries]}
 
     @property
     def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
-        """The devices, each with the port by which a relay knows it, and its own address and port."""
+        """The devices: id, mapped port, own address and port."""
         return [(m.device, str(m.port), m.address, m.device_port) for m in self.entries]
 
 
 class PortMapAccess:
-    """How a relay reaches the devices of a site that maps ports."""
+    """Access to a site that maps ports."""
 
     def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
-        """The site's tunnel address alone."""
+        """Return the site's tunnel address."""
         return (IPv4Network(site.address),)
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """The site's tunnel address and the device's port of it.
+        """Return the site's tunnel address and the device's port.
 
         Raises:
             InventoryError: the port is not recorded.
@@ -166,7 +167,7 @@ class PortMapAccess:
         return site.address, recorded(site.allocation.ports.get(device), f"the port of {device}", name, "allocate")
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """The site's tunnel address and the port of it by which the device is asked.
+        """Return the site's tunnel address and the device's port for ONVIF.
 
         Raises:
             InventoryError: the port is not recorded.
@@ -174,7 +175,7 @@ class PortMapAccess:
         return site.address, _onvif_port(site.facility, site.allocation, device)
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> PortMaps:
-        """The port maps of a site.
+        """Return the port maps of a site.
 
         Raises:
             InventoryError: a port is not recorded.

@@ -1,4 +1,4 @@
-"""What an access mode decides, and of what. Pure."""
+"""Interface of an access mode. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,9 @@ from provisioner.inventory.model import Connection, Facility, Inventory, SiteAll
 
 @dataclass(frozen=True, slots=True)
 class LinkedSite:
-    """A site as one relay sees it.
+    """A site and its entry in the lock, for one relay.
 
-    Attributes:
-        facility: whose devices are reached.
-        recorded_site: what the lock records of the site; None where that is nothing, as of a site without a tunnel.
-        recorded_address: the site's own tunnel address in the pool of that relay's carrier.
-        prefix: the site's prefix there; None where its devices have no addresses of their own.
+    `recorded_address` and `prefix` are in the pool of the relay's carrier.
     """
 
     facility: Facility
@@ -30,16 +26,16 @@ class LinkedSite:
 
     @property
     def allocation(self) -> SiteAllocation:
-        """What the lock records of the site.
+        """The site's entry in the lock.
 
         Raises:
-            InventoryError: nothing.
+            InventoryError: it is not recorded.
         """
         return recorded(self.recorded_site, "its tunnel address", self.facility.id, "allocate")
 
     @property
     def address(self) -> IPv4Address:
-        """The site's own tunnel address.
+        """The site's tunnel address.
 
         Raises:
             InventoryError: it is not recorded.
@@ -48,10 +44,10 @@ class LinkedSite:
 
 
 def linked_site(inventory: Inventory, connection: Connection) -> LinkedSite:
-    """The site of a connection as the connection's relay sees it.
+    """Return a connection's site with its addresses for the relay.
 
     Raises:
-        InventoryError: its tunnel address is not recorded, and it needs one.
+        InventoryError: its tunnel address is missing.
     """
     facility = connection.facility
     name = facility.id
@@ -65,7 +61,7 @@ def linked_site(inventory: Inventory, connection: Connection) -> LinkedSite:
 
 
 class DevicePlace(NamedTuple):
-    """Where a device is in its site's own network: its address, the port of its video, and that of its ONVIF."""
+    """A device's own address, video port and ONVIF port."""
 
     address: IPv4Address
     port: int
@@ -73,12 +69,12 @@ class DevicePlace(NamedTuple):
 
 
 def device_places(facility: Facility) -> dict[str, DevicePlace]:
-    """Where each device that a relay reaches is in its own network: recorders, and cameras with an address."""
+    """Return the addresses of recorders, and of cameras with their own."""
     return dict(sorted(_places(facility)))
 
 
 def device_place(facility: Facility, device: str) -> DevicePlace:
-    """Where one of them is; the others are not looked at, since each path of a site asks."""
+    """Return one device's address, without computing the others."""
     return next(place for name, place in _places(facility) if name == device)
 
 
@@ -91,32 +87,35 @@ def _places(facility: Facility) -> Iterator[tuple[str, DevicePlace]]:
 
 
 class SiteAccess(Protocol):
-    """How a relay reaches a site's devices."""
+    """Access of a relay to a site's devices."""
 
     def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
-        """The addresses that are the site's peer's: all sources of the site's paths lie in them; none without one."""
+        """Return the allowed IPs of the site's peer; empty without a peer.
+
+        They contain all sources of the site's paths.
+        """
         ...
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """The address and port at which the relay finds a device; no two devices have the same.
+        """Return the unique address and port of a device for the relay.
 
         Raises:
-            InventoryError: what the device needs is not recorded in the lock.
+            InventoryError: the lock lacks an entry for the device.
         """
         ...
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """The address and port at which the relay asks a device about itself; nothing else is found there.
+        """Return the unique address and port of a device's ONVIF.
 
         Raises:
-            InventoryError: what the device needs is not recorded in the lock.
+            InventoryError: the lock lacks an entry for the device.
         """
         ...
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> DeviceMap:
-        """Where the site's gateway leads what the relay sends to those addresses.
+        """Return the gateway's map of these addresses to devices.
 
         Raises:
-            InventoryError: what a device needs is not recorded in the lock.
+            InventoryError: the lock lacks an entry for a device.
         """
         ...

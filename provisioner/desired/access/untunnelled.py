@@ -1,12 +1,12 @@
 """Access without a tunnel: routed devices, or pushed streams. Pure.
 
-`routed`: the carrier's own network leads from the relay to each device, at the device's own address. There is no
-gateway of ours, no peer and no package that makes one: a sheet says what the site's router has to let through. Sites of
-one relay have LANs apart then, which the rules see to.
+`routed`: the carrier's network routes from the relay to each device's own address. There is no gateway of ours, no peer
+and no configuring package, only a sheet with the rules for the site's router. LANs of sites at one relay must not
+overlap, which the rules check.
 
-`publish`: the site's gateway pulls its devices and pushes each stream to the relay, encrypted. This is for sites out of
-which no tunnel leads: a router without WireGuard, UDP that is shut. The relay reaches nothing of the site then, knows
-no device's login, and takes a stream from whoever has that path's password.
+`publish`: the site's gateway pulls its devices and pushes each stream to the relay, encrypted. This is for sites that
+cannot have a tunnel: a router without WireGuard, or blocked UDP. The relay cannot reach the site and knows no device's
+login. It accepts a stream from anybody with the path's password.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from provisioner.inventory.model import Facility, SiteAllocation
 
 @dataclass(frozen=True, slots=True)
 class PulledPlaces:
-    """The devices that a gateway pulls, where they are in its own network, in the order of ids."""
+    """Devices that a gateway pulls, with their own addresses, sorted by id."""
 
     entries: tuple[tuple[str, DevicePlace], ...]
 
     @property
     def template_values(self) -> Mapping[str, object]:
-        """What the sheet asks for, by name."""
+        """Values for the sheet."""
         return _on_sheet(self.listed)
 
     @property
     def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
-        """The devices, each with its own address and port: no relay knows it by any."""
+        """The devices with their own address and port; no relay uses them."""
         return [(device, "", place.address, place.port) for device, place in self.entries]
 
 
 class PublishAccess:
-    """How the streams of a site come that pushes them: no relay finds a device of it anywhere."""
+    """Access to a site that pushes: relays reach no device."""
 
     def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:  # noqa: ARG002 (as other modes have it)
-        """None: the site is no peer."""
+        """Return no network: the site is no peer."""
         return ()
 
     def device_address(self, site: LinkedSite, device: str) -> NoReturn:
-        """No place: who asks for one has not asked whether the site is pushed.
+        """Refuse: callers must check first whether the site pushes.
 
         Raises:
             TypeError: always.
@@ -54,7 +54,7 @@ class PublishAccess:
         raise TypeError(f"{device} of {site.facility.id} is reached from no relay: its site pushes")
 
     def onvif_address(self, site: LinkedSite, device: str) -> NoReturn:
-        """No place, as of its video.
+        """Refuse, as `device_address`.
 
         Raises:
             TypeError: always.
@@ -62,52 +62,52 @@ class PublishAccess:
         raise TypeError(f"{device} of {site.facility.id} is asked by no relay: its site pushes")
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> PulledPlaces:  # noqa: ARG002 (likewise)
-        """The devices where they are."""
+        """Return the devices with their own addresses."""
         return PulledPlaces(tuple(device_places(facility).items()))
 
 
 @dataclass(frozen=True, slots=True)
 class OwnPlaces:
-    """The devices of a site where they are in their own network, in the order of ids."""
+    """Devices with their own addresses, sorted by id."""
 
     entries: tuple[tuple[str, DevicePlace], ...]
 
     @property
     def template_values(self) -> Mapping[str, object]:
-        """What the sheet asks for, by name."""
+        """Values for the sheet."""
         return _on_sheet(self.listed)
 
     @property
     def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
-        """The devices, each with the address by which a relay knows it, which is its own, and its ports."""
+        """The devices with their own address, twice, and each port."""
         ports = [(d, p.address, port) for d, p in self.entries for port in (p.port, p.onvif_port) if port is not None]
         return [(device, str(address), address, port) for device, address, port in ports]
 
 
 class RoutedAccess:
-    """How a relay reaches the devices of a site that its carrier's own network leads to."""
+    """Access through the carrier's own network."""
 
     def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:  # noqa: ARG002 (as other modes have it)
-        """None: the site is no peer."""
+        """Return no network: the site is no peer."""
         return ()
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """The device's own address and port."""
+        """Return the device's own address and port."""
         place = device_place(site.facility, device)
         return place.address, place.port
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """The device's own address, and its port of ONVIF.
+        """Return the device's own address and ONVIF port.
 
         Raises:
-            InventoryError: it has none.
+            InventoryError: it has no ONVIF port.
         """
         place = device_place(site.facility, device)
         port = recorded(place.onvif_port, f"the port for ONVIF of {device}", site.facility.id, "camera replace")
         return place.address, port
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> OwnPlaces:  # noqa: ARG002 (likewise)
-        """The devices where they are."""
+        """Return the devices with their own addresses."""
         return OwnPlaces(tuple(device_places(facility).items()))
 
 

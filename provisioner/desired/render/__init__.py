@@ -1,1 +1,1 @@
-"""From the desired state to files. Imports `desired.spec`, `base`."""
+"""Rendering of the desired state to files."""

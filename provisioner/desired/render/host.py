@@ -1,6 +1,6 @@
-"""A host's files from its spec and templates, byte for byte. Pure.
+"""Files of a host, from its spec and templates. Pure.
 
-Each value of a template passes a quoting filter. Paths and users are written as MediaMTX's file has them.
+Each value in a template passes a quoting filter. Paths and users are formatted as MediaMTX's file needs them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ LIB = "/usr/local/lib/provisioner"
 HOST_PROGRAM = ALONE.host_program
 MEDIAMTX_FILE = f"{ETC}/mediamtx.yml"
 READERS_FILE = f"{ETC}/readers.pem"
-"""The key and the certificates that a relay shows readers: one file, so that no moment has one without the other."""
+"""A relay's key and certificates: one file, so that they always match."""
 NFT_FILE = ALONE.nft_file
 WG_FILE = ALONE.wg_file
 PSK_FILE = ALONE.psk_file
@@ -67,19 +67,16 @@ SENTINEL_PREFIX = "cfg/"
 RELAY_USER = "mediamtx"
 PROBE_USER = ALONE.probe_user
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 (our rules say who comes there)
-"""All of a host's own addresses, of IPv4, as MediaMTX is told where to listen."""
+"""All IPv4 addresses of a host, as MediaMTX's listen address."""
 ADMITTED = 0x08000000
-"""The bit of a packet's mark by which the tables of a shared centre tell each other: SSH that one of them knows."""
+"""Bit of the packet mark for SSH that a table of a shared centre admits; the other tables read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """A file as it lies on a host.
+    """A file; its path is absolute on hosts, relative in site packages.
 
-    Attributes:
-        path: absolute on a managed host, relative in a site package.
-        mode: permission bits.
-        secret: whether the content holds a secret; such a file is never printed.
+    A file with a secret is never printed.
     """
 
     path: str
@@ -91,12 +88,7 @@ class RenderedFile:
 
 
 def fill(templates: Templates, name: str, values: Mapping[str, object]) -> bytes:
-    """A file's bytes.
-
-    Args:
-        templates: all of them: one may include another.
-        name: the template's, e.g. `nftables/provisioner.nft.j2`.
-        values: what it asks for.
+    """Render a template, e.g. `nftables/provisioner.nft.j2`.
 
     Raises:
         RenderError: the template is broken or lacks a value, or a value does not fit its format.
@@ -137,16 +129,16 @@ def _environment(texts: tuple[tuple[str, str], ...]) -> jinja2.Environment:
 
 
 def path_settings(path: MediaPath) -> dict[str, object]:
-    """A media path's settings as MediaMTX takes them."""
+    """Return a path's settings for MediaMTX."""
     if path.source is None:
         return _PUSHED
     return {"source": source_url(path.source)} | (_ON_DEMAND if path.on_demand else _PULLED)
 
 
 def path_lines(paths: Iterable[MediaPath]) -> str:
-    """Media paths' lines in MediaMTX's file: each its name, and its settings in YAML flow style.
+    """Return the paths' lines in MediaMTX's file, as YAML flow mappings.
 
-    A country has two hundred thousand of them: what a device's streams have in common is quoted once.
+    A country has two hundred thousand, so common parts of a device's streams are quoted once.
     """
     known: dict[tuple[str, str], tuple[StreamSource, str]] = {}
     lines = []
@@ -164,14 +156,14 @@ def path_lines(paths: Iterable[MediaPath]) -> str:
 
 
 def pushed_lines(streams: Iterable[PushedStream]) -> str:
-    """The paths' lines in the file of a gateway that pushes: each with the id of its device last, as a comment."""
+    """Return a pushing gateway's path lines, with device ids as comments."""
     return "".join(
         f"  {flow(stream.path)}: {flow(_pushed_settings(stream))} # {comment(stream.device)}\n" for stream in streams
     )
 
 
 def known_pairs(ends: Iterable[PushEnd]) -> tuple[tuple[str, str], ...]:
-    """The certificates of each relay whose next one a gateway knows beside the present one: those two."""
+    """Return pairs of present and next certificates that a gateway knows."""
     return tuple(sorted({(end.fingerprint, end.following) for end in ends if end.following}))
 
 
@@ -186,24 +178,24 @@ def _address_of(end: PushEnd, path: str) -> str:
 
 
 def hub_settings(path: HubPath) -> dict[str, object]:
-    """A hub's path's settings as MediaMTX takes them: it is pulled while somebody reads it."""
+    """Return a hub path's settings for MediaMTX: pulled on demand."""
     pinned = {"sourceFingerprint": path.fingerprint} if path.fingerprint else {}
     return {"source": path.source.reveal()} | pinned | _ON_DEMAND
 
 
 def hub_lines(paths: Iterable[HubPath]) -> str:
-    """A hub's paths' lines in MediaMTX's file."""
+    """Return a hub's path lines in MediaMTX's file."""
     return "".join(f"  {flow(path.name)}: {flow(hub_settings(path))}\n" for path in paths)
 
 
 def _is_of_one_device(one: StreamSource, other: StreamSource) -> bool:
-    """Whether two sources have all but the path in common; the same values are the same objects."""
+    """Return whether two sources differ only in the path; compares object identity."""
     same = one.address is other.address and one.password is other.password
     return same and (one.port, one.username) == (other.port, other.username)
 
 
 def user_settings(user: User) -> dict[str, object]:
-    """A user's entry in `authInternalUsers`."""
+    """Return a user's entry in `authInternalUsers`."""
     return {
         "user": user.name,
         "pass": user.secret_hash,
@@ -224,13 +216,13 @@ def _permissions(user: User) -> list[dict[str, str]]:
 
 
 def program_path(artefact: MediamtxArtefact) -> str:
-    """Where a relay's MediaMTX lies: by version and checksum, so that an upgrade never overwrites."""
+    """Return MediaMTX's path, with version and checksum, so upgrades never overwrite."""
     sums = "".join(artefact.sha256[arch][:6] for arch in sorted(artefact.sha256))
     return f"{LIB}/mediamtx-{artefact.version}-{sums}"
 
 
 def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...]:
-    """Every file that a host should hold, in the order of paths.
+    """Render all files of a host, sorted by path.
 
     Raises:
         RenderError: a template lacks a value, or a value does not fit its format.
@@ -259,7 +251,7 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
 
 
 def identity_content(spec: HostSpec) -> bytes:
-    """The key that is left on a host, with which it proves later that it is the same one, as it lies there."""
+    """Return the content of a host's identity key file."""
     return spec.identity.reveal().encode() + b"\n"
 
 
@@ -286,10 +278,10 @@ def _tunnel_files(tunnel: Tunnel, names: HostNames, templates: Templates) -> tup
 
 
 def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
-    """The firewall's rules of a host.
+    """Render a host's firewall.
 
     Raises:
-        RenderError: it has none, or a value does not fit its format.
+        RenderError: it has no firewall, or a value does not fit its format.
     """
     firewall, names = spec.firewall, spec.names
     if firewall is None:
@@ -346,14 +338,17 @@ def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
 
 
 def _unit(word: str, names: HostNames, templates: Templates) -> RenderedFile:
-    """A unit of ours by the last word of its name, which names the template, too."""
+    """Render the unit whose name and template end with a word."""
     values = {"host_program": names.host_program, "names": names}
     content = fill(templates, f"systemd/provisioner-{word}.service.j2", values)
     return RenderedFile(f"{UNITS}/{names.ours}-{word}.service", content)
 
 
 def _media_unit(spec: HostSpec, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
-    """MediaMTX's unit: it speaks with the tunnel's pools, sites without a tunnel, and a hub's readers alone."""
+    """Render MediaMTX's unit, with the networks that it may use.
+
+    These are the tunnel's pools, sites without a tunnel, and a hub's readers.
+    """
     networks = [str(network) for network in spec.tunnel.routes]
     if spec.firewall is not None:
         networks += [str(network) for network in (*spec.firewall.routed, *spec.firewall.publishers)]

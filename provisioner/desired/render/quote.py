@@ -1,6 +1,6 @@
-"""Quoting of values for the formats that we render. Pure; every scalar in a template passes one of these.
+"""Quoting of values for the rendered formats. Pure.
 
-A value that a format cannot carry is an error, never something that is let through.
+Every scalar in a template passes one of these filters. A value that does not fit its format is an error.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PATH_SAFE = "/?&=:;,+@!*()'~-._%"
 
 
 def flow(value: object) -> str:
-    """A value as one line of YAML flow style (JSON, with what YAML forbids escaped)."""
+    """Return a value in YAML flow style: JSON, with YAML's escapes."""
     text = encode_basestring(value) if type(value) is str else _ENCODER.encode(value)
     if text.isascii() and "\x7f" not in text:
         return text
@@ -41,7 +41,7 @@ def flow(value: object) -> str:
 
 
 def nft(value: object) -> str:
-    """A number, an address, a network or an `address . port` pair for nft."""
+    """Return a number, address, network or `address . port` pair for nft."""
     if isinstance(value, bool):
         raise TypeError("nft has no booleans")
     if isinstance(value, IPv4Address):
@@ -54,7 +54,10 @@ def nft(value: object) -> str:
 
 
 def nft_list(values: Iterable[object]) -> str:
-    """The elements of a set or map; a map's element is a `(key, value)` pair whose value is a pair or an address."""
+    """Return the elements of an nft set or map.
+
+    A map's element is a `(key, value)` pair whose value is a pair or an address.
+    """
     return ", ".join(_nft_element(value) for value in values)
 
 
@@ -65,27 +68,27 @@ def _nft_element(value: object) -> str:
 
 
 def nft_text(value: str) -> str:
-    """A quoted name for nft; it knows no escapes, so only plain names pass."""
+    """Return a quoted, plain name for nft, which has no escapes."""
     if not _NFT_TEXT.fullmatch(value):
         raise ValueError(f"{value!r} is not a name that nft can hold")
     return f'"{value}"'
 
 
 def nft_texts(values: Iterable[str]) -> str:
-    """One quoted name for nft, or a set of several."""
+    """Return one quoted name for nft, or a set of several."""
     quoted = [nft_text(value) for value in values]
     return quoted[0] if len(quoted) == 1 else f"{{ {', '.join(quoted)} }}"
 
 
 def nft_name(value: str) -> str:
-    """A table's name for nft, which takes none in quotes: letters, figures, hyphens and dots, a letter first."""
+    """Return an unquoted nft table name of letters, digits, hyphens, dots."""
     if not _NFT_NAME.fullmatch(value):
         raise ValueError(f"{value!r} is not a name that a table can have")
     return value
 
 
 def wg(value: object) -> str:
-    """A value for a WireGuard file: one line, no comment sign; a pair is an endpoint."""
+    """Return a value for a WireGuard file; a pair is an endpoint."""
     text = endpoint_text(*value) if isinstance(value, tuple) else str(value)
     if not _WG_VALUE.fullmatch(text):
         raise ValueError("a value for a WireGuard file has a character that the format cannot carry")
@@ -93,32 +96,32 @@ def wg(value: object) -> str:
 
 
 def wg_list(values: Iterable[object]) -> str:
-    """A comma list for a WireGuard file."""
+    """Return a comma list for a WireGuard file."""
     return ", ".join(wg(value) for value in values)
 
 
 def systemd(value: str) -> str:
-    """A word for a unit file; specifiers, quotes and spaces are refused."""
+    """Return a word for a unit file, without specifiers, quotes and spaces."""
     if not _SYSTEMD_WORD.fullmatch(value):
         raise ValueError(f"{value!r} is not a plain word for a unit")
     return value
 
 
 def sh(value: object) -> str:
-    """A word for a POSIX shell."""
+    """Return a word for a POSIX shell."""
     return shlex.quote(str(value))
 
 
 def comment(value: object) -> str:
-    """A text for a comment: one line."""
+    """Return a one-line text for a comment."""
     return re.sub(r"[^\x20-\x7e]", "?", str(value))
 
 
 def read_pattern(prefix: str) -> str:
-    """The paths under a prefix as MediaMTX takes them: a regular expression of Go's, which is not anchored by itself.
+    """Return MediaMTX's pattern for paths under a prefix, an anchored Go expression.
 
     Raises:
-        ValueError: the prefix has a letter that no id has, and that might mean something else there.
+        ValueError: the prefix has a character that ids never have.
     """
     if not _READ_PREFIX.fullmatch(prefix):
         raise ValueError(f"{prefix!r} is not the beginning of a path")
@@ -126,28 +129,27 @@ def read_pattern(prefix: str) -> str:
 
 
 def source_url(source: StreamSource) -> str:
-    """A source's address with its credentials, as MediaMTX takes it.
+    """Return a source's URL with credentials, for MediaMTX.
 
-    Credentials are percent-encoded whole (a raw `#`, `/` or `%` is fatal to MediaMTX's parse, and `$G1` in
-    the value would be substituted); the path and query keep their own signs.
+    Credentials are percent-encoded completely: MediaMTX cannot parse a raw `#`, `/` or `%`, and would substitute `$G1`.
     """
     return source_head(source) + source_path(source)
 
 
 def source_head(source: StreamSource) -> str:
-    """The beginning of a source's address, up to the path: what all streams of a device have in common."""
+    """Return a source URL up to the path, common to a device."""
     login = f"{_whole(source.username)}:{_whole(source.password.reveal())}"
     return f"rtsp://{login}@{dotted(source.address)}:{source.port}"
 
 
 def dotted(address: IPv4Address) -> str:
-    """An address as text, as `str` does, in a third of its time: a country's plan writes a hundred thousand."""
+    """Return an address as text, in a third of `str`'s time."""
     number = int(address)
     return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 def source_path(source: StreamSource) -> str:
-    """The path and query of a source's address; `{username}` and `{password}` in it are the device's login, quoted."""
+    """Return a source's path and query, with its login filled in."""
     path = quoted_path(source.rtsp_path)
     if "{" not in source.rtsp_path:
         return path
@@ -161,7 +163,7 @@ def _login_part(source: StreamSource, name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def quoted_path(text: str) -> str:
-    """The path and query of a source's address, with its own signs kept; there are few different ones."""
+    """Quote a path and query, with special characters kept; cached."""
     return quote(text, safe=_PATH_SAFE)
 
 
@@ -173,7 +175,7 @@ _ROS_TEXT = re.compile(r"[A-Za-z0-9+/=_.: -]{1,128}")
 
 
 def ros(value: object) -> str:
-    """A quoted text for RouterOS; only letters that mean nothing to its scripts pass."""
+    """Return a quoted text for RouterOS, without characters special to its scripts."""
     text = str(value)
     if not _ROS_TEXT.fullmatch(text):
         raise ValueError("a value for RouterOS has a character that its scripts would take for something else")
@@ -181,16 +183,16 @@ def ros(value: object) -> str:
 
 
 def html(value: object) -> str:
-    """A value's text for a page."""
+    """Return a value's text for a page."""
     return escape(str(value))
 
 
 _SCANNED_BYTES = 400
-"""How much one code holds that a telephone reads off paper of 34 mm without trouble."""
+"""Maximum size of a code that a telephone reads reliably from 34 mm of paper."""
 
 
 def scanned(lines: Iterable[str]) -> str:
-    """The first lines that one code to scan holds; at least one."""
+    """Return the first lines that fit into one code; at least one."""
     kept: list[str] = []
     for line in lines:
         if kept and len("\n".join([*kept, line]).encode()) > _SCANNED_BYTES:

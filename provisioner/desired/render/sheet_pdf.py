@@ -1,8 +1,8 @@
 """A package's sheet with codes to scan, and as a PDF. Pure.
 
-The PDF is two pages of A4, one a language, in a font that has Vietnamese letters. It reads the page that the templates
-make, so that both say the same. It knows the HTML that they use; anything else is an error. The same page is the same
-bytes. Drawing takes as long to import as all the rest, so this module is apart.
+The PDF has a page of A4 for each of two languages, in a font with Vietnamese letters. It is drawn from the rendered
+page, so that both have the same text; unknown HTML is an error. The same page gives the same bytes. The libraries are
+slow to import, so this module is separate.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from provisioner.base.errors import RenderError
 from provisioner.desired.render.host import RenderedFile
 
 _QUIET = 2
-"""How many modules around a code are light: beside a sheet's text that is enough."""
+"""Width of the light border in modules; enough beside text."""
 _SIDE: Final = 14 * mm
 _TOP: Final = 12 * mm
 _WIDTH: Final = A4[0] - 2 * _SIDE
@@ -39,7 +39,7 @@ _HEIGHT: Final = A4[1] - 2 * _TOP
 _CODE_SIDE: Final = 34 * mm
 _FACE, _BOLD, _MONO = "OpenSans", "OpenSans-Bold", "Courier"
 _SIZES: Final = (9.5, 9.0, 8.5, 8.0, 7.5, 7.0)
-"""How large letters are, in points: the largest by which a language stays on one page; else it goes on to the next."""
+"""Font sizes in points. The largest that fits a language on one page is used, else the smallest."""
 _LARGER: Final = {"h1": 1.5, "h2": 1.15, "device": 0.9}
 _Look = tuple[str, tuple[int, int], tuple[int, int], *tuple[object, ...]]
 _BOX: Final = '<font face="ZapfDingbats">\u274f</font> '
@@ -53,7 +53,7 @@ _FIGURE = re.compile(r'(<figure class="qr" data-text="([^"]*)">)')
 
 
 def code_svg(text: str) -> str:
-    """A code as an element of a page."""
+    """Return a code as an SVG element."""
     return _qr(text).svg_inline(omitsize=True, border=_QUIET, svgclass=None, lineclass=None)
 
 
@@ -63,7 +63,7 @@ def _qr(text: str) -> segno.QRCode:
 
 
 def code_rows(text: str) -> list[list[bool]]:
-    """A code's modules by rows, whether each is dark."""
+    """Return a code's modules by row, `True` if dark."""
     return [[bool(module) for module in row] for row in _qr(text).matrix_iter(border=_QUIET)]
 
 
@@ -71,13 +71,10 @@ def code_rows(text: str) -> list[list[bool]]:
 
 
 def sheet_pdf(page: str) -> bytes:
-    """A sheet as a PDF.
-
-    Args:
-        page: as the templates make it, a code in it being a figure with its text.
+    """Return a rendered sheet as a PDF; its figures become codes.
 
     Raises:
-        RenderError: it has what is not known here.
+        RenderError: the page has unknown HTML.
     """
     whole = _Sheet(page, _SIZES[0])
     out = io.BytesIO()
@@ -90,7 +87,7 @@ def sheet_pdf(page: str) -> bytes:
 
 
 def _sized(page: str, number: int) -> list[Flowable]:
-    """An article in the largest letters in which it fits on one page, or in the smallest."""
+    """Return an article in the largest font size that fits one page."""
     for size in _SIZES:
         # Measuring wears flowables out: each is made anew.
         if _fits(_Sheet(page, size).articles[number]):
@@ -99,17 +96,16 @@ def _sized(page: str, number: int) -> list[Flowable]:
 
 
 def _fits(article: list[Flowable]) -> bool:
-    """Whether an article fits on one page."""
     left = list(article)
     _frame().addFromList(left, Canvas(io.BytesIO(), pagesize=A4))
     return not left
 
 
 def _put(canvas: Canvas, article: list[Flowable]) -> None:
-    """Put an article on its page, or on several where it is too long for one.
+    """Put an article on its page, or on several if too long.
 
     Raises:
-        RenderError: a piece of it is longer than a page.
+        RenderError: a part is longer than a page.
     """
     left = list(article)
     while left:
@@ -133,7 +129,7 @@ class _Code(Flowable):
         self._rows = code_rows(text)
 
     def draw(self) -> None:
-        """Draw it, each dark module a square."""
+        """Draw each dark module as a square."""
         side = _CODE_SIDE / len(self._rows)
         for down, row in enumerate(self._rows, start=1):
             for across, dark in enumerate(row):
@@ -143,7 +139,7 @@ class _Code(Flowable):
 
 
 class _Sheet(HTMLParser):
-    """A sheet's articles as what the PDF is made of."""
+    """A sheet's articles as flowables of the PDF."""
 
     def __init__(self, page: str, size: float) -> None:
         super().__init__()
@@ -160,7 +156,7 @@ class _Sheet(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin what a tag begins."""
+        """Start an element."""
         attributes = {name: value or "" for name, value in attrs}
         if tag in _BLOCKS:
             self._block, self._kind = [], attributes.get("class", "")
@@ -189,7 +185,7 @@ class _Sheet(HTMLParser):
                 raise RenderError(f"a sheet has <{tag}>, which the printed one does not know", object="setup.html")
 
     def handle_endtag(self, tag: str) -> None:
-        """End what a tag ends."""
+        """End an element."""
         self._around = ""
         match tag:
             case "strong" | "code":
@@ -205,7 +201,7 @@ class _Sheet(HTMLParser):
                 self._end_block(tag)
 
     def handle_data(self, data: str) -> None:
-        """Take a text."""
+        """Add text."""
         if self._around == "title":
             self.title = data
         elif self._block is not None:
@@ -237,7 +233,7 @@ class _Sheet(HTMLParser):
 
 @cache
 def _style(name: str, usual: float) -> ParagraphStyle:
-    """The style of a block, by its tag and the size of the sheet's letters."""
+    """Return the style of a block by tag and font size."""
     for face, font in ((_FACE, OPENSANS_REGULAR), (_BOLD, OPENSANS_BOLD)):
         if face not in pdfmetrics.getRegisteredFontNames():
             pdfmetrics.registerFont(TTFont(face, str(font.path)))
@@ -262,7 +258,7 @@ def _table(rows: list[list[Flowable]]) -> Table:
 
 
 def _columns(devices: list[Flowable]) -> Table:
-    """Devices in two columns, to be read downwards."""
+    """Return devices in two columns, in reading order downwards."""
     half = (len(devices) + 1) // 2
     rows = [list(row) for row in zip_longest(devices[:half], devices[half:], fillvalue="")]
     return Table(rows, [_WIDTH / 2] * 2, style=_padding(0), spaceBefore=2, spaceAfter=2)
@@ -285,13 +281,10 @@ def _padding(points: float) -> list[_Look]:
 
 
 def printed_sheet(sheet: RenderedFile) -> list[RenderedFile]:
-    """A sheet with its codes drawn, and the same as a PDF.
-
-    Args:
-        sheet: a page as the templates make it, in which a code is a figure with its text.
+    """Return a sheet with its codes drawn, and as a PDF.
 
     Raises:
-        RenderError: it has what the PDF cannot show.
+        RenderError: the PDF cannot show the page.
     """
     text = sheet.content.decode()
     pdf = sheet_pdf(text)

@@ -1,7 +1,7 @@
 """A site package: files that a technician installs on a gateway. Pure.
 
-Which files it has depends on the access mode, on what the gateway runs, and on its purpose. It holds the site's
-pre-shared key. Its programs compare the days in which it may be installed with the clock of the gateway.
+The files depend on the access mode, the gateway's system and the purpose. The package contains the site's pre-shared
+key. Its programs compare its validity with the gateway's clock.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, PushEnd, SiteLink, Sit
 from provisioner.inventory.model import Access, GatewaySystem
 
 ALONE_IN_A_CHANGE: Final = frozenset({GatewaySystem.ROUTEROS, GatewaySystem.WIREGUARD})
-"""Whose usual file is left out then: who imported it would have the next pre-shared keys with the present key."""
+"""Systems without their usual file during a key change. Its import would combine next pre-shared keys with the present
+key.
+"""
 USUAL_DAYS: Final = 30
-"""How long a package may be installed where nobody says otherwise: a month of appointments at a site."""
+"""Default validity: a month of appointments at a site."""
 MOST_DAYS: Final = 365
 _MAP_NAMES: Final[Mapping[Access, str]] = MappingProxyType(
     {
@@ -32,17 +34,17 @@ _MAP_NAMES: Final[Mapping[Access, str]] = MappingProxyType(
         Access.PUBLISH: "streams",
     }
 )
-"""What a package calls the way in which its gateway leads to devices."""
+"""Name of the gateway's map to devices, in a package."""
 SUMS: Final = "SHA256SUMS"
-"""The checksums of a package's other files, as sha256sum reads them."""
+"""Checksums of the other files, for sha256sum."""
 MANIFEST: Final = "manifest.yml"
-"""Whose package it is, for which gateway, and until when."""
+"""Facility, gateway and validity of the package."""
 _MACHINES: Final = MappingProxyType({"amd64": "x86_64", "arm64": "aarch64"})
-"""What `uname -m` says of each architecture."""
+"""Output of `uname -m` by architecture."""
 
 
 class PackageFile(NamedTuple):
-    """One file of a site package: its name there, its template, its permission bits, and whether a secret is in it."""
+    """A file of a site package, with its template."""
 
     name: str
     template: str
@@ -61,7 +63,7 @@ NAMED: Final = (
     PackageFile("provisioner-site-names.service", "site/provisioner-site-names.service.j2", 0o644),
     PackageFile("provisioner-site-names.timer", "site/provisioner-site-names.timer.j2", 0o644),
 )
-"""Of a site with a relay that is known by its name."""
+"""Files for a site with a relay known by name."""
 
 _MAPPING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
     {
@@ -71,7 +73,7 @@ _MAPPING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyT
         GatewaySystem.WIREGUARD: (PackageFile("wg-prov.conf", "site/wg-prov.conf.j2", 0o600, secret=True),),
     }
 )
-"""Of a gateway that maps ports or addresses: the files are the same, and what is in them is not."""
+"""Files for a gateway that maps ports or addresses; only their content differs."""
 
 _PUSHING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
     {
@@ -87,7 +89,7 @@ _PUSHING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyT
         GatewaySystem.WIREGUARD: (),
     }
 )
-"""Of a gateway that pushes."""
+"""Files for a gateway that pushes."""
 
 PACKAGES: Final[Mapping[Access, Mapping[GatewaySystem, tuple[PackageFile, ...]]]] = MappingProxyType(
     {
@@ -97,7 +99,7 @@ PACKAGES: Final[Mapping[Access, Mapping[GatewaySystem, tuple[PackageFile, ...]]]
         Access.PUBLISH: _PUSHING,
     }
 )
-"""The files of a site package by access mode and by what its gateway runs, beside the sheet and those of the peers."""
+"""Files by access mode and gateway system, beside the sheet and the peers' files."""
 
 KEY_CHANGE: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
     {
@@ -110,7 +112,7 @@ KEY_CHANGE: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProx
         GatewaySystem.WIREGUARD: (PackageFile("next-key.conf", "site/wg-prov.conf.j2", 0o600, secret=True),),
     }
 )
-"""What a package has while its gateway's key is changed."""
+"""Files for a change of the gateway's key."""
 SHEET_OF_CHANGE: Final = PackageFile("setup.html", "site/change-key.html.j2", 0o644)
 TAKE_DOWN_SHEET: Final = PackageFile("take-down.html", "site/take-down.html.j2", 0o644)
 TAKE_DOWN: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
@@ -122,14 +124,14 @@ TAKE_DOWN: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxy
         GatewaySystem.WIREGUARD: (),
     }
 )
-"""What takes a gateway out of service, beside the sheet."""
+"""Files that take a gateway out of service, beside the sheet."""
 
 
 class Validity(NamedTuple):
-    """The days of a package, by Vietnam's clock: the one on which it was made, and the last one.
+    """First and last day of a package, in Vietnam's time zone.
 
-    It is no lock: whoever has the files has their secrets, and a clock can be set. It keeps what lay in a drawer from
-    being installed when relays, ports and keys are others by then.
+    This is no protection: the files' holder has their secrets, and clocks can be set. It prevents the installation of
+    old packages after relays, ports and keys have changed.
     """
 
     made_on: date
@@ -137,35 +139,27 @@ class Validity(NamedTuple):
 
     @property
     def made_s(self) -> int:
-        """The first second of the day on which it was made; a clock that says less is wrong."""
+        """First second of the first day; an earlier clock is wrong."""
         return int(start_of(self.made_on).timestamp())
 
     @property
     def ends_s(self) -> int:
-        """The first second in which it is not valid any more."""
+        """First second after the last day."""
         return int(start_of(self.until + timedelta(days=1)).timestamp())
 
     @property
     def made_number(self) -> int:
-        """The day on which it was made, as the number YYYYMMDD."""
+        """First day as the number YYYYMMDD."""
         return _number(self.made_on)
 
     @property
     def until_number(self) -> int:
-        """The last day, as the number YYYYMMDD."""
+        """Last day as the number YYYYMMDD."""
         return _number(self.until)
 
 
 class SitePackage(NamedTuple):
-    """A site package.
-
-    Attributes:
-        files: its files in the order of names.
-        takes_down: whether it takes the gateway down.
-        system: what its gateway runs.
-        changes_key: whether it changes the gateway's key.
-        until: the last day on which it may be installed; none where it only takes the gateway down.
-    """
+    """A site package; a take-down alone has no `until`."""
 
     files: tuple[RenderedFile, ...]
     takes_down: bool = False
@@ -175,12 +169,12 @@ class SitePackage(NamedTuple):
 
     @property
     def is_sheet(self) -> bool:
-        """Whether nothing of it is installed, as of a site that has no tunnel and never had one."""
+        """Whether it has no file to install."""
         return not (self.takes_down or any(file.path.endswith((".sh", ".rsc", ".conf")) for file in self.files))
 
     @property
     def installed_by(self) -> str:
-        """What a technician does with it, e.g. `run install.sh in it`."""
+        """A technician's action, e.g. `run install.sh in it`."""
         if self.system is GatewaySystem.WIREGUARD:
             return f"follow {'take-down' if self.takes_down else 'setup'}.html of it"
         if self.changes_key:
@@ -193,18 +187,18 @@ class SitePackage(NamedTuple):
 
 
 class _None(dict[object, tuple[object, ...]]):
-    """A mapping in which nothing is found."""
+    """A mapping that is empty for any key."""
 
     def __missing__(self, key: object) -> tuple[object, ...]:
         return ()
 
 
 _NO_MAPS: Final[Mapping[str, object]] = MappingProxyType({"port_maps": (), "overlays": _None()})
-"""What the templates of routers ask for, of which each mode fills in its own."""
+"""Default values of routers' templates; each mode replaces its own."""
 
 
 def sheet_of(access: Access, system: GatewaySystem) -> PackageFile:
-    """What a technician has in hand; of a routed site that is all."""
+    """Return the technician's sheet; for a routed site the only file."""
     if not access.has_tunnel:
         name = f"setup-{access}"
     else:
@@ -213,7 +207,7 @@ def sheet_of(access: Access, system: GatewaySystem) -> PackageFile:
 
 
 def valid_for(made_on: date, days: int) -> Validity:
-    """The validity of a package that is made on a day, for so many days after it."""
+    """Return the validity of a package for some days."""
     return Validity(made_on, made_on + timedelta(days=days))
 
 
@@ -222,7 +216,9 @@ def _number(day: date) -> int:
 
 
 def render_closed_site(facility: str, templates: Templates, system: GatewaySystem = GatewaySystem.LINUX) -> SitePackage:
-    """The package that takes the gateway of a closed facility out of service; no secret is in it, and it never expires.
+    """Render the package that takes a closed facility's gateway out of service.
+
+    It has no secret and never expires.
 
     Raises:
         RenderError: the template lacks a value.
@@ -246,19 +242,19 @@ def _manifest(values: Mapping[str, object], templates: Templates) -> RenderedFil
 
 
 def _listed(files: Iterable[RenderedFile]) -> tuple[RenderedFile, ...]:
-    """A package's files in the order of names, with their checksums."""
+    """Return a package's files sorted by name, with their checksums."""
     listed = sorted((file for file in files if file.path != SUMS), key=lambda f: f.path)
     sums = "".join(f"{hashlib.sha256(file.content).hexdigest()}  {file.path}\n" for file in listed)
     return tuple(sorted((*listed, RenderedFile(SUMS, sums.encode())), key=lambda f: f.path))
 
 
 def with_printed_sheets(package: SitePackage) -> SitePackage:
-    """The package as it is handed out: codes to scan in its sheets, and each sheet as a PDF beside it.
+    """Return the final package, with codes in its sheets, and PDFs.
 
-    Apart from `render_site`, as drawing takes a hundred times as long as all the rest.
+    Not part of `render_site`, since drawing takes a hundred times as long.
 
     Raises:
-        RenderError: a sheet has what the printed one cannot show.
+        RenderError: the PDF cannot show a sheet.
     """
     # The libraries that draw take as long to import as all the rest.
     from provisioner.desired.render.sheet_pdf import printed_sheet  # noqa: PLC0415
@@ -270,13 +266,9 @@ def with_printed_sheets(package: SitePackage) -> SitePackage:
 def render_site(
     spec: SiteSpec, templates: Templates, valid: Validity, *, takes_down: bool = False
 ) -> tuple[RenderedFile, ...]:
-    """The site package, in the order of names.
+    """Render a site package, sorted by name.
 
-    Args:
-        spec: what the site's gateway should hold.
-        templates: of the package.
-        valid: the days on which it may be installed.
-        takes_down: whether what takes a gateway of before down goes along.
+    `takes_down` adds files that take the former gateway down.
 
     Raises:
         RenderError: a template lacks a value, or a value does not fit its format.
@@ -316,12 +308,11 @@ def render_site(
 
 
 def _push_ends(spec: SiteSpec) -> tuple[PushEnd, ...]:
-    """Where the site pushes, each relay once."""
     return spec.pushed[0].ends if spec.pushed else ()
 
 
 def _pushing_values(spec: SiteSpec, ends: Sequence[PushEnd]) -> Mapping[str, object]:
-    """What the templates of a package that pushes ask for, by name."""
+    """Return the template values of a pushing package."""
     if spec.artefact is None:
         return {}
     sums = [(arch, _MACHINES[arch], sum_) for arch, sum_ in sorted(spec.artefact.sha256.items())]
@@ -345,7 +336,7 @@ def _scripts_of(spec: SiteSpec) -> tuple[PackageFile, ...]:
 def _peer_files(
     spec: SiteSpec, link: SiteLink, values: Mapping[str, object], templates: Templates
 ) -> Iterator[RenderedFile]:
-    """What a relay is known by, in files of its own where the gateway puts them together."""
+    """Yield a relay's peer files, for gateways that combine them."""
     if spec.system in ALONE_IN_A_CHANGE:
         return
     if spec.system is GatewaySystem.LINUX:

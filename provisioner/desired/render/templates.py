@@ -1,4 +1,4 @@
-"""Where templates, playbooks and the on-host program are found, and their bytes. The effect beside `render`."""
+"""Loading of templates, playbooks and the on-host program from disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOST_PACKAGE = "provisioner_host"
 # Types: nothing imports them on a host.
 _NOT_SHIPPED = "wire.py"
 SIDED: Final = ("paths.py", "bundle.py")
-"""The modules that say of which side the program is."""
+"""Modules with the program's side."""
 _NO_SIDE: Final = b'\nSIDE = ""\n'
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 # A zip keeps no bytecode. Where a bundle brought this very program since the boot, its copy there has some.
@@ -46,10 +46,10 @@ sys.exit(run())
 
 
 def data_folder(name: str) -> Path:
-    """The folder of our data: inside an installed wheel, or the checkout's own.
+    """Return a data folder of the installed wheel or the checkout.
 
     Raises:
-        FileNotFoundError: neither is there; the installation is broken.
+        FileNotFoundError: the installation is broken.
     """
     for parent in (_PACKAGE / "_data", _PACKAGE.parent):
         if (parent / name).is_dir():
@@ -58,7 +58,7 @@ def data_folder(name: str) -> Path:
 
 
 def host_module(path: str) -> ModuleType:
-    """A module of the on-host program that the controller uses as well, by its path without `.py`.
+    """Import a module of the on-host program by its path without `.py`.
 
     Raises:
         FileNotFoundError: the installation is broken.
@@ -76,12 +76,9 @@ def host_module(path: str) -> ModuleType:
 
 @dataclass(frozen=True)
 class Templates:
-    """The texts that rendering uses.
+    """Texts for rendering, e.g. `nftables/provisioner.nft.j2`, and the on-host program's modules.
 
-    Attributes:
-        texts: template text by name, e.g. `nftables/provisioner.nft.j2`.
-        host_sources: the on-host program's modules, file name to bytes.
-        side: whose side of a shared centre the program is of; empty where a host is not shared.
+    `side` is the program's side of a shared centre.
     """
 
     texts: dict[str, str]
@@ -89,7 +86,7 @@ class Templates:
     side: str = ""
 
     def for_side(self, side: str) -> Templates:
-        """The same with the program of a side, which differs in two lines; of no side they are these."""
+        """Return these with a side's program, which differs in two lines."""
         if not side:
             return self
         if side not in self._of_sides:
@@ -103,7 +100,7 @@ class Templates:
 
     @cached_property
     def digest(self) -> str:
-        """Digest over every template and the on-host program; part of a plan's digest."""
+        """Digest of templates and the on-host program, part of a plan's."""
         state = hashlib.sha256()
         named = {name: text.encode() for name, text in self.texts.items()} | self.host_sources
         for name in sorted(named):
@@ -112,12 +109,12 @@ class Templates:
 
     @cached_property
     def host_digest(self) -> str:
-        """Digest over the on-host program alone, as a host computes it of what a bundle brings."""
+        """Digest of the on-host program, as a host computes it."""
         return hashlib.sha256(repr(sorted(self.host_sources.items())).encode()).hexdigest()[:32]
 
     @cached_property
     def host_program(self) -> bytes:
-        """The on-host program as one executable file; the same bytes every time."""
+        """The on-host program as one executable file, always with the same bytes."""
         buffer = io.BytesIO()
         buffer.write(b"#!/usr/bin/python3 -IS\n")
         main = _MAIN.replace("DIGEST", self.host_digest).replace("OURS", HostNames(self.side).ours)
@@ -129,14 +126,10 @@ class Templates:
 
 
 def with_side(source: bytes, side: str) -> bytes:
-    """A module of the on-host program as one of a side.
-
-    Args:
-        source: the module's, which has a line for it.
-        side: the side's name: letters, figures and hyphens.
+    """Write a side (letters, digits, hyphens) into a module's `SIDE` line.
 
     Raises:
-        ValueError: the module has no such line, or has several.
+        ValueError: the module does not have exactly one such line.
     """
     if source.count(_NO_SIDE) != 1:
         raise ValueError("a module of the on-host program has to say once that it is of no side")
@@ -152,13 +145,12 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 @cache
 def load_templates() -> Templates:
-    """All templates and the on-host program's sources, read once: they are as old as the program that runs.
+    """Load all templates and the on-host program once per process.
 
-    A command that looks several times, and one that runs for days, would otherwise pack the on-host program again
-    for each look, and take a new one from an installation whose other modules it does not have.
+    Otherwise a long command would pack the program repeatedly, and could mix it with a newer installation.
 
     Raises:
-        FileNotFoundError: the installation lacks them.
+        FileNotFoundError: the installation is broken.
     """
     root = data_folder("mediamtx-templates")
     texts = {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8") for p in sorted(root.rglob("*.j2"))}
