@@ -1,7 +1,7 @@
 """The inventory as typed, frozen values (docs/internals/inventory.md).
 
-Unknown keys are errors; numbers are never taken from texts nor texts from numbers. What one file can
-prove about itself is checked here; what needs two objects is in `rules`.
+Unknown keys are errors, and texts and numbers are never converted. Models check one file; `rules` check what needs two
+objects.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Forms of values in an inventory's files: ids, days, addresses, secrets.
+"""Types of values in an inventory's files: ids, days, addresses, secrets.
 
-An address is one value however it is written: `2001:DB8:0::1` is `2001:db8::1`. Two forms are refused: an IPv4 address
-in IPv6's form, which would be two values under one name, and a zone, which means something on one machine alone.
+Different spellings of an address are one value: `2001:DB8:0::1` is `2001:db8::1`. Two forms are refused: an IPv4
+address in IPv6's form, which would be a second value, and a zone, which is valid on one machine only.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SHORTEST_KEY = 4 + 11 + 4 + 32
 _MOST_REMEMBERED = 4096
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=63)]
-"""Ids and path segments: MediaMTX allows more in a path name, but a frozen id has to survive URLs and file names."""
+"""Ids and path segments. MediaMTX allows more, but a frozen id has to work in URLs and file names."""
 
 
 def _file_name(text: str) -> str:
@@ -56,15 +56,15 @@ PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQU
 """A WireGuard public key: 32 bytes in base64."""
 
 SafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$", max_length=128)]
-"""What may reach an Ansible variable: anything else could be a template that runs code on the controller."""
+"""A name for an Ansible variable. Other characters could form a template that runs code on the controller."""
 
 
 Principal = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.:-]*[a-z0-9])?$", max_length=253)]
-"""A name in an SSH certificate, in small letters: ssh looks for no other ones in known_hosts."""
+"""A name in an SSH certificate, in lower case, as ssh searches known_hosts."""
 
 
 def _host_key(text: str) -> str:
-    """Take an SSH public key whose inside is of the type that stands before it (RFC 4253, 6.6)."""
+    """Check that an SSH key's blob has its type (RFC 4253, 6.6)."""
     kind, _, encoded = text.partition(" ")
     try:
         blob = base64.b64decode(encoded, validate=True)
@@ -80,14 +80,14 @@ HOST_KEY_FORM = (
     r"(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-ssh-ed25519@openssh\.com"
     r"|sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]+=*"
 )
-"""How an SSH public key is written, as a regular expression."""
+"""Form of an SSH public key, as a regular expression."""
 
 HostKey = Annotated[
     str,
     StringConstraints(pattern=f"^{HOST_KEY_FORM}$", max_length=4096),
     AfterValidator(_host_key),
 ]
-"""An SSH public key: of a host, or of who signs hosts' keys. Those of the types `sk-…` live in hardware tokens."""
+"""An SSH public key of a host or CA. Types `sk-…` are in hardware tokens."""
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=300)]
 """A name or a reference that people read: one line."""
@@ -103,7 +103,7 @@ _DAYS: dict[str, date] = {}
 
 
 def _day(value: object) -> date:
-    """Take a day and nothing else: pydantic reads the text `20210510` as seconds since 1970."""
+    """Parse a day only; pydantic reads `20210510` as seconds since 1970."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if isinstance(value, str) and (known := _DAYS.get(value)):
@@ -124,9 +124,9 @@ Day = Annotated[
 
 
 def _remembering() -> Callable[[object, ValidatorFunctionWrapHandler], object]:
-    """A validator that remembers what texts were found to be: sites are alike, and reading takes longer than all else.
+    """Return a caching validator: sites are alike, and parsing is slow.
 
-    A text that is not valid is never remembered: it gets its own error every time.
+    Invalid texts are not cached, so that each has its own error.
     """
     known: dict[str, object] = {}
 
@@ -143,10 +143,10 @@ def _remembering() -> Callable[[object, ValidatorFunctionWrapHandler], object]:
 
 
 LanAddress = Annotated[IPv4Address, WrapValidator(_remembering())]
-"""An address in a site's LAN; the same few in every site."""
+"""An address in a site's LAN; few different ones."""
 
 LanNetwork = Annotated[IPv4Network, WrapValidator(_remembering())]
-"""A site's LAN; the same few everywhere."""
+"""A site's LAN; few different ones."""
 
 
 _NUMBER = "(0|[1-9][0-9]{0,2})"
@@ -155,7 +155,7 @@ _BYTE = 255
 
 
 def _quick_address(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    """An address that is written as addresses are, at once; anything else is looked at, and gets its own error."""
+    """Parse a usual address quickly; leave others to the validator."""
     if isinstance(value, str) and (parts := _ADDRESS.fullmatch(value)):
         numbers = [int(part) for part in parts.groups()]
         if max(numbers) <= _BYTE:
@@ -164,16 +164,16 @@ def _quick_address(value: object, validate: ValidatorFunctionWrapHandler) -> obj
 
 
 TunnelAddress = Annotated[IPv4Address, WrapValidator(_quick_address)]
-"""An address of a tunnel: each is another one, and the lock holds ten thousand."""
+"""A tunnel address; the lock has ten thousand different ones."""
 
 
 def _strictly_whole(value: object) -> object:
-    """Tell 1 from `true` and from 1.0, which are equal to it in Python."""
+    """Distinguish 1 from `true` and 1.0, which are equal in Python."""
     return value if type(value) is int else repr(value)
 
 
 Version = Annotated[Literal[1], BeforeValidator(_strictly_whole)]
-"""The version of a file's form; another one will be another model."""
+"""Version of a file's form; another version will be another model."""
 
 
 def _secret(value: object) -> Secret:
@@ -189,10 +189,9 @@ SecretText = Annotated[Secret, PlainValidator(_secret)]
 
 
 class Model(BaseModel):
-    """Base of all inventory objects: frozen, and strict about keys and types.
+    """Base of inventory objects: frozen, and strict about keys and types.
 
-    What a command does not hold a file against is not built, and the fields' docstrings are read where a
-    schema wants them: both at every start would be a quarter of it.
+    Models are built, and fields' docstrings read, only when needed: both would take a quarter of each start.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, defer_build=True)
@@ -200,13 +199,13 @@ class Model(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The uses of a field, beside its type.
+    """Uses of a field, beside its type.
 
     Attributes:
-        signed: whether parties sign it in a plan; each field of a signed model says so.
-        private: whether reports leave its value out, although it is no free text.
-        option: the help of the option by which commands set it; None if there is no such option.
-        status: whether `status` and `export progress` show it; of cameras and recorders.
+        signed: whether parties sign it in a plan; required for each field of a signed model.
+        private: whether reports omit its value, although it is no free text.
+        option: help of the command option that sets it, if any.
+        status: whether `status` and `export progress` show it; for cameras and recorders.
     """
 
     signed: bool | None = None
@@ -225,7 +224,7 @@ def use_of(field: FieldInfo) -> Use:
 
 
 def inner_model(field: FieldInfo) -> type[Model] | None:
-    """Return the model of a field that holds one object; `None` of values and of lists."""
+    """Return the model of a field with one object; otherwise `None`."""
     kind = field.annotation
     parts = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
     return next((part for part in parts if isinstance(part, type) and issubclass(part, Model)), None)
@@ -303,4 +302,4 @@ HostAddress = Annotated[
     _AS_TEXT,
     WithJsonSchema({"anyOf": [*_ADDRESS_SCHEMAS, _NAME_SCHEMA]}),
 ]
-"""Where a host is called: an address of either family, or its name."""
+"""A host's address of either family, or its name."""

@@ -1,4 +1,4 @@
-"""A facility's survey, its connection plans with their sign-offs, what blocks it, and its gateway."""
+"""A facility's survey, connection plans with sign-offs, blocks, and gateway."""
 
 from __future__ import annotations
 
@@ -127,12 +127,12 @@ class Access(StrEnum):
 
     @property
     def has_tunnel(self) -> bool:
-        """Whether the site has a gateway of ours with a tunnel to the relay, and so addresses and keys."""
+        """Whether the site has our gateway with a tunnel, addresses and keys."""
         return self in {Access.PULL_PORTMAP, Access.PULL_NAT_MAP}
 
     @property
     def is_pushed(self) -> bool:
-        """Whether the site's gateway pushes to the relay, which reaches nothing of the site then."""
+        """Whether the site's gateway pushes; relays cannot reach the site."""
         return self is Access.PUBLISH
 
 
@@ -183,12 +183,12 @@ class ConnectionPlan(Model):
 
     @property
     def agreed(self) -> bool:
-        """Whether the plan says that it is agreed; the rules hold the sign-offs against it."""
+        """Whether the plan's state is agreed; rules check the sign-offs."""
         return self.state is PlanState.AGREED
 
 
 class OverRelays(Protocol):
-    """What says over which relays a site is carried: a plan, or its outline."""
+    """A plan, or its outline, with its relays."""
 
     @property
     def relay(self) -> str:
@@ -197,7 +197,7 @@ class OverRelays(Protocol):
 
     @property
     def backup_relay(self) -> str | None:
-        """The one that pulls for readers alone; None or empty where there is none."""
+        """The relay that pulls only for readers, if any."""
         ...
 
 
@@ -205,7 +205,10 @@ _Plan = TypeVar("_Plan", bound=OverRelays)
 
 
 def relays_of(plans: Sequence[_Plan]) -> Iterator[tuple[_Plan, str]]:
-    """The relays that carry a site, each once with its plan: one that always pulls is no backup of another plan."""
+    """Return a site's relays with their plan, each once.
+
+    A relay that always pulls is not a backup of another plan.
+    """
     pulling = {plan.relay for plan in plans}
     for plan in plans:
         yield plan, plan.relay

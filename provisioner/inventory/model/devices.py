@@ -1,4 +1,4 @@
-"""Cameras, recorders and their streams, as a facility's file has them."""
+"""Cameras, recorders and their streams in a facility's file."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class StreamAccept(Model):
     until: Day
 
     def holds_on(self, day: date) -> bool:
-        """Whether either is taken on a day."""
+        """Return whether both are accepted on a day."""
         return day <= self.until
 
 
@@ -118,7 +118,7 @@ class DeviceAccept(Model):
     until: Day
 
     def holds_on(self, day: date) -> bool:
-        """Whether either is taken on a day."""
+        """Return whether both are accepted on a day."""
         return day <= self.until
 
 
@@ -165,7 +165,7 @@ class Streams(Model):
 
     @property
     def named(self) -> tuple[tuple[StreamName, Stream], ...]:
-        """Those that there are, by their names."""
+        """The existing streams with their names."""
         streams = ((StreamName.SUB, self.sub), (StreamName.MAIN, self.main))
         return tuple((name, stream) for name, stream in streams if stream is not None)
 
@@ -255,21 +255,21 @@ class Camera(Model):
 
 
 def device_of(camera: Camera) -> str:
-    """The id of the device that answers for a camera: its recorder's, or its own."""
+    """Return the id of the device that answers for a camera."""
     return camera.recorder or camera.id
 
 
 def accept_of(cameras: Iterable[Camera], recorders: Iterable[Recorder]) -> dict[str, DeviceAccept]:
-    """The devices of which something is under change, each with what that is."""
+    """Return the devices under change, with the change."""
     devices: tuple[Recorder | Camera, ...] = (*recorders, *cameras)
     return {device.id: device.accept for device in devices if device.accept is not None}
 
 
 def channel_of(camera: Camera, recorder: Recorder | None) -> int:
-    """The channel that a camera's RTSP address names.
+    """Return the channel in a camera's RTSP address.
 
-    On hybrid recorders IP channels come after the analog ones: with 16 analog inputs the first is 17
-    (Hikvision's and Dahua's numbering).
+    On hybrid recorders IP channels follow the analog ones: with 16 analog inputs the first is 17 (Hikvision's and
+    Dahua's numbering).
     """
     if camera.ip_channel is None:
         return camera.channel

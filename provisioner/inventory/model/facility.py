@@ -1,7 +1,7 @@
 """Facilities with their connections, and maintenance windows.
 
-`facilities/<province>/<facility>.yml` is one quarantine facility, one file. `maintenance.yml` says when work was
-announced, and on what, so that its outages raise no alarm.
+Each `facilities/<province>/<facility>.yml` is one quarantine facility. `maintenance.yml` announces work, so that its
+outages raise no alarm.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Operating(StrEnum):
 
     @property
     def is_carried(self) -> bool:
-        """Whether hosts carry such a facility once its plan is agreed: cameras are connected before people come."""
+        """Whether hosts carry such a facility; cameras are connected before people come."""
         return self is Operating.OPEN or self is Operating.PREPARING
 
 
@@ -74,14 +74,12 @@ class Capacity(Model):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A facility carried by one relay: an agreed plan with the gateway that makes it possible.
+    """A facility carried by one relay: an agreed plan with its gateway.
 
     Attributes:
-        facility: whose cameras are pulled.
         plan: the agreed plan, or the agreed successor.
-        relay: the relay: the plan's own, or its backup relay.
-        gateway: the site's router.
-        successor: whether this is the next connection, made before the old one is broken.
+        relay: the plan's relay, or its backup relay.
+        successor: whether this is the next connection, made before the old one ends.
     """
 
     facility: Facility
@@ -92,12 +90,15 @@ class Connection:
 
     @property
     def is_backup(self) -> bool:
-        """Whether the relay pulls nothing but what somebody reads there."""
+        """Whether the relay pulls only for readers."""
         return self.relay != self.plan.relay
 
     @property
     def is_first(self) -> bool:
-        """Whether what is remembered of its paths stands under their own names: a facility has one such connection."""
+        """Whether stored states of its paths have the paths' own names.
+
+        A facility has one such connection.
+        """
         return self.plan is self.facility.plan and not self.is_backup
 
 
@@ -145,7 +146,7 @@ class Facility(Model):
 
     @property
     def connections(self) -> tuple[Connection, ...]:
-        """The connections that hosts carry: none unless people are in it, or about to come, and a plan is agreed."""
+        """Its connections on hosts, if open or preparing, with an agreed plan."""
         plans = self.carried_plans
         gateway = self.gateway if plans else None
         if gateway is None:
@@ -161,12 +162,12 @@ class Facility(Model):
 
     @property
     def rendered(self) -> bool:
-        """Whether hosts carry this facility: an agreed plan, and people in it or about to come."""
+        """Whether hosts carry this facility."""
         return bool(self.carried_plans)
 
     @property
     def relay_port(self) -> int:
-        """The port of its relays that its gateway dials; 0 if that is their first one."""
+        """The relays' port that its gateway dials; 0 for their first one."""
         return (self.gateway.relay_port or 0) if self.gateway else 0
 
 
@@ -190,12 +191,12 @@ class MaintenanceWindow(Model):
 
     @property
     def names(self) -> frozenset[tuple[str, str]]:
-        """What it names, each with its kind."""
+        """Its objects, each with the kind."""
         kinds = {"facilities": self.facilities, "hosts": self.hosts, "carriers": self.carriers}
         return frozenset((kind, name) for kind, names in kinds.items() for name in names)
 
     def is_over(self, moment: datetime) -> bool:
-        """Whether it has ended."""
+        """Return whether it has ended."""
         return self.until <= moment
 
 
@@ -207,5 +208,5 @@ class Maintenance(Model):
 
 
 def path_name(facility: Facility, camera: Camera, stream: StreamName) -> str:
-    """A media path's name, e.g. `bac-giang/kcl-001/cam-03/sub`."""
+    """Return a path's name, e.g. `bac-giang/kcl-001/cam-03/sub`."""
     return f"{facility.province}/{facility.id}/{camera.id}/{stream}"

@@ -1,4 +1,4 @@
-"""The free texts of an inventory's objects: whatever a person typed that has no form of its own. Pure."""
+"""Free texts of an inventory's objects. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _Path = tuple[str | int, ...]
 M = TypeVar("M", bound=Model)
 
 WITHHELD: Final = "(withheld: see provisioner validate)"
-"""What stands in a page or document for a text that may not be shown."""
+"""Replacement of a text that may not be shown."""
 
 _TEXT: Final = get_args(Text)
 _HOLDERS: Final = frozenset({Annotated, Union, types.UnionType, tuple, dict})
 
 
 def texts_in(value: object, path: _Path = ()) -> Iterator[tuple[_Path, str]]:
-    """Each free text of an object, with the way to it."""
+    """Yield each free text of an object, with its path."""
     if isinstance(value, Model):
         for name, is_text in _fields(type(value)):
             below = getattr(value, name)
@@ -41,7 +41,7 @@ def texts_in(value: object, path: _Path = ()) -> Iterator[tuple[_Path, str]]:
 
 
 def with_texts(model: M, shown: Callable[[str], str]) -> M:
-    """An object whose free texts are what a function makes of them; the same object where that changes none."""
+    """Apply a function to an object's free texts; unchanged objects are kept."""
     changes: dict[str, object] = {}
     for name, _ in _fields(type(model)):
         below = getattr(model, name)
@@ -72,7 +72,7 @@ def _is_text(model: type[Model], name: str) -> bool:
 
 @cache
 def text_keys(*models: type[Model]) -> frozenset[str]:
-    """Return the keys of some models that hold a free text, or that the model declares private."""
+    """Return the keys of models that are free texts or private."""
     return frozenset(
         name
         for model in models
@@ -83,7 +83,7 @@ def text_keys(*models: type[Model]) -> frozenset[str]:
 
 @cache
 def _fields(model: type[Model]) -> tuple[tuple[str, bool], ...]:
-    """The fields that lead to a free text, and whether they are texts themselves."""
+    """Return fields with free texts, and whether they are texts themselves."""
     hints = get_type_hints(model, include_extras=True)
     listed = ((name, _holds(hints[name], _is_free), _holds(hints[name], _leads_on)) for name in model.model_fields)
     return tuple((name, is_text) for name, is_text, leads in listed if is_text or leads)

@@ -1,6 +1,6 @@
-"""Managed hosts, and the lock that records what was assigned to whom.
+"""Managed hosts, and the lock with their allocations.
 
-`carriers/<carrier>.yml` and `centres/<centre>.yml` name the hosts; entries of `allocations.lock.yml` are for ever.
+`carriers/<carrier>.yml` and `centres/<centre>.yml` name the hosts; entries of `allocations.lock.yml` are permanent.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Ssh(Model):
         return self
 
     def known_by(self, host_ca: HostKey | None, principal: str) -> Ssh:
-        """The same with what it leaves open: who signs its key, where it has no key, and the name that is signed."""
+        """Return these settings with a default CA and principal."""
         if self.host_key is not None:
             return self
         named = {"host_ca": self.host_ca or host_ca, "principal": self.principal or principal}
@@ -76,12 +76,12 @@ class JumpHost(Model):
     ssh: Ssh
 
     def known_by(self, host_ca: HostKey | None) -> JumpHost:
-        """The same with what its SSH leaves open."""
+        """Return this jump host with a default CA."""
         return self.model_copy(update={"ssh": self.ssh.known_by(host_ca, str(self.address))})
 
     @property
     def seen_as(self) -> AnyAddress | None:
-        """The address that new SSH comes from at the hosts behind it; None where the file names none."""
+        """Source address of its SSH for the hosts behind it, if known."""
         return self.inside or (None if isinstance(self.address, HostName) else self.address)
 
 
@@ -112,23 +112,23 @@ class Relay(Model):
 
     @property
     def wireguard_endpoint(self) -> HostPlace:
-        """Where gateways send WireGuard."""
+        """WireGuard endpoint for gateways."""
         return self.endpoint or self.address
 
     @property
     def tunnel_ports(self) -> tuple[int, ...]:
-        """The UDP ports at which gateways may send it WireGuard, the one that WireGuard has first."""
+        """UDP ports of WireGuard for gateways, WireGuard's own port first."""
         return self.wireguard_port, *self.further_wireguard_ports
 
     @property
     def named_endpoint(self) -> str:
-        """Where gateways send WireGuard, if that is a name: the name and the port; else empty."""
+        """Endpoint's name and port if gateways use a name; else empty."""
         place = self.wireguard_endpoint
         return endpoint_text(place, self.wireguard_port) if isinstance(place, HostName) else ""
 
     @property
     def endpoints(self) -> tuple[tuple[str, HostPlace], ...]:
-        """Where peers send WireGuard, gateways and centres, each with the key under which it stands."""
+        """WireGuard endpoints of all peers, with their keys in the file."""
         named = ((self._endpoint_key, self.wireguard_endpoint), ("endpoint_address", self.endpoint_address))
         return tuple((key, place) for key, place in named if place is not None)
 
@@ -138,7 +138,7 @@ class Relay(Model):
 
     @property
     def centre_endpoint(self) -> AnyAddress | None:
-        """Where centres send WireGuard; None where a name has no address beside it."""
+        """WireGuard endpoint for centres; `None` if a name lacks its address."""
         place = self.wireguard_endpoint
         return self.endpoint_address if isinstance(place, HostName) else place
 
@@ -183,16 +183,16 @@ class Carrier(Model):
 
     @property
     def certificates(self) -> ReaderTls | None:
-        """What its relays' certificates are made by; None where they show none."""
+        """Settings of its relays' certificates, if they have any."""
         return self.reader_tls or (ReaderTls(encryption="optional") if self.publishers else None)
 
     def jump_to(self, relay: Relay) -> JumpHost | None:
-        """The jump host through which SSH goes to one of its relays, with all that it is known by."""
+        """Return a relay's jump host, with CA and principal."""
         jump = relay.jump or self.jump
         return jump.known_by(self.host_ca) if jump else None
 
     def ssh_to(self, relay: Relay) -> Ssh:
-        """How the controller logs in to one of its relays, with all that it is known by."""
+        """Return a relay's SSH settings, with CA and principal."""
         return relay.ssh.known_by(self.host_ca, relay.id)
 
 
@@ -233,7 +233,7 @@ class Publishers(Model):
 ReadPrefix = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)?$", max_length=127)
 ]
-"""The beginning of the paths that somebody may read: a province's slug, or `<province>/<facility>`."""
+"""Prefix of readable paths: a province's slug, or `<province>/<facility>`."""
 
 
 class Viewer(Model):
@@ -287,12 +287,12 @@ class Centre(Model):
 
     @property
     def ssh_to(self) -> Ssh:
-        """How the controller logs in to it, with all that it is known by."""
+        """Its SSH settings, with principal."""
         return self.ssh.known_by(None, self.id)
 
     @property
     def jump_to(self) -> JumpHost | None:
-        """The jump host through which SSH goes to it, with all that it is known by."""
+        """Its jump host, with principal."""
         return self.jump.known_by(None) if self.jump else None
 
 
@@ -300,7 +300,7 @@ class Centre(Model):
 
 SHORTEST_PREFIX: Final = 24
 LONGEST_PREFIX: Final = 29
-"""The lengths between which a site's prefix is: it has room for 254 devices at most, and for 6 at least."""
+"""Range of a site's prefix length: for 254 to 6 devices."""
 
 
 def _sized(prefix: IPv4Network) -> IPv4Network:
@@ -313,7 +313,7 @@ def _sized(prefix: IPv4Network) -> IPv4Network:
 
 OverlayPrefix = Annotated[IPv4Network, AfterValidator(_sized)]
 DeviceNumber = Annotated[int, Field(ge=1, le=254)]
-"""A device's place in its site's prefix: its address is so many after the network's own, which nobody has."""
+"""A device's offset in its site's prefix; the network's own address is unused."""
 
 HashedSecret = Annotated[str, StringConstraints(pattern=r"^sha256:[A-Za-z0-9+/]{43}=$")]
 
@@ -399,22 +399,22 @@ class RelayAllocation(Model):
 
     @property
     def own_key(self) -> PublicKey | None:
-        """The public key that its first interface is to have."""
+        """Desired public key of its first interface."""
         ends = self.next_key is not None and self.next_key.stage is OwnKeyStage.ENDING
         return self.next_key.public_key if self.next_key and ends else self.public_key
 
     @property
     def announced_key(self) -> NextRelayKey | None:
-        """The next key, where packages and centres have it; None where they have the present one."""
+        """The next key, if packages and centres already have it."""
         return self.next_key if self.next_key and self.next_key.stage is not OwnKeyStage.BEGUN else None
 
     @property
     def second_key(self) -> NextRelayKey | None:
-        """The key that has an interface of its own beside the first one; None where there is one interface."""
+        """The key of the second interface, if there is one."""
         return self.next_key if self.next_key and self.next_key.stage is not OwnKeyStage.ENDING else None
 
     def own_port(self, port: int) -> int:
-        """The UDP port that its first interface is to have, where its carrier's file says this one."""
+        """Return the desired UDP port of its first interface."""
         ends = self.next_key is not None and self.next_key.stage is OwnKeyStage.ENDING
         return self.next_key.port if self.next_key and ends else port
 
@@ -454,17 +454,17 @@ class SiteAllocation(Model):
 
     @property
     def asked_ports(self) -> dict[str, int]:
-        """The ports by which devices are asked by ONVIF; none where nobody is."""
+        """The devices' ports for ONVIF, or empty."""
         return self.onvif_ports or {}
 
     @property
     def device_numbers(self) -> dict[str, int]:
-        """The number of each device in the site's prefixes; none where the site has no prefix."""
+        """The devices' numbers in the site's prefixes, or empty."""
         return self.numbers or {}
 
     @property
     def prefixes(self) -> tuple[IPv4Network, ...]:
-        """The site's prefixes: one, and one more in the next carrier's pool."""
+        """The site's prefixes, also in the next carrier's pool."""
         return tuple(held.prefix for held in (self, self.successor) if held and held.prefix)
 
 

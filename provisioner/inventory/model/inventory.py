@@ -23,7 +23,7 @@ F = TypeVar("F", bound="Frame")
 
 
 class InProvince(Protocol):
-    """Whatever has a frozen province: a facility, or its outline."""
+    """A facility, or its outline, with its frozen province."""
 
     @property
     def province(self) -> str:
@@ -32,14 +32,14 @@ class InProvince(Protocol):
 
     @property
     def province_scheme(self) -> ProvinceScheme | None:
-        """The list that the slug is of, where it is not the inventory's."""
+        """The slug's list, if it is not the inventory's."""
         ...
 
 
 class Frame(Model):
-    """An inventory without its facilities: what they are held against. Mappings are in the order of ids.
+    """An inventory without its facilities. Mappings are sorted by id.
 
-    The lock of a country is large, and few ask for it: it may be read when somebody does.
+    The lock of a country is large, so it can be parsed on first use (`read_later`).
     """
 
     settings: Settings
@@ -49,15 +49,15 @@ class Frame(Model):
     centres: dict[Slug, Centre]
     allocations: Allocations
     signing_keys: Signers | None = None
-    """`signers.yml`, where there is one."""
+    """`signers.yml`, if it exists."""
     maintenance: tuple[MaintenanceWindow, ...] = ()
-    """The windows of `maintenance.yml`, where there is one."""
+    """The windows of `maintenance.yml`."""
     intents: tuple[ReachIntent, ...] = ()
-    """The statements of `intents.yml`, where there is one."""
+    """The statements of `intents.yml`."""
     receivers: tuple[Receiver, ...] = ()
-    """The receivers of `receivers.yml`, where there is one."""
+    """The receivers of `receivers.yml`."""
     rego: tuple[RegoFile, ...] = ()
-    """The rules of `policy/` with their tests, as far as they are texts."""
+    """The readable rules and tests of `policy/`."""
 
     if not TYPE_CHECKING:
 
@@ -68,21 +68,21 @@ class Frame(Model):
             return self.__dict__[name]
 
         def __iter__(self) -> Iterator[tuple[str, object]]:
-            """All values by name, the lock among them: who takes a frame apart takes all of it."""
+            """Yield all values by name, with the lock."""
             yield _LOCK, self.allocations
             yield from ((name, value) for name, value in super().__iter__() if name != _LOCK)
 
     def read_later(self, read_lock: Callable[[], Allocations]) -> None:
-        """Put a lock in the place of the one that is there, which is read when it is asked for first."""
+        """Replace the lock by one that is read on first use."""
         self.__dict__.pop(_LOCK, None)
         self.__dict__[_READ_LOCK] = read_lock
 
     def with_facilities(self, facilities: Mapping[str, Facility]) -> Inventory:
-        """The inventory of these facilities, by id and in the order of ids."""
+        """Return the inventory with these facilities, which are sorted by id."""
         return self.joined(Inventory, facilities)
 
     def joined(self, kind: type[F], facilities: Mapping[str, object]) -> F:
-        """Return this frame with facilities, as another kind of frame that has them."""
+        """Return this frame with facilities, as another kind of frame."""
         own = {"facilities": dict(facilities)}
         if _LOCK in self.__dict__:
             return cast("F", kind.model_construct(**dict(self) | own))
@@ -92,75 +92,75 @@ class Frame(Model):
 
     @property
     def signers(self) -> tuple[Signer, ...]:
-        """Every key that may sign plans, in one order."""
+        """Keys that may sign plans, sorted."""
         return signers_in(self.signing_keys)
 
     @property
     def signing_facts(self) -> tuple[str, ...]:
-        """All that decides whose word on a plan counts, a line each: what a plan has to tell a change of."""
+        """Facts that decide whose sign-offs count, a line each."""
         return signing_facts_of(self.signing_keys, self.settings.policy.sign_offs)
 
     @property
     def approvers(self) -> tuple[Approver, ...]:
-        """Every key that approves plans, in an order that does not depend on the file's."""
+        """Keys that may approve plans, sorted."""
         listed = self.signing_keys.approvers if self.signing_keys else ()
         return tuple(sorted(listed, key=lambda one: (one.id, one.key, one.since)))
 
     @property
     def relays(self) -> dict[str, tuple[Carrier, Relay]]:
-        """Every relay by id, with its carrier."""
+        """Relays by id, with their carriers."""
         return {r.id: (c, r) for c in self.carriers.values() for r in c.relays}
 
     def viewers_of(self, carrier: Carrier) -> tuple[Viewer, ...]:
-        """Who reads from a carrier's relays with a login of his own, at any of its centres; at a hub nobody does."""
+        """Return viewers that read from a carrier's relays, without hubs'."""
         known = (self.centres.get(centre) for centre in carrier.centres)
         return tuple(viewer for centre in known if centre and centre.hub is None for viewer in centre.viewers)
 
     def hosts_of_one(self, carrier: Carrier) -> tuple[str, ...]:
-        """The hosts that are one carrier's alone: its relays, and the centres that read from no other."""
+        """Return a carrier's relays, and its centres without another carrier."""
         others = {c for other in self.carriers.values() if other.id != carrier.id for c in other.centres}
         return (*sorted(relay.id for relay in carrier.relays), *sorted(set(carrier.centres) - others))
 
     def ssh_sources(self, host: str) -> tuple[AnyNetwork, ...]:
-        """From where SSH to a host may come: to a centre also from where those manage who read there."""
+        """Return the networks that SSH to a host may come from.
+
+        At a centre these include its carriers' management networks.
+        """
         if host in self.relays:
             return self.relays[host][0].management_networks
         of_carriers = (n for c in self.carriers.values() if host in c.centres for n in c.management_networks)
         return (*self.centres[host].management_networks, *of_carriers)
 
     def scheme_of(self, own: ProvinceScheme | None) -> ProvinceScheme:
-        """The list that a record's province slugs are of: its own, or the inventory's."""
+        """Return a record's list of provinces: its own, or the inventory's."""
         return own or self.settings.province_scheme
 
     def province_today(self, facility: InProvince) -> Province:
-        """The province in the inventory's list in which a facility is today; its slug and paths stay.
+        """Return a facility's province today, in the inventory's list.
 
         Raises:
-            ProvinceError: the slug is not of its list, or its list is newer than the inventory's.
+            ProvinceError: the slug is not in its list, or its list is newer than the inventory's.
         """
         return unit_today(facility.province, self.scheme_of(facility.province_scheme), self.settings.province_scheme)
 
     def province_counted(self, facility: InProvince) -> str:
-        """The slug of the province under which a facility is counted: today's, or its own if there is no such."""
+        """Return the slug for counting: today's province, or else the frozen one."""
         try:
             return self.province_today(facility).slug
         except ProvinceError:
             return facility.province
 
     def is_in(self, facility: InProvince, slug: str, own: ProvinceScheme | None) -> bool:
-        """Tell whether a facility is in the province that a designation or an order names.
+        """Return whether a facility is in a designation's or order's province.
 
-        Args:
-            facility: the facility, by its frozen slug.
-            slug: the province named.
-            own: that record's `province_scheme`.
+        `own` is that record's `province_scheme`.
         """
         return _lies_in(facility.province, self.scheme_of(facility.province_scheme), slug, self.scheme_of(own))
 
 
 @lru_cache(maxsize=32768)
 def _lies_in(part: str, scheme: str, whole: str, whole_scheme: str) -> bool:
-    """Tell whether one province is in another; a country's facilities ask the same few thousand times over."""
+    """Return whether one province is in another; cached for a country's facilities."""
     try:
         return lies_in(by_slug(part, scheme), by_slug(whole, whole_scheme))
     except ProvinceError:
@@ -168,15 +168,15 @@ def _lies_in(part: str, scheme: str, whole: str, whole_scheme: str) -> bool:
 
 
 class Inventory(Frame):
-    """A loaded inventory. Mappings are by id and in the order of ids."""
+    """A loaded inventory. Mappings are sorted by id."""
 
     facilities: dict[Slug, Facility]
 
     def province_of_folder(self, slug: str) -> Province:
-        """The province that folders and files are named by: of the inventory's list, or frozen in a facility.
+        """Return a folder's province: in the inventory's list, or a facility's.
 
         Raises:
-            UnknownProvinceError: the inventory's list has no such province, and no facility was registered in it.
+            UnknownProvinceError: neither the list nor any facility has it.
         """
         try:
             return by_slug(slug, self.settings.province_scheme)
@@ -188,10 +188,10 @@ class Inventory(Frame):
 
     @property
     def rendered_facilities(self) -> tuple[Facility, ...]:
-        """The facilities that hosts carry, in the order of their ids."""
+        """The facilities that hosts carry, sorted by id."""
         return tuple(f for _, f in sorted(self.facilities.items()) if f.rendered)
 
     @property
     def connections(self) -> tuple[Connection, ...]:
-        """What hosts carry, in the order of facilities' ids; a change of carrier has two of one facility."""
+        """Connections on hosts, sorted by facility; two during a change of carrier."""
         return tuple(c for _, f in sorted(self.facilities.items()) for c in f.connections)

@@ -1,7 +1,7 @@
 """Orders, designations of carriers, and reach intents.
 
-`instructions.yml` and `designations.yml`: what was ordered, by when, and which carrier serves whom. `intents.yml`: who
-has to reach what, and who must not, whatever else a plan changes.
+`instructions.yml` has orders and deadlines, `designations.yml` the carriers of provinces. `intents.yml` has required
+and forbidden traffic, whatever a plan changes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from provisioner.inventory.model.policy import ProvinceScheme
 
 _ID = "[a-z0-9]+(-[a-z0-9]+)*"
 DISTRICTS_ENDED = date(2025, 7, 1)
-"""The first day without districts: since then a province is made of communes, wards and special zones."""
+"""The first day without districts: provinces now have communes, wards and special zones."""
 
 
 class ManagingBody(StrEnum):
@@ -127,12 +127,13 @@ FromPlace = Annotated[
         pattern=rf"^(internet|management|centres|relays|sites|(management|centre|relay|site|province)/{_ID})$"
     ),
 ]
-"""Where something comes from: `internet`, `management` or `management/<carrier or centre>`, `centres` or
-`centre/<id>`, `relays` or `relay/<id>`, `sites`, `site/<facility>` or `province/<slug>` (its sites)."""
+"""Source of traffic: `internet`, `management` or `management/<carrier or centre>`, `centres` or `centre/<id>`, `relays`
+or `relay/<id>`, `sites`, `site/<facility>` or `province/<slug>` (its sites).
+"""
 ToPlace = Annotated[
     str, StringConstraints(pattern=rf"^(internet|centres|relays|sites|(centre|relay|site|province)/{_ID})$")
 ]
-"""Where something goes; nobody's way to a management network is ours."""
+"""Target of traffic; no traffic to a management network is ours."""
 
 
 class Traffic(Model):
@@ -167,7 +168,7 @@ class ReachIntent(Model):
 
     @property
     def traffic(self) -> Traffic:
-        """What it is about."""
+        """Its traffic, allowed or denied."""
         about = self.allow or self.deny
         assert about is not None  # noqa: S101 (the validator has seen to it)
         return about

@@ -19,7 +19,7 @@ _FIRST_YEAR, _LAST_YEAR = 2000, 2200
 
 
 def _moment(value: object) -> datetime:
-    """Take a moment to the minute; one without a zone is Vietnam's."""
+    """Parse a time to the minute; without a zone it is Vietnam's."""
     if isinstance(value, datetime):
         return value
     if isinstance(value, str) and _MOMENT.fullmatch(value):
@@ -39,7 +39,7 @@ Moment = Annotated[
 ]
 Percent = Annotated[int, Field(ge=0, le=100)]
 PathPrefix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}$")]
-"""`<province>/<facility>` or `<province>/<facility>/<device>`, as paths begin."""
+"""`<province>/<facility>` or `<province>/<facility>/<device>`, the start of paths."""
 
 
 class Limits(Model):

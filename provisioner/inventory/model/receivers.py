@@ -1,8 +1,8 @@
 """Receivers of notices, and keys that sign or approve plans.
 
-`receivers.yml`: who is told of the nights, in whose name, and how; their secrets and addresses are in
-`secrets/receivers.yml`. `signers.yml`: the keys by which DIC, Health and the carriers sign plans, and by which people
-approve them. Both files name offices and posts, never persons, and hold no e-mail address.
+`receivers.yml` has receivers of notices, with their roles; `secrets/receivers.yml` has their secrets and addresses.
+`signers.yml` has the keys of DIC, Health and carriers that sign plans, and of approvers. Both files name offices and
+posts, never persons, and contain no e-mail address.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Receiver(Model):
 
     @property
     def of(self) -> dict[str, str]:
-        """What it says that it is of, by kind."""
+        """The province, carrier or facility that it names, by kind."""
         named = {"province": self.province, "carrier": self.carrier, "facility": self.facility}
         return {kind: name for kind, name in named.items() if name is not None}
 
@@ -89,10 +89,10 @@ class Receivers(Model):
 
 
 class ReceiverSecrets(Model):
-    """What opens the way to one receiver, and to whom there.
+    """Secrets and addresses of one receiver.
 
-    A webhook has a `key`; an Alertmanager may have a login; a mail receiver has addresses, and a login where its server
-    asks for one.
+    A webhook has a `key`. An Alertmanager may have a login. A mail receiver has addresses, and a login if its server
+    requires one.
     """
 
     key: SecretText | None = None
@@ -103,7 +103,7 @@ class ReceiverSecrets(Model):
 
 
 class VaultedReceivers(Model):
-    """`secrets/receivers.yml`: secrets and addresses by receiver; always encrypted, vault id `secrets`."""
+    """`secrets/receivers.yml`: secrets by receiver, always encrypted with the vault id `secrets`."""
 
     receivers: dict[Slug, ReceiverSecrets] = {}
 
@@ -116,7 +116,7 @@ SignerKey = Annotated[str, StringConstraints(pattern=rf"^({_KINDS}) [A-Za-z0-9+/
 
 
 Account = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-"""The name of an account on a machine or at a forge; of an e-mail address what stands before the sign."""
+"""An account's name on a machine or at a forge, or an e-mail address's part before the `@`."""
 
 
 class SigningKey(Model):
@@ -193,17 +193,17 @@ class Signers(Model):
 
 
 class Signer(NamedTuple):
-    """A key that may sign, in one form for all parties; comparable and printable, so that lists can be compared.
+    """A key that may sign, comparable and printable, for all parties.
 
     Attributes:
-        party: as whom.
+        party: the party.
         of: the province's slug, or the carrier's id.
-        province_scheme: the list that the slug is of; empty where it is the inventory's, or for a carrier.
+        province_scheme: the slug's list; empty if it is the inventory's, or for a carrier.
         key: type and key, as in the file.
         since: the first day.
-        until: the last day, or None.
-        office: whose it is.
-        source: the document that says so.
+        until: the last day, or `None`.
+        office: the office.
+        source: the document with the key.
     """
 
     party: Party
@@ -217,7 +217,7 @@ class Signer(NamedTuple):
 
 
 def signers_in(signers: Signers | None) -> tuple[Signer, ...]:
-    """Every key that may sign, in an order that does not depend on the file's."""
+    """Return all keys that may sign, sorted."""
     if signers is None:
         return ()
     listed = [_of_province(Party.DIC, item) for item in signers.dic]
@@ -227,7 +227,7 @@ def signers_in(signers: Signers | None) -> tuple[Signer, ...]:
 
 
 def signing_facts_of(signers: Signers | None, sign_offs: SignOffs) -> tuple[str, ...]:
-    """All that decides whose word counts, a line each, sorted: whatever is changed in it changes a line."""
+    """Return facts that decide whose sign-offs count, a line each, sorted."""
     lines = [msg("sign-offs have to be {value}", sign_offs.value)]
     for one in signers_in(signers):
         until = (" " + msg("until {until}", one.until)) if one.until else ""

@@ -1,4 +1,4 @@
-"""`secrets/`: what only the vault holds."""
+"""`secrets/`: contents of the vault."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from provisioner.inventory.model.base import Model, PublicKey, SecretText, Slug,
 
 
 class FormerCredentials(Model):
-    """The login that a device had before, while either is taken."""
+    """A device's former login, while it is still accepted."""
 
     username: Text
     password: SecretText
 
 
 class Credentials(Model):
-    """A camera's or recorder's RTSP login, and beside it the one before, while its facility's file takes either."""
+    """A device's RTSP login, with the former one during a change."""
 
     username: Text
     password: SecretText
@@ -21,10 +21,9 @@ class Credentials(Model):
 
 
 class NextPsk(Model):
-    """The pre-shared key that goes with a gateway's next key, bound to the key that is to follow.
+    """The pre-shared key for a gateway's next key.
 
-    Once the gateway's file has another key than `follows` it is the pre-shared key of that one: so the file alone
-    says which pair counts, whenever this one was written.
+    It is valid once the key in the gateway's file differs from `follows`. So the file alone selects the pair.
     """
 
     psk: SecretText
@@ -34,13 +33,11 @@ class NextPsk(Model):
 class CarrierSecrets(Model):
     """`secrets/carriers/<carrier>.yml`: made by `keys init`.
 
-    `readers` is by centre; `site_psks` by facility; `centre_psks` by relay, then centre. `host_keys` has the digest
-    keys of the hosts that are this carrier's alone, so that its engineers need no password but their own. `viewers`
-    has the passwords of those who read at centres with a login of their own, `certificate_keys` the private keys of
-    the certificates that relays show readers, `next_certificate_keys` those of the ones that relays are to show next,
-    `next_psks` by facility what goes with the next key of a gateway whose key is changed (`keys rotate`),
-    `publish_keys` by facility that of which the passwords are made by which a site pushes its streams; files of
-    carriers without any lack them.
+    `readers` is by centre, `site_psks` by facility, `centre_psks` by relay, then centre. `host_keys` has digest keys of
+    the carrier's own hosts, so that its engineers need only their own password. `viewers` has passwords of viewers at
+    centres. `certificate_keys` and `next_certificate_keys` have private keys of relays' certificates. `next_psks` is by
+    facility, for a gateway's next key (`keys rotate`), as is `publish_keys`, for the passwords of pushed streams. The
+    last five are not written if empty.
     """
 
     readers: dict[Slug, SecretText] = {}
@@ -55,16 +52,16 @@ class CarrierSecrets(Model):
 
 
 class HubSecrets(Model):
-    """What a hub's readers need: its viewers' passwords by id, and the private key of its certificate."""
+    """A hub's secrets: viewers' passwords by id, and its certificate's key."""
 
     viewers: dict[Slug, SecretText] = {}
     certificate_key: SecretText | None = None
 
 
 class InventorySecrets(Model):
-    """`secrets/inventory.yml`: made by `keys init`; the key from which each host's digest key is derived.
+    """`secrets/inventory.yml`: the key of hosts' digest keys, made by `keys init`.
 
-    `hubs` has the secrets of hubs by centre, which are no one carrier's; most inventories have none.
+    `hubs` has secrets by centre, which belong to no carrier; most inventories have no hub.
     """
 
     digest_key: SecretText
@@ -72,11 +69,10 @@ class InventorySecrets(Model):
 
 
 class Secrets(Model):
-    """What the vault holds, as far as it was opened.
+    """Opened contents of the vault.
 
-    `cameras` has logins by facility and device, of files that all carriers share; `carrier_cameras` those of files
-    that are one carrier's, by carrier. `shut` names the files for which there was no password, each with its vault
-    id: what they hold is not known, and never counts as missing.
+    `cameras` has shared logins by facility and device; `carrier_cameras` has carriers' own logins, by carrier. `shut`
+    has the files without a password, with their vault ids: their contents are unknown and never count as missing.
     """
 
     digest_key: SecretText | None = None
@@ -87,7 +83,7 @@ class Secrets(Model):
     shut: dict[str, str] = {}
 
     def logins(self, carrier: str, facility: str) -> dict[str, Credentials]:
-        """A facility's logins, as the carrier that serves it knows them."""
+        """Return a facility's logins for a carrier."""
         own = self.carrier_cameras.get(carrier, {}).get(facility)
         shared = self.cameras.get(facility, {})
         return shared | own if own else shared
