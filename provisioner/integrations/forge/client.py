@@ -263,7 +263,7 @@ def _marked(client: ForgeClient, number: int, marker: str, account: str) -> Post
 
 
 def set_labels(client: ForgeClient, number: int, family: str, wanted: Collection[str]) -> Labelled:
-    """Give a merge request exactly these labels of a family, e.g. `plan:`."""
+    """Set a merge request's labels of a family, e.g. `plan:`."""
     dialect = client.dialect
     present = dialect.labels_in(client.ask(dialect.labels(number)))
     add = tuple(sorted(set(wanted) - set(present)))
