@@ -2,8 +2,8 @@
 
 Git keeps earlier versions of the file: erasing a person helps only if no password opens them any more.
 
-The order makes every moment safe. The new password is on the disk before a file needs it, the old one is destroyed
-after the last file that needed it is replaced, and each step is flushed before the next.
+The order makes every moment safe. The new password is on the disk before a file needs it. The old one is destroyed
+after the last file that needed it is replaced. Each step is flushed before the next.
 
     1  write the new password beside the old one, as FILE.renewed
     2  write the contacts under the new password, and replace the old file
