@@ -1,4 +1,4 @@
-"""A plan carried out: waves of hosts, one confirmed transaction a host. An effect stage."""
+"""A rollout: waves of hosts, a confirmed transaction each. An effect stage."""
 
 from provisioner.operations.rollout.dispatcher import Journal, JournalStep, MemoryJournal, StartedHost
 from provisioner.operations.rollout.gate import GateRules

@@ -1,7 +1,7 @@
-"""What the plan does not name and what became of it: configuration that differs, and streams that were lost. Pure.
+"""Undeclared effects of a plan: changed configuration and lost streams. Pure.
 
-Configuration does not change by itself: any difference that the plan does not name is one of the change. Streams do:
-cameras reconnect all day. A lost one is the change's where it stays away, and nothing says that it is the camera's own.
+Configuration never changes by itself, so a difference outside the plan counts against the change. Cameras reconnect all
+day: a lost stream counts only if it stays away without a cause of its own.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _REFUSED = "its device refuses the password: quarantined"
 
 
 def undeclared_changes(touched: Touched, watch: Watch) -> tuple[str, ...]:
-    """What differs although the plan does not name it: the relay's run, its paths, peers, rules."""
+    """Return differences outside the plan: relay restarts, paths, peers, rules."""
     before, after = watch.before.sessions, watch.last
     if before is None or after is None:
         return ()
@@ -82,7 +82,7 @@ def _reset(touched: Touched, before: _Peers, after: _Peers) -> list[str]:
 
 
 def _peer_changes(touched: Touched, before: _Peers, after: _Peers) -> list[str]:
-    """Peers that stay, by the inventory. One that it does not have is named by the plan, and may go."""
+    """Return changes of peers that should stay; unknown peers may go."""
     stay = (set(touched.served.peers.values()) & set(before)) - touched.peers
     changes = [f"peer {key} is gone" for key in sorted(stay - set(after))]
     named = stay & set(after) - touched.served.changing
@@ -107,25 +107,23 @@ def _rule_changes(touched: Touched, before: wire.SessionsAnswer, after: wire.Ses
 
 
 def unnamed_streams(touched: Touched, watch: Watch) -> dict[str, wire.SessionAnswer]:
-    """The steady paths that the change does not touch by name."""
+    """Return the steady paths outside the change."""
     touches = touched.direct | touched.named
     return {name: path for name, path in watch.steady.items() if name not in touches}
 
 
 def lost_at_switch(unnamed: Mapping[str, wire.SessionAnswer], watch: Watch) -> dict[str, Absence]:
-    """Of these, those that stay away since the switch or soon after it."""
+    """Return those of the paths lost since the switch or soon after."""
     return {n: absence for n, absence in watch.absent.items() if n in unnamed and absence.at_switch}
 
 
 def own_causes(touched: Touched, watch: Watch) -> dict[str, str]:
-    """Why paths that stay away do so by themselves; those that nothing excuses are not in it.
+    """Return own causes of paths that stay away, if they have one.
 
-    What counts is whose word it is: a camera that refuses and a gateway that knows no way to it have been reached, so
-    that neither the rules nor the tunnel is in between; where other tables or routes of the relay moved with the
-    switch, the word may be the relay's own. A silence is a device's own only where the change cannot have made it:
-    everything in between is as it was, and the relay's other sites flow. What MediaMTX says of a camera that can be
-    reached is the camera's own where the change touches no path of it, or where it gave its picture long after the
-    switch; where MediaMTX says nothing it does not try.
+    A refusal of the camera, or of its gateway, proves that rules and tunnel let packets through, unless other tables or
+    routes of the relay changed with the switch. A silent device counts only if the change cannot be the cause: all
+    between is unchanged, and the relay's other sites flow. MediaMTX's error about a reachable camera counts if the
+    change does not touch its path, or if it failed long after the switch. Without an error MediaMTX does not try.
     """
     if not watch.absent:
         return {}
@@ -165,14 +163,14 @@ def _own_cause(absence: Absence, path: MediaPath, touched: Touched, watch: Watch
 
 
 def _is_clear(watch: Watch) -> bool:
-    """Whether nobody else's rules or routes changed with the switch."""
+    """Return whether other rules and routes are known to be unchanged."""
     before, after = watch.before.sessions, watch.last
     was, now = (before["rules"] if before else None), (after["rules"] if after else None)
     return was is not None and now is not None and was["around"] == now["around"]
 
 
 def _is_moved(watch: Watch) -> bool:
-    """Whether somebody else's rules or routes are known to be others since the switch."""
+    """Return whether other rules or routes are known to have changed."""
     before, after = watch.before.sessions, watch.last
     was, now = (before["rules"] if before else None), (after["rules"] if after else None)
     return was is not None and now is not None and was["around"] != now["around"]
@@ -187,9 +185,9 @@ def _is_silent(facility: str, touched: Touched, watch: Watch) -> bool:
 
 
 def more_than_chance(unnamed: Mapping[str, wire.SessionAnswer], watch: Watch) -> str:
-    """What the switch cut by the moment alone: more sites at once than chance explains; empty where it explains it.
+    """Return the loss at the switch that chance does not explain.
 
-    Sites are counted, not paths: a gateway or a recorder that restarts takes all of its cameras with it.
+    Sites count, not paths: a restarted gateway or recorder takes all its cameras along.
     """
     served = watch.served.paths
     lost = (watch.dropped & unnamed.keys()) | lost_at_switch(unnamed, watch).keys()
@@ -205,7 +203,7 @@ def more_than_chance(unnamed: Mapping[str, wire.SessionAnswer], watch: Watch) ->
 
 
 def _window_s(watch: Watch) -> float:
-    """How long what was lost can have been lost by itself: from the look before, to the last one that counts."""
+    """Return the time in which paths can have been lost by themselves."""
     before, first = watch.before.sessions, watch.first
     until = max(0.0, first["at"] - before["at"]) if first and before and first["at"] and before["at"] else MOMENT_S
     # By the host's own clock, which may have been set meanwhile: hours would explain any loss.
@@ -214,7 +212,7 @@ def _window_s(watch: Watch) -> float:
 
 
 def _rate(paths: Iterable[wire.SessionAnswer], watch: Watch) -> float:
-    """How many of the paths reconnect a minute by themselves: by the sessions that were young before the switch."""
+    """Return reconnections a minute and path, from sessions young before the switch."""
     at = watch.before.sessions["at"] if watch.before.sessions else 0.0
     ages = [at - _moment(path["since"]) for path in paths]
     # A session of the future says that the clock was set back, and not that it is young.
@@ -223,7 +221,7 @@ def _rate(paths: Iterable[wire.SessionAnswer], watch: Watch) -> float:
 
 
 def _moment(text: str) -> float:
-    """A relay's time in seconds; what is none is long ago."""
+    """Return a relay's time in seconds; an invalid one is long ago."""
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
@@ -231,12 +229,12 @@ def _moment(text: str) -> float:
 
 
 def expected_sites(paths_by_site: Mapping[str, int], rate: float, minutes: float) -> float:
-    """How many sites lose a path by themselves in so many minutes, where so many of the paths reconnect a minute."""
+    """Return the expected number of sites that lose a path anyway."""
     return sum(-math.expm1(-rate * minutes * paths) for paths in paths_by_site.values())
 
 
 def chance_of(count: int, expected: float) -> float:
-    """How often so many or more are seen where so many are expected (Poisson)."""
+    """Return the Poisson probability of `count` or more."""
     term = below = math.exp(-expected)
     for number in range(1, count):
         term *= expected / number
@@ -245,7 +243,7 @@ def chance_of(count: int, expected: float) -> float:
 
 
 def listed_paths(names: Collection[str]) -> str:
-    """Paths in a line: the first three, and how many more."""
+    """Return the first three paths and the number of others."""
     shown = sorted(names)[:3]
     more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
     return f"{', '.join(shown)}{more}"
@@ -255,7 +253,7 @@ def listed_paths(names: Collection[str]) -> str:
 
 
 def readers_left(touched: Touched, watch: Watch) -> tuple[int, bool]:
-    """How many readers left paths that go on and that the plan does not name, and whether nobody is left there."""
+    """Return the readers lost on untouched paths, and whether all are gone."""
     before, after = watch.before.sessions, watch.last
     if touched.everything or before is None or after is None or not before["paths"] or not after["paths"]:
         return 0, False

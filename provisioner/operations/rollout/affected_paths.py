@@ -1,4 +1,4 @@
-"""Which paths, peers and rules a change of one host touches. Pure."""
+"""Paths, peers and rules that a change of one host touches. Pure."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ _HARMLESS = _OF_DEVICES | {ElementSet.MANAGEMENT, ElementSet.MANAGEMENT_V6, Elem
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a relay is to serve once the change is through: what the plan does not name has to be there all the same.
+    """What a relay serves after the change, in the plan or not.
 
     Attributes:
-        paths: its paths by name.
-        peers: the public keys of its peers, by the facility behind them; what is no facility's by the peer's own name.
-        devices: the devices that its rules let it reach, each `address . port`.
-        changing: public keys of the peers of sites whose gateways change their keys: their addresses are where the
-            gateway is.
+        paths: by name.
+        peers: public keys by facility, or by the peer's own name.
+        devices: allowed devices, as `address . port`.
+        changing: keys of gateways that change keys: their addresses follow the gateway.
     """
 
     paths: Mapping[str, MediaPath] = field(default_factory=dict)
@@ -41,21 +40,21 @@ class Touched:
     """What a change of one host touches.
 
     Attributes:
-        read: pulled paths that are read, those that the plan names before those that are a sample.
-        new: of these, those that the relay does not have yet.
-        named: every path that the plan names, read or not.
-        direct: every path that it touches by name: its own, its device's, its site's.
-        peers: public keys of the peers that the plan names.
-        devices: the cameras' elements that it names.
-        shared: the devices of the paths that it touches by name: others may be pulled from them too.
-        everything: whether every path of the relay may reconnect by this plan.
-        rules: whether rules change that are no single camera's.
-        bars: whether such a one is no element of a set of those who may come in: any path may be hit.
-        link: whether the link of the tunnel changes.
-        live: whether it changes anything that a running program reads.
-        planned: whether a plan names it; a rollback has none.
-        left: paths whose readers the plan ends, some or all of them, without touching the path.
-        served: what the relay is to serve.
+        read: pulled paths to read, those of the plan before a sample.
+        new: those of them that the relay does not have yet.
+        named: every path in the plan.
+        direct: every path touched by its own, its device's or its site's name.
+        peers: public keys of the plan's peers.
+        devices: camera elements in the plan.
+        shared: devices of `direct` paths; other paths may use them too.
+        everything: whether every path of the relay may reconnect.
+        rules: whether rules change other than single cameras'.
+        bars: whether such a rule restricts more than incoming readers, so that any path may be hit.
+        link: whether the tunnel's link changes.
+        live: whether a running program's configuration changes.
+        planned: whether there is a plan; a rollback has none.
+        left: paths whose readers the plan ends without touching the path.
+        served: what the relay serves.
     """
 
     read: tuple[MediaPath, ...] = ()
@@ -76,7 +75,7 @@ class Touched:
 
 
 def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
-    """What a host's changes touch; nothing on a host without a relay."""
+    """Return what a host's changes touch; only relays count."""
     pending = [c for c in changes if c.host == spec.id and c.action is not Action.NOOP]
     if spec.relay is None or not pending:
         return Touched(live=False)
@@ -112,14 +111,14 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
 
 
 def touched_names(spec: HostSpec, names: Iterable[str], removed: Iterable[str]) -> Touched:
-    """What is touched where a host itself says which paths differ (a rollback), and which go."""
+    """Return what a rollback touches, by the host's list of paths."""
     named, gone = frozenset(names), frozenset(removed)
     read = tuple(p for p in spec.paths if p.name in named - gone and not p.on_demand)
     return Touched(read=read, named=named, direct=named, everything=True, planned=False, served=_served(spec))
 
 
 def device_of(path: MediaPath) -> str:
-    """A path's device, as the rules name it; empty of one that its site pushes."""
+    """Return a path's device as in the rules; empty if pushed."""
     if path.source is None:
         return ""
     return device_value(path.source.address, path.source.port)
@@ -141,7 +140,7 @@ def _devices(pending: Iterable[Change]) -> set[str]:
 
 
 def _touches_rules(pending: Iterable[Change], *, but: Collection[ElementSet]) -> bool:
-    """Whether anything of the table is touched but elements of these sets."""
+    """Return whether rules change outside elements of these sets."""
     elements = (element_of(c.name) for c in pending if c.resource is Resource.RULE)
     return any(one is None or one.set not in but for one in elements)
 
@@ -155,7 +154,7 @@ def _is_live(change: Change) -> bool:
 
 
 def _spread(paths: Sequence[MediaPath]) -> list[MediaPath]:
-    """Choose paths one site after the other, so that every site is in a sample before any is in it twice."""
+    """Choose paths in turns, so that the sample covers each site first."""
     by_site: dict[str, list[MediaPath]] = defaultdict(list)
     for path in paths:
         if not path.on_demand:

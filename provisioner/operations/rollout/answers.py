@@ -1,7 +1,6 @@
 """A host's answers around its change, and what they show. Pure.
 
-This is the only parser of the documents that the on-host program writes (`wire.ChangeAnswer`). An unknown outcome is no
-outcome: a word that is new here says nothing about the host.
+This is the only parser of the on-host program's documents (`wire.ChangeAnswer`). An unknown outcome is no outcome.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ MOMENT_S = 6.0
 
 
 class ChangeState(StrEnum):
-    """What a host says of a change."""
+    """A host's state of a change."""
 
     ARMED = "armed"
     STALE = "stale"
@@ -49,7 +48,7 @@ class ChangeState(StrEnum):
 
 
 class CheckRefusal(StrEnum):
-    """What a change was refused for before anything was touched."""
+    """Reason why a host refused a change before it began."""
 
     CHECK = "check"
     LOCK_OUT = "lock-out"
@@ -57,11 +56,11 @@ class CheckRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at a host: its sessions, and the evidence about the paths that were read; each None where not looked.
+    """A look at a host: sessions, and evidence on read paths.
 
     Attributes:
-        waited_s: how long after its call, or after the switch, its moment was; 0 of a program that does not wait.
-        first: the sessions as they were when it was asked for; None where that was not looked at.
+        waited_s: seconds after its call, or after the switch; 0 if the program does not wait.
+        first: the sessions when the call arrived, if looked at.
     """
 
     sessions: wire.SessionsAnswer | None = None
@@ -72,16 +71,15 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class ChangeReport:
-    """One answer of a host on its way through a change.
+    """A host's answer during a change.
 
     Attributes:
-        refusal: what it was refused for, None where it was not.
-        holder: the run that holds a host which is locked; empty where that is not said.
-        facts: the host as it is, of a change that is confirmed or refused as stale.
-        before: the look before the switch.
-        after: a look after it.
-        switched: when that was, by the host's clock since its boot; None where it does not say it.
-        affected: of a rollback, the paths that differ between the two states.
+        refusal: the reason of a refusal, if any.
+        holder: the run that locks the host, if known.
+        facts: the host's facts, if confirmed or stale.
+        before, after: looks before and after the switch.
+        switched: the switch in seconds since boot, if known.
+        affected: of a rollback, paths that differ.
         removed: those of them that go.
     """
 
@@ -102,14 +100,14 @@ class ChangeReport:
 
 @dataclass(frozen=True, slots=True)
 class PathsSeen:
-    """One look at a host.
+    """Result of a look at a host.
 
     Attributes:
-        up: the paths that were read and gave a picture.
-        why_not: why the others that were read gave none.
-        sessions: who reads what; None where not looked.
-        ports: how the devices answered that were tried, by `address . port`.
-        said: what MediaMTX said lately of the sources of paths.
+        up: read paths with a picture.
+        why_not: causes of the other read paths.
+        sessions: `None` if not looked at.
+        ports: answers of tried devices, by `address . port`.
+        said: MediaMTX's recent errors on paths' sources.
     """
 
     up: frozenset[str] = frozenset()
@@ -121,7 +119,7 @@ class PathsSeen:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The last read of a path: when it was, since when it has given no picture, and when it gave one."""
+    """The last read of a path: dark since, and last good."""
 
     asked_s: float
     up: bool
@@ -131,15 +129,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A path without a stream that had one before the switch.
+    """A path that lost its stream after the switch.
 
     Attributes:
         since_s: when that was first seen.
-        alive_s: when it was seen alive for the last time.
-        port: how its device answered when it was tried; empty where it was not.
-        said: what MediaMTX said of its source at that time.
-        asked_s: when that was.
-        mute: whether its device could be reached while MediaMTX said nothing of it: then it does not try.
+        alive_s: when it was last seen alive.
+        port: its device's answer; empty if not tried.
+        said: MediaMTX's error on its source then.
+        asked_s: the time of that.
+        mute: whether the device is reachable and MediaMTX reports no error, so does not try.
     """
 
     since_s: float
@@ -156,9 +154,9 @@ class Absence:
 
 
 class Sign(NamedTuple):
-    """The last sign of life of a path or peer: the session, the bytes that had come in it, and when that was.
+    """Last sign of life of a path or peer: session, bytes, time.
 
-    A tuple, as each look makes one a path.
+    A tuple, since each look makes one a path.
     """
 
     session: str
@@ -168,24 +166,23 @@ class Sign(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """All looks at a host: the one before the switch, and those after it.
+    """The looks at a host before and after the switch.
 
-    Times are seconds since the host said that it had switched, by the controller's clock; where it does not say when
-    that was, since the first look after it was asked for.
+    Times are seconds since the reported switch by the controller's clock, or since the first look after it.
 
     Attributes:
         before: the look before the switch.
         served: what the relay is to serve.
-        steady: the always-pulled paths that had a stream just before the switch; one that stood still had none.
-        asked_s: when the last look was asked for; None before the first.
-        first, last: the sessions of the first and the last look after the switch.
+        steady: always-pulled paths with a flowing stream before the switch.
+        asked_s: the request of the last look, if any.
+        first, last: sessions of the first and last look after the switch.
         readings: the last reads by path.
-        why_not: why the paths that give no picture give none.
-        absent: the paths that had a stream before, and have none now.
-        back: the paths that lost their stream and have one again.
-        dropped: the paths that had lost their stream, or lost it and had another one, at the first look.
-        signs: the last signs of life of paths.
-        heard: those of peers.
+        why_not: causes of paths without a picture.
+        absent: paths that lost their stream.
+        back: paths that lost their stream and have one again.
+        dropped: paths without their former stream at the first look.
+        signs: paths' last signs of life.
+        heard: peers' last signs of life.
     """
 
     before: PathsSeen = PathsSeen()
@@ -204,16 +201,16 @@ class Watch:
 
     @property
     def up(self) -> frozenset[str]:
-        """The paths whose last read gave a picture, and that still have a stream."""
+        """The paths whose last read was good and that have a stream."""
         return frozenset(n for n, reading in self.readings.items() if reading.up and n not in self.absent)
 
     @classmethod
     def since(cls, before: PathsSeen, served: Served) -> Watch:
-        """The look before a switch."""
+        """Begin with the look before a switch."""
         return cls(before, served, _steady(before.sessions, served))
 
     def after(self, seen: PathsSeen, asked_s: float) -> Watch:
-        """This and one look more."""
+        """Return this watch with one more look."""
         readings = {**self.readings, **_readings(self.readings, seen, asked_s)}
         why_not = {n: why for n, why in {**self.why_not, **seen.why_not}.items() if n not in seen.up}
         watch = replace(self, asked_s=asked_s, readings=readings, why_not=why_not)
@@ -248,10 +245,10 @@ class Watch:
 
 
 def parse_report(host: str, document: object) -> ChangeReport:
-    """A host's answer to a call of a change.
+    """Parse a host's answer to a call of a change.
 
     Raises:
-        HostError: it cannot be read, or says what is not known here.
+        HostError: it is invalid, or has unknown values.
     """
     return parsed(host, wire.ChangeAnswer, document, lambda answer: _report(host, answer))
 
@@ -289,10 +286,10 @@ def _look(look: wire.LookAnswer) -> Look:
 
 
 def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSeen:
-    """What a look at a host shows; a path counts as up from level 5, a decoded key frame on the relay.
+    """Return a look's result; up means level 5, a decoded key frame.
 
-    Nobody asks here where a picture comes from: a change may move it, and one camera that redirects must not hold up
-    all changes of its relay.
+    A picture's origin is not checked: a change may move it, and one redirecting camera must not stop its relay's
+    changes.
     """
     if look.relay is None:
         return PathsSeen(sessions=look.sessions)
@@ -333,10 +330,10 @@ def _readings(known: Mapping[str, Reading], seen: PathsSeen, asked_s: float) -> 
 
 
 def _alive(sign: Sign, now: wire.SessionAnswer | None, asked_s: float, *, flowed: bool) -> bool | None:
-    """Whether a path has a stream that flows; None where it is too early to say.
+    """Return whether a path's stream flows; `None` if it is too early.
 
-    Of a path that was not seen to flow before nobody can say that it stands still. Another session is a stream once
-    something comes in it: a camera may be dialled again and again, and send nothing.
+    A path not measured before is never called still. A new session counts once it has bytes: MediaMTX may dial a camera
+    repeatedly that sends no data.
     """
     if now is None or not now["available"]:
         return False
@@ -361,7 +358,7 @@ def _asked(absence: Absence, seen: PathsSeen, path: MediaPath, asked_s: float) -
 
 
 def _heard(known: Mapping[str, Sign], now: wire.SessionsAnswer, asked_s: float) -> dict[str, Sign]:
-    """When something came from each peer for the last time."""
+    """Return each peer's last sign of life."""
     signs = dict(known)
     for key, peer in now["peers"].items():
         if key not in known or peer["received"] != known[key].received:

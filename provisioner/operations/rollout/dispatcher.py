@@ -1,9 +1,8 @@
 """Many hosts' calls at once, and a rollout's journal. An effect stage.
 
-Calls that become due together travel together: one Ansible run carries many. Neither a slow host nor several silent
-ones keep the others waiting if the runner gives answers one by one (`OpenRunner`): they have to be heard before
-their switch expires. A journal has a line before and after each step, enough to go on after the controller's death; the
-kept one is `operations.apply.journal`.
+Calls due together share an Ansible run. If the runner streams answers (`OpenRunner`), slow or silent hosts do not delay
+others, which must be heard before their dead-man switch fires. The journal has a line before and after each step,
+enough to resume after the controller's death; the stored one is `operations.apply.journal`.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ _TICK_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class JournalStep:
-    """One line of a run's journal.
+    """A line of a run's journal.
 
     Attributes:
-        host: empty for the run as a whole.
+        host: empty for the whole run.
         step: `run`, `wave`, `start`, `armed`, `gate`, `confirm`, `abort`, `end`, …
-        state: `begin` before the step, `done` or what came of it after it.
-        detail: no secret, no personal data: causes, seconds, digests.
+        state: `begin` before the step, `done` or the result after it.
+        detail: causes, seconds, digests; no secrets or personal data.
     """
 
     host: str
@@ -49,12 +48,12 @@ class JournalStep:
 
 @dataclass(frozen=True, slots=True)
 class StartedHost:
-    """What the journal of a run that goes on has of a host that was started, and whose end is not known.
+    """A resumed run's journal of a started host without known end.
 
     Attributes:
-        armed: whether it was heard to wait for its confirmation: what it was before it is not any more.
-        gate_failed: why it was to return to last-good; empty where the gate had not failed.
-        confirming: whether it was about to be told that it is confirmed.
+        armed: whether it was heard to wait for confirmation, so it has changed.
+        gate_failed: why it was to be rolled back, or empty.
+        confirming: whether a confirmation was about to be sent.
     """
 
     armed: bool = False
@@ -63,21 +62,21 @@ class StartedHost:
 
 
 class Journal(Protocol):
-    """Where a run's steps are written down, each durable before the next begins."""
+    """Store of a run's steps, each durable before the next."""
 
     def write(self, step: JournalStep) -> None:
-        """Write one step down."""
+        """Write a step."""
         ...
 
 
 class MemoryJournal:
-    """A journal that lives as long as its process: for hosts in memory."""
+    """A journal in memory, for hosts in memory."""
 
     def __init__(self) -> None:
         self.steps: list[JournalStep] = []
 
     def write(self, step: JournalStep) -> None:
-        """Write one step down."""
+        """Write a step."""
         self.steps.append(step)
 
 
@@ -91,13 +90,7 @@ class _Due:
 
 
 class Dispatcher:
-    """Takes calls; has their answers.
-
-    Args:
-        runner: carries the calls.
-        clock: seconds; only differences count.
-        sleep: waits.
-    """
+    """Sends calls and collects answers."""
 
     def __init__(self, runner: HostRunner, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._runner, self._clock, self._sleep = runner, clock, sleep
@@ -108,19 +101,15 @@ class Dispatcher:
         self._lock = threading.Lock()
 
     def send(self, call: HostCall, timeout_s: float, *, after_s: float = 0.0, waits: bool = False) -> None:
-        """Send a call, at once or after a while; its answer comes from `receive`.
+        """Send a call, maybe delayed; `receive` returns its answer.
 
-        Args:
-            call: what is asked of which host.
-            timeout_s: how long that may take.
-            after_s: how long it is held back.
-            waits: whether the host itself waits before it does what it is asked: that takes nobody's place.
+        With `waits` the host itself waits first, so the call does not occupy a run.
         """
         self._number += 1
         heapq.heappush(self._due, _Due(self._clock() + after_s, self._number, call, timeout_s, waits))
 
     def withdraw(self, host: str) -> bool:
-        """Take back the call of a host that has not been sent yet: whether there was one."""
+        """Withdraw a host's unsent call; return whether there was one."""
         kept = [item for item in self._due if item.call.spec.id != host]
         is_taken = len(kept) < len(self._due)
         self._due = kept
@@ -128,7 +117,7 @@ class Dispatcher:
         return is_taken
 
     def receive(self) -> HostAnswer | None:
-        """The next answer; None where there is none yet, after a moment."""
+        """Return the next answer, or `None` after a moment."""
         try:
             return self._answers.get(timeout=self._patience_s())
         except queue.Empty:
@@ -140,7 +129,7 @@ class Dispatcher:
         return None
 
     def _patience_s(self) -> float:
-        """How long the next answer is waited for: until the next call is due, or may have company on its way."""
+        """Return how long to wait for an answer before the next calls."""
         if not self._runs:
             return 0.0
         if self._quick_runs() >= _RUNS_AT_ONCE or not self._due:
@@ -152,7 +141,7 @@ class Dispatcher:
             return sum(self._clock() - begun < _SLOW_S for begun in self._runs.values())
 
     def _take_due(self) -> list[_Due]:
-        """Take the calls that are due and of one kind: those of another kind have another timeout, or take no place."""
+        """Take due calls of one operation, which share timeout and waiting."""
         now = self._clock()
         due = [item for item in self._due if item.at <= now]
         kinds = [(str(item.call.request["operation"]), item.waits) for item in due]

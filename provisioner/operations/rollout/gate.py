@@ -1,13 +1,13 @@
-"""The path gate: whether a host is as good after its change as it was before. Pure.
+"""The path gate: whether a host is as good as before its change. Pure.
 
 The rules (docs/daily/apply.md):
 
-- What the plan names is read before and after: a path that gave a decoded key frame before has to give one after, and
-  at the end of the watch still. One that gave none before decides nothing, unless it is required by name.
-- A new path has no before. It is waited for a little, and told when it does not come: a camera that is unplugged must
-  not block a rollout. `min_new_up` asks for a share of them.
-- What the plan does not name stays as it was. Configuration that differs fails at once. A stream that was lost is
-  waited for; it counts where it stays away, and nothing says that its camera or its site did that by itself.
+- A path in the plan is read before and after. If it gave a decoded key frame before, it has to give one after, and
+  still at the end of the watch. If not, it decides only if required by name.
+- A new path is waited for a little, then only reported: an unplugged camera must not block a rollout. `min_new_up`
+  requires a share of them.
+- All else stays as it was. Different configuration fails at once. A lost stream is waited for; it counts if it stays
+  away without a cause of its own.
 """
 
 from __future__ import annotations
@@ -38,21 +38,22 @@ _LATE_S = 30.0
 _LOOK_AGAIN_S, _LOOK_LATER_S, _LATER_S = 1.0, 3.0, 10.0
 _PORTS = 200
 WATCH_S: Final = 2.5
-"""So long a host is watched after its switch: what shows that a stream stands still takes two seconds (`watch.py`), and
-a first look over a new connection half of one. A source that its relay dials anew is up, or refused, well before."""
+"""How long a host is watched after its switch. A still stream shows after two seconds (`watch.py`), a first look over a
+new connection takes half a second. A source dialled anew is up, or refused, well before.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class GateRules:
-    """How strict the gate is, and how long it waits.
+    """Strictness and patience of the gate.
 
     Attributes:
-        patience_s: how long paths that were up before may take to come back.
-        settle_s: how long paths of the plan that gave no picture before are waited for before they are only told.
-        max_lost: the share of paths that were up before and need not come back.
+        patience_s: how long paths that were up may take to come back.
+        settle_s: how long the plan's other dark paths are waited for before they are only reported.
+        max_lost: the share of paths that may stay lost.
         min_new_up: the share of new paths that have to come up.
-        required: paths that have to be up whatever they were before, each a path or the start of one.
-        watch_s: the last look is no sooner after the switch; where a host does not say when that was, after the first.
+        required: paths, or their beginnings, that have to be up in any case.
+        watch_s: earliest time of the last look after the switch, or after the first look if the switch is unknown.
     """
 
     patience_s: float = 60.0
@@ -64,7 +65,7 @@ class GateRules:
 
 
 class GateVerdict(StrEnum):
-    """What the gate says."""
+    """Verdict of the gate."""
 
     WAIT = "wait"
     PASS = "pass"  # noqa: S105 (no password)
@@ -73,14 +74,14 @@ class GateVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the gate says, why, and what a person should know.
+    """The gate's verdict with cause and notes.
 
     Attributes:
-        read: the paths that the next look reads.
-        away: the paths whose devices it tries.
-        again_s: when it is asked for, from now.
-        is_good: whether nothing is missing, so that only the watch itself goes on; or nothing any more.
-        not_up: paths of the plan without a picture: new ones, and those that gave none before.
+        read: paths that the next look reads.
+        away: paths whose devices it tries.
+        again_s: seconds until it.
+        is_good: whether only the watch goes on, or the gate has passed.
+        not_up: the plan's new or formerly dark paths without a picture.
     """
 
     verdict: GateVerdict
@@ -102,8 +103,8 @@ def decide(
         touched: what the change touches.
         watch: all looks, the last one just now.
         elapsed_s: seconds since the watch began (`Watch`).
-        rules: how strict it is.
-        unread: the paths that no look has been asked to read yet: they are not missed, and nothing passes before.
+        rules: the gate's strictness.
+        unread: paths not read yet; they are not missed, but have to be read before a pass.
     """
     if undeclared := undeclared_changes(touched, watch):
         return Decision(GateVerdict.FAIL, f"undeclared change: {undeclared[0]}", undeclared[1:])
@@ -114,7 +115,7 @@ def decide(
 
 
 class _Question:
-    """Whether what has to be there is there, or is to be waited for."""
+    """Decides whether required paths are up, or are to be waited for."""
 
     def __init__(
         self,
@@ -143,7 +144,7 @@ class _Question:
         self.left, self.nobody_reads = readers_left(touched, watch)
 
     def decision(self) -> Decision:
-        """What the gate says."""
+        """Return the gate's decision."""
         if cause := self._failed():
             return Decision(GateVerdict.FAIL, cause, not_up=self._not_up())
         waits = self._too_many_missing() or self._lacks_new() or self._too_many_lost()
@@ -169,10 +170,10 @@ class _Question:
         return _LOOK_AGAIN_S if self.elapsed_s < _LATER_S else _LOOK_LATER_S
 
     def _is_excused(self, name: str) -> bool:
-        """Whether a path that gives no picture now does so by itself.
+        """Return whether a dark path has a cause of its own.
 
-        One that the plan names has to have given one at the end of the watch. One that is read as one of many has the
-        excuses of those that are not read, and what became of it later is its own.
+        A path of the plan must have given a picture at the end of the watch. A sampled path has the excuses of unread
+        ones, and its later failures are its own.
         """
         absence = self.watch.absent.get(name)
         if absence is None or name in self.required:
@@ -183,7 +184,7 @@ class _Question:
         return name in self.own or (proved and not absence.at_switch)
 
     def _is_proved(self, name: str) -> bool:
-        """Whether a path gave a picture when the running programs had had their time to stumble."""
+        """Return whether a path was up at the end of the watch."""
         reading = self.watch.readings.get(name)
         return reading is not None and reading.good_s is not None and reading.good_s >= self.rules.watch_s
 
@@ -203,23 +204,26 @@ class _Question:
         return len(self.lost) > self._allowed_lost()
 
     def _allowed_lost(self) -> int:
-        """Where any path may be hit, the share that may stay away is one of all paths."""
+        """Return the allowed number of lost streams.
+
+        It is 0 unless the change may hit any path.
+        """
         any_path = self.touched.everything or self.touched.bars or self.touched.link
         return int(self.rules.max_lost * len(self.unnamed)) if any_path else 0
 
     def _too_soon(self) -> bool:
-        """Whether a running program may still stumble over what it has just read."""
+        """Return whether running programs may still fail on new configuration."""
         return self.touched.live and (self.watch.asked_s or 0.0) < self.rules.watch_s
 
     def _unproved(self) -> set[str]:
-        """The paths that gave a picture, and not at the end of the watch."""
+        """Return paths whose picture is older than the end of the watch."""
         if not self.touched.live:
             return set()
         readings = self.watch.readings
         return {n for n in self.must & self.watch.up if readings[n].asked_s < self.rules.watch_s}
 
     def _tried(self) -> Iterable[str]:
-        """The paths whose devices are tried: they stay away, and nothing has said why."""
+        """Return absent paths without a cause, to try their devices."""
         excusable = (n for n in self.watch.absent if n in self.unnamed or self._is_proved(n))
         return sorted(n for n in excusable if n not in self.own)[:_PORTS]
 
@@ -245,12 +249,12 @@ class _Question:
         return ""
 
     def _is_silent(self) -> bool:
-        """Whether a relay that answered before does not; where everything is touched it may be starting."""
+        """Return whether a relay stopped answering; it may be restarting."""
         before, last = self.watch.before.sessions, self.watch.last
         return last is not None and last["paths"] is None and before is not None and before["paths"] is not None
 
     def _is_mute(self) -> bool:
-        """Whether a host that said before who reads what has said nothing of it since."""
+        """Return whether a host stopped reporting sessions."""
         before = self.watch.before.sessions
         return before is not None and before["paths"] is not None and self.watch.last is None
 

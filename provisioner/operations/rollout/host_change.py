@@ -1,4 +1,4 @@
-"""One host on its way through a change: which call comes next, given each answer. No effects of its own."""
+"""One host's change: the next call after each answer, without effects."""
 
 from __future__ import annotations
 
@@ -64,18 +64,17 @@ class HostChange:
     """One host's change in progress.
 
     Args:
-        job: the host and what it should hold.
+        job: the host and its desired state.
         run_id: the run.
-        options: how the rollout runs.
-        before: what the journal of the run that goes on has of the host, if it was started: it is asked first what
-            became of the run there.
-        abort: why a host that waits returns at once; empty lets it go on.
+        options: the rollout's options.
+        before: a resumed run's journal of a started host, which is asked for its outcome first.
+        abort: why a waiting host is rolled back; empty to go on.
 
     Attributes:
-        state: what it waits for; `TABLE` says what leads on from there.
+        state: what it waits for; `TABLE` has the transitions.
         wave: the name of its wave.
-        holds: whether hosts of an earlier wave are not confirmed yet: until they are this one is not either.
-        is_waited_for: whether somebody waits for a first good look.
+        holds: whether hosts of an earlier wave are not confirmed yet, so it waits.
+        is_waited_for: whether the next wave waits for a good look.
     """
 
     def __init__(
@@ -112,39 +111,37 @@ class HostChange:
 
     @property
     def is_held(self) -> bool:
-        """Whether it waits for hosts of earlier waves, and no call of it is on its way."""
+        """Whether it waits for earlier waves, without a call in progress."""
         return self.state in {State.WAITING, State.HELD}
 
     @property
     def looks_well(self) -> bool:
-        """Whether the last look was good, whatever is still watched."""
+        """Whether the last look was good."""
         return self._looks.is_good
 
     @property
     def host_waits(self) -> bool:
-        """Whether the host waits with the call that is next before it does what it is asked."""
+        """Whether the host itself delays the next call."""
         return self.state is State.LOOK and self._looks.wait_s > 0
 
     @property
     def goes_back(self) -> bool:
-        """Whether it is through, or was to return to last-good before."""
+        """Whether it is finished or rolling back."""
         return self.state in BACK
 
     def go_on(self) -> None:
-        """Go on from where it waited for others: nobody waits before it any more."""
+        """Continue after waiting for earlier waves."""
         self._on(Event.FREE)
 
     def look_again(self) -> None:
-        """Renew the switch of a host that waits for others, and look on."""
+        """Renew the switch of a waiting host, and look again."""
         self._on(Event.RENEW)
         self._looks.renew()
 
     def take_back(self, cause: str, *, is_free: bool) -> list[JournalStep]:
-        """Return to last-good, or do not start: hosts of an earlier wave have failed.
+        """Roll back or do not start, after failures in an earlier wave.
 
-        Args:
-            cause: who.
-            is_free: whether no call of it is on its way.
+        `is_free` tells that no call of it is in progress.
         """
         self._cause, self._taken_back = cause, True
         if is_free and self.state in {State.START, State.WAITING}:
@@ -154,7 +151,7 @@ class HostChange:
         return [JournalStep(self.host, "abort", "due", {"cause": cause})]
 
     def next_call(self) -> tuple[HostCall, float]:
-        """The call of this state, and how long it may take."""
+        """Return the call of this state, and its timeout."""
         job, run, options = self.job, self.run_id, self.options
         if self._called_since is None:
             self._called_since = options.clock()
@@ -173,9 +170,9 @@ class HostChange:
                 return confirm_call(job, run, options, anew=self._looks.took_long), _CALL_TIMEOUT_S
 
     def take(self, answer: HostAnswer) -> tuple[list[JournalStep], float]:
-        """Take an answer: what is written down, and how long the next call waits.
+        """Take an answer; return journal steps and the next call's delay.
 
-        `result` is set when the host is at the end of its way.
+        `result` is set at the end.
         """
         steps, wait_s = self._taken(answer)
         if self.result is None and self._overdue():
@@ -205,7 +202,7 @@ class HostChange:
         return self._understood(event, report)
 
     def _event_of(self, report: ChangeReport) -> Event | None:
-        """What an answer is, by what the host has heard before; `None` if that contradicts it."""
+        """Return an answer's event; `None` if it contradicts the calls sent."""
         has_waited = self._has_waited and report.state in _UNTOUCHED
         if has_waited or (report.state is ChangeState.APPLIED and not self._may_be_confirmed):
             return None
@@ -239,11 +236,11 @@ class HostChange:
                 return self._ended(asked, report), 0.0
 
     def _overdue(self) -> bool:
-        """Whether the change has taken longer than one can, whatever the host says."""
+        """Return whether the change takes longer than possible."""
         return self._called_since is not None and self.options.clock() - self._called_since > _LONGEST_S
 
     def _too_long_busy(self) -> bool:
-        """Whether an operation that outlived its connection has held the host for longer than one may take."""
+        """Return whether an operation occupies the host for too long."""
         now = self.options.clock()
         self._busy_since = now if self._busy_since is None else self._busy_since
         return now - self._busy_since > TRANSACTION_TIMEOUT_S
@@ -284,12 +281,12 @@ class HostChange:
         self._wait_for_others()
 
     def _wait_for_others(self) -> None:
-        """See that nothing is started or confirmed before all of the earlier waves is."""
+        """Wait until earlier waves are confirmed."""
         if self.holds:
             self._on(Event.HOLD)
 
     def _go_back(self, cause: str) -> JournalStep:
-        """End the looking: whatever a later answer says, the host is told to go back, by whoever goes on too."""
+        """End the looks and roll back, whatever later answers say."""
         self._on(Event.FAILED)
         self._cause, self._looks.is_good = f"{_GATE}{cause}", False
         return JournalStep(self.host, "gate", "failed", {"cause": cause})
@@ -314,14 +311,14 @@ class HostChange:
         return self._end(outcome, cause, refusal=refusal, receipt=report.receipt, facts=facts)
 
     def _stale(self, report: ChangeReport) -> str:
-        """Why a plan does not fit a host any more; one that another run has taken over says nothing of itself."""
+        """Return why a plan does not fit the host any more."""
         if report.facts is None and report.cause:
             return f"another run has taken the host over: {report.cause}"
         names = ", ".join(moved_facts(self.job.facts, report.facts)) or report.cause or "something the plan rests on"
         return f"the host has moved since the plan was made: {names}"
 
     def _unanswered(self, error: str) -> tuple[list[JournalStep], float]:
-        """No answer: the host may have switched. It is asked until it must have returned by itself."""
+        """Ask again until the host must have rolled back by itself."""
         now, asked = self.options.clock(), self.state.step
         if asked == State.START:
             # It may have been armed as late as now.
@@ -335,9 +332,9 @@ class HostChange:
         return [JournalStep(self.host, asked, "no answer", {"error": error})], _RETRY_S
 
     def _not_understood(self, problem: str) -> tuple[list[JournalStep], float]:
-        """An answer that says nothing: the host may have switched, or have confirmed. Its receipt is asked for.
+        """Ask for the receipt: the host may have switched or confirmed.
 
-        Where that says nothing either, what became of the change is not known, and nothing more is claimed.
+        If the receipt is unclear too, the outcome is unknown.
         """
         self._unclear += 1
         asked = self.state.step
@@ -389,5 +386,5 @@ class HostChange:
 
 
 def moved_facts(then: HostFacts | None, now: HostFacts | None) -> list[str]:
-    """What moved on a host, with what the plan had and what is there now; nothing where one of the two is not known."""
+    """Return a host's differences since the plan; empty if unknown."""
     return moved_items(seen_of(then), seen_of(now)) if then and now else []

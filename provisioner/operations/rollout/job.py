@@ -1,4 +1,4 @@
-"""One host to change: what it should hold, what is shipped, and the calls that carry it. Pure."""
+"""One host to change: its desired state, its files, its calls. Pure."""
 
 from __future__ import annotations
 
@@ -54,16 +54,15 @@ _BEFORE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One host to change: what it should hold, what it was when the plan was made, what to ship.
+    """One host to change.
 
     Attributes:
-        facts: the host as it was when the plan was made; None of a host that is through and is not asked again.
-        changes: the host's changes in the plan: what the gate looks at.
-        rollback: the run whose change is undone, or None where the rendered files are applied. Empty is the
-            newest run that the host keeps a state of.
-        carrier: the other relays of this relay's carrier: what the host loses to them is not revoked.
-        warrant: the plan and who approved it, for a carrier whose own people have to (`plan.saved.file`).
-        epoch: the run's number among all that change the host (`record.leases`); None where nothing is recorded.
+        facts: the host when the plan was made; `None` if it is finished.
+        changes: the plan's changes on the host, for the gate.
+        rollback: the run to undo, empty for the newest known; `None` for an apply.
+        carrier: the carrier's other relays: what moves to them is not revoked.
+        warrant: plan and approvals for a carrier that requires them (`plan.saved.file`).
+        epoch: the run's number on the host (`record.leases`); `None` without a record.
     """
 
     spec: HostSpec
@@ -80,22 +79,22 @@ class Job:
 
     @property
     def unproved(self) -> bool:
-        """Whether the host need not prove that it was managed before: the plan says that it was not, and may be."""
+        """Whether the host need not prove its owner, by the plan."""
         names = {change.name for change in self.changes if change.resource is Resource.TRUST}
         return HOST in names or (OWNER in names and self.facts is not None and not self.facts.proved)
 
     @property
     def touched(self) -> Touched:
-        """What the change touches; of a rollback only the host knows."""
+        """What the change touches; a rollback may touch everything."""
         if self.rollback is None:
             return touched_by(self.spec, self.changes)
         return Touched(read=tuple(p for p in self.spec.paths if not p.on_demand), everything=True)
 
     @property
     def is_harmless(self) -> bool:
-        """Whether the plan cuts nothing that runs, and neither does a return from it: nobody would notice either.
+        """Whether neither the change nor its rollback cuts running streams.
 
-        Rules are only where they are of single devices, and a host has to have proved itself.
+        Only rules of single devices are harmless, and the host must have proved its owner.
         """
         if self.rollback is not None or self.unproved or not self.changes:
             return False
@@ -104,7 +103,7 @@ class Job:
         return not cuts and all(c.impact.rank <= Impact.HOT.rank or self._is_of_idle_path(c) for c in self.changes)
 
     def _is_of_idle_path(self, change: Change) -> bool:
-        """Whether it changes a path that is pulled on demand, then as now, and that nobody watched for the plan."""
+        """Return whether it changes an on-demand path without viewers."""
         facts = self.facts
         if change.resource is not Resource.PATH or change.action is not Action.UPDATE or change.cut:
             return False
@@ -117,16 +116,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class RolloutOptions:
-    """How a rollout runs. Only tests forgo the lock-out check or the gate; no command can.
+    """Options of a rollout; only tests skip lock-out check or gate.
 
     Attributes:
-        confirm_s: how long a host waits for the next word before it returns.
-        gate: how strict the path gate is; None confirms at once.
-        max_failed: so many hosts may fail before no further wave is started.
-        pause_after: the wave after which the rollout pauses, empty for none.
-        apart: whether a wave always waits until the one before is confirmed, also where nobody notices the plan.
-        who: who changes the hosts, as the lease and the receipt tell it.
-        record: the entry with which the run began, as hosts keep it; None where nothing is recorded.
+        confirm_s: how long a host waits before it rolls back.
+        gate: the gate's rules; `None` confirms at once.
+        max_failed: number of hosts that may fail before waves stop.
+        pause_after: the wave after which to pause, or empty.
+        apart: whether waves always wait for the last one's confirmation.
+        who: the caller, for lease and receipt.
+        record: the run's first entry for hosts; `None` without a record.
     """
 
     confirm_s: float = CONFIRM_S
@@ -142,15 +141,15 @@ class RolloutOptions:
 
 
 class LookOrder(NamedTuple):
-    """One look of a host after its switch.
+    """A requested look after the switch.
 
     Attributes:
-        read: the paths that are read.
-        away: those whose devices are tried.
-        wait_s: so long after it got the call, in seconds.
-        early_s: it may read so long before that.
-        since: the moment from which that counts instead, as the host told it of its switch.
-        at_once: whether it looks at sessions as soon as it gets the call, too.
+        read: paths to read.
+        away: paths whose devices to try.
+        wait_s: seconds to wait after the call.
+        early_s: seconds before that from which it may read.
+        since: the host's time of its switch, from which to count instead.
+        at_once: whether to look at sessions also when the call arrives.
     """
 
     read: tuple[MediaPath, ...] = ()
@@ -168,14 +167,9 @@ def planned_job(
     changes: Iterable[Change],
     hosts: Iterable[HostSpec],
 ) -> Job:
-    """What a plan is to do on a host; MediaMTX's program is named by its checksum and not there yet.
+    """Return a plan's job on a host, without MediaMTX's program file.
 
-    Args:
-        spec: the host.
-        files: all that it should hold.
-        facts: the host as the plan saw it.
-        changes: those of the plan on this host.
-        hosts: all of the inventory.
+    `hosts` are all of the inventory.
     """
     changes = tuple(changes)
     sha256 = program_sums(spec).get(facts.arch, "") if needs_program(spec, changes) else ""
@@ -184,7 +178,7 @@ def planned_job(
 
 
 def meant_by(job: Job) -> dict[str, str]:
-    """The digests of the calls that change a host and confirm that, by their operations, and of the host itself."""
+    """Return digests of the changing and confirming calls, and the host's."""
     first, confirm = first_call(job, "", RolloutOptions()), confirm_call(job, "", RolloutOptions())
     return {
         "apply": str(first.request["meant"]),
@@ -197,7 +191,7 @@ def meant_by(job: Job) -> dict[str, str]:
 
 
 def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
-    """The call that changes the host and leaves it armed."""
+    """Return the call that changes the host and leaves it armed."""
     if job.rollback is not None:
         return HostCall(job.spec, _rollback_request(job, job.rollback, run_id, options), shares=True)
     observed, contents = observe_request(job.spec, job.files)
@@ -237,7 +231,7 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
 
 
 def look_call(job: Job, run_id: str, options: RolloutOptions, order: LookOrder) -> HostCall:
-    """The call that renews the switch and looks at paths, over a connection since the change."""
+    """Return the call that renews the switch and looks at paths."""
     look = _look(job, order.read, order.away, options.confirm_s * _LOOK_SHARE)
     if order.wait_s:
         look |= {"wait_s": order.wait_s, "early_s": order.early_s}
@@ -248,13 +242,9 @@ def look_call(job: Job, run_id: str, options: RolloutOptions, order: LookOrder) 
 
 
 def confirm_call(job: Job, run_id: str, options: RolloutOptions, *, anew: bool = False) -> HostCall:
-    """The call that makes the change persistent; over a connection since the change.
+    """Return the call that confirms the change over a connection made since.
 
-    Args:
-        job: the host and what it should hold.
-        run_id: the run.
-        options: how the rollout runs.
-        anew: whether that has to be another one than the looks had.
+    With `anew` this connection must differ from that of the looks.
     """
     observed, contents = observe_request(job.spec, job.files)
     files = [file.path for file in job.files]
@@ -268,32 +258,32 @@ def confirm_call(job: Job, run_id: str, options: RolloutOptions, *, anew: bool =
 
 
 def abort_call(job: Job, run_id: str, options: RolloutOptions, cause: str) -> HostCall:
-    """The call that returns the host to last-good at once."""
+    """Return the call that rolls the host back at once."""
     request: AbortRequest = {"operation": "abort", **_common(job, run_id, options), "cause": cause}
     return HostCall(job.spec, request, unproved=job.unproved)
 
 
 def status_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
-    """The call that asks what became of the run."""
+    """Return the call that asks for the run's outcome."""
     request: StatusRequest = {"operation": "status", **_common(job, run_id, options)}
     return HostCall(job.spec, request, unproved=job.unproved)
 
 
 def look_seconds(options: RolloutOptions) -> float:
-    """How long one look may take, there and back: a slow host is given up, not waited for."""
+    """Return the timeout of a look: slow hosts are given up."""
     return options.confirm_s * _LOOK_SHARE + 20
 
 
 def relays_beside(spec: HostSpec, hosts: Iterable[HostSpec]) -> tuple[HostSpec, ...]:
-    """The other relays of a relay's carrier; none of a centre."""
+    """Return the other relays of a relay's carrier."""
     others = (other for other in hosts if other.relay and other.id != spec.id and other.carriers == spec.carriers)
     return tuple(others) if spec.relay else ()
 
 
 def _served(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
-    """The sites' peers and the paths of relays, with keyed digests of their secrets as this host has them.
+    """Return relays' peers and paths, with digests by this host's key.
 
-    A centre is not in it: one that reads from a relay may be revoked at another.
+    Centres are left out: one relay may revoke a reader of another.
     """
     relays = tuple(relays)
     sites = (peer for spec in relays for peer in spec.tunnel.peers if peer.name.startswith((SITE, NEXT)))
@@ -312,7 +302,7 @@ def _wanted(job: Job) -> dict[str, str]:
 
 
 def _moved(job: Job, facts: HostFacts) -> list[str]:
-    """What the host loses to another relay of its carrier, and with the secrets that it has here."""
+    """Return what the host loses to another relay, with equal secrets."""
     peers = {key: peer["psk"] for key, peer in facts.tunnel["peers"].items()} if facts.tunnel else {}
     paths = {name: path["source_digest"] for name, path in facts.relay["paths"].items()} if facts.relay else {}
     own = {*(peer.public_key for peer in job.spec.tunnel.peers), *(path.name for path in job.spec.paths)}
@@ -322,7 +312,6 @@ def _moved(job: Job, facts: HostFacts) -> list[str]:
 
 
 def _source(path: MediaPath) -> str:
-    """A path's source as it stands in the relay's file."""
     return str(path_settings(path)["source"])
 
 

@@ -1,4 +1,4 @@
-"""The looks of one host after its switch: when each is due, what it reads, and what the gate says of it."""
+"""The looks at one host after its switch: times, paths, verdicts."""
 
 from __future__ import annotations
 
@@ -23,18 +23,14 @@ _TICK_S = 0.001
 
 
 class Looks:
-    """The looks at one host, from its switch to the gate's last word.
-
-    Args:
-        job: the host and what it should hold.
-        options: how strict the gate is, and the clock.
+    """The looks at one host, from its switch to the gate's verdict.
 
     Attributes:
         watch: what they saw.
-        is_good: whether the last one was good, whatever is still watched.
-        not_up: the paths of the plan that gave no picture in it.
-        wait_s: how long the host waits with the last one that was asked for.
-        held_s: how long the call of the next one is held back.
+        is_good: whether the last one was good.
+        not_up: the plan's paths without a picture in it.
+        wait_s: how long the host waits with the last requested look.
+        held_s: the delay of the next look's call.
     """
 
     def __init__(self, job: Job, options: RolloutOptions) -> None:
@@ -59,28 +55,25 @@ class Looks:
 
     @property
     def are_gated(self) -> bool:
-        """Whether the gate decides on them; they only renew the switch otherwise."""
+        """Whether the gate decides on them; else they only renew the switch."""
         return self._rules is not None and self._job.spec.relay is not None
 
     @property
     def took_long(self) -> bool:
-        """Whether they took so long that their connection does not show that another can still be made."""
+        """Whether a new connection is needed to prove that one is possible."""
         return self._since is not None and self._options.clock() - self._since > _ANEW_S
 
     @property
     def are_in_vain(self) -> bool:
-        """Whether they got no answer for longer than the gate has patience."""
+        """Whether answers are missing for longer than the gate waits."""
         if self._unseen_since is None or self._rules is None:
             return False
         return self._options.clock() - self._unseen_since > max(self._rules.patience_s, RETURN_S)
 
     def begin(self, report: ChangeReport, heard: float, *, is_waited_for: bool) -> None:
-        """Begin with a host that says that it has switched, or begin anew.
+        """Begin, also again, with a report of the switch.
 
-        Args:
-            report: what it said.
-            heard: when.
-            is_waited_for: whether somebody waits for a first good look.
+        `heard` is its time. `is_waited_for` tells that the next wave waits for a good look.
         """
         spec, watch_s = self._job.spec, self._rules.watch_s if self._rules is not None else 0.0
         if self._job.rollback is not None:
@@ -94,11 +87,11 @@ class Looks:
             self._at = heard + watch_s if reads_late else 0.0
 
     def renew(self) -> None:
-        """Have the next one be sent at once."""
+        """Send the next look at once."""
         self._at, self.held_s = 0.0, 0.0
 
     def order(self) -> LookOrder:
-        """The next one: its moment is by the host's own clock where it told the moment of its switch."""
+        """Return the next look, timed by the host's clock if possible."""
         self._asked, self.held_s = self._options.clock() + self.held_s, 0.0
         left_s = self._at - self._asked
         self.wait_s = ceil(left_s * 1000) / 1000 + _TICK_S if left_s > 0 else 0.0
@@ -112,10 +105,9 @@ class Looks:
         return order._replace(wait_s=self._after_s, since=self._switched, at_once=self._next is None)
 
     def _read(self) -> tuple[MediaPath, ...]:
-        """The paths that the next look reads: all at first, then those of which it matters.
+        """Return the next look's paths: first all, then those that matter.
 
-        At first none, where those that are read have to be read at the end of the watch, nobody waits before it, and
-        that look is none at its end.
+        The first look reads none if all have to be read at the end of the watch anyway and no wave waits.
         """
         asked = self._touched.read
         if self._next is not None:
@@ -130,7 +122,7 @@ class Looks:
         return () if self._next is None else tuple(paths[name] for name in self._next.away)
 
     def take(self, after: Look, heard: float) -> Decision | None:
-        """Take what one saw: what the gate says, `None` if there is no gate."""
+        """Take a look's result; return the decision, `None` without a gate."""
         self._unseen_since = None
         if self._rules is None or not self.are_gated:
             return None
@@ -168,9 +160,9 @@ class Looks:
         return decision
 
     def _was_waited(self, waited_s: float, heard: float) -> bool:
-        """Whether a look was as late as it was to be; where the host counts from its switch, by its own clock.
+        """Return whether a look was late enough, by the host's clock.
 
-        Half of it has to have passed here as well: the rest may be the way there and back, but not all of it.
+        At least half of the wait must have passed here too.
         """
         if self._after_s and self._since is not None:
             return waited_s >= self._after_s - _TICK_S and heard - self._since >= self._after_s / 2

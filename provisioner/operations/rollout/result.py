@@ -23,7 +23,7 @@ _REMAINING = 5
 
 
 class HostOutcome(StrEnum):
-    """What became of one host."""
+    """Outcome of a host."""
 
     APPLIED = "applied"
     ROLLED_BACK = "rolled-back"
@@ -34,7 +34,7 @@ class HostOutcome(StrEnum):
 
 
 class NotStartedBecause(StrEnum):
-    """Why a host was not started."""
+    """Reason why a host was not started."""
 
     STALE = "stale"
     LOCKED = "locked"
@@ -48,18 +48,17 @@ class NotStartedBecause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HostResult:
-    """What became of one host, and why.
+    """A host's outcome and cause.
 
     Attributes:
-        receipt: path of the receipt on the host, empty where there is none.
-        seconds: the transaction's own time on the host, without waiting for anything else.
-        refusal: why it was not started, None otherwise.
-        facts: the host as it was right after its change was confirmed.
-        notes: what a person should know although it changed nothing: new paths without a picture, a lease
-            that was taken over, a reader who left meanwhile.
-        wave: the wave that the host was in, empty outside a rollout.
-        not_up: paths of the plan that gave no picture: new ones, and those that gave none before.
-        taken_back: whether it was returned, or not started any more, because hosts of an earlier wave had failed.
+        receipt: its path on the host, or empty.
+        seconds: the transaction's time on the host, without waits.
+        refusal: why it was not started, if so.
+        facts: the host right after its confirmation.
+        notes: remarks without effect: dark new paths, a lease taken over, readers who left.
+        wave: its wave, or empty.
+        not_up: the plan's new or formerly dark paths without a picture.
+        taken_back: whether it was rolled back, or not started, for failures in an earlier wave.
     """
 
     host: str
@@ -77,18 +76,18 @@ class HostResult:
 
     @property
     def went_back_for_others(self) -> bool:
-        """Whether it returned to last-good without a fault of its own."""
+        """Whether it was rolled back without a fault of its own."""
         return self.taken_back and self.outcome is HostOutcome.ROLLED_BACK
 
     @property
     def is_failure(self) -> bool:
-        """Whether it counts against the number of hosts that may fail."""
+        """Whether it counts as a failed host."""
         held_back = self.refusal is NotStartedBecause.HELD_BACK or self.went_back_for_others
         return self.outcome not in {HostOutcome.APPLIED, HostOutcome.UNCHANGED} and not held_back
 
 
 class EndClass(StrEnum):
-    """What is said of a host at the end, from the worst to the best."""
+    """Outcomes of hosts in the last lines, worst first."""
 
     BROKEN = "broken"
     RETURNED = "returned"
@@ -170,13 +169,13 @@ _A_ROLLBACK = {
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """What the last lines of a run are made of.
+    """Content of a run's last lines.
 
     Attributes:
         ended: `done`, `stopped`, `paused` or `interrupted`.
-        remaining: what a fresh plan still finds on the hosts that were changed.
-        left_out: hosts that the run was not about.
-        held: facilities with errors of their own.
+        remaining: changes that a new plan still has.
+        left_out: hosts outside the run.
+        held: frozen facilities.
         going_back: whether it was a rollback.
     """
 
@@ -192,9 +191,9 @@ class RunEnd:
 
 
 def outcome_of(results: Sequence[HostResult]) -> str:
-    """The outcome of the whole: `applied`, `rolled-back`, `partial` or `nothing-to-do`.
+    """Return `applied`, `rolled-back`, `partial` or `nothing-to-do`.
 
-    `rolled-back` says of every host that it is as it was; one of which that is not known makes the whole `partial`.
+    `rolled-back` requires that every host is known to be as before.
     """
     done = {result.outcome for result in results} - {HostOutcome.UNCHANGED}
     if not done:
@@ -205,9 +204,9 @@ def outcome_of(results: Sequence[HostResult]) -> str:
 
 
 def exit_code(results: Sequence[HostResult], *others: int) -> int:
-    """The exit code for all hosts and for what else went wrong: the worst cause decides (docs/reference/commands.md).
+    """Return the exit code of the worst cause (docs/reference/commands.md).
 
-    Hosts that were held back, or returned, because another one failed add nothing to that one's code.
+    Hosts held or rolled back for another one's failure add no code.
     """
     return worst_of(0, *others, *(_host_code(result) for result in results))
 
@@ -260,14 +259,14 @@ class HostRow(Row):
 
 
 def end_class(result: HostResult) -> EndClass:
-    """What a host's result is at the end."""
+    """Return a result's class for the last lines."""
     if result.went_back_for_others:
         return EndClass.TAKEN_BACK
     return _REFUSALS[result.refusal] if result.refusal is not None else _OUTCOMES[result.outcome]
 
 
 def run_ending(end: RunEnd) -> tuple[str, ...]:
-    """The sentences at a run's end, the worst first."""
+    """Return the sentences at a run's end, worst first."""
     by_class: dict[EndClass, list[str]] = {kind: [] for kind in EndClass}
     for result in end.results:
         by_class[end_class(result)].append(result.host)
@@ -282,7 +281,7 @@ def run_ending(end: RunEnd) -> tuple[str, ...]:
 
 
 def _rollback_rank(kind: EndClass) -> int:
-    """A host that should have gone back and did not comes before all else of a rollback."""
+    """Rank hosts first that should have been rolled back and were not."""
     needs_a_person = (EndClass.BROKEN, EndClass.RETURNED, EndClass.REFUSED, EndClass.LOCK_OUT)
     ranks = list(EndClass)
     return needs_a_person.index(kind) if kind in needs_a_person else len(ranks) + ranks.index(kind)
@@ -293,7 +292,7 @@ def _counted_hosts(hosts: Iterable[str]) -> str:
 
 
 def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[str]:
-    """What went wrong, what a fresh plan still finds behind what is worse than that, and why it ended so soon."""
+    """Yield failures, remaining changes among them, and an early end's cause."""
     worse = sum(1 for kind in (EndClass.BROKEN, EndClass.RETURNED, EndClass.REFUSED) if by_class[kind])
     yield from failed[:worse]
     yield from _remaining(end)
@@ -325,7 +324,7 @@ def _remaining(end: RunEnd) -> Iterator[str]:
 
 
 def _dark(end: RunEnd) -> Iterator[str]:
-    """The paths of the plan that give no picture on hosts that stay as the plan has them."""
+    """Yield the plan's dark paths on applied hosts."""
     paths = sorted(p for result in end.results if result.outcome is HostOutcome.APPLIED for p in result.not_up)
     if paths:
         yield msg(
@@ -354,7 +353,7 @@ def _good_lines(end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iter
 
 
 def _fresh_lines(end: RunEnd, good: int, hosts: int) -> str:
-    """What a fresh plan finds, as far as it looked: an empty one is of all hosts, each of them read."""
+    """Return a new plan's result; empty means that all hosts were read."""
     if end.remaining:
         return ""
     unread = [r.host for r in end.results if r.outcome is HostOutcome.APPLIED and r.facts is None]

@@ -1,4 +1,4 @@
-"""The states of one host's change, and the table of what leads from one to another. Pure."""
+"""The states of one host's change, and their transitions. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """What a host's change waits for: the answer to a call, or other hosts (not started yet, or held)."""
+    """What a host's change waits for: an answer, or other hosts."""
 
     START = "start"
     LOOK = "gate"
@@ -31,7 +31,7 @@ _STEPS: Final = {State.WAITING: "start", State.HELD: "gate", State.START_BACK: "
 
 
 class Event(StrEnum):
-    """What a host answers, what that comes to, and what becomes of other hosts."""
+    """A host's answer, its consequence, or other hosts' progress."""
 
     STALE = "stale"
     LOCKED = "locked"
@@ -63,7 +63,7 @@ _REFUSED = (_E.STALE, _E.LOCKED, _E.REFUSED, _E.UNSENT)
 
 
 def _asked(unheard: State, *ends: Event) -> dict[Event, State]:
-    """Where the answer to any call leads: it may be none, may make no sense, or end the change."""
+    """Return the transitions that any call can have."""
     ends = (*ends, _E.ROLLED_BACK, _E.ROLLBACK_FAILED, _E.UNKNOWN)
     return {_E.SILENT: unheard, _E.ODD: unheard} | dict.fromkeys(ends, _S.END)
 
@@ -84,12 +84,12 @@ TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
     | {_E.ARMED: _S.ABORT, _E.BUSY: _S.STATUS_BACK},
     _S.END: {},
 }
-"""Where each event leads in each state; all others are refused by one of `RULES`."""
+"""Next state by state and event; `RULES` refuse all others."""
 
 _FIRST, _ASKED = {_S.START, _S.START_BACK}, {_S.STATUS, _S.STATUS_BACK}
 _CALLS = {*_FIRST, *_ASKED, _S.LOOK, _S.CONFIRM, _S.ABORT}
 BACK: Final = frozenset({_S.START_BACK, _S.STATUS_BACK, _S.ABORT, _S.END})
-"""It returns, or is through."""
+"""States of a rollback or the end."""
 _OTHERS = {_E.HOLD, _E.FREE, _E.RENEW, _E.TAKEN_BACK, _E.WITHDRAWN}
 
 RULES: Final = {
@@ -109,11 +109,11 @@ RULES: Final = {
     "it returns already": ({_E.TAKEN_BACK}, BACK),
     "its first call was sent": ({_E.WITHDRAWN}, set(State) - {_S.START, _S.WAITING}),
 }
-"""Why events lead nowhere: each rule's events in its states."""
+"""Reasons why events are impossible, each with events and states."""
 
 
 def next_state(state: State, event: Event) -> State:
-    """The state to which an event leads.
+    """Return the state after an event.
 
     Raises:
         ValueError: a rule refuses it.

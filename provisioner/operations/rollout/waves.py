@@ -2,13 +2,12 @@
 
 One canary a carrier comes first, then 10 %, 50 %, the rest. The rules (docs/daily/apply.md):
 
-- Waves are confirmed in their order: no host is while one of an earlier wave is on its way.
-- A wave begins once the one before is through. Where nobody notices the plan, or a return from it, it begins already
-  once every host of those before has shown a good look since its switch; their watch goes on meanwhile.
-- Where more hosts fail than may, no further wave begins, and hosts of later waves than theirs return to last-good:
-  they wait for their confirmation, which does not come before those of earlier waves have had theirs.
+- Waves are confirmed in order: no host is before all of the earlier waves.
+- A wave begins when the one before is finished. If neither the plan nor its rollback cuts streams, it begins when each
+  host of the earlier waves has had a good look; their watch goes on.
+- If too many hosts fail, no further wave begins, and unconfirmed hosts of later waves are rolled back.
 
-The receipt on the host is the result of record: a host that did not confirm returns to last-good by itself.
+The host's receipt is the result of record: an unconfirmed host rolls back by itself.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from provisioner.operations.rollout.states import State
 _SHARES = tuple(zip(LATER, (0.1, 0.5, 1.0), strict=True))
 
 WAVES_AT_ONCE = 2
-"""So many waves are not confirmed at once: what a program stumbles over late meets no more hosts than these."""
+"""Limit of unconfirmed waves: a late failure meets no more hosts than these."""
 
 # So many hosts are on their way at once; an interrupt starts none of those that wait.
 _AT_ONCE = 50
@@ -52,11 +51,11 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """What is known of a run that goes on: which hosts are through, and which were started.
+    """Progress of a resumed run.
 
     Attributes:
-        results: what became of hosts that are through.
-        started: hosts that were started and whose end is not known, by id: they are asked first.
+        results: of finished hosts.
+        started: by id, hosts without known end, which are asked first.
     """
 
     results: Mapping[str, HostResult] = field(default_factory=dict)
@@ -64,41 +63,41 @@ class RunProgress:
 
 
 class Calls:
-    """Calls of hosts' changes, each written down before it is sent."""
+    """Calls of hosts' changes, each written to the journal first."""
 
     def __init__(self, runner: HostRunner, journal: Journal, options: RolloutOptions) -> None:
         self._dispatcher = Dispatcher(runner, options.clock, options.sleep)
         self._journal = journal
 
     def send(self, change: HostChange, wait_s: float = 0.0) -> None:
-        """Send a host's next call, at once or after a while."""
+        """Send a host's next call, maybe delayed."""
         call, timeout_s = change.next_call()
         self.write(JournalStep(change.host, change.state.step, "begin"))
         self._dispatcher.send(call, timeout_s, after_s=wait_s, waits=change.host_waits)
 
     def withdraw(self, host: str) -> bool:
-        """Take back a host's call that has not been sent yet: whether there was one."""
+        """Withdraw a host's unsent call; return whether there was one."""
         return self._dispatcher.withdraw(host)
 
     def receive(self) -> HostAnswer | None:
-        """The next answer; None where there is none yet, after a moment."""
+        """Return the next answer, or `None` after a moment."""
         return self._dispatcher.receive()
 
     def write(self, *steps: JournalStep) -> None:
-        """Write steps down."""
+        """Write steps."""
         for step in steps:
             self._journal.write(step)
 
 
 @dataclass
 class _OpenWave:
-    """A wave that has begun and is not through.
+    """A wave in progress.
 
     Attributes:
-        waiting: its hosts that were not started.
-        under_way: those that were, and have no result.
-        started: those that this controller has started.
-        is_taken_up: whether an earlier controller began it: what it started is asked for before more is started.
+        waiting: hosts not started.
+        under_way: started hosts without a result.
+        started: hosts that this controller started.
+        is_taken_up: whether an earlier controller began it, whose hosts are asked first.
     """
 
     wave: Wave
@@ -109,15 +108,15 @@ class _OpenWave:
 
 
 class WavesCourse:
-    """Brings the hosts of waves through their changes.
+    """Brings the waves' hosts through their changes.
 
     Args:
-        changes: the hosts that are not through, by id.
-        progress: what is known of the run, where it goes on.
-        waves: all of the run's, in their order.
-        options: how the rollout runs.
-        calls: carries calls, and writes them down.
-        overlapping: whether a wave may begin before the one before is confirmed.
+        changes: unfinished hosts, by id.
+        progress: of a resumed run.
+        waves: all of the run's, in order.
+        options: the rollout's options.
+        calls: sends calls and writes them down.
+        overlapping: whether a wave may begin before the last is confirmed.
     """
 
     def __init__(
@@ -148,11 +147,7 @@ class WavesCourse:
         self._take_up(progress)
 
     def run(self, stop: Callable[[], bool]) -> tuple[str, str]:
-        """Bring all waves through: how it ended, and why before its end.
-
-        Args:
-            stop: whether somebody asked to stop.
-        """
+        """Run all waves; return how it ended, and an early end's cause."""
         while True:
             self._begin_next(stop)
             self._start_hosts(stop)
@@ -168,7 +163,7 @@ class WavesCourse:
     # --- waves --------------------------------------------------------------------------------------
 
     def _take_up(self, progress: RunProgress) -> None:
-        """Go on with the waves that an earlier controller began: all up to the last one of which a host was started."""
+        """Resume the waves that an earlier controller began."""
         begun = [number for number, wave in enumerate(self._left) if set(wave.hosts) & set(progress.started)]
         for wave in self._left[: begun[-1] + 1] if begun else ():
             started = [host for host in wave.hosts if host in progress.started]
@@ -183,7 +178,7 @@ class WavesCourse:
         return self._open[-1]
 
     def _begin_next(self, stop: Callable[[], bool]) -> None:
-        """Begin the next wave where it may; where none will begin any more, say why."""
+        """Begin the next wave if possible, or set the end's cause."""
         while self._end is None and (not self._open or self._may_overlap()):
             failed = self._failures()
             if self._last and self._last == self._options.pause_after and not failed:
@@ -201,13 +196,12 @@ class WavesCourse:
                 self._start_in(self._begin(wave, wave.hosts))
 
     def _end_of_all(self, stop: Callable[[], bool]) -> tuple[str, str]:
-        """How a rollout ends of which every wave has begun."""
         if any(result.taken_back for result in self.results.values()):
             return "stopped", f"not started: {_counted(self._failures())} before wave {self._last} was confirmed"
         return ("interrupted", "") if stop() else ("done", "")
 
     def _may_overlap(self) -> bool:
-        """Whether a wave may begin beside those that are watched: each host of theirs is as it should be."""
+        """Return whether the next wave may begin beside those watched."""
         if not self._open or len(self._open) >= self._at_once or self._open[-1].wave.name == self._options.pause_after:
             return False
         return not any(one.waiting for one in self._open) and all(
@@ -215,7 +209,7 @@ class WavesCourse:
         )
 
     def _close(self, stop: Callable[[], bool]) -> None:
-        """Close the waves that are through; those behind them come next."""
+        """Close finished waves."""
         while self._open and not self._open[0].under_way:
             first = self._open[0]
             has_failed = self._is_given_up(first)
@@ -230,16 +224,15 @@ class WavesCourse:
             self._last = first.wave.name
 
     def _is_given_up(self, wave: _OpenWave) -> bool:
-        """Whether what waits in a wave that has begun is not started, as too many hosts failed.
+        """Return whether too many failed to start a wave's waiting hosts.
 
-        Of a wave that an earlier controller began that is so of its own hosts, too: what that started is known first.
+        In a resumed wave its own hosts count too, since their results come first.
         """
         return self._too_many(self._failures(before=None if wave.is_taken_up else wave))
 
     # --- hosts --------------------------------------------------------------------------------------
 
     def _start_hosts(self, stop: Callable[[], bool]) -> None:
-        """Start what waits in waves that have begun."""
         for number, one in enumerate(self._open):
             if not one.waiting or stop() or self._is_given_up(one):
                 continue
@@ -285,7 +278,7 @@ class WavesCourse:
         self._held.pop(change.host, None)
 
     def _settle(self) -> None:
-        """Take hosts back that others have failed before, let those of the first wave go on, and renew the rest."""
+        """Roll back hosts after earlier failures, continue the first wave, renew others."""
         for number, one in enumerate(self._open):
             failed = self._failures(before=one)
             for host in sorted(one.under_way):
@@ -322,7 +315,7 @@ class WavesCourse:
     # --- failures -----------------------------------------------------------------------------------
 
     def _failures(self, *, before: _OpenWave | None = None) -> list[str]:
-        """The hosts that failed, by id; of earlier waves than one alone, if that is named."""
+        """Return failed hosts, or only those of waves before one."""
         failed = sorted(host for host, result in self.results.items() if result.is_failure)
         if before is None:
             return failed
@@ -335,7 +328,7 @@ class WavesCourse:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """What became of all hosts, and whether and why it ended before its end.
+    """Results of all hosts, and the cause of an early end.
 
     Attributes:
         ended: `done`, `paused`, `stopped` (too many failures) or `interrupted`.
@@ -347,10 +340,10 @@ class Rollout:
 
 
 def waves_of(specs: Iterable[HostSpec]) -> tuple[Wave, ...]:
-    """The waves of the hosts that change; the shares count all hosts that are done by then.
+    """Return the waves of changing hosts; the shares are cumulative.
 
-    The canary of a carrier is its relay with the fewest paths. Carriers take turns, and monitoring centres
-    come last: they belong to several carriers.
+    A carrier's canary is its relay with the fewest paths. Carriers take turns. Centres come last, since they serve
+    several carriers.
     """
     specs = list(specs)
     ordered = _in_turns([s for s in specs if s.relay is not None])
@@ -388,7 +381,7 @@ def apply(
     journal: Journal | None = None,
     stop: Callable[[], bool] = _never,
 ) -> tuple[HostResult, ...]:
-    """Change every host of the jobs: what became of each. Never raises for a single host."""
+    """Change the hosts of the jobs; a single host never raises."""
     return roll_out(jobs, run_id, runner, options or RolloutOptions(), journal or MemoryJournal(), stop=stop).results
 
 
@@ -404,18 +397,18 @@ def roll_out(
     stop: Callable[[], bool] = _never,
     abort: str = "",
 ) -> Rollout:
-    """Change the hosts of the jobs, wave by wave: what became of each.
+    """Change the hosts of the jobs, wave by wave.
 
     Args:
         jobs: one a host.
         run_id: the run.
         runner: carries the calls.
-        options: how strict, how patient, whether to pause.
-        journal: where each step is written down.
-        waves: those of the run that goes on; else they are made from the jobs.
-        progress: what is known of the run that goes on.
-        stop: whether somebody asked to stop: no host is started any more, those on their way finish.
-        abort: why hosts that wait return to last-good instead of being confirmed; empty lets them go on.
+        options: the rollout's options.
+        journal: stores each step.
+        waves: a resumed run's; by default made from the jobs.
+        progress: of a resumed run.
+        stop: tells whether to start no more hosts; started ones finish.
+        abort: why waiting hosts are rolled back; empty to go on.
     """
     progress = progress or RunProgress()
     changes = {
