@@ -112,7 +112,7 @@ def carry_out(
 
 
 def _on_hosts(head: Head | None) -> RecordHead | None:
-    """Return the run's first entry for hosts, as a witness of the record."""
+    """Return the run's first entry for hosts, to witness the record."""
     if head is None:
         return None
     return {"run": head.run, "sequence": head.number, "head": head.hash, "seal": head.seal}

@@ -148,7 +148,7 @@ class ProofsSoFar:
         self._place, self._every_s = place, every_s
         self._written_at, self._is_broken = time.monotonic(), False
         self.unwritten: list[PathLook] = []
-        """What is left for the end."""
+        """Proofs left for the end."""
 
     def take(self, looks: Sequence[PathLook]) -> None:
         """Take proofs, and write them if it is time."""

@@ -52,7 +52,7 @@ class Unfinished:
     silences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def seen_on(self, facts: Mapping[str, HostFacts]) -> RunProgress:
-        """Add hosts that report this run: a journal's last steps may be lost."""
+        """Add hosts that report this run, since last steps may be lost."""
         known = self.progress.started.keys() | self.progress.results.keys()
         changed = {host for host, of in facts.items() if self.run.id in _runs_on(of)} - known
         # Such a host has waited, or is through: what the journal lost it says itself.

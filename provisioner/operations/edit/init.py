@@ -262,7 +262,7 @@ class NewPlaces:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Results of a new inventory; `password` and `configuration` are `None` if not new.
+    """Results of a new inventory; a file that existed is `None`.
 
     Attributes:
         settings: lines to add to an existing configuration file.

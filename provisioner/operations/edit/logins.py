@@ -51,7 +51,7 @@ class LoginsOrder:
 
 @dataclass(frozen=True, slots=True)
 class LoginsFile:
-    """An edited vault file, its named devices, and those with a new login."""
+    """An edited vault file, its named devices, and the changed ones."""
 
     path: Path
     devices: tuple[str, ...]
