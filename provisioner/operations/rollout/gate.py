@@ -1,4 +1,4 @@
-"""The path gate: whether a host is as good as before its change. Pure.
+"""The path gate: is a host as good as before a change? Pure.
 
 The rules (docs/daily/apply.md):
 
