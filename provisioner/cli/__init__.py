@@ -1,1 +1,1 @@
-"""Commands: options, one call, text. Imports all rooms but the doors that `cli-calls` forbids."""
+"""Commands: options, one call, text."""

@@ -104,7 +104,6 @@ def _of_commit(row: CommitRow) -> Document:
 
 
 def _show_states(invocation: Invocation, settings: AgentSettings) -> int:
-    """Show what became of commits, by the history alone."""
     rows = read_commit_states(state_place_of(invocation.env, settings.inventory))
     if invocation.json:
         reached = reached_last(rows)

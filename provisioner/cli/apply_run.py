@@ -1,6 +1,6 @@
-"""The work of `apply` and `rollback`: planned, asked, done, shown.
+"""The work of `apply` and `rollback`: plan, ask, change, show.
 
-It is imported while hosts are read already, so that they do not wait for it.
+It is imported while hosts are being read, so that they do not wait.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ _ROLLBACK_WORDS = {HostOutcome.APPLIED: marked("returned"), HostOutcome.ROLLED_B
 
 
 def apply_reviewed(session: Session, saved: str, options: RunOptions, *, given: bool) -> Applied:
-    """Apply a saved plan; which hosts it takes and what it is allowed stands in it.
+    """Apply a saved plan with its own hosts and allowances.
 
     Raises:
-        UsageError: something of that was given beside it.
+        UsageError: options of a plan were given too.
     """
     if given:
         hint = "leave --limit and --allow out, or make a new plan with them: provisioner plan --out FILE"
@@ -66,7 +66,7 @@ def apply_reviewed(session: Session, saved: str, options: RunOptions, *, given: 
 def apply_made(
     invocation: Invocation, session: Session, planned: Planned, options: RunOptions, *, yes: bool
 ) -> Applied:
-    """Show a plan that was made now, ask, and apply it."""
+    """Show a new plan, ask, and apply it."""
     if not invocation.json:
         terminal = stderr_of(invocation.env, color=invocation.color)
         terminal.print(plan_lines(planned.plan, terminal, say=invocation.say))
@@ -81,7 +81,7 @@ def apply_made(
 def roll_back_asked(
     invocation: Invocation, session: Session, targets: tuple[str, ...], options: RunOptions, *, yes: bool
 ) -> tuple[RollbackPlan, Applied]:
-    """Say which hosts return to which state, ask, and return them."""
+    """Show the hosts' target states, ask, and roll back."""
     planned = plan_rollback(session, targets)
     _ask_for_rollback(invocation, planned, yes=yes)
     return planned, roll_back(session, planned, options)
@@ -102,7 +102,7 @@ def _ask_for_rollback(invocation: Invocation, planned: RollbackPlan, *, yes: boo
 
 
 def show_rolled_back(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> int:
-    """Print what became of hosts, or its document: the exit code."""
+    """Print the hosts' outcomes or the document; return the exit code."""
     _show_rollback(invocation, planned, applied)
     return code_with_held(code_of(applied, _rollback_exit_code(applied.results)), applied.held)
 
@@ -157,7 +157,7 @@ def _rollback_document(planned: RollbackPlan, applied: Applied) -> RollbackDocum
 
 
 def _rollback_exit_code(results: tuple[HostResult, ...]) -> int:
-    """The exit code: a host that should have returned and did not is a failed rollback."""
+    """Return the exit code; an unreturned host is a failed rollback."""
     failed = any(
         result.outcome in {HostOutcome.ROLLED_BACK, HostOutcome.ROLLBACK_FAILED}
         or result.refusal in {NotStartedBecause.CHECK, NotStartedBecause.LOCK_OUT}

@@ -1,4 +1,4 @@
-"""`provisioner camera`: cameras and recorders in a facility's file without an editor."""
+"""`provisioner camera`: edits of cameras and recorders in a facility file."""
 
 from __future__ import annotations
 
@@ -202,15 +202,14 @@ def _device(name: str) -> tuple[str, str]:
 
 
 def _order(words: Document) -> DeviceOrder:
-    """Return what the options name, as an order."""
     return DeviceOrder(named_values(Camera, words), words.get("serial") or "", _streams(words))
 
 
 def _streams(words: Document) -> dict[StreamName, StreamOrder]:
-    """The streams that were named.
+    """Return the named streams.
 
     Raises:
-        UsageError: one is no stream, or has a path and no size.
+        UsageError: one is invalid, or has a path and no size.
     """
     named = {name: (words.get(name.value), words.get(f"{name.value}_path") or "") for name in StreamName}
     for stream, (size, path) in named.items():

@@ -1,4 +1,4 @@
-"""`provisioner certificate`: what relays show readers who come encrypted."""
+"""`provisioner certificate`: relays' certificates for encrypted readers."""
 
 from __future__ import annotations
 
@@ -88,10 +88,10 @@ def renew(
 
 
 def _refuse_flags(*, finishes: bool, cancels: bool, leaves: tuple[str, ...], at_once: bool) -> None:
-    """Refuse words that say nothing together.
+    """Refuse contradictory options.
 
     Raises:
-        UsageError: they do not.
+        UsageError: they are.
     """
     if finishes + cancels + at_once > 1:
         raise UsageError("--finish, --cancel and --at-once each mean another thing", hint="give one of them")
@@ -136,14 +136,14 @@ def set_(invocation: Invocation, relay: str, file: Path, *, at_once: bool) -> in
 
 
 class Became(StrEnum):
-    """What became of the certificate that was written."""
+    """Role of the written certificate."""
 
     SHOWN = "shown"
-    """It is the relay's own one with the next apply."""
+    """The relay's own from the next apply."""
     NEXT = "next"
-    """It is the next one, which the packages of sites that push have to name first."""
+    """The next one; packages of pushing sites have to name it first."""
     CANCELLED = "cancelled"
-    """It stays."""
+    """The present one stays."""
 
 
 def _show(

@@ -58,7 +58,6 @@ def config(invocation: Invocation) -> int:
 
 
 def _setting_rows(chosen: Configuration) -> Iterator[tuple[str, str, str]]:
-    """Each setting, its value, and where that comes from."""
     for name, setting in SETTINGS.items():
         value = chosen.environment.get(setting.variable, "")
         yield name, _HIDDEN if "://" in value else value, chosen.source(setting.variable)

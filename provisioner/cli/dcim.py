@@ -16,11 +16,11 @@ _MOST_TOKEN = 4096
 
 
 def dcim_client(invocation: Invocation, mapping: Path, token_file: Path | None) -> DcimClient:
-    """The server of a mapping, as whoever has the token in a file.
+    """Return a mapping's client, with the token in a file.
 
     Raises:
-        UsageError: the token or the mapping cannot be read, or the mapping is a part of the checkout.
-        InventoryError: the mapping is not in order.
+        UsageError: the token or the mapping cannot be read, or the mapping is in the checkout.
+        InventoryError: the mapping is invalid.
     """
     if is_proposed(mapping, invocation.inventory):
         message = (
@@ -32,7 +32,7 @@ def dcim_client(invocation: Invocation, mapping: Path, token_file: Path | None) 
 
 
 def _token(file: Path | None) -> Secret:
-    """The server's token: never an argument, which every user of the machine could read."""
+    """Read the token from a file: all users can read arguments."""
     hint = "name a file of your own with the token alone"
     try:
         token = read_regular(file, most=_MOST_TOKEN).decode().strip() if file is not None else ""

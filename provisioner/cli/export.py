@@ -47,14 +47,14 @@ from provisioner.report.tables import Page
 
 @dataclass(frozen=True, slots=True)
 class DocumentOrder:
-    """What a person asked for.
+    """A requested official document.
 
     Attributes:
         what: the report.
-        file: where one document goes; None where none was asked for.
-        folder: where documents of one facility each go.
-        letterhead: what the person filled in.
-        force: whether a file that is there is overwritten.
+        file: for one document, or `None`.
+        folder: for a document a facility, or `None`.
+        letterhead: the person's texts.
+        force: whether to overwrite a file.
     """
 
     what: str
@@ -67,10 +67,10 @@ class DocumentOrder:
 def document_order(
     what: str, file: Path | None, folder: Path | None, filled: Sequence[str], *, force: bool
 ) -> DocumentOrder | None:
-    """What was asked for, as far as it can be; None where no document was.
+    """Return the requested document, if any.
 
     Raises:
-        UsageError: it cannot be.
+        UsageError: it cannot be made.
     """
     if file is None and folder is None:
         if filled:
@@ -88,17 +88,10 @@ def document_order(
 def write_documents(
     order: DocumentOrder, listing: FacilityList, whole: Overview, proof: Freshness, held: Sequence[HeldFacility]
 ) -> list[str]:
-    """Make what was asked for, and write it: a line for each thing that was written or could not be.
-
-    Args:
-        order: what was asked for.
-        listing: the facilities that were chosen.
-        whole: the inventory that they are of.
-        proof: how old their proof is.
-        held: who is left out.
+    """Write the requested documents; return a line a result.
 
     Raises:
-        UsageError: there is no such document of what was chosen, or the place cannot be written to.
+        UsageError: the selection has no such document, or the file cannot be written.
     """
     source = f"{whole.inventory.settings.id}, {short_digest(whole.loaded.digest)}"
     left_out = tuple(one.id for one in held)
@@ -144,7 +137,7 @@ def _files(
     basis: DocumentBasis,
     advanced: Callable[[int], None],
 ) -> Iterator[RenderedFile]:
-    """Each facility's file, made when it is written: a country's are not held at once."""
+    """Yield each facility's file when it is written, to save memory."""
     for one in chosen:
         document = form.make(one, listing, basis)
         yield RenderedFile(f"{one.facility.id}.docx", _bytes(document, basis), mode=0o600)
@@ -265,10 +258,10 @@ def _listing(whole: Overview, statuses: tuple[FacilityStatus, ...], *, with_inci
 
 
 def _last_incidents(whole: Overview) -> CarrierIncidents | None:
-    """The incidents of the latest verification that looked at all; of the latest one where none ever did.
+    """Return the incidents of the latest full verification, else of the latest.
 
     Raises:
-        StateError: what it left cannot be read.
+        StateError: its record cannot be read.
     """
     verified = whole.evidence.looked_at_all or whole.evidence.verified
     document = document_of(whole, verified.shown.run) if verified else None
@@ -284,10 +277,10 @@ def _last_incidents(whole: Overview) -> CarrierIncidents | None:
 
 
 def _shares(invocation: Invocation, whole: Overview, span: Span, limit: Limit) -> CarrierShares | None:
-    """For what share of a time pictures came, by carrier; None where a host is chosen: the record does not name it.
+    """Return availability by carrier; `None` with a host limit, which records lack.
 
     Raises:
-        StateError: there is a history, and it cannot be read.
+        StateError: the history cannot be read.
     """
     if "host" in limit.wanted:
         return None

@@ -108,7 +108,7 @@ def _step_document(step: FacilityStep) -> Document:
 
 
 def _named(command: Command) -> list[str]:
-    """A command's words, as a program reads them; one that only a person knows stands in angle brackets."""
+    """Return a command's words; unknown ones in angle brackets."""
     return [f"<{word.name}>" if isinstance(word, Asked) else word for word in command]
 
 
@@ -132,7 +132,7 @@ def _shown(command: Command) -> str:
 
 
 def _run_command(ctx: click.Context, invocation: Invocation, words: Sequence[str]) -> int:
-    """Run another command of the program, as if it had been called for the same inventory.
+    """Run another command for the same inventory.
 
     Raises:
         ProvisionerError, click.ClickException, click.Abort: as the command does.
@@ -146,7 +146,7 @@ def _run_command(ctx: click.Context, invocation: Invocation, words: Sequence[str
 
 
 def _filled_words(command: Command) -> list[str]:
-    """The command's words; those that only a person knows are asked for."""
+    """Ask for a command's unknown words."""
     words = (click.prompt(f"{w.name}: {w.question}", err=True) if isinstance(w, Asked) else w for w in command)
     return [str(word) for word in words]
 
@@ -368,7 +368,7 @@ def move(
 
 
 def _refuse_unproved(invocation: Invocation, name: str) -> None:
-    """Refuse to let an old carrier go while nobody has seen the new connection work for a day.
+    """Refuse to remove the old carrier before the new connection is accepted.
 
     Raises:
         PolicyError: it is not accepted.

@@ -1,4 +1,4 @@
-"""`provisioner forge`: what a pipeline tells the forge that runs it."""
+"""`provisioner forge`: a pipeline's reports to its forge."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def forge() -> None:
 
 
 def _place_options(command: F) -> F:
-    """The options by which a person says which project is meant."""
+    """Add the options that choose a project."""
     for option in (
         click.option("--project", metavar="NAME", default="", help="OWNER/NAME; of GitLab its number as well."),
         click.option("--url", metavar="URL", default="", help="The address of its API."),
@@ -184,7 +184,7 @@ def _client(invocation: Invocation, kind: str | None, url: str, project: str) ->
 
 
 def _token(invocation: Invocation) -> Secret:
-    """The token: never an argument, which every user of the machine could read."""
+    """Read the token, never an argument: all users can read these."""
     named = invocation.env.get("PROVISIONER_FORGE_TOKEN_FILE", "")
     try:
         written = read_regular(named, most=_MOST_TOKEN).decode() if named else ""

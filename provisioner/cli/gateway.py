@@ -1,4 +1,4 @@
-"""`provisioner gateway`: what technicians report of a site's router."""
+"""`provisioner gateway`: technicians' reports on a site's router."""
 
 from __future__ import annotations
 
@@ -105,10 +105,10 @@ def installed(invocation: Invocation, facilities: tuple[str, ...], *, as_desired
 
 
 def _piped() -> str:
-    """The last line of standard input: what a program printed before it is not the key.
+    """Return the last line of standard input, after other output.
 
     Raises:
-        UsageError: there is more than a key there, or no text.
+        UsageError: it is too long, or not text.
     """
     data = sys.stdin.buffer.read(_MOST_BYTES + 1)
     try:

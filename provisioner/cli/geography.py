@@ -109,7 +109,6 @@ def _block(province: Province) -> Iterator[str]:
 
 
 def _others(province: Province) -> tuple[Province, ...]:
-    """The units of the other list."""
     return convert(province, SCHEMES[0] if province.scheme == SCHEMES[1] else SCHEMES[1])
 
 

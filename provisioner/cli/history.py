@@ -238,7 +238,7 @@ def _run_document(past: PastRun) -> Document:
 
 
 def _echo(line: str) -> None:
-    """Print a line of what is stored: who can write the database writes to no terminal."""
+    """Print a stored line; its writer must not control the terminal."""
     click.echo(printable(line))
 
 

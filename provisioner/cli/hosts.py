@@ -1,6 +1,6 @@
 """`provisioner hosts`: prepare, scan-key, adopt, release and decommission.
 
-A host key counts once a person has compared it with the host's own.
+A host key is trusted once a person has compared it with the host's own.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _prepared(seen: Prepared, after: Prepared, *, dry_run: bool) -> Document:
 
 
 def prepare_lines(seen: Prepared) -> tuple[str, ...]:
-    """What is there and what will be, the worst first."""
+    """Return the host's present and desired state, worst first."""
     return tuple(_state_lines(seen))
 
 
@@ -129,7 +129,7 @@ def _state_lines(seen: Prepared) -> Iterator[str]:
 
 
 def prepare_ending(after: Prepared, *, dry_run: bool, done: bool) -> tuple[str, ...]:
-    """The last lines: what is so now, and what comes next."""
+    """Return the last lines: the result and the next step."""
     host, plan = after.host, after.plan
     same = f"provisioner hosts prepare {host}{after.login_words}"
     if plan.by_hand:
@@ -152,7 +152,7 @@ def prepare_ending(after: Prepared, *, dry_run: bool, done: bool) -> tuple[str, 
 
 
 def _first_contact(after: Prepared) -> str:
-    """The command that leaves a key on the host, so that it can prove itself."""
+    """Return the command that leaves a key on the host."""
     if after.host in after.without_keys:
         return f"provisioner keys init --allow trust={len(after.without_keys)}"
     if after.wanted.is_relay:
@@ -194,7 +194,7 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
 
 
 def _compared(host: str, named: str | None) -> str:
-    """What somebody has read on the host: a fingerprint, or a key; empty where nothing was said."""
+    """Return the fingerprint or key named for a host, or empty."""
     if named is None:
         return ""
     name, _, said = named.partition("=")
@@ -205,11 +205,11 @@ def _compared(host: str, named: str | None) -> str:
 
 
 def _compare(invocation: Invocation, known: KeyedHost, key: ShownKey, said: str, *, dry_run: bool) -> None:
-    """Have somebody compare a key that nothing but the network says.
+    """Have a person compare a key that only the network vouches for.
 
     Raises:
-        PolicyError: it is another one than the host has.
-        UsageError: nobody is there.
+        PolicyError: the host has another key.
+        UsageError: no person is present.
     """
     place, fingerprint = endpoint_text(known.address, known.ssh.port), key.fingerprint
     if said:
@@ -266,7 +266,6 @@ def _show_scanned(
 
 
 def _key_text(key: ShownKey) -> str:
-    """A key as people compare it: its kind and its fingerprint."""
     return printable(f"{key.host_key.partition(' ')[0]} {key.fingerprint}")
 
 
@@ -376,7 +375,6 @@ def _say(invocation: Invocation, sentence: str) -> None:
 
 
 def _warn(invocation: Invocation, left: str) -> None:
-    """Say why the history has nothing of what was done."""
     if left:
         print_warning(left, UNRECORDED_HINT, color=invocation.color)
 
@@ -421,7 +419,7 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
 
 
 def _naming_lines(relay: str, naming: Sequence[PackageStanding]) -> Iterator[str]:
-    """That gateways go on knocking at a relay that goes, as far as anybody knows."""
+    """Warn of gateways that may keep sending to a removed relay."""
     may = [one.facility for one in naming if one.state is not PackageState.NOT_RECORDED]
     unknown = [one.facility for one in naming if one.state is PackageState.NOT_RECORDED]
     if may:
@@ -452,7 +450,7 @@ def _naming_document(naming: Sequence[PackageStanding]) -> Document:
 
 
 def decommission_lines(seen: Decommission) -> tuple[str, ...]:
-    """What is taken off, and what stays, before somebody is asked."""
+    """Return what is removed and what stays, before the question."""
     if seen.is_bare:
         return ()
     lines = [f"{seen.host} is used by nothing any more; {seen.called.place}; taken off it:"]
@@ -478,7 +476,7 @@ def decommission_lines(seen: Decommission) -> tuple[str, ...]:
 
 
 def decommission_ending(seen: Decommission, notes: tuple[str, ...], *, dry_run: bool) -> tuple[str, ...]:
-    """The last lines: what is so now, and what comes next."""
+    """Return the last lines: the result and the next step."""
     remaining = f"next: take its block out of {seen.file}, then provisioner allocate, validate and apply"
     if seen.is_bare:
         return (f"{seen.host} says that nothing is on it: there is nothing to take off", remaining)

@@ -52,8 +52,6 @@ _path = Place(path_type=Path)
 
 @dataclass(frozen=True, kw_only=True)
 class _Options:
-    """The command's options; the help of each is where it is declared."""
-
     files: tuple[Path, ...]
     mapping: Path | None
     token_file: Path | None
@@ -160,8 +158,6 @@ def _contact_files(invocation: Invocation, options: _Options, inventory: Invento
 
 @dataclass(frozen=True)
 class _Import:
-    """One import."""
-
     invocation: Invocation
     options: _Options
     now: datetime
@@ -191,7 +187,6 @@ class _Import:
         return replace(inputs, records=tuple(answered(inputs.records, map(read_answer, self.options.answers))))
 
     def _asked(self, path: Path) -> InputFiles:
-        """What a server says of its sites and devices."""
         return read_server(dcim_client(self.invocation, path, self.options.token_file))
 
     def _default(self, inventory: Inventory) -> Province | None:
@@ -201,7 +196,7 @@ class _Import:
     def _open(
         self, contacts: ContactFiles, inputs: InputFiles, baseline: Baseline
     ) -> tuple[ContactsByProvince, tuple[Finding, ...]]:
-        """Open the contacts that rows are about; a dry run can do without."""
+        """Open the contacts that rows concern; a dry run works without."""
         provinces = provinces_of_contacts(inputs.records, baseline)
         if not provinces:
             return {}, ()
@@ -242,7 +237,7 @@ class _Import:
 
 
 def _write_template(invocation: Invocation, options: _Options, out: Path) -> int:
-    """Write the workbook that provinces fill in, empty or with what there is."""
+    """Write the provinces' workbook, empty or filled."""
     now = datetime.now(VIETNAM)
     named = invocation.chosen or invocation.env.get("PROVISIONER_INVENTORY")
     inventory = _loaded(invocation, now)[1] if named or options.fill else None

@@ -1,4 +1,4 @@
-"""`provisioner init`: a new inventory, from an empty folder."""
+"""`provisioner init`: a new inventory."""
 
 from __future__ import annotations
 
@@ -101,13 +101,12 @@ def _read(ctx: click.Context, file: Path) -> dict[str, OptionAnswer]:
 
 
 def _answerable(ctx: click.Context) -> dict[str, click.Option]:
-    """The options that a file may answer, by their names without dashes."""
     own = (param for param in ctx.command.params if isinstance(param, click.Option) and param.expose_value)
     return {param.opts[0].lstrip("-"): param for param in own if param.name not in {"answers", "prints", "help"}}
 
 
 def _converted(ctx: click.Context, answers: Mapping[str, OptionAnswer]) -> dict[str, object]:
-    """What the file says of options that are not written on the command line, as click would have made it.
+    """Return the file's values of options not on the command line.
 
     Raises:
         UsageError: an option cannot have such a value; with file and line.
@@ -130,7 +129,7 @@ def _converted(ctx: click.Context, answers: Mapping[str, OptionAnswer]) -> dict[
 
 
 def _raise_with_place(error: InventoryError | PolicyError | UsageError, answers: Mapping[str, OptionAnswer]) -> None:
-    """Raise the same error with the place of the answer that it is about, where that is known."""
+    """Raise the error again with its answer's position, if known."""
     if isinstance(error, InventoryError) and error.problems:
         placed = [(place_of(answers, problem.message), problem) for problem in error.problems]
         problems = tuple(
@@ -161,13 +160,13 @@ def _init(invocation: Invocation, folder: Path, vault_password: Path | None, wor
 
 
 class _Questions:
-    """What the options leave open, asked of whoever is at the terminal."""
+    """Asks the person at the terminal for missing options."""
 
     def __init__(self, invocation: Invocation, root: Path) -> None:
         self._invocation, self._askers = invocation, KeyAskers(invocation.env, root)
 
     def beginning(self, name: str, words: Document) -> Beginning:
-        """All of it."""
+        """Return the new inventory's content."""
         carriers = dict(self._named(words["carriers"], "--carrier", "The first carrier's id, e.g. viettel"))
         first = next(iter(carriers))
         provinces = dict(self._named(words["provinces"], "--province", "The first province's slug, e.g. bac-giang"))
@@ -193,7 +192,6 @@ class _Questions:
         )
 
     def _named(self, given: Iterable[str], option: str, question: str) -> list[tuple[str, str]]:
-        """Ids, each with what stands behind its `=`."""
         listed = list(given) or [self._answer(option, question)]
         return [(one.partition("=")[0], one.partition("=")[2]) for one in listed]
 
@@ -221,7 +219,7 @@ class _Questions:
         return replace(host, host_key=self._key(host, carriers, known.get(name, "")))
 
     def _key(self, host: FirstHost, carriers: tuple[str, ...], said: str) -> str:
-        """A host's key: as it was named, or as the host shows it and somebody has compared it."""
+        """Return a host's named key, or its shown key once compared."""
         if said and not said.startswith("SHA256:"):
             return said
         name, address, port = host.id, host.address, host.port
@@ -249,7 +247,7 @@ class _Questions:
 
 
 def _divided(place: str) -> tuple[str, str]:
-    """An address or name, and the port behind it; an IPv6 address with a port stands in brackets."""
+    """Split host and port; IPv6 with a port has brackets."""
     bracket, closed, after = place.partition("]")
     if bracket.startswith("[") and closed:
         return bracket[1:], after.removeprefix(":") if after.startswith(":") else "" if after else _SSH_PORT

@@ -1,7 +1,6 @@
 """`provisioner keys` and `provisioner secrets`: keys of hosts, logins of devices.
 
-Private halves and passwords are typed without echo, or come over standard input; they never stand among a command's
-words.
+Private halves and passwords are typed without echo or read from standard input; they are never arguments.
 """
 
 from __future__ import annotations
@@ -47,10 +46,10 @@ _PIPE = "send it one line, e.g. from a password manager; a password never stands
 
 
 def recovery_pair(invocation: Invocation) -> RecoveryPair:
-    """The pair whose private half is given: asked for line by line and not shown, or all of standard input.
+    """Read the recovery key: typed without echo, or standard input.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is invalid.
     """
     if is_attended(invocation):
         return pair_of(b"".join(_typed(number) for number in range(1, LINES + 1)))
@@ -66,7 +65,7 @@ def recovery_pair(invocation: Invocation) -> RecoveryPair:
 
 
 def _typed(number: int) -> bytes:
-    """One line, asked for again where it was mistyped."""
+    """Ask for a line, again after a typing mistake."""
     for left in range(_TRIES - 1, -1, -1):
         text = click.prompt(f"Recovery key, line {number} of {LINES}", hide_input=True, err=True)
         try:
@@ -253,7 +252,7 @@ def _recovery_document(new: NewRecoveryKey) -> Document:
 
 
 def _recovery_ending(new: NewRecoveryKey) -> tuple[str, ...]:
-    """What to do with the private half, which has just been shown, and next."""
+    """Return what to do with the private half, and then."""
     sentences = ["these four lines are shown once: write them down and lock them away, apart from the vault's password"]
     if new.before:
         sentences.append("keep the former ones until keys init has sealed every relay's key anew")
@@ -262,7 +261,7 @@ def _recovery_ending(new: NewRecoveryKey) -> tuple[str, ...]:
 
 
 def keys_ending(made: KeysMade) -> tuple[str, ...]:
-    """The last lines, the worst first: hosts whose keys are not made, files that stayed shut, then what there is."""
+    """Return the last lines, worst first: failures, closed files, results."""
     sentences = []
     if made.unreadable:
         missed, hosts = named(sorted(made.unreadable)), counted(len(made.unreadable), "host")
@@ -340,10 +339,10 @@ def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept
 
 
 def _password(invocation: Invocation) -> Secret:
-    """The password, as a person types it or as standard input has it.
+    """Read the password, typed or from standard input.
 
     Raises:
-        UsageError: there is none, or more than one line.
+        UsageError: it is empty, or has more than one line.
     """
     if is_attended(invocation):
         typed = click.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)

@@ -1,4 +1,4 @@
-"""`keys rotate` and `keys keep`: gateways' keys changed while pictures go on."""
+"""`keys rotate` and `keys keep`: gateways' keys changed without interruption."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ _LONGEST_WAIT_S: Final = 24 * 3600
 
 
 def stage_words(stage: KeyStage, say: Translator = ENGLISH) -> str:
-    """How far a change of keys is, in a few words."""
+    """Return a key change's stage in words."""
     return say(_STAGE_WORDS[stage])
 
 
 def look_lines(look: KeyLook, say: Translator = ENGLISH) -> Iterator[str]:
-    """How far changes are, before something is done."""
+    """Yield the changes' progress before a step."""
     for stage, words in _STAGE_WORDS.items():
         if names := look.at(stage):
             yield f"  {say(words)}: {say.counted(len(names), 'site')}: {some_of(names, say)}"
@@ -60,7 +60,7 @@ def look_lines(look: KeyLook, say: Translator = ENGLISH) -> Iterator[str]:
 
 
 def rotation_ending(outcome: KeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
-    """The last lines, the worst first: what failed, what waits for whom, what is done."""
+    """Yield the last lines, worst first: failures, waits, results."""
     look = outcome.look
     for name, why in outcome.left_out.items():
         yield say("left as it is: {facility}: {reason}", facility=name, reason=say.restated(why))
@@ -104,7 +104,7 @@ def _waiting(look: KeyLook, say: Translator) -> Iterator[str]:
 
 
 def rotation_document(outcome: KeyOutcome, *, dry_run: bool) -> Document:
-    """The document of a call."""
+    """Return a call's document."""
     look = outcome.look
     return {
         "schema": "provisioner/keys-rotate",
@@ -241,8 +241,6 @@ def keep(invocation: Invocation, facilities: tuple[str, ...], *, commits: bool, 
 
 
 class _Terminal(KeyTerminal):
-    """Shows a change of gateways' keys, and waits for gateways."""
-
     def __init__(
         self, invocation: Invocation, stop: Stop, terms: KeyTerms, *, commits: bool, yes: bool, wait_s: int
     ) -> None:
@@ -251,20 +249,20 @@ class _Terminal(KeyTerminal):
         self._is_waiting = False
 
     def begins(self, look: KeyLook, edits: EditsOfMany) -> None:
-        """Show what is so, and which files will be written; ask."""
+        """Show progress and planned edits; ask."""
         self._say(look_lines(look, self._invocation.say))
         self._say(line for edit in edits.edits for line in diff_lines(edit))
         if edits.edits and not self._dry_run:
             self._ask("Write these files?", "whether to write these files")
 
     def written(self, edits: Sequence[FileEdit], vault: Sequence[Path]) -> None:
-        """Files were written: commit them, where that is wished."""
+        """Commit written files if requested."""
         if self._commits and (edits or vault):
             what = f"change of keys: {', '.join(edit.facility for edit in edits) or 'the vault'}"
             self._commit({edit.path: edit.after for edit in edits} | {p: p.read_bytes() for p in vault}, what)
 
     def waits(self, sites: Sequence[str]) -> bool:
-        """Wait some seconds for gateways, as long as it was asked for."""
+        """Wait some seconds for gateways, within the requested time."""
         if self._stop() or time.monotonic() >= self._until:
             return False
         if not self._is_waiting:

@@ -1,4 +1,4 @@
-"""`keys rotate --relay`: a living relay's own key changed."""
+"""`keys rotate --relay`: a relay's own key changed."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ _LOOK_S: Final = 1.0
 
 
 def asked_lines(look: OwnKeyLook, what: str, say: Translator = ENGLISH) -> Iterator[str]:
-    """How far a change is, and what comes now."""
+    """Yield the progress and the next step."""
     yield from own_key_lines(look, say)
     yield "  " + say(_ASKED[what], relay=look.relay)
 
 
 def own_key_lines(look: OwnKeyLook, say: Translator = ENGLISH) -> Iterator[str]:
-    """How far the change of a relay's own key is, with who has not moved."""
+    """Yield the progress, with peers that have not moved."""
     following = look.following
     if following is None:
         line = marked("{relay} answers with a next key of which the lock knows nothing: --cancel ends that")
@@ -79,7 +79,7 @@ def own_key_lines(look: OwnKeyLook, say: Translator = ENGLISH) -> Iterator[str]:
 
 
 def own_key_ending(outcome: OwnKeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
-    """The last lines, the worst first: what failed, what waits for whom, what is done."""
+    """Yield the last lines, worst first: failures, waits, results."""
     look = outcome.look
     failed = [r.host for run in outcome.runs for r in run.results if r.outcome not in _FINE]
     if failed:
@@ -107,7 +107,7 @@ def own_key_ending(outcome: OwnKeyOutcome, say: Translator = ENGLISH, *, dry_run
 
 
 def own_key_document(outcome: OwnKeyOutcome, *, dry_run: bool) -> Document:
-    """The document of a call."""
+    """Return a call's document."""
     return {
         "schema": "provisioner/keys-rotate-relay",
         "version": 1,
@@ -122,7 +122,7 @@ def own_key_document(outcome: OwnKeyOutcome, *, dry_run: bool) -> Document:
 
 
 def look_document(look: OwnKeyLook) -> Document:
-    """How far the change of a relay's own key is, as a part of documents."""
+    """Return the progress as a part of documents."""
     following = look.following
     return {
         "relay": look.relay,
@@ -149,10 +149,10 @@ def rotate_relay(
     commits: bool,
     yes: bool,
 ) -> int:
-    """Begin, end or take back the change of a relay's own key: the exit code.
+    """Begin, end or cancel a relay's key change; return the exit code.
 
     Raises:
-        ProvisionerError: as the steps of the course.
+        ProvisionerError: as the steps.
     """
     if finishes and cancels:
         raise UsageError("--finish ends the change, and --cancel takes it back", hint="give one of them")
@@ -172,7 +172,7 @@ def rotate_relay(
 
 
 class KeyTerminal:
-    """The part of a terminal that every change of keys has: it shows steps on standard error, asks, and commits."""
+    """Shows steps of key changes on standard error, asks, and commits."""
 
     def __init__(self, invocation: Invocation, stop: Stop, *, dry_run: bool, commits: bool, yes: bool) -> None:
         self._invocation = invocation
@@ -205,7 +205,6 @@ class KeyTerminal:
         return self._stop()
 
     def _commit(self, contents: Mapping[Path, bytes], what: str) -> None:
-        """Commit written files."""
         try:
             commit = commit_files(committing(self._invocation.inventory), contents, what)
         except (UsageError, InventoryError) as error:
@@ -223,16 +222,14 @@ class KeyTerminal:
 
 
 class _Terminal(KeyTerminal):
-    """Shows the change of a relay's own key, and waits for centres."""
-
     def asks(self, look: OwnKeyLook, what: str) -> None:
-        """Show how far it is and what comes now; ask."""
+        """Show the progress and the next step; ask."""
         self._say(asked_lines(look, what, self._invocation.say))
         if not self._dry_run:
             self._ask("Go on?", "whether to go on")
 
     def written(self, paths: Collection[Path], what: str) -> None:
-        """Files were written: commit them, where that is wished."""
+        """Commit written files if requested."""
         if self._commits:
             self._commit({path: path.read_bytes() for path in paths}, what)
 

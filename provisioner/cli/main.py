@@ -1,4 +1,4 @@
-"""The program's entry: options, the table of commands, and what each kind of failure looks like."""
+"""The program's entry: options, table of commands, output of failures."""
 
 from __future__ import annotations
 
@@ -32,13 +32,11 @@ from provisioner.operations.apply import early_start
 
 _INTERNAL = 70
 _LONGEST = 600
-"""More than a person reads of a command that is wrong."""
+"""Longer than a person reads of an invalid command."""
 _REPORT_HINT = "this is a defect of provisioner: report it with that file, which names no inventory value"
 
 
 class _Commands(LazyGroup):
-    """The program's commands."""
-
     table = COMMANDS
 
 
@@ -56,7 +54,7 @@ cli.params.sort(key=lambda param: param.name == "version")  # the help lists the
 
 
 def main() -> NoReturn:
-    """Run the program and end the process with its exit code."""
+    """Run the program and exit with its code."""
     open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -69,11 +67,7 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
-    """Run one command; every failure is printed here and nowhere else.
-
-    Returns:
-        The exit code.
-    """
+    """Run one command, print its failure, and return the exit code."""
     with safe_streams() as out:
         if instruction := env.get(INSTRUCTION):
             return complete(cli, instruction, read_configuration(env))
@@ -82,7 +76,7 @@ def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 def _unwritten(failure: OSError, arguments: Sequence[str], env: Mapping[str, str]) -> int:
-    """Say that what the command had to say is lost, though not what it did."""
+    """Report that output is lost, while the command's effects stay."""
     error = ReportError(
         f"standard output cannot be written: {os.strerror(failure.errno or errno.EIO)}",
         hint="what the command did stands; provisioner history has it where it was a run; make room, and ask again",
@@ -113,13 +107,13 @@ def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 def _wants_json(arguments: Sequence[str], env: Mapping[str, str]) -> bool:
-    """The format before click has parsed anything: wrong usage is answered in it as well."""
+    """Return whether wrong usage is answered in JSON, before click parses."""
     written = _written(arguments, "--output")
     return "json" in written or (not written and env.get(OUTPUT) == "json")
 
 
 def _speaker(arguments: Sequence[str], env: Mapping[str, str]) -> Translator:
-    """The language before click has parsed anything; English where none is named that there is."""
+    """Return the language before click parses; English if invalid."""
     try:
         return translator(language_of(next(iter(_written(arguments, "--language")), None), env))
     except UnknownLanguageError:
@@ -127,7 +121,7 @@ def _speaker(arguments: Sequence[str], env: Mapping[str, str]) -> Translator:
 
 
 def _written(arguments: Sequence[str], option: str) -> list[str]:
-    """What an option is given as, wherever it stands."""
+    """Return an option's values wherever they stand."""
     options = list(takewhile(lambda argument: argument != "--", arguments))
     pairs = zip(options, [*options[1:], ""], strict=False)  # none where there is no argument
     values = (two if one == option else one.removeprefix(f"{option}=") for one, two in pairs if one.startswith(option))
@@ -147,7 +141,7 @@ def _usage(error: click.ClickException, say: Translator, *, as_json: bool) -> in
 
 
 def _words_of(error: click.ClickException) -> tuple[str, str]:
-    """The sentence and the hint of wrong usage: what may have been meant, and where the help is."""
+    """Return sentence and hint for wrong usage."""
     ctx = error.ctx if isinstance(error, click.UsageError) else None
     see = f"see {ctx.command_path if ctx else 'provisioner'} --help"
     if isinstance(error, click.NoSuchOption):
@@ -159,7 +153,7 @@ def _words_of(error: click.ClickException) -> tuple[str, str]:
 
 
 def _too_long(error: OSError, env: Mapping[str, str], *, as_json: bool) -> int:
-    """Say that a path is longer than any file's; every other such error is a defect of ours."""
+    """Report a too long path; any other such error is a defect."""
     if error.errno != errno.ENAMETOOLONG:
         return _defect(error, env, as_json=as_json)
     hint = "look at the paths in the environment: PROVISIONER_…, XDG_… and ANSIBLE_VAULT_…"
@@ -182,7 +176,7 @@ def _defect(error: Exception, env: Mapping[str, str], *, as_json: bool) -> int:
 
 
 def _write_trace(error: Exception, env: Mapping[str, str]) -> Path | None:
-    """Keep the trace without the exceptions' own words: those may quote a value, the frames do not."""
+    """Write the trace without exceptions' texts, which may quote a value."""
     lines = [f"provisioner {__version__}, Python {sys.version.split()[0]}\n"]
     raised: BaseException | None = error
     while raised is not None:

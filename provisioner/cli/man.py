@@ -1,8 +1,6 @@
-"""The pages: `provisioner(1)`, and one for each command with all that is below it.
+"""Manual pages: `provisioner(1)`, and one a command with its subcommands.
 
-Text in the language of manual pages (man(7)), in plain ASCII: every system's `man` reads it. Pure.
-
-`provisioner man`.
+The text is in man(7)'s language and plain ASCII, for every system's `man`. Pure.
 """
 
 from __future__ import annotations
@@ -30,60 +28,60 @@ _WIDTH: Final = 72
 
 
 def escaped(text: str) -> str:
-    """A text as a page has it: nothing in it is a request, an escape or a sign that a terminal breaks words at."""
+    """Escape a text: no request, no escape, no unwanted word break."""
     plain = "".join(_NAMED.get(letter, letter) for letter in text).replace("\\", "\\e").replace("-", "\\-")
     plain = "".join(letter if letter.isascii() else f"\\[u{ord(letter):04X}]" for letter in plain)
     return f"\\&{plain}" if plain.startswith((".", "'")) else plain
 
 
 def bold(text: str) -> str:
-    """A text in bold."""
+    """Return a text in bold."""
     return f"\\fB{escaped(text)}\\fR"
 
 
 def italic(text: str) -> str:
-    """A text that stands for another one."""
+    """Return a placeholder, in italics."""
     return f"\\fI{escaped(text)}\\fR"
 
 
 def title(name: str, version: str) -> str:
-    """A page's first requests; without a date, as the same source makes the same page, and with ragged lines."""
+    """Return a page's first requests, without a date, for reproducible pages."""
     return f'.TH "{escaped(name.upper())}" "1" "" "{escaped(version)}" "User Commands"\n.nh\n.ad l'
 
 
 def section(name: str) -> str:
-    """A section's heading."""
+    """Return a section's heading."""
     return f'.SH "{escaped(name)}"'
 
 
 def part(name: str) -> str:
-    """The heading of a section's part."""
+    """Return a subsection's heading."""
     return f'.SS "{escaped(name)}"'
 
 
 def paragraph(text: str) -> list[str]:
-    """A paragraph, its lines broken so that the page's source can be read."""
+    """Return a paragraph in short lines."""
     return [".PP", *filled(text)]
 
 
 def filled(text: str) -> list[str]:
-    """A text in lines of the source, each escaped: a line that begins with a point is no request."""
+    """Wrap and escape a text; a leading dot would be a request."""
     lines = textwrap.wrap(" ".join(text.split()), _WIDTH, break_long_words=False, break_on_hyphens=False)
     return [escaped(line) for line in lines]
 
 
 def item(head: str, text: str) -> list[str]:
-    """An item of a list: its head, already in its form, and what it means."""
+    """Return a list item from its formatted head and its text."""
     return [".TP", head, *(filled(text) or ["\\&"])]
 
 
 def example(lines: Iterable[str]) -> list[str]:
-    """Lines as they are typed."""
+    """Return lines as typed."""
     return [".PP", ".nf", ".RS 4", *(escaped(line) for line in lines), ".RE", ".fi"]
 
 
 def option_head(record: str) -> str:
-    """An option's names and its value, as help has them: `-i, --inventory DIR`."""
+    """Return an option's names and value as in help: `-i, --inventory DIR`."""
     return ", ".join(_option(one) for one in record.split(", "))
 
 
@@ -94,7 +92,7 @@ def _option(text: str) -> str:
 
 
 def synopsis(command: str, pieces: Iterable[str]) -> list[str]:
-    """How a command is called."""
+    """Return a command's synopsis."""
     return [".PP", " ".join([bold(command), *_pieces(pieces)])]
 
 
@@ -144,12 +142,7 @@ _EXAMPLE: Final = re.compile(r"^Example:\s*")
 
 
 def manual_pages(program: click.Group, version: str) -> dict[str, str]:
-    """Every page by the name of its file; the same source makes the same bytes.
-
-    Args:
-        program: the program's group of commands.
-        version: its version.
-    """
+    """Return all pages by file name, reproducible bytes."""
     top = click.Context(program, info_name="provisioner", **program.context_settings)
     names = program.list_commands(top)
     pages = {"provisioner.1": _page(_front(program, top, names), "provisioner", version)}

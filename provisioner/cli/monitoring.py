@@ -70,10 +70,10 @@ def monitoring(
 
 
 def _addresses(webhooks: Iterable[str], carriers: tuple[str, ...]) -> dict[str, str]:
-    """Where alerts go, by carrier.
+    """Return the alerts' receivers by carrier.
 
     Raises:
-        UsageError: an address is none, holds a secret, or is of a carrier that is not there.
+        UsageError: an address is invalid or holds a secret, or the carrier is unknown.
     """
     addresses: dict[str, str] = {}
     for text in webhooks:
@@ -112,10 +112,10 @@ def _endpoint(text: str) -> str:
 
 
 def _write_kit(folder: Path, files: dict[str, str], *, force: bool) -> None:
-    """Write all files, or none where one is there that somebody may have changed.
+    """Write all files, or none if one has other content.
 
     Raises:
-        UsageError: one is there, or cannot be written.
+        UsageError: one exists, or cannot be written.
     """
     there = [name for name, text in files.items() if (folder / name).exists() and not _holds(folder / name, text)]
     if there and not force:
@@ -179,7 +179,7 @@ def _listen(endpoint: tuple[str, int], recorded: RecordedMetrics) -> int:
 
 
 def _write_metrics(path: Path, text: bytes) -> None:
-    """Replace the file.
+    """Replace the metrics file.
 
     Raises:
         UsageError: it cannot be written; the old one stays.

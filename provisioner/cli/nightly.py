@@ -48,7 +48,7 @@ _PROGRAM = "provisioner"
 
 
 class _Terminal:
-    """Prints each step of a night as soon as it is over; where a document is wanted, nothing before its end."""
+    """Prints a night's steps as they end; with JSON only the document."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -60,14 +60,14 @@ class _Terminal:
             click.echo(text_report(result, color=True, say=self._say), nl=False, color=self._invocation.color)
 
     def compared(self, planned: Planned) -> None:
-        """Print what drifted."""
+        """Print the drift."""
         if not self._invocation.json:
             terminal = stdout_of(self._invocation.env, color=self._invocation.color)
             click.echo("\n" + self._say("DRIFT"))
             terminal.print(plan_lines(planned.plan, terminal, say=self._say))
 
     def notified(self, sendings: Sequence[Sending]) -> None:
-        """Print who was told."""
+        """Print the receivers."""
         if not self._invocation.json and sendings:
             click.echo("\n" + self._say("NOTICES"))
             for line in notice_lines(sendings):
@@ -180,7 +180,7 @@ def _print_unit(session: Session, unit: str, time: str, user: str, metrics: Path
 
 
 def _metrics_into(file: Path, environment: Mapping[str, str]) -> Callable[[str], None]:
-    """What writes the file of metrics, once a night is kept."""
+    """Return a function that writes the metrics file."""
 
     def write(inventory: str) -> None:
         sheet = metrics_of(environment, inventory).sheet(now())

@@ -1,4 +1,4 @@
-"""`provisioner node`: calls from inside a carrier's network, and the broker over which they go."""
+"""`provisioner node`: calls from a carrier's network, and their broker."""
 
 from __future__ import annotations
 

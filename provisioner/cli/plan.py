@@ -1,7 +1,7 @@
 """`provisioner plan` and `drift`: planned, checked, compared, pushed, fetched.
 
-`plan --check` is for merge queues: it says whether the plan is still the one that was reviewed. A pushed plan stays at
-the Git remote until its commit is merged.
+`plan --check` tells a merge queue whether the reviewed plan is unchanged. A pushed plan stays at the Git remote until
+its commit is merged.
 """
 
 from __future__ import annotations
@@ -117,13 +117,10 @@ class WholePlanDocument(PlanDocument, name="plan", title="A plan"):
 
 
 def check(invocation: Invocation, session: Session, expected: str, limit: Limit, allow: Mapping[str, int]) -> int:
-    """Compare a plan made now with a digest or a saved plan.
-
-    Returns:
-        The exit code.
+    """Compare a new plan with a digest or saved plan; return the code.
 
     Raises:
-        UsageError: it is neither a digest nor a file, or a file with options of its own.
+        UsageError: it is neither a digest nor a file, or a file with plan options.
         StalePlanError: the file is no saved plan, or was changed.
     """
     if _DIGEST.fullmatch(expected):
@@ -213,7 +210,7 @@ def diff(invocation: Invocation, first: Path, second: Path) -> int:
 
 
 def between_lines(compared: BetweenPlans, terminal: Terminal, say: Translator) -> Iterator[str]:
-    """Two plans side by side as people read it."""
+    """Yield a comparison of two plans."""
     yield click.style(verdict(compared, say), fg=None if compared.is_same else "red", bold=True)
     trust = [moved for moved in compared.changes if moved.is_of_trust]
     others = [moved for moved in compared.changes if not moved.is_of_trust]
@@ -385,7 +382,7 @@ plan.add_command(fetch)
 
 
 def _refuse_options(ctx: click.Context) -> None:
-    """Refuse options that are the plan's own beside a command that makes none.
+    """Refuse options of `plan` itself with a subcommand.
 
     Raises:
         UsageError: one was given.
@@ -408,7 +405,7 @@ def _show_plan(invocation: Invocation, plan: Plan, *, details: bool, everything:
 
 
 def _older_packages(invocation: Invocation, session: Session, planned: Planned) -> tuple[PackageStanding, ...]:
-    """The sites of the chosen hosts whose last package is not what is desired, by what was recorded."""
+    """Return the sites whose last recorded package is outdated."""
     try:
         return older_packages(session, {spec.id for spec in planned.hosts})
     except StateError as error:

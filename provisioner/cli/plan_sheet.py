@@ -1,4 +1,4 @@
-"""`provisioner sign-off --show`: what the parties sign, for people to read."""
+"""`provisioner sign-off --show`: a plan for the parties to read."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from provisioner.report.documents.plan_sheet import PlanNames, plan_sheet, sheet
 
 
 def show_plan(invocation: Invocation, facility: str, *, successor: bool, out: Path | None) -> int:
-    """Show a facility's plan as text, or write it as a page or as minutes.
+    """Print a facility's plan, or write it as a page or minutes.
 
     Raises:
-        UsageError: there is no such plan, or the file is of another kind or cannot be written.
+        UsageError: there is no such plan, the file's kind is unknown, or it cannot be written.
         InventoryError: the facility cannot be read.
     """
     invocation.refuse_proposed(out)

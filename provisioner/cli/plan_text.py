@@ -1,4 +1,4 @@
-"""A plan as people read it: totals first, then what cuts somebody, and every change with its reason on demand."""
+"""A plan for people: totals, cuts, and on demand every change."""
 
 from __future__ import annotations
 
@@ -34,14 +34,9 @@ _NAMED = 8
 def plan_lines(
     plan: Plan, terminal: Terminal, *, details: bool = False, everything: bool = False, say: Translator = ENGLISH
 ) -> Iterator[str]:
-    """A plan's lines.
+    """Yield a plan's lines.
 
-    Args:
-        plan: the plan.
-        terminal: what the lines are laid out for.
-        details: list every change by host, instead of those that cut somebody.
-        everything: list no-ops as well; implies `details`.
-        say: whoever says them.
+    With `details` all changes are listed by host, not only cuts; `everything` adds no-ops.
     """
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
@@ -70,7 +65,7 @@ def plan_lines(
 def plan_ending_lines(
     plan: Plan, terminal: Terminal, *, judged: bool = True, say: Translator = ENGLISH
 ) -> Iterator[str]:
-    """The last lines of a plan that is not whole or not to be applied: the worst first, with what to do next."""
+    """Yield the last lines of an incomplete or refused plan, worst first."""
     if not (plan.unreadable or plan.refused or plan.held_back or plan.lacking):
         return
     yield ""
@@ -80,7 +75,7 @@ def plan_ending_lines(
 
 
 def _trust(plan: Plan, changing: Sequence[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
-    """Who and what is trusted anew: the first lines of a plan, and never folded away."""
+    """Yield new trust, as the first lines, never folded."""
     trusted = distinct_trust(changing)
     for host in plan.unproved:
         line = say("{host} has not proved that it was managed before: it was sent nothing", host=host)
@@ -120,7 +115,7 @@ def _head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Translato
 
 
 def _facilities(totals: Totals, terminal: Terminal, say: Translator, *, whole: bool, viewers: bool) -> Iterator[str]:
-    """Provinces with their facilities below them; the worst ones where there are many."""
+    """Yield provinces and their facilities, the worst ones of many."""
     if not totals.provinces:
         return
     names = sorted(totals.facilities, key=lambda key: _severity(totals.facilities[key]), reverse=True)
@@ -210,7 +205,7 @@ def _change_lines(change: Change, terminal: Terminal, say: Translator, *, where:
 
 
 def _site_packages(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
-    """Who has to be sent to which gateways: no apply gets there."""
+    """Yield gateways that need a visit, since no apply reaches them."""
     if not plan.site_packages:
         return
     sites = say.counted(len({need.facility for need in plan.site_packages}), "site")
@@ -223,7 +218,7 @@ def _site_packages(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[
 
 
 def _approvals(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
-    """Who has to approve it before it is applied."""
+    """Yield the missing approvals."""
     lines = need_lines(plan.approvals)
     if not lines:
         return
@@ -236,7 +231,6 @@ def _approvals(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]
 
 
 def _some(names: Sequence[str], most: int, say: Translator) -> str:
-    """Some names, and how many more there are."""
     listed, more = ", ".join(names[:most]), len(names) - most
     return say("{listed} and {more} more", listed=listed, more=more) if more > 0 else listed
 

@@ -1,4 +1,4 @@
-"""`provisioner policy`: the Rego rules of an inventory, tried, and what they see."""
+"""`provisioner policy`: test an inventory's Rego rules, and show their input."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def input_(invocation: Invocation, limits: tuple[str, ...]) -> int:
 
 
 def _files(session: Session) -> tuple[RegoFile, ...]:
-    """The rules and tests of an inventory.
+    """Return the rules and tests of an inventory.
 
     Raises:
         InventoryError: one cannot be evaluated.

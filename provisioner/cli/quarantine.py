@@ -1,4 +1,4 @@
-"""`provisioner quarantine`: paths with refused passwords, and their way back."""
+"""`provisioner quarantine`: list quarantined paths and lift quarantine."""
 
 from __future__ import annotations
 
@@ -105,11 +105,11 @@ def lift(
 
 
 def _planned(session: Session, names: tuple[str, ...], limit: Limit) -> Planned:
-    """The plan that lifts, of the hosts that have something to lift, and of nothing else.
+    """Plan only the lifts, for their hosts.
 
     Raises:
-        UsageError: there is nothing to lift, or a name is none of a quarantined path.
-        PolicyError: one of those hosts has other changes pending, too.
+        UsageError: there is no quarantine, or a name is no quarantined path.
+        PolicyError: one of the hosts has other pending changes.
     """
     first = make_plan(session, limit, is_judged=False)
     paths = _chosen(first, limit)
@@ -131,7 +131,7 @@ def _planned(session: Session, names: tuple[str, ...], limit: Limit) -> Planned:
 
 
 def _chosen(planned: Planned, limit: Limit) -> list[Quarantined]:
-    """The quarantined paths that a limit takes."""
+    """Return a limit's quarantined paths."""
     specs = {spec.id: spec for spec in planned.hosts}
     taken = {(spec.id, path.name) for spec in specs.values() for path in spec.paths if limit.takes_path(spec, path)}
     return [one for one in planned.plan.quarantined if (one.host, one.path) in taken]

@@ -95,7 +95,7 @@ def _refuse_filled(invocation: Invocation, folder: Path) -> None:
 
 
 def _write_packages(invocation: Invocation, seen: Replacement, folder: Path) -> dict[str, str]:
-    """Write the package of each site, by the lock as it is now."""
+    """Write each site's package from the present lock."""
     if not seen.sites:
         return {}
     session = session_of(invocation)
@@ -158,7 +158,7 @@ def _package_lines(seen: Replacement, wrote: dict[str, str], say: Translator) ->
 
 
 def replacement_lines(seen: Replacement, say: Translator = ENGLISH) -> Iterator[str]:
-    """What a replacement does, the worst first, before somebody is asked."""
+    """Yield a replacement's effects, worst first, before the question."""
     if seen.is_alive:
         return
     sites, paths = say.counted(len(seen.sites), "site"), say.counted(len(seen.paths), "path")
@@ -250,7 +250,7 @@ def _restore_document(seen: Restoration, done: Restored | None, *, dry_run: bool
 
 
 def restoration_lines(seen: Restoration, say: Translator = ENGLISH) -> tuple[str, ...]:
-    """What a restoration does, the worst first, before somebody is asked."""
+    """Return a restoration's effects, worst first, before the question."""
     if seen.is_alive:
         return ()
     sites, paths = say.counted(len(seen.sites), "site"), say.counted(len(seen.paths), "path")
@@ -285,7 +285,7 @@ def _goes_by(seen: Restoration, say: Translator) -> str:
 def restoration_ending(
     seen: Restoration, done: Restored | None, say: Translator = ENGLISH, *, dry_run: bool
 ) -> tuple[str, ...]:
-    """The last lines: what is so now, and what comes next."""
+    """Return the last lines: the result and the next step."""
     relay = seen.relay
     if seen.is_alive:
         line = marked("{relay} is alive and has its key: there is nothing to restore; see provisioner plan")

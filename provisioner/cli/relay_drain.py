@@ -1,4 +1,4 @@
-"""`relay drain` and `relay keep`: a living relay emptied onto another.
+"""`relay drain` and `relay keep`: a relay's sites moved to another.
 
 Each step is proved before the next one begins.
 """
@@ -45,7 +45,7 @@ _NOT_UP: Final = 1
 
 
 def begun_lines(look: DrainLook, begun: DrainEdits, say: Translator = ENGLISH) -> Iterator[str]:
-    """What a drain does and whom it cuts, before somebody is asked."""
+    """Yield a drain's effects and cuts, before the question."""
     relay, to = look.order.relay, look.order.to
     sites, paths = say.counted(len(look.paths), "site"), say.counted(sum(look.paths.values()), "path")
     yield say("{relay} is emptied onto {to}: it carries {sites}, {paths}", relay=relay, to=to, sites=sites, paths=paths)
@@ -77,7 +77,7 @@ def _standing(look: DrainLook, say: Translator) -> Iterator[str]:
 
 
 def letting_go_lines(look: DrainLook, waves: Sequence[Sequence[str]], say: Translator = ENGLISH) -> Iterator[str]:
-    """Who is cut when the old relay lets sites go, before somebody is asked."""
+    """Yield the readers to be cut, before the question."""
     relay, to = look.order.relay, look.order.to
     sites = {name for wave in waves for name in wave}
     of_waves = ", ".join(str(len(wave)) for wave in waves)
@@ -95,7 +95,7 @@ def letting_go_lines(look: DrainLook, waves: Sequence[Sequence[str]], say: Trans
 
 
 def proof_lines(proofs: Mapping[str, SiteProof], to: str, say: Translator = ENGLISH) -> Iterator[str]:
-    """What a verification over both relays says of each site."""
+    """Yield each site's verification over both relays."""
     for facility, proof in sorted(proofs.items()):
         values = {"facility": facility, "to": to}
         if proof.is_given and proof.not_up:
@@ -112,7 +112,7 @@ def proof_lines(proofs: Mapping[str, SiteProof], to: str, say: Translator = ENGL
 
 
 def drain_ending(outcome: DrainOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
-    """The last lines: the worst first, each with what to do next."""
+    """Yield the last lines, worst first, each with the next step."""
     look, begun = outcome.look, outcome.begun
     relay, to = look.order.relay, look.order.to
     again = f"provisioner relay drain {relay} --to {to}"
@@ -182,7 +182,7 @@ def _stays(begun: DrainEdits, say: Translator) -> Iterator[str]:
 
 
 def drain_document(outcome: DrainOutcome, *, dry_run: bool) -> Document:
-    """The JSON document of a call."""
+    """Return a call's document."""
     look, begun = outcome.look, outcome.begun
     return {
         "schema": "provisioner/relay-drain",
@@ -272,7 +272,7 @@ def drain(
 
 
 class _Terminal:
-    """Shows a drain on standard error, and asks whoever is there."""
+    """Shows a drain on standard error, and asks."""
 
     def __init__(
         self, invocation: Invocation, order: DrainOrder, stop: Stop, *, dry_run: bool, commits: bool, yes: bool
@@ -286,14 +286,14 @@ class _Terminal:
         self._is_waiting = False
 
     def begins(self, look: DrainLook, begun: DrainEdits) -> None:
-        """Show what is so, and which files will be written; ask."""
+        """Show progress and planned edits; ask."""
         self._say(begun_lines(look, begun, self._invocation.say))
         self._say(line for edit in begun.edits for line in diff_lines(edit))
         if begun.edits and not self._dry_run:
             self._ask("Write these files?", "whether to write these files")
 
     def written(self, edits: Sequence[FileEdit], what: str) -> None:
-        """Files were written: commit them, where that is wished."""
+        """Commit written files if requested."""
         if not self._commits:
             return
         try:
@@ -304,18 +304,18 @@ class _Terminal:
             self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=what),))
 
     def applies(self, planned: Planned) -> None:
-        """Show what the new relay will be changed to; ask."""
+        """Show the new relay's plan; ask."""
         self._show(planned)
         self._ask(f"Apply this to {self._order.to}?", "whether to apply this plan")
 
     def applied(self, applied: Applied) -> None:
-        """Show what became of a relay."""
+        """Show a relay's outcome."""
         if not self._invocation.json:
             for line in applied_lines(applied, self._invocation.say):
                 click.echo(line, err=True, color=self._invocation.color)
 
     def waits(self, unseen: Sequence[str]) -> None:
-        """Wait some seconds for gateways that may know the new relay already."""
+        """Wait some seconds for gateways."""
         if not self._is_waiting:
             self._is_waiting = True
             say = self._invocation.say
@@ -323,20 +323,20 @@ class _Terminal:
         time.sleep(_WAIT_S)
 
     def proved(self, proofs: Mapping[str, SiteProof]) -> None:
-        """Show what is proved."""
+        """Show the proofs."""
         self._say(proof_lines(proofs, self._order.to, self._invocation.say))
 
     def lets_go(self, look: DrainLook, waves: Sequence[Sequence[str]]) -> None:
-        """Show who is cut; ask."""
+        """Show the readers to be cut; ask."""
         self._say(letting_go_lines(look, waves, self._invocation.say))
         self._ask("Let them go?", "whether to let these sites go")
 
     def cuts(self, planned: Planned) -> None:
-        """Show what the old relay will be changed to."""
+        """Show the old relay's plan."""
         self._show(planned)
 
     def warns(self, sentence: str) -> None:
-        """Say it on standard error."""
+        """Print a warning on standard error."""
         print_warning(sentence, "", color=self._invocation.color, say=self._invocation.say)
 
     @property
@@ -346,7 +346,7 @@ class _Terminal:
 
     @cached_property
     def orders(self) -> Orders:
-        """All levels of every path; a failure is looked at again in the same run."""
+        """All levels of every path; failures are checked again in the run."""
         return Orders(say=lambda sentence: self._say((sentence,)), onlooker=AskedAfter())
 
     def _say(self, lines: Iterable[str]) -> None:
@@ -424,7 +424,7 @@ def _keep_document(kept: KeptRelay, commit: str, *, dry_run: bool) -> Document:
 
 
 def keep_ending(kept: KeptRelay, say: Translator = ENGLISH, *, dry_run: bool) -> tuple[str, ...]:
-    """The last lines, the worst first: what stays behind, what is so now, and what comes next."""
+    """Return the last lines, worst first, with the next step."""
     values = {"relay": kept.relay, "to": kept.to}
     if not kept.to:
         return (say("{relay} is not being emptied: there is nothing to take back", relay=kept.relay),)

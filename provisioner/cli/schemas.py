@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) of the documents that commands print with `--output json`.
+"""JSON Schemas (draft 2020-12) of the documents that commands print.
 
 They are a contract: fields may be added, none changes its meaning.
 """

@@ -1,4 +1,4 @@
-"""`provisioner sign-off` and `provisioner approve`: words of people, by their keys."""
+"""`provisioner sign-off` and `provisioner approve`: signatures of people."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _CUTTING = 20
 
 
 class _Chosen(TypedDict):
-    """How it is signed, as click hands it in."""
+    """Options of a signature, as click passes them."""
 
     key: Path | None
     signature: Path | None
@@ -268,7 +268,7 @@ def _signature(invocation: Invocation, plan: WrittenPlan, approval: Approval, ch
 
 
 def _plan_lines(plan: WrittenPlan, terminal: Terminal, say: Translator) -> Iterator[str]:
-    """What a plan does, the most dangerous first: trust, then who reconnects, then what it was allowed."""
+    """Yield a plan's effects, most dangerous first: trust, reconnections, allowances."""
     changes, cut = plan.changes, cut_by(plan.changes)
     trusted = distinct_trust(changes)
     if trusted:

@@ -82,7 +82,6 @@ def validate(
 
 
 def _write_files(problems: Sequence[Problem], sarif: Path | None, quality: Path | None, junit: Path | None) -> None:
-    """Write what pipelines read of the problems."""
     if not (sarif or quality or junit):
         return
     from provisioner.report import ci_formats  # noqa: PLC0415 (few runs need it)

@@ -35,12 +35,12 @@ _LONGEST_WATCH_S = 7 * 86_400
 
 
 class Sampled(click.ParamType["Share"]):
-    """A share of the cameras, or a number of them."""
+    """A share or number of cameras."""
 
     name = "share"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Share:
-        """Take `10%`, `0.1` or `500`."""
+        """Parse `10%`, `0.1` or `500`."""
         try:
             return share_of(str(value))
         except ValueError as error:
@@ -125,10 +125,10 @@ def verify(
 
 
 def _refuse_blind(limits: tuple[str, ...], *, accept: bool, renew: bool) -> None:
-    """Refuse a word that nobody can give.
+    """Refuse acceptance that no person can give.
 
     Raises:
-        UsageError: all pictures of a country are to be accepted, or something is to be renewed and nothing accepted.
+        UsageError: all pictures would be accepted, or `--renew` lacks `--accept`.
     """
     if renew and not accept:
         raise UsageError("--renew says how to accept", hint="write --accept --renew")
@@ -178,7 +178,7 @@ def watch(invocation: Invocation, limits: tuple[str, ...], listen: str | None, e
     inventory = watched(first, limit, first.runner)
 
     def as_it_is_now(known: Watched) -> Watched | None:
-        """The inventory as it is now; None where it is the one that is known. No vault is opened to see that."""
+        """Return the inventory if it changed, without the vault."""
         session = Session(invocation.inventory, invocation.env, today())
         if (session.digest, session.today) == (known.digest, known.session.today):
             return None

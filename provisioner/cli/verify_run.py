@@ -1,6 +1,6 @@
-"""The work of `provisioner verify`: verified, shown, recorded, written to files.
+"""The work of `provisioner verify`: verify, show, record, write files.
 
-It is imported once hosts have been called, so that they do not wait for it.
+It is imported after hosts were called, so that they do not wait.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _UNWRITTEN_HINT = marked(
 
 @dataclass(frozen=True, slots=True)
 class VerifyFiles:
-    """Where a verification is to be written; None where it is not."""
+    """Files for a verification; `None` if not wanted."""
 
     html: Path | None
     junit: Path | None
@@ -54,20 +54,18 @@ class VerifyFiles:
 
 @dataclass(frozen=True, slots=True)
 class AskedVerification:
-    """What a person asked of a verification.
+    """A requested verification.
 
     Attributes:
-        limits: the texts that choose the paths.
-        files: where it is written, too: as a page, as JUnit XML, as a comment.
-        detail: whether every path is listed.
-        fail_on: how bad a path has to be to fail.
-        level: up to which level; None is all.
-        sample: the share of the cameras that is measured; None is all.
-        deadline_s: how long it may take; None is without end.
-        looks: how pictures are looked at.
-        once: whether one look alone decides.
-        asks_again: whether logins are tried that devices refused.
-        accept: whether what is shown is accepted; with `renew` what was accepted before is forgotten.
+        limits: the texts that choose paths.
+        files: further output: a page, JUnit XML, a comment.
+        fail_on: the state from which a path fails.
+        level: the last level; `None` for all.
+        sample: the share of cameras to measure; `None` for all.
+        deadline_s: the time limit, if any.
+        once: whether a single look decides.
+        asks_again: whether to try refused logins.
+        accept, renew: whether to accept pictures, and forget earlier ones.
     """
 
     limits: tuple[str, ...]
@@ -87,17 +85,9 @@ class AskedVerification:
 def write_files(
     result: VerifyResult, files: VerifyFiles, fail_on: Verdict, *, color: bool | None, say: Translator = ENGLISH
 ) -> tuple[Path, ...]:
-    """Write what was asked for, and warn of what cannot be written: it undoes no verification.
+    """Write the requested files; return those that failed.
 
-    Args:
-        result: what was found.
-        files: where it goes.
-        fail_on: how bad a path has to be to fail.
-        color: as click takes it.
-        say: whoever says what people read.
-
-    Returns:
-        the files that could not be written.
+    A failure is only a warning: the verification stays valid.
     """
     makers: tuple[tuple[Path | None, Callable[[], str]], ...] = (
         (files.html, lambda: html_page(result, say)),
@@ -117,16 +107,11 @@ def write_files(
 
 
 def verify_and_record(invocation: Invocation, session: Session, asked: AskedVerification) -> int:
-    """Verify paths, show what was found and record it: the exit code.
-
-    Args:
-        invocation: how the command was called.
-        session: the inventory.
-        asked: what it was asked.
+    """Verify paths, show and record the result; return the exit code.
 
     Raises:
-        UsageError: pictures are to be accepted where nobody looks at them.
-        StateError: what was accepted cannot be recorded.
+        UsageError: pictures are to be accepted without a person.
+        StateError: the acceptance cannot be recorded.
     """
     if asked.accept:
         refuse_job(session)

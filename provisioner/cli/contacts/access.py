@@ -1,7 +1,6 @@
 """Access to contacts: their folder, their key, and its record.
 
-Contacts are opened for one question each, and the access is recorded before the answer. Pages get their call cards in
-the same way.
+Each access opens contacts for one question and is recorded before the answer. Pages get call cards in the same way.
 """
 
 from __future__ import annotations
@@ -60,11 +59,9 @@ class ContactsAccess:
     """One access to contacts.
 
     Attributes:
-        invocation: the call of the program.
-        chosen: the folder named by `--contacts`, or None.
-        purpose: what for, for the access log.
-        requester: on whose behalf.
-        now: when, in Vietnam's time.
+        chosen: the folder in `--contacts`, or `None`.
+        purpose, requester: for the access log.
+        now: the time in Vietnam.
     """
 
     invocation: Invocation
@@ -80,25 +77,25 @@ class ContactsAccess:
 
     @cached_property
     def passwords(self) -> VaultPasswords:
-        """Where passwords come from."""
+        """The passwords' sources."""
         named = VaultPasswords.from_environment(self.invocation.env)
         return outside_of(named, self.invocation.inventory, self.folder)
 
     @property
     def inventory(self) -> Inventory:
-        """What can be read of the inventory: its other problems are no reason to refuse a person's request.
+        """The readable part: other problems do not block a person's request.
 
         Raises:
-            InventoryError: nothing can be read of it.
+            InventoryError: no part is readable.
         """
         return self._read[0]
 
     @property
     def unread(self) -> frozenset[str]:
-        """The facilities whose files cannot be understood.
+        """The facilities with invalid files.
 
         Raises:
-            InventoryError: nothing can be read of the inventory.
+            InventoryError: no part of the inventory is readable.
         """
         owners = (owner.partition("/") for owner in self._read[1])
         return frozenset(name for kind, _, name in owners if kind == "facility")
@@ -123,10 +120,10 @@ class ContactsAccess:
         record(folder, AccessRecord(self.now, action, self.purpose, self.requester, tuple(names), records))
 
     def province_name(self, slug: str) -> str:
-        """A province's name in Vietnamese.
+        """Return a province's name in Vietnamese.
 
         Raises:
-            UsageError: neither the inventory's list of provinces nor a facility has such a province.
+            UsageError: neither the inventory's province list nor a facility has it.
         """
         try:
             return self.inventory.province_of_folder(slug).name
@@ -137,22 +134,22 @@ class ContactsAccess:
 
 
 def open_access(invocation: Invocation, chosen: Path | None, purpose: str, requester: str | None) -> ContactsAccess:
-    """The access of a command that begins now."""
+    """Begin a command's access."""
     return ContactsAccess(invocation, chosen, purpose, requester or system_user(), datetime.now(VIETNAM))
 
 
 def contacts_document(command: str, **fields: object) -> dict[str, object]:
-    """The JSON document of a command about contacts."""
+    """Return the JSON document of a command about contacts."""
     return {"schema": "provisioner/contacts", "version": 1, "command": command, **fields}
 
 
 def records(contacts: Iterable[LocatedContact], *, show: bool) -> list[dict[str, str]]:
-    """Where records stand, and with `show` what they say."""
+    """Return records' positions, with `show` their content too."""
     return [_place(contact) | (_personal(contact) if show else {}) for contact in contacts]
 
 
 def print_records(contacts: Iterable[LocatedContact], *, show: bool) -> None:
-    """Print where records stand, one a line, and with `show` what they say."""
+    """Print records' positions, one a line, with `show` their content too."""
     for contact in contacts:
         place = _place(contact)
         until = f"to {place['valid_to']}" if place["valid_to"] else "on"
@@ -176,11 +173,9 @@ def _personal(located: LocatedContact) -> dict[str, str]:
 
 
 def cards_for(invocation: Invocation, purpose: str) -> Contacts:
-    """What a server asks for whom to call.
+    """Return a function that reads call cards for a server.
 
-    Args:
-        invocation: the server's.
-        purpose: what for: it goes into the access log each time.
+    Each call writes the purpose into the access log.
     """
 
     def cards(province: str, facility: str, reader: Reader) -> Sequence[CallCard]:

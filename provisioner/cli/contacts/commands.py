@@ -157,10 +157,10 @@ def find(
 
 
 def terms_of_person(texts: tuple[str, ...], purpose: str) -> tuple[SearchTerm, ...]:
-    """Take what is known of a person, from the command line or from standard input.
+    """Read search terms from the command line or standard input.
 
     Raises:
-        UsageError: a text is nothing that a person has, or it stands in the purpose, which is recorded.
+        UsageError: a text is no personal data, or the recorded purpose contains it.
     """
     lines = sys.stdin.read().splitlines() if texts == ("-",) else texts
     terms = tuple(erasure.search_term(line) for line in lines if line.strip())
@@ -173,7 +173,7 @@ def terms_of_person(texts: tuple[str, ...], purpose: str) -> tuple[SearchTerm, .
 
 
 def nobody(searched: Iterable[str]) -> UsageError:
-    """The error of a search that found nothing; it says where was searched, and not for whom."""
+    """Return the error of an empty search, without the person."""
     names = ", ".join(sorted(searched)) or "no province"
     return UsageError("no record matches", hint=f"searched: {names}; a phone number or an e-mail has to be whole")
 
@@ -273,7 +273,7 @@ def _renewed(renewal: Renewal) -> dict[str, object]:
 
 
 def _renewal_lines(renewal: Renewal) -> Iterator[str]:
-    """Say what was renewed, and what is left to be done by people."""
+    """Yield the renewals, and what people have still to do."""
     name = vault_id(renewal.province)
     if renewal.source:
         yield f"{name}: {renewal.source} holds a new password; the old one is destroyed there"

@@ -1,1 +1,1 @@
-"""Parts that commands share. Imports all rooms below."""
+"""Parts that commands share."""

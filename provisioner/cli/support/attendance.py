@@ -1,7 +1,4 @@
-"""Onlookers of a command, and its running time at the first call.
-
-An onlooker is chosen before the command begins, and is told of everything until it ends.
-"""
+"""A command's progress display, its log, and its age at calls."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from provisioner.cli.support.onlookers import Progress, ProgressForm
 from provisioner.cli.support.running import LogFile
 
 _OF_PERSONS: Final = ("contacts", "import")
-"""Commands whose errors may name what is a person's: of those the log has the code alone."""
+"""Commands whose errors may contain personal data, so the log has only their code."""
 
 _STAT = Path("/proc/self/stat")
 _LOADED = time.monotonic()
@@ -33,30 +30,21 @@ _STARTED = 19
 
 
 class AskedAfter:
-    """Keeps when hosts were asked; who waits for which one is shown by whoever watches their calls.
-
-    Attributes:
-        before_s: how long the command had run when hosts were asked.
-    """
+    """Measures how long a command ran before it called hosts (`before_s`)."""
 
     def __init__(self) -> None:
         self.before_s = 0.0
 
     def asked(self, paths: Mapping[str, int]) -> None:  # noqa: ARG002 (of no interest here)
-        """All hosts were asked."""
+        """All hosts were called."""
         self.before_s = self.before_s or running_s()
 
     def answered(self, host: str, outcome: str, seconds: float) -> None:
-        """A host has answered, or is not waited for any more."""
+        """A host answered, or is given up."""
 
 
 def progress_of(invocation: Invocation, log: Path | None, *, quiet: bool) -> Progress:
-    """Whoever looks on at a command.
-
-    Args:
-        invocation: the command's.
-        log: the file of `--log`.
-        quiet: whether nothing is shown.
+    """Return a command's progress display.
 
     Raises:
         UsageError: the log cannot be written.
@@ -74,7 +62,7 @@ def _shown(invocation: Invocation, *, quiet: bool) -> ProgressForm:
 
 
 def attended(progress: Progress, command: str, call: Callable[[], object]) -> object:
-    """Call a command while somebody looks on, and log that it began and how it ended; what it returns."""
+    """Call a command with progress display; log its begin and end."""
     with closing(progress), progress.shown(), watched_by(progress):
         progress.log(f"provisioner {__version__}: {command} begins")
         try:
@@ -96,13 +84,13 @@ def attended(progress: Progress, command: str, call: Callable[[], object]) -> ob
 
 
 def _words(error: ProvisionerError, command: str) -> str:
-    """What the log has of an error: not what may repeat what somebody typed."""
+    """Return an error for the log, without a user's words."""
     is_typed = isinstance(error, UsageError) or any(word in _OF_PERSONS for word in command.split())
     return error.code if is_typed else f"{error.code}: {error.message}"
 
 
 def running_s() -> float:
-    """How long this process has run; where the kernel does not say it, since this module was loaded."""
+    """Return the process's age, or else this module's."""
     try:
         ticks = int(_STAT.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[_STARTED])
         return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))

@@ -1,6 +1,6 @@
-"""The table of commands, and groups that import one when run.
+"""The table of commands, and groups that import on use.
 
-`--help` needs only the table, and stays fast.
+So `--help` is fast.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
 
 
 class CommandEntry(NamedTuple):
-    """A command: the module and attribute of its click object, and one line of help."""
+    """A command's module, attribute of its click object, and help line."""
 
     module: str
     attribute: str
@@ -76,11 +76,7 @@ COMMANDS = {name: CommandEntry(*row) for name, row in _COMMANDS.items()}
 
 
 class UnknownCommandError(click.UsageError):
-    """A command that is not there.
-
-    Attributes:
-        hint: what may have been meant; empty where nothing is like it.
-    """
+    """An unknown command; `hint` has similar ones, or is empty."""
 
     def __init__(self, name: str, known: Iterable[str], ctx: click.Context) -> None:
         super().__init__(f"No such command {name!r}.", ctx)
@@ -88,15 +84,15 @@ class UnknownCommandError(click.UsageError):
 
 
 class NamedGroup(click.Group):
-    """A group that asks what was meant by a command that it has not."""
+    """A group that suggests similar names for an unknown command."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that is named.
+        """Find the named command.
 
         Raises:
-            UnknownCommandError: it is not there.
+            UnknownCommandError: it does not exist.
         """
         if args and self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing and args[0][:1] != "-":
             raise UnknownCommandError(args[0], self.list_commands(ctx), ctx)
@@ -104,16 +100,16 @@ class NamedGroup(click.Group):
 
 
 class LazyGroup(NamedGroup):
-    """A group over its class's table of commands; listing and help need none of their modules."""
+    """A group over its class's table; listing and help import no command."""
 
     table: ClassVar[Mapping[str, CommandEntry]]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names in the order of the alphabet."""
+        """Return the names, sorted."""
         return sorted([*super().list_commands(ctx), *self.table])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; what it gets stands before or after its name."""
+        """Import a command; it accepts the global options too."""
         entry = self.table.get(cmd_name)
         if entry is None:
             command = super().get_command(ctx, cmd_name)
@@ -125,6 +121,6 @@ class LazyGroup(NamedGroup):
         return with_options_anywhere(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's)
-        """Write the table's own lines of help."""
+        """Write the table's help lines."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, self.table[name].help) for name in sorted(self.table)])

@@ -1,7 +1,6 @@
-"""Completion in shells: scripts that call the program, and the words that it answers with.
+"""Shell completion: scripts, and words for the shell.
 
-A shell asks while somebody types: nothing is written to standard error, no vault is opened, no host is asked, and
-whatever is wrong is answered with no words.
+A shell asks during typing: no output to standard error, no vault, no hosts, and no words on any failure.
 """
 
 from __future__ import annotations
@@ -27,17 +26,20 @@ from provisioner.cli.support.configuration import Configuration
 from provisioner.cli.support.global_options import inventory_of
 
 INSTRUCTION: Final = "_PROVISIONER_COMPLETE"
-"""The variable by which a shell asks: `bash_source`, `bash_complete` and so on."""
+"""The shell's request variable: `bash_source`, `bash_complete` and so on."""
 _PROGRAM: Final = "provisioner"
 _WRONG_USAGE = 2
 _KINDS = ("carrier", "province", "facility", "host")
 _MOST = 1_000
-"""More words than anybody looks through."""
+"""More words than a person reads."""
 _RUNS = 50
 
 
 class _Bash(BashComplete):
-    """Bash takes `kind=name` for three words, and says nothing of its version unless it is started."""
+    """Bash splits `kind=name` into three words.
+
+    It tells its version only if started.
+    """
 
     source_template = """\
 %(complete_func)s() {
@@ -58,7 +60,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 
     @staticmethod
     def _check_version() -> None:
-        """Ask no shell: the one that reads the script is here."""
+        """Skip the check, which would start a shell."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         words = split_arg_string(os.environ["COMP_WORDS"])
@@ -78,7 +80,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 
 
 def _joined(words: Iterable[str]) -> list[str]:
-    """Words as they were typed: an `=` belongs to what is before and after it."""
+    """Join words around `=`, as they were typed."""
     joined: list[str] = []
     open_end = False
     for word in words:
@@ -94,11 +96,7 @@ _SHELLS: Final[Mapping[str, type[ShellComplete]]] = {"bash": _Bash, "fish": Fish
 
 
 def complete(cli: click.Command, instruction: str, configuration: Configuration) -> int:
-    """Answer a shell.
-
-    Returns:
-        The exit code: 0 for an answer, 2 for an instruction that there is not.
-    """
+    """Answer a shell; return 0, or 2 for an unknown instruction."""
     name, _, what = instruction.partition("_")
     shell = _SHELLS.get(name)
     if shell is None or what not in {"source", "complete"}:
@@ -121,7 +119,7 @@ def complete(cli: click.Command, instruction: str, configuration: Configuration)
 
 
 def limits_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 (click's)
-    """Words for `--limit`: a kind, and then the names of that kind."""
+    """Complete `--limit`: a kind, then names of that kind."""
     kind, equals, begun = incomplete.partition("=")
     if not equals:
         return [CompletionItem(f"{one}=") for one in _KINDS if one.startswith(kind)]
@@ -129,22 +127,22 @@ def limits_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
 
 
 def facilities_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
-    """Words for an argument that names a facility."""
+    """Complete a facility."""
     return [CompletionItem(name) for name in _names(ctx, "facility", incomplete)]
 
 
 def hosts_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
-    """Words for an argument that names a host."""
+    """Complete a host."""
     return [CompletionItem(name) for name in _names(ctx, "host", incomplete)]
 
 
 def provinces_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
-    """Words for an option that names a province in which the inventory has facilities."""
+    """Complete a province with facilities."""
     return [CompletionItem(name) for name in _names(ctx, "province", incomplete)]
 
 
 def runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
-    """Words for an argument that names a recorded run, the newest first."""
+    """Complete a recorded run, newest first."""
     from provisioner.operations.questions.history import run_names  # noqa: PLC0415 (other words need no history)
 
     root, environment = _place(ctx)
@@ -153,17 +151,17 @@ def runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 
 
 def hosts_and_runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Words for an argument that names hosts, or a run; the history is read where no host is meant."""
+    """Complete hosts, or runs if no host fits."""
     return hosts_like(ctx, param, incomplete) or runs_like(ctx, param, incomplete)
 
 
 def checks_and_runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Words for the argument of `history`."""
+    """Complete the argument of `history`."""
     return [CompletionItem("verify")] * "verify".startswith(incomplete) + runs_like(ctx, param, incomplete)
 
 
 def _place(ctx: click.Context) -> tuple[Path | None, Mapping[str, str]]:
-    """The inventory's folder, if one is named, and the environment."""
+    """Return the inventory's folder, if named, and the environment."""
     configuration: Configuration = ctx.find_root().obj or Configuration()
     named = inventory_of(ctx) or configuration.environment.get("PROVISIONER_INVENTORY")
     return Path(named) if named else None, configuration.environment

@@ -1,7 +1,7 @@
-"""The user's own configuration file: it stands in for variables of the environment that are not set.
+"""The user's configuration file: defaults for unset environment variables.
 
-It is looked for in the user's folder and nowhere near an inventory: whoever proposes a change there would else choose
-the history, the key and the password file of whoever looks at it.
+It is read from the user's folder, never near an inventory: a proposed change could otherwise choose a reviewer's
+history, key and password file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from provisioner.base.language import Language
 from provisioner.base.text import did_you_mean, printable
 
 VARIABLE: Final = "PROVISIONER_CONFIG"
-"""Names another file; empty it says that there is none."""
+"""Names another file; empty means no file."""
 OUTPUT: Final = "PROVISIONER_OUTPUT"
 OUTPUTS: Final = ("text", "json")
 _LARGEST = 2**16
@@ -33,7 +33,7 @@ _VAULT: Final = ("ANSIBLE_VAULT_PASSWORD_FILE", "ANSIBLE_VAULT_IDENTITY_LIST")
 
 
 class _NotSuchAValueError(ValueError):
-    """A value that its key cannot have; the words say what it has to be."""
+    """An invalid value; the text says what is valid."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Setting:
     """A key of the file.
 
     Attributes:
-        variable: the variable of the environment that it stands in for.
-        words: its value as that variable has it, from the value and the file's folder.
+        variable: its environment variable.
+        words: makes the variable's text from the value and the file's folder.
     """
 
     variable: str
@@ -82,7 +82,6 @@ def _listed(between: str, each: Callable[[object, Path], str], value: object, fo
 
 
 def _identity(value: object, folder: Path) -> str:
-    """A vault id and its password's file: `secrets@FILE`."""
     label, at, file = _text(value, folder).partition("@")
     if not (label and at and file):
         raise _NotSuchAValueError('a list of texts such as "secrets@FILE"')
@@ -106,18 +105,18 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "record_key": Setting("PROVISIONER_RECORD_KEY", _path),
     "record_note": Setting("PROVISIONER_RECORD_NOTE", _switch),
 }
-"""The keys that a file may have."""
+"""The keys of the file."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The environment, and what the user's file says of variables that are not set in it.
+    """The environment, with the user's file for unset variables.
 
     Attributes:
         caller: the environment alone.
-        file: the file; None where there is none.
+        file: `None` without a file.
         values: by variable; a database's URL may hold a password.
-        wrong: why nothing is taken of the file: whoever runs a command has to know, whoever asks for help has not.
+        wrong: why the file is not used; commands fail with it, help does not.
     """
 
     caller: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -127,10 +126,7 @@ class Configuration:
 
     @cached_property
     def environment(self) -> Mapping[str, str]:
-        """Both together.
-
-        The two that open the vault are one thing: where one is set, the file says nothing of the other.
-        """
+        """Both together; if one vault variable is set, the file sets neither."""
         has_vault = any(self.caller.get(name) for name in _VAULT)
         ours = {
             name: value
@@ -140,14 +136,14 @@ class Configuration:
         return {**self.caller, **ours}
 
     def source(self, variable: str) -> str:
-        """Where the value of a variable comes from; empty where it has none."""
+        """Return the source of a variable's value, or empty."""
         if self.caller.get(variable):
             return variable
         return str(self.file) if self.environment.get(variable) else ""
 
 
 def file_of(env: Mapping[str, str]) -> Path | None:
-    """Where the file is, if there is one; None where the environment says that there is none, or has no home."""
+    """Return the file's path; `None` if disabled, or without a home."""
     if VARIABLE in env:
         return Path(env[VARIABLE]) if env[VARIABLE] else None
     if base := env.get("XDG_CONFIG_HOME"):
@@ -156,7 +152,7 @@ def file_of(env: Mapping[str, str]) -> Path | None:
 
 
 def read_configuration(env: Mapping[str, str]) -> Configuration:
-    """Read the user's file: it has to be there where it is named, and the user's own; what is wrong is kept."""
+    """Read the user's file, owned by the user alone; keep errors."""
     file = file_of(env)
     if file is None:
         return Configuration(env)
@@ -178,10 +174,10 @@ def _unreadable(file: Path, error: OSError) -> UsageError:
 
 
 def output_of(env: Mapping[str, str]) -> str:
-    """The form of output that the environment names; text where it names none.
+    """Return the environment's output form, by default text.
 
     Raises:
-        UsageError: there is no such form.
+        UsageError: it is invalid.
     """
     named = env.get(OUTPUT) or OUTPUTS[0]
     if named not in OUTPUTS:
@@ -229,7 +225,7 @@ def _values(file: Path, data: bytes, mode: int) -> Iterator[tuple[str, str]]:
 
 
 def _line_of(text: str, key: str) -> int:
-    """The line on which a key stands; the first one where it is written in another form."""
+    """Return a key's line, or 1 if not found."""
     lines = text.splitlines()
     start = re.compile(rf"\s*[\[\"']*{re.escape(key)}\b")
     return next((number for number, line in enumerate(lines, 1) if start.match(line)), 1)

@@ -1,4 +1,4 @@
-"""What every command gets: the inventory's folder, the format of its output, and the environment."""
+"""Input of every command: inventory folder, output form, environment."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Invocation:
     """One call of the program.
 
     Attributes:
-        chosen: the folder named by `-i`, or None.
+        chosen: the folder in `-i`, or `None`.
         json: whether standard output is one JSON document.
-        env: the environment, with what the user's configuration file says of variables that are not set.
-        markdown: whether it is one comment in Markdown; only for commands that have one.
+        env: the environment with the user's configuration file.
+        markdown: whether to print a Markdown comment, for commands that have one.
         language: of texts for people.
-        configuration: what of the environment is the caller's, and what the file's.
-        verbose: whether each event is told, and plans list every change.
-        progress: whoever looks on.
+        configuration: the environment and the file, apart.
+        verbose: whether to print each event, and all changes of plans.
+        progress: the progress display.
     """
 
     chosen: Path | None
@@ -44,7 +44,7 @@ class Invocation:
 
     @property
     def say(self) -> Translator:
-        """Whoever speaks that language."""
+        """The language's translator."""
         return translator(self.language)
 
     @property
@@ -52,7 +52,7 @@ class Invocation:
         """The inventory's folder.
 
         Raises:
-            UsageError: none was named.
+            UsageError: none is named.
         """
         named = self.chosen or (
             Path(self.env["PROVISIONER_INVENTORY"]) if self.env.get("PROVISIONER_INVENTORY") else None
@@ -63,10 +63,10 @@ class Invocation:
         return named
 
     def refuse_proposed(self, *paths: Path | None) -> None:
-        """Refuse paths that a person named, to be read or written, where a link of the inventory's checkout leads.
+        """Refuse a person's paths over a link in the inventory's checkout.
 
         Raises:
-            UsageError: one is such a path: somebody else would have chosen the place.
+            UsageError: there is one: somebody else would choose its target.
         """
         named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
         for path in paths:
@@ -74,10 +74,10 @@ class Invocation:
                 refuse_proposed_link(path, self.inventory)
 
     def refuse_proposed_state(self) -> None:
-        """Refuse a state folder that Git has in the inventory's checkout: whoever proposes it makes up the history.
+        """Refuse a state folder in the checkout: its history may be forged.
 
         Raises:
-            StateError: it is such a one.
+            StateError: Git has it.
         """
         named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
         if not named or "://" in self.env.get(VARIABLE, ""):
@@ -87,10 +87,10 @@ class Invocation:
             raise StateError(f"{folder} is a part of the inventory's checkout: its history may be made up", hint=hint)
 
     def refuse_proposed_configuration(self) -> None:
-        """Refuse a configuration file that Git has in the inventory's checkout: whoever proposes it chooses all in it.
+        """Refuse a configuration file in the checkout: others propose it.
 
         Raises:
-            UsageError: it is such a one.
+            UsageError: Git has it.
         """
         named, file = self.chosen or self.env.get("PROVISIONER_INVENTORY"), self.configuration.file
         if file is not None and named and is_proposed(file, self.inventory):
@@ -101,20 +101,20 @@ class Invocation:
 
     @property
     def color(self) -> bool | None:
-        """What click should do about colour: never with NO_COLOR, else as the terminal asks."""
+        """Click's colour option: never with NO_COLOR, else by terminal."""
         return False if self.env.get("NO_COLOR") else None
 
 
 def now() -> datetime:
-    """The moment, in Vietnam's time."""
+    """Return the time in Vietnam."""
     return datetime.now(VIETNAM)
 
 
 def today() -> date:
-    """The day in Vietnam."""
+    """Return the day in Vietnam."""
     return now().date()
 
 
 def state_dir(env: Mapping[str, str]) -> Path:
-    """The folder of the program's own state; PROVISIONER_STATE may be a database URL, which is no folder."""
+    """Return the program's state folder, also if PROVISIONER_STATE is a database URL."""
     return state_folder(env)

@@ -1,4 +1,4 @@
-"""Which commands call hosts whatever comes: for these, what calls them starts before the command is imported."""
+"""Commands that always call hosts; Ansible starts while they are imported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CALLS_NOBODY: Final = frozenset({"--against", "--help", "--offline", "-h", "dif
 
 
 def begin(arguments: Sequence[str], env: Mapping[str, str]) -> None:
-    """Begin what calls hosts, if the command calls them from here."""
+    """Start Ansible if the command calls hosts from here."""
     words = list(takewhile(lambda word: word != "--", arguments))
     command = next((word for word in words if word in COMMANDS), "")
     if command in _CALLS and not _CALLS_NOBODY & set(words) and not env.get(SETTINGS["nodes"].variable):

@@ -1,6 +1,6 @@
-"""The options that stand before the command or after it: whose inventory, in which form and language, how much is told.
+"""Options before or after the command: inventory, output, language, verbosity.
 
-Both places mean the same. Who writes one twice has to write the same twice: of two inventories none is guessed.
+Both positions mean the same. An option given twice must have the same value: the program does not guess.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _QUIET, _VERBOSE, _NO_PAGER = "quiet", "verbose", "no_pager"
 
 
 def _keep(ctx: click.Context, param: click.Parameter, values: tuple[object, ...]) -> None:
-    """Keep what was given, for whichever command is run in the end."""
+    """Store values for the command that runs."""
     given = ctx.meta.setdefault(f"{__name__}.{param.name}", [])
     given += [value for value in values if value not in given]
     if len(given) > 1 and not ctx.resilient_parsing:
@@ -35,7 +35,7 @@ def _keep(ctx: click.Context, param: click.Parameter, values: tuple[object, ...]
 
 
 def _keep_flag(ctx: click.Context, param: click.Parameter, value: object) -> None:
-    """Keep that a flag was set, for whichever command is run in the end."""
+    """Store a flag for the command that runs."""
     if value:
         ctx.meta[f"{__name__}.{param.name}"] = [True]
 
@@ -45,7 +45,7 @@ def _given(ctx: click.Context, name: str) -> object:
 
 
 def inventory_of(ctx: click.Context) -> Path | None:
-    """The folder that `-i` names so far."""
+    """Return the folder in `-i` so far."""
     return _path(ctx, _INVENTORY)
 
 
@@ -108,7 +108,10 @@ def _options() -> tuple[click.Option, ...]:
 
 
 def with_options_anywhere(command: click.Command) -> click.Command:
-    """A command that takes these options itself, and so do those below it; what it gets is their `Invocation`."""
+    """Add the global options to a command and its subcommands.
+
+    It gets an `Invocation`.
+    """
     if any(param.callback is _keep for param in command.params):
         return command  # a module's command is one object, however often it is asked for
     command.params += _options()

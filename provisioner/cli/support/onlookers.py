@@ -1,7 +1,7 @@
 """Progress of a command, shown to people and logged.
 
-A clock of its own redraws while hosts are waited for. It stops where processes are forked, which is not safe beside
-another thread: then progress is shown as it comes. A terminal gets a few rows, a log one line.
+A thread redraws the display during calls to hosts. It stops for forks, which are unsafe beside a thread. A terminal
+shows some rows, a log a line.
 """
 
 from __future__ import annotations
@@ -81,23 +81,23 @@ _STAGES: Final[Mapping[Stage, Words]] = MappingProxyType(
 )
 
 PATIENCE_S: Final = 1.0
-"""What takes no longer is not shown."""
+"""Shorter work is not shown."""
 
 LINES_APART_S: Final = 10.0
-"""Where there is no terminal there is a line at most every so many seconds."""
+"""Least seconds between lines without a terminal."""
 
 _TICK_S: Final = 0.25
 _REDRAWN_S: Final = 0.1
 
 _GAP_S: Final = 0.5
-"""What begins so soon after something else goes on with it: many short stages are one long wait."""
+"""Work that follows within this time continues the earlier: many short stages are one wait."""
 
 _MOST_NAMED: Final = 20
 _WORTH_A_LINE_S: Final = 0.1
 
 
 class ProgressForm(Enum):
-    """How it is shown what is under way."""
+    """Form of the progress display."""
 
     NOTHING = "nothing"
     ROWS = "rows"
@@ -105,15 +105,15 @@ class ProgressForm(Enum):
 
 
 class Progress:
-    """What is under way, shown to whoever looks on, and told to a log file.
+    """A command's progress, displayed and logged.
 
     Args:
-        say: whoever speaks the reader's language.
-        shown: how.
-        verbose: whether each event is a line on standard error as well.
-        log: the file that each event goes to.
-        quiet: whether remarks are left out.
-        clock: seconds of a clock that only goes on.
+        say: the reader's language.
+        shown: the form.
+        verbose: whether to print each event on standard error.
+        log: the log file, if any.
+        quiet: whether to omit remarks.
+        clock: a monotonic clock.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Progress:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Show it until the end of the block; what others print meanwhile comes first."""
+        """Display progress until the block ends; other output comes first."""
         streams = [one for one in (sys.stdout, sys.stderr) if isinstance(one, SafeStream) and one.below.isatty()]
         if self._rows is not None:
             for stream in streams:
@@ -153,24 +153,24 @@ class Progress:
                 stream.before = None
 
     def remark(self, sentence: str) -> None:
-        """Say something on standard error that is neither warning nor error, and no result."""
+        """Print a remark on standard error, no warning, error or result."""
         if not self._quiet:
             click.echo(printable(sentence), err=True)
 
     def log(self, text: str) -> None:
-        """Write something into the log file, where there is one."""
+        """Write to the log file, if any."""
         if self._log is not None:
             self._log.write(text)
 
     def close(self) -> None:
-        """Write no more into the log file."""
+        """Close the log file."""
         if self._log is not None:
             self._log.close()
 
     # --- what is told ---------------------------------------------------------------------------------
 
     def stage_begun(self, stage: Stage, total: int) -> None:
-        """A stage was begun."""
+        """A stage begins."""
         if stage in FORKING and not self._work.calls:
             self._end_ticker()
         with self._lock:
@@ -178,13 +178,13 @@ class Progress:
         self._changed()
 
     def stage_advanced(self, stage: Stage, number: int) -> None:
-        """More of its things are done."""
+        """More items are done."""
         with self._lock:
             self._work.advance_stage(stage, number)
         self._changed()
 
     def stage_ended(self, stage: Stage) -> None:
-        """It is over."""
+        """A stage ends."""
         with self._lock:
             ended, now = self._work.end_stage(stage), self._clock()
         if ended is not None and now - ended.since >= _WORTH_A_LINE_S:
@@ -192,7 +192,7 @@ class Progress:
         self._changed()
 
     def begun(self, operation: str, hosts: Mapping[str, int]) -> None:
-        """An operation was begun on hosts."""
+        """Hosts are called."""
         with self._lock:
             self._work.begin_calls(operation, hosts, self._clock())
         names = ", ".join(list(hosts)[:_MOST_NAMED]) + (
@@ -202,7 +202,7 @@ class Progress:
         self._changed()
 
     def answered(self, operation: str, host: str, outcome: str) -> None:
-        """One of them has answered, or nothing more is to come from it."""
+        """A host answered, or is given up."""
         with self._lock:
             ended, now = self._work.end_call(operation, host), self._clock()
         if ended is not None:
@@ -218,7 +218,7 @@ class Progress:
         self._changed()
 
     def stepped(self, host: str, step: str, state: str, detail: Mapping[str, object]) -> None:
-        """A run has written down a step."""
+        """A run wrote a step."""
         with self._lock:
             self._work.step(host, step, state, detail, self._clock())
         of = host or str(detail.get("wave", "")) or "run"
@@ -226,7 +226,7 @@ class Progress:
         self._changed()
 
     def expect(self, seconds: float, runs: int) -> None:
-        """The run that begins now will take about so long."""
+        """A run begins that usually takes so long."""
         with self._lock:
             self._work.expected = Expected(seconds, runs)
         self._tell(
@@ -264,7 +264,7 @@ class Progress:
                 self._show(now)
 
     def _has_clock(self) -> bool:
-        """Whether a clock may run: no process is about to be forked."""
+        """Return whether no process is about to fork."""
         return bool(self._work.calls or self._work.wave) or self._work.stages[-1].stage not in FORKING
 
     def _show(self, now: float) -> None:
@@ -297,7 +297,7 @@ class Progress:
             ticker.join()
 
     def _tick(self, stop: threading.Event) -> None:
-        """Show it again and again, as long as something is under way."""
+        """Redraw until idle."""
         while not stop.wait(_TICK_S):
             with self._lock:
                 if stop.is_set() or self._work.is_idle:
@@ -308,7 +308,7 @@ class Progress:
 
 
 def rows_of(work: Underway, say: Translator, now: float) -> list[str]:
-    """Rows for a terminal: the whole first, then who is waited for and why, then how long it may take."""
+    """Return rows for a terminal: the total, waiting hosts, time left."""
     hosts = work.wave or next(iter(work.calls.values()), None)
     if hosts is None:
         return [stage_words(work.stages[-1], say, now)] if work.stages else []
@@ -344,7 +344,7 @@ def _waited_for(say: Translator) -> str:
 
 
 def line_of(work: Underway, say: Translator, now: float) -> str:
-    """The same as one line."""
+    """Return the same in one line."""
     hosts = work.wave or next(iter(work.calls.values()), None)
     if hosts is None:
         return stage_words(work.stages[-1], say, now) if work.stages else ""
@@ -370,7 +370,7 @@ def _what(work: Underway, say: Translator) -> str:
 
 
 def stage_words(work: StageWork, say: Translator, now: float) -> str:
-    """A stage, how far it is, and for how long it has gone on."""
+    """Return a stage's progress and time."""
     what, seconds = _STAGES[work.stage](say), int(now - work.since)
     if work.total:
         return say(
@@ -380,7 +380,7 @@ def stage_words(work: StageWork, say: Translator, now: float) -> str:
 
 
 def time_left(expected: Expected | None, say: Translator, now: float) -> str:
-    """How long it may still take, and by what; empty where nothing of before is known, or hosts are not called yet."""
+    """Return the time left by earlier runs, or empty."""
     if expected is None or expected.since is None:
         return ""
     usual, runs = _time(expected.seconds, say), say.counted(expected.runs, "earlier run")
@@ -397,7 +397,7 @@ def _time(seconds: float, say: Translator) -> str:
 
 
 def operation_words(operation: str, say: Translator) -> str:
-    """What hosts are asked for."""
+    """Return an operation's name for people."""
     return _OPERATIONS.get(operation, _other)(say)
 
 

@@ -1,6 +1,6 @@
-"""Options of several commands: limits, moments, rollout, verification.
+"""Options of several commands: limits, times, rollout, verification.
 
-Moments and days are by Vietnam's clock.
+Times and days are Vietnam's.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ _SHORTEST_DEADLINE_S: Final = 15
 _LONGEST_DEADLINE_S: Final = 86_400
 
 LEVELS: Final = 7
-"""As many as `verify.judge` has, whose import would keep hosts from being told."""
+"""As in `verify.judge`, whose import would delay calls to hosts."""
 
 
 class MomentWord(click.ParamType[datetime]):
-    """A day, which means its first moment, or a day and a time; Vietnam's unless a zone is written."""
+    """A day's start, or a day and time; by default in Vietnam."""
 
     name = "moment"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Take `2021-05-22` or `2021-05-22T06:00`."""
+        """Parse `2021-05-22` or `2021-05-22T06:00`."""
         if isinstance(value, datetime):
             return value
         moment = _moment(str(value))
@@ -76,7 +76,7 @@ until_option = click.option(
 
 
 class RolloutChoices(TypedDict):
-    """What the options of a rollout were set to, as click hands it in."""
+    """Rollout options, as click passes them."""
 
     max_failed: int
     pause_after: str | None
@@ -88,7 +88,7 @@ class RolloutChoices(TypedDict):
 
 
 def span_of(begin: datetime | None, until: datetime | None, as_of: datetime) -> Span:
-    """The span that is asked for: what comes after a moment, nobody knew at it.
+    """Return the requested span, cut at `as_of`.
 
     Raises:
         UsageError: it ends before it begins.
@@ -101,7 +101,7 @@ def span_of(begin: datetime | None, until: datetime | None, as_of: datetime) -> 
 
 
 def warn_of_damage(invocation: Invocation, damaged: Sequence[str]) -> None:
-    """Name the records that could not be read."""
+    """Warn of unreadable records."""
     if damaged:
         named = ", ".join(damaged[:_MOST_DAMAGED])
         message = f"{counted(len(damaged), 'record')} cannot be read, and counts as not measured: {named}"
@@ -109,7 +109,7 @@ def warn_of_damage(invocation: Invocation, damaged: Sequence[str]) -> None:
 
 
 def rollout_options(command: C) -> C:
-    """Add the options of a rollout to a command."""
+    """Add the rollout options to a command."""
     options = (
         click.option("--max-failed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
                      help="So many hosts may fail before no further wave is started."),
@@ -130,12 +130,12 @@ def rollout_options(command: C) -> C:
 
 
 def field_options(model: type[Model], /, *, required: bool = False, **helps: str) -> dict[str, Callable[[C], C]]:
-    """Return the options of a model's fields, by the fields' names, in their order.
+    """Return options of a model's fields by name, in order.
 
     Args:
-        model: the model whose fields say which options they have.
-        required: whether the option of a field without a default has to be named.
-        helps: the only fields, in another order, with another help; the model's if that is empty.
+        model: the model whose fields define options.
+        required: whether fields without default need their option.
+        helps: the only fields, in this order; an empty help means the model's.
     """
     options: dict[str, Callable[[C], C]] = {}
     for name in helps or model.model_fields:
@@ -154,7 +154,7 @@ def field_options(model: type[Model], /, *, required: bool = False, **helps: str
 
 
 def in_order(options: Mapping[str, Callable[[C], C]]) -> Callable[[C], C]:
-    """Return what adds options to a command, in their order."""
+    """Return a decorator that adds options in their order."""
 
     def decorate(command: C) -> C:
         for option in reversed([*options.values()]):
@@ -165,7 +165,7 @@ def in_order(options: Mapping[str, Callable[[C], C]]) -> Callable[[C], C]:
 
 
 def _form_of(field: FieldInfo) -> tuple[object, tuple[object, ...]]:
-    """The type of a field's values, and the bounds beside it."""
+    """Return the type of a field's values, and their bounds."""
     kind: object = field.annotation
     if type(None) in get_args(kind):
         kind = next(part for part in get_args(kind) if part is not type(None))
@@ -176,7 +176,7 @@ def _form_of(field: FieldInfo) -> tuple[object, tuple[object, ...]]:
 
 
 def _word_of(kind: object, marks: Sequence[object]) -> tuple[click.ParamType[object] | None, str | None]:
-    """The form of an option's value, and what stands for it in the help."""
+    """Return click's type of an option, and its metavar."""
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return ListedWord([one.value for one in kind]), None
     if kind is int:
@@ -200,7 +200,7 @@ def deadline_option(description: str) -> Callable[[C], C]:
 
 
 def picture_option(default: Looks) -> Callable[[C], C]:
-    """`--picture`, with what is done where nobody says."""
+    """`--picture` with its default."""
     return click.option(
         "--picture",
         type=ListedWord([looks.value for looks in Looks]),

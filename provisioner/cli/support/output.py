@@ -1,4 +1,4 @@
-"""Problems and errors as people and as programs read them: each is one line, whoever wrote the words in it."""
+"""Problems and errors for people and programs, each in one line."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
 
 _WORDS = re.compile(r"[^ -~\n]+")
-"""What may have to be written as a number in JSON: the rest of a document is as it is."""
+"""Characters to escape in JSON; others stay."""
 
 
 def print_document(document: Mapping[str, object]) -> None:
-    """Print one JSON document on standard output; what no terminal may be sent stands in it as a number."""
+    """Print a JSON document; characters unsafe for terminals are escaped."""
     for part in indented_parts(document):
         click.echo(_WORDS.sub(_json_escaped, part), nl=False)
     click.echo()
@@ -35,7 +35,7 @@ def _number(character: str) -> str:
 
 
 def problem_lines(problems: Iterable[Problem], say: Translator = ENGLISH) -> Iterable[str]:
-    """Each problem as `error: file:line:column: message` and its hint below."""
+    """Yield `error: file:line:column: message` and the hint of each problem."""
     for problem in problems:
         severity = click.style(f"{say.word(problem.severity)}:", fg=_COLOURS[problem.severity], bold=True)
         place = f"{problem.place}: " if problem.file else ""
@@ -45,12 +45,12 @@ def problem_lines(problems: Iterable[Problem], say: Translator = ENGLISH) -> Ite
 
 
 def hint_line(hint: str, say: Translator = ENGLISH) -> str:
-    """What to do next."""
+    """Return the next step."""
     return f"{say('hint')}: {printable(say.restated(hint))}"
 
 
 def print_error(error: ProvisionerError, *, as_json: bool, color: bool | None, say: Translator = ENGLISH) -> None:
-    """Print an expected error: its problems if it has some, one sentence, and what to do next."""
+    """Print an expected error with problems and next step."""
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
     if as_json:
         print_document(error_document(error.code, error.message, error.hint, error.object, problems))
@@ -63,7 +63,7 @@ def print_error(error: ProvisionerError, *, as_json: bool, color: bool | None, s
 def print_error_line(
     error: ProvisionerError, *, color: bool | None, margin: str = "", say: Translator = ENGLISH
 ) -> None:
-    """Print an error's sentence on standard error, and its hint behind a margin."""
+    """Print an error's sentence on standard error, and its indented hint."""
     head = click.style(f"{say.word(Severity.ERROR)}:", fg="red", bold=True)
     click.echo(f"{head} {printable(say.restated(error.message))}", err=True, color=color)
     if error.hint:
@@ -71,7 +71,7 @@ def print_error_line(
 
 
 def print_warning(message: str, hint: str, *, color: bool | None, say: Translator = ENGLISH) -> None:
-    """Print on standard error what a person should know although the command did what it was asked."""
+    """Print a warning on standard error, although the command succeeded."""
     head = click.style(f"{say.word(Severity.WARNING)}:", fg="yellow", bold=True)
     click.echo(f"{head} {printable(say.restated(message))}", err=True, color=color)
     if hint:
@@ -85,7 +85,7 @@ def error_document(
     object: str = "",  # noqa: A002 (the document's own word)
     problems: Iterable[Problem] = (),
 ) -> Document:
-    """Make the error document; `problems` is there if there are some."""
+    """Return the error document, with problems if any."""
     from provisioner.base.document import ErrorDocument  # noqa: PLC0415 (wrong usage needs no models)
 
     listed = tuple(problems) or None

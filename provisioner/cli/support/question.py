@@ -26,13 +26,16 @@ class Stop:
         self.asked = False
 
     def __call__(self) -> bool:
-        """Whether somebody asked to stop."""
+        """Return whether somebody asked to stop."""
         return self.asked
 
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Turn a first signal into a request; a second ends the command, and hosts on their way return by themselves."""
+    """Turn a first signal into a stop request; a second ends.
+
+    Started hosts then roll back by themselves.
+    """
     stop = Stop()
 
     def asked(_number: int, _frame: FrameType | None) -> None:
@@ -51,7 +54,7 @@ def stoppable() -> Iterator[Stop]:
 
 @contextlib.contextmanager
 def ended_by_signal() -> Iterator[threading.Event]:
-    """An event that a first signal sets, which is how what goes on for ever is ended; a second leaves at once."""
+    """Yield an event set by a first signal; a second ends at once."""
     stop = threading.Event()
 
     def asked(_number: int, _frame: FrameType | None) -> None:
@@ -65,7 +68,7 @@ def ended_by_signal() -> Iterator[threading.Event]:
 
 @contextlib.contextmanager
 def _signals_to(asked: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handle SIGINT and SIGTERM for a while, and give them back."""
+    """Handle SIGINT and SIGTERM during the block."""
     before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -75,20 +78,15 @@ def _signals_to(asked: Callable[[int, FrameType | None], None]) -> Iterator[None
 
 
 def is_attended(invocation: Invocation) -> bool:
-    """Whether a person is there to answer."""
+    """Return whether a person can answer."""
     return not invocation.json and sys.stdin.isatty()
 
 
 def refuse_unattended(invocation: Invocation, what: str, *, hint: str = "add --yes") -> None:
-    """See that a person is there to answer.
-
-    Args:
-        invocation: a program that reads a document is no person.
-        what: what the question is about, e.g. `whether to go back`.
-        hint: what to do instead.
+    """Refuse a question (`what`) without a person.
 
     Raises:
-        UsageError: nobody is there.
+        UsageError: no person is present.
     """
     if not is_attended(invocation):
         raise UsageError(f"nobody is here to answer {what}", hint=hint)
@@ -103,18 +101,12 @@ def answer(
     kind: click.ParamType[str] = click.STRING,
     default: str | None = None,
 ) -> str:
-    """What a person says who is asked for a word that an option would have said.
+    """Ask for the value of a missing option.
 
-    Args:
-        invocation: a program that reads a document is no person.
-        option: which option.
-        question: what it is.
-        what: what needs it, e.g. `a new facility`.
-        kind: what the word may be.
-        default: what is meant where nothing is typed.
+    `what` needs it, e.g. `a new facility`.
 
     Raises:
-        UsageError: nobody is there.
+        UsageError: no person is present.
     """
     if not is_attended(invocation):
         raise UsageError(f"{what} needs {option}", hint=f"add {option}; in a terminal it is asked for")
@@ -122,16 +114,10 @@ def answer(
 
 
 def make_sure(invocation: Invocation, question: str, what: str, *, yes: bool) -> None:
-    """Ask before something is done, where it was not said already that it is to be done.
-
-    Args:
-        invocation: a program that reads a document is no person.
-        question: it.
-        what: what it is about, e.g. `whether to go back`.
-        yes: whether it was said.
+    """Ask before an action, unless `yes`.
 
     Raises:
-        UsageError: nobody is there.
+        UsageError: no person is present.
         click.Abort: the answer is no.
     """
     if not yes:
@@ -140,13 +126,13 @@ def make_sure(invocation: Invocation, question: str, what: str, *, yes: bool) ->
 
 
 def tell_before(invocation: Invocation, lines: Iterable[str], *, asks: bool, dry_run: bool) -> None:
-    """Say what is so and what will be, before something is done; to a program that reads a document nothing.
+    """Print lines before an action, unless the output is JSON.
 
     Args:
-        invocation: whoever is told.
-        lines: what.
-        asks: whether somebody decides by it, or has to do something; else it is a remark.
-        dry_run: whether that is all that is done: then it is the result.
+        invocation: the call.
+        lines: the lines.
+        asks: whether a person decides on them; else they are remarks.
+        dry_run: whether they are the result.
     """
     for line in () if invocation.json else lines:
         if asks or dry_run:
@@ -156,10 +142,10 @@ def tell_before(invocation: Invocation, lines: Iterable[str], *, asks: bool, dry
 
 
 def ask(question: str) -> None:
-    """Ask, and end the command where the answer is no.
+    """Ask, and abort on no.
 
     Raises:
-        click.Abort: it is.
+        click.Abort: the answer is no.
     """
     if not click.confirm(question, err=True):
         raise click.Abort

@@ -1,4 +1,4 @@
-"""What `apply` and `rollback` print of hosts, and how their runs go."""
+"""Output of `apply` and `rollback`, and options of their runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SHOWN = 5
 def run_options_of(
     chosen: RolloutChoices, environment: Mapping[str, str], stop: Callable[[], bool], folder: Path | None = None
 ) -> RunOptions:
-    """A run's options out of those of its command; `folder` is where its approvals are, if that is named."""
+    """Return a run's options; `folder` is that of approvals, if named."""
     gate = GateRules(
         patience_s=chosen["gate_patience"],
         settle_s=min(GateRules().settle_s, chosen["gate_patience"]),
@@ -45,7 +45,7 @@ def run_options_of(
 
 
 def host_line(result: HostResult, word: str = "", say: Translator = ENGLISH) -> str:
-    """One host's line: what became of it, how long it took, why."""
+    """Return a host's line: outcome, time, cause."""
     outcome = click.style(word or say.word(result.outcome), fg=_COLOURS.get(result.outcome, "red"), bold=True)
     took = say(" in {seconds} s", seconds=f"{result.seconds:.2f}") if result.seconds else ""
     cause = f": {printable(say.restated(result.cause))}" if result.cause else ""
@@ -53,7 +53,7 @@ def host_line(result: HostResult, word: str = "", say: Translator = ENGLISH) -> 
 
 
 def note_lines(result: HostResult, say: Translator = ENGLISH) -> list[str]:
-    """What a person should know of a host although it changed nothing."""
+    """Return notes on a host that had no effect."""
     more = len(result.notes) - _SHOWN
     lines = [f"  {say('note')}: {printable(say.restated(note))}" for note in result.notes[:_SHOWN]]
     rest = say("and {notes} more; --output json has all", notes=say.counted(more, "note"))
@@ -61,7 +61,7 @@ def note_lines(result: HostResult, say: Translator = ENGLISH) -> list[str]:
 
 
 def ending_lines(applied: Applied, *, going_back: bool = False, say: Translator = ENGLISH) -> list[str]:
-    """The last lines of a run: what was wished and not had, then how it ended, the worst first."""
+    """Return the last lines of a run: warnings, then results, worst first."""
     end = RunEnd(
         applied.run,
         applied.results,
@@ -82,7 +82,7 @@ def ending_lines(applied: Applied, *, going_back: bool = False, say: Translator 
 
 
 def applied_lines(applied: Applied, say: Translator = ENGLISH) -> Iterator[str]:
-    """What became of hosts, and how the run ended."""
+    """Yield the hosts' outcomes and the run's end."""
     for one in applied.results:
         yield host_line(one, say=say)
         yield from note_lines(one, say)
@@ -91,7 +91,7 @@ def applied_lines(applied: Applied, say: Translator = ENGLISH) -> Iterator[str]:
 
 
 def show_applied(invocation: Invocation, applied: Applied) -> int:
-    """Print what became of hosts, or its document: the exit code, which says as well whether something is left."""
+    """Print the outcomes or the document; return the exit code."""
     if invocation.json:
         print_document(applied.document)
     else:
@@ -102,5 +102,5 @@ def show_applied(invocation: Invocation, applied: Applied) -> int:
 
 
 def code_of(applied: Applied, code: int) -> int:
-    """The exit code of a run: an interrupt shows unless something worse happened."""
+    """Return a run's exit code; an interrupt shows unless worse happened."""
     return worst_of(code, INTERRUPTED) if applied.ended == "interrupted" else code

@@ -1,9 +1,8 @@
-"""Work under way, its rows in a terminal, its log file.
+"""Work in progress, its rows in a terminal, its log file.
 
-Rows are written over again and again, and vanish when something else is printed. No library draws them: all output
-passes `SafeStream`, which lets nothing through that moves a cursor, and a library would take over both standard streams
-to go round it. The file of `--log` says what a command did and when. It contains no output, no argument, no secret, no
-personal data, and no sentence that may repeat what somebody wrote.
+Rows are redrawn, and erased before other output. No library draws them: all output passes `SafeStream`, which blocks
+cursor movement, and a library would replace both standard streams to bypass it. The file of `--log` records what a
+command did and when. It contains no output, arguments, secrets, personal data, or sentences with a person's words.
 """
 
 from __future__ import annotations
@@ -36,17 +35,13 @@ STEPS: Final[Mapping[str, str]] = {
     "abort": "abort",
     "status": "status",
 }
-"""The steps of a run's journal that a host is at, and the operation that each calls for."""
+"""A run's steps on a host, with their operation."""
 
 
 class TerminalRows:
-    """Rows below the cursor, which stays at the beginning of the first: whoever prints there first erases them.
+    """Rows below the cursor, which stays at the first.
 
-    So a terminal that is made narrower, and breaks rows anew, leaves nothing of them.
-
-    Args:
-        stream: the terminal itself.
-        size: its columns and rows now.
+    So any output erases them, and a narrowed terminal, which wraps rows again, keeps no remains.
     """
 
     def __init__(self, stream: TextIO, size: Callable[[], os.terminal_size] | None = None) -> None:
@@ -55,7 +50,7 @@ class TerminalRows:
         self._drawn = False
 
     def draw(self, rows: Sequence[str]) -> None:
-        """Show these rows instead of those that are there."""
+        """Replace the rows."""
         size = self._size()
         width = min(size.columns - 1, _WIDEST_ROW)
         shown = [_cut(row, width) for row in rows[: max(1, size.lines - 1)]]
@@ -64,7 +59,7 @@ class TerminalRows:
         self._write(_ERASE + "\r\n".join(shown) + up + "\r")
 
     def erase(self) -> None:
-        """Show none."""
+        """Remove the rows."""
         if self._drawn:
             self._drawn = False
             self._write(_ERASE)
@@ -77,10 +72,7 @@ class TerminalRows:
 
 
 class LogFile:
-    """A file that lines are added to, each with its moment; only its owner can read it.
-
-    Args:
-        path: where; made where it is missing.
+    """A file of timestamped lines, readable by its owner alone.
 
     Raises:
         UsageError: it cannot be written, or is no file of the user's own.
@@ -100,7 +92,7 @@ class LogFile:
         self._is_open = True
 
     def write(self, text: str) -> None:
-        """Add a line; a disk that is full ends no command."""
+        """Add a line; a full disk does not end the command."""
         words = _LEFT_OUT if is_private(text) else printable(text, _LONGEST_LINE)
         if self._is_open:
             try:
@@ -109,7 +101,7 @@ class LogFile:
                 self.close()
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the file."""
         if self._is_open:
             self._is_open = False
             os.close(self._descriptor)
@@ -117,12 +109,12 @@ class LogFile:
 
 @dataclass(slots=True)
 class HostWork:
-    """One host that is waited for.
+    """A host that is waited for.
 
     Attributes:
-        operation: what it was asked for last.
-        since: when it was first waited for.
-        paths: how many paths it looks at; 0 where it is not about paths, or not known yet.
+        operation: its last call.
+        since: the beginning of the wait.
+        paths: number of paths it checks, or 0.
     """
 
     operation: str
@@ -132,7 +124,7 @@ class HostWork:
 
 @dataclass(slots=True)
 class StageWork:
-    """A stage that was begun: of how many things, how many of them are done."""
+    """A stage in progress, with items done."""
 
     stage: Stage
     total: int
@@ -142,7 +134,7 @@ class StageWork:
 
 @dataclass(slots=True)
 class HostsWork:
-    """Hosts that are asked for one thing, or a run's wave: how many, and who is waited for."""
+    """Hosts of one call or of a run's wave."""
 
     since: float
     total: int = 0
@@ -150,13 +142,13 @@ class HostsWork:
 
     @property
     def done(self) -> int:
-        """How many are through."""
+        """Number of finished hosts."""
         return self.total - len(self.waiting)
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """How long a run usually takes, by how many earlier ones, and since when it goes on."""
+    """A run's usual time, the number of earlier runs, and its beginning."""
 
     seconds: float
     runs: int
@@ -165,15 +157,15 @@ class Expected:
 
 @dataclass
 class Underway:
-    """What is under way now; whoever changes it keeps others from doing so at the same time.
+    """All work in progress; changes need a lock.
 
     Attributes:
-        stages: those that were begun and are not over, the innermost last.
-        calls: by operation, the hosts that were called.
-        wave: the hosts of a run's wave; None between waves. One that begins beside another is one with it.
-        wave_name: the name of the one that began last.
-        waves: the hosts of each wave that has begun and is not through.
-        expected: how long the run usually takes.
+        stages: the innermost last.
+        calls: called hosts by operation.
+        wave: the hosts of a run's waves together; `None` between waves.
+        wave_name: the last begun wave.
+        waves: hosts of each unfinished wave.
+        expected: the run's usual time.
     """
 
     stages: list[StageWork] = field(default_factory=list)
@@ -185,22 +177,22 @@ class Underway:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way."""
+        """Whether no work is in progress."""
         return not (self.stages or self.calls or self.wave)
 
     def begin_stage(self, stage: Stage, total: int, now: float) -> None:
-        """A stage was begun."""
+        """Begin a stage."""
         self.stages.append(StageWork(stage, total, now))
 
     def advance_stage(self, stage: Stage, number: int) -> None:
-        """More of its things are done."""
+        """Count items of a stage."""
         for work in reversed(self.stages):
             if work.stage is stage:
                 work.done += number
                 return
 
     def end_stage(self, stage: Stage) -> StageWork | None:
-        """It is over; None where it was not begun."""
+        """Return the ended stage, or `None` if it never began."""
         for work in reversed(self.stages):
             if work.stage is stage:
                 self.stages.remove(work)
@@ -208,7 +200,7 @@ class Underway:
         return None
 
     def begin_calls(self, operation: str, hosts: Mapping[str, int], now: float) -> None:
-        """Hosts were called."""
+        """Add called hosts."""
         work = self.calls.setdefault(operation, HostsWork(now))
         work.total += len(hosts)
         work.waiting |= {host: HostWork(operation, now, paths) for host, paths in hosts.items()}
@@ -219,7 +211,7 @@ class Underway:
                 self.wave.waiting[host].operation, self.wave.waiting[host].paths = operation, paths
 
     def end_call(self, operation: str, host: str) -> HostWork | None:
-        """A host has answered; None where it was not waited for."""
+        """Return the host that answered, or `None` if not waited for."""
         work = self.calls.get(operation)
         if work is None:
             return None
@@ -229,7 +221,7 @@ class Underway:
         return ended
 
     def step(self, host: str, step: str, state: str, detail: Mapping[str, object], now: float) -> None:
-        """A run wrote down a step."""
+        """Take a run's step."""
         if step == "wave":
             hosts = detail.get("hosts")
             self._turn_wave(str(detail.get("wave", "")), hosts if isinstance(hosts, Sequence) else None, now)

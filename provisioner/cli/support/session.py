@@ -1,6 +1,6 @@
-"""The session of a command, and files that people name.
+"""A command's session, and files that people name.
 
-Calls to hosts are watched by the command's onlooker. A saved plan is read without the vault.
+The progress display watches calls to hosts. A saved plan is read without the vault.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ _SHOWN: Final = 200
 
 
 class PlanFile(NamedTuple):
-    """A saved plan: what it says, and the bytes that say it."""
+    """A saved plan and its bytes."""
 
     plan: WrittenPlan
     content: bytes
 
 
 def session_of(invocation: Invocation) -> Session:
-    """A session whose calls to hosts are watched by whoever looks on at the command."""
+    """Return a session whose calls the progress display watches."""
     return Session(invocation.inventory, invocation.env, today(), invocation.progress, begun=early_start.begun())
 
 
 def overview_of(invocation: Invocation) -> Overview:
-    """The inventory and what runs have shown of it, with a warning where no run is recorded.
+    """Return the inventory and its runs' evidence; warn without runs.
 
     Raises:
-        InventoryError: nothing can be read of it.
-        StateError: there is a history, and it cannot be read.
+        InventoryError: the inventory cannot be read.
+        StateError: the history cannot be read.
     """
     whole = overview(invocation.inventory, invocation.env, now())
     if not whole.evidence.runs:
@@ -59,11 +59,12 @@ def overview_of(invocation: Invocation) -> Overview:
 
 
 def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
-    """Write files below a new or empty folder; a secret file gets mode 0600, and so its folder 0700.
+    """Write files into a new or empty folder.
+
+    Files with secrets get mode 0600, their folder 0700.
 
     Raises:
-        UsageError: the folder holds something already, others could put something else in its place, or it cannot
-            be written.
+        UsageError: the folder has files, is not private, or cannot be written.
     """
     try:
         _refuse_shared(folder)
@@ -76,7 +77,7 @@ def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
 
 
 def _refuse_shared(folder: Path) -> None:
-    """Refuse a place where another user of this machine can put a folder or a link of his own."""
+    """Refuse a folder that another user can replace."""
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     status = there.stat()
     if status.st_uid not in {0, os.geteuid()}:
@@ -104,20 +105,20 @@ def _make(folder: Path) -> None:
 
 
 def refuse_unread_metrics(path: Path | None) -> None:
-    """Refuse a file of metrics that no exporter would read.
+    """Refuse a metrics file that no exporter reads.
 
     Raises:
-        UsageError: it does not end in `.prom`.
+        UsageError: its name does not end in `.prom`.
     """
     if path is not None and path.suffix != ".prom":
         raise UsageError(f"{path}: an exporter reads files that end in .prom", hint=f"name it {path.stem}.prom")
 
 
 def write_report(path: Path, content: bytes, *, force: bool) -> None:
-    """Write a report for people with mode 0600: which places hold people in quarantine is not for everybody.
+    """Write a report with mode 0600, since it names quarantine sites.
 
     Raises:
-        UsageError: there is a file already, or it cannot be written.
+        UsageError: the file exists, or cannot be written.
     """
     if path.exists() and not force:
         raise UsageError(f"{path} is there already", hint="name another file, or overwrite it with --force")
@@ -129,10 +130,10 @@ def write_report(path: Path, content: bytes, *, force: bool) -> None:
 
 
 def read_plan(path: Path) -> PlanFile:
-    """The plan of a file, read once.
+    """Read a plan file once.
 
     Raises:
-        StalePlanError: it cannot be read, or is none.
+        StalePlanError: it cannot be read, or is invalid.
     """
     try:
         content = read_regular(path, most=MAX_PLAN_BYTES)

@@ -1,12 +1,12 @@
 """Safe terminal output, the pager, and types of options.
 
-All output passes `safe_streams`: texts of inventories, sheets, hosts, Git and file names may be anybody's, and a
-terminal obeys them. Of control characters only our own colours, tabs and ends of lines come through.
+All output passes `safe_streams`, since inventories, sheets, hosts, Git and file names may contain control characters
+that a terminal obeys. Only the program's own colours, tabs and line ends pass.
 
-A long result at a terminal goes through the reader's pager; a file, a pipe, a document and a job get it as it is. The
-exit code does not depend on the pager: if it cannot start, fails or is left early, the rest is printed.
+A long result at a terminal goes through the reader's pager; files, pipes, documents and jobs get it directly. The exit
+code does not depend on the pager: if it cannot start, fails or ends early, the rest is printed.
 
-A mistyped word is answered with the most similar one, and a value that no machine could use is refused.
+Mistyped words are answered with similar ones, and impossible values are refused.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _LONGEST_LINE = 2_000
 PAGER_VARIABLE: Final = "PROVISIONER_PAGER"
 
 _LESS: Final = "FRX"
-"""As Git has it: what fits on the screen is printed, colours stay, and the text is still there afterwards."""
+"""As in Git: a short text is printed, colours stay, and the text remains afterwards."""
 
 _NOT_ITS_OWN: Final = ("ANSIBLE_", "PROVISIONER_", "_PROVISIONER_")
 
@@ -52,23 +52,23 @@ _PAGED: Final = frozenset(
         *("quarantine list", "retention", "schema", "status"),
     }
 )
-"""Commands that show what somebody wants to read; what asks, changes or proves something prints as it goes on."""
+"""Commands whose output people read; those that ask, change or prove print at once."""
 
 DAY = click.DateTime(["%Y-%m-%d"])
-"""A day, as files have it."""
+"""A day, as in files."""
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """How lines are laid out and printed.
+    """Layout and output of lines.
 
     Attributes:
-        width: columns of the terminal; None for a file or a pipe, whose lines are as long as they are.
+        width: the terminal's columns; `None` for a file or a pipe.
         encoding: of the stream.
-        color: as click takes it: False for never, None for as the stream is.
-        stream: where lines go.
+        color: click's: `False` for never, `None` by the stream.
+        stream: the output.
     """
 
     width: int | None
@@ -78,19 +78,19 @@ class Terminal:
 
     @classmethod
     def of(cls, stream: TextIO, env: Mapping[str, str], *, color: bool | None) -> Terminal:
-        """The terminal behind a stream, or what stands for one behind a file."""
+        """Return the terminal of a stream, or a substitute for a file."""
         watched = stream.isatty()
         width = max(_NARROWEST, shutil.get_terminal_size().columns) if watched else None
         never = color is False or env.get("TERM") == "dumb"
         return cls(width, getattr(stream, "encoding", None) or "utf-8", False if never else None, stream)
 
     def print(self, lines: Iterable[str]) -> None:
-        """Print lines; where an arrow cannot be written, `->` is."""
+        """Print lines; `->` replaces an arrow that cannot be encoded."""
         for line in lines:
             click.echo(self.written(line.replace("\n", " ")), file=self.stream, color=self.color)
 
     def written(self, line: str) -> str:
-        """A line in the letters that the stream has."""
+        """Return a line in the stream's encoding."""
         try:
             line.encode(self.encoding)
         except (UnicodeEncodeError, LookupError):
@@ -98,7 +98,7 @@ class Terminal:
         return line
 
     def below(self, head: str, text: str, indent: int) -> list[str]:
-        """`head: text` as one line, or where that is too long for the terminal as several."""
+        """Return `head: text` in one line, or several if too long."""
         text = printable(text, _LONGEST_LINE)
         if not text:
             return [head]
@@ -108,7 +108,7 @@ class Terminal:
         return [f"{head}:", *textwrap.wrap(text, self.width, initial_indent=margin, subsequent_indent=margin)]
 
     def table(self, names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-        """A table: the first column to the left, numbers to the right; what is too wide is cut in the first."""
+        """Return a table; a too wide first column is cut."""
         widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
         if self.width is not None:
             widths[0] = max(8, min(widths[0], self.width - sum(w + 2 for w in widths[1:])))
@@ -116,14 +116,13 @@ class Terminal:
 
 
 class SafeStream:
-    """A stream of text that lets through what `shown` leaves; all else of it is that of the stream below.
+    """A text stream that passes only what `shown` leaves.
 
     Attributes:
-        below: that stream.
-        before: is called before anything is written: what is drawn on the same terminal goes out of the way.
-        ends_with_reader: whether the command ends when nobody reads it any more, as `| head` does.
-        failure: why the first thing that was lost could not be written: its disk is full, or it is gone. The work goes
-            on without it.
+        below: the real stream.
+        before: called before each write, to clear the progress display.
+        ends_with_reader: whether the command ends when its reader does, as with `| head`.
+        failure: the first write error; the work continues.
     """
 
     # What writes bytes would go round it.
@@ -145,7 +144,7 @@ class SafeStream:
         return len(text)
 
     def release(self, text: str) -> None:
-        """Write a text that is safe already."""
+        """Write a safe text."""
         if self.before is not None:
             self.before()
         with self._lost_where_it_fails():
@@ -153,7 +152,7 @@ class SafeStream:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[list[str]]:
-        """Keep what is written until the end of the block: safe texts, in their order."""
+        """Collect safe texts until the block ends."""
         kept: list[str] = []
         self._held = kept
         try:
@@ -162,7 +161,7 @@ class SafeStream:
             self._held = None
 
     def flush(self) -> None:
-        """Hand on what was written."""
+        """Flush the real stream."""
         with self._lost_where_it_fails():
             self.below.flush()
 
@@ -178,7 +177,7 @@ class SafeStream:
 
     @property
     def encoding(self) -> str:
-        """Its letters."""
+        """The real stream's encoding."""
         return self.below.encoding or "utf-8"
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -187,16 +186,11 @@ class SafeStream:
             self.write(line)
 
     def __getattr__(self, name: str) -> object:
-        """The stream's own."""
         return getattr(self.below, name)
 
 
 class UnknownWordError(click.BadParameter):
-    """A word that is not on the list.
-
-    Attributes:
-        hint: what may have been meant; empty where nothing is like it.
-    """
+    """A word not on the list, with a `hint` at similar ones."""
 
     def __init__(self, message: str, hint: str, ctx: click.Context | None, param: click.Parameter | None) -> None:
         super().__init__(message, ctx, param)
@@ -219,7 +213,7 @@ class ListedWord(click.Choice[str]):
 
 
 class Place(click.Path):
-    """A path that a file system can have."""
+    """A path that a file system can hold."""
 
     def convert(
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
@@ -227,7 +221,7 @@ class Place(click.Path):
         """Take a path.
 
         Raises:
-            click.BadParameter: no file can be called so.
+            click.BadParameter: no file can have this name.
         """
         name = os.fsencode(value)
         if b"\0" in name:
@@ -238,13 +232,13 @@ class Place(click.Path):
 
 
 class Amount(click.FloatRange):
-    """A number between two bounds; "nan" is between none."""
+    """A number within bounds; "nan" is refused."""
 
     def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Take a number.
 
         Raises:
-            click.BadParameter: it is none, or out of bounds.
+            click.BadParameter: it is invalid or out of bounds.
         """
         number = float(super().convert(value, param, ctx))
         if number != number:  # noqa: PLR0124 (only "nan" is not itself)
@@ -253,7 +247,7 @@ class Amount(click.FloatRange):
 
 
 def size_of(stream: TextIO) -> os.terminal_size:
-    """The columns and rows of a terminal; the usual ones where they are not known."""
+    """Return a terminal's size, by default 80 by 24."""
     usual = os.terminal_size((80, 24))
     try:
         size = os.get_terminal_size(stream.fileno())
@@ -263,31 +257,31 @@ def size_of(stream: TextIO) -> os.terminal_size:
 
 
 def stdout_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
-    """Standard output as it is now."""
+    """Return standard output as it is now."""
     return Terminal.of(sys.stdout, env, color=color)
 
 
 def stderr_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
-    """Standard error as it is now."""
+    """Return standard error as it is now."""
     return Terminal.of(sys.stderr, env, color=color)
 
 
 def outlive_readers() -> None:
-    """Let the command go on when nobody reads its output any more: others wait for what it does."""
+    """Continue the command without readers: others need its effects."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, SafeStream):
             stream.ends_with_reader = False
 
 
 def shown(text: str) -> str:
-    """A text without what a terminal would obey: only our colours, tabs and ends of lines stay."""
+    """Remove what a terminal obeys, but our colours, tabs and line ends."""
     if text.isprintable():
         return text
     return "".join(part if number % 2 else printable(part) for number, part in enumerate(_OURS.split(text)))
 
 
 def open_standard_streams() -> None:
-    """Let what the caller has closed lead nowhere: the next file that is opened would else be what is printed to."""
+    """Open closed standard streams on /dev/null, before another file takes their number."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -299,7 +293,7 @@ def open_standard_streams() -> None:
 
 @contextlib.contextmanager
 def safe_streams() -> Iterator[SafeStream]:
-    """Let nothing reach standard output and standard error but through `SafeStream`; gives that of the first."""
+    """Route both standard streams through `SafeStream`; yields the first."""
     out, err = sys.stdout, sys.stderr
     safe = SafeStream(out, ends_with_reader=True)
     sys.stdout, sys.stderr = cast("TextIO", safe), cast("TextIO", SafeStream(err))
@@ -310,12 +304,12 @@ def safe_streams() -> Iterator[SafeStream]:
 
 
 def is_paged(command: str) -> bool:
-    """Whether a command, by its words without the program's, shows what is read."""
+    """Return whether a command's output goes through a pager."""
     return command in _PAGED
 
 
 def pager_of(env: Mapping[str, str]) -> list[str]:
-    """The pager's words; none where there is to be no pager, or where it is a file of the folder that one is in."""
+    """Return the pager's words; empty without one, or for a relative path."""
     named = env.get(PAGER_VARIABLE) if PAGER_VARIABLE in env else env.get("PAGER", "less")
     try:
         words = shlex.split(named or "")
@@ -327,11 +321,9 @@ def pager_of(env: Mapping[str, str]) -> list[str]:
 
 @contextmanager
 def paged(env: Mapping[str, str], *, wanted: bool) -> Iterator[None]:
-    """Keep standard output until the end of the block, and show it then, through the pager where it is long.
+    """Collect standard output, and show it through the pager if long.
 
-    Args:
-        env: the environment.
-        wanted: whether the command and its options leave room for a pager.
+    `wanted` tells whether command and options allow a pager.
     """
     stream = sys.stdout
     words = pager_of(env) if wanted and _is_read(env) else []
@@ -350,7 +342,7 @@ def paged(env: Mapping[str, str], *, wanted: bool) -> Iterator[None]:
 
 
 def _is_read(env: Mapping[str, str]) -> bool:
-    """Whether a person is at a terminal that a pager can use; a job of a pipeline may have one as well."""
+    """Return whether a person is at a terminal fit for a pager."""
     return sys.stdout.isatty() and sys.stdin.isatty() and env.get("TERM", "dumb") != "dumb" and not env.get("CI")
 
 
@@ -361,7 +353,7 @@ def _is_long(text: str, stream: SafeStream) -> bool:
 
 
 def _shown_by_pager(words: list[str], env: Mapping[str, str], text: str, stream: SafeStream) -> bool:
-    """Whether the pager showed it; an interrupt is the pager's own."""
+    """Return whether the pager succeeded; it handles interrupts itself."""
     from provisioner.base.processes import own_environment, show_on_terminal  # noqa: PLC0415 (few need it)
 
     its = {name: value for name, value in own_environment(env).items() if not name.startswith(_NOT_ITS_OWN)}
@@ -377,7 +369,7 @@ def _shown_by_pager(words: list[str], env: Mapping[str, str], text: str, stream:
 
 
 def _left_to_the_pager(_number: int, _frame: object) -> None:
-    """Do nothing: whoever interrupts means the search or the way that the pager is on."""
+    """Ignore an interrupt meant for the pager."""
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -387,7 +379,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _lead_nowhere(stream: TextIO) -> None:
-    """Let what a stream still holds, and all that comes, be lost without another error."""
+    """Redirect a stream to /dev/null."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

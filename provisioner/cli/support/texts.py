@@ -1,4 +1,4 @@
-"""Texts and documents of several commands: edits, held facilities, unproved hosts."""
+"""Texts and documents of several commands: edits, frozen facilities, unproved hosts."""
 
 from __future__ import annotations
 
@@ -26,24 +26,18 @@ if TYPE_CHECKING:
     from provisioner.plan.diff import Quarantined
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
-"""People compare the beginning of what was signed; a document has all of it."""
+"""People compare a digest's beginning; documents have all of it."""
 
 F = TypeVar("F", bound=Callable[..., object])
 HOSTS_KEEP = marked("hosts keep what they have")
 
 IF_NEW = "if it is the new hardware, and that address and host key are its own, add --allow trust=1"
-"""What to do about new hardware that was not announced."""
+"""Hint for unannounced new hardware."""
 
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """What becomes of an edit.
-
-    Attributes:
-        dry_run: whether it is only shown.
-        commits: whether the file is committed as well.
-        message: what that commit says of itself.
-    """
+    """How to finish an edit: dry run, commit, message."""
 
     dry_run: bool
     commits: bool
@@ -51,7 +45,7 @@ class Writing:
 
 
 def edit_options(command: F) -> F:
-    """The options of a command that edits."""
+    """Add the options of editing commands."""
     command = click.option("--commit", "commits", is_flag=True, help="Commit the file as well, and nothing else.")(
         command
     )
@@ -59,16 +53,16 @@ def edit_options(command: F) -> F:
 
 
 def edits_of(invocation: Invocation) -> Edits:
-    """The inventory that a command edits."""
+    """Return the inventory that a command edits."""
     return Edits(invocation.inventory, today(), invocation.env)
 
 
 def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
-    """Write an edit, unless it is only to be seen, and say what changes and what comes next.
+    """Write an edit, unless dry run; print it and the next step.
 
     Raises:
         LockedError, InventoryError: it cannot be written.
-        UsageError: it cannot be committed here; then nothing is written; if Git refuses it later, that is said.
+        UsageError: it cannot be committed; checked before writing, or reported after Git's refusal.
     """
     dry_run = writing.dry_run
     refuse_both(dry_run=dry_run, commits=writing.commits)
@@ -109,7 +103,7 @@ def _edit_document(edit: FileEdit, commit: str, *, dry_run: bool) -> Document:
 
 
 def _edit_ending(edit: FileEdit, *, dry_run: bool) -> list[str]:
-    """The last lines: that hosts do not take it up yet, that nothing is written, what comes next."""
+    """Return the last lines: missing sign-offs, dry run, next step."""
     lines = []
     if edit.sign_offs:
         lines.append(f"{edit.facility} is held until what it says now is signed: hosts keep what they have")
@@ -119,25 +113,25 @@ def _edit_ending(edit: FileEdit, *, dry_run: bool) -> list[str]:
 
 
 def diff_lines(edit: FileEdit) -> list[str]:
-    """An edit as people read it: the file, and the lines that change."""
+    """Return an edit's file and changed lines."""
     return [f"{edit.path}:", *("  " + printable(_DIGEST.sub(r"\1…", line)) for line in edit.diff)]
 
 
 def refuse_both(*, dry_run: bool, commits: bool) -> None:
-    """Refuse to commit what is only to be shown.
+    """Refuse to commit a dry run.
 
     Raises:
-        UsageError: that is asked for.
+        UsageError: both are requested.
     """
     if dry_run and commits:
         raise UsageError("--dry-run and --commit exclude each other", hint="name one of them")
 
 
 def committed(checkout: Checkout, edits: Iterable[FileEdit], what: str, message: str) -> str:
-    """The id of the commit of edits that are written; `what` they are is said where there is none.
+    """Commit written edits; return the id.
 
     Raises:
-        UsageError: Git refuses it; the message says that the files are written all the same.
+        UsageError: Git refuses; the message says that the files (`what`) are written.
     """
     try:
         return commit_files(checkout, {edit.path: edit.after for edit in edits}, message)
@@ -146,12 +140,9 @@ def committed(checkout: Checkout, edits: Iterable[FileEdit], what: str, message:
 
 
 def held_lines(held: Sequence[HeldFacility], what: str = HOSTS_KEEP, say: Translator = ENGLISH) -> Iterator[str]:
-    """Who is held, with why and where that is mended.
+    """Yield frozen facilities, with cause and position.
 
-    Args:
-        held: the facilities.
-        what: what that means for the command.
-        say: whoever says it.
+    `what` is the consequence for the command.
     """
     if not held:
         return
@@ -167,27 +158,27 @@ def held_lines(held: Sequence[HeldFacility], what: str = HOSTS_KEEP, say: Transl
 
 
 def print_held(held: Sequence[HeldFacility], *, color: bool | None, what: str, say: Translator = ENGLISH) -> None:
-    """Say on standard error who is held."""
+    """Print frozen facilities on standard error."""
     for line in held_lines(held, what, say):
         click.echo(line, err=True, color=color)
 
 
 def code_with_held(code: int, held: Sequence[object]) -> int:
-    """The exit code: 3 where something is held, unless something worse happened."""
+    """Return the exit code: 3 with frozen facilities, unless worse."""
     return worst_of(code, InventoryError.exit_code) if held else code
 
 
 def quarantine_lines(
     paths: Sequence[Quarantined], terminal: Terminal, *, apart: bool = True, most: int = 0, say: Translator = ENGLISH
 ) -> Iterator[str]:
-    """The paths that relays do not pull since their devices refuse the password; nothing where there are none.
+    """Yield quarantined paths (the device refuses the password), if any.
 
     Args:
-        paths: those paths.
-        terminal: what the lines are laid out for.
-        apart: whether an empty line comes first.
-        most: so many of them are listed; 0 lists all.
-        say: whoever says it.
+        paths: the paths.
+        terminal: the layout.
+        apart: whether to begin with an empty line.
+        most: limit of listed paths; 0 lists all.
+        say: the language.
     """
     if not paths:
         return
@@ -208,18 +199,18 @@ def quarantine_lines(
 
 
 def unproved(host: str, hint: str) -> HostError:
-    """The error of a host that proved nothing, and was not announced as one that cannot."""
+    """Return the error of an unproved, unannounced host."""
     message = f"{host} has not proved that it is the host that was managed before; it was sent nothing"
     return HostError(message, hint=hint, object=host)
 
 
 def proof_line(place: str, say: Translator = ENGLISH, *, is_new: bool) -> str:
-    """Where new keys or old ones go: the hardware's place, and what it proves."""
+    """Return a line on where keys go, and the hardware's proof."""
     if is_new:
         return say("to {place}, which proves nothing, as new hardware does:", place=place)
     return say("to {place}, which has this inventory's key already:", place=place)
 
 
 def listed(names: Sequence[str], say: Translator = ENGLISH) -> str:
-    """Names behind their number; nothing where there are none."""
+    """Return `: ` and names, or empty."""
     return f": {some_of(list(names), say)}" if names else ""
