@@ -1,1 +1,1 @@
-"""Answers from inventory and record. Read-only, but for packages and retention."""
+"""Answers from inventory and record; only packages and retention write."""

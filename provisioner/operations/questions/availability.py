@@ -1,4 +1,4 @@
-"""How available what was: the kept verdicts of an inventory's runs, asked for a span."""
+"""Availability in a span, from the recorded verdicts."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _MANY_PIECES: Final = 4
 
 @dataclass(frozen=True)
 class AvailabilityAsked:
-    """What is asked for.
+    """A question.
 
     Attributes:
-        span: of which time; it ends no later than what was known.
-        as_of: what was known at that moment.
-        before: whether the span of the same length just before it is asked for, too.
-        is_strict: whether a limit is refused that takes nothing of the record; else nothing is measured.
+        span: the time; it ends at `as_of` or earlier.
+        as_of: the time of knowledge.
+        before: whether to add the preceding span of equal length.
+        is_strict: whether to refuse a limit without records; else the result is empty.
     """
 
     span: Span
@@ -56,15 +56,15 @@ class AvailabilityAsked:
 
 @dataclass(frozen=True)
 class AvailabilityReport:
-    """What came of it.
+    """The answer.
 
     Attributes:
         rows: the worst first.
-        total: all of them together.
-        longest: how long a look stands for at most.
-        place: where the history is.
-        damaged: records that could not be read.
-        unknown: what levels are agreed for and no path is kept of.
+        total: all rows together.
+        longest: how long a look counts at most.
+        place: the history's location.
+        damaged: unreadable records.
+        unknown: agreed levels without recorded paths.
     """
 
     asked: AvailabilityAsked
@@ -77,17 +77,12 @@ class AvailabilityReport:
 
 
 def availability_of(root: Path, environment: Mapping[str, str], asked: AvailabilityAsked) -> AvailabilityReport:
-    """Ask how available what was. No host is asked, no facility's file is read and no vault opened.
-
-    Args:
-        root: the inventory's folder.
-        environment: the caller's environment (where the history is).
-        asked: what is asked for.
+    """Compute availability without hosts, facility files or the vault.
 
     Raises:
-        InventoryError: its settings cannot be understood.
-        UsageError: nothing is chosen, or what names it is unknown.
-        StateError: there is a history, and it cannot be read.
+        InventoryError: the settings are invalid.
+        UsageError: the selection is empty, or has an unknown name.
+        StateError: the history cannot be read.
     """
     settings = load_settings(root)
     policy = settings.policy.availability
@@ -117,7 +112,7 @@ def _before(span: Span) -> Span:
 
 
 def _total(times: Mapping[str, GroupTimes], agreed: AgreedLevels, before: Mapping[str, GroupTimes] | None) -> ShareRow:
-    """All groups together; where there is none nothing is agreed, either."""
+    """Return all groups together, without agreed levels if empty."""
     if not times:
         return ShareRow(GroupedBy.ALL.value, 0, Measured())
     earlier = None if before is None else {GroupedBy.ALL.value: together(before.values())}
@@ -144,12 +139,12 @@ def _refuse_unknown(limit: Limit, kept: _Kept) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What is kept of a span, or of a part of the country in it.
+    """Records of a span, or of some provinces in it.
 
     Attributes:
-        times: how long groups of the chosen paths were what.
+        times: durations of states, by group of chosen paths.
         provinces, carriers, facilities: those of all paths.
-        damaged: records that could not be read.
+        damaged: unreadable records.
     """
 
     times: Mapping[str, GroupTimes]
@@ -160,7 +155,6 @@ class _Kept:
 
 
 def _joined(parts: Sequence[_Kept]) -> _Kept:
-    """Several parts of the country in one."""
     times: dict[str, GroupTimes] = {}
     for part in parts:
         for name, group in part.times.items():
@@ -176,7 +170,10 @@ def _joined(parts: Sequence[_Kept]) -> _Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """What is read at once: the paths of a span whose names begin with a prefix; `newest` is the last entry of it."""
+    """A unit of reading: a span's paths with a prefix.
+
+    `newest` is its last entry.
+    """
 
     span: Span
     prefix: str
@@ -184,16 +181,16 @@ class _Piece:
 
 
 class _Reader:
-    """How long groups of the paths that a limit takes were what."""
+    """Reads durations of states, by group of a limit's paths."""
 
     def __init__(self, place: StatePlace, longest: timedelta, limit: Limit, by: GroupedBy) -> None:
         self._place, self._longest, self._limit, self._by = place, longest, limit, by
 
     def kept(self, spans: Sequence[Span]) -> list[_Kept]:
-        """What is kept of each span; of much the provinces are worked out side by side.
+        """Return each span's records; many provinces are read in parallel.
 
         Raises:
-            StateError: there is a history, and it cannot be read.
+            StateError: the history cannot be read.
         """
         pieces = [self._pieces(span) for span in spans]
         every = [piece for of_span in pieces for piece in of_span]
@@ -212,7 +209,7 @@ class _Reader:
         return [_Piece(span, f"{name}/", extent.newest) for name in extent.provinces]
 
     def _read_unless_it_fails(self, piece: _Piece) -> _Kept | None:
-        """What is kept of a piece; None where it cannot be read: whoever reads it again says why."""
+        """Read a piece; `None` on failure, which a second read reports."""
         try:
             return self._read(piece)
         except ProvisionerError:

@@ -1,9 +1,9 @@
-"""Two revisions of an inventory compared, without hosts and without the vault.
+"""Two revisions of an inventory compared, without hosts and the vault.
 
-A country's edit changes few hosts. So contents that did not move, by their names in Git, are neither built, rendered
-nor compared, if that comes to the same as comparing everything: both revisions are without errors, and only facilities,
-their entries in the lock, orders, designations and encrypted files differ. Otherwise `compare_part` returns None, and
-everything is compared.
+An edit changes few of a country's hosts. Unchanged contents, by their Git names, are neither built, rendered nor
+compared if the result is the same as of a full comparison. That requires revisions without errors that differ only in
+facilities, their lock entries, orders, designations and encrypted files. Otherwise `compare_part` returns `None`, and
+all is compared.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ _FRAME_FILES = frozenset({LOCK_NAME, "instructions.yml", "designations.yml"})
 
 @dataclass(frozen=True)
 class _Revision:
-    """A revision, as far as it is looked at.
+    """The used part of a revision.
 
     Attributes:
         frame: the inventory without its facilities.
         outlines: all facilities in outline.
-        contents: the digests of what its files say, by path.
-        facility: builds one.
+        contents: content digests by path.
+        facility: builds a facility.
     """
 
     frame: Frame
@@ -72,22 +72,19 @@ class _Revision:
     facility: object
 
     def build(self, name: str) -> Facility:
-        """One of its facilities."""
         return self.facility(name)  # type: ignore[no-any-return, operator]
 
     def reduced_to(self, names: Collection[str]) -> Inventory:
-        """The inventory with some of its facilities alone."""
+        """Return the inventory with only some facilities."""
         facilities = {name: self.build(name) for name in sorted(names) if name in self.outlines}
         return Inventory.model_construct(**dict(self.frame), facilities=facilities)
 
 
 @dataclass(frozen=True)
 class _Scope:
-    """What an edit may move.
+    """The possible effect of an edit.
 
-    Attributes:
-        old: the older revision, and `new` the new one.
-        facilities: those that differ, or whose entries in the lock do, or that have older names.
+    `facilities` differ, or their lock entries do, or they have older names.
     """
 
     old: _Revision
@@ -96,13 +93,13 @@ class _Scope:
 
     @cached_property
     def relays(self) -> frozenset[str]:
-        """The relays that carry those, before or after."""
+        """Relays that carry the facilities, before or after."""
         listed = (r.outlines[name] for r in (self.old, self.new) for name in self.facilities if name in r.outlines)
         return frozenset(relay for outline in listed for relay in outline.relays)
 
     @cached_property
     def built(self) -> frozenset[str]:
-        """The facilities that have to be built: those, and all that their relays carry."""
+        """The facilities, and all others on their relays."""
         beside = (
             name
             for revision in (self.old, self.new)
@@ -113,14 +110,14 @@ class _Scope:
 
     @property
     def served_elsewhere(self) -> int:
-        """How many paths the others have."""
+        """Number of paths of all other facilities."""
         others = (outline for name, outline in self.new.outlines.items() if name not in self.built)
         return sum(outline.paths for outline in others if outline.rendered)
 
 
 @dataclass(frozen=True)
 class _Hosts:
-    """The hosts of a revision that are rendered."""
+    """A revision's rendered hosts."""
 
     state: DesiredState
     files: dict[str, tuple[RenderedFile, ...]]
@@ -133,7 +130,7 @@ class _Hosts:
 
 @dataclass(frozen=True)
 class _Rendered:
-    """An inventory's hosts and files, with secrets that say nothing."""
+    """An inventory's hosts and files, rendered with placeholder secrets."""
 
     state: DesiredState
     files: dict[str, tuple[RenderedFile, ...]]
@@ -147,17 +144,10 @@ class _Rendered:
 
 
 def compare_part(session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime) -> Plan | None:
-    """What `compare` comes to, of the hosts that may differ; None where everything has to be compared.
-
-    Args:
-        session: the inventory as it is in its folder.
-        name: the older revision.
-        limit: which hosts.
-        allow: limits of the policy that are raised.
-        now: the moment, for freeze windows.
+    """Compare only hosts that may differ; `None` if all must be compared.
 
     Raises:
-        UsageError: there is no such revision, or the limit takes no host.
+        UsageError: there is no such revision, or the limit selects no host.
     """
     limit_cuts_hosts = limit.by_site
     loaded = session.loaded
@@ -179,7 +169,7 @@ def compare_part(session: Session, name: str, limit: Limit, *, allow: Mapping[st
 
 
 def _objects_of(root: Path, loaded: Loaded, like: str) -> dict[str, str] | None:
-    """Git's name of what each file holds; None where one is not as it was loaded."""
+    """Return Git names of files' content; `None` if one changed since loading."""
     objects = {}
     for relative, digest in loaded.digests.items():
         try:
@@ -197,7 +187,7 @@ def _is_simple(path: str) -> bool:
 
 
 def _older(folder: Path, new: _Revision, moved: Collection[str], tree: Tree, session: Session) -> _Revision | None:
-    """The older revision: the new one with what moved as it was; None where that is not without errors."""
+    """Derive the older revision from the new; `None` if it has errors."""
     layout = layout_of(folder)
     if layout.problems or {file.relative for file in layout.files} != set(moved) & tree.objects.keys():
         return None
@@ -324,12 +314,12 @@ def _scope(old: _Revision, new: _Revision, moved: Iterable[str]) -> _Scope | Non
 
 
 def _one_a_carrier(frame: Frame, without: Collection[str]) -> dict[str, str]:
-    """A relay of each carrier on which nothing differs: they are alike, but for what they carry."""
+    """Return an unchanged relay a carrier, as a sample of its no-ops."""
     return {carrier.id: relay.id for name, (carrier, relay) in frame.relays.items() if name not in without}
 
 
 def _bare_noops(spec: HostSpec, hosts: _Hosts, facts: Mapping[str, object]) -> int | None:
-    """How many no-ops a relay has beside paths and sites; None where something of it differs after all."""
+    """Return a relay's no-ops beside paths and sites; `None` if it differs."""
     changes = changes_of(spec, hosts.files[spec.id], facts[spec.id])  # type: ignore[arg-type]
     if any(change.pending for change in changes):
         return None
@@ -338,12 +328,12 @@ def _bare_noops(spec: HostSpec, hosts: _Hosts, facts: Mapping[str, object]) -> i
 
 
 def _named_contents(objects: Mapping[str, str]) -> dict[str, bytes]:
-    """What stands for the encrypted files' bytes where they are merely compared."""
+    """Return Git names instead of encrypted files' bytes, for comparison."""
     return {path: name.encode() for path, name in objects.items() if path.startswith(_SECRETS)}
 
 
 def _noops(revision: _Revision, hosts: Collection[str], bare: Mapping[str, int]) -> int:
-    """The no-ops of relays on which nothing differs: what each has, and a peer and the paths of each site."""
+    """Return the no-ops of unchanged relays: their own, peers and paths."""
     listed = (plan for outline in revision.outlines.values() for plan in _carried_by(outline, hosts))
     carriers = (carrier.id for name, (carrier, _) in revision.frame.relays.items() if name in hosts)
     return sum(listed) + sum(bare[carrier] for carrier in carriers)
@@ -362,19 +352,19 @@ def compare(
     now: datetime | None = None,
     everything: bool = False,
 ) -> Plan:
-    """Compare the inventory with an older revision of itself: no host is contacted, no vault is opened.
+    """Compare the inventory with an older revision, without hosts or vault.
 
     Args:
         session: the inventory as it is in its folder.
         name: the older revision, e.g. `origin/main`.
-        limit: which hosts.
-        allow: limits of the policy that are raised.
-        now: the moment, for freeze windows.
-        everything: whether no-ops are wanted by name: then all is compared, otherwise what may differ.
+        limit: the hosts.
+        allow: raised limits of the policy.
+        now: the time, for freeze windows.
+        everything: whether no-ops are listed, so that all is compared.
 
     Raises:
-        InventoryError: one of the two is no inventory that could be rendered.
-        UsageError: there is no such revision, or the limit takes no host.
+        InventoryError: one of the two cannot be rendered.
+        UsageError: there is no such revision, or the limit selects no host.
     """
     now = now or datetime.now(UTC)
     part = None if everything else compare_part(session, name, limit, allow=allow or {}, now=now)
@@ -382,7 +372,7 @@ def compare(
 
 
 def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime) -> Plan:
-    """As `compare`, of all that there is."""
+    """Compare all hosts; as `compare`."""
     with revision(session.root, name) as old, without_collector():
         loaded = load(old.root, today=session.today)
         was, unknown = _readable(name, loaded)
@@ -405,10 +395,10 @@ def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[s
 
 
 def _readable(name: str, loaded: Loaded) -> tuple[Inventory, list[str]]:
-    """An older revision without the facilities whose files could not be read then, and what is not known for that.
+    """Return an older revision without unreadable facilities, and notes on them.
 
     Raises:
-        InventoryError: what could not be read concerns all.
+        InventoryError: an unreadable file concerns all.
     """
     if loaded.inventory is not None:
         return loaded.inventory, []
@@ -420,10 +410,10 @@ def _readable(name: str, loaded: Loaded) -> tuple[Inventory, list[str]]:
 
 
 def _rendered_all_the_same(loaded: Loaded, inventory: Inventory, templates: Templates, name: str) -> _Rendered:
-    """An older revision's files: one that breaks rules of today is compared too, if it can be rendered.
+    """Render an older revision, even if it breaks rules of today.
 
     Raises:
-        InventoryError: what it breaks is needed for that.
+        InventoryError: it cannot be rendered.
     """
     try:
         return _Rendered.of(inventory, templates)
@@ -441,5 +431,4 @@ def _invalid(name: str, loaded: Loaded) -> InventoryError:
 
 
 def _encrypted_files(root: Path) -> dict[str, bytes]:
-    """An inventory's encrypted files as they are."""
     return {file.relative: encrypted_bytes(file) for file in secret_files_of(root)}

@@ -1,7 +1,7 @@
 """Recorded runs, proofs of the record, and retention.
 
-Each run has its steps. The check proves that no entry was changed, cut off or made up. Retention follows the
-inventory's policy, and a run records what left.
+Each run has its steps. The check proves that no entry was changed, removed or forged. Retention follows the inventory's
+policy, and a run records what was removed.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _RETENTION_HINT = "write policy.retention in inventory.yml: document_days, verdi
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run as it was recorded, also while it goes on.
+    """A recorded run, finished or not.
 
     Attributes:
-        events: its steps; none in a list where the run has ended, as its outcome says enough.
-        damaged: why they cannot be read; empty where they can.
+        events: its steps; empty in a list if it has finished.
+        damaged: why they are unreadable, or empty.
     """
 
     recorded: Recorded
@@ -53,18 +53,18 @@ class PastRun:
 
     @property
     def state(self) -> str:
-        """Its outcome, or where it stands."""
+        """Its outcome or progress."""
         return "damaged" if self.damaged and not self.recorded.finished else state_of(self.recorded, self.events)
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryFault:
-    """What is wrong with one entry of the chain, or with a run's journal where `number` is 0.
+    """A fault of a chain entry, or (`number` 0) of a journal.
 
     Attributes:
-        host: the host that holds an entry which the record does not have, or an entry that was made up.
-        run: the run whose entry that is.
-        hint: what to do next.
+        host: the host with an entry that the record lacks, or a forged one.
+        run: the entry's run.
+        hint: the next step.
     """
 
     number: int
@@ -76,18 +76,17 @@ class HistoryFault:
 
 @dataclass(frozen=True, slots=True)
 class HistoryCheck:
-    """What a check of the whole history came to.
+    """Result of a check of the whole history.
 
     Attributes:
-        length: how many entries there are.
-        head: the hash of the newest one.
-        faults: what is wrong.
-        remarks: what is odd, and may be right.
-        seals: what proves the entries.
-        closed: why seals could not be checked; empty where they were.
-        notes: how many entries Git notes hold.
-        hosts: the hosts that were asked; None where none was.
-        unanswered: by host, why it could not be asked.
+        length: number of entries.
+        head: the newest entry's hash.
+        remarks: oddities that may be right.
+        seals: proofs of the entries.
+        closed: why seals could not be checked, or empty.
+        notes: number of entries in Git notes.
+        hosts: the hosts asked, if any.
+        unanswered: by host, why it was not asked.
     """
 
     length: int
@@ -103,12 +102,12 @@ class HistoryCheck:
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """How the history is checked.
+    """Options of a check.
 
     Attributes:
-        hosts: whether hosts are asked what they hold.
-        public: files of public keys that signatures are held against.
-        lost: numbers of entries that people know to be lost, as the record was put back from a backup.
+        hosts: whether to ask hosts.
+        public: public key files for signatures.
+        lost: numbers of entries known as lost after a restore from backup.
     """
 
     hosts: bool = False
@@ -119,7 +118,7 @@ class CheckOptions:
 class PastRuns:
     """An inventory's recorded runs.
 
-    Every method raises `StateError` where the database does not answer.
+    Every method raises `StateError` if the database does not answer.
     """
 
     def __init__(self, history: History, log: EventLog) -> None:
@@ -127,16 +126,16 @@ class PastRuns:
         self._log = log
 
     def newest(self, number: int) -> tuple[PastRun, ...]:
-        """The newest runs that can be read, at most so many."""
+        """Return the newest readable runs, with a limit."""
         runs = self._history.past(number).runs
         return tuple(self._with_events(run) if run.finished is None else PastRun(run, ()) for run in runs)
 
     def damaged(self, number: int) -> tuple[str, ...]:
-        """The entries of the newest runs that cannot be read."""
+        """Return unreadable entries of the newest runs."""
         return self._history.past(number).damaged
 
     def run(self, name: str) -> PastRun:
-        """One run with all its steps.
+        """Return a run with all its steps.
 
         Raises:
             UsageError: there is none of that name.
@@ -156,20 +155,20 @@ class PastRuns:
             return PastRun(recorded, (), error.message)
 
     def document(self, name: str) -> Document | None:
-        """What a run printed at its end; None where it has not ended."""
+        """Return a run's document; `None` if it has not ended."""
         return self._history.document(name)
 
     def chain(self) -> ChainReport:
-        """Check every entry's hash and seal, and every journal against the hash that its run's document has of it."""
+        """Check all entries' hashes and seals, and journals against recorded hashes."""
         chain = self._history.verify_chain()
         return replace(chain, faults=(*chain.faults, *(ChainFault(0, one) for one in self._changed_journals(chain))))
 
     def epochs(self) -> Mapping[str, int]:
-        """The number of the last run on each host."""
+        """Return the number of the last run on each host."""
         return self._history.epochs()
 
     def entries(self) -> tuple[dict[int, Head], frozenset[str]]:
-        """Every entry as others keep it, by its number, and all runs that have one."""
+        """Return all entries' heads by number, and the runs that have one."""
         heads = self._history.heads()
         return heads, frozenset(head.run for head in heads.values())
 
@@ -190,7 +189,7 @@ class PastRuns:
 
 
 class _Holders:
-    """Who holds entries of the record: this machine, Git notes, and hosts where they are asked."""
+    """Holders of record entries: this machine, Git notes, and hosts if asked."""
 
     def __init__(self, session: Session, place: StatePlace) -> None:
         self._session = session
@@ -205,7 +204,7 @@ class _Holders:
         self.held += [HeldHead(f"the Git note on {commit[:12]}", head) for commit, head in notes]
 
     def ask_hosts(self) -> None:
-        """Ask every host for its manifest's entry and its receipts'."""
+        """Ask all hosts for the entries in manifest and receipts."""
         session = self._session
         calls = []
         for spec in session.state.hosts.values():
@@ -234,11 +233,11 @@ class _Holders:
 
 @contextmanager
 def past_runs(session: Session) -> Iterator[PastRuns]:
-    """The runs of a session's inventory, as long as its history is open.
+    """Open the history of a session's inventory.
 
     Raises:
-        UsageError: none was ever recorded.
-        StateError: there is a history, and it cannot be read.
+        UsageError: no run was ever recorded.
+        StateError: the history cannot be read.
     """
     place = _place(session)
     with _opened(place) as runs:
@@ -248,11 +247,11 @@ def past_runs(session: Session) -> Iterator[PastRuns]:
 
 
 def run_names(root: Path, environment: Mapping[str, str], number: int) -> tuple[str, ...]:
-    """The ids of the newest runs that are recorded of an inventory, at most so many, the newest first.
+    """Return the newest recorded runs' ids, newest first, with a limit.
 
     Raises:
-        InventoryError: its settings cannot be understood.
-        StateError: there is a history, and it cannot be read.
+        InventoryError: the settings are invalid.
+        StateError: the history cannot be read.
     """
     place = state_place_of(environment, load_settings(root).id)
     history = find_history(place)
@@ -263,11 +262,11 @@ def run_names(root: Path, environment: Mapping[str, str], number: int) -> tuple[
 
 
 def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
-    """Hold the record against its own hashes and seals, and against what this machine, Git notes and hosts hold of it.
+    """Check the record's hashes and seals, and compare it with other holders.
 
     Raises:
-        UsageError: none was ever recorded here, and nobody who was asked holds an entry.
-        StateError: there is a history, and it cannot be read.
+        UsageError: no run was recorded here, and no holder has an entry.
+        StateError: the history cannot be read.
         SecretsError: hosts are to be asked, and the vault is closed.
     """
     place, closed = _with_keys(session, options)
@@ -304,7 +303,7 @@ def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
 
 
 def _ahead(held: Mapping[str, int], recorded: Mapping[str, int]) -> Iterator[HistoryFault]:
-    """Hosts that more runs have begun to change than the record knows of; a host may make its number up."""
+    """Yield hosts that report more runs than recorded; hosts may lie."""
     for host, number in sorted(held.items()):
         if number > (known := recorded.get(host, 0)):
             message = f"{host} says that run number {number} began to change it, and the record knows {known} at most"
@@ -312,7 +311,7 @@ def _ahead(held: Mapping[str, int], recorded: Mapping[str, int]) -> Iterator[His
 
 
 def _with_keys(session: Session, options: CheckOptions) -> tuple[StatePlace, str]:
-    """The place with what its entries are held against, and why seals cannot be; hosts are asked with an open vault."""
+    """Return the history's location with keys, and why seals are unchecked."""
     place, closed, digest_key = _place(session), "", None
     try:
         digest_key = session.secrets.digest_key
@@ -353,17 +352,17 @@ def _fault_of(fault: HeadFault) -> HistoryFault:
 
 
 def cut_at(retention: Retention, now: datetime) -> Cut:
-    """What a policy lets leave at a moment."""
+    """Return what a policy removes at a time."""
     days = retention.document_days, retention.verdict_days
     return Cut(*(None if number is None else now - timedelta(days=number) for number in days))
 
 
 def would_leave(root: Path, environment: Mapping[str, str], now: datetime) -> tuple[Retention, tuple[HeldClass, ...]]:
-    """The policy, what the history holds, and what would leave now; nothing is changed.
+    """Return the policy, the history's content, and what would be removed.
 
     Raises:
-        InventoryError: the settings cannot be understood.
-        StateError: there is a history, and it cannot be read.
+        InventoryError: the settings are invalid.
+        StateError: the history cannot be read.
     """
     settings = load_settings(root)
     retention = settings.policy.retention
@@ -371,13 +370,13 @@ def would_leave(root: Path, environment: Mapping[str, str], now: datetime) -> tu
 
 
 def let_leave(session: Session, now: datetime) -> tuple[HeldClass, ...]:
-    """Let what is older than the policy says leave, and record that it did.
+    """Remove what is older than the policy allows, and record it.
 
     Raises:
-        UsageError: the policy lets nothing leave.
-        SecretsError: the vault cannot be opened: the record of it has to be sealed.
-        StateError: it cannot be written; nothing left.
-        DamagedRecordError: something is not as it was recorded; nothing left.
+        UsageError: the policy removes no data.
+        SecretsError: the vault, whose key seals the record, cannot be opened.
+        StateError: it cannot be written; no data was removed.
+        DamagedRecordError: a record is damaged; no data was removed.
     """
     retention = session.inventory.settings.policy.retention
     if retention == Retention():

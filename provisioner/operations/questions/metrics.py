@@ -1,4 +1,4 @@
-"""Metrics of what verifications recorded: the last look at all, and looks at a part since."""
+"""Metrics of recorded verifications: the last full one, and partial ones since."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from provisioner.record.place import StatePlace, state_place_of
 from provisioner.record.store import History, find_history
 
 MOST_PARTS: Final = 500
-"""So many of the newest runs are looked through for the last verification of all."""
+"""Limit of newest runs to search for the last full verification."""
 
 
 def recorded_metrics(root: Path, environment: Mapping[str, str], now: datetime) -> RecordedMetrics:
-    """The metrics of an inventory's history; the inventory may have errors, as long as its id can be read.
+    """Return metrics of an inventory's history, whatever its errors.
 
     Raises:
-        InventoryError: nothing can be read of it.
+        InventoryError: the id cannot be read.
     """
     return metrics_of(environment, _read(root, environment, now).settings.id)
 
 
 def metrics_of(environment: Mapping[str, str], inventory: str) -> RecordedMetrics:
-    """The metrics of the history of an inventory, by its id."""
+    """Return metrics of the history of an inventory's id."""
     return RecordedMetrics(state_place_of(environment, inventory), night_file(environment, inventory))
 
 
 def write_metrics(file: Path, text: bytes) -> None:
-    """Replace the file; its exporter is another user, and its folder says who else may read it.
+    """Replace the file, readable for the exporter's user; its folder limits readers.
 
     Raises:
         ReportError: it cannot be written; the old one stays.
@@ -55,10 +55,10 @@ def write_metrics(file: Path, text: bytes) -> None:
 
 
 def carriers_of(root: Path, environment: Mapping[str, str], now: datetime) -> tuple[str, ...]:
-    """The ids of an inventory's carriers.
+    """Return the ids of an inventory's carriers.
 
     Raises:
-        InventoryError: nothing can be read of it.
+        InventoryError: the inventory cannot be read.
     """
     return tuple(sorted(_read(root, environment, now).carriers))
 
@@ -72,11 +72,11 @@ def _read(root: Path, environment: Mapping[str, str], now: datetime) -> Frame:
 
 @dataclass
 class RecordedMetrics:
-    """The metrics of a history, made anew when a verification was recorded.
+    """A history's metrics, made anew after each recorded verification.
 
     Attributes:
-        place: where the history is.
-        nights: the file in which nightly runs leave when they ended.
+        place: the history's location.
+        nights: the file with the ends of nightly runs.
     """
 
     place: StatePlace
@@ -85,10 +85,10 @@ class RecordedMetrics:
     _sheet: MetricSheet | None = field(default=None, repr=False)
 
     def sheet(self, now: datetime) -> MetricSheet:
-        """The metrics as they are now.
+        """Return the present metrics.
 
         Raises:
-            StateError: there is a history, and it cannot be read.
+            StateError: the history cannot be read.
         """
         history, nights = find_history(self.place), _nights(self.nights)
         if history is None:
@@ -109,7 +109,7 @@ class RecordedMetrics:
 
 
 def _nights(file: Path) -> dict[str, datetime]:
-    """When the last complete nightly run ended, and when the last of any kind did; nothing where none ever did."""
+    """Return the ends of the last complete and the last partial night."""
     night = last_night(file)
     complete = night.get("last_complete")
     ended = {"complete": complete.get("finished_at") if isinstance(complete, dict) else None}

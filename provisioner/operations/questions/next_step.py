@@ -1,4 +1,4 @@
-"""What has to happen next for one facility, and the command that does it."""
+"""A facility's next step, and its command."""
 
 from __future__ import annotations
 
@@ -27,12 +27,7 @@ _BEFORE_A_PLAN = frozenset({FacilityState.REGISTERED, FacilityState.CONTACT_CONF
 
 
 class Asked(NamedTuple):
-    """A word of a command that only a person knows.
-
-    Attributes:
-        name: how it stands in the command that is shown.
-        question: what it is.
-    """
+    """A word of a command that only a person knows."""
 
     name: str
     question: str
@@ -46,12 +41,11 @@ class FacilityStep:
     """A facility's next step.
 
     Attributes:
-        facility: its id.
-        state: where it stands, in words.
-        sentence: what has to happen, and who does it.
-        command: what of the program does it; empty where people do, or an editor.
-        afterwards: what comes when somebody else has done their part, as a command with words to fill in.
-        unchecked: whether secrets are not known, since no vault password is set.
+        state: in words.
+        sentence: the step, and who does it.
+        command: the program's command; empty if people or an editor do it.
+        afterwards: the command after others have done their part, with words to fill in.
+        unchecked: whether secrets are unknown without a vault password.
     """
 
     facility: str
@@ -63,17 +57,11 @@ class FacilityStep:
 
 
 def facility_step(root: Path, facility: str, environment: Mapping[str, str], now: datetime) -> FacilityStep:
-    """The one next step of a facility.
-
-    Args:
-        root: the inventory's folder.
-        facility: its id.
-        environment: the caller's environment (vault passwords, where cache and history are).
-        now: the moment.
+    """Return a facility's next step.
 
     Raises:
         UsageError: there is no such facility.
-        InventoryError, SecretsError, StateError: something cannot be read.
+        InventoryError, SecretsError, StateError: data cannot be read.
     """
     whole = overview(root, environment, now)
     status = whole.statuses([facility], Limit())[0]
@@ -84,7 +72,7 @@ def facility_step(root: Path, facility: str, environment: Mapping[str, str], now
 
 
 def has_accepted_successor(root: Path, facility: str, environment: Mapping[str, str], now: datetime) -> bool:
-    """Whether the connection of a facility's successor is accepted: up in two verifications, a day apart.
+    """Return whether the successor was up in two verifications, a day apart.
 
     Raises:
         UsageError, InventoryError, StateError: as `facility_step`.
@@ -115,7 +103,7 @@ def _step(whole: Overview, status: FacilityStatus, errors: Collection[Problem]) 
 
 
 def _is_waiting(status: FacilityStatus) -> bool:
-    """Whether people have to do something before there can be a plan."""
+    """Return whether people have to act before there can be a plan."""
     site = status.facility
     if status.is_blocked or site.plan is not None:
         return status.is_blocked
@@ -219,7 +207,7 @@ def _of_gateway(site: Outline, own: Collection[Problem]) -> _Step | None:
 
 
 def _of_people(site: Outline, state: FacilityState) -> _Step | None:
-    """What people do before there is a plan, or before they come again."""
+    """Return what people do before a plan, or before people come again."""
     if state is FacilityState.REGISTERED:
         return "the province names a representative (contacts list)", (), ("facility", "contact", site.id)
     if state is FacilityState.CONTACT_CONFIRMED:
@@ -233,9 +221,9 @@ def _of_people(site: Outline, state: FacilityState) -> _Step | None:
 
 
 def _never_applied(whole: Overview, site: Outline) -> tuple[str, ...]:
-    """The facility's relay and its centres, as far as nothing was ever seen to be held by them: a first apply is whole.
+    """Return relay and centres that were never applied.
 
-    A centre holds what its relays do; of one that reads from a relay which holds something it is not said.
+    A first apply is complete. A centre counts as applied if one of its relays was.
     """
     held = {relay for by_host in whole.evidence.carried.values() for relay in by_host}
     if site.plan is None or site.plan.relay in held:
@@ -249,7 +237,7 @@ def _never_applied(whole: Overview, site: Outline) -> tuple[str, ...]:
 
 
 def _of_hosts(whole: Overview, status: FacilityStatus) -> _Step:
-    """What is left when the inventory has all: an apply, a verification, or to wait."""
+    """Return the step with a complete inventory: apply, verify, or wait."""
     site, state = status.facility, status.standing.state
     limited = ("--limit", f"facility={site.id}")
     if left := _held_by_others(whole, site):
@@ -268,21 +256,21 @@ def _of_hosts(whole: Overview, status: FacilityStatus) -> _Step:
 
 
 def _signed_on(site: Outline) -> dict[str, str]:
-    """What each relay is to hold of a facility that hosts carry."""
+    """Return what each relay should hold of a carried facility."""
     plans = (site.plan, site.successor) if site.operating.is_carried else ()
     agreed = [plan for plan in plans if plan and plan.agreed]
     return {relay: plan.content for plan, relay in relays_of(agreed)}
 
 
 def _known_to_hold(whole: Overview) -> dict[str, Mapping[str, str]]:
-    """What each relay was last seen to hold, where somebody saw it."""
+    """Return what each relay is known to hold, if known."""
     words = whole.evidence.words
     relays = whole.inventory.allocations.relays
     return {host: word.held for host, word in words.items() if host in relays and word.held is not None}
 
 
 def _held_by_others(whole: Overview, site: Outline) -> list[str]:
-    """The relays that hold a facility and are to let it go; of one that is closed its state tells."""
+    """Return relays that still hold a facility, unless it is closed."""
     if site.operating is Operating.CLOSED:
         return []
     mine = _signed_on(site)
@@ -290,7 +278,7 @@ def _held_by_others(whole: Overview, site: Outline) -> list[str]:
 
 
 def _without_it(whole: Overview, site: Outline) -> list[str]:
-    """The relays that were last seen without a facility, or with something else of it that was signed once."""
+    """Return relays that lack a facility, or hold an older signed content."""
     known = _known_to_hold(whole)
     mine = {relay: content for relay, content in _signed_on(site).items() if relay in known}
     # The empty content is a drift: that is looked at before anything is applied over it.

@@ -1,4 +1,4 @@
-"""What `status` and `export` look at: the inventory, all that was shown, and the moment."""
+"""The basis of `status` and `export`: inventory, evidence, and time."""
 
 from __future__ import annotations
 
@@ -43,17 +43,16 @@ _NEWEST = 50
 
 @dataclass(frozen=True)
 class Overview:
-    """One look at the whole.
+    """An inventory with its evidence at a time.
 
     Attributes:
-        root: the inventory's folder.
-        loaded: the inventory's files, and what is wrong with them.
-        inventory: what could be read of them, without the texts that hold passwords or people's data.
-        problems: every problem, sorted by place.
-        evidence: all that was shown.
-        place: where the history is.
-        now: the moment, in Vietnam's time.
-        unended: the newest runs that changed hosts and of which no end is recorded.
+        loaded: the inventory's files, and their problems.
+        inventory: their readable part, without passwords or personal data.
+        problems: every problem, sorted by position.
+        evidence: all evidence.
+        place: the history's location.
+        now: the time in Vietnam.
+        unended: the newest changing runs without recorded end.
     """
 
     root: Path
@@ -67,34 +66,36 @@ class Overview:
 
     @property
     def unreadable(self) -> tuple[str, ...]:
-        """The ids of facilities whose files cannot be understood."""
+        """Ids of facilities with invalid files."""
         owners = (owner.partition("/") for owner in self.loaded.broken)
         return tuple(sorted(name for kind, _, name in owners if kind == "facility"))
 
     @property
     def unsealed(self) -> tuple[str, ...]:
-        """The relays in use whose tunnel's key is on their disk alone: nothing opens it for new hardware."""
+        """Relays whose tunnel key has no box for new hardware."""
         lock, recovery = self.inventory.allocations.relays, self.inventory.settings.recovery
         relays = ((name, lock[name]) for name in sorted(self.inventory.relays) if name in lock)
         return tuple(name for name, of in relays if of.public_key and not is_sealed(of, recovery))
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """The problems that keep the inventory from being applied."""
+        """The problems that prevent an apply."""
         return tuple(problem for problem in self.problems if problem.stops)
 
     @cached_property
     def in_error(self) -> Mapping[str, HeldFacility]:
-        """The facilities that have errors of their own, by id; what hosts still lack is none here.
+        """Facilities with errors of their own, by id.
+
+        Missing allocations and keys do not count.
 
         Raises:
-            InventoryError: with every problem: some concern all.
+            InventoryError: some problems concern all.
         """
         return held_facilities(self.loaded, self.root, tolerate=_TOLERATED)
 
     @cached_property
     def held(self) -> tuple[HeldFacility, ...]:
-        """The facilities with errors of their own; none where other errors stop all."""
+        """Frozen facilities; empty if other errors stop all."""
         if not self.errors:
             return ()
         try:
@@ -104,22 +105,22 @@ class Overview:
 
     @cached_property
     def whole_inventory(self) -> Inventory:
-        """As `inventory`, with whole facilities: a country's take seconds."""
+        """As `inventory`, with complete facilities; a country's take seconds."""
         if self.loaded.partial is None:
             raise TypeError("an overview is of an inventory that can be read")
         return self._public(self.loaded.partial)
 
     def facility(self, name: str) -> Facility:
-        """One facility of the inventory, read from its file."""
+        """Read a facility from its file."""
         return self._public(self.loaded.facility(name))
 
     def name(self, facility: str) -> str:
-        """What a facility of the inventory is called, read from its file."""
+        """Read a facility's name from its file."""
         name = self.loaded.name(facility)
         return shown(name) if _has_private(self.problems) else name
 
     def survey(self, name: str) -> Survey | None:
-        """The survey of one facility of the inventory, read from its file."""
+        """Read a facility's survey from its file."""
         survey = self.loaded.survey(name)
         return self._public(survey) if survey else None
 
@@ -127,26 +128,21 @@ class Overview:
         return with_texts(model, shown) if _has_private(self.problems) else model
 
     def _read(self, limit: Limit) -> Limit:
-        """A limit, read by the inventory; what cannot be understood has its names too."""
+        """Resolve a limit's names, those of unreadable facilities included."""
         return limit.of(self.inventory, also={owner.rpartition("/")[2] for owner in self.loaded.broken})
 
     def held_by(self, names: Sequence[str], limit: Limit) -> tuple[HeldFacility, ...]:
-        """What is held of the chosen facilities."""
+        """Return the frozen ones of the chosen facilities."""
         limit = self._read(limit)
         relays = self.inventory.relays
         return tuple(one for one in self.held if (not names or one.id in names) and limit.takes_held(one, relays))
 
     def statuses(self, names: Sequence[str], limit: Limit, without: Collection[str] = ()) -> tuple[FacilityStatus, ...]:
-        """The status of the chosen facilities.
-
-        Args:
-            names: ids; none takes all.
-            limit: what else chooses.
-            without: ids that are left out.
+        """Return the status of the chosen facilities; no names choose all.
 
         Raises:
-            UsageError: there is no such facility, or nothing is chosen.
-            InventoryError: a facility that was named cannot be read.
+            UsageError: there is no such facility, or the selection is empty.
+            InventoryError: a named facility cannot be read.
         """
         for name in names:
             self._refuse_unknown(name)
@@ -160,10 +156,10 @@ class Overview:
             return statuses(self.inventory, self.evidence, self.now, chosen)
 
     def failing(self, facilities: Collection[Outline]) -> Mapping[str, Mapping[str, PathState]]:
-        """Of some facilities, the paths that the last look which could tell did not see up, and since when.
+        """Return facilities' paths that were not up at the last known look.
 
         Raises:
-            StateError: there is a history, and it cannot be read.
+            StateError: the history cannot be read.
         """
         if self.place.file and not self.place.file.exists():
             return {}
@@ -202,16 +198,11 @@ class Overview:
 
 
 def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overview:
-    """Look at the whole; an inventory with errors is looked at as far as it can be read.
-
-    Args:
-        root: the inventory's folder.
-        environment: the caller's environment (where cache and history are).
-        now: the moment.
+    """Return the overview of an inventory, as far as it is readable.
 
     Raises:
-        InventoryError: nothing can be read of it.
-        StateError: there is a history, and it cannot be read.
+        InventoryError: the inventory cannot be read.
+        StateError: the history cannot be read.
     """
     loaded = load(root, today=now.date(), cache=cache_of(root, environment))
     problems = check(loaded)
@@ -229,7 +220,7 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overv
 
 
 def document_of(whole: Overview, run: str) -> Mapping[str, object] | None:
-    """The JSON document that a run left; None where there is none.
+    """Return a run's JSON document, if any.
 
     Raises:
         StateError: the history cannot be read.
@@ -246,7 +237,7 @@ def _has_private(problems: Sequence[Problem]) -> bool:
 
 
 def _public(inventory: OutlinedInventory) -> OutlinedInventory:
-    """What could be read, without the texts that hold passwords or people's data: pages are made of it."""
+    """Remove passwords and personal data: pages are made from the result."""
     facilities = {name: _public_outline(one) for name, one in inventory.facilities.items()}
     return with_texts(inventory, shown).model_copy(update={"facilities": facilities})
 
@@ -257,7 +248,6 @@ def _public_outline(outline: Outline) -> Outline:
 
 
 def _evidence(place: StatePlace) -> tuple[Evidence, tuple[str, ...]]:
-    """All that was shown, and the newest runs that have not ended."""
     history = history_at(place)
     if history is None:
         return NO_EVIDENCE, ()

@@ -1,4 +1,4 @@
-"""Packages of sites: the record of who got which, and how what gateways carry stands to what is desired now."""
+"""Site packages: the record of who got which, and their state."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ NOT_RECORDED_HINT = "status goes on to say what was recorded before; make it onc
 
 
 def record_handed(session: Session, packages: SitePackages) -> str:
-    """Record the packages that were just written: why that could not be, empty where it could.
+    """Record written packages; return why that failed, or empty.
 
-    What is recorded are relays by id, public key and address, and a hash over all that is no secret.
+    The record has relays by id, public key and address, and a hash over all that is not secret.
     """
     inventory = packages.inventory
     if inventory is None or not packages.files:
@@ -84,7 +84,6 @@ def _named(inventory: Frame, facility: Facility | Outline) -> tuple[NamedRelay, 
 
 
 def _digest_key(session: Session) -> Secret | None:
-    """The vault's own key; None where it cannot be had."""
     tolerate = {GATEWAY_KEY_MISSING, SECRETS_MISSING, LOGIN_MISSING}
     try:
         part = session.part({GATEWAY_KEY_MISSING})
@@ -97,17 +96,14 @@ def _digest_key(session: Session) -> Secret | None:
 
 
 def record_installed(session: Session, facilities: Sequence[str], *, as_desired: bool) -> str:
-    """Record that somebody said that packages were installed: why that could not be, empty where it could.
+    """Record that packages were installed; return why that failed, or empty.
 
-    Args:
-        session: the inventory's.
-        facilities: whose gateways have the package that was handed out last.
-        as_desired: whether they have what the inventory says now, whoever handed that out.
+    With `as_desired` the gateways have the present package, else the last one handed out.
 
     Raises:
         UsageError: there is no such facility, or none of its packages is recorded.
-        InventoryError: it has no package, as something of it is not there yet.
-        SecretsError: the vault's key, by which the record is sealed, cannot be had.
+        InventoryError: it has no package, since a part is missing.
+        SecretsError: the vault's key, which seals the record, is not available.
         StateError: the history cannot be read.
     """
     inventory = session.part({GATEWAY_KEY_MISSING}).inventory
@@ -145,7 +141,7 @@ def _refuse_unknown(inventory: Inventory, records: Mapping[str, PackageRecord], 
 
 
 def _goes(inventory: Inventory, name: str) -> bool:
-    """Whether a site's gateway is to be taken down."""
+    """Return whether a site's gateway is to be taken down."""
     facility = inventory.facilities.get(name)
     return facility is None or facility.operating is Operating.CLOSED or had_tunnel(inventory, facility)
 
@@ -154,10 +150,10 @@ def _goes(inventory: Inventory, name: str) -> bool:
 
 
 def read_packages(place: StatePlace) -> Mapping[str, PackageRecord]:
-    """What is recorded of sites' packages, by facility.
+    """Return the record of packages by facility.
 
     Raises:
-        StateError: there is a history, and it cannot be read.
+        StateError: the history cannot be read.
     """
     history = history_at(place)
     if history is None:
@@ -174,16 +170,9 @@ def package_standings(
     *,
     today: date | None = None,
 ) -> tuple[PackageStanding, ...]:
-    """How the packages of some facilities stand, by the relays that they name.
+    """Compare facilities' recorded packages with the desired, by their relays.
 
-    Facilities that need no package, or cannot have one yet, are left out.
-
-    Args:
-        inventory: what is desired.
-        records: what is recorded, by facility.
-        evidence: what was seen.
-        facilities: which.
-        today: the day in Vietnam; None where it does not matter whether a package expired.
+    Facilities without a need for a package, or not ready for one, are left out. `today` checks expiry, if given.
     """
     wanted = ((facility.id, _wanted(inventory, facility, lambda _: "")) for facility in facilities)
     return _standings(wanted, records, evidence, today)
@@ -195,7 +184,7 @@ def whole_package_standings(
     evidence: Evidence,
     facilities: Iterable[Facility],
 ) -> tuple[PackageStanding, ...]:
-    """As `package_standings`, with all that packages say held against what is desired."""
+    """As `package_standings`, by the packages' whole content."""
 
     def digest_of(facility: Facility) -> str:
         return package_digest(inventory, facility) if records.get(facility.id, NO_RECORD).handed else ""
@@ -221,7 +210,7 @@ def _standings(
 
 
 def _wanted(inventory: Frame, facility: S, digest_of: Callable[[S], str]) -> WantedPackage | None:
-    """What a facility's package would say; None where it cannot have one yet, or nobody decided what it is to be."""
+    """Return a facility's desired package; `None` if it cannot have one yet."""
     if facility.operating is Operating.CLOSED:
         return WantedPackage(())
     # Of a carrier whose file cannot be read nobody knows what its relays are.
@@ -237,10 +226,10 @@ def _wanted(inventory: Frame, facility: S, digest_of: Callable[[S], str]) -> Wan
 
 
 def still_naming(session: Session, relay: str) -> tuple[PackageStanding, ...]:
-    """The sites whose gateways may still name a relay, and those of its carrier of which nobody knows.
+    """Return sites whose gateways may still name a relay, or are unknown.
 
     Raises:
-        StateError: there is a history, and it cannot be read.
+        StateError: the history cannot be read.
     """
     inventory = session.part({GATEWAY_KEY_MISSING}).inventory
     carrier, _ = inventory.relays[relay]
@@ -261,10 +250,10 @@ def still_naming(session: Session, relay: str) -> tuple[PackageStanding, ...]:
 
 
 def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageStanding, ...]:
-    """The sites of some hosts whose last package does not say what is desired now.
+    """Return the sites of some hosts with an outdated package.
 
     Raises:
-        StateError: there is a history, and it cannot be read.
+        StateError: the history cannot be read.
     """
     records, evidence = _known(session)
     facilities = [site for name, site in session.served.facilities.items() if name in records]
@@ -275,10 +264,10 @@ def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageSta
 
 
 def carrying_what_is_desired(session: Session, inventory: Inventory, facilities: Collection[str]) -> frozenset[str]:
-    """Those of some facilities whose gateways are known to carry the package that is desired now.
+    """Return facilities whose gateways are known to have the present package.
 
     Raises:
-        StateError: there is a history, and it cannot be read.
+        StateError: the history cannot be read.
     """
     records, evidence = _known(session)
     sites = [inventory.facilities[name] for name in sorted(facilities) if name in records]
@@ -287,7 +276,7 @@ def carrying_what_is_desired(session: Session, inventory: Inventory, facilities:
 
 
 def _known(session: Session) -> tuple[Mapping[str, PackageRecord], Evidence]:
-    """What is recorded of packages, and what was seen of their sites; that is read where there is a package."""
+    """Return the record of packages, and evidence if there are any."""
     place = state_place_of(session.environment, load_settings(session.root).id)
     records = read_packages(place)
     if not records:

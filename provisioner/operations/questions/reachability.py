@@ -1,4 +1,4 @@
-"""Who can reach what by an inventory alone, and which statements it breaks: no host is asked, no vault is opened."""
+"""Reachability by an inventory alone, and broken statements."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _LONGEST = 80
 
 @dataclass(frozen=True, slots=True)
 class ReachProof:
-    """What is so by an inventory.
+    """Reachability by an inventory.
 
     Attributes:
-        cells: between the places that were asked for.
-        results: of every statement, whatever was asked for.
-        problems: of those that do not hold, each at its place in the files.
-        held: facilities with errors of their own, of which nothing is said.
+        cells: between the requested places.
+        results: of every statement.
+        problems: broken statements, with their position.
+        held: frozen facilities, which are left out.
     """
 
     cells: tuple[ReachCell, ...]
@@ -45,21 +45,18 @@ class ReachProof:
 
     @property
     def about_nothing(self) -> tuple[StatementResult, ...]:
-        """The inventory's own statements that are about nothing that is there."""
+        """The inventory's own statements that match no object."""
         return tuple(j for j in self.results if not j.cells and j.statement.place is not None)
 
 
 def prove(session: Session, sources: tuple[str, ...], targets: tuple[str, ...]) -> ReachProof:
-    """Hold the rules that are rendered against each other and against every statement.
+    """Compare the rendered rules with each other and with every statement.
 
-    Args:
-        session: the inventory.
-        sources: places from which cells are wanted; all of them by default.
-        targets: places to which.
+    `sources` and `targets` are the places of the cells, all by default.
 
     Raises:
         InventoryError: the inventory is invalid, or an address or a key is not recorded.
-        RenderError: the templates are not of a form of which anything can be said.
+        RenderError: the templates have an unknown form.
         UsageError: there is no such place.
     """
     part = session.readable
@@ -77,10 +74,10 @@ def prove(session: Session, sources: tuple[str, ...], targets: tuple[str, ...]) 
 
 
 def _known(inventory: Inventory, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Places as somebody typed them.
+    """Check places' names.
 
     Raises:
-        UsageError: one of them is not there.
+        UsageError: one of them does not exist.
     """
     whole = (INTERNET, MANAGEMENT, "centres", "relays", "sites")
     known = {
