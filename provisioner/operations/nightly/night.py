@@ -1,7 +1,7 @@
 """A night: its steps and their outcomes, and the last one's file.
 
-The file is beside the record. Metrics and timers read it without the vault: it contains moments, ids and our own words,
-and no verdict of a path.
+The file is beside the record. Metrics and timers read it without the vault: it contains times, ids and the program's
+own words, but no path's verdict.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SCHEMA: Final = "provisioner/night"
 
 
 class NightStep(StrEnum):
-    """The steps of a night, in their order."""
+    """The steps of a night, in order."""
 
     VERIFY = "verify"
     RECORD = "record"
@@ -47,7 +47,7 @@ class NightStep(StrEnum):
 
 
 class StepState(StrEnum):
-    """What became of a step: it was done, whatever it found; it could not be done; or there was nothing to do."""
+    """State of a step: done with any result, failed, or not needed."""
 
     DONE = "done"
     FAILED = "failed"
@@ -55,12 +55,7 @@ class StepState(StrEnum):
 
 
 class StepOutcome(NamedTuple):
-    """What a step that could be tried came to.
-
-    Attributes:
-        code: the exit code that it would end a command with.
-        sentences: what is to be said of it at the end, the worst first.
-    """
+    """A step's exit code, sentences (worst first) and state."""
 
     code: int = 0
     sentences: tuple[str, ...] = ()
@@ -69,7 +64,7 @@ class StepOutcome(NamedTuple):
 
 @dataclass(frozen=True)
 class StepResult:
-    """One step of a night; `error` is why it could not be done."""
+    """One step of a night; `error` is its failure."""
 
     step: NightStep
     outcome: StepOutcome
@@ -78,7 +73,7 @@ class StepResult:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What is to be said of it at the end."""
+        """Its sentences for the end."""
         if self.error is None:
             return tuple(f"{self.step}: {sentence}" for sentence in self.outcome.sentences)
         hint = f"; {self.error.hint}" if self.error.hint else ""
@@ -87,18 +82,18 @@ class StepResult:
 
 @dataclass(frozen=True)
 class NightOrders:
-    """How a night goes.
+    """Options of a night.
 
     Attributes:
         ending: the last lines of a verification.
-        page: the page of a verification, in HTML.
+        page: a verification's page, in HTML.
         limits: the `KIND=NAME` texts that choose paths and hosts.
-        limit: what they come to.
-        verification: how far the verification goes.
-        fail_on: how bad a path has to be to count.
-        report: the folder into which pages and documents are written; None writes none.
-        tells: whether receivers are told.
-        metrics: writes the file of metrics of an inventory, by its id; None where none is asked for.
+        limit: the same, parsed.
+        verification: options of the verification.
+        fail_on: the verdict from which a path counts.
+        report: the folder for pages and documents, if any.
+        tells: whether to notify receivers.
+        metrics: writes an inventory's metrics file, if requested.
     """
 
     ending: Callable[[VerifyResult], tuple[str, ...]]
@@ -113,21 +108,20 @@ class NightOrders:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every path is asked about, up to the highest level."""
+        """Whether every path is verified at all levels."""
         return not self.limits and self.verification.sample is None and self.verification.level is None
 
 
 @dataclass
 class NightRun:
-    """A night, as far as it has come.
+    """A night's progress.
 
     Attributes:
-        inventory: the inventory's id.
-        run: the recorded run; empty where it could not be recorded.
-        document: the verification's document; None where there was none.
-        notes: what a person should know although nothing failed.
-        steps: those that are over.
-        is_reported: whether the verification's own reports are written.
+        run: the recorded run, or empty.
+        document: the verification's document, if any.
+        notes: remarks beside failures.
+        steps: the finished steps.
+        is_reported: whether the verification's reports are written.
     """
 
     inventory: str
@@ -145,18 +139,18 @@ class NightRun:
 
     @property
     def code(self) -> int:
-        """The exit code: that of the worst step."""
+        """The exit code of the worst step."""
         return worst_of(*(step.outcome.code for step in self.steps))
 
     @property
     def is_complete(self) -> bool:
-        """Whether every path was verified, that was recorded, and every host was compared."""
+        """Whether every path was verified and recorded, and every host compared."""
         done = {step.step for step in self.steps if step.outcome.state is StepState.DONE}
         return self.orders.is_whole and {NightStep.VERIFY, NightStep.RECORD, NightStep.DRIFT} <= done
 
     @property
     def drifted(self) -> frozenset[str] | None:
-        """The hosts that differ from the inventory; None where they were not compared."""
+        """The hosts that differ from the inventory; `None` if not compared."""
         if self.planned is None or self.result is None:
             return None
         unread = {host.host for host in self.result.hosts if host.drift} & self.planned.unreadable.keys()
@@ -164,13 +158,13 @@ class NightRun:
 
     @property
     def ending(self) -> tuple[str, ...]:
-        """The last lines, those of the step that says the worst first; what is only a note comes last."""
+        """The last lines, worst step first, notes last."""
         by_rank = sorted(self.steps, key=lambda step: rank_of(step.outcome.code))
         return (*(line for step in by_rank for line in step.lines), *(f"note: {note}" for note in self.notes))
 
 
 def tried(work: Callable[[], StepOutcome]) -> tuple[StepOutcome, ProvisionerError | None]:
-    """What a step comes to; whatever it raises is its own failure, and no other step's."""
+    """Run a step; any exception is its failure alone."""
     try:
         return work(), None
     except ProvisionerError as error:
@@ -181,7 +175,7 @@ def tried(work: Callable[[], StepOutcome]) -> tuple[StepOutcome, ProvisionerErro
 
 
 def _defect(error: Exception) -> ProvisionerError:
-    """A defect of ours in a sentence: where it is, and none of the exception's own words, which may quote a value."""
+    """Return a defect's location, without the exception's words, which may quote values."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
     hint = "this is a defect of provisioner: report it with this line, which names no inventory value"
@@ -228,11 +222,9 @@ class NightDocument(Printed, name="nightly", title="A night"):
 
 
 def night_document(night: NightRun, *, everything: bool = True) -> Document:
-    """The `nightly` document.
+    """Return the `nightly` document.
 
-    Args:
-        night: the night.
-        everything: whether the documents of the verification and of the comparison are in it.
+    With `everything` it contains the documents of verification and drift.
     """
     planned = night.planned
     drift = plan_document(planned.plan, model=DriftDocument) if everything and planned else None
@@ -263,7 +255,7 @@ def _step_row(step: StepResult) -> StepRow:
 
 
 def notice_lines(sendings: Sequence[Sending]) -> tuple[str, ...]:
-    """What became of each receiver's notice, a line each."""
+    """Return a line a receiver on its notice."""
     return tuple(_notice_line(sending) for sending in sendings)
 
 
@@ -274,12 +266,12 @@ def _notice_line(sending: Sending) -> str:
 
 
 def night_file(environment: Mapping[str, str], inventory: str) -> Path:
-    """Where it is; where machines share a database, each has its own."""
+    """Return the file's path, one a machine even with a shared database."""
     return state_folder(environment) / inventory / NIGHT_FILE
 
 
 def keep_night(environment: Mapping[str, str], night: NightRun) -> None:
-    """Write down that a night is over.
+    """Store a night's end.
 
     Raises:
         StateError: it cannot be written.
@@ -305,7 +297,7 @@ def _moments(night: NightRun) -> Document:
 
 
 def last_night(file: Path) -> Document:
-    """What is written there; nothing where nothing is, or nothing that is ours."""
+    """Return the file's content; empty if missing or invalid."""
     try:
         document = json.loads(read_regular(file, most=_MOST_BYTES))
     except (OSError, ValueError, RecursionError):

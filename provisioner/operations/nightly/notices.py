@@ -1,4 +1,7 @@
-"""Receivers are told of a night: each what is new to it, as far as its role goes; one's failure is nobody else's."""
+"""Notices of a night: each receiver learns the news for its role.
+
+A failure at one receiver does not affect others.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +55,12 @@ from provisioner.verify.document import VerifyDocument, recorded_verification
 from provisioner.verify.result import Verdict
 
 _AT_ONCE: Final = 32
-"""So many receivers are told at a time: one that hangs holds up none of the others."""
+"""Receivers notified in parallel, so that a slow one delays no others."""
 _LATER: Final = "it is told all of it after the next night, or now: provisioner notify"
 
 
 class SendOutcome(StrEnum):
-    """What became of one receiver's notice."""
+    """Outcome of a receiver's notice."""
 
     SENT = "sent"
     NOTHING_NEW = "nothing-new"
@@ -68,14 +71,14 @@ class SendOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class Sending:
-    """One receiver, and what became of its notice.
+    """A receiver and its notice's outcome.
 
     Attributes:
-        attempts: how often it was tried.
-        turns: how many paths were new, changed, back, or stand for it.
-        message: why it was not told, or what is to be said of it; empty where there is nothing.
-        hint: what to do.
-        notice: what it was sent, or would be.
+        attempts: number of attempts.
+        turns: numbers of new, changed, recovered and unchanged paths.
+        message: a failure or remark, or empty.
+        hint: the next step.
+        notice: the document, sent or not.
     """
 
     receiver: Receiver
@@ -88,12 +91,12 @@ class Sending:
 
     @property
     def is_bad(self) -> bool:
-        """Whether the receiver does not know what it should."""
+        """Whether the receiver lacks its notice."""
         return self.outcome in {SendOutcome.FAILED, SendOutcome.FAULTY}
 
     @property
     def row(self) -> SendingRow:
-        """What a document says of it; no address is in it."""
+        """Its document row, without addresses."""
         return SendingRow.made_of(self, of=next(iter(self.receiver.of.values()), ""))
 
 
@@ -116,11 +119,7 @@ class SendingRow(Row):
 
 @dataclass(frozen=True)
 class Switchboard:
-    """All that is needed to tell receivers: who they are, what opens their doors, what they were told last.
-
-    Attributes:
-        notes: what a person should know although receivers are told.
-    """
+    """All that notices need: receivers, logins, and what each was told last."""
 
     session: Session = field(repr=False)
     receivers: tuple[Receiver, ...]
@@ -134,16 +133,16 @@ class Switchboard:
         return self.doors.frame
 
     def scope(self, receiver: Receiver) -> ReaderScope:
-        """As whom a receiver reads."""
+        """Return a receiver's role and scope."""
         return ReaderScope(receiver.role, next(iter(receiver.of.values()), ""))
 
     @property
     def doors(self) -> ReceiverDoors:
-        """What opens the ways to receivers."""
+        """Access to receivers."""
         return ReceiverDoors(self.session.loaded, self.vault)
 
     def province_of(self, receiver: Receiver) -> Callable[[str], str]:
-        """The province of a facility, in the words of a receiver's own: its slug for all that is in it."""
+        """Return a function from facility to province, in a receiver's terms."""
         frame, outlines = self.frame, self.session.loaded.outlines
 
         def province(facility: str) -> str:
@@ -159,10 +158,10 @@ class Switchboard:
 
 
 def switchboard(session: Session) -> Switchboard:
-    """Whoever is to be told, with what they know.
+    """Return the receivers, with what they know.
 
     Raises:
-        NoticeError: receivers.yml cannot be understood, or says something twice.
+        NoticeError: receivers.yml is invalid, or has duplicates.
         SecretsError: the vault cannot be opened.
     """
     _refuse_broken(session)
@@ -182,7 +181,7 @@ def switchboard(session: Session) -> Switchboard:
 
 
 def _refuse_broken(session: Session) -> None:
-    """Refuse to tell anybody where it is not known who is to be told.
+    """Refuse notices if the receivers are not known.
 
     Raises:
         NoticeError: with every problem.
@@ -195,7 +194,7 @@ def _refuse_broken(session: Session) -> None:
 
 
 def sight_of(session: Session, document: VerifyDocument, run: str, drifted: Iterable[str] | None = None) -> NightSight:
-    """A verification of the session's inventory, as notices see it."""
+    """Return a verification as notices need it."""
     state = session.state
     carriers = {host.id: frozenset(host.carriers) for host in state.hosts.values()}
     carriers |= {host.id: frozenset(host.carriers) for host in state.left_out.values()}
@@ -214,14 +213,7 @@ def sight_of(session: Session, document: VerifyDocument, run: str, drifted: Iter
 def tell_all(
     board: Switchboard, night: NightSight, *, only: Sequence[str] = (), dry: bool = False
 ) -> tuple[Sending, ...]:
-    """Tell every receiver what is new to it, many at a time.
-
-    Args:
-        board: who they are.
-        night: what was seen.
-        only: the receivers that are told; all of them, where none is named.
-        dry: whether to send nothing.
-    """
+    """Notify receivers in parallel; `only` names some, `dry` sends no notice."""
     receivers = [receiver for receiver in board.receivers if not only or receiver.id in only]
 
     patience = Patience.of(board.session.environment)
@@ -270,7 +262,7 @@ def _sent(outgoing: Outgoing, sending: Sending, patience: Patience) -> Sending:
 
 
 def _kept(board: Switchboard, sent: Sending, news: NightNews, alerts: Sequence[Labels]) -> Sending:
-    """The same, once it is kept what the receiver knows now."""
+    """Store what the receiver knows now."""
     try:
         keep_notice(state_place(board.session), sent.receiver.id, record_of(news, alerts), datetime.now(UTC))
     except StateError as error:
@@ -280,16 +272,16 @@ def _kept(board: Switchboard, sent: Sending, news: NightNews, alerts: Sequence[L
 
 
 def _delivery_name(night: NightSight, receiver: Receiver) -> str:
-    """Names a notice, the same for one night and receiver: who gets it twice can tell."""
+    """Return a notice's id, equal for repeated deliveries."""
     text = "\0".join((night.inventory, night.run or night.at.isoformat(), receiver.id))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def refuse_unknown(board: Switchboard, names: Sequence[str]) -> None:
-    """Refuse names that no receiver has.
+    """Refuse unknown receivers.
 
     Raises:
-        UsageError: one has none.
+        UsageError: one is unknown.
     """
     known = [receiver.id for receiver in board.receivers]
     for name in names:
@@ -299,7 +291,7 @@ def refuse_unknown(board: Switchboard, names: Sequence[str]) -> None:
 
 
 def send_test(board: Switchboard, name: str) -> Sending:
-    """Send one receiver a message that says that it is a test; what it knows stays as it is.
+    """Send a test message to one receiver; its state stays.
 
     Raises:
         UsageError: there is no such receiver.
@@ -319,7 +311,7 @@ def send_test(board: Switchboard, name: str) -> Sending:
 
 
 def last_verification(session: Session) -> tuple[str, VerifyDocument]:
-    """The newest recorded verification: its run, and its document.
+    """Return the newest recorded verification's run and document.
 
     Raises:
         UsageError: none was recorded.
@@ -337,7 +329,7 @@ def last_verification(session: Session) -> tuple[str, VerifyDocument]:
 
 
 def verification_of(history: History, run: str) -> VerifyDocument | None:
-    """Read the document of a recorded verification; `None` if it left none.
+    """Return a recorded verification's document; `None` if it has none.
 
     Raises:
         StateError: it cannot be read.
@@ -351,7 +343,7 @@ def verification_of(history: History, run: str) -> VerifyDocument | None:
 
 
 def problem_of(sendings: Sequence[Sending]) -> ProvisionerError | None:
-    """What is to be said where receivers were not told; None where all were."""
+    """Return the error for receivers without notice, if any."""
     bad = [sending for sending in sendings if sending.is_bad]
     if not bad:
         return None

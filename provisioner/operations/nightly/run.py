@@ -1,7 +1,7 @@
-"""A night: verify, record, compare, report, tell, measure. No step's failure hides what another one found.
+"""A night: verify, record, compare, report, notify, measure.
 
-The verification comes first, and is recorded and written down before anything else is tried: a webhook that hangs or a
-disk that is full later loses nothing of it.
+No step's failure hides another's result. The verification is recorded and written before other steps, so that a hanging
+webhook or a full disk later loses no part of it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _FULL_HINT: Final = "make room there, or name another folder with --report; the 
 
 
 class NightWatcher(Protocol):
-    """Who is told of each step when it is over."""
+    """Observer of finished steps."""
 
     def verified(self, result: VerifyResult) -> None:
         """The verification is over."""
@@ -62,15 +62,15 @@ class NightWatcher(Protocol):
         """Hosts were compared with the inventory."""
 
     def notified(self, sendings: Sequence[Sending]) -> None:
-        """Receivers were told, or were not."""
+        """Receivers were notified, or not."""
 
 
 def run_night(session: Session, orders: NightOrders, watcher: NightWatcher) -> NightRun:
-    """Run a night, under a lease: a second one of the same inventory is refused.
+    """Run a night under a lease, one at a time.
 
     Raises:
-        LockedError: somebody else runs one.
-        InventoryError: there is no inventory.
+        LockedError: another night runs.
+        InventoryError: there is no valid inventory.
     """
     night = NightRun(_inventory_id(session), orders, datetime.now(UTC))
     with ExitStack() as held:
@@ -106,10 +106,10 @@ def _inventory_id(session: Session) -> str:
 
 
 def _take_lease(session: Session, night: NightRun, held: ExitStack) -> None:
-    """Take the lease; where none can be had, a night goes on without one, since it changes nothing on any host.
+    """Take the lease, or go on without one: a night changes no host.
 
     Raises:
-        LockedError: somebody else has it.
+        LockedError: another night has it.
     """
     environment = session.environment
     holder = LeaseHolder(who_text(who(environment)), str(os.getpid()), local_time(night.started))
@@ -135,7 +135,7 @@ def _verify(session: Session, night: NightRun, watcher: NightWatcher) -> StepOut
 
 
 def _record(session: Session, night: NightRun) -> StepOutcome:
-    """Record the verification, and write its own report at once: what comes later may be killed."""
+    """Record the verification and write its report at once, before later steps."""
     if night.result is None:
         return _SKIPPED
     try:
@@ -194,7 +194,7 @@ def _measure(session: Session, night: NightRun) -> StepOutcome:
 
 
 def _conclude(session: Session, night: NightRun) -> None:
-    """Write down that the night is over, for whatever watches nights, and its document."""
+    """Store the night's end and its document."""
     for work in (lambda: _report_night(night), lambda: _keep(session, night)):
         outcome, error = tried(work)
         if error is not None:
@@ -211,10 +211,10 @@ def _keep(session: Session, night: NightRun) -> StepOutcome:
 
 
 def _folder(folder: Path) -> Path:
-    """The folder for reports; it is made.
+    """Make the folder for reports.
 
     Raises:
-        ReportError: it cannot be.
+        ReportError: it cannot be made.
     """
     try:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -224,7 +224,6 @@ def _folder(folder: Path) -> Path:
 
 
 def _report_verification(night: NightRun) -> StepOutcome:
-    """Write what was verified, unless that is done."""
     if night.orders.report is None or night.is_reported:
         return _SKIPPED
     if night.result is not None and night.document is not None:
@@ -246,7 +245,7 @@ def _write(file: Path, document: Document) -> None:
 
 
 def _write_text(file: Path, text: str) -> None:
-    """Write a report: readers see the old one or the new one.
+    """Write a report atomically.
 
     Raises:
         ReportError: it cannot be written; the old one is untouched.
