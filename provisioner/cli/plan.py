@@ -117,7 +117,10 @@ class WholePlanDocument(PlanDocument, name="plan", title="A plan"):
 
 
 def check(invocation: Invocation, session: Session, expected: str, limit: Limit, allow: Mapping[str, int]) -> int:
-    """Compare a new plan with a digest or saved plan; return the code.
+    """Compare a new plan with a digest or saved plan.
+
+    Returns:
+        The exit code.
 
     Raises:
         UsageError: it is neither a digest nor a file, or a file with plan options.

@@ -54,7 +54,7 @@ def stoppable() -> Iterator[Stop]:
 
 @contextlib.contextmanager
 def ended_by_signal() -> Iterator[threading.Event]:
-    """Yield an event set by a first signal; a second ends at once."""
+    """Yield an event set by a first signal; a second ends."""
     stop = threading.Event()
 
     def asked(_number: int, _frame: FrameType | None) -> None:
