@@ -13,16 +13,15 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from provisioner.base.addresses import is_public
 from provisioner.base.secret import Secret
 
 if TYPE_CHECKING:
-    from requests import Response, Session
+    from requests import PreparedRequest, Response, Session
     from requests.adapters import HTTPAdapter
-    from urllib3.connectionpool import ConnectionPool
 
 T = TypeVar("T")
 
@@ -323,6 +322,7 @@ def ending_session() -> Session:
 def _ending_adapter() -> type[HTTPAdapter]:
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
     from urllib3.connection import HTTPConnection, HTTPSConnection  # noqa: PLC0415
+    from urllib3.connectionpool import HTTPConnectionPool  # noqa: PLC0415
 
     class Connection(HTTPConnection):
         def _new_conn(self) -> socket.socket:
@@ -332,10 +332,17 @@ def _ending_adapter() -> type[HTTPAdapter]:
         pass
 
     class Adapter(HTTPAdapter):
-        def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> ConnectionPool:
-            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        def get_connection_with_tls_context(
+            self,
+            request: PreparedRequest,
+            verify: bool | str | None,  # noqa: FBT001 (as requests has it)
+            proxies: Mapping[str, str] | None = None,
+            cert: tuple[str, str] | str | None = None,
+        ) -> HTTPConnectionPool:
+            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            assert isinstance(pool, HTTPConnectionPool)  # noqa: S101 (for the type checker)
             pool.ConnectionCls = TlsConnection if pool.scheme == "https" else Connection
-            return pool  # type: ignore[no-any-return]
+            return pool
 
     return Adapter
 

@@ -227,13 +227,20 @@ def canonical_json(value: object) -> bytes:
         return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def strict_json(text: str | bytes) -> Any:
-    """Read JSON in which no key stands twice and no number has a fraction: all readers take it for the same.
+def strict_json(text: str | bytes) -> Document:
+    """Read a JSON object that all readers take for the same.
+
+    No key stands twice and no number has a fraction.
 
     Raises:
-        ValueError, RecursionError: it is none.
+        ValueError, TypeError, RecursionError: it is no such object.
     """
-    return json.loads(text, object_pairs_hook=_one_each, parse_float=_no_number, parse_constant=_no_number)
+    read: Document | object = json.loads(
+        text, object_pairs_hook=_one_each, parse_float=_no_number, parse_constant=_no_number
+    )
+    if not isinstance(read, dict):
+        raise TypeError("not an object")
+    return read
 
 
 def _one_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
