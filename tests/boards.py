@@ -11,12 +11,12 @@ from typing import Any, Final
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.outline import outlined
 from provisioner.record.availability.measured import Measured, Span
-from provisioner.record.availability.path_state import PathState
+from provisioner.record.availability.path_state import PathState, SeenNight
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE
 from provisioner.record.lifecycle.status import statuses
 from provisioner.verify.document import recorded_verification
 from provisioner.web.board import Board, Merged, merged
-from provisioner.web.source import NightSquare, Past, build_board, days_until
+from provisioner.web.source import Past, build_board, days_until
 from tests import fleets, inventories
 from tests.verified import DrawnNight
 
@@ -96,10 +96,10 @@ def board(revision: str = "one") -> Board:
 class StripedPast:
     """A past of which every path has one bad night, five days ago."""
 
-    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[NightSquare]]:
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[SeenNight]]:
         """The last days of each path whose name begins so."""
         days = days_until(last, number)
-        squares = [NightSquare(day, "down" if (last - day).days == _BAD else "up" if number else "") for day in days]
+        squares = [SeenNight(day, "down" if (last - day).days == _BAD else "up" if number else "") for day in days]
         return {path: squares for path in {row.name for row in board().paths} if path.startswith(prefix)}
 
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:

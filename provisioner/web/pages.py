@@ -18,6 +18,7 @@ from provisioner.base.language import Language, Translator
 from provisioner.base.text import VIETNAM, percent, printable
 from provisioner.inventory.geography import ProvinceError, by_slug
 from provisioner.record.availability.measured import Measured, Span, total_of
+from provisioner.record.availability.path_state import SeenNight
 from provisioner.record.lifecycle.pictures import STALE
 from provisioner.verify.judge import LEVELS
 from provisioner.web.board import WORST_FIRST, Board, FacilityRow, GroupRow, SeenPath
@@ -35,7 +36,7 @@ from provisioner.web.filters import (
     next_action,
     part_of,
 )
-from provisioner.web.source import NIGHTS, NightSquare, Past, days_until, strip
+from provisioner.web.source import NIGHTS, Past, days_until, strip
 from provisioner.web.texts import age, at_time, page_translator, tiles, words_of
 
 _MANY: Final = 0.1
@@ -189,7 +190,7 @@ class PageWords:
         shown = percent(share)
         return shown.replace(".", ",") if self.links.language is Language.VI else shown
 
-    def strip(self, squares: Sequence[NightSquare]) -> Markup:
+    def strip(self, squares: Sequence[SeenNight]) -> Markup:
         """A path's last nights."""
         return strip(tuple(squares), self.links.language)
 
@@ -385,12 +386,12 @@ def facility_page(sheet: PageSheet, id_: str) -> str | None:
     )
 
 
-def _strips(past: Past, facility: FacilityRow, c: PageWords) -> Mapping[str, Sequence[NightSquare]]:
+def _strips(past: Past, facility: FacilityRow, c: PageWords) -> Mapping[str, Sequence[SeenNight]]:
     """The strip of each path; those of which nothing is kept are blank where others are not."""
     if not facility.paths:
         return {}
     strips = past.nights(f"{facility.folder}/{facility.id}/", c.today, NIGHTS)
-    blank = [NightSquare(day) for day in days_until(c.today, NIGHTS)]
+    blank = [SeenNight(day) for day in days_until(c.today, NIGHTS)]
     return {path.name: strips.get(path.name, blank) for path in facility.paths} if strips else {}
 
 

@@ -31,7 +31,7 @@ from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model import Camera, Facility, Inventory
 from provisioner.inventory.outline import OutlinedInventory
 from provisioner.record.availability.measured import Measured, Span
-from provisioner.record.availability.path_state import PathState
+from provisioner.record.availability.path_state import PathState, SeenNight
 from provisioner.record.entries import last_verifications
 from provisioner.record.lifecycle.evidence import Evidence
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
@@ -73,18 +73,10 @@ MOST_LISTENERS: Final = 200
 _MOST_SCOPES: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class NightSquare:
-    """One day of one path: the worst that was seen; an empty verdict where nobody looked."""
-
-    day: date
-    verdict: str = ""
-
-
 class Past(Protocol):
     """How paths were."""
 
-    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[NightSquare]]:
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[SeenNight]]:
         """The last days of each path whose name begins so, the earliest first; empty where no history is kept."""
         ...
 
@@ -96,7 +88,7 @@ class Past(Protocol):
 class NoPast:
     """A place where no history of verdicts is kept."""
 
-    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[NightSquare]]:
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[SeenNight]]:
         """Nothing."""
         del prefix, last, number
         return {}
@@ -240,18 +232,9 @@ class _RecordedPast:
 
     place: StatePlace | None
 
-    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[NightSquare]]:
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[SeenNight]]:
         """The last days of each path whose name begins so, the earliest first."""
-        if self.place is None:
-            return {}
-        days = days_until(last, number)
-        return {
-            path: [
-                NightSquare(day, ("maintenance" if night.maintenance else night.verdict) if night else "")
-                for day, night in zip(days, strip, strict=True)
-            ]
-            for path, strip in read_nights(self.place, prefix, last, number).items()
-        }
+        return {} if self.place is None else read_nights(self.place, prefix, last, number)
 
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
         """For how long each path whose name begins so was what."""
@@ -472,14 +455,14 @@ def days_until(last: date, number: int) -> tuple[date, ...]:
 
 
 @lru_cache(maxsize=4096)
-def strip(squares: tuple[NightSquare, ...], language: Language) -> Markup:
+def strip(squares: tuple[SeenNight, ...], language: Language) -> Markup:
     """The row: the days that were not up say what they were when they are pointed at; all of it is said in words."""
     return _STRIP.format(
         words=strip_words(squares, language), squares=Markup("").join(_square(one, language) for one in squares)
     )
 
 
-def _square(square: NightSquare, language: Language) -> Markup:
+def _square(square: SeenNight, language: Language) -> Markup:
     if square.verdict == "up":
         return _UP
     t, words = page_translator(language), words_of(language)["Verdict"]
@@ -488,7 +471,7 @@ def _square(square: NightSquare, language: Language) -> Markup:
     return _OTHER.format(tone=tone, day=day_text(square.day, language), word=word)
 
 
-def strip_words(squares: Sequence[NightSquare], language: Language) -> str:
+def strip_words(squares: Sequence[SeenNight], language: Language) -> str:
     """A row in words, what was best first."""
     t, words = page_translator(language), words_of(language)["Verdict"]
     verdicts = [square.verdict for square in squares]

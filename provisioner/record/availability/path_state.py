@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -65,18 +65,14 @@ class PathState:
 
 @dataclass(frozen=True, slots=True)
 class SeenNight:
-    """One day's worst decided verdict on a path; `looks` counts the checks."""
+    """One day's worst verdict on a path: empty without a check, `maintenance` in a window."""
 
     day: date
-    verdict: str
-    cause: str
-    level: int
-    maintenance: bool
-    looks: int
+    verdict: str = ""
 
 
-Strip = tuple[SeenNight | None, ...]
-"""One item per day; `None` for a day without a check."""
+Strip = tuple[SeenNight, ...]
+"""One item per day, the earliest first."""
 
 
 def after(state: PathState | None, kept: KeptVerdict, at: datetime) -> PathState:
@@ -170,15 +166,7 @@ def _day(at: int) -> date:
     return (_EPOCH + timedelta(microseconds=at)).astimezone(VIETNAM).date()
 
 
-def _night(table: LookTable, day: date, sweeps: list[int], marks: bytes, causes: bytes) -> SeenNight | None:
-    kept = list(_kept(table, sweeps, marks, causes))
-    if not kept:
-        return None
-    worst = min(kept, key=lambda one: _WORST_FIRST.index(one.verdict))
-    return SeenNight(day, worst.verdict, worst.cause, worst.level, worst.maintenance, len(kept))
-
-
-def _kept(table: LookTable, sweeps: list[int], marks: bytes, causes: bytes) -> Iterator[KeptVerdict]:
-    for sweep in sweeps:
-        if marks[sweep] != ABSENT:
-            yield kept_of(marks[sweep], table.words[causes[sweep]])
+def _night(table: LookTable, day: date, sweeps: list[int], marks: bytes, causes: bytes) -> SeenNight:
+    kept = (kept_of(marks[sweep], table.words[causes[sweep]]) for sweep in sweeps if marks[sweep] != ABSENT)
+    worst = min(kept, key=lambda one: _WORST_FIRST.index(one.verdict), default=None)
+    return SeenNight(day, ("maintenance" if worst.maintenance else worst.verdict) if worst else "")
