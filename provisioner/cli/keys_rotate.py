@@ -13,7 +13,7 @@ from provisioner.base.errors import INTERRUPTED, UsageError, worst_of
 from provisioner.base.git import committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import Document, printable
-from provisioner.cli.keys_rotate_relay import KeyTerminal, rotate_relay
+from provisioner.cli.keys_rotate_relay import StepTerminal, rotate_relay
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
@@ -240,7 +240,7 @@ def keep(invocation: Invocation, facilities: tuple[str, ...], *, commits: bool, 
     return _show_outcome(invocation, outcome, dry_run=dry_run)
 
 
-class _Terminal(KeyTerminal):
+class _Terminal(StepTerminal):
     def __init__(
         self, invocation: Invocation, stop: Stop, terms: KeyTerms, *, commits: bool, yes: bool, wait_s: int
     ) -> None:

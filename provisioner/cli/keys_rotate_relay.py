@@ -171,8 +171,8 @@ def rotate_relay(
     return _show_outcome(invocation, outcome, dry_run=terms.dry_run)
 
 
-class KeyTerminal:
-    """Shows steps of key changes on standard error, asks, and commits."""
+class StepTerminal:
+    """Shows steps of a longer change on standard error, asks, and commits."""
 
     def __init__(self, invocation: Invocation, stop: Stop, *, dry_run: bool, commits: bool, yes: bool) -> None:
         self._invocation = invocation
@@ -183,10 +183,7 @@ class KeyTerminal:
 
     def applies(self, planned: Planned) -> None:
         """Show a plan; ask."""
-        if not self._invocation.json:
-            terminal = stderr_of(self._invocation.env, color=self._invocation.color)
-            terminal.print(plan_lines(planned.plan, terminal, say=self._invocation.say))
-            terminal.print(plan_ending_lines(planned.plan, terminal, say=self._invocation.say))
+        self._show(planned)
         self._ask("Apply this?", "whether to apply this plan")
 
     def applied(self, applied: Applied) -> None:
@@ -212,6 +209,12 @@ class KeyTerminal:
         else:
             self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=what),))
 
+    def _show(self, planned: Planned) -> None:
+        if not self._invocation.json:
+            terminal = stderr_of(self._invocation.env, color=self._invocation.color)
+            terminal.print(plan_lines(planned.plan, terminal, say=self._invocation.say))
+            terminal.print(plan_ending_lines(planned.plan, terminal, say=self._invocation.say))
+
     def _say(self, lines: Iterable[str]) -> None:
         tell_before(self._invocation, lines, asks=not self._yes, dry_run=self._dry_run)
 
@@ -221,7 +224,7 @@ class KeyTerminal:
             raise click.Abort
 
 
-class _Terminal(KeyTerminal):
+class _Terminal(StepTerminal):
     def asks(self, look: OwnKeyLook, what: str) -> None:
         """Show the progress and the next step; ask."""
         self._say(asked_lines(look, what, self._invocation.say))

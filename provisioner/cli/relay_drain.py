@@ -6,28 +6,26 @@ Each step is proved before the next one begins.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Final
 
 import click
 
-from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError, worst_of
-from provisioner.base.git import commit_files, committing
+from provisioner.base.errors import INTERRUPTED, InventoryError, worst_of
+from provisioner.base.git import committing
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.text import Document, msg, printable
-from provisioner.cli.plan_text import plan_ending_lines, plan_lines
+from provisioner.base.text import Document, printable
+from provisioner.cli.keys_rotate_relay import StepTerminal
 from provisioner.cli.support.attendance import AskedAfter
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import print_document, print_error, print_warning
-from provisioner.cli.support.question import Stop, make_sure, stoppable, tell_before
-from provisioner.cli.support.results import applied_lines
+from provisioner.cli.support.output import print_document, print_error
+from provisioner.cli.support.question import Stop, stoppable
 from provisioner.cli.support.session import session_of
-from provisioner.cli.support.terminal import stderr_of
 from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both
-from provisioner.operations.apply.intent import Applied, RunOptions, approval_of
+from provisioner.operations.apply.intent import RunOptions, approval_of
 from provisioner.operations.drain.drain import DrainEnd, DrainOutcome, DrainTerms, drain_relay
 from provisioner.operations.drain.progress import DrainLook
 from provisioner.operations.drain.steps import SiteProof, write_all
@@ -271,18 +269,14 @@ def drain(
     return _code(outcome)
 
 
-class _Terminal:
+class _Terminal(StepTerminal):
     """Shows a drain on standard error, and asks."""
 
     def __init__(
         self, invocation: Invocation, order: DrainOrder, stop: Stop, *, dry_run: bool, commits: bool, yes: bool
     ) -> None:
-        self._invocation = invocation
+        super().__init__(invocation, stop, dry_run=dry_run, commits=commits, yes=yes)
         self._order = order
-        self._stop = stop
-        self._dry_run = dry_run
-        self._commits = commits
-        self._yes = yes
         self._is_waiting = False
 
     def begins(self, look: DrainLook, begun: DrainEdits) -> None:
@@ -294,25 +288,13 @@ class _Terminal:
 
     def written(self, edits: Sequence[FileEdit], what: str) -> None:
         """Commit written files if requested."""
-        if not self._commits:
-            return
-        try:
-            commit = commit_files(committing(self._invocation.inventory), {e.path: e.after for e in edits}, what)
-        except UsageError as error:
-            self.warns(msg("what is written is not committed: {message}", error.message))
-        else:
-            self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=what),))
+        if self._commits:
+            self._commit({edit.path: edit.after for edit in edits}, what)
 
     def applies(self, planned: Planned) -> None:
         """Show the new relay's plan; ask."""
         self._show(planned)
         self._ask(f"Apply this to {self._order.to}?", "whether to apply this plan")
-
-    def applied(self, applied: Applied) -> None:
-        """Show a relay's outcome."""
-        if not self._invocation.json:
-            for line in applied_lines(applied, self._invocation.say):
-                click.echo(line, err=True, color=self._invocation.color)
 
     def waits(self, unseen: Sequence[str]) -> None:
         """Wait some seconds for gateways."""
@@ -335,33 +317,10 @@ class _Terminal:
         """Show the old relay's plan."""
         self._show(planned)
 
-    def warns(self, sentence: str) -> None:
-        """Print a warning on standard error."""
-        print_warning(sentence, "", color=self._invocation.color, say=self._invocation.say)
-
-    @property
-    def has_enough(self) -> bool:
-        """Whether somebody asked to stop."""
-        return self._stop()
-
     @cached_property
     def orders(self) -> Orders:
         """All levels of every path; failures are checked again in the run."""
         return Orders(say=lambda sentence: self._say((sentence,)), onlooker=AskedAfter())
-
-    def _say(self, lines: Iterable[str]) -> None:
-        tell_before(self._invocation, lines, asks=not self._yes, dry_run=self._dry_run)
-
-    def _show(self, planned: Planned) -> None:
-        if not self._invocation.json:
-            terminal = stderr_of(self._invocation.env, color=self._invocation.color)
-            terminal.print(plan_lines(planned.plan, terminal, say=self._invocation.say))
-            terminal.print(plan_ending_lines(planned.plan, terminal, say=self._invocation.say))
-
-    def _ask(self, question: str, what: str) -> None:
-        make_sure(self._invocation, question, what, yes=self._yes)
-        if not self._yes and self._stop():  # a first Ctrl-C only asks to stop, at a question as well
-            raise click.Abort
 
 
 def _code(outcome: DrainOutcome) -> int:
