@@ -12,7 +12,7 @@ from provisioner.base.text import msg, printable
 from provisioner.cli.support.terminal import Terminal
 from provisioner.cli.support.texts import held_lines, quarantine_lines
 from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
-from provisioner.plan.change import Action, Change, Impact, distinct_trust
+from provisioner.plan.change import Action, Change, Impact, distinct_trust, worst_first
 from provisioner.plan.guards.approvals import need_lines
 from provisioner.plan.guards.policy import PlanRefusal, named
 from provisioner.plan.plan import TotalsRow
@@ -118,7 +118,7 @@ def _facilities(totals: Totals, terminal: Terminal, say: Translator, *, whole: b
     """Yield provinces and their facilities, the worst ones of many."""
     if not totals.provinces:
         return
-    names = sorted(totals.facilities, key=lambda key: _severity(totals.facilities[key]), reverse=True)
+    names = sorted(totals.facilities, key=lambda key: totals.facilities[key].severity, reverse=True)
     names = names if whole else names[:_FACILITIES]
     rows: dict[str, TotalsRow] = {}
     for province, row in totals.provinces.items():
@@ -130,10 +130,6 @@ def _facilities(totals: Totals, terminal: Terminal, say: Translator, *, whole: b
     if len(names) < len(totals.facilities):
         more = say.counted(len(totals.facilities) - len(names), "facility")
         yield "  " + say("… and {facilities} more: --details lists them", facilities=more)
-
-
-def _severity(row: TotalsRow) -> tuple[int, int, int]:
-    return row.impact.rank, row.viewers, sum(row.actions.values())
 
 
 def _rows(noun: str, rows: Mapping[str, TotalsRow], terminal: Terminal, say: Translator, *, viewers: bool) -> list[str]:
@@ -165,7 +161,7 @@ def _refused(refused: Sequence[PlanRefusal], terminal: Terminal, say: Translator
 
 
 def _cutting(changing: Sequence[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
-    cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=_worst_first)
+    cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=worst_first)
     if cutting:
         yield ""
         yield click.style(say("who reconnects:"), bold=True)
@@ -179,10 +175,6 @@ def _cutting(changing: Sequence[Change], terminal: Terminal, say: Translator) ->
         who = say("also") if cutting else say("nobody reconnects")
         yield ""
         yield say("{who}: {kinds}; --details lists every change", who=who, kinds=kinds)
-
-
-def _worst_first(change: Change) -> tuple[int, int, str, str]:
-    return -change.impact.rank, -change.viewers, change.host, change.name
 
 
 def _by_host(changes: Iterable[Change], terminal: Terminal, say: Translator) -> Iterator[str]:

@@ -164,6 +164,11 @@ def pending(changes: Iterable[Change]) -> tuple[Change, ...]:
     return tuple(change for change in changes if change.action is not Action.NOOP)
 
 
+def worst_first(change: Change) -> tuple[int, int, str, str]:
+    """Order changes by what they cut, the most first."""
+    return -change.impact.rank, -change.viewers, change.host, change.name
+
+
 def cut_by(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
     """Who is cut by relay and path, nobody twice: a path that several changes cut is cut once."""
     readers: dict[str, dict[str, int]] = {}

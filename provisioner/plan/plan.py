@@ -216,6 +216,11 @@ class TotalsRow:
     impact: Impact = Impact.NONE
     viewers: int = 0
 
+    @property
+    def severity(self) -> tuple[int, int, int]:
+        """What rows are ordered by."""
+        return self.impact.rank, self.viewers, sum(self.actions.values())
+
     def add(self, change: Change) -> None:
         """Count a change."""
         self.hosts.add(change.host)

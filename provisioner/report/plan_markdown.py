@@ -14,7 +14,7 @@ from typing import Final
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import printable
 from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
-from provisioner.plan.change import Action, Change, Impact, cut_by, distinct_trust, is_dangerous
+from provisioner.plan.change import Action, Change, Impact, cut_by, distinct_trust, is_dangerous, worst_first
 from provisioner.plan.guards.approvals import need_lines
 from provisioner.plan.guards.policy import named
 from provisioner.plan.plan import TotalsRow
@@ -275,13 +275,13 @@ def plan_comment(plan: Plan, say: Translator = ENGLISH) -> str:
     page.must(_site_packages(plan, say))
     page.must(_quarantined(plan, say))
     page.must(_left_out(plan, say))
-    cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=_worst_first)
+    cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=worst_first)
     shown = [_change_item(c, say) for c in cutting[:_CUTTING]]
     page.may(say("**Who reconnects**, the worst first:"), shown, len(cutting), "change")
-    facilities = sorted(totals.facilities.items(), key=lambda item: _severity(item[1]), reverse=True)
+    facilities = sorted(totals.facilities.items(), key=lambda item: item[1].severity, reverse=True)
     rows = [_cells(f"{province}/{facility}", row, say, viewers=viewers) for (province, facility), row in facilities]
     page.fold(say("By facility"), _heading(say("facility"), say, viewers=viewers), rows, "facility")
-    page.fold(say("Every change"), [], [_change_item(c, say) for c in sorted(changing, key=_worst_first)], "change")
+    page.fold(say("Every change"), [], [_change_item(c, say) for c in sorted(changing, key=worst_first)], "change")
     return page.text()
 
 
@@ -385,7 +385,7 @@ def _approvals(plan: Plan, say: Translator) -> Iterator[str]:
 def _table(noun: str, rows: Sequence[tuple[str, TotalsRow]], say: Translator, *, viewers: bool) -> Iterator[str]:
     if not rows:
         return
-    ranked = sorted(rows, key=lambda item: _severity(item[1]), reverse=True)
+    ranked = sorted(rows, key=lambda item: item[1].severity, reverse=True)
     listed = dict(ranked[:_ROWS])
     yield from _heading(noun, say, viewers=viewers)
     yield from (_cells(name, row, say, viewers=viewers) for name, row in rows if name in listed)
@@ -393,10 +393,6 @@ def _table(noun: str, rows: Sequence[tuple[str, TotalsRow]], say: Translator, *,
     if len(rows) > _ROWS:
         yield say("{rows} left out.", rows=say.counted(len(rows) - _ROWS, "more row"))
         yield ""
-
-
-def _severity(row: TotalsRow) -> tuple[int, int, int]:
-    return row.impact.rank, row.viewers, sum(row.actions.values())
 
 
 def _heading(noun: str, say: Translator, *, viewers: bool) -> list[str]:
@@ -460,10 +456,6 @@ def _left_out(plan: Plan, say: Translator) -> Iterator[str]:
 def _hosts(names: Sequence[str], say: Translator) -> str:
     listed, more = ", ".join(code(name, 70) for name in names[:_HOSTS]), len(names) - _HOSTS
     return say("{listed} and {more} more", listed=listed, more=more) if more > 0 else listed
-
-
-def _worst_first(change: Change) -> tuple[int, int, str, str]:
-    return -change.impact.rank, -change.viewers, change.host, change.name
 
 
 def _change_item(change: Change, say: Translator) -> str:
