@@ -129,12 +129,6 @@ class _Contents:
         return self._numbers[content]
 
 
-def _as_text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("it is no text")
-    return value
-
-
 def pack_unit(version: str, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str] = frozenset()) -> bytes:
     """Encode a unit without the large files in `keeps`.
 
