@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from difflib import get_close_matches
 from functools import lru_cache
 from ipaddress import ip_address
@@ -329,6 +329,11 @@ def local_time(moment: datetime) -> str:
 def local_iso(moment: datetime) -> str:
     """Return a time in Vietnam's zone, as in documents."""
     return aware(moment).astimezone(VIETNAM).isoformat(timespec="seconds")
+
+
+def utc_text(moment: datetime) -> str:
+    """A moment in UTC, with `Z` at its end."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def percent(share: float | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from types import NoneType
@@ -23,7 +23,7 @@ from pydantic import WithJsonSchema as Schema
 
 from provisioner.base.document import Count, Day, HeldRow, Positive, Printed, Row, Seconds, absent, form, of
 from provisioner.base.errors import UnreadableError
-from provisioner.base.text import Document, LongList, printable
+from provisioner.base.text import Document, LongList, printable, utc_text
 from provisioner.hosts.condition import Condition
 from provisioner.plan.change import Action, Resource
 from provisioner.verify.incidents import in_a_row
@@ -58,11 +58,7 @@ def _one_of(*words: str) -> Schema:
     return Schema({"enum": list(words)})
 
 
-def _utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-Moment = Annotated[AwareDatetime, PlainSerializer(_utc, return_type=str), form(format="date-time")]
+Moment = Annotated[AwareDatetime, PlainSerializer(utc_text, return_type=str), form(format="date-time")]
 Number = Annotated[int | float, Schema({"type": "number"})]
 Level = Annotated[int, form(minimum=0, maximum=7)]
 Proved = Annotated[int, form(minimum=1, maximum=7)]

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from provisioner.base.document import Count, Day, Moment, Positive, Printed, Row, Said, absent, of
 from provisioner.base.language import Language, Translator, translator
 from provisioner.base.roles import Matter, Reach, ReaderRole
-from provisioner.base.text import Document, printable, start_of
+from provisioner.base.text import Document, printable, start_of, utc_text
 from provisioner.integrations.notify.mail import Letter, counts_sentence, state_sentence, trial_sentence
 from provisioner.integrations.notify.news import (
     NOTHING_KNOWN,
@@ -158,7 +158,7 @@ def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> 
     has_numbers_alone = news.reader.reach(Matter.STATUS) is Reach.COUNTS
     standing = _numbers(news, say) if has_numbers_alone else [_alert(item, news, say) for item in _things(news)]
     labels: list[Labels] = [alert["labels"] for alert in standing]
-    moment = _moment(news.at)
+    moment = utc_text(news.at)
     ended = [{"labels": dict(one), "annotations": {}, "endsAt": moment} for one in before if dict(one) not in labels]
     return [*standing, *ended], labels
 
@@ -194,7 +194,7 @@ def _alert(item: NewsItem, news: NightNews, say: Translator) -> Document:
     }
     summary = f"{item.object}: {state_sentence(item, say)}"
     document = _alert_document(labels, summary, item.detail, news)
-    document["startsAt"] = _moment(start_of(item.first))
+    document["startsAt"] = utc_text(start_of(item.first))
     return document
 
 
@@ -208,7 +208,7 @@ def _alert_document(labels: Labels, summary: str, detail: str, news: NightNews) 
         # A label without a value is none to Alertmanager, and would not be found again.
         "labels": {name: printable(value, _LONGEST_LABEL) for name, value in labels.items() if value},
         "annotations": {name: text for name, text in annotations.items() if text},
-        "endsAt": _moment(news.at + LASTS),
+        "endsAt": utc_text(news.at + LASTS),
     }
 
 
@@ -240,12 +240,8 @@ def trial_alert(inventory: str, receiver: str, at: datetime, language: Language)
     """An alert that ends in five minutes and says that it is a test."""
     labels = {"alertname": "ProvisionerTest", "severity": "none", "inventory": inventory, "receiver": receiver}
     summary = trial_sentence(translator(language))
-    ends = _moment(at + timedelta(minutes=5))
-    return [{"labels": labels, "annotations": {"summary": summary}, "startsAt": _moment(at), "endsAt": ends}]
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    ends = utc_text(at + timedelta(minutes=5))
+    return [{"labels": labels, "annotations": {"summary": summary}, "startsAt": utc_text(at), "endsAt": ends}]
 
 
 def record_of(news: NightNews, alerts: Sequence[Labels]) -> Document:

@@ -39,7 +39,7 @@ from provisioner.base.http import (
     try_often,
 )
 from provisioner.base.roles import Matter, ReaderScope, Whereabouts
-from provisioner.base.text import Document, msg
+from provisioner.base.text import Document, msg, utc_text
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.integrations.notify.delivery import ReceiverDoors, server_login
 from provisioner.inventory.loader.receivers import open_receivers
@@ -426,8 +426,8 @@ def make_silence(server: SilencedServer, matchers: AlertMatchers, text: SilenceT
         ReachError: the server was not reached, or refuses.
     """
     # It begins when the server has it, whatever this machine's clock says: an Alertmanager takes no earlier moment.
-    begin = _moment(datetime.now(UTC) - _EARLIER)
-    return Silence(_put_silence(server, matchers, text, (begin, _moment(until))), matchers)
+    begin = utc_text(datetime.now(UTC) - _EARLIER)
+    return Silence(_put_silence(server, matchers, text, (begin, utc_text(until))), matchers)
 
 
 def renew_silence(server: SilencedServer, silence: Silence, text: SilenceText, until: datetime) -> Silence | None:
@@ -440,7 +440,7 @@ def renew_silence(server: SilencedServer, silence: Silence, text: SilenceText, u
     if state == _ENDED:
         return None
     return Silence(
-        _put_silence(server, silence.matchers, text, (begin, _moment(until)), id=silence.id), silence.matchers
+        _put_silence(server, silence.matchers, text, (begin, utc_text(until)), id=silence.id), silence.matchers
     )
 
 
@@ -463,10 +463,6 @@ def _put_silence(
     if not isinstance(said, str) or not _ID.fullmatch(said):
         raise _misunderstood()
     return said
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def end_silence(server: SilencedServer, name: str) -> None:

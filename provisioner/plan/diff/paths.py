@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import keyed_digest
-from provisioner.base.text import msg
+from provisioner.base.text import msg, utc_text
 from provisioner.desired.render.host import hub_settings, path_settings
 from provisioner.desired.render.quote import source_head
 from provisioner.desired.spec import HostSpec, HubPath, MediaPath
@@ -115,7 +115,7 @@ class Quarantined:
     @property
     def since_text(self) -> str:
         """Since when, as documents have it."""
-        return self.since.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return utc_text(self.since)
 
     @property
     def next_step(self) -> str:
