@@ -434,7 +434,7 @@ def _without_paths(result: VerifyResult) -> VerifyDocument:
             "engine": result.engine,
             "started_at": result.started_at,
             "finished_at": result.finished_at,
-            "summary": summary_of(result.paths),
+            "summary": summary_of(path.verdict for path in result.paths),
             "scope": ScopeRow(
                 level=scope.level or HIGHEST.number,
                 sample=scope.sample and SampleRow.model_validate(scope.sample),

@@ -721,7 +721,7 @@ def fails(path: PathVerdict, fail_on: Verdict) -> bool:
     return path.verdict in _FAILURES[_FAILURES.index(fail_on) :] and path.cause is not Cause.NOT_ASKED
 
 
-def summary_of(paths: Iterable[PathVerdict]) -> dict[str, int]:
-    """Count paths by verdict."""
-    counts = Counter(p.verdict for p in paths)
+def summary_of(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """Count the verdicts of paths."""
+    counts = Counter(verdicts)
     return {"paths": counts.total(), **{v.value: counts[v] for v in COUNTED}}

@@ -15,7 +15,7 @@ from typing import Final
 from provisioner.base.roles import Matter, Reach, ReaderScope, Whereabouts
 from provisioner.integrations.notify.night import HOST_SIGHT, ITSELF, NightSight, Sight, device_in, host_in
 from provisioner.verify.incidents import incident_causes
-from provisioner.verify.result import COUNTED, Cause, Finding, Layer, Verdict, WithFinding
+from provisioner.verify.result import Cause, Finding, Layer, Verdict, WithFinding, summary_of
 
 _WORST_FIRST: Final = (Verdict.DOWN, Verdict.QUARANTINED, Verdict.UNKNOWN, Verdict.DEGRADED)
 
@@ -188,7 +188,7 @@ def news_for(reader: ReaderScope, night: NightSight, last: LastNotice, province_
         run=night.run,
         at=night.at,
         day=night.day,
-        counts=_by_verdict(sight for sight, _ in counted if sight.is_path),
+        counts=summary_of(sight.verdict for sight, _ in counted if sight.is_path),
         turns=_by_turn(turned, mended),
         items=(*_items(seen, places), *_mended(mended)),
         provinces=_provinces(counted, turned),
@@ -300,11 +300,6 @@ def _named(names: Iterable[str]) -> tuple[str, ...]:
 # --- numbers --------------------------------------------------------------------------------------
 
 
-def _by_verdict(sights: Iterable[Sight]) -> dict[str, int]:
-    counts = Counter(sight.verdict for sight in sights)
-    return {"paths": counts.total(), **{verdict.value: counts[verdict] for verdict in COUNTED}}
-
-
 def _by_turn(turned: Iterable[_Turned], mended: Mapping[str, KnownTrouble] | None = None) -> dict[str, int]:
     counts = Counter(one.turn for one in turned)
     counts[Turn.BACK] += len(mended or ())
@@ -312,12 +307,12 @@ def _by_turn(turned: Iterable[_Turned], mended: Mapping[str, KnownTrouble] | Non
 
 
 def _provinces(counted: Iterable[tuple[Sight, Whereabouts]], turned: Iterable[_Turned]) -> tuple[ProvinceCounts, ...]:
-    sights: dict[str, list[Sight]] = defaultdict(list)
+    verdicts: dict[str, list[Verdict]] = defaultdict(list)
     for sight, place in counted:
         if sight.is_path:
-            sights[place.province].append(sight)
+            verdicts[place.province].append(sight.verdict)
     turns: dict[str, list[_Turned]] = defaultdict(list)
     for one in turned:
         if one.sight.is_path:
             turns[one.place.province].append(one)
-    return tuple(ProvinceCounts(name, _by_verdict(of), _by_turn(turns[name])) for name, of in sorted(sights.items()))
+    return tuple(ProvinceCounts(name, summary_of(of), _by_turn(turns[name])) for name, of in sorted(verdicts.items()))
