@@ -30,7 +30,7 @@ class PulledPlaces:
     @property
     def template_values(self) -> Mapping[str, object]:
         """Values for the sheet."""
-        return _on_sheet(self.listed)
+        return {"places": [(device, address, port) for device, _, address, port in self.listed]}
 
     @property
     def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
@@ -67,15 +67,8 @@ class PublishAccess:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnPlaces:
+class OwnPlaces(PulledPlaces):
     """Devices with their own addresses, sorted by id."""
-
-    entries: tuple[tuple[str, DevicePlace], ...]
-
-    @property
-    def template_values(self) -> Mapping[str, object]:
-        """Values for the sheet."""
-        return _on_sheet(self.listed)
 
     @property
     def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
@@ -109,7 +102,3 @@ class RoutedAccess:
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> OwnPlaces:  # noqa: ARG002 (likewise)
         """Return the devices with their own addresses."""
         return OwnPlaces(tuple(device_places(facility).items()))
-
-
-def _on_sheet(listed: Sequence[tuple[str, str, IPv4Address, int]]) -> Mapping[str, object]:
-    return {"places": [(device, address, port) for device, _, address, port in listed]}
