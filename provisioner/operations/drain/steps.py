@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner.base.errors import HostError, LockedError, PolicyError, StateError
+from provisioner.base.errors import LockedError, StateError
 from provisioner.desired.limit import Limit
 from provisioner.operations.apply.verification import record_verification, verify_with_memory
 from provisioner.operations.drain.progress import refuse_cutting
@@ -128,13 +128,7 @@ def plan_of_one(session: Session, relay: str, may_cut: Collection[str], allow: M
         HostError: the relay cannot be read.
     """
     planned = make_plan(session, Limit({"host": frozenset({relay})}), allow=allow)
-    planned.refuse_foreign()
-    if relay in planned.unreadable:
-        error = planned.unreadable[relay]
-        raise HostError(error.message, hint=error.hint, object=relay)
-    if planned.plan.refused:
-        first = planned.plan.refused[0]
-        raise PolicyError(first.message, hint=first.hint, object=first.host or relay)
+    planned.refuse_host(relay)
     refuse_cutting(planned, relay, may_cut)
     return planned
 

@@ -125,13 +125,7 @@ def refusal_of(planned: Planned, relay: str, *, spare: Callable[[Change], bool] 
         HostError: it cannot be read.
         PolicyError: another inventory owns it, its plan is refused, or would cut readers.
     """
-    planned.refuse_foreign()
-    if relay in planned.unreadable:
-        error = planned.unreadable[relay]
-        raise HostError(error.message, hint=error.hint, object=relay)
-    if planned.plan.refused:
-        first = planned.plan.refused[0]
-        raise PolicyError(first.message, hint=first.hint, object=first.host or relay)
+    planned.refuse_host(relay)
     cutting = [c for c in planned.plan.pending if c.impact.rank >= Impact.PATH.rank and not spare(c)]
     if cutting:
         names = sorted({f"{c.resource.value} {c.name}" for c in cutting})

@@ -110,6 +110,21 @@ class Planned:
         """
         refuse_foreign(self.unreadable)
 
+    def refuse_host(self, host: str) -> None:
+        """Refuse one host's plan as a step of a longer change.
+
+        Raises:
+            HostError: it cannot be read.
+            PolicyError: it is somebody else's, or its plan is refused.
+        """
+        self.refuse_foreign()
+        if host in self.unreadable:
+            error = self.unreadable[host]
+            raise HostError(error.message, hint=error.hint, object=host)
+        if self.plan.refused:
+            first = self.plan.refused[0]
+            raise PolicyError(first.message, hint=first.hint, object=first.host or host)
+
     def judged_by_rego(self, session: Session, now: datetime) -> Planned:
         """Add the Rego rules' verdict to the plan.
 
