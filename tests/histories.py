@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
+from provisioner.record.database import open_database
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
 from provisioner.record.place import StatePlace
+from provisioner.record.store import find_history
 
 START = datetime(2021, 5, 8, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -74,3 +77,19 @@ def restore(place: StatePlace, name: str = "") -> None:
     url = make_url(place.url).set(drivername="postgresql").render_as_string(hide_password=False)
     with closing(psycopg.connect(url, autocommit=True)) as server:
         server.execute((_CASES / f"{name}postgresql.sql").read_bytes())
+
+
+def tamper(place: StatePlace, statement: str, values: Mapping[str, object] | None = None) -> None:
+    """Change a database by hand."""
+    database = open_database(place, create=False)
+    assert database is not None
+    with closing(database), database.writing() as connection:
+        connection.execute(text(statement), values or {})
+
+
+def faults(place: StatePlace) -> list[str]:
+    """What the chain of a record says against it."""
+    history = find_history(place)
+    assert history is not None
+    with closing(history):
+        return [fault.message for fault in history.verify_chain().faults]

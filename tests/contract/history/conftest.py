@@ -5,13 +5,16 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 from sqlalchemy import Engine, event
 
+from provisioner.base.secret import Secret
 from provisioner.record.place import StatePlace
+from provisioner.record.seal import record_keys
 from tests.postgresql import PostgresServer, server_programs, started_server
 
 SQLITE: Final = "SQLite"
@@ -74,3 +77,9 @@ def place(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Stat
         return StatePlace("test", tmp_path / "state" / "test" / "state.db")
     found: PostgresServer = request.getfixturevalue("server")
     return StatePlace("test", None, found.new_database())
+
+
+@pytest.fixture
+def sealed(place: StatePlace) -> StatePlace:
+    """The place with the key of an open vault."""
+    return replace(place, keys=record_keys(Secret("a" * 64), {}, place.inventory))

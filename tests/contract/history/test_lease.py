@@ -16,11 +16,9 @@ import pytest
 from sqlalchemy import text
 
 from provisioner.base.errors import LockedError
-from provisioner.base.secret import Secret
 from provisioner.record.database import open_database
 from provisioner.record.leases import LeaseHolder, night_lease
 from provisioner.record.place import StatePlace
-from provisioner.record.seal import record_keys
 from provisioner.record.sent import ReadNotices, keep_notice, read_notices
 from provisioner.record.store import open_history
 from tests import histories as make
@@ -108,12 +106,6 @@ def test_a_failure_inside_gives_the_lease_back(place: StatePlace) -> None:
 
 
 # --- what receivers were told ---------------------------------------------------------------------
-
-
-@pytest.fixture
-def sealed(place: StatePlace) -> StatePlace:
-    """The place with the key of an open vault."""
-    return replace(place, keys=record_keys(Secret("a" * 64), {}, place.inventory))
 
 
 def test_a_notice_replaces_the_one_before_and_no_other_receivers(sealed: StatePlace) -> None:

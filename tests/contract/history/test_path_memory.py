@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
 
-from provisioner.base.secret import Secret
 from provisioner.base.text import Document
-from provisioner.record.database import open_database
 from provisioner.record.path_memory import FORGOTTEN_AFTER, ReadMemories, read_memories, remember_paths
 from provisioner.record.place import StatePlace
-from provisioner.record.seal import record_keys
 from provisioner.record.store import find_history, open_history
 from tests import histories as make
+from tests.histories import tamper
 from tests.hostile import LOCAL_USER
 
 pytestmark = pytest.mark.contract
 ONE, TWO = "bac-giang/kcl-001/cam-01/sub", "bac-giang/kcl-002/cam-01/sub"
-
-
-@pytest.fixture
-def sealed(place: StatePlace) -> StatePlace:
-    """The place with the key of an open vault."""
-    return replace(place, keys=record_keys(Secret("a" * 64), {}, place.inventory))
 
 
 def counted(_path: str, known: Document | None) -> Document:
@@ -49,13 +39,6 @@ def remember(place: StatePlace, *paths: str) -> None:
 def remember_often(place: StatePlace, times: int) -> None:
     for _ in range(times):
         remember(place, ONE)
-
-
-def tamper(place: StatePlace, statement: str, values: Mapping[str, object] | None = None) -> None:
-    database = open_database(place, create=False)
-    assert database is not None
-    with closing(database), database.writing() as connection:
-        connection.execute(text(statement), values or {})
 
 
 def test_what_is_remembered_is_replaced(sealed: StatePlace) -> None:

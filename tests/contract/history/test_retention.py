@@ -7,20 +7,19 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
 
 from provisioner.base.errors import StateError
 from provisioner.base.secret import Secret
 from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
-from provisioner.record.database import open_database
 from provisioner.record.entries import Cut, Operation
 from provisioner.record.place import StatePlace
 from provisioner.record.retention import held_classes, prune
 from provisioner.record.seal import record_keys
-from provisioner.record.store import find_history, open_history
+from provisioner.record.store import open_history
 from provisioner.record.tables import DamagedRecordError
 from provisioner.record.verdicts import read_since, record_verdicts
 from tests import histories as make
+from tests.histories import faults, tamper
 from tests.hostile import LOCAL_USER
 
 pytestmark = pytest.mark.contract
@@ -31,9 +30,8 @@ EVERYTHING = Cut(MIDDLE, MIDDLE)
 
 
 @pytest.fixture
-def sealed(place: StatePlace) -> StatePlace:
+def sealed(sealed: StatePlace) -> StatePlace:
     """A record of an apply and five verifications, three of them before the cut, sealed by an open vault."""
-    sealed = replace(place, keys=record_keys(Secret("a" * 64), {}, place.inventory))
     with closing(open_history(sealed)) as history:
         history.begin(make.run(0, Operation.APPLY), ["relay-1"])
         history.end(make.run(0, Operation.APPLY), make.ending(0, outcome="applied", document={"hosts": []}))
@@ -49,24 +47,10 @@ def leave(place: StatePlace, cut: Cut = EVERYTHING, number: int = 9) -> None:
     prune(place, make.run(number, Operation.PRUNE), make.START + number * make.HOUR, cut)
 
 
-def faults(place: StatePlace) -> list[str]:
-    history = find_history(place)
-    assert history is not None
-    with closing(history):
-        return [fault.message for fault in history.verify_chain().faults]
-
-
 def documents(place: StatePlace) -> list[int]:
     """The runs whose documents are there."""
     with closing(open_history(place)) as history:
         return [number for number in range(6) if history.document(f"run-{number}") is not None]
-
-
-def tamper(place: StatePlace, statement: str) -> None:
-    database = open_database(place, create=False)
-    assert database is not None
-    with closing(database), database.writing() as connection:
-        connection.execute(text(statement))
 
 
 def test_what_would_leave_is_counted_and_stays(sealed: StatePlace) -> None:

@@ -8,18 +8,16 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
 
 from provisioner.base.errors import StateError
-from provisioner.base.secret import Secret
 from provisioner.record.availability.measured import Span, total_of
 from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
-from provisioner.record.database import open_database
 from provisioner.record.place import StatePlace
 from provisioner.record.seal import record_keys
 from provisioner.record.store import find_history, open_history
 from provisioner.record.verdicts import read_availability, read_nights, read_since, record_verdicts
 from tests import histories as make
+from tests.histories import faults, tamper
 from tests.hostile import LOCAL_USER
 
 pytestmark = pytest.mark.contract
@@ -28,12 +26,6 @@ UP, DOWN = KeptVerdict("up", level=7), KeptVerdict("down", "camera unplugged", 2
 DAY = timedelta(days=1)
 ALL_UP = {ONE: UP, TWO: UP, FAR: UP}
 WEEK = Span(make.START, make.START + 7 * DAY)
-
-
-@pytest.fixture
-def sealed(place: StatePlace) -> StatePlace:
-    """The place with the key of an open vault."""
-    return replace(place, keys=record_keys(Secret("a" * 64), {}, place.inventory))
 
 
 def night(number: int) -> datetime:
@@ -49,20 +41,6 @@ def story(place: StatePlace) -> None:
     """A week in which one camera goes down in the third night and stays so."""
     for number in range(7):
         record(place, number, ALL_UP | ({ONE: DOWN} if number >= 2 else {}))
-
-
-def tamper(place: StatePlace, statement: str, values: Mapping[str, object] | None = None) -> None:
-    database = open_database(place, create=False)
-    assert database is not None
-    with closing(database), database.writing() as connection:
-        connection.execute(text(statement), values or {})
-
-
-def faults(place: StatePlace) -> list[str]:
-    history = find_history(place)
-    assert history is not None
-    with closing(history):
-        return [fault.message for fault in history.verify_chain().faults]
 
 
 def test_since_when_and_how_often(sealed: StatePlace) -> None:

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
 
-from provisioner.base.secret import Secret
-from provisioner.record.database import open_database
 from provisioner.record.path_memory import add_references, read_references
 from provisioner.record.place import StatePlace
-from provisioner.record.seal import record_keys
 from provisioner.record.store import find_history, open_history
 from tests import histories as make
+from tests.histories import tamper
 from tests.hostile import LOCAL_USER
 
 pytestmark = pytest.mark.contract
 ONE, TWO = "bac-giang/kcl-001/cam-01/sub", "bac-giang/kcl-002/cam-01/sub"
-
-
-@pytest.fixture
-def sealed(place: StatePlace) -> StatePlace:
-    """The place with the key of an open vault."""
-    return replace(place, keys=record_keys(Secret("a" * 64), {}, place.inventory))
-
-
-def tamper(place: StatePlace, statement: str, values: Mapping[str, object] | None = None) -> None:
-    database = open_database(place, create=False)
-    assert database is not None
-    with closing(database), database.writing() as connection:
-        connection.execute(text(statement), values or {})
 
 
 def test_the_newest_of_a_path_holds_and_the_older_stay(sealed: StatePlace) -> None:
