@@ -45,6 +45,15 @@ class ExampleTerminal:
     def file(self, path: str) -> Path:
         return self.root / EXAMPLE / path
 
+    def files(self) -> dict[str, bytes]:
+        """The inventory's files."""
+        folder = self.root / "inventories"
+        return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+    def changed(self) -> list[str]:
+        """The hosts that were changed, in their order."""
+        return [host for operation, host in self.hosts.calls if operation == "apply"]
+
     def edit(self, path: str, old: str, new: str) -> None:
         text = self.file(path).read_text(encoding="utf-8")
         assert old in text

@@ -67,13 +67,6 @@ class KeyTerminal(Terminal):
         ).for_secrets()
         return secrets_loader.read_secrets(self.root / EXAMPLE, passwords).secrets.carriers["viettel"]
 
-    def files(self) -> dict[str, bytes]:
-        folder = self.root / "inventories"
-        return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-    def changed(self) -> list[str]:
-        return [host for operation, host in self.hosts.calls if operation == "apply"]
-
 
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> KeyTerminal:

@@ -68,14 +68,6 @@ class RelayKeyTerminal(Terminal):
         """The paths of the relay, by the plan."""
         return [c["name"] for c in self.document("plan", "--all")[1]["changes"] if c["resource"] == "path"]
 
-    def changed(self) -> list[str]:
-        return [host for operation, host in self.hosts.calls if operation == "apply"]
-
-    def files(self) -> dict[str, bytes]:
-        """The inventory's files."""
-        folder = self.root / "inventories"
-        return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
     def texts(self) -> str:
         """All that was written outside of the hosts, in one text."""
         files = (path for path in sorted(self.root.rglob("*")) if path.is_file() and ".git/" not in str(path))

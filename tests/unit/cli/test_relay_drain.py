@@ -102,10 +102,6 @@ class DrainTerminal(Terminal):
         text = self.hosts.hosts[host].files["/etc/provisioner/mediamtx.yml"][0].decode()
         return {site for site in self.plans() if f"/{site}/" in text}
 
-    def files(self) -> dict[str, bytes]:
-        folder = self.root / "inventories"
-        return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
     def both(self) -> None:
         """Bring it to where both relays carry every site and every gateway is at both."""
         assert self(*DRAIN, "--yes", *SIGNED)[0] == 0
@@ -149,11 +145,6 @@ def _two_relays(terminal: DrainTerminal, model: Path) -> None:
     _MODEL[model] = copy.deepcopy(terminal.hosts.hosts)
 
 
-def changed(call: DrainTerminal) -> list[str]:
-    """The hosts that were changed."""
-    return [host for operation, host in call.hosts.calls if operation == "apply"]
-
-
 # --- the whole way --------------------------------------------------------------------------------
 
 
@@ -163,7 +154,7 @@ def test_a_relay_is_emptied_by_the_same_command_and_what_waits_is_listed_each_ti
     assert call.relays_of("kcl-bg-001") == (OLD, NEW)
     assert call.relays_of("kcl-bg-003") == (NEW, None), "no host carries it: it is moved at once"
     assert (call.carried(OLD) & set(SITES), call.carried(NEW) & set(SITES)) == (set(SITES), set(SITES))
-    assert changed(call) == [NEW]
+    assert call.changed() == [NEW]
 
     call.knock("kcl-bg-002")
     code, second = call.document(*DRAIN, "--yes")
@@ -174,9 +165,9 @@ def test_a_relay_is_emptied_by_the_same_command_and_what_waits_is_listed_each_ti
     call.knock("kcl-bg-001")
     code, third = call.document(*DRAIN, "--yes")
     assert (code, third["moved"], third["done"], call.carried(OLD)) == (0, ["kcl-bg-001"], True, set())
-    calls = len(changed(call))
+    calls = len(call.changed())
     code, out, _ = call(*DRAIN, "--yes")
-    assert (code, len(changed(call))) == (0, calls)
+    assert (code, len(call.changed())) == (0, calls)
     assert out.splitlines() == [f"{OLD} carries nothing any more", f"next: provisioner hosts decommission {OLD}"]
     assert call("hosts", "decommission", OLD, "--yes")[0] == 0
 
@@ -216,12 +207,12 @@ def test_without_the_minutes_all_three_have_to_sign_first(call: DrainTerminal) -
     code, out, _ = call(*DRAIN, "--yes")
     assert code == 0
     assert "to be signed: provisioner sign-off kcl-bg-001 --successor --all-parties --source SOURCE" in out
-    assert changed(call) == []
+    assert call.changed() == []
     assert call.plans()["kcl-hd-002"]["plan"]["state"] == "proposed", "signed was another relay"
     for site in SITES:
         assert call("sign-off", site, "--successor", "--all-parties", "--source", "03/BB")[0] == 0
     code, document = call.document(*DRAIN, "--yes")
-    assert (code, document["unseen"], changed(call)) == (0, SITES, [NEW])
+    assert (code, document["unseen"], call.changed()) == (0, SITES, [NEW])
 
 
 def test_where_the_policy_asks_for_signatures_minutes_are_no_word(call: DrainTerminal) -> None:
@@ -229,7 +220,7 @@ def test_where_the_policy_asks_for_signatures_minutes_are_no_word(call: DrainTer
     before = call.files()
     code, _, err = call(*DRAIN, "--yes", *SIGNED)
     assert code in {2, 3}, err
-    assert (call.files(), changed(call)) == (before, [])
+    assert (call.files(), call.changed()) == (before, [])
 
 
 # --- taken back ---------------------------------------------------------------------------------------
@@ -373,7 +364,7 @@ def test_what_makes_no_sense_is_refused(call: DrainTerminal, words: tuple[str, .
     before = call.files()
     code, _, err = call(*words, "--yes")
     assert (code, said in " ".join(err.split())) == (2, True), err
-    assert (call.files(), changed(call)) == (before, [])
+    assert (call.files(), call.changed()) == (before, [])
 
 
 def test_a_relay_that_is_being_emptied_takes_nobody_and_goes_to_no_third_one(call: DrainTerminal) -> None:
@@ -398,11 +389,11 @@ def test_a_dry_run_shows_everything_and_changes_nothing(call: DrainTerminal) -> 
 def test_nobody_is_there_to_answer(call: DrainTerminal) -> None:
     before = call.files()
     assert call(*DRAIN, *SIGNED)[0] == 2
-    assert (call.files(), changed(call)) == (before, [])
+    assert (call.files(), call.changed()) == (before, [])
     call.both()
-    before, known = call.files(), changed(call)
+    before, known = call.files(), call.changed()
     assert call(*DRAIN)[0] == 2
-    assert (call.files(), changed(call)) == (before, known)
+    assert (call.files(), call.changed()) == (before, known)
 
 
 def test_readers_beyond_the_limit_keep_the_old_relay_and_the_files_as_they_were(call: DrainTerminal) -> None:
@@ -444,7 +435,7 @@ def test_the_host_of_somebody_else_is_emptied_by_nobody_and_filled_by_nobody(cal
     before = call.files()
     code, _, err = call(*DRAIN, "--yes", *SIGNED, "--allow", "trust=9")
     assert (code, "belongs to inventory other" in " ".join(err.split()), call.files()) == (6, True, before)
-    assert changed(call) == []
+    assert call.changed() == []
 
 
 @pytest.mark.parametrize("host", [OLD, NEW])
@@ -597,10 +588,10 @@ def test_files_that_are_final_wait_for_their_proof_before_the_old_relay_is_touch
     call.both()
     for site in SITES:
         assert call("facility", "move", site, "--finish", "--unproved")[0] == 0
-    known = changed(call)
+    known = call.changed()
     call.pictures.dark = {(NEW, "kcl-bg-002")}
     code, document = call.document(*DRAIN, "--yes")
-    assert (code, document["end"], document["leaving"], changed(call)) == (1, "unproved", SITES, known)
+    assert (code, document["end"], document["leaving"], call.changed()) == (1, "unproved", SITES, known)
     assert set(SITES) <= call.carried(OLD)
     call.pictures.dark = set()
     code, document = call.document(*DRAIN, "--yes")
@@ -673,7 +664,7 @@ def test_an_old_relay_that_cannot_be_changed_loses_nothing(call: DrainTerminal) 
 
 def test_a_file_that_somebody_edits_meanwhile_is_theirs(call: DrainTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
     call.both()
-    path, known = call.file("facilities/bac-giang/kcl-bg-002.yml"), changed(call)
+    path, known = call.file("facilities/bac-giang/kcl-bg-002.yml"), call.changed()
 
     def finished(*arguments: Any) -> Any:
         edits = drain_finished(*arguments)
@@ -685,7 +676,7 @@ def test_a_file_that_somebody_edits_meanwhile_is_theirs(call: DrainTerminal, mon
         before = call.files()
         code, _, err = call(*DRAIN, "--yes")
     after = {**before, str(path): before[str(path)] + b"# mine\n"}
-    assert (code, "was changed meanwhile" in err, call.files(), changed(call)) == (9, True, after, known)
+    assert (code, "was changed meanwhile" in err, call.files(), call.changed()) == (9, True, after, known)
     assert call.document(*DRAIN, "--yes")[1]["done"] is True
     assert path.read_bytes().endswith(b"# mine\n")
 
@@ -759,5 +750,5 @@ def test_where_people_approve_plans_no_host_is_changed_by_a_plan_that_is_in_no_f
     hosts = {name: copy.deepcopy(host.files) for name, host in call.hosts.hosts.items()}
     code, _, err = call(*DRAIN, "--yes", *SIGNED)
     assert (code, "a plan has to be approved before it is applied, and this one is in no file" in err) == (6, True)
-    assert (changed(call), {name: host.files for name, host in call.hosts.hosts.items()}) == ([], hosts)
+    assert (call.changed(), {name: host.files for name, host in call.hosts.hosts.items()}) == ([], hosts)
     assert call("validate")[0] == 0

@@ -29,17 +29,13 @@ def dead(call: Terminal) -> Terminal:  # noqa: F811
     return call
 
 
-def files(call: Terminal) -> dict[str, bytes]:  # noqa: F811
-    return {str(p): p.read_bytes() for p in (call.root / "inventories").rglob("*") if p.is_file()}
-
-
 def test_it_says_first_which_sites_are_dark_until_when_and_changes_nothing(dead: Terminal) -> None:
-    before, hosts = files(dead), copy.deepcopy(dead.hosts.hosts)
+    before, hosts = dead.files(), copy.deepcopy(dead.hosts.hosts)
     code, out, err = dead("relay", "replace", RELAY, "--dry-run")
     assert (code, err) == (0, "")
     assert out.startswith(f"dark until somebody has installed a new package there: 3 sites: {', '.join(SITES)}")
     assert out.splitlines()[-1].endswith(f"relay replace {RELAY} --allow trust=1")
-    assert (files(dead), dead.hosts.hosts) == (before, hosts)
+    assert (dead.files(), dead.hosts.hosts) == (before, hosts)
     assert "keys" not in {operation for operation, _ in dead.hosts.calls}
 
 
@@ -77,26 +73,26 @@ def test_what_is_cut_off_before_the_lock_is_written_ends_where_a_whole_one_ends(
 
 
 def test_a_stranger_makes_no_key_before_somebody_said_that_it_is_new(dead: Terminal) -> None:
-    before = files(dead)
+    before = dead.files()
     code, _, err = dead("relay", "replace", RELAY, "--yes")
-    assert (code, "add --allow trust=1" in err, files(dead)) == (5, True, before)
+    assert (code, "add --allow trust=1" in err, dead.files()) == (5, True, before)
     assert "keys" not in {operation for operation, _ in dead.hosts.calls}
 
 
 def test_nobody_is_there_to_answer(dead: Terminal) -> None:
-    before = files(dead)
+    before = dead.files()
     assert dead("relay", "replace", RELAY, "--allow", "trust=1")[0] == 2
-    assert files(dead) == before
+    assert dead.files() == before
 
 
 def test_a_folder_that_holds_something_is_refused_before_any_key_is_made(dead: Terminal) -> None:
     folder = dead.root / "sites"
     folder.mkdir()
     (folder / "mine").touch()
-    before = files(dead)
+    before = dead.files()
     words = ("relay", "replace", RELAY, "--allow", "trust=1", "--packages", str(folder), "--yes")
     code, _, err = dead(*words)
-    assert (code, "is not empty" in err, files(dead)) == (2, True, before)
+    assert (code, "is not empty" in err, dead.files()) == (2, True, before)
 
 
 def test_where_the_key_lies_in_a_box_the_way_that_needs_no_visit_is_named(
@@ -104,10 +100,10 @@ def test_where_the_key_lies_in_a_box_the_way_that_needs_no_visit_is_named(
 ) -> None:
     terminal, _ = sealed
     die(terminal)
-    before = files(terminal)
+    before = terminal.files()
     for words in (("--yes",), ("--dry-run",)):
         code, _, err = terminal("relay", "replace", RELAY, "--allow", "trust=1", *words)
-        assert (code, f"provisioner relay restore {RELAY}" in err, files(terminal)) == (6, True, before)
+        assert (code, f"provisioner relay restore {RELAY}" in err, terminal.files()) == (6, True, before)
     code, document = terminal.document("relay", "replace", RELAY, "--allow", "trust=1", "--recovery-lost", "--yes")
     assert (code, document["replaced"], document["sealed"]) == (0, True, True), "sealed anew, as keys init would"
     assert lock(terminal)["relays"][RELAY]["sealed_key"]["public_key"] == document["public_key"] != KEPT.public_key
@@ -125,18 +121,18 @@ def test_the_box_of_a_former_key_goes_with_it(sealed: tuple[Terminal, RecoveryPa
 
 def test_one_that_lives_is_let_be(call: Terminal) -> None:  # noqa: F811
     call.hosts.hosts[RELAY].public_key = lock(call)["relays"][RELAY]["public_key"]
-    before, calls = files(call), len(call.hosts.calls)
+    before, calls = call.files(), len(call.hosts.calls)
     code, out, _ = call("relay", "replace", RELAY, "--yes", "--allow", "trust=1")
-    assert (code, "there is nothing to replace" in out, files(call)) == (0, True, before), out
+    assert (code, "there is nothing to replace" in out, call.files()) == (0, True, before), out
     assert "keys" not in {operation for operation, _ in call.hosts.calls[calls:]}
 
 
 def test_one_that_ran_with_a_key_that_the_lock_has_not_is_not_taken_for_new(call: Terminal) -> None:  # noqa: F811
     call.hosts.hosts[RELAY].public_key = lock(call)["relays"][RELAY]["public_key"]
     call.edit("allocations.lock.yml", lock(call)["relays"][RELAY]["public_key"], KEPT.public_key)
-    before = files(call)
+    before = call.files()
     code, _, err = call("relay", "replace", RELAY, "--yes", "--allow", "trust=1")
-    assert (code, "runs with a tunnel key that the lock does not have" in err, files(call)) == (6, True, before)
+    assert (code, "runs with a tunnel key that the lock does not have" in err, call.files()) == (6, True, before)
 
 
 def test_a_centre_is_in_no_package(call: Terminal) -> None:  # noqa: F811
@@ -155,6 +151,6 @@ def test_the_hardware_of_somebody_else_makes_no_key(dead: Terminal) -> None:
         "at": "2021-05-20T01:00:00Z",
         "who": "",
     }
-    before = files(dead)
+    before = dead.files()
     code, out, err = dead("relay", "replace", RELAY, "--yes", "--allow", "trust=9")
-    assert (code, "belongs to inventory other" in " ".join((out + err).split()), files(dead)) == (6, True, before)
+    assert (code, "belongs to inventory other" in " ".join((out + err).split()), dead.files()) == (6, True, before)
