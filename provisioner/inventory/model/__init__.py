@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from provisioner.inventory.model.base import Model, PublicKey, Slug
 from provisioner.inventory.model.connection import (
-    PARTY_NAMES,
     Access,
     Blocked,
     BlockOwner,
@@ -134,7 +133,6 @@ from provisioner.inventory.model.secrets import (
 __all__ = [
     "DISTRICTS_ENDED",
     "LONGEST_PREFIX",
-    "PARTY_NAMES",
     "SHORTEST_PREFIX",
     "Access",
     "Adopted",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from ipaddress import IPv4Address
-from typing import Annotated, Final, Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 from pydantic import Field, StringConstraints
 
@@ -20,8 +20,10 @@ class Party(StrEnum):
     HEALTH = "health"
     CARRIER = "carrier"
 
-
-PARTY_NAMES: Final = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
+    @property
+    def words(self) -> str:
+        """What a sentence calls it."""
+        return {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}[self]
 
 
 # --- survey ---------------------------------------------------------------------------------------

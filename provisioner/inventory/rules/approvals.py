@@ -10,7 +10,7 @@ from provisioner.base.ssh_signature import SignatureFormError, public_key_of
 from provisioner.base.text import is_between, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography import ProvinceError, by_slug
-from provisioner.inventory.model import PARTY_NAMES, Approver, Frame, InProvince, Operating, Party
+from provisioner.inventory.model import Approver, Frame, InProvince, Operating, Party
 from provisioner.inventory.model.policy import ProvinceScheme, SignOffs
 from provisioner.inventory.model.receivers import CarrierKey, ProvinceKey, SigningKey
 from provisioner.inventory.rules.view import View
@@ -32,7 +32,7 @@ class KeyRing:
 
     def refusal(self, facility: InProvince, carrier: str, proof: SignOffProof) -> tuple[str, str, str] | None:
         """Return why a signature does not count (code, message, hint), or `None`."""
-        name, here = PARTY_NAMES[proof.party], self._frame.settings.id
+        name, here = proof.party.words, self._frame.settings.id
         if proof.inventory != here:
             message = msg(
                 "the signature of {name} is for the inventory {inventory}, not for {here}", name, proof.inventory, here
@@ -171,8 +171,8 @@ def no_key_is_of_two_parties(view: View) -> Iterator[Problem]:
         if other is not party:
             message = msg(
                 "{names} and {names_2} have one key: the other is at {view}",
-                PARTY_NAMES[party],
-                PARTY_NAMES[other],
+                party.words,
+                other.words,
                 view.where("signers", *place),
             )
             hint = "let each office make a key of its own"
@@ -208,7 +208,7 @@ def signatures_are_of_the_parties(view: View) -> Iterator[Problem]:
 
 
 def _claimed(view: View, owner: str, path: KeyPath, proof: SignOffProof) -> Problem:
-    message = msg("the sign-off of {names} has no signature, and policy.sign_offs is signed", PARTY_NAMES[proof.party])
+    message = msg("the sign-off of {names} has no signature, and policy.sign_offs is signed", proof.party.words)
     command = f"provisioner sign-off {owner.partition('/')[2]} --by {proof.party.value}"
     hint = msg("let the party sign what `{command} --statement …` prints, and record it with --signature FILE", command)
     return view.problem(owner, path, "sign-off-claimed", message, hint)
@@ -224,7 +224,7 @@ def parties_with_a_key_sign_by_it(view: View) -> Iterator[Problem]:
             continue
         claimed = [p.party for p in plan.proofs if p.worth is Worth.CLAIMED]
         if parties := [party for party in claimed if ring.has_key(facility, plan.carrier, party)]:
-            names = ", ".join(PARTY_NAMES[party] for party in parties)
+            names = ", ".join(party.words for party in parties)
             message = msg(
                 "the {name} is agreed without a signature of: {names}; signers.yml has a key of each", name, names
             )
@@ -259,7 +259,7 @@ def withdrawn_agreements_stay_withdrawn(view: View) -> Iterator[Problem]:
             continue
         for index, proof in enumerate(plan.proofs):
             if date.fromisoformat(proof.signed_on) < first:
-                of = msg("the sign-off of {names} is of {signed_on}", PARTY_NAMES[proof.party], proof.signed_on)
+                of = msg("the sign-off of {names} is of {signed_on}", proof.party.words, proof.signed_on)
                 message = msg("{of}; those before {first} are withdrawn in signers.yml", of, first)
                 hint = "let all three agree to what the plan says now, and record that with `provisioner sign-off`"
                 path: KeyPath = (name, "sign_offs", index, "signed_on")

@@ -8,16 +8,7 @@ from datetime import date
 
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import counted, msg
-from provisioner.inventory.model import (
-    PARTY_NAMES,
-    ConnectionPlan,
-    Facility,
-    GatewaySystem,
-    Move,
-    Operating,
-    Party,
-    SignOff,
-)
+from provisioner.inventory.model import ConnectionPlan, Facility, GatewaySystem, Move, Operating, Party, SignOff
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.renamed_ids import old_names
 from provisioner.inventory.rules.lock import ALLOCATION_MISSING, RUN_ALLOCATE
@@ -239,7 +230,7 @@ def plans_are_signed(site: SiteView) -> Iterator[Problem]:
 
 
 def _stale(site: SiteView, key: str, plan: ConnectionPlan, stale: list[SignOff]) -> Problem:
-    names = _listed([f"{PARTY_NAMES[sign_off.by]} ({sign_off.signed_on})" for sign_off in stale])
+    names = _listed([f"{sign_off.by.words} ({sign_off.signed_on})" for sign_off in stale])
     message = msg("edited since it was signed by {names}: carrier, relay, access, recorders, cameras or streams", names)
     command = " ".join(["--successor" if key == "successor" else "", *(f"--by {s.by.value}" for s in stale)]).strip()
     name = site.facility.id
@@ -255,7 +246,7 @@ def _stale(site: SiteView, key: str, plan: ConnectionPlan, stale: list[SignOff])
 def _faulty(site: SiteView, key: str) -> Iterator[Problem]:
     for index, proof in enumerate(site.signed(key).proofs):
         if proof.worth is Worth.FAULTY:
-            message = msg("the signature of {names} {fault}", PARTY_NAMES[proof.party], proof.fault)
+            message = msg("the signature of {names} {fault}", proof.party.words, proof.fault)
             hint = msg(
                 "take the sign-off back from Git as it was recorded, or let the party sign what "
                 "`provisioner sign-off {id} --by {value} --statement …` prints",
@@ -273,18 +264,18 @@ def _signatures(site: SiteView, key: str, plan: ConnectionPlan) -> Iterator[Prob
     parties: set[Party] = set()
     for index, sign_off in enumerate(plan.sign_offs):
         if sign_off.by in parties:
-            message = msg("{names} signed twice", PARTY_NAMES[sign_off.by])
+            message = msg("{names} signed twice", sign_off.by.words)
             path = (key, "sign_offs", index, "by")
             yield site.problem(path, "sign-off-duplicate", message, "keep the newer one")
         parties.add(sign_off.by)
         if site.days.is_to_come(sign_off.signed_on):
             message = msg(
-                "the sign-off of {names} is of {signed_on}, a day to come", PARTY_NAMES[sign_off.by], sign_off.signed_on
+                "the sign-off of {names} is of {signed_on}, a day to come", sign_off.by.words, sign_off.signed_on
             )
             path = (key, "sign_offs", index, "signed_on")
             yield site.problem(path, "date-in-the-future", message, "write the day on which it was signed")
     if plan.agreed and (missing := missing_parties(plan)):
-        names = ", ".join(PARTY_NAMES[party] for party in missing)
+        names = ", ".join(party.words for party in missing)
         message = msg("the {key} is agreed, but the sign-off is missing of: {names}", key, names)
         commands = " ".join(f"--by {party.value}" for party in missing)
         name = site.facility.id

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from provisioner.base.errors import Problem
 from provisioner.desired.limit import Limit
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.model import PARTY_NAMES, Operating, Party, SignOffs, SurveyVerdict, relays_of
+from provisioner.inventory.model import Operating, Party, SignOffs, SurveyVerdict, relays_of
 from provisioner.inventory.outline import Outline, PlanOutline
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
@@ -146,7 +146,7 @@ def _signing(site: Outline, plan: PlanOutline, missing: tuple[Party, ...], *, si
     by = [word for party in missing for word in ("--by", party.value)]
     by = ["--all-parties"] if len(missing) == len(Party) else by
     extra = ["--successor"] if plan is site.successor else []
-    *most, last = (PARTY_NAMES[party] for party in missing)
+    *most, last = (party.words for party in missing)
     names = f"{', '.join(most)} and {last}" if most else last
     what = "the plan of its successor" if extra else "its plan"
     words: Command = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from provisioner.base.text import counted, local_time, msg, were
 from provisioner.inventory.deadlines import Duty
 from provisioner.inventory.files.positions import Places
-from provisioner.inventory.model import PARTY_NAMES, BlockReason, ConnectionPlan, Facility, Instruction, Operating
+from provisioner.inventory.model import BlockReason, ConnectionPlan, Facility, Instruction, Operating
 from provisioner.inventory.signed import Worth, missing_parties, proofs_of, stale_sign_offs
 from provisioner.record.lifecycle.evidence import Evidence, Shown
 from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Standing
@@ -97,12 +97,12 @@ def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reaso
     for index, sign_off in stale_sign_offs(grounds.facility, plan):
         text = msg(
             "{parties} signed another content of the {key} on {signed_on}",
-            PARTY_NAMES[sign_off.by],
+            sign_off.by.words,
             key,
             sign_off.signed_on,
         )
         yield grounds.written(text, key, "sign_offs", index, "content")
-    missing = ", ".join(PARTY_NAMES[party] for party in missing_parties(plan))
+    missing = ", ".join(party.words for party in missing_parties(plan))
     if not plan.agreed:
         text = msg("the {key} ({over}) is proposed, not agreed", key, over) + (
             ("; " + msg("still to sign: {missing}", missing)) if missing else ""
@@ -122,7 +122,7 @@ def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reaso
 
 def _by_keys(facility: Facility, plan: ConnectionPlan) -> str:
     proofs = proofs_of(facility, plan)
-    claimed = [PARTY_NAMES[proof.party] for proof in proofs if proof.worth is not Worth.SIGNED]
+    claimed = [proof.party.words for proof in proofs if proof.worth is not Worth.SIGNED]
     if not claimed:
         return ", each by its key"
     return (

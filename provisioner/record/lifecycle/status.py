@@ -14,7 +14,7 @@ from functools import cached_property
 
 from provisioner.base.text import VIETNAM, aware, counted, local_time, msg, were
 from provisioner.inventory.deadlines import Duty, StandingOrders, Timeliness, governing_duty, timeliness
-from provisioner.inventory.model import PARTY_NAMES, Blocked, ClaimedConnection, Operating, SurveyVerdict
+from provisioner.inventory.model import Blocked, ClaimedConnection, Operating, SurveyVerdict
 from provisioner.inventory.outline import Outline, OutlinedInventory, PlanOutline, Remarks
 from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence, Proof
 from provisioner.record.lifecycle.pictures import Pictures, pictures_of
@@ -250,7 +250,7 @@ def _to_agree(progress: ConnectionProgress) -> str:
     if not missing:
         return msg("all three have signed: provisioner facility plan {id}", progress.facility.id)
     words = " ".join(f"--by {party.value}" for party in missing)
-    names = ", ".join(PARTY_NAMES[party] for party in missing)
+    names = ", ".join(party.words for party in missing)
     return msg(
         "{names} have to agree: provisioner sign-off {id} {words} --source …", names, progress.facility.id, words
     )
