@@ -12,6 +12,8 @@ from pathlib import Path
 from time import sleep
 from typing import NamedTuple, TypeVar
 
+from pydantic import TypeAdapter
+
 from provisioner.base.errors import HostError, InventoryError, PolicyError, SecretsError, UsageError
 from provisioner.base.frozen import HeldFacility
 from provisioner.base.processes import without_collector
@@ -373,18 +375,7 @@ def paths_to_verify(session: Session, limit: Limit) -> PathsToVerify:
 
 def windows_of(session: Session) -> tuple[Window, ...]:
     """Return the inventory's maintenance windows for verdicts."""
-    return tuple(
-        Window(
-            begin=window.begin,
-            until=window.until,
-            reason=window.reason,
-            facilities=frozenset(window.facilities),
-            hosts=frozenset(window.hosts),
-            carriers=frozenset(window.carriers),
-            everything=window.everything,
-        )
-        for window in session.inventory.maintenance
-    )
+    return TypeAdapter(tuple[Window, ...]).validate_python([dict(one) for one in session.inventory.maintenance])
 
 
 def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING) -> VerifyResult:
