@@ -41,7 +41,7 @@ from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.network import host_check, port_check, tunnel_check
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.picture_check import State, picture_check, report_of
-from provisioner.verify.reference import References, SiteReferences, references_beside, references_by_site
+from provisioner.verify.reference import References, SiteReferences, references_beside
 from provisioner.verify.result import (
     IMPERFECT,
     NEW,
@@ -198,8 +198,6 @@ def judge(
     checked_at: datetime,
     *,
     asked: int | None = None,
-    memories: Memories = _NO_MEMORIES,
-    references: Mapping[str, References] = _NO_REFERENCES,
     once: Collection[str] = (),
 ) -> tuple[PathVerdict, ...]:
     """The verdict on every path by one look, in the order of names.
@@ -210,27 +208,9 @@ def judge(
         drift: by host id, what differs from the desired state; a host that is missing was not compared.
         checked_at: when the evidence was gathered.
         asked: up to which level is judged; None is all of them.
-        memories: what is remembered of paths, by their names.
-        references: what people accepted of pictures, by the path's name.
         once: the paths that only centres were to read: what these saw stands for what a reader on the relay would have.
     """
-    sites = references_by_site(references)
-    return put_together(
-        [
-            judge_each(
-                targets,
-                evidence,
-                drift,
-                checked_at,
-                asked=asked,
-                memories=memories,
-                references=references,
-                sites=sites,
-                once=once,
-            )
-        ],
-        targets,
-    )
+    return put_together([judge_each(targets, evidence, drift, checked_at, asked=asked, once=once)], targets)
 
 
 def judge_each(
