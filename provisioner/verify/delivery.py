@@ -22,7 +22,6 @@ from provisioner.verify.case import PASSED, Case, Check, failed
 from provisioner.verify.evidence import Read
 from provisioner.verify.network import centre_line_check, site_line_check
 from provisioner.verify.result import Cause, Layer
-from provisioner.verify.transport import Seen
 
 # The end of a look in which nothing came: of a short one so long, of a longer one such a share. A picture that is late
 # is late by less.
@@ -63,13 +62,12 @@ _LINE = "the line between them does not bear what is watched"
 
 def stopped_check(case: Case) -> Check | None:
     """The failure of a camera whose stream came in full and ended within the look; None where it did not."""
-    read = case.relay.reads.get(case.target.path.name)
-    seen = read.seen if read else None
+    seen = _seen(case.relay.reads.get(case.target.path.name))
     if seen is None or not ends_early(seen) or not _stood_still(case, case.target.path, _STOOD_STILL_S):
         return None
     if _is_of_site(case):
         return None
-    came_s, nothing_s = seen.arrived_s, _end_s(seen)
+    came_s, nothing_s = seen["packets"]["arrived_s"], _end_s(seen)
     detail = msg(
         "it sent {came_s} s of picture, and then nothing for {nothing_s} s: restart the camera",
         f"{came_s:.0f}",
@@ -83,14 +81,15 @@ def stops(case: Case) -> bool:
     return case.stalls > 0 or (_stood_still(case, case.target.path, _LONG_S) and not _is_of_site(case))
 
 
-def ends_early(seen: Seen) -> bool:
+def ends_early(seen: wire.PictureAnswer) -> bool:
     """Whether what came of a stream came in time, and nothing in the last part of a look."""
-    in_time = seen.arrived_s <= seen.span_s + seen.step_s + _END_S
-    return in_time and _end_s(seen) > max(_END_S, _END_SHARE * seen.looked_s, _END_STEPS * seen.step_s)
+    packets = seen["packets"]
+    in_time = packets["arrived_s"] <= packets["span_s"] + packets["step_s"] + _END_S
+    return in_time and _end_s(seen) > max(_END_S, _END_SHARE * seen["looked_s"], _END_STEPS * packets["step_s"])
 
 
-def _end_s(seen: Seen) -> float:
-    return seen.looked_s - seen.arrived_s
+def _end_s(seen: wire.PictureAnswer) -> float:
+    return seen["looked_s"] - seen["packets"]["arrived_s"]
 
 
 def _stood_still(case: Case, path: MediaPath, seconds: float) -> bool:
@@ -108,7 +107,7 @@ def _is_of_site(case: Case) -> bool:
     return bool(still) and len(still) >= _OF_SITE * len(there)
 
 
-def came_s(seen: Seen, fps: int | None = None) -> float:
+def came_s(seen: wire.PictureAnswer, fps: int | None = None) -> float:
     """How many seconds of a stream came: late pictures and those that were left out are missing.
 
     Args:
@@ -116,18 +115,20 @@ def came_s(seen: Seen, fps: int | None = None) -> float:
         fps: the agreed rate, where there is one: by that, too, it shows that most pictures were left out. A camera that
             sends fewer at even steps is another matter.
     """
-    step = seen.step_s
-    if fps and seen.longest_s > _GAP * step:
+    packets = seen["packets"]
+    step = packets["step_s"]
+    if fps and packets["longest_s"] > _GAP * step:
         step = min(step, 1 / fps)
-    return min(seen.span_s + seen.step_s, seen.count * step)
+    return min(packets["span_s"] + packets["step_s"], packets["count"] * step)
 
 
-def is_short(seen: Seen, fps: int | None = None, slack_s: float = _SLACK_S) -> bool:
+def is_short(seen: wire.PictureAnswer, fps: int | None = None, slack_s: float = _SLACK_S) -> bool:
     """Whether clearly less of a stream came than the time in which somebody looked."""
-    if seen.looked_s < _SHORTEST_S:
+    if seen["looked_s"] < _SHORTEST_S:
         return False
     # The picture that would have come next may be missing of any look.
-    return seen.looked_s - came_s(seen, fps) > max(slack_s, _SLACK_SHARE * seen.looked_s) + seen.step_s
+    slack_s = max(slack_s, _SLACK_SHARE * seen["looked_s"]) + seen["packets"]["step_s"]
+    return seen["looked_s"] - came_s(seen, fps) > slack_s
 
 
 # --- from the site --------------------------------------------------------------------------------
@@ -174,24 +175,25 @@ def _short_check(case: Case) -> Check:
     return failed(Layer.SITE, case.target.path.facility, Cause.STARVED, detail)
 
 
-def _seen(read: Read | None) -> Seen | None:
-    return read.seen if read is not None else None
+def _seen(read: Read | None) -> wire.PictureAnswer | None:
+    return read.picture if read is not None else None
 
 
-def _lacks_here(case: Case, name: str, seen: Seen, slack_s: float = _SLACK_S) -> bool:
+def _lacks_here(case: Case, name: str, seen: wire.PictureAnswer, slack_s: float = _SLACK_S) -> bool:
     """Whether a stream comes short, and not only to a reader that was slow itself."""
     flow = case.relay.deliveries["flows"].get(name) if case.relay.deliveries else None
     return is_short(seen, slack_s=slack_s) and not _was_slow(seen, flow)
 
 
-def _was_slow(seen: Seen, flow: wire.FlowAnswer | None) -> bool:
-    if flow is None or not flow["seconds"] or not seen.looked_s:
+def _was_slow(seen: wire.PictureAnswer, flow: wire.FlowAnswer | None) -> bool:
+    if flow is None or not flow["seconds"] or not seen["looked_s"]:
         return False
-    return seen.bytes / seen.looked_s < _SLOW_READER * flow["bytes"] / flow["seconds"]
+    return seen["packets"]["bytes"] / seen["looked_s"] < _SLOW_READER * flow["bytes"] / flow["seconds"]
 
 
-def _is_late(seen: Seen) -> bool:
-    return seen.looked_s - seen.span_s - seen.step_s > max(_SLACK_S, _SLACK_SHARE * seen.looked_s)
+def _is_late(seen: wire.PictureAnswer) -> bool:
+    late_s = seen["looked_s"] - seen["packets"]["span_s"] - seen["packets"]["step_s"]
+    return late_s > max(_SLACK_S, _SLACK_SHARE * seen["looked_s"])
 
 
 def _is_disordered(case: Case) -> bool:
@@ -245,7 +247,7 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
     return PASSED
 
 
-def _slow_at(case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], seen: Seen) -> bool:
+def _slow_at(case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], seen: wire.PictureAnswer) -> bool:
     """Whether a centre's own readers are too slow: what has come waits there, or there is no room for more."""
     unread = {one["own_port"]: one["waiting"] for one in _arrivals(case, centre)}
     return any(_is_unread(one) or unread.get(one["port"], 0) > _waiting_bytes(seen) for one in sessions)
@@ -261,7 +263,9 @@ def _is_unread(session: wire.DeliveryAnswer) -> bool:
     return session["unread_s"] > _UNREAD * session["busy_s"] and session["unread_s"] > _WAITING_S
 
 
-def _is_held_up(case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], seen: Seen) -> bool:
+def _is_held_up(
+    case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], seen: wire.PictureAnswer
+) -> bool:
     """Whether the way to a centre holds a stream up: it waits, goes out again and again, or comes in disorder."""
     if any(
         one["waiting"] > _waiting_bytes(seen) or one["again"] > _AGAIN * one["sent"] or one["discarded"]
@@ -271,9 +275,9 @@ def _is_held_up(case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAn
     return _are_disordered(_arrivals(case, centre))
 
 
-def _waiting_bytes(seen: Seen) -> float:
+def _waiting_bytes(seen: wire.PictureAnswer) -> float:
     """So many bytes are half a second of a stream; of a thin one a key picture."""
-    return max(_WAITING_BYTES, _WAITING_S * seen.bytes / max(came_s(seen), _WAITING_S))
+    return max(_WAITING_BYTES, _WAITING_S * seen["packets"]["bytes"] / max(came_s(seen), _WAITING_S))
 
 
 def _loses(session: wire.DeliveryAnswer) -> bool:
@@ -293,5 +297,5 @@ def _thrown(sessions: Iterable[wire.DeliveryAnswer]) -> str:
     )
 
 
-def _part(seen: Seen) -> str:
-    return msg("{seen} s of {looked_s} s of picture", f"{came_s(seen):.1f}", f"{seen.looked_s:.1f}")
+def _part(seen: wire.PictureAnswer) -> str:
+    return msg("{seen} s of {looked_s} s of picture", f"{came_s(seen):.1f}", f"{seen['looked_s']:.1f}")

@@ -23,7 +23,6 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify import words
 from provisioner.verify.devices import NOTHING_CLOSER, Closer, Device, closer_in, device_in
 from provisioner.verify.result import DeviceAccount, accounts_in
-from provisioner.verify.transport import Seen, seen_of
 
 # ffmpeg's names of what the inventory names otherwise.
 _CODECS = {"hevc": "h265"}
@@ -81,11 +80,6 @@ class Read:
     def is_refused(self) -> bool:
         """Whether its host could not read at all: it has no reader, or the relay refused its login."""
         return self.status == _UNAUTHORIZED or (not self.run and not words.is_for_time(self.error))
-
-    @property
-    def seen(self) -> Seen | None:
-        """What its look saw come; None where nothing was measured."""
-        return None if self.picture is None else seen_of(self.picture)
 
 
 @dataclass(frozen=True, slots=True)

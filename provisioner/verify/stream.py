@@ -249,7 +249,8 @@ def read_check(case: Case) -> Check:
     relay, read = case.target.relay.id, case.read
     if read is None or not read.run:
         return _not_read(relay, read)
-    if case.is_of_centre and (read.frame is None or read.seen is None or is_short(read.seen) or ends_early(read.seen)):
+    seen = read.picture
+    if case.is_of_centre and (read.frame is None or seen is None or is_short(seen) or ends_early(seen)):
         return not_checked(relay, _NOT_READ_HERE)
     return _unread_check(case, read) if read.frame is None else _seen_check(case, read.frame)
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.hosts.answers import wire
 from provisioner.verify.delivery import came_s, is_short
-from provisioner.verify.transport import Seen
 
 rates = st.integers(1, 60)
 looks = st.floats(3, 60)
 
 
-def seen_of(moments: list[float], looked_s: float) -> Seen:
+def seen_of(moments: list[float], looked_s: float) -> wire.PictureAnswer:
     """What a look saw of pictures that are shown at these moments."""
     steps = sorted(b - a for a, b in pairwise(moments)) or [0.0]
     span_s = moments[-1] - moments[0] if moments else 0.0
-    return Seen(looked_s, len(moments), 2_000 * len(moments), span_s, steps[len(steps) // 2], steps[-1], span_s)
+    packets = {"count": len(moments), "bytes": 2_000 * len(moments), "span_s": span_s, "arrived_s": span_s}
+    packets |= {"step_s": steps[len(steps) // 2], "longest_s": steps[-1]}
+    return cast("wire.PictureAnswer", {"looked_s": looked_s, "packets": packets})
 
 
 def stream(fps: int, seconds: float) -> list[float]:
@@ -45,7 +47,7 @@ def test_pictures_that_are_left_out_are_missed_by_the_agreed_rate(fps: int, look
         numbers.append(numbers[-1] + next(left))
     seen = seen_of([number / fps for number in numbers], looked_s)
     # Where steps differ clearly: at even ones it is the camera's own rate, and another matter.
-    if seen.longest_s > 1.5 * seen.step_s:
+    if seen["packets"]["longest_s"] > 1.5 * seen["packets"]["step_s"]:
         assert is_short(seen, fps)
 
 
@@ -57,7 +59,8 @@ def test_a_lower_rate_at_even_steps_is_another_matter(fps: int, looked_s: float,
 @given(rates, looks, st.floats(0, 1), st.integers(0, 200))
 def test_fewer_pictures_are_never_more(fps: int, looked_s: float, part: float, fewer: int) -> None:
     seen = seen_of(stream(fps, looked_s * part), looked_s)
-    less = replace(seen, count=max(0, seen.count - fewer))
+    count = max(0, seen["packets"]["count"] - fewer)
+    less: wire.PictureAnswer = {**seen, "packets": {**seen["packets"], "count": count}}
     assert came_s(less, fps) <= came_s(seen, fps)
     assert is_short(less, fps) or not is_short(seen, fps)
 
