@@ -283,6 +283,7 @@ def spoken() -> Iterator[Msgid]:
         for node in ast.walk(_tree(path)):
             if isinstance(node, ast.Call):
                 yield from _of_call(node, str(path.relative_to(PACKAGE)))
+    yield from (Msgid(cause.next_step, "", "verify/result.py") for cause in Cause if cause.next_step)
     yield from (Msgid(one, "", "(put together of values)") for one in PUT_TOGETHER)
     for noun in NOUNS:
         yield Msgid(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", "(put together of values)")

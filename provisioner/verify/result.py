@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 from provisioner.base.errors import UnreadableError
 from provisioner.base.frozen import HeldFacility
@@ -120,63 +120,74 @@ class Layer(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a path is not up."""
+    """Why a path is not up, and who goes where: its word and its next step."""
+
+    next_step: str
+
+    def __new__(cls, word: str, next_step: str = "") -> Self:
+        """Make a member; its word is its value."""
+        self = str.__new__(cls, word)
+        self._value_, self.next_step = word, next_step
+        return self
 
     NONE = ""
-    HOST_UNREACHABLE = "host unreachable"
-    RELAY_STOPPED = "relay stopped"
-    FIREWALL = "firewall"
-    FOREIGN_FIREWALL = "foreign firewall"
-    TUNNEL_DOWN = "tunnel down"
-    CARRIER_NETWORK_DOWN = "carrier network down"
-    CARRIER_OR_CAMERA = "carrier network or camera"
-    PACKETS_TOO_LARGE = "packets too large"
-    SITE_NETWORK_DOWN = "site network down"
-    NOT_FORWARDED = "gateway forwards nothing"
-    PORT_MAP_MISSING = "port map missing"
-    PORT_MAP_OR_CAMERA = "port map or camera"
-    ADDRESS_MAP_MISSING = "address map missing"
-    ADDRESS_MAP_OR_CAMERA = "address map or camera"
-    SITE_SILENT = "site does not publish"
-    PUBLISHER_REFUSED = "publisher refused"
-    NOT_PUBLISHED = "stream not published"
-    CAMERA_REFUSES = "camera refuses"
-    CAMERA_UNPLUGGED = "camera unplugged"
-    CAMERA_SHUT = "camera firewall"
-    CAMERA_HUNG = "camera hung"
-    WRONG_ANSWER = "wrong answer"
-    WRONG_PASSWORD = "wrong password"  # noqa: S105 (the words of a verdict)
-    NO_SUCH_STREAM = "no such stream"
-    SILENT = "silent"
-    PICTURE_DIFFERS = "picture differs"
-    SENDS_SOUND = "sends sound"
-    BLACK_PICTURE = "black picture"
-    FLAT_PICTURE = "flat picture"
-    NO_VIDEO = "no video card"
-    PICTURE_REPEATS = "picture repeats"
-    CORRUPT = "corrupt picture"
-    TIME_STUCK = "timestamps stuck"
-    RATE_TOO_LOW = "rate too low"
-    STARVED = "starved"
-    REDIRECTED = "camera redirects"
-    ANOTHER_DEVICE = "another device"
-    PROFILE_DIFFERS = "profile differs"
-    DEVICE_CLOCK_OFF = "device clock off"
-    ACCOUNT_LACKING = "device tells nothing"
-    CENTRE_CANNOT_READ = "centre cannot read"
-    HUB_CANNOT_SERVE = "hub cannot serve"
-    ANOTHER_CERTIFICATE = "another certificate"
-    DRIFT = "drift"
-    HELD = "held"
-    FLAPPING = "flapping"
-    NOT_CHECKED = "not checked"
-    CANNOT_CHECK = "cannot check"
-    DISK_FULL = "disk full"
-    CLOCK_OFF = "clock off"
-    ANOTHER_FIREWALL = "another firewall"
-    CERTIFICATE_ENDS = "certificate ends"
+    HOST_UNREACHABLE = "host unreachable", "whoever runs the host: it cannot be reached over SSH"
+    RELAY_STOPPED = "relay stopped", "the relay: look at provisioner plan, then apply"
+    FIREWALL = "firewall", "the relay: look at provisioner plan, then apply"
+    FOREIGN_FIREWALL = "foreign firewall", "whoever set that table, on the host that is named"
+    TUNNEL_DOWN = "tunnel down", "the site's line and its gateway"
+    CARRIER_NETWORK_DOWN = "carrier network down", "the carrier: its route to the site, and the site's line"
+    CARRIER_OR_CAMERA = (
+        "carrier network or camera",
+        "the site: does the device run; then the carrier: its route, and what filters on the way",
+    )
+    PACKETS_TOO_LARGE = "packets too large", "the carrier: the line's MTU"
+    SITE_NETWORK_DOWN = "site network down", "the site: LAN cable, switch and power"
+    NOT_FORWARDED = "gateway forwards nothing", "the gateway: IP forwarding, and its own rules"
+    PORT_MAP_MISSING = "port map missing", "the gateway: install its newest site package"
+    PORT_MAP_OR_CAMERA = "port map or camera", "the gateway: install its newest site package, which tells"
+    ADDRESS_MAP_MISSING = "address map missing", "the gateway: install its newest site package"
+    ADDRESS_MAP_OR_CAMERA = "address map or camera", "the gateway: install its newest site package, which tells"
+    SITE_SILENT = "site does not publish", "the site: its line, its power, and its gateway's log"
+    PUBLISHER_REFUSED = "publisher refused", "the gateway: install its newest site package"
+    NOT_PUBLISHED = "stream not published", "the site: its gateway's log says why"
+    CAMERA_REFUSES = "camera refuses", "the camera: is RTSP on, and on that port?"
+    CAMERA_UNPLUGGED = "camera unplugged", "the camera: power, cable and address"
+    CAMERA_SHUT = "camera firewall", "the camera: its own filter; otherwise restart it"
+    CAMERA_HUNG = "camera hung", "the camera: restart it"
+    WRONG_ANSWER = "wrong answer", "the camera's settings, and the port in the inventory"
+    WRONG_PASSWORD = "wrong password", "whoever set the password: correct it in secrets/ and apply"
+    NO_SUCH_STREAM = "no such stream", "the inventory: channel and make"
+    SILENT = "silent", "the camera, or its recorder's input"
+    PICTURE_DIFFERS = "picture differs", "the camera's settings, or the inventory"
+    SENDS_SOUND = "sends sound", "the camera's settings: nobody asked for sound"
+    BLACK_PICTURE = "black picture", "the camera: lens, cover, light and cable"
+    FLAT_PICTURE = "flat picture", "the camera: lens, cover, light and cable"
+    NO_VIDEO = "no video card", "the recorder's input, or the camera behind it"
+    PICTURE_REPEATS = "picture repeats", "the camera: restart it"
+    CORRUPT = "corrupt picture", "the camera, or its line"
+    TIME_STUCK = "timestamps stuck", "the camera, or its line"
+    RATE_TOO_LOW = "rate too low", "the camera, or its line"
+    STARVED = "starved", "the line that is named: it does not bear what is sent"
+    REDIRECTED = "camera redirects", "the camera: somebody may have changed it"
+    ANOTHER_DEVICE = "another device", "the device: is it the one of the inventory, and in its place?"
+    PROFILE_DIFFERS = "profile differs", "the camera's settings, or the inventory"
+    DEVICE_CLOCK_OFF = "device clock off", "the camera: its clock, time zone and time server"
+    ACCOUNT_LACKING = "device tells nothing", "the camera: is ONVIF on, with a user of its own?"
+    CENTRE_CANNOT_READ = "centre cannot read", "the connection between the relay and the centre"
+    HUB_CANNOT_SERVE = "hub cannot serve", "the hub at the centre: its MediaMTX, and its login at the relay"
+    ANOTHER_CERTIFICATE = "another certificate", "the relay: apply, so that it shows its own certificate"
+    DRIFT = "drift", "look at provisioner plan, then apply"
+    HELD = "held", "the facility's file: see provisioner validate"
+    FLAPPING = "flapping", "the camera's power and line"
+    NOT_CHECKED = "not checked", "verify again: nobody could look"
+    CANNOT_CHECK = "cannot check", "the host: the detail says what it lacks"
+    DISK_FULL = "disk full", "the host: make room"
+    CLOCK_OFF = "clock off", "the host: set its clock"
+    ANOTHER_FIREWALL = "another firewall", "the host: let our ports in there too, or switch it off"
+    CERTIFICATE_ENDS = "certificate ends", "whoever keeps the inventory: renew the certificate, and apply"
     NOT_ASKED = "not asked for"
-    UNKNOWN = "unknown"
+    UNKNOWN = "unknown", "see the detail"
 
 
 IMPERFECT = frozenset(

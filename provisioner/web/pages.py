@@ -21,6 +21,7 @@ from provisioner.record.availability.measured import Measured, Span, total_of
 from provisioner.record.availability.path_state import SeenNight
 from provisioner.record.lifecycle.pictures import STALE
 from provisioner.verify.judge import LEVELS
+from provisioner.verify.result import Cause
 from provisioner.web.board import WORST_FIRST, Board, FacilityRow, GroupRow, SeenPath
 from provisioner.web.filters import (
     FACILITIES,
@@ -33,7 +34,6 @@ from provisioner.web.filters import (
     choose_facilities,
     choose_incidents,
     layers_of,
-    next_action,
     part_of,
 )
 from provisioner.web.source import NIGHTS, Past, days_until, strip
@@ -112,9 +112,9 @@ class PageWords:
         """The day in Vietnam."""
         return self.now.astimezone(VIETNAM).date()
 
-    def next(self, cause: str) -> str:
-        """What to do about a cause."""
-        return next_action(cause, self.t)
+    def next(self, cause: Cause) -> str:
+        """What to do about a cause; empty if there is nothing."""
+        return self.t(cause.next_step) if cause.next_step else ""
 
     def paths(self, number: int) -> str:
         """So many paths."""

@@ -28,7 +28,13 @@ VI = translator(Language.VI)
 _VERBS = ("are", "were")
 # Where an English word is meant in another sense, or is said without its word.
 _OTHER_SENSES = {
+    "carrier": {"the carrier: the line's MTU"},
     "host": {"{network} has host bits set"},
+    "inventory": {
+        "the camera's settings, and the port in the inventory",
+        "the camera's settings, or the inventory",
+        "the inventory: channel and make",
+    },
     "login": {
         "it refused the login: no key of this machine is one of that user's",
         "it refused the login: too many keys were tried",
@@ -48,6 +54,7 @@ _OTHER_SENSES = {
     },
     "cause": {"see what its SSH server's log says; a full disk, no memory, or a reboot are the usual causes"},
     "viewer": {"find out why its Control API does not answer; or, if this is meant, add --allow viewers=NUMBER"},
+    "rule": {"the gateway: IP forwarding, and its own rules"},
     "reader": {
         "{field}; with a leading zero it is a text here (older readers take it for octal)",
         "{field}; {text} is a text here (older readers of YAML count it in sixties)",

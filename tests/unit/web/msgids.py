@@ -10,7 +10,6 @@ import jinja2
 from jinja2 import nodes
 
 from provisioner import web
-from provisioner.web.filters import ACTIONS
 
 FOLDER = Path(web.__file__).parent
 Pair = tuple[str, str]
@@ -18,7 +17,7 @@ Pair = tuple[str, str]
 
 def said() -> dict[str, str]:
     """Every msgid with its plural; empty where it has none."""
-    pairs: dict[str, str] = dict.fromkeys(ACTIONS, "")
+    pairs: dict[str, str] = {}
     for template in sorted((FOLDER / "templates").glob("*.j2")):
         pairs |= dict(_in_template(template.read_text(encoding="utf-8")))
     for module in sorted(FOLDER.glob("*.py")):

@@ -16,9 +16,20 @@ from tests.unit.report.test_hostile_reports import TEXTS
 from tests.unit.web.clients import Outline, crawl, local
 
 
+class _Word(str):
+    """A cause whose next step is the same text."""
+
+    __slots__ = ()
+
+    @property
+    def next_step(self) -> str:
+        """The word."""
+        return self
+
+
 def dressed(text: str) -> Board:
     """A board in which every text that somebody else may have written is this one."""
-    every = Finding(cast("Cause", text), cast("Layer", text), text, text)
+    every = Finding(cast("Cause", _Word(text)), cast("Layer", text), text, text)
 
     def path(row: SeenPath) -> SeenPath:
         look = DoubtRow(word=text, since=AT, checks=1, detail=text)
