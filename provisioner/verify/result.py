@@ -18,6 +18,7 @@ from provisioner.base.frozen import HeldFacility
 from provisioner.base.text import msg
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.condition import HostFault
+from provisioner.hosts.facts import HostFacts
 from provisioner.plan.change import Change
 from provisioner.record.availability.path_state import PathState
 from provisioner.verify.picture_measures import PictureView
@@ -514,6 +515,7 @@ class HostReport:
         drift: what differs from the desired state; None where that could not be read.
         findings: what is wrong with the host itself, which degrades no path.
         held: the facilities that are held and of which it has something.
+        facts: those about the machine; `None` if it did not tell them.
     """
 
     host: str
@@ -522,6 +524,7 @@ class HostReport:
     drift: tuple[Change, ...] | None
     held: tuple[str, ...] = ()
     findings: tuple[HostFault, ...] = ()
+    facts: HostFacts | None = field(default=None, repr=False)
 
 
 class DeviceState(StrEnum):

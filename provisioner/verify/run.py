@@ -99,8 +99,7 @@ class HeardHost:
 
     Attributes:
         evidence: without its facts, and what it tells of paths.
-        version: of what serves paths there, as it names itself; empty where nothing does, None without facts.
-        firewalls: of others, as its facts name them.
+        facts: those about the machine; `None` if it did not tell them.
         drift: what differs from the desired state; None where that could not be read.
         accounts: what devices told of themselves, by their names.
         read: the paths that it read as their relay; None where it told of none.
@@ -108,8 +107,7 @@ class HeardHost:
     """
 
     evidence: HostEvidence
-    version: str | None = None
-    firewalls: tuple[str, ...] = ()
+    facts: HostFacts | None = None
     drift: tuple[Change, ...] | None = None
     accounts: Mapping[str, DeviceAccount] = field(default_factory=dict)
     read: frozenset[str] | None = None
@@ -132,15 +130,27 @@ class JudgesRelay(Protocol):
 def heard_of(evidence: HostEvidence, drift: tuple[Change, ...] | None) -> HeardHost:
     """What is kept of what a host says."""
     facts, relay = evidence.facts, evidence.relay
-    heard = HeardHost(replace(evidence, facts=None, relay=None, centre=None), drift=drift)
-    if facts is not None:
-        running = facts.runtime["version"] if facts.runtime else ""
-        version = running or (facts.program["version"] if facts.program else "")
-        heard = replace(heard, version=version, firewalls=tuple(facts.firewalls))
+    bare = replace(evidence, facts=None, relay=None, centre=None)
+    heard = HeardHost(bare, facts and _of_machine(facts), drift)
     if relay is None:
         return heard
     refused = frozenset(name for name, read in relay.reads.items() if read.is_refused)
     return replace(heard, accounts=relay.accounts, read=frozenset(relay.reads), refused=refused)
+
+
+def _of_machine(facts: HostFacts) -> HostFacts:
+    """Facts without those that grow with a host's paths."""
+    less: wire.RuntimeAnswer | None = facts.runtime and {**facts.runtime, "viewers": {}, "readers": None}
+    least = HostFacts(facts.host)
+    return replace(
+        facts, runtime=less, tunnel=None, relay=None, firewall=least.firewall, held=least.held, quarantine={}
+    )
+
+
+def _version(facts: HostFacts) -> str:
+    """The version of what serves paths, as it names itself; empty if nothing does."""
+    running = facts.runtime["version"] if facts.runtime else ""
+    return running or (facts.program["version"] if facts.program else "")
 
 
 class VisitAnswers:
@@ -250,7 +260,7 @@ def verify(
     verdicts += [_left_out(target, orders) for target in targets if (target.path.name, target.relay.id) not in kept]
     verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))
     return VerifyResult(
-        engine=engine_name([one.version for one in first.heard.values() if one.version is not None]),
+        engine=engine_name([_version(one.facts) for one in hosts if one.facts]),
         started_at=started,
         finished_at=rounds[-1].at,
         paths=tuple(verdicts),
@@ -635,7 +645,7 @@ def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], windows: _W
 
 
 def _report(heard: HeardHost, asked: tuple[datetime, datetime], tls: ReaderEncryption | None) -> HostReport:
-    evidence = heard.evidence
+    evidence, facts = heard.evidence, heard.facts
     return HostReport(
         host=evidence.host,
         outcome=evidence.outcome.value,
@@ -643,7 +653,8 @@ def _report(heard: HeardHost, asked: tuple[datetime, datetime], tls: ReaderEncry
         drift=heard.drift,
         findings=(
             *findings(evidence.disks, evidence.clock, *asked),
-            *other_firewalls(heard.firewalls),
+            *other_firewalls(facts.firewalls if facts else ()),
             *ending_certificate(evidence.host, tls, asked[1]),
         ),
+        facts=facts,
     )

@@ -106,6 +106,7 @@ def test_a_relay_that_no_centre_reads_for_this_run_is_judged_and_let_go_of_when_
     assert set(taking.heard) == {RELAY, BACKUP}
     for one in taking.heard.values():
         assert (one.evidence.relay, one.evidence.facts, one.evidence.centre) == (None, None, None)
+        assert one.facts is None or (one.facts.relay, one.facts.tunnel, one.facts.viewers) == (None, None, {})
 
 
 def test_who_answers_twice_is_heard_once() -> None:

@@ -346,7 +346,7 @@ def judged(
     known.update({host: changes for host, changes in (drift or {}).items() if host in known})
     verdicts = judge(wanted, evidence, known, FINISHED)
     hosts = tuple(
-        HostReport(e.host, e.outcome.value, e.error, pending(known[e.host]) if e.host in known else None)
+        HostReport(e.host, e.outcome.value, e.error, pending(known[e.host]) if e.host in known else None, facts=e.facts)
         for e in evidence.values()
     )
     incidents = incidents_of(verdicts)
