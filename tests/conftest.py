@@ -15,10 +15,12 @@ import pytest
 from hypothesis import is_hypothesis_test
 
 from provisioner.base import vault
+from provisioner.base.text import indented_parts
 from provisioner.cli.support import onlookers
 from provisioner.operations.pipeline import stages
 from provisioner.operations.rollout import job
 from provisioner.verify.path_history import Timepiece
+from tests.document_schemas import schema_faults
 
 # How long an example takes depends on what else this machine does; how many there are bounds the whole. Where a
 # variable `CI` stands the library would draw the same examples every time: here the share says that, see `drawn`.
@@ -114,6 +116,21 @@ def _no_lines_of_progress(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     """Let no command in this process say how far it is because this machine is busy; tests of that say so."""
     if request.node.get_closest_marker("lab") is None:
         monkeypatch.setattr(onlookers, "PATIENCE_S", 600.0)
+
+
+@pytest.fixture(autouse=True)
+def _documents_are_as_their_schemas_say(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hold every document that a command prints in this process against its schema, which describes every field."""
+    parts, faults = indented_parts, []
+
+    def checked(document: Mapping[str, object]) -> Iterator[str]:
+        text = "".join(parts(document))
+        faults.extend(schema_faults(text))
+        yield text
+
+    monkeypatch.setattr("provisioner.cli.support.output.indented_parts", checked)
+    yield
+    assert faults == []
 
 
 @pytest.fixture

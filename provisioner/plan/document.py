@@ -29,14 +29,14 @@ from provisioner.inventory.model import ApprovedChanges, Limits
 from provisioner.inventory.policy_rules.engine import RegoVerdict
 from provisioner.plan.change import Action, Impact, Resource, distinct_trust
 from provisioner.plan.diff import SitePackageNeed
-from provisioner.plan.guards.policy import named
+from provisioner.plan.guards.policy import TRUST, named
 from provisioner.plan.plan import HeldInPlan, Plan, Totals, totals_of
 
 SCHEMA = "provisioner/plan"
 DRIFT_SCHEMA = "provisioner/drift"
 COMPARE_SCHEMA = "provisioner/compare"
 
-_LIMITS: Final = [*Limits.model_fields]
+_LIMITS: Final = [*Limits.model_fields, TRUST]
 _OTHER_REFUSALS: Final = (
     *("protected", "lock_out", "intent", "outside_limit", "viewers_unknown", "networks_taken", "rego"),
 )

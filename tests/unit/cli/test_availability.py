@@ -24,7 +24,6 @@ from provisioner.record.availability.verdict_table import KeptVerdict
 from provisioner.record.place import StatePlace, state_place_of
 from provisioner.record.state_queries import ReadLooks
 from provisioner.record.verdicts import record_verdicts
-from tests.unit.cli.test_documents import holds
 from tests.unit.docs.pages import fences, text_of
 
 UP, DOWN = KeptVerdict("up", level=7), KeptVerdict("down", "camera unplugged", 2)
@@ -70,7 +69,6 @@ class Nights:
     def document(self, *words: str) -> dict[str, Any]:
         _, out, _ = self("--output", "json", *words)
         document: dict[str, Any] = json.loads(out)
-        holds("availability", document)
         return document
 
     def rows(self, *words: str) -> dict[str, dict[str, Any]]:

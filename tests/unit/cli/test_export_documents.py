@@ -15,7 +15,6 @@ from openpyxl import load_workbook
 from provisioner.record.entries import Ending
 from provisioner.report.documents import MINUTES, REPORT_LETTERS
 from tests import histories
-from tests.unit.cli.test_documents import holds
 from tests.unit.cli.test_status import Story, at, document, past, story
 from tests.unit.importing.contacts import book
 
@@ -70,7 +69,6 @@ def test_who_was_proved_twice_has_a_record_and_the_others_are_told_why(
     assert "mất hình từ 12/06/2021 00:10" in text
     assert story.run("--output", "json", "export", "acceptance") == 0
     printed = document(capsys)
-    holds("export", printed)
     assert (printed["accepted"], printed["proved_once"]) == (3, 0)
     assert sorted(one["facility"] for one in printed["facilities"] if one["accepted"]) == accepted
     assert all((one["refusal"] is None) == one["accepted"] for one in printed["facilities"])
@@ -174,7 +172,6 @@ def test_a_scorecard_counts_incidents_by_carrier_and_cause(story: Story, capsys:
     _recorded(story, {"paths": paths, "incidents": incidents})
     assert story.run("--output", "json", "export", "scorecard") == 0
     printed = document(capsys)
-    holds("export", printed)
     by_carrier = {one["carrier"]: one for one in printed["carriers"]}
     assert by_carrier["viettel"]["incidents"] == {"host unreachable": 1, "tunnel down": 1}
     assert by_carrier["vnpt"]["incidents"] == {"disk full": 1, "host unreachable": 1}

@@ -21,9 +21,9 @@ from provisioner.record.entries import Operation
 from provisioner.record.leases import FILE, LeaseHolder, night_lease
 from provisioner.record.store import find_history
 from provisioner.record.verdicts import record_verdicts
+from tests.document_schemas import holds
 from tests.recorded import Printed, RecordingController, recording_controller
 from tests.sinks import MailSink, WebSink, closed_port, mail_sink, status, web_sink
-from tests.unit.cli.test_documents import holds
 
 CAMERA = "bac-giang/kcl-bg-001/cam-02/sub"
 OTHER = "quang-nam/kcl-qn-001/cam-01/sub"
@@ -81,7 +81,6 @@ class Nights:
         """Run a night: its document."""
         printed = self.run("--output", "json", *words, **environment)
         assert printed.document["exit_code"] == printed.code
-        holds("nightly", printed.document)
         return printed.document
 
     def recorded(self) -> int:
@@ -467,7 +466,6 @@ def everything_below(folder: Path) -> Iterator[str]:
 
 def notified(nights: Nights, *words: str) -> tuple[int, dict[str, Any]]:
     printed = nights.controller.run("--output", "json", "notify", *words)
-    holds("notify", printed.document)
     return printed.code, printed.document
 
 

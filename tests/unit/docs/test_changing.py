@@ -9,6 +9,7 @@ import pytest
 from provisioner.cli.schemas import document_schema
 from provisioner.importing.forms import choices
 from provisioner.inventory.model import Limits, Make
+from provisioner.plan.guards.policy import TRUST
 from tests.unit.docs.pages import section, text_of
 
 PAGE = text_of("docs/internals/changing.md")
@@ -39,5 +40,5 @@ def test_provinces_have_a_word_for_every_make() -> None:
 def test_the_schema_of_a_plan_knows_every_limit(name: str) -> None:
     properties = document_schema(name)["properties"]
     limits = list(Limits.model_fields)
-    assert properties["allow"]["propertyNames"]["enum"] == limits
+    assert properties["allow"]["propertyNames"]["enum"] == [*limits, TRUST]
     assert set(limits) <= set(properties["refused"]["items"]["properties"]["policy"]["enum"])
