@@ -10,12 +10,21 @@ import ast
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
-from functools import partial
+from functools import partial, reduce
 from itertools import pairwise
 from textwrap import dedent
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    WithJsonSchema,
+)
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
@@ -53,10 +62,31 @@ def of(*attributes: str) -> Any:
     return Field(validation_alias=AliasPath(*attributes))
 
 
+def known(first: str, *others: str) -> Any:
+    """As `of`, of a field that is `None` if the path ends with a `None` on its way."""
+    field = Field(validation_alias=first)
+    field.metadata.append(BeforeValidator(lambda value: reduce(_of_known, others, value)))
+    return field
+
+
+def _of_known(value: object, name: str) -> object:
+    return None if value is None else getattr(value, name)
+
+
 Count = Annotated[int, form(minimum=0)]
 Positive = Annotated[int, form(minimum=1)]
 Said = Annotated[str, form(minLength=1)]
 """A text that is not empty."""
+OrNull = BeforeValidator(lambda value: value or None)
+"""Of a field: an empty value is written as `null`."""
+Known = Annotated[str | None, OrNull]
+Truth = Annotated[bool, BeforeValidator(bool)]
+Ordered = Annotated[tuple[str, ...], BeforeValidator(sorted)]
+"""Texts in the order of the alphabet."""
+InOrder = BeforeValidator(lambda value: dict(sorted(value.items())))
+"""Of a field: its keys are in the order of the alphabet."""
+Messages = Annotated[dict[str, str], BeforeValidator(lambda errors: {k: e.message for k, e in sorted(errors.items())})]
+"""What each error says, by host or relay."""
 Share = Annotated[float, form(minimum=0, maximum=1)]
 Seconds = Annotated[int | float, WithJsonSchema({"type": "number", "minimum": 0})]
 """A time as received: `2` and `2.0` are different texts."""
@@ -66,6 +96,8 @@ MomentText = Annotated[str, form(format="date-time")]
 DayText = Annotated[str, form(format="date")]
 Moment = Annotated[datetime, PlainSerializer(local_iso, return_type=str), form(format="date-time")]
 """A time, written in Vietnam's time zone."""
+AsGiven = Annotated[datetime, PlainSerializer(datetime.isoformat, return_type=str), form(format="date-time")]
+"""A time, written in the zone that it has."""
 Day = Annotated[date, PlainSerializer(date.isoformat, return_type=str), form(format="date")]
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.document import Known, Printed, Row, of
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.git import committing
 from provisioner.base.ssh_signature import ShownKey
-from provisioner.base.text import Document, counted, endpoint_text, printable
+from provisioner.base.text import counted, endpoint_text, printable
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation
@@ -22,7 +23,7 @@ from provisioner.cli.support.question import is_attended, make_sure, tell_before
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import Place
 from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both, unproved
-from provisioner.desired.owner import Owner
+from provisioner.hosts.preparation import ByHand, Thing
 from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.keys import KeyedHost, keyed_host, with_host_key
 from provisioner.operations.hosts.decommission import (
@@ -82,31 +83,45 @@ def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...
         make_sure(invocation, "Do it?", "whether it is to be made ready", yes=yes)
     after = seen if dry_run or seen.is_refused else prepare_host(session, seen)
     if invocation.json:
-        print_document(_prepared(seen, after, dry_run=dry_run))
+        changed, ready = not (dry_run or seen.plan.deeds.are_none), after.is_proved and after.plan.is_ready
+        more = {"by_hand": after.plan.by_hand, "notes": after.plan.notes, "changed": changed, "ready": ready}
+        print_document(PreparedDocument.made_of(seen, dry_run=dry_run, **more).plain)
     else:
         for line in prepare_ending(after, dry_run=dry_run, done=does):
             click.echo(printable(line))
     return HostError.exit_code if after.plan.by_hand else 0
 
 
-def _prepared(seen: Prepared, after: Prepared, *, dry_run: bool) -> Document:
-    host, plan = seen.seen.host, seen.plan
-    return {
-        "schema": "provisioner/hosts-prepare",
-        "version": 1,
-        "host": seen.host,
-        "login": seen.login.ssh.user,
-        "user": seen.wanted.user,
-        "system": {"id": host.system["id"], "version": host.system["version"]},
-        "arch": host.arch,
-        "steps": [{"thing": one.thing.value, "before": one.before, "after": one.after or None} for one in plan.steps],
-        "by_hand": [{"message": one.message, "hint": one.hint} for one in after.plan.by_hand],
-        "notes": list(after.plan.notes),
-        "packages": list(plan.deeds.packages),
-        "dry_run": dry_run,
-        "changed": not (dry_run or plan.deeds.are_none),
-        "ready": after.is_proved and after.plan.is_ready,
-    }
+class SystemRow(Row):
+    """An operating system, by its os-release."""
+
+    id: str
+    version: str
+
+
+class PreparedThing(Row):
+    """What a host needs: what is there, and what will be."""
+
+    thing: Thing
+    before: str
+    after: Known
+
+
+class PreparedDocument(Printed, name="hosts-prepare", title="A host made ready"):
+    """What `provisioner hosts prepare --output json` prints."""
+
+    host: str
+    login: str = of("login", "ssh", "user")
+    user: str = of("wanted", "user")
+    system: SystemRow = of("seen", "host", "system")
+    arch: str = of("seen", "host", "arch")
+    steps: tuple[PreparedThing, ...] = of("plan", "steps")
+    by_hand: tuple[ByHand, ...]
+    notes: tuple[str, ...]
+    packages: tuple[str, ...] = of("plan", "deeds", "packages")
+    dry_run: bool
+    changed: bool
+    ready: bool
 
 
 def prepare_lines(seen: Prepared) -> tuple[str, ...]:
@@ -232,23 +247,25 @@ def _compare(invocation: Invocation, known: KeyedHost, key: ShownKey, said: str,
         raise click.Abort
 
 
+class HostKeyDocument(Printed, name="hosts-scan-key", title="A host's SSH key"):
+    """What `provisioner hosts scan-key --output json` prints."""
+
+    host: str
+    file: Path = of("path")
+    host_key: str
+    fingerprint: str
+    written: bool
+    commit: Known
+    diff: tuple[str, ...]
+
+
 def _show_scanned(
     invocation: Invocation, known: KeyedHost, edit: FileEdit, commit: str, key: ShownKey, *, dry_run: bool
 ) -> None:
     if invocation.json:
-        print_document(
-            {
-                "schema": "provisioner/hosts-scan-key",
-                "version": 1,
-                "host": known.id,
-                "file": str(edit.path),
-                "host_key": key.host_key,
-                "fingerprint": key.fingerprint,
-                "written": edit.changed and not dry_run,
-                "commit": commit or None,
-                "diff": list(edit.diff),
-            }
-        )
+        more = {"host": known.id, "host_key": key.host_key, "fingerprint": key.fingerprint}
+        written = edit.changed and not dry_run
+        print_document(HostKeyDocument.made_of(edit, written=written, commit=commit, **more).plain)
         return
     if not edit.changed:
         click.echo(printable(f"{edit.path}: {known.id} has this key already: {_key_text(key)}"))
@@ -297,40 +314,46 @@ def adopt(invocation: Invocation, host: str, *, yes: bool) -> int:
     """
     session = session_of(invocation)
     adoption = see_owner(session, host)
+    document = AdoptedDocument.made_of(adoption, written=not adoption.is_recorded).plain
     if adoption.owner is not None:
         _say(invocation, f"{host} belongs to {adoption.owner.words}")
     if not adoption.is_recorded:
         if adoption.owner is not None:
             make_sure(invocation, "Record that it is to be taken over?", "whether it is to be taken over", yes=yes)
-        path, left = record_adoption(session, adoption, _adopted(adoption))
+        path, left = record_adoption(session, adoption, document)
         _say(invocation, f"wrote {path}: commit it")
         _warn(invocation, left)
     if invocation.json:
-        print_document(_adopted(adoption))
+        print_document(document)
     else:
         click.echo(printable(_adoption_ending(adoption)))
     return 0
 
 
-def _adopted(adoption: Adoption) -> Document:
-    return {
-        "schema": "provisioner/hosts-adopt",
-        "version": 1,
-        "host": adoption.host,
-        "owner": _owner(adoption.owner) if adoption.owner is not None else None,
-        "written": not adoption.is_recorded,
-    }
+class OwnerRow(Row):
+    """An inventory that has a host, by its mark there."""
+
+    inventory: str
+    key: str
+    host: str
+    run: str
+    at: str
+    who: str
 
 
-def _owner(owner: Owner) -> Document:
-    return {
-        "inventory": owner.inventory,
-        "key": owner.key,
-        "host": owner.host,
-        "run": owner.run,
-        "at": owner.at,
-        "who": owner.who,
-    }
+class AdoptedDocument(Printed, name="hosts-adopt", title="A take-over"):
+    """What `provisioner hosts adopt --output json` prints."""
+
+    host: str
+    owner: OwnerRow | None
+    written: bool
+
+
+class ReleasedDocument(Printed, name="hosts-release", title="A host let go"):
+    """What `provisioner hosts release --output json` prints."""
+
+    host: str
+    released: bool
 
 
 def _adoption_ending(adoption: Adoption) -> str:
@@ -360,7 +383,7 @@ def release(invocation: Invocation, host: str, *, yes: bool) -> int:
     last = f"last run there: {facts.confirmed or 'none'}"
     _say(invocation, f"{host} is this inventory's; {last}; {counted(len(facts.installed), 'file')} of it stay there")
     make_sure(invocation, "Let it go?", "whether it is to be let go", yes=yes)
-    document: Document = {"schema": "provisioner/hosts-release", "version": 1, "host": host, "released": True}
+    document = ReleasedDocument(host=host, released=True).plain
     _warn(invocation, release_host(session, host, who_text(who(invocation.env)), document))
     if invocation.json:
         print_document(document)
@@ -411,7 +434,12 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
         make_sure(invocation, "Take everything of ours off it?", "whether it is to be taken out of service", yes=yes)
         notes = decommission(session, seen, trusted=trusted.get(TRUST, 0))
     if invocation.json:
-        print_document(_decommissioned(seen, notes, is_done=is_done, dry_run=dry_run) | _naming_document(naming))
+        unproved_yet = seen.is_unproved and not seen.is_bare
+        more = {"unproved": unproved_yet, "dry_run": dry_run, "removed": is_done, "notes": notes}
+        named_by, unknown = _naming(naming)
+        files = len(seen.facts.installed) if seen.facts else None
+        of_sites = {"named_by": named_by, "not_recorded": unknown}
+        print_document(RemovedDocument.made_of(seen, files=files, **more, **of_sites).plain)
     else:
         for line in decommission_ending(seen, notes, dry_run=dry_run):
             click.echo(printable(line))
@@ -420,8 +448,7 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
 
 def _naming_lines(relay: str, naming: Sequence[PackageStanding]) -> Iterator[str]:
     """Warn of gateways that may keep sending to a removed relay."""
-    may = [one.facility for one in naming if one.state is not PackageState.NOT_RECORDED]
-    unknown = [one.facility for one in naming if one.state is PackageState.NOT_RECORDED]
+    may, unknown = _naming(naming)
     if may:
         yield f"{counted(len(may), 'site')} may carry a package that names {relay}, and go on knocking: {named(may)}"
         yield "  its address should be nobody else's WireGuard until they have the next one: provisioner status"
@@ -429,24 +456,26 @@ def _naming_lines(relay: str, naming: Sequence[PackageStanding]) -> Iterator[str
         yield f"of {counted(len(unknown), 'site')} of its carrier it is not recorded which package they carry"
 
 
-def _decommissioned(seen: Decommission, notes: tuple[str, ...], *, is_done: bool, dry_run: bool) -> Document:
-    return {
-        "schema": "provisioner/hosts-decommission",
-        "version": 1,
-        "host": seen.host,
-        "bare": seen.is_bare,
-        "unproved": seen.is_unproved and not seen.is_bare,
-        "files": len(seen.facts.installed) if seen.facts else None,
-        "dry_run": dry_run,
-        "removed": is_done,
-        "notes": list(notes),
-    }
-
-
-def _naming_document(naming: Sequence[PackageStanding]) -> Document:
-    known = [one.facility for one in naming if one.state is not PackageState.NOT_RECORDED]
+def _naming(naming: Sequence[PackageStanding]) -> tuple[list[str], list[str]]:
+    """The sites whose packages name a relay, and those of which it is not known."""
     unknown = [one.facility for one in naming if one.state is PackageState.NOT_RECORDED]
-    return {"named_by": known, "not_recorded": unknown}
+    return [one.facility for one in naming if one.facility not in unknown], unknown
+
+
+class RemovedDocument(Printed, name="hosts-decommission", title="A host taken out of service"):
+    """What `provisioner hosts decommission --output json` prints."""
+
+    host: str
+    bare: bool = of("is_bare")
+    unproved: bool
+    files: int | None
+    dry_run: bool
+    removed: bool
+    notes: tuple[str, ...]
+    named_by: tuple[str, ...]
+    """Sites that may carry a package that names the relay."""
+    not_recorded: tuple[str, ...]
+    """Sites of its carrier of which it is not recorded which package they carry."""
 
 
 def decommission_lines(seen: Decommission) -> tuple[str, ...]:

@@ -15,8 +15,10 @@ from provisioner.base.text import Document
 _IN: Final[Mapping[str, str]] = {
     "base.document": "error",
     "cli.apply_run": "rollback",
+    "cli.hosts": "hosts-adopt hosts-decommission hosts-prepare hosts-release hosts-scan-key",
     "cli.nightly": "notify",
     "cli.plan": "plan plan-check",
+    "cli.support.texts": "facility-edit",
     "cli.validate": "validate",
     "importing.report.document": "import",
     "integrations.notify.formats": "notice",

@@ -6,16 +6,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from provisioner.base.document import ProblemRow
+from provisioner.base.document import Known, Printed, ProblemRow, Truth, of
 from provisioner.base.errors import HostError, InventoryError, UsageError, worst_of
 from provisioner.base.frozen import HeldFacility
 from provisioner.base.git import Checkout, commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.text import Document, printable
+from provisioner.base.text import printable
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, problem_lines
 from provisioner.operations.edit.file_edit import Edits, FileEdit
@@ -72,7 +73,8 @@ def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
         edit.write(invocation.inventory)
         commit = committed(checkout, [edit], str(edit.path), writing.message) if checkout else ""
     if invocation.json:
-        print_document(_edit_document(edit, commit, dry_run=dry_run))
+        written = edit.changed and not dry_run
+        print_document(EditDocument.made_of(edit, written=written, commit=commit).plain)
         return 0
     if not edit.changed:
         click.echo(f"{edit.path}: {edit.facility} is so already")
@@ -88,18 +90,17 @@ def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
     return 0
 
 
-def _edit_document(edit: FileEdit, commit: str, *, dry_run: bool) -> Document:
-    return {
-        "schema": "provisioner/facility-edit",
-        "version": 1,
-        "facility": edit.facility,
-        "file": str(edit.path),
-        "written": edit.changed and not dry_run,
-        "commit": commit or None,
-        "diff": list(edit.diff),
-        "warnings": ProblemRow.listed(edit.warnings),
-        "to_be_signed": bool(edit.sign_offs),
-    }
+class EditDocument(Printed, name="facility-edit", title="An edit"):
+    """What commands print that edit a facility's file."""
+
+    facility: str
+    file: Path = of("path")
+    written: bool
+    commit: Known
+    diff: tuple[str, ...]
+    warnings: tuple[ProblemRow, ...]
+    to_be_signed: Truth = of("sign_offs")
+    """Whether parties have to sign what the file says then."""
 
 
 def _edit_ending(edit: FileEdit, *, dry_run: bool) -> list[str]:

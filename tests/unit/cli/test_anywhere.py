@@ -113,7 +113,7 @@ def test_a_state_folder_of_the_checkout_is_refused_after_the_command_too(
         (["statsu"], "did you mean status?"),
         (["contacts", "lsit"], "did you mean list?"),
         (["validate", "--outptu", "json"], "did you mean --output?"),
-        (["schema", "facilty"], "did you mean facility?"),
+        (["schema", "facilty"], "did you mean facility"),
         (["export", "progess"], "did you mean progress?"),
         (["verify", "--fail-on", "degrade"], "did you mean degraded?"),
         (["plan", "--limit", "facility=kcl-bg-01"], "did you mean kcl-bg-001"),
