@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from operator import attrgetter
+from pathlib import Path
+from typing import Annotated, Literal
 
 import click
+from pydantic import BeforeValidator
 
-from provisioner.base.document import HeldRow
+from provisioner.base.document import HeldRow, Known, Messages, Printed, Row, of
 from provisioner.base.errors import HostError, PolicyError, SecretsError, UsageError
 from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_from_paper, on_paper, pair_of
 from provisioner.base.secret import Secret
-from provisioner.base.text import Document, counted, printable
+from provisioner.base.text import counted, printable
 from provisioner.cli.keys_rotate import keep, rotate
-from provisioner.cli.keys_rotate_relay import look_document, own_key_lines
+from provisioner.cli.keys_rotate_relay import OwnKeyLooked, own_key_lines
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, print_error_line, print_warning
@@ -26,9 +30,8 @@ from provisioner.cli.support.terminal import DAY
 from provisioner.cli.support.texts import code_with_held, print_held
 from provisioner.desired.recovery_key import tried
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.keys import NewRecoveryKey, draw_recovery_key, relay_named
-from provisioner.operations.edit.logins import LoginsFile, LoginsOrder, forget_old_logins, set_logins
+from provisioner.operations.edit.logins import LoginsFile, LoginsOrder, LoginsWritten, forget_old_logins, set_logins
 from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done
 from provisioner.operations.keys.progress import known_ages
 from provisioner.operations.keys.relay_key import look_at_own_key
@@ -95,7 +98,7 @@ def status(invocation: Invocation, relay: str) -> int:
         return _of_relay(invocation, session, relay)
     ages, days = known_ages(session)
     if invocation.json:
-        print_document(key_ages_document(ages, now, days))
+        print_document(key_ages_document(ages, now, days).plain)
         return 0
     for line in key_age_lines(ages, now, invocation.say):
         click.echo(printable(line))
@@ -106,7 +109,7 @@ def _of_relay(invocation: Invocation, session: Session, relay: str) -> int:
     relay_named(session.inventory, relay)
     look = look_at_own_key(session, relay)
     if invocation.json:
-        print_document({"schema": "provisioner/keys-status-relay", "version": 1, **look_document(look)})
+        print_document(OwnKeyLooked.model_validate(look).plain)
         return 0
     for line in own_key_lines(look, invocation.say):
         click.echo(printable(line.strip()))
@@ -141,33 +144,40 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
     """
     session = session_of(invocation)
     made = init_keys(session, allow=parse_allowances(allows), who=who_text(who(invocation.env)))
+    document = KeysDocument.model_validate(made).plain
     if invocation.json:
-        print_document(_made_document(made))
+        print_document(document)
     else:
         _print_made(made, invocation)
     if (made.hosts or made.drawn or made.drawn_to_push) and (
-        left := record_done(session, Operation.KEYS, made.hosts, _made_document(made), made.digest_key)
+        left := record_done(session, Operation.KEYS, made.hosts, document, made.digest_key)
     ):
         print_warning(left, UNRECORDED_HINT, color=invocation.color)
     failed = PolicyError if made.foreign else HostError
     return code_with_held(failed.exit_code if made.unreadable else 0, made.held)
 
 
-def _made_document(made: KeysMade) -> Document:
-    return {
-        "schema": "provisioner/keys",
-        "version": 1,
-        "written": [str(path) for path in made.written],
-        "hosts": list(made.hosts),
-        "unreadable": {host: error.message for host, error in sorted(made.unreadable.items())},
-        "shut": dict(made.shut),
-        "site_packages": {relay: list(sites) for relay, sites in made.site_packages.items()},
-        "sealed": list(made.sealed),
-        "unvouched": made.unvouched,
-        "drawn": dict.fromkeys(made.drawn, ""),
-        "drawn_to_push": dict.fromkeys(made.drawn_to_push, ""),
-        "held": HeldRow.listed(made.held),
-    }
+Drawn = Annotated[dict[str, Literal[""]], BeforeValidator(lambda names: dict.fromkeys(names, ""))]
+"""The names of sites for which something was drawn, each with an empty text."""
+
+
+class KeysDocument(Printed, name="keys", title="Keys made"):
+    """What `provisioner keys init --output json` prints."""
+
+    written: tuple[Path, ...]
+    hosts: tuple[str, ...]
+    unreadable: Messages
+    shut: dict[str, str]
+    """By file that stayed shut, the vault id whose password would open it."""
+    site_packages: dict[str, tuple[str, ...]]
+    """By relay whose key is new, the sites whose gateways know the former one."""
+    sealed: tuple[str, ...]
+    unvouched: bool
+    drawn: Drawn
+    """Sites with a new pre-shared key."""
+    drawn_to_push: Drawn
+    """Sites that push, with a new login."""
+    held: tuple[HeldRow, ...]
 
 
 def _print_made(made: KeysMade, invocation: Invocation) -> None:
@@ -208,7 +218,8 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool) -> int:
     new = draw_recovery_key(invocation.inventory, session.passwords, replaces=replaces, today=today(), environment=env)
     # Shown before it is written: a public half whose private half nobody saw would be worse than none.
     if invocation.json:
-        print_document(_recovery_document(new))
+        private_key = on_paper(new.pair.private_key)
+        print_document(RecoveryDocument.made_of(new, private_key=private_key).plain)
     else:
         for line in on_paper(new.pair.private_key):
             click.echo(line)
@@ -222,15 +233,7 @@ def _tried(invocation: Invocation, session: Session, pair: RecoveryPair) -> int:
     inventory = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}).inventory
     opens, errors = tried(inventory.settings, inventory.allocations, pair)
     if invocation.json:
-        print_document(
-            {
-                "schema": "provisioner/keys-recovery-check",
-                "version": 1,
-                "public_key": pair.public_key,
-                "opens": list(opens),
-                "errors": {relay: error.message for relay, error in errors.items()},
-            }
-        )
+        print_document(RecoveryCheck(public_key=pair.public_key, opens=opens, errors=errors).plain)
     else:
         for error in errors.values():
             print_error_line(error, color=invocation.color, margin="  ")
@@ -240,15 +243,23 @@ def _tried(invocation: Invocation, session: Session, pair: RecoveryPair) -> int:
     return SecretsError.exit_code if errors or not opens else 0
 
 
-def _recovery_document(new: NewRecoveryKey) -> Document:
-    return {
-        "schema": "provisioner/keys-recovery",
-        "version": 1,
-        "file": str(new.path),
-        "public_key": new.pair.public_key,
-        "before": new.before or None,
-        "private_key": list(on_paper(new.pair.private_key)),
-    }
+class RecoveryDocument(Printed, name="keys-recovery", title="A recovery key"):
+    """What `provisioner keys recovery --output json` prints."""
+
+    file: Path = of("path")
+    public_key: str = of("pair", "public_key")
+    before: Known
+    private_key: tuple[str, ...]
+    """Four lines for paper."""
+
+
+class RecoveryCheck(Printed, name="keys-recovery-check", title="A recovery key tried"):
+    """What `provisioner keys recovery --check --output json` prints."""
+
+    public_key: str
+    opens: tuple[str, ...]
+    """Relays whose box it opens."""
+    errors: Messages
 
 
 def _recovery_ending(new: NewRecoveryKey) -> tuple[str, ...]:
@@ -327,7 +338,7 @@ def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept
     written = set_logins(invocation.inventory, session.passwords, order, today=today(), environment=env)
     files = written.files
     if invocation.json:
-        print_document(_logins_document(files, written.accepted))
+        print_document(LoginsDocument.model_validate(written).plain)
         return 0
     for file in files:
         click.echo(_line(file))
@@ -377,7 +388,7 @@ def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
     env = invocation.env
     files = forget_old_logins(invocation.inventory, session.passwords, devices, today=today(), environment=env)
     if invocation.json:
-        print_document(_logins_document(files, ()))
+        print_document(LoginsDocument.model_validate(LoginsWritten(files)).plain)
         return 0
     for file in files:
         gone = f"the old login of {', '.join(file.changed)} is gone" if file.changed else "there is no old login"
@@ -385,12 +396,17 @@ def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
     return 0
 
 
-def _logins_document(files: tuple[LoginsFile, ...], accepted: tuple[FileEdit, ...]) -> Document:
-    return {
-        "schema": "provisioner/secrets-set",
-        "version": 1,
-        "files": [
-            {"file": str(file.path), "devices": list(file.devices), "changed": list(file.changed)} for file in files
-        ],
-        "accepted": [str(edit.path) for edit in accepted],
-    }
+class LoginsFileRow(Row):
+    """What became of one encrypted file."""
+
+    file: Path = of("path")
+    devices: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+class LoginsDocument(Printed, name="secrets-set", title="Logins set"):
+    """What `provisioner secrets set` and `secrets forget` print with `--output json`."""
+
+    files: tuple[LoginsFileRow, ...]
+    accepted: tuple[Annotated[Path, BeforeValidator(attrgetter("path"))], ...]
+    """Facilities' files that say until when the former login is taken."""

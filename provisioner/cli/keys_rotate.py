@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import click
 
+from provisioner.base.document import InOrder, Ordered, Printed, Row
 from provisioner.base.errors import INTERRUPTED, UsageError, worst_of
 from provisioner.base.git import committing
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.text import Document, printable
-from provisioner.cli.keys_rotate_relay import StepTerminal, rotate_relay
+from provisioner.base.text import printable
+from provisioner.cli.keys_rotate_relay import RunHosts, StepTerminal, Written, rotate_relay
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
@@ -103,24 +104,24 @@ def _waiting(look: KeyLook, say: Translator) -> Iterator[str]:
         yield say(line, sites=say.counted(len(names), "site"), names=some_of(names, say))
 
 
-def rotation_document(outcome: KeyOutcome, *, dry_run: bool) -> Document:
-    """Return a call's document."""
-    look = outcome.look
-    return {
-        "schema": "provisioner/keys-rotate",
-        "version": 1,
-        "dry_run": dry_run,
-        "sites": {
-            name: {"stage": stage.value, "relays": list(look.relays.get(name, ()))}
-            for name, stage in sorted(look.stages.items())
-        },
-        "begun": sorted(outcome.begun),
-        "ended": sorted(outcome.ended),
-        "left_out": dict(sorted(outcome.left_out.items())),
-        "runs": [{"run": run.run, "hosts": {r.host: r.outcome.value for r in run.results}} for run in outcome.runs],
-        "written": sorted({str(path) for path in outcome.written}),
-        "interrupted": outcome.interrupted,
-    }
+class SiteKeyRow(Row):
+    """How far the change of a gateway's key is."""
+
+    stage: KeyStage
+    relays: tuple[str, ...]
+
+
+class RotationDocument(Printed, name="keys-rotate", title="Changes of gateways' keys"):
+    """What `provisioner keys rotate --output json` prints."""
+
+    dry_run: bool
+    sites: Annotated[dict[str, SiteKeyRow], InOrder]
+    begun: Ordered
+    ended: Ordered
+    left_out: Annotated[dict[str, str], InOrder]
+    runs: tuple[RunHosts, ...]
+    written: Written
+    interrupted: bool
 
 
 @click.command()
@@ -275,7 +276,9 @@ class _Terminal(StepTerminal):
 
 def _show_outcome(invocation: Invocation, outcome: KeyOutcome, *, dry_run: bool) -> int:
     if invocation.json:
-        print_document(rotation_document(outcome, dry_run=dry_run))
+        look = outcome.look
+        sites = {name: {"stage": stage, "relays": look.relays.get(name, ())} for name, stage in look.stages.items()}
+        print_document(RotationDocument.made_of(outcome, dry_run=dry_run, sites=sites).plain)
     else:
         for line in rotation_ending(outcome, invocation.say, dry_run=dry_run):
             click.echo(printable(line))

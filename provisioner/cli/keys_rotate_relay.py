@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import click
+from pydantic import BeforeValidator
 
+from provisioner.base.document import Day, InOrder, Moment, Ordered, OrNull, Printed, Row, known, of
 from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError, worst_of
 from provisioner.base.git import commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.text import Document, local_iso, msg, printable
+from provisioner.base.text import msg, printable
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, print_warning
@@ -106,36 +107,51 @@ def own_key_ending(outcome: OwnKeyOutcome, say: Translator = ENGLISH, *, dry_run
         yield say("files were written: commit them")
 
 
-def own_key_document(outcome: OwnKeyOutcome, *, dry_run: bool) -> Document:
-    """Return a call's document."""
-    return {
-        "schema": "provisioner/keys-rotate-relay",
-        "version": 1,
-        "dry_run": dry_run,
-        **look_document(outcome.look),
-        "over": outcome.is_over,
-        "unfinished": outcome.is_unfinished,
-        "runs": [{"run": run.run, "hosts": {r.host: r.outcome.value for r in run.results}} for run in outcome.runs],
-        "written": sorted({str(path) for path in outcome.written}),
-        "interrupted": outcome.interrupted,
-    }
+Written = Annotated[tuple[str, ...], BeforeValidator(lambda paths: sorted({str(path) for path in paths}))]
+"""The files that were written, each once."""
 
 
-def look_document(look: OwnKeyLook) -> Document:
-    """Return the progress as a part of documents."""
-    following = look.following
-    return {
-        "relay": look.relay,
-        "stage": following.stage.value if following else None,
-        "next_key": following.public_key if following else None,
-        "port": following.port if following else None,
-        "since": following.since.isoformat() if following else None,
-        "answers": look.answers,
-        "moved": {
-            name: local_iso(datetime.fromtimestamp(at, UTC)) if at else None for name, at in sorted(look.moved.items())
-        },
-        "waiting": sorted(look.waiting),
-    }
+_BY_HOST = BeforeValidator(lambda results: {result.host: result.outcome for result in results})
+
+
+class RunHosts(Row):
+    """A run, with the outcome of each of its hosts."""
+
+    run: str
+    hosts: Annotated[dict[str, HostOutcome], _BY_HOST] = of("results")
+
+
+class OwnKeyRow(Row):
+    """How far the change of a relay's own key is."""
+
+    relay: str
+    stage: OwnKeyStage | None = known("following", "stage")
+    next_key: str | None = known("following", "public_key")
+    port: int | None = known("following", "port")
+    since: Day | None = known("following", "since")
+    answers: bool
+    moved: Annotated[dict[str, Annotated[Moment | None, OrNull]], InOrder]
+    """Who was seen with the next key, and when; null if the relay itself changed."""
+    waiting: Ordered
+    """Who was not seen with it."""
+
+
+class _Rotation(Printed):
+    dry_run: bool
+
+
+class OwnKeyLooked(OwnKeyRow, Printed, name="keys-status-relay", title="A relay's own key"):
+    """What `provisioner keys status --relay --output json` prints."""
+
+
+class OwnKeyDocument(OwnKeyRow, _Rotation, name="keys-rotate-relay", title="A change of a relay's own key"):
+    """What `provisioner keys rotate --relay --output json` prints."""
+
+    over: bool
+    unfinished: bool
+    runs: tuple[RunHosts, ...]
+    written: Written
+    interrupted: bool
 
 
 def rotate_relay(
@@ -243,7 +259,9 @@ class _Terminal(StepTerminal):
 
 def _show_outcome(invocation: Invocation, outcome: OwnKeyOutcome, *, dry_run: bool) -> int:
     if invocation.json:
-        print_document(own_key_document(outcome, dry_run=dry_run))
+        more = {"dry_run": dry_run, "over": outcome.is_over, "unfinished": outcome.is_unfinished}
+        done = {"runs": outcome.runs, "written": outcome.written, "interrupted": outcome.interrupted}
+        print_document(OwnKeyDocument.made_of(outcome.look, **more, **done).plain)
     else:
         for line in own_key_ending(outcome, invocation.say, dry_run=dry_run):
             click.echo(printable(line))

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Final, Protocol
 
-from provisioner.base.document import Count, Day, Moment, MomentText, Row, Said, absent, form, of
+from pydantic import Field
+
+from provisioner.base.document import Count, Day, Known, Moment, MomentText, Printed, Row, Said, absent, form, of
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import VIETNAM, Document, local_iso
 from provisioner.inventory.deadlines import Timeliness
@@ -140,31 +142,38 @@ def change_lines(changing: Sequence[str], say: Translator = ENGLISH) -> Iterator
         yield say(line, sites=say.counted(len(changing), "site"), names=some_of(changing, say))
 
 
-def key_ages_document(ages: Sequence[KeyAge], now: datetime, days: int) -> Document:
+class KeyAgeRow(Row):
+    """A key with its age."""
+
+    of: str = Field(validation_alias="owner")
+    """The facility or relay."""
+    kind: KeyKind
+    origin: KeyOrigin
+    public_key: Known = Field(validation_alias="key")
+    since: Moment | None
+    """Null if it is not recorded."""
+    age_days: Count | None
+    due: Day | None
+    overdue: bool
+    changing_since: Day | None = Field(validation_alias="changing")
+
+
+class KeyAgesDocument(Printed, name="keys-status", title="The age of keys"):
+    """What `provisioner keys status --output json` prints."""
+
+    as_of: Moment
+    rotate_after_days: Count
+    counts: dict[KeyKind, Count]
+    keys: tuple[KeyAgeRow, ...]
+
+
+def key_ages_document(ages: Sequence[KeyAge], now: datetime, days: int) -> KeyAgesDocument:
     """Return the document of `keys status`; unrecorded values are null."""
     today = now.astimezone(VIETNAM).date()
     kinds = Counter(age.kind for age in ages)
-    return {
-        "schema": "provisioner/keys-status",
-        "version": 1,
-        "as_of": local_iso(now),
-        "rotate_after_days": days,
-        "counts": {kind.value: kinds[kind] for kind in KeyKind},
-        "keys": [
-            {
-                "of": age.owner,
-                "kind": age.kind.value,
-                "origin": age.origin.value,
-                "public_key": age.key or None,
-                "since": local_iso(age.since) if age.since else None,
-                "age_days": age.days(now),
-                "due": age.due.isoformat() if age.due else None,
-                "overdue": age.is_due(today),
-                "changing_since": age.changing.isoformat() if age.changing else None,
-            }
-            for age in ages
-        ],
-    }
+    counts = {kind: kinds[kind] for kind in KeyKind}
+    keys = [KeyAgeRow.made_of(age, age_days=age.days(now), overdue=age.is_due(today)) for age in ages]
+    return KeyAgesDocument(as_of=now, rotate_after_days=days, counts=counts, keys=keys)
 
 
 def device_words(facility: Facility, camera: Camera) -> str:
