@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.document import Known, Printed, Truth, known, of
 from provisioner.base.errors import UsageError
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.text import Document, printable
+from provisioner.base.text import printable
 from provisioner.cli.keys import recovery_pair
 from provisioner.cli.relay_drain import drain, keep
 from provisioner.cli.support.commands import NamedGroup
@@ -81,7 +82,7 @@ def replace(
         done = replace_relay(session, seen, trusted=trusted, who=who_text(who(invocation.env)))
     wrote = _write_packages(invocation, seen, packages) if packages and not dry_run and (done or seen.is_alive) else {}
     if invocation.json:
-        print_document(_replace_document(seen, done, wrote, dry_run=dry_run))
+        print_document(ReplaceDocument.made_of(seen, done=done, packages=wrote, dry_run=dry_run).plain)
     else:
         for line in _replacement_ending(seen, done, wrote, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
@@ -107,24 +108,23 @@ def _write_packages(invocation: Invocation, seen: Replacement, folder: Path) -> 
     return {facility: str(folder / facility) for facility in packages.files}
 
 
-def _replace_document(seen: Replacement, done: Replaced | None, wrote: dict[str, str], *, dry_run: bool) -> Document:
-    return {
-        "schema": "provisioner/relay-replace",
-        "version": 1,
-        "relay": seen.relay,
-        "former_public_key": seen.former or None,
-        "public_key": done.public_key if done else None,
-        "new_hardware": seen.is_new,
-        "alive": seen.is_alive,
-        "sites": list(seen.sites),
-        "paths": list(seen.paths),
-        "centres": list(seen.centres),
-        "packages": wrote,
-        "sealed": done.sealed if done else None,
-        "dry_run": dry_run,
-        "replaced": done is not None,
-        "written": str(done.written) if done and done.written else None,
-    }
+class ReplaceDocument(Printed, name="relay-replace", title="A relay replaced"):
+    """What `provisioner relay replace --output json` prints."""
+
+    relay: str
+    former_public_key: Known = of("former")
+    public_key: str | None = known("done", "public_key")
+    new_hardware: bool = of("is_new")
+    alive: bool = of("is_alive")
+    sites: tuple[str, ...]
+    paths: tuple[str, ...]
+    centres: tuple[str, ...]
+    packages: dict[str, str]
+    """By site, the folder of its new package."""
+    sealed: bool | None = known("done", "sealed")
+    dry_run: bool
+    replaced: Truth = of("done")
+    written: Path | None = known("done", "written")
 
 
 def _replacement_ending(
@@ -224,29 +224,27 @@ def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_
 
 def _show_restored(invocation: Invocation, seen: Restoration, done: Restored | None, *, dry_run: bool) -> int:
     if invocation.json:
-        print_document(_restore_document(seen, done, dry_run=dry_run))
+        print_document(RestoreDocument.made_of(seen, done=done, dry_run=dry_run).plain)
         return 0
     for line in restoration_ending(seen, done, invocation.say, dry_run=dry_run):
         click.echo(printable(line))
     return 0
 
 
-def _restore_document(seen: Restoration, done: Restored | None, *, dry_run: bool) -> Document:
-    return {
-        "schema": "provisioner/relay-restore",
-        "version": 1,
-        "relay": seen.relay,
-        "public_key": seen.public_key,
-        "new_hardware": seen.is_new,
-        "alive": seen.is_alive,
-        "sites": list(seen.sites),
-        "paths": list(seen.paths),
-        "address_moved": seen.moved or None,
-        "address_known_by": seen.seen_by or None,
-        "dry_run": dry_run,
-        "restored": done is not None,
-        "written": str(done.written) if done and done.written else None,
-    }
+class RestoreDocument(Printed, name="relay-restore", title="A relay restored"):
+    """What `provisioner relay restore --output json` prints."""
+
+    relay: str
+    public_key: str
+    new_hardware: bool = of("is_new")
+    alive: bool = of("is_alive")
+    sites: tuple[str, ...]
+    paths: tuple[str, ...]
+    address_moved: Known = of("moved")
+    address_known_by: Known = of("seen_by")
+    dry_run: bool
+    restored: Truth = of("done")
+    written: Path | None = known("done", "written")
 
 
 def restoration_lines(seen: Restoration, say: Translator = ENGLISH) -> tuple[str, ...]:

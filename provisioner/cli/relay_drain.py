@@ -9,14 +9,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Final
+from pathlib import Path
+from typing import Annotated, Final
 
 import click
 
+from provisioner.base.document import InOrder, Known, Printed, Row, known, of
 from provisioner.base.errors import INTERRUPTED, InventoryError, worst_of
 from provisioner.base.git import committing
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.text import Document, printable
+from provisioner.base.text import printable
 from provisioner.cli.keys_rotate_relay import StepTerminal
 from provisioner.cli.support.attendance import AskedAfter
 from provisioner.cli.support.completion import hosts_like
@@ -179,34 +181,57 @@ def _stays(begun: DrainEdits, say: Translator) -> Iterator[str]:
         yield say("stays: {facility}: {reason}", facility=facility, reason=say.restated(reason))
 
 
-def drain_document(outcome: DrainOutcome, *, dry_run: bool) -> Document:
+class DrainedFile(Row):
+    """A file that a drain edits."""
+
+    file: Path = of("path")
+    diff: tuple[str, ...]
+    written: bool
+
+
+class ProofRow(Row):
+    """What a verification says of a site over the new relay."""
+
+    given: bool = of("is_given")
+    reached: bool
+    worse: dict[str, str]
+    """By path that comes worse there, what is wrong."""
+
+
+class DrainDocument(Printed, name="relay-drain", title="A relay emptied"):
+    """What `provisioner relay drain --output json` prints."""
+
+    relay: str = of("look", "order", "relay")
+    to: str = of("look", "order", "to")
+    dry_run: bool
+    end: DrainEnd
+    refusal: str | None = known("refusal", "message")
+    done: bool
+    files: tuple[DrainedFile, ...]
+    stays: dict[str, str] = of("begun", "stays")
+    unsigned: tuple[str, ...] = of("look", "unsigned")
+    waiting: tuple[str, ...] = of("look", "waiting")
+    unseen: tuple[str, ...] = of("look", "unseen")
+    both: tuple[str, ...] = of("look", "both")
+    leaving: tuple[str, ...] = of("look", "leaving")
+    moved: tuple[str, ...]
+    proofs: Annotated[dict[str, ProofRow], InOrder]
+    viewers: dict[str, int] = of("look", "viewers")
+    read_on_at: str
+    runs: tuple[str, ...]
+
+
+def drain_document(outcome: DrainOutcome, *, dry_run: bool) -> DrainDocument:
     """Return a call's document."""
     look, begun = outcome.look, outcome.begun
-    return {
-        "schema": "provisioner/relay-drain",
-        "version": 1,
-        "relay": look.order.relay,
-        "to": look.order.to,
-        "dry_run": dry_run,
-        "end": outcome.end.value,
-        "refusal": outcome.refusal.message if outcome.refusal else None,
-        "done": look.is_over and not begun.stays and not (dry_run and begun.edits),
-        "files": [{"file": str(edit.path), "diff": list(edit.diff), "written": not dry_run} for edit in begun.edits],
-        "stays": dict(begun.stays),
-        "unsigned": list(look.unsigned),
-        "waiting": list(look.waiting),
-        "unseen": list(look.unseen),
-        "both": list(look.both),
-        "leaving": list(look.leaving),
-        "moved": list(outcome.moved),
-        "proofs": {
-            name: {"given": proof.is_given, "reached": proof.reached, "worse": dict(proof.worse)}
-            for name, proof in sorted(outcome.proofs.items())
-        },
-        "viewers": dict(look.viewers),
-        "read_on_at": f"{look.address}:{look.port}",
-        "runs": [applied.run for applied in outcome.runs],
-    }
+    return DrainDocument.made_of(
+        outcome,
+        dry_run=dry_run,
+        done=look.is_over and not begun.stays and not (dry_run and begun.edits),
+        files=[DrainedFile.made_of(edit, written=not dry_run) for edit in begun.edits],
+        read_on_at=f"{look.address}:{look.port}",
+        runs=[applied.run for applied in outcome.runs],
+    )
 
 
 @click.command()
@@ -262,7 +287,7 @@ def drain(
     if outcome.refusal is not None:
         print_error(outcome.refusal, as_json=False, color=invocation.color, say=invocation.say)
     if invocation.json:
-        print_document(drain_document(outcome, dry_run=dry_run))
+        print_document(drain_document(outcome, dry_run=dry_run).plain)
     else:
         for line in drain_ending(outcome, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
@@ -358,7 +383,9 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
         write_all(invocation.inventory, kept.edits)
         commit = committed(checkout, kept.edits, "all", f"{relay} is not emptied") if checkout else ""
     if invocation.json:
-        print_document(_keep_document(kept, commit, dry_run=dry_run))
+        files = [edit.path for edit in kept.edits]
+        written = bool(files) and not dry_run
+        print_document(KeepDocument.made_of(kept, files=files, written=written, commit=commit).plain)
     else:
         for line in (
             *(line for edit in kept.edits for line in diff_lines(edit)),
@@ -368,18 +395,16 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
     return InventoryError.exit_code if kept.stays else 0
 
 
-def _keep_document(kept: KeptRelay, commit: str, *, dry_run: bool) -> Document:
-    return {
-        "schema": "provisioner/relay-keep",
-        "version": 1,
-        "relay": kept.relay,
-        "to": kept.to or None,
-        "sites": list(kept.sites),
-        "stays": dict(kept.stays),
-        "files": [str(edit.path) for edit in kept.edits],
-        "written": bool(kept.edits) and not dry_run,
-        "commit": commit or None,
-    }
+class KeepDocument(Printed, name="relay-keep", title="A drain taken back"):
+    """What `provisioner relay keep --output json` prints."""
+
+    relay: str
+    to: Known
+    sites: tuple[str, ...]
+    stays: dict[str, str]
+    files: tuple[Path, ...]
+    written: bool
+    commit: Known
 
 
 def keep_ending(kept: KeptRelay, say: Translator = ENGLISH, *, dry_run: bool) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ _IN: Final[Mapping[str, str]] = {
     "cli.keys_rotate_relay": "keys-rotate-relay keys-status-relay",
     "cli.nightly": "notify",
     "cli.plan": "plan plan-check",
+    "cli.relay": "relay-replace relay-restore",
+    "cli.relay_drain": "relay-drain relay-keep",
     "cli.support.texts": "facility-edit",
     "cli.validate": "validate",
     "importing.report.document": "import",
