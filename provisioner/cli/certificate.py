@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.document import AsGiven, Printed, Row, known, of
 from provisioner.base.errors import UsageError
-from provisioner.base.text import Document
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
@@ -46,8 +46,9 @@ def list_(invocation: Invocation) -> int:
     listed = recorded_certificates(certificate_inventory(session_of(invocation)))
     now = datetime.now(UTC)
     if invocation.json:
-        rows = [_row(one, now) for one in listed]
-        print_document({"schema": "provisioner/certificates", "version": 1, "certificates": rows})
+        left = ((one, one.shown.days_left(now) if one.shown else None) for one in listed)
+        rows = [CertificateRow.made_of(one, days_left=days) for one, days in left]
+        print_document(CertificatesDocument(certificates=rows).plain)
         return 0
     for one in listed:
         click.echo(_line(one, now))
@@ -111,7 +112,7 @@ def request(invocation: Invocation, relay: str) -> int:
     """
     text = certificate_request(session_of(invocation), relay)
     if invocation.json:
-        print_document({"schema": "provisioner/certificate-request", "version": 1, "relay": relay, "request": text})
+        print_document(RequestDocument(relay=relay, request=text).plain)
     else:
         click.echo(text, nl=False)
     return 0
@@ -153,11 +154,8 @@ def _show(
     became: Became = Became.SHOWN,
 ) -> int:
     if invocation.json:
-        files = [str(path) for path in written.files]
-        row = _row(RelayCertificate(relay, "", written.shown, 0), datetime.now(UTC))
-        del row["carrier"], row["next"]
-        more = {"became": became.value, "sites": list(written.sites), "written": files}
-        print_document({"schema": "provisioner/certificate", "version": 1, **row, **more})
+        left = written.shown.days_left(datetime.now(UTC))
+        print_document(CertificateDocument.made_of(written, relay=relay, days_left=left, became=became).plain)
         return 0
     for path in written.files:
         click.echo(f"wrote {path}")
@@ -183,17 +181,46 @@ def _ending(relay: str, written: CertificateWritten, became: Became) -> Iterator
         yield "next: commit, then provisioner plan"
 
 
-def _row(one: RelayCertificate, now: datetime) -> Document:
-    shown, after = one.shown, one.following
-    return {
-        "relay": one.relay,
-        "carrier": one.carrier,
-        "fingerprint": shown.fingerprint if shown else None,
-        "until": shown.until.isoformat() if shown else None,
-        "days_left": shown.days_left(now) if shown else None,
-        "self_signed": shown.own if shown else None,
-        "next": {"fingerprint": after.fingerprint, "until": after.until.isoformat()} if after else None,
-    }
+class NextCertificate(Row):
+    """The certificate that a relay is to show next."""
+
+    fingerprint: str
+    until: AsGiven
+
+
+class CertificateRow(Row):
+    """A relay with its certificate; null if it has none."""
+
+    relay: str
+    carrier: str
+    fingerprint: str | None = known("shown", "fingerprint")
+    until: AsGiven | None = known("shown", "until")
+    days_left: int | None
+    self_signed: bool | None = known("shown", "own")
+    next: NextCertificate | None = of("following")
+
+
+class CertificatesDocument(Printed, name="certificates", title="The certificates of relays"):
+    """What `provisioner certificate list --output json` prints."""
+
+    certificates: tuple[CertificateRow, ...]
+
+
+class RequestDocument(Printed, name="certificate-request", title="A certificate request"):
+    """What `provisioner certificate request --output json` prints."""
+
+    relay: str
+    request: str
+
+
+class CertificateDocument(
+    CertificateRow, Printed, name="certificate", title="A certificate recorded", without=("carrier", "next")
+):
+    """What `provisioner certificate renew` and `certificate set` print with `--output json`."""
+
+    became: Became
+    sites: tuple[str, ...]
+    written: tuple[Path, ...] = of("files")
 
 
 def _line(one: RelayCertificate, now: datetime) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.document import HeldRow
-from provisioner.base.text import Document, counted
+from provisioner.base.document import Day, HeldRow, Printed
+from provisioner.base.text import counted
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.options import hosts_limit_option
@@ -18,10 +18,31 @@ from provisioner.cli.support.texts import code_with_held, print_held
 from provisioner.desired.limit import parse_limits
 from provisioner.desired.render.site import MOST_DAYS, USUAL_DAYS, SitePackage, valid_for
 from provisioner.inventory.model import GatewaySystem
-from provisioner.operations.pipeline.stages import SitePackages, rendered_files, site_packages
+from provisioner.operations.pipeline.stages import rendered_files, site_packages
 from provisioner.operations.questions.packages import NOT_RECORDED_HINT, record_handed
 
 _MOST_PACKAGES = 5
+
+
+class RenderDocument(Printed, name="render", title="Rendered files"):
+    """What `provisioner render --output json` prints."""
+
+    files: tuple[Path, ...]
+    left_out: dict[str, str]
+    """By host, why it has no files."""
+    held: tuple[HeldRow, ...]
+
+
+class SitePackageDocument(Printed, name="site-package", title="Site packages"):
+    """What `provisioner site-package --output json` prints."""
+
+    packages: dict[str, Path]
+    """By facility, the folder."""
+    valid_until: dict[str, Day | None]
+    takes_down: tuple[str, ...]
+    shut: dict[str, tuple[str, ...]]
+    """By facility without a package, the files of secrets that stayed shut."""
+    held: tuple[HeldRow, ...]
 
 
 @click.command()
@@ -48,9 +69,7 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
         written += write_tree(folder / host, files)
     left_out = {host.id: host.reason for host in session.state.left_out.values()}
     if invocation.json:
-        listed = [str(path) for path in written]
-        document = {"schema": "provisioner/render", "version": 1, "files": listed, "left_out": left_out}
-        print_document(document | {"held": HeldRow.listed(held)})
+        print_document(RenderDocument(files=written, left_out=left_out, held=held).plain)
     else:
         for reason in left_out.values():
             print_warning(reason, "set a password for its vault id to render it as well", color=invocation.color)
@@ -104,7 +123,13 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     if left:
         print_warning(left, NOT_RECORDED_HINT, color=invocation.color)
     if invocation.json:
-        print_document(_packages_document(folder, packages))
+        files = packages.files
+        of_sites = {
+            "packages": {facility: folder / facility for facility in files},
+            "valid_until": {facility: package.until for facility, package in files.items()},
+            "takes_down": [facility for facility, package in files.items() if package.takes_down],
+        }
+        print_document(SitePackageDocument.made_of(packages, **of_sites).plain)
         return code_with_held(0, packages.held)
     for facility, shut_files in packages.shut.items():
         hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
@@ -116,21 +141,6 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
         click.echo(f"once installed: provisioner gateway installed {' '.join(installed[:_MOST_PACKAGES])}")
     print_held(packages.held, color=invocation.color, what="no package is made")
     return code_with_held(0, packages.held)
-
-
-def _packages_document(folder: Path, packages: SitePackages) -> Document:
-    return {
-        "schema": "provisioner/site-package",
-        "version": 1,
-        "packages": {facility: str(folder / facility) for facility in packages.files},
-        "valid_until": {
-            facility: package.until.isoformat() if package.until else None
-            for facility, package in packages.files.items()
-        },
-        "takes_down": [facility for facility, package in packages.files.items() if package.takes_down],
-        "shut": {facility: list(files) for facility, files in packages.shut.items()},
-        "held": HeldRow.listed(packages.held),
-    }
 
 
 def _what_to_do(facility: str, package: SitePackage) -> str:

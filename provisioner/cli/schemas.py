@@ -15,6 +15,7 @@ from provisioner.base.text import Document
 _IN: Final[Mapping[str, str]] = {
     "base.document": "error",
     "cli.apply_run": "rollback",
+    "cli.certificate": "certificate certificate-request certificates",
     "cli.hosts": "hosts-adopt hosts-decommission hosts-prepare hosts-release hosts-scan-key",
     "cli.keys": "keys keys-recovery keys-recovery-check secrets-set",
     "cli.keys_rotate": "keys-rotate",
@@ -23,6 +24,7 @@ _IN: Final[Mapping[str, str]] = {
     "cli.plan": "plan plan-check",
     "cli.relay": "relay-replace relay-restore",
     "cli.relay_drain": "relay-drain relay-keep",
+    "cli.render": "render site-package",
     "cli.support.texts": "facility-edit",
     "cli.validate": "validate",
     "importing.report.document": "import",

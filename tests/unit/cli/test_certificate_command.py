@@ -45,11 +45,10 @@ def test_keys_init_makes_one_for_each_relay_that_needs_one_and_keeps_it(encrypte
 @LOCAL_USER
 def test_renew_draws_another_key_and_no_file_has_it_in_the_clear(encrypted: Terminal) -> None:
     (before,) = listed(encrypted)
-    code, out, err = encrypted("certificate", "renew", RELAY)
-    assert code == 0, err
+    code, printed = encrypted.document("certificate", "renew", RELAY)
+    assert code == 0, printed
     (after,) = listed(encrypted)
-    assert after["fingerprint"] != before["fingerprint"]
-    assert str(after["fingerprint"]) in out
+    assert before["fingerprint"] != after["fingerprint"] == printed["fingerprint"]
     assert encrypted.file(VAULT).read_bytes().startswith(b"$ANSIBLE_VAULT")
     assert b"PRIVATE" not in encrypted.file(LOCK).read_bytes()
     assert encrypted("validate")[0] == 0
@@ -59,7 +58,7 @@ def test_a_ca_signs_what_is_asked_for_and_nothing_else_is_taken(encrypted: Termi
     from provisioner.operations.hosts import certificates  # noqa: PLC0415
     from tests.unit.base.test_certificate import NOW  # noqa: PLC0415
 
-    _, request, _ = encrypted("certificate", "request", RELAY)
+    request = encrypted.document("certificate", "request", RELAY)[1]["request"]
     assert request.startswith("-----BEGIN CERTIFICATE REQUEST-----")
     file = tmp_path / "signed.pem"
     file.write_bytes(Authority().signed(request))
