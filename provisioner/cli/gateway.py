@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
+from provisioner.base.document import Printed, Truth, absent, of, ungiven
 from provisioner.base.errors import StateError, UsageError
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like
@@ -22,6 +24,27 @@ _MOST_BYTES = 4096
 @click.group(cls=NamedGroup)
 def gateway() -> None:
     """Note what technicians report of a site's gateway."""
+
+
+class GatewayKeyDocument(Printed, name="gateway-set-key", title="A gateway's key"):
+    """What `provisioner gateway set-key --output json` prints."""
+
+    facility: str
+    file: Path = of("path")
+    public_key: str | None = absent()
+    before: str | None = ungiven()
+    """The key that the file had; null if there was none. Absent with `--next`, as is `public_key`."""
+    next_public_key: str | None = absent()
+    """Only with `--next`."""
+    written: Truth
+
+
+class InstalledDocument(Printed, name="gateway-installed", title="Packages installed"):
+    """What `provisioner gateway installed --output json` prints."""
+
+    facilities: tuple[str, ...]
+    as_desired: bool
+    recorded: bool
 
 
 @gateway.command("set-key")
@@ -50,17 +73,8 @@ def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool, 
         invocation.inventory, facility, text.strip(), replaces=replaces, today=today(), environment=env
     )
     if invocation.json:
-        print_document(
-            {
-                "schema": "provisioner/gateway-set-key",
-                "version": 1,
-                "facility": facility,
-                "file": str(written.path),
-                "public_key": written.key,
-                "before": written.before or None,
-                "written": bool(written.diff),
-            }
-        )
+        keys = {"public_key": written.key, "before": written.before or None}
+        print_document(GatewayKeyDocument.made_of(written, facility=facility, written=written.diff, **keys).plain)
         return 0
     for line in _lines(facility, written):
         click.echo(line)
@@ -71,8 +85,9 @@ def _next(invocation: Invocation, facility: str, key: str) -> int:
     edit = with_next_key(edits_of(invocation), facility, key)
     edit.write(invocation.inventory)
     if invocation.json:
-        document = {"schema": "provisioner/gateway-set-key", "version": 1, "facility": facility}
-        print_document(document | {"file": str(edit.path), "next_public_key": key, "written": edit.changed})
+        print_document(
+            GatewayKeyDocument(facility=facility, file=edit.path, next_public_key=key, written=edit.changed).plain
+        )
         return 0
     for line in diff_lines(edit) if edit.changed else (f"{edit.path}: {facility} has this next key already",):
         click.echo(line)
@@ -97,8 +112,7 @@ def installed(invocation: Invocation, facilities: tuple[str, ...], *, as_desired
     if left := record_installed(session_of(invocation), names, as_desired=as_desired):
         print_warning(left, NOT_RECORDED_HINT, color=invocation.color)
     if invocation.json:
-        document = {"schema": "provisioner/gateway-installed", "version": 1}
-        print_document(document | {"facilities": list(names), "as_desired": as_desired, "recorded": not left})
+        print_document(InstalledDocument(facilities=names, as_desired=as_desired, recorded=not left).plain)
     elif not left:
         click.echo(f"recorded as installed: {', '.join(names)}; next: provisioner status")
     return StateError.exit_code if left else 0

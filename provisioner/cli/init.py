@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from provisioner.base.addresses import is_host_name
+from provisioner.base.document import Known, Printed, of
 from provisioner.base.errors import InventoryError, PolicyError, UsageError
 from provisioner.base.text import Document, endpoint_text, printable
 from provisioner.cli.support.configuration import file_of
@@ -151,7 +152,7 @@ def _init(invocation: Invocation, folder: Path, vault_password: Path | None, wor
     begun = begin(beginning, NewPlaces(root, password, configuration), today())
     hosts = [beginning.centre.id, *(relay.id for relay in beginning.relays)]
     if invocation.json:
-        print_document(_document(begun, len(hosts)))
+        print_document(InitDocument.made_of(begun, hosts=len(hosts)).plain)
         return 0
     home_of = invocation.env.get("HOME", "")
     for line in _lines(begun, folder, hosts):
@@ -287,15 +288,15 @@ def _lines(begun: Begun, root: Path, hosts: list[str]) -> list[str]:
     return [*lines, f"next: provisioner{named} keys init --allow trust={len(hosts)}"]
 
 
-def _document(begun: Begun, hosts: int) -> Document:
-    return {
-        "schema": "provisioner/init",
-        "version": 1,
-        "files": [str(file) for file in begun.files],
-        "vault_password": str(begun.password) if begun.password else None,
-        "configuration": str(begun.configuration) if begun.configuration else None,
-        "settings": list(begun.settings),
-        "repository": begun.repository,
-        "commit": begun.commit or None,
-        "hosts": hosts,
-    }
+class InitDocument(Printed, name="init", title="An inventory begun"):
+    """What `provisioner init --output json` prints."""
+
+    files: tuple[Path, ...]
+    vault_password: Path | None = of("password")
+    """The file of the vault's password, if it is new."""
+    configuration: Path | None
+    settings: tuple[str, ...]
+    """What a configuration file that was there has to say."""
+    repository: bool
+    commit: Known
+    hosts: int

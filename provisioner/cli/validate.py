@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from provisioner import __version__
-from provisioner.base.document import Count, HeldRow, Printed, ProblemRow, Row
+from provisioner.base.document import Count, HeldRow, Printed, ProblemRow, Row, Truth, of
 from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
 from provisioner.base.language import Translator
-from provisioner.base.text import Document
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, problem_lines
 from provisioner.cli.support.terminal import Place
@@ -149,6 +149,17 @@ def _summary(validation: Validation, say: Translator) -> str:
     return f"{valid} ({warnings})" if validation.warnings else valid
 
 
+class AllocateDocument(Printed, name="allocate", title="An allocation"):
+    """What `provisioner allocate --output json` prints."""
+
+    file: Path | Literal[""]
+    """Empty if nothing is new, as then nothing was written."""
+    changed: Truth = of("path")
+    assigned: tuple[AllocatedItem, ...]
+    retired: tuple[AllocatedItem, ...]
+    held: tuple[HeldRow, ...]
+
+
 @click.command()
 @click.pass_obj
 def allocate(invocation: Invocation) -> int:
@@ -161,16 +172,7 @@ def allocate(invocation: Invocation) -> int:
     """
     allocation = record_allocations(invocation.inventory, invocation.env, today=today())
     if invocation.json:
-        document = {
-            "schema": "provisioner/allocate",
-            "version": 1,
-            "file": str(allocation.path or ""),
-            "changed": allocation.path is not None,
-            "assigned": _allocated(allocation.assigned),
-            "retired": _allocated(allocation.retired),
-            "held": HeldRow.listed(allocation.held),
-        }
-        print_document(document)
+        print_document(AllocateDocument.made_of(allocation, file=allocation.path or "").plain)
         return code_with_held(0, allocation.held)
     for word, items in (("assigned", allocation.assigned), ("retired", allocation.retired)):
         for item in items:
@@ -178,7 +180,3 @@ def allocate(invocation: Invocation) -> int:
     click.echo(f"wrote {allocation.path}: commit it" if allocation.path else "nothing to allocate")
     print_held(allocation.held, color=invocation.color, what="what is recorded stays as it is")
     return code_with_held(0, allocation.held)
-
-
-def _allocated(items: Iterable[AllocatedItem]) -> list[Document]:
-    return [{"object": item.object, "address": item.address, "port": item.port} for item in items]

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
 
 from provisioner.base.errors import RECEIVERS, Problem, Severity
 from provisioner.base.frozen import HeldFacility
@@ -67,8 +66,9 @@ class Validation:
         return len(self.problems) - self.errors
 
 
-class AllocatedItem(NamedTuple):
-    """A lock entry: an object with its address, prefix or port."""
+@dataclass(frozen=True, slots=True)
+class AllocatedItem:
+    """One entry of the lock: an object with its tunnel address or prefix, a device with its port or its address."""
 
     object: str
     address: str = ""

@@ -418,7 +418,8 @@ def six(*words: str) -> tuple[str, ...]:
 def test_hosts_are_named_over_ipv6_with_and_without_a_port_and_a_centre_by_its_name(call: Call, tmp_path: Path) -> None:
     hosts = ("--centre", "centre-hn@centre.example.com:2222", "--relay", "relay-1@2001:db8::11")
     more = ("--relay", "relay-2@[2001:db8::12]:2200", "--management", "2001:db8:7::/48", "--management", "::1/128")
-    code, out, err = call("init", "first", *six(*hosts, *more), *KNOWN, "--host-key", f"relay-2={OTHER}")
+    json_init = ("--output", "json", "init", "first")
+    code, out, err = call(*json_init, *six(*hosts, *more), *KNOWN, "--host-key", f"relay-2={OTHER}")
     assert code == 0, out + err
     code, out, _ = call("--output", "json", "validate")
     problems = json.loads(out)["problems"]
