@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from provisioner.base.text import Document, counted
+from provisioner.base.document import Day, Printed, Row, absent
+from provisioner.base.text import counted
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
@@ -38,7 +39,7 @@ def lookup(invocation: Invocation, text: str, scheme: str | None) -> int:
     """
     matches = find(text, scheme)
     if invocation.json:
-        print_document(_document(matches))
+        print_document(GeographyDocument(provinces=_entries(matches)).plain)
     else:
         _print(line for province in matches for line in _block(province))
     return 0
@@ -59,7 +60,8 @@ def convert_command(invocation: Invocation, text: str, source: str, target: str 
     province = read_province(text, source)
     units = convert(province, target or next(scheme for scheme in SCHEMES if scheme != source))
     if invocation.json:
-        print_document(_document(units) | {"from": _entry(province)})
+        (source_entry,) = _entries([province])
+        print_document(GeographyDocument(provinces=_entries(units), from_=source_entry).plain)
     else:
         _print([_line(province), *(f"  → {_line(unit)}" for unit in units)])
     return 0
@@ -77,7 +79,7 @@ def list_command(invocation: Invocation, scheme: str) -> int:
     """
     listed = provinces(scheme)
     if invocation.json:
-        print_document(_document(listed))
+        print_document(GeographyDocument(provinces=_entries(listed)).plain)
     else:
         _print([f"{scheme}: {counted(len(listed), 'province')}", *map(_row, listed)])
     return 0
@@ -112,20 +114,32 @@ def _others(province: Province) -> tuple[Province, ...]:
     return convert(province, SCHEMES[0] if province.scheme == SCHEMES[1] else SCHEMES[1])
 
 
-def _document(listed: Iterable[Province]) -> Document:
-    return {"schema": "provisioner/geography", "version": 1, "provinces": [_entry(province) for province in listed]}
+class UnitRow(Row):
+    """A province."""
+
+    scheme: str
+    code: str
+    slug: str
+    name: str
 
 
-def _entry(province: Province) -> Document:
-    return {
-        **_reference(province),
-        "aliases": list(province.aliases),
-        "area_codes": list(province.area_codes),
-        "valid_from": province.valid_from.isoformat(),
-        "valid_to": province.valid_to.isoformat() if province.valid_to else None,
-        "other": [_reference(unit) for unit in _others(province)],
-    }
+class ProvinceRow(UnitRow):
+    """A province with those of the other list that it is in, or made of."""
+
+    aliases: tuple[str, ...]
+    area_codes: tuple[str, ...]
+    valid_from: Day
+    valid_to: Day | None
+    other: tuple[UnitRow, ...]
 
 
-def _reference(province: Province) -> Document:
-    return {"scheme": province.scheme, "code": province.code, "slug": province.slug, "name": province.name}
+class GeographyDocument(Printed, name="geography", title="Provinces"):
+    """What `provisioner geography` prints with `--output json`."""
+
+    provinces: tuple[ProvinceRow, ...]
+    from_: ProvinceRow | None = absent(alias="from")
+    """Only of `convert`: the province that was named."""
+
+
+def _entries(listed: Iterable[Province]) -> list[ProvinceRow]:
+    return [ProvinceRow.made_of(province, other=_others(province)) for province in listed]

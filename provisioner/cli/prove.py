@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from provisioner.base.document import HeldRow
+from provisioner.base.document import Count, HeldRow, Printed, Row, of
 from provisioner.base.errors import PolicyError
-from provisioner.base.text import Document, counted, printable
+from provisioner.base.text import counted, printable
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import limit_option
@@ -67,40 +67,39 @@ def _print_proof(invocation: Invocation, proof: ReachProof, *, why: bool) -> Non
 
 
 def reading_lines(readings: Sequence[ReadPath]) -> Iterator[str]:
-    """Yield a line a path: its first relay and its backups."""
-    rows = [(one.path, _base(one, 0), ", ".join(_base(one, at) for at in range(1, len(one.at)))) for one in readings]
+    """A line a path: where it is read first, and where when that relay is gone."""
+    rows = [
+        (one.path, _base(one, 0), ", ".join(_base(one, at) for at in range(1, len(one.read_at)))) for one in readings
+    ]
     yield from map(printable, text_table(_READING_COLUMNS, rows, numbers=False))
 
 
 def _base(reading: ReadPath, at: int) -> str:
-    return reading.at[at].url.removesuffix(f"/{reading.path}")
+    """The URL without the path, which stands in the line once."""
+    return reading.read_at[at].url.removesuffix(f"/{reading.path}")
 
 
 def reading_ending(readings: Sequence[ReadPath], user: str) -> str:
-    """Return the last line."""
-    twice = sum(len(one.at) > 1 for one in readings)
+    """The last line."""
+    twice = sum(len(one.read_at) > 1 for one in readings)
     return f"{counted(len(readings), 'path')}, {twice} of them at a second relay; log in as {user}"
 
 
-def reading_document(centre: str, user: str, readings: Sequence[ReadPath]) -> Document:
-    """Return the `readers` document."""
-    return {
-        "schema": "provisioner/readers",
-        "version": 1,
-        "centre": centre,
-        "user": user,
-        "summary": {"paths": len(readings), "at_two_relays": sum(len(one.at) > 1 for one in readings)},
-        "paths": [
-            {
-                "path": one.path,
-                "province": one.province,
-                "facility": one.facility,
-                "carrier": one.carrier,
-                "read_at": [{"relay": place.relay, "url": place.url} for place in one.at],
-            }
-            for one in readings
-        ],
-    }
+class ReadingCounts(Row):
+    """How many paths are read, and how many of them at two relays."""
+
+    paths: Count
+    at_two_relays: Count
+
+
+class ReadersDocument(Printed, name="readers", title="Where paths are read"):
+    """What `provisioner readers --output json` prints."""
+
+    centre: str
+    user: str
+    summary: ReadingCounts
+    paths: tuple[ReadPath, ...] = of("readings")
+    held: tuple[HeldRow, ...]
 
 
 @click.command()
@@ -126,8 +125,9 @@ def readers(invocation: Invocation, centre: str, viewer: str, limits: tuple[str,
     part = session_of(invocation).readable
     seen = reading_list(part.inventory, part.held, (centre, viewer), parse_limits(limits))
     if invocation.json:
-        document = reading_document(seen.centre, seen.user, seen.readings)
-        print_document(document | {"held": HeldRow.listed(seen.held)})
+        twice = sum(len(one.read_at) > 1 for one in seen.readings)
+        summary = ReadingCounts(paths=len(seen.readings), at_two_relays=twice)
+        print_document(ReadersDocument.made_of(seen, summary=summary).plain)
         return code_with_held(0, seen.held)
     for line in reading_lines(seen.readings):
         click.echo(line)

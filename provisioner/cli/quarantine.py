@@ -6,6 +6,7 @@ from typing import Unpack
 
 import click
 
+from provisioner.base.document import Messages, Printed
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.text import did_you_mean, printable
 from provisioner.cli.support.commands import NamedGroup
@@ -36,6 +37,13 @@ def quarantine() -> None:
     """
 
 
+class QuarantineDocument(Printed, name="quarantine", title="Quarantined paths"):
+    """What `provisioner quarantine list --output json` prints."""
+
+    quarantined: tuple[QuarantinedRow, ...]
+    unreadable: Messages
+
+
 @quarantine.command("list")
 @limit_option
 @click.pass_obj
@@ -50,14 +58,7 @@ def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
     planned = make_plan(session_of(invocation), limit, is_judged=False)
     paths = _chosen(planned, limit)
     if invocation.json:
-        print_document(
-            {
-                "schema": "provisioner/quarantine",
-                "version": 1,
-                "quarantined": QuarantinedRow.listed(paths),
-                "unreadable": {host: error.message for host, error in sorted(planned.unreadable.items())},
-            }
-        )
+        print_document(QuarantineDocument(quarantined=paths, unreadable=planned.unreadable).plain)
     else:
         terminal = stdout_of(invocation.env, color=invocation.color)
         terminal.print(quarantine_lines(paths, terminal, apart=False))

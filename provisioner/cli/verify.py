@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provisioner.base.document import Count, Moment, Printed, Row, of
 from provisioner.base.errors import UsageError
 from provisioner.base.processes import without_collector
-from provisioner.base.text import Document, counted, local_iso, local_time, printable
+from provisioner.base.text import counted, local_time, printable
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.options import LEVELS, deadline_option, fail_on_option, limit_option, picture_option
 from provisioner.cli.support.output import print_document, print_warning
@@ -219,28 +220,44 @@ def _label_words(labels: Labels) -> str:
     return f"{names['layer']} {names['object']}: {names['cause']}"
 
 
+class WatchIncident(Row):
+    """Something broken, with the number of its paths."""
+
+    layer: str
+    object: str
+    cause: str
+    paths: Count
+
+
+class WatchedRelay(Row):
+    """A relay, when it last told of its paths, and why it does not now."""
+
+    host: str
+    known_at: Moment | None = of("known")
+    error: str
+
+
+class WatchDocument(Printed, name="watch", title="A watch"):
+    """What `provisioner watch --output json` prints."""
+
+    started_at: Moment = of("began")
+    finished_at: Moment
+    looks: Count
+    summary: dict[str, Count]
+    """`paths`, and how many of them have each verdict."""
+    incidents: tuple[WatchIncident, ...]
+    relays: tuple[WatchedRelay, ...]
+
+
 def _show_watched(
     invocation: Invocation, one: PathWatch, view: WatchView, incidents: Iterable[tuple[Labels, int]]
 ) -> None:
     if invocation.json:
-        print_document(_watch_document(one, view, incidents))
+        summary = {"paths": view.total, **{verdict.value: view.number(verdict) for verdict in Verdict}}
+        standing = [{**dict(labels), "paths": size} for labels, size in incidents]
+        more = {"finished_at": view.at, "summary": summary, "incidents": standing, "relays": view.relays}
+        print_document(WatchDocument.made_of(one, **more).plain)
         return
     counts = ", ".join(f"{view.number(v)} {v.value}" for v in Verdict if v is not Verdict.UP and view.number(v))
     said = f"{view.number(Verdict.UP)} of {counted(view.total, 'path')} flow" + (f": {counts}" if counts else "")
     click.echo(f"{said}; {counted(one.looks, 'look')}")
-
-
-def _watch_document(one: PathWatch, view: WatchView, incidents: Iterable[tuple[Labels, int]]) -> Document:
-    return {
-        "schema": "provisioner/watch",
-        "version": 1,
-        "started_at": local_iso(one.began),
-        "finished_at": local_iso(view.at),
-        "looks": one.looks,
-        "summary": {"paths": view.total, **{verdict.value: view.number(verdict) for verdict in Verdict}},
-        "incidents": [{**dict(labels), "paths": size} for labels, size in incidents],
-        "relays": [
-            {"host": relay.host, "known_at": local_iso(relay.known) if relay.known else None, "error": relay.error}
-            for relay in view.relays
-        ],
-    }

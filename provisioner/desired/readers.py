@@ -51,24 +51,31 @@ _LONGEST = 80
 _PURPOSE = b"provisioner/publish/1\0"
 
 
-class ReadAt(NamedTuple):
-    """A relay, and a path's URL there without a login."""
+@dataclass(frozen=True, slots=True)
+class ReadAt:
+    """Where a path can be read: a relay, and the path's URL there without a login."""
 
     relay: str
     url: str
 
 
-class ReadPath(NamedTuple):
-    """A path for readers; the first relay of `at` always pulls it.
+@dataclass(frozen=True, slots=True)
+class ReadPath:
+    """A path as readers have it.
 
-    Backup relays pull it only for readers. `carrier` is the first relay's.
+    Attributes:
+        path: its name, which is the same at every relay.
+        province: the province, as in the path.
+        facility: the facility.
+        carrier: the carrier of the first relay.
+        read_at: where it is read: the first one always pulls it; at a backup relay it comes once somebody reads.
     """
 
     path: str
     province: str
     facility: str
     carrier: str
-    at: tuple[ReadAt, ...]
+    read_at: tuple[ReadAt, ...]
 
 
 @dataclass(frozen=True, slots=True)

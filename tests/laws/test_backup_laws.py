@@ -143,11 +143,11 @@ def test_readers_have_each_path_once_first_where_it_is_always_pulled(inventory: 
     state = desired_state(inventory, fleets.secrets_of(inventory))
     at = {(spec.id, path.name): f"rtsp://{spec.tunnel.address}:8554/{path.name}" for spec, path in state.paths}
     assert len({one.path for one in listed}) == len(listed)
-    assert {(place.relay, one.path): place.url for one in listed for place in one.at} == at
+    assert {(place.relay, one.path): place.url for one in listed for place in one.read_at} == at
     for one in listed:
         facility = inventory.facilities[one.facility]
         assert facility.plan is not None
-        assert one.at[0].relay == facility.plan.relay
+        assert one.read_at[0].relay == facility.plan.relay
 
 
 @pytest.mark.parametrize(

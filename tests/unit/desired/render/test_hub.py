@@ -151,7 +151,7 @@ def test_a_hub_that_makes_no_sense_is_refused(changes: dict[str, Any], codes: li
 def where(inventory: Inventory, viewer_id: str = "") -> dict[str, list[str]]:
     """Where somebody at the centre has each path, by the path."""
     seen = reading_list(fleets.complete(inventory), {}, ("", viewer_id), Limit())
-    return {one.path: [at.url for at in one.at] for one in seen.readings}
+    return {one.path: [at.url for at in one.read_at] for one in seen.readings}
 
 
 def test_readers_are_told_the_address_at_which_they_get_each_path() -> None:
