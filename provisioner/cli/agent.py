@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import click
 
+from provisioner.base.document import Moment, Printed, Row
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
-from provisioner.base.text import Document, local_iso, local_time, printable
+from provisioner.base.text import local_time, printable
 from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.question import ended_by_signal
 from provisioner.cli.support.terminal import Place
-from provisioner.operations.agent.rounds import RoundEnd
+from provisioner.operations.agent.decision import Act
 from provisioner.operations.agent.run import Agent, code_of, status_line
 from provisioner.operations.agent.settings import AgentSettings, read_agent_settings
+from provisioner.plan.change import Impact
 from provisioner.record.place import state_place_of
-from provisioner.record.sent import CommitRow, reached_last, read_commit_states
+from provisioner.record.sent import reached_last, read_commit_states
 
 _MOST_SETTINGS: Final = 64 * 1024
 _SHOWN: Final = 20
@@ -76,51 +78,60 @@ def _tell(line: str) -> None:
 def _once(invocation: Invocation, one: Agent, settings: AgentSettings) -> int:
     end = one.once()
     if invocation.json:
-        print_document(_document(settings, end))
+        drift = [{"host": host, "impacts": impacts} for host, impacts in sorted(end.drifted.items())]
+        of_branch = {"inventory": settings.inventory, "branch": settings.branch, "step": end.step.act}
+        commits = [end.row] if end.row else []
+        print_document(AgentDocument.made_of(end, commits=commits, drift=drift, **of_branch).plain)
     else:
         click.echo(printable(status_line(end)))
     return code_of(end)
 
 
-def _document(settings: AgentSettings, end: RoundEnd) -> Document:
-    return {
-        "schema": "provisioner/agent",
-        "version": 1,
-        "inventory": settings.inventory,
-        "branch": settings.branch,
-        "tip": end.tip,
-        "reached": end.reached,
-        "step": end.step.act.value,
-        "commits": [_of_commit(end.row)] if end.row else [],
-        "drift": [
-            {"host": host, "impacts": [i.value for i in impacts]} for host, impacts in sorted(end.drifted.items())
-        ],
-        "problems": list(end.problems),
-    }
+class AgentCommit(Row):
+    """What became of a commit."""
+
+    state: str
+    cause: str
+    reason: str
+    rules: str
+    signer: str
+    run: str
+    within: str
+    proof: str
+    commit: str
+    stuck: tuple[str, ...]
+    held: tuple[str, ...]
+    at: Moment
+    due: tuple[str, ...]
 
 
-def _of_commit(row: CommitRow) -> Document:
-    return row.document | {"at": local_iso(row.at), "due": list(row.due)}
+class AgentDrift(Row):
+    """A host that differs, and how bad that is."""
+
+    host: str
+    impacts: tuple[Impact, ...]
+
+
+class AgentDocument(Printed, name="agent", title="A branch followed"):
+    """What `provisioner agent` prints with `--once` or `--status` and `--output json`."""
+
+    inventory: str
+    branch: str
+    tip: str = ""
+    reached: str
+    step: Act | Literal[""] = ""
+    commits: tuple[AgentCommit, ...]
+    drift: tuple[AgentDrift, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 def _show_states(invocation: Invocation, settings: AgentSettings) -> int:
     rows = read_commit_states(state_place_of(invocation.env, settings.inventory))
     if invocation.json:
         reached = reached_last(rows)
-        print_document(
-            {
-                "schema": "provisioner/agent",
-                "version": 1,
-                "inventory": settings.inventory,
-                "branch": settings.branch,
-                "tip": "",
-                "reached": reached.commit if reached else "",
-                "step": "",
-                "commits": [_of_commit(row) for row in rows],
-                "drift": [],
-                "problems": [],
-            }
-        )
+        commit = reached.commit if reached else ""
+        of_branch = {"inventory": settings.inventory, "branch": settings.branch}
+        print_document(AgentDocument(reached=commit, commits=rows, **of_branch).plain)
         return 0
     for row in rows[:_SHOWN]:
         words = row.reason or row.proof or (f"with {row.within[:12]}" if row.within else "")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import partial
-from typing import Unpack
+from typing import Annotated, Unpack
 
 import click
+from pydantic import BeforeValidator
 
+from provisioner.base.document import Printed, of
 from provisioner.base.errors import PolicyError, UsageError
-from provisioner.base.text import Document
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like, hosts_like, provinces_like
 from provisioner.cli.support.context import Invocation, now, today
@@ -78,7 +79,7 @@ def next_(ctx: click.Context, name: str) -> int:
     invocation = ctx.ensure_object(Invocation)
     step = facility_step(invocation.inventory, name, invocation.env, now())
     if invocation.json:
-        print_document(_step_document(step))
+        print_document(StepDocument.made_of(step, secrets_checked=not step.unchecked).plain)
         return 0
     while True:
         for line in _step_lines(step):
@@ -94,22 +95,24 @@ def next_(ctx: click.Context, name: str) -> int:
             return 0
 
 
-def _step_document(step: FacilityStep) -> Document:
-    return {
-        "schema": "provisioner/facility-next",
-        "version": 1,
-        "facility": step.facility,
-        "state": step.state,
-        "next": step.sentence,
-        "command": _named(step.command),
-        "afterwards": _named(step.afterwards),
-        "secrets_checked": not step.unchecked,
-    }
-
-
 def _named(command: Command) -> list[str]:
     """Return a command's words; unknown ones in angle brackets."""
     return [f"<{word.name}>" if isinstance(word, Asked) else word for word in command]
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_named)]
+
+
+class StepDocument(Printed, name="facility-next", title="What comes next for a facility"):
+    """What `provisioner facility next --output json` prints."""
+
+    facility: str
+    state: str
+    next: str = of("sentence")
+    command: Words
+    """A word that only a person knows stands in angle brackets."""
+    afterwards: Words
+    secrets_checked: bool
 
 
 def _step_lines(step: FacilityStep) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from provisioner.base.document import Printed, absent
 from provisioner.base.errors import UsageError
 from provisioner.base.text import local_time, printable
 from provisioner.cli.support.commands import NamedGroup
@@ -61,10 +62,23 @@ def run_node(invocation: Invocation, file: Path, *, checks: bool) -> int:
     return 0
 
 
+class NodeKeyDocument(Printed, name="node-key", title="The public half of an end's keys"):
+    """What `provisioner node key` prints with `--output json`, and `node run --check`."""
+
+    key: str
+    carrier: str | None = absent()
+
+
+class BrokerDocument(Printed, name="node-broker", title="A broker's folder"):
+    """What `provisioner node broker --output json` prints."""
+
+    written: tuple[str, ...]
+
+
 def _print(invocation: Invocation, line: str, settings: NodeSettings | None = None) -> None:
     if invocation.json:
-        carrier = {"carrier": settings.rules.carrier} if settings else {}
-        print_document({"schema": "provisioner/node-key", "version": 1, "key": line, **carrier})
+        carrier = settings.rules.carrier if settings else None
+        print_document(NodeKeyDocument(key=line, carrier=carrier).plain)
     else:
         click.echo(line)
 
@@ -127,7 +141,7 @@ def node_broker(
     orders = BrokerOrders(folder, places, tuple(sorted(set(carriers))), chosen["port"], chosen["days"])
     written = write_broker_folder(orders, now())
     if invocation.json:
-        print_document({"schema": "provisioner/node-broker", "version": 1, "written": written})
+        print_document(BrokerDocument(written=written).plain)
     else:
         for name in written:
             click.echo(f"written: {folder / name}{'' if '.' in name else '.pem and .key'}")

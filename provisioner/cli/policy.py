@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 import click
 
+from provisioner.base.document import Printed
 from provisioner.base.errors import HostError, InventoryError, Severity
 from provisioner.base.language import Translator
-from provisioner.base.text import Document, printable
+from provisioner.base.text import printable
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import limit_option
@@ -64,7 +65,8 @@ def test(invocation: Invocation) -> int:
     tests = run_tests(files)
     failed = any(one.end is not RegoTestEnd.PASSED for one in tests)
     if invocation.json:
-        print_document(_document(files, tests, ok=not failed))
+        rules = [file.path for file in files if not file.is_test]
+        print_document(PolicyTestDocument(ok=not failed, files=rules, tests=tests).plain)
     else:
         terminal = stdout_of(invocation.env, color=invocation.color)
         terminal.print(_lines(files, tests, terminal, invocation.say))
@@ -107,17 +109,12 @@ def _files(session: Session) -> tuple[RegoFile, ...]:
     return files
 
 
-def _document(files: Sequence[RegoFile], tests: Sequence[RegoTest], *, ok: bool) -> Document:
-    return {
-        "schema": "provisioner/policy-test",
-        "version": 1,
-        "ok": ok,
-        "files": [file.path for file in files if not file.is_test],
-        "tests": [
-            {"file": one.file, "line": one.line, "name": one.name, "end": one.end.value, "detail": one.detail}
-            for one in tests
-        ],
-    }
+class PolicyTestDocument(Printed, name="policy-test", title="Tests of Rego rules"):
+    """What `provisioner policy test --output json` prints."""
+
+    ok: bool
+    files: tuple[str, ...]
+    tests: tuple[RegoTest, ...]
 
 
 def _lines(files: Sequence[RegoFile], tests: Sequence[RegoTest], terminal: Terminal, say: Translator) -> Iterator[str]:

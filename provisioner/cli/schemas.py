@@ -14,8 +14,10 @@ from provisioner.base.text import Document
 
 _IN: Final[Mapping[str, str]] = {
     "base.document": "error",
+    "cli.agent": "agent",
     "cli.apply_run": "rollback",
     "cli.certificate": "certificate certificate-request certificates",
+    "cli.facility": "facility-next",
     "cli.gateway": "gateway-installed gateway-set-key",
     "cli.geography": "geography",
     "cli.hosts": "hosts-adopt hosts-decommission hosts-prepare hosts-release hosts-scan-key",
@@ -24,7 +26,9 @@ _IN: Final[Mapping[str, str]] = {
     "cli.keys_rotate": "keys-rotate",
     "cli.keys_rotate_relay": "keys-rotate-relay keys-status-relay",
     "cli.nightly": "notify",
+    "cli.node": "node-broker node-key",
     "cli.plan": "plan plan-check",
+    "cli.policy": "policy-test",
     "cli.prove": "readers",
     "cli.quarantine": "quarantine",
     "cli.relay": "relay-replace relay-restore",
