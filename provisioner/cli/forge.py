@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 import click
 
+from provisioner.base.document import Count, Printed, absent
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
 from provisioner.base.http import Patience
@@ -233,9 +234,22 @@ def _document_of(path: Path) -> Document:
     return document
 
 
+class ForgeDocument(Printed, name="forge", title="What a forge was told"):
+    """What `provisioner forge` prints with `--output json`; a command has its own fields of these."""
+
+    request: Count | None = absent()
+    comment: str | None = absent()
+    labels: tuple[str, ...] | None = absent()
+    added: tuple[str, ...] | None = absent()
+    removed: tuple[str, ...] | None = absent()
+    commit: str | None = absent()
+    name: str | None = absent()
+    state: str | None = absent()
+
+
 def _show(invocation: Invocation, line: str, document: Document) -> int:
     if invocation.json:
-        print_document({"schema": "provisioner/forge", "version": 1, **document})
+        print_document(ForgeDocument.model_validate(document).plain)
     else:
         click.echo(line)
     return 0

@@ -296,10 +296,17 @@ def fetch(invocation: Invocation, *, out: Path, remote: str, place: str) -> int:
     return _show_pushed(invocation, fetch_plan(session_of(invocation), out, remote, place), remote, "fetched from")
 
 
+class PushedDocument(Printed, name="plan-pushed", title="A plan at a remote"):
+    """What `provisioner plan push` and `plan fetch` print with `--output json`."""
+
+    remote: str
+    reference: str
+    digest: Digest
+
+
 def _show_pushed(invocation: Invocation, plan: PushedPlan, remote: str, done: str) -> int:
     if invocation.json:
-        document = {"schema": "provisioner/plan-pushed", "version": 1, "remote": remote}
-        print_document(document | {"reference": plan.reference, "digest": plan.digest})
+        print_document(PushedDocument.made_of(plan, remote=remote).plain)
     else:
         click.echo(f"plan {plan.digest} {done} {remote} as {plan.reference}")
     return 0

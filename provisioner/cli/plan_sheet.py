@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
+from provisioner.base.document import Digest, Printed
 from provisioner.base.errors import UsageError
 from provisioner.base.language import Language, translator
 from provisioner.cli.support.context import Invocation, now, today
@@ -16,6 +18,15 @@ from provisioner.operations.edit.sign_off import PlanToSign, plan_to_sign
 from provisioner.report.documents.minutes import plan_minutes
 from provisioner.report.documents.official import Letterhead
 from provisioner.report.documents.plan_sheet import PlanNames, plan_sheet, sheet_page, sheet_text
+
+
+class PlanSheetDocument(Printed, name="plan-sheet", title="What parties sign"):
+    """What `provisioner sign-off --show --output json` prints."""
+
+    facility: str
+    plan: Literal["plan", "successor"]
+    content: Digest
+    file: Path | None
 
 
 def show_plan(invocation: Invocation, facility: str, *, successor: bool, out: Path | None) -> int:
@@ -34,16 +45,8 @@ def show_plan(invocation: Invocation, facility: str, *, successor: bool, out: Pa
         write_report(out, _file(wanted, names, out), force=False)
     if invocation.json:
         content = signed_content(wanted.facility, wanted.plan)
-        print_document(
-            {
-                "schema": "provisioner/plan-sheet",
-                "version": 1,
-                "facility": facility,
-                "plan": "successor" if successor else "plan",
-                "content": content,
-                "file": str(out) if out else None,
-            }
-        )
+        plan = "successor" if successor else "plan"
+        print_document(PlanSheetDocument(facility=facility, plan=plan, content=content, file=out).plain)
     elif out is not None:
         click.echo(f"wrote {out}")
     else:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 import click
 
+from provisioner.base.document import Day, Printed, absent, of, ungiven
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
 from provisioner.base.language import Translator
-from provisioner.base.text import Document, printable
+from provisioner.base.text import printable
 from provisioner.cli.plan_sheet import show_plan
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, today
@@ -137,7 +138,7 @@ def sign_off(
 def _show(invocation: Invocation, agreement: Agreement) -> None:
     text = statement_of(invocation.inventory, agreement, today=today(), environment=invocation.env).decode()
     if invocation.json:
-        print_document({**_agreement_document(agreement), "statement": text, "namespace": NAMESPACE})
+        print_document(SignOffDocument.made_of(agreement, statement=text, namespace=NAMESPACE).plain)
     else:
         click.echo(text, nl=False)
 
@@ -159,8 +160,8 @@ def _signed_agreement(
 
 def _report_agreement(invocation: Invocation, agreement: Agreement, signed: Signed) -> None:
     if invocation.json:
-        of_file = {"file": str(signed.path), "content": signed.content, "key": signed.key or None}
-        print_document({**_agreement_document(agreement), **of_file, "agreed": signed.agreed})
+        of_file = {"file": signed.path, "content": signed.content, "key": signed.key or None}
+        print_document(SignOffDocument.made_of(agreement, agreed=signed.agreed, **of_file).plain)
         return
     by = ", ".join(agreement.parties) + (f" with {signed.key}" if signed.key else "")
     click.echo(f"{signed.path}: {agreement.plan} signed by {by} on {agreement.signed_on}")
@@ -170,15 +171,21 @@ def _report_agreement(invocation: Invocation, agreement: Agreement, signed: Sign
         click.echo(f"still to sign what {agreement.facility} says now: {', '.join(signed.missing)}")
 
 
-def _agreement_document(agreement: Agreement) -> dict[str, object]:
-    return {
-        "schema": "provisioner/sign-off",
-        "version": 1,
-        "facility": agreement.facility,
-        "plan": agreement.plan,
-        "by": list(agreement.parties),
-        "signed_on": str(agreement.signed_on),
-    }
+class SignOffDocument(Printed, name="sign-off", title="A sign-off"):
+    """What `provisioner sign-off --output json` prints."""
+
+    facility: str
+    plan: Literal["plan", "successor"]
+    by: tuple[str, ...] = of("parties")
+    signed_on: Day
+    statement: str | None = absent()
+    """What is to be signed; only with `--statement`, as is `namespace`."""
+    namespace: str | None = absent()
+    file: Path | None = absent()
+    content: str | None = absent()
+    key: str | None = ungiven()
+    """The fingerprint of the key that signed; null if the sign-off is claimed."""
+    agreed: bool | None = absent()
 
 
 @click.command()
@@ -245,7 +252,7 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
 def _show_statement(invocation: Invocation, approval: Approval) -> None:
     text = approval_statement(approval).decode()
     if invocation.json:
-        print_document({**_approval_document(approval), "statement": text, "namespace": APPROVAL_NAMESPACE})
+        print_document(ApproveDocument.made_of(approval, statement=text, namespace=APPROVAL_NAMESPACE).plain)
     else:
         click.echo(text, nl=False)
 
@@ -313,8 +320,8 @@ def _cutting(cutting: list[Change], terminal: Terminal, say: Translator) -> Iter
 def _report_approval(invocation: Invocation, made: ApprovalMade, kept: Path | None) -> None:
     approval = made.approval
     if invocation.json:
-        of_file = {"file": str(made.file), "key": made.key.fingerprint, "kept_plan": str(kept) if kept else None}
-        print_document({**_approval_document(approval), **of_file})
+        of_file = {"file": made.file, "key": made.key.fingerprint, "kept_plan": kept}
+        print_document(ApproveDocument.made_of(approval, **of_file).plain)
         return
     roles = ", ".join(approval.roles)
     click.echo(f"{printable(str(made.file))}: {approval.approver} approves as {roles} with {made.key.fingerprint}")
@@ -322,13 +329,17 @@ def _report_approval(invocation: Invocation, made: ApprovalMade, kept: Path | No
         click.echo(f"{printable(str(kept))}: the plan is kept beside it")
 
 
-def _approval_document(approval: Approval) -> Document:
-    return {
-        "schema": "provisioner/approve",
-        "version": 1,
-        "approver": approval.approver,
-        "roles": list(approval.roles),
-        "at": approval.at_text,
-        "meaning": approval.meaning,
-        "plan": approval.plan,
-    }
+class ApproveDocument(Printed, name="approve", title="An approval"):
+    """What `provisioner approve --output json` prints."""
+
+    approver: str
+    roles: tuple[str, ...]
+    at: str = of("at_text")
+    meaning: str
+    plan: str
+    statement: str | None = absent()
+    """What is to be signed; only with `--statement`, as is `namespace`."""
+    namespace: str | None = absent()
+    file: Path | None = absent()
+    key: str | None = absent()
+    kept_plan: Path | None = ungiven()
