@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from pydantic import Field
 
+from provisioner.base.document import Printed, Row, absent
 from provisioner.base.errors import UsageError
 from provisioner.base.files import replace_file
 from provisioner.base.language import Translator
@@ -32,6 +34,29 @@ _KINDS = {
 }
 
 
+class SettingRow(Row):
+    """A setting, its value, and its origin."""
+
+    setting: str
+    value: str
+    from_: str = Field(alias="from")
+
+
+class ConfigDocument(Printed, name="config", title="Settings"):
+    """What `provisioner config --output json` prints."""
+
+    file: Path | None
+    exists: bool
+    settings: tuple[SettingRow, ...]
+
+
+class SchemaDocument(Printed, name="schema", title="Kinds of files and documents"):
+    """What `provisioner schema --output json` prints without a kind, or with `--out`."""
+
+    written: tuple[Path, ...] | None = absent()
+    kinds: dict[str, str] | None = absent()
+
+
 @click.command()
 @click.pass_obj
 def config(invocation: Invocation) -> int:
@@ -45,9 +70,8 @@ def config(invocation: Invocation) -> int:
     chosen, file = invocation.configuration, file_of(invocation.configuration.caller)
     rows = list(_setting_rows(chosen))
     if invocation.json:
-        document = {"schema": "provisioner/config", "version": 1, "file": str(file) if file else None}
-        settings = [dict(zip(("setting", "value", "from"), row, strict=True)) for row in rows]
-        print_document(document | {"exists": chosen.file is not None, "settings": settings})
+        settings = [SettingRow(setting=name, value=value, from_=source) for name, value, source in rows]
+        print_document(ConfigDocument(file=file or None, exists=chosen.file is not None, settings=settings).plain)
         return 0
     say, terminal = invocation.say, stdout_of(invocation.env, color=invocation.color)
     terminal.print([_config_head(say, file, exists=chosen.file is not None)])
@@ -89,13 +113,13 @@ def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
         invocation.refuse_proposed(out)
         written = _write_schemas(out, [kind] if kind else list(KINDS))
         if invocation.json:
-            print_document({"schema": "provisioner/schema", "version": 1, "written": written})
+            print_document(SchemaDocument(written=written).plain)
         else:
             click.echo("\n".join(f"wrote {path}" for path in written))
     elif kind is not None:
         print_document(_schema(kind))
     elif invocation.json:
-        print_document({"schema": "provisioner/schema", "version": 1, "kinds": _KINDS})
+        print_document(SchemaDocument(kinds=_KINDS).plain)
     else:
         width = max(map(len, _KINDS))
         click.echo("\n".join(f"{name:{width}}  {what}" for name, what in _KINDS.items()))

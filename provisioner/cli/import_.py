@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from provisioner.base.document import Printed
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
 from provisioner.base.files import write_private
 from provisioner.base.language import Language
@@ -236,6 +237,15 @@ class _Import:
         click.echo(f"{styled} {printable(message)}", color=self.invocation.color)
 
 
+class TemplateDocument(Printed, name="import-template", title="A template for imports"):
+    """What `provisioner import --template --output json` prints."""
+
+    file: Path
+    province: str
+    """Empty if it is not filled in."""
+    contacts: bool
+
+
 def _write_template(invocation: Invocation, options: _Options, out: Path) -> int:
     """Write the provinces' workbook, empty or filled."""
     now = datetime.now(VIETNAM)
@@ -252,8 +262,8 @@ def _write_template(invocation: Invocation, options: _Options, out: Path) -> int
     scheme = inventory.settings.province_scheme if inventory else SCHEMES[-1]
     write_private(out, filled_template(scheme, content), force=options.force)
     if invocation.json:
-        fields = {"file": str(out), "province": options.fill or "", "contacts": options.with_contacts}
-        print_document({"schema": "provisioner/import-template", "version": 1, **fields})
+        fields = {"file": out, "province": options.fill or "", "contacts": options.with_contacts}
+        print_document(TemplateDocument(**fields).plain)
     else:
         click.echo(f"wrote {out}" + ("; it holds personal data" if options.with_contacts else ""))
     return 0

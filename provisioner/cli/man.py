@@ -16,6 +16,7 @@ from typing import Final
 import click
 
 from provisioner import __version__
+from provisioner.base.document import Ordered, Printed
 from provisioner.base.errors import MEANINGS, UsageError
 from provisioner.base.files import replace_file
 from provisioner.base.text import counted
@@ -264,6 +265,13 @@ def _sentence(text: str) -> str:
     return text if not text or text.endswith((".", "]", ")")) else f"{text}."
 
 
+class ManDocument(Printed, name="man", title="Manual pages"):
+    """What `provisioner man --output json` prints."""
+
+    folder: Path
+    pages: Ordered
+
+
 @click.command()
 @click.option("--out", type=Place(path_type=Path), metavar="DIR", required=True, help="The folder that they go into.")
 @click.pass_context
@@ -290,7 +298,7 @@ def man(ctx: click.Context, /, *, out: Path) -> int:
         hint = "name a folder that you can write to"
         raise UsageError(f"{out} cannot be written: {error.strerror}", hint=hint) from None
     if invocation.json:
-        print_document({"schema": "provisioner/man", "version": 1, "folder": str(out), "pages": sorted(pages)})
+        print_document(ManDocument(folder=out, pages=pages).plain)
     else:
         click.echo(f"wrote {counted(len(pages), 'page')} into {out}")
     return 0

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from provisioner.base.document import Count, Printed
 from provisioner.base.errors import ReportError, UsageError
 from provisioner.base.files import replace_file
 from provisioner.base.text import did_you_mean, printable
@@ -59,7 +60,7 @@ def monitoring(
     files = kit(ScrapePlaces(**asked, agents=tuple(map(_endpoint, agents))), addresses)
     _write_kit(folder, files, force=force)
     if invocation.json:
-        print_document({"schema": "provisioner/monitoring", "version": 1, "files": [str(folder / n) for n in files]})
+        print_document(MonitoringDocument(files=[folder / name for name in files]).plain)
     else:
         for name in files:
             click.echo(f"wrote {folder / name}")
@@ -190,11 +191,25 @@ def _write_metrics(path: Path, text: bytes) -> None:
         raise UsageError(error.message, hint=error.hint) from None
 
 
+class MonitoringDocument(Printed, name="monitoring", title="Files for monitoring"):
+    """What `provisioner monitoring --output json` prints."""
+
+    files: tuple[Path, ...]
+
+
+class MetricsDocument(Printed, name="metrics", title="Metrics"):
+    """What `provisioner metrics --output json` prints."""
+
+    file: Path | None
+    series: Count
+    metrics: dict[str, Count]
+    """By metric, how many series it has."""
+
+
 def _print_metrics(invocation: Invocation, sheet: MetricSheet, text: bytes, out: Path | None) -> None:
     if invocation.json:
         counts = {metric.name: sheet.count_of(metric) for metric in sheet.metrics}
-        head = {"schema": "provisioner/metrics", "version": 1, "file": str(out) if out else None}
-        print_document({**head, "series": sheet.count, "metrics": counts})
+        print_document(MetricsDocument(file=out, series=sheet.count, metrics=counts).plain)
     elif out is not None:
         click.echo(f"wrote {out}: {sheet.count} series")
     else:
