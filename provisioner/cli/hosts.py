@@ -23,7 +23,6 @@ from provisioner.cli.support.question import is_attended, make_sure, tell_before
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import Place
 from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both, unproved
-from provisioner.hosts.preparation import ByHand, Thing
 from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.keys import KeyedHost, keyed_host, with_host_key
 from provisioner.operations.hosts.decommission import (
@@ -39,6 +38,7 @@ from provisioner.operations.hosts.decommission import (
 )
 from provisioner.operations.hosts.prepare import (
     Prepared,
+    PreparedDocument,
     is_host_key,
     named_keys,
     prepare_host,
@@ -90,38 +90,6 @@ def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...
         for line in prepare_ending(after, dry_run=dry_run, done=does):
             click.echo(printable(line))
     return HostError.exit_code if after.plan.by_hand else 0
-
-
-class SystemRow(Row):
-    """An operating system, by its os-release."""
-
-    id: str
-    version: str
-
-
-class PreparedThing(Row):
-    """What a host needs: what is there, and what will be."""
-
-    thing: Thing
-    before: str
-    after: Known
-
-
-class PreparedDocument(Printed, name="hosts-prepare", title="A host made ready"):
-    """What `provisioner hosts prepare --output json` prints."""
-
-    host: str
-    login: str = of("login", "ssh", "user")
-    user: str = of("wanted", "user")
-    system: SystemRow = of("seen", "host", "system")
-    arch: str = of("seen", "host", "arch")
-    steps: tuple[PreparedThing, ...] = of("plan", "steps")
-    by_hand: tuple[ByHand, ...]
-    notes: tuple[str, ...]
-    packages: tuple[str, ...] = of("plan", "deeds", "packages")
-    dry_run: bool
-    changed: bool
-    ready: bool
 
 
 def prepare_lines(seen: Prepared) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def _print_proof(invocation: Invocation, proof: ReachProof, *, why: bool) -> Non
 
 
 def reading_lines(readings: Sequence[ReadPath]) -> Iterator[str]:
-    """A line a path: where it is read first, and where when that relay is gone."""
+    """Yield a line a path: its first relay and its backups."""
     rows = [
         (one.path, _base(one, 0), ", ".join(_base(one, at) for at in range(1, len(one.read_at)))) for one in readings
     ]
@@ -75,12 +75,11 @@ def reading_lines(readings: Sequence[ReadPath]) -> Iterator[str]:
 
 
 def _base(reading: ReadPath, at: int) -> str:
-    """The URL without the path, which stands in the line once."""
     return reading.read_at[at].url.removesuffix(f"/{reading.path}")
 
 
 def reading_ending(readings: Sequence[ReadPath], user: str) -> str:
-    """The last line."""
+    """Return the last line."""
     twice = sum(len(one.read_at) > 1 for one in readings)
     return f"{counted(len(readings), 'path')}, {twice} of them at a second relay; log in as {user}"
 

@@ -53,7 +53,7 @@ _PURPOSE = b"provisioner/publish/1\0"
 
 @dataclass(frozen=True, slots=True)
 class ReadAt:
-    """Where a path can be read: a relay, and the path's URL there without a login."""
+    """A relay, and a path's URL there without a login."""
 
     relay: str
     url: str
@@ -61,14 +61,9 @@ class ReadAt:
 
 @dataclass(frozen=True, slots=True)
 class ReadPath:
-    """A path as readers have it.
+    """A path for readers; the first relay of `read_at` always pulls it.
 
-    Attributes:
-        path: its name, which is the same at every relay.
-        province: the province, as in the path.
-        facility: the facility.
-        carrier: the carrier of the first relay.
-        read_at: where it is read: the first one always pulls it; at a backup relay it comes once somebody reads.
+    Backup relays pull it only for readers. `carrier` is the first relay's.
     """
 
     path: str

@@ -68,7 +68,7 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class AllocatedItem:
-    """One entry of the lock: an object with its tunnel address or prefix, a device with its port or its address."""
+    """A lock entry: an object with its address, prefix or port."""
 
     object: str
     address: str = ""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from provisioner.base.document import Known, Printed, Row, of
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.ssh_signature import ShownKey
 from provisioner.desired.spec import HostSpec
@@ -31,7 +32,16 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.identity import SCAN_S, is_open, is_shown_key, key_shown, show_key_call
 from provisioner.hosts.keys import own_public_keys, public_keys_of
 from provisioner.hosts.observe import observe
-from provisioner.hosts.preparation import Preparation, SeenBare, Wanted, arch_of, by_its_program, preparation
+from provisioner.hosts.preparation import (
+    ByHand,
+    Preparation,
+    SeenBare,
+    Thing,
+    Wanted,
+    arch_of,
+    by_its_program,
+    preparation,
+)
 from provisioner.hosts.runner import FOREIGN_HINTS, CallOutcome, HostAnswer, HostCall, ShellScript
 from provisioner.inventory.model import Inventory
 from provisioner.operations.edit.keys import KeyedHost
@@ -98,6 +108,38 @@ class Prepared:
         """The inventory's hosts without keys."""
         lock = self.called.inventory.allocations
         return tuple(sorted(name for of in (lock.relays, lock.centres) for name, h in of.items() if not h.public_key))
+
+
+class SystemRow(Row):
+    """An operating system, by its os-release."""
+
+    id: str
+    version: str
+
+
+class PreparedThing(Row):
+    """What a host needs: what is there, and what will be."""
+
+    thing: Thing
+    before: str
+    after: Known
+
+
+class PreparedDocument(Printed, name="hosts-prepare", title="A host made ready"):
+    """What `provisioner hosts prepare --output json` prints."""
+
+    host: str
+    login: str = of("login", "ssh", "user")
+    user: str = of("wanted", "user")
+    system: SystemRow = of("seen", "host", "system")
+    arch: str = of("seen", "host", "arch")
+    steps: tuple[PreparedThing, ...] = of("plan", "steps")
+    by_hand: tuple[ByHand, ...]
+    notes: tuple[str, ...]
+    packages: tuple[str, ...] = of("plan", "deeds", "packages")
+    dry_run: bool
+    changed: bool
+    ready: bool
 
 
 def named_keys(files: Iterable[Path]) -> tuple[str, ...]:
