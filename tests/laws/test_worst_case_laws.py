@@ -37,8 +37,7 @@ from provisioner.importing.dcim.objects import DcimMapping
 from provisioner.importing.proposal.build import propose
 from provisioner.importing.proposal.proposal import Baseline
 from provisioner.importing.tables.files import read_input_files
-from provisioner.integrations.forge.client import ForgeClient, ForgeKind, ForgePlace
-from provisioner.integrations.forge.dialects import comments_in
+from provisioner.integrations.forge.client import ForgeClient, ForgeKind, ForgePlace, post_comment
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.files.revision import keys_since, revision
 from provisioner.inventory.files.yaml import parse
@@ -143,12 +142,12 @@ def read_netbox(data: bytes, _folder: Path) -> object:
 
 
 def read_forge(data: bytes, _folder: Path) -> object:
-    """As a comment on a merge request does: a page of a forge's comments."""
+    """As a comment on a merge request does, where each page of a forge's comments is the same."""
     place = ForgePlace(ForgeKind.GITLAB, "https://git.example/api/v4", "a/b")
     client = ForgeClient(place, Secret("t"), Patience())
     with mock.patch.object(ForgeClient, "_send", return_value=HttpAnswer(200, data)):
         try:
-            return client.account(), len(list(comments_in(client.ask(client.dialect.comments(1, 1)))))
+            return str(post_comment(client, 1, "x", "text", client.account() or "ours"))
         except NoticeError as error:
             return str(error)[:100]
 
@@ -685,6 +684,22 @@ NETBOX: Final[dict[str, Case]] = {
 }
 
 
+def _comments(number: int, body: str, **parts: object) -> Case:
+    """A page of somebody else's comments."""
+    return lambda _: json.dumps(
+        [{"id": n, "author": {"username": "x"}, "body": body, **parts} for n in range(number)]
+    ).encode()
+
+
+FORGE: Final[dict[str, Case]] = {
+    **JSON,
+    "comments": _comments(100, "a" * 10_000),
+    "comments of signs": _comments(100, "\u0001" * 1_700),
+    "comments of many parts": _comments(100, "a", **{f"k{n}": [] for n in range(1_000)}),
+    "more comments than a page has": _comments(15_000, "a"),
+}
+
+
 # --- Rego ----------------------------------------------------------------------------------------------
 
 _REGO: Final = "package provisioner.x\n\nimport rego.v1\n\n"
@@ -896,7 +911,7 @@ CASES: Final[Mapping[str, Mapping[str, Case]]] = {
     "facility": FACILITY,
     "json": JSON,
     "netbox": NETBOX,
-    "forge": {name: case for name, case in JSON.items() if name.startswith(("deep", "many", "a whole", "random"))},
+    "forge": FORGE,
     "rego": REGO,
     "onvif": ONVIF,
     "rtsp": RTSP,

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import orjson
+
 from provisioner.base.errors import NoticeError, UsageError
 from provisioner.base.http import Advice, HttpAnswer, Patience, ReachError, Request, exchange, taken, try_often
 from provisioner.base.secret import Secret
 from provisioner.base.service import job_system
 from provisioner.base.text import checked_url
 from provisioner.integrations.forge.dialects import (
+    PAGE,
     Call,
     CommitStatus,
     Dialect,
@@ -85,17 +88,19 @@ class ForgeClient:
         self.dialect: Dialect = _DIALECTS[place.kind](place.project)
         self._token = token
         self._patience = patience
+        self.read_bytes = 0
 
     def ask(self, call: Call) -> object:
         """Send a call; return its JSON answer, `None` if empty or accepted."""
         answer = self._send(call)
+        self.read_bytes += len(answer.body)
         if answer.is_cut:
             raise self._error("it answers more than any merge request has", "see what stands at that address")
         if not answer.body.strip() or answer.status in call.accepted:
             return None
         try:
-            document: object = json.loads(answer.body)
-        except (ValueError, RecursionError):
+            document: object = orjson.loads(answer.body)
+        except ValueError:
             raise self._error("its answer is no JSON", "see that PROVISIONER_FORGE_URL is its API's address") from None
         return document
 
@@ -257,7 +262,9 @@ def _marked(client: ForgeClient, number: int, marker: str, account: str) -> Post
         for one in comments_in(listed):
             if one.author == account and one.body.startswith(marker):
                 return one
-        if not listed or not client.dialect.pages:
+        # A longer page is no forge's. Fifty large ones would cost seconds; then ours counts as none.
+        is_page = isinstance(listed, list) and 0 < len(listed) <= PAGE
+        if not client.dialect.pages or not is_page or client.read_bytes > _MOST_BYTES:
             break
     return None
 
