@@ -4,8 +4,8 @@ A sweep is one run's verdicts on a province, in two planes with a byte per path.
 Most sweeps have the same paths, so their planes are joined unchanged.
 
 A verdict is stored for years in two bytes. The first byte, the mark, has the verdict in its three lowest bits and an
-open maintenance window in the fourth. The upper four are the level. The second byte indexes the cause in a list of words
-stored beside it, so that renaming a cause later does not change the past. An unchecked path has the mark `ABSENT`.
+open maintenance window in the fourth. The upper four are the level. The second byte indexes the cause in a list of
+words stored beside it, so that renaming a cause later does not change the past. An unchecked path is `ABSENT`.
 """
 
 from __future__ import annotations
