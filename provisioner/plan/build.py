@@ -1,4 +1,4 @@
-"""From what was read to a plan: compared, judged, checked against locking anybody out. Pure."""
+"""Building of a plan from facts: comparison, guards, lockout checks. Pure."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ from provisioner.plan.guards.reachability import (
 from provisioner.plan.plan import Basis, HeldInPlan, Plan, desired_digest, planned_digest
 
 _NOTED = 5
-"""So many files of machines are named: a host says what it likes of itself."""
+"""Maximum number of files in notes: a host can report any number."""
 OUTSIDE: Final = "held outside --limit"
-"""How the note of what is held begins that a limit leaves out."""
+"""Start of the note about frozen facilities outside the limit."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What a plan is made of.
+    """Input of a plan.
 
     Attributes:
-        hosts: the chosen ones.
+        hosts: the chosen hosts.
         files: every host's rendered files.
-        facts: of the hosts that could be read.
-        unreadable: why the others could not.
-        before: an older revision that is compared with: what it protects is protected.
-        unproved: those of the unreadable that did not prove that they were managed before.
-        places: where what the inventory's files say stands; None where there is none to be named.
-        served_elsewhere: how many paths are served that are not in `state`, as no change is about them.
+        facts: facts of the readable hosts.
+        unreadable: errors of the other hosts.
+        before: an older revision to compare with; its protections count.
+        unproved: unreadable hosts that did not prove that they were managed before.
+        places: positions in the inventory's files, if available.
+        served_elsewhere: number of served paths outside `state`, without changes.
     """
 
     inventory: Inventory
@@ -77,13 +77,13 @@ class Observed:
 
 
 def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, commit: str = "") -> Plan:
-    """The plan.
+    """Build the plan.
 
     Args:
-        observed: what was read.
-        basis: the inventory, the templates, this program and what was allowed; hosts are added here.
-        limit: what was chosen.
-        now: the moment, for freeze windows.
+        observed: the input.
+        basis: inventory, templates, version and allowances; hosts are added here.
+        limit: the selection.
+        now: the time, for freeze windows.
         commit: the inventory's commit.
     """
     facts, files = observed.facts, observed.files
@@ -138,7 +138,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
 
 
 def _host_terms(read: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, HostTerms]:
-    """Under which terms each host was applied last."""
+    """Return the approval terms of each host's last apply."""
     remembered = ((spec, facts[spec.id].policy) for spec in read)
     return {
         spec.id: HostTerms(spec.carriers, policy.approvals if policy else None, is_known=policy is not None)
@@ -164,14 +164,9 @@ def changes_of_all(
     now: datetime,
     fleet: Fleet | None = None,
 ) -> list[Change]:
-    """Every change of the hosts that were read: of the policy that each remembers, then of each host.
+    """Return all changes of the hosts, changes of the policy first.
 
-    Args:
-        read: the hosts.
-        files: every host's rendered files.
-        facts: of those hosts at least.
-        now: the moment, for freeze windows that are over.
-        fleet: what each comparison has to know of the others.
+    `now` is for ended freeze windows; `fleet` has facts about the other hosts.
     """
     hosts = list(read)
     changes = [change for spec in hosts for change in policy_changes(spec, facts[spec.id].policy, now)]
@@ -180,12 +175,12 @@ def changes_of_all(
 
 
 def carriers_of(state: DesiredState) -> dict[str, str]:
-    """The carrier of each relay."""
+    """Return the carrier of each relay."""
     return {spec.id: spec.carriers[0] for spec in state.hosts.values() if spec.relay}
 
 
 def fleet_of(observed: Observed) -> Fleet:
-    """What each host's comparison has to know of the others."""
+    """Return facts about all hosts, for each host's comparison."""
     relays = [spec for spec in observed.state.hosts.values() if spec.relay]
     chosen = [spec for spec in observed.hosts if spec.id in observed.facts]
     return Fleet(
@@ -210,14 +205,14 @@ def fleet_of(observed: Observed) -> Fleet:
 
 
 def _recorded_keys(inventory: Inventory) -> dict[str, frozenset[str]]:
-    """Each relay's public key by the lock, and its next one while it changes its own key."""
+    """Return each relay's recorded public keys: the present and the next."""
     lock = inventory.allocations.relays
     keys = {name: (of.public_key, of.next_key.public_key if of.next_key else None) for name, of in lock.items()}
     return {name: frozenset(filter(None, of)) for name, of in keys.items() if any(of)}
 
 
 def _holders(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, frozenset[str]]:
-    """The relays that have a peer in their tunnels, by its public key."""
+    """Return the relays with a peer in their tunnels, by public key."""
     holders: dict[str, set[str]] = defaultdict(set)
     for spec in hosts:
         live = facts[spec.id].tunnel
@@ -241,7 +236,7 @@ def _subject(observed: Observed, changing: Sequence[Change], fleet: Fleet, uncou
 
 
 def _protected_facilities(inventory: Inventory) -> set[str]:
-    """What its block protects, and what the lock says was protected when its block was deleted."""
+    """Return protected facilities, also those whose block was deleted."""
     named = {f.id for f in inventory.facilities.values() if f.protected}
     marks = (mark.partition("/") for mark in inventory.allocations.protected)
     return named | {name for kind, _, name in marks if kind == "facility" and name not in inventory.facilities}
@@ -258,7 +253,7 @@ def _protected_keys(inventory: Inventory) -> Iterator[tuple[str, str]]:
 
 
 def _outside(outside: Sequence[Change]) -> Iterator[PlanRefusal]:
-    """A host is changed whole or not at all: what a limit does not name would be changed with it."""
+    """Refuse changes outside the limit: hosts only change as a whole."""
     if outside:
         named = ", ".join(f"{c.resource.value} {c.name} on {c.host}" for c in outside[:5])
         more = len(outside) - 5
@@ -273,7 +268,6 @@ def _rules(observed: Observed, spec: HostSpec) -> str:
 
 
 def _rendered(observed: Observed) -> dict[str, HostSpec]:
-    """The hosts that have their files here: the others are not on the road of any that changes."""
     return {name: spec for name, spec in observed.state.hosts.items() if name in observed.files}
 
 
@@ -297,7 +291,7 @@ def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
 
 
 def _taken_networks(spec: HostSpec, facts: HostFacts) -> Iterator[PlanRefusal]:
-    """On a shared centre, networks of the tunnel that another side has: one of the two would lose them."""
+    """Refuse tunnel networks that another side of a shared centre already uses."""
     for network, device in facts.routes_elsewhere:
         if spec.side and is_of_a_side(device):
             message = msg(
@@ -314,7 +308,7 @@ def _taken_networks(spec: HostSpec, facts: HostFacts) -> Iterator[PlanRefusal]:
 
 
 def _of_sides(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iterator[str]:
-    """Who else has a side on which host: nothing of theirs is in this plan."""
+    """Note the other sides of shared centres, which stay unchanged."""
     for spec in specs:
         if others := facts[spec.id].beside:
             own = spec.owner.inventory if spec.owner else "this inventory"
@@ -348,7 +342,7 @@ def _warnings(observed: Observed, read: Iterable[HostSpec]) -> Iterator[Problem]
 
 
 def _of_recovery(observed: Observed, former: Collection[str]) -> Iterator[str]:
-    """What would have spared the sites of a lost relay their new packages."""
+    """Note that a recovery key avoids new packages after a relay's loss."""
     if former and observed.inventory.settings.recovery is None:
         yield (
             msg(
@@ -360,7 +354,7 @@ def _of_recovery(observed: Observed, former: Collection[str]) -> Iterator[str]:
 
 
 def _of_the_machine(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iterator[str]:
-    """What changes units of ours as it changes every service of a machine: not ours to remove, and no secret either."""
+    """Note the machine's own drop-ins for all services, which we keep."""
     hosts: dict[str, list[str]] = defaultdict(list)
     for spec in specs:
         units = facts[spec.id].units.values()

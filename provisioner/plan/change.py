@@ -1,7 +1,7 @@
 """A change of one host's resource, and the paths it cuts. Pure.
 
-A plan says it change by change (`Impact`); `HostCut` says it once a host, as narrowly as its changes name it. A path
-that only loses a reader's session is not cut: it goes on flowing into its relay.
+A plan lists each change with its `Impact`. `HostCut` summarizes a host's changes, as narrowly as possible. A path that
+only loses a reader's session is not cut: it continues to reach its relay.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import NamedTuple
 from provisioner.desired.spec import LEFT, NEXT, SITE, HostKind, HostSpec
 
 Audience = Mapping[str, Mapping[str, int]]
-"""Live readers by relay and by path."""
+"""Live readers by relay and path."""
 
 NOBODY: Audience = MappingProxyType({})
 
 HOST = "host"
-"""The change of trust of a host that has not proved that it was managed before."""
+"""Trust change of a host that has not proved that it was managed before."""
 
 OWNER = "owner"
-"""The change of trust of a host that is taken over: from another inventory, or from one that has let go of it."""
+"""Trust change of a host that is taken over from another inventory, or after its release."""
 
 FIRST = "first apply"
-"""The change of trust of a host that has proved itself by the key that it was left, and was never applied."""
+"""Trust change of a host that proved itself with its identity key, before its first apply."""
 
 _OF_POLICY = ("limit ", "freeze ", "signing: ", "approval: ", "protected ", "Rego rules ")
-"""What would hold plans back less than before."""
+"""Changes that loosen the policy."""
 _SHARED = ("program", *_OF_POLICY)
-"""What is of the whole inventory: the same change on several hosts is one."""
+"""Changes of the whole inventory, counted once for all hosts."""
 _DANGER = (
     OWNER,
     HOST,
@@ -53,7 +53,7 @@ _RELAY = "relay/"
 
 
 class Resource(StrEnum):
-    """What can change; trust is who and what is trusted, which nobody may miss."""
+    """Kind of a changed resource; trust changes must never be overlooked."""
 
     TRUST = "trust"
     PATH = "path"
@@ -64,7 +64,7 @@ class Resource(StrEnum):
 
 
 class Action(StrEnum):
-    """What a plan does with a resource."""
+    """Action of a plan on a resource."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -73,7 +73,10 @@ class Action(StrEnum):
 
 
 class Impact(StrEnum):
-    """Who notices: nobody and nothing running, nobody, one path's viewers, all viewers of the relay."""
+    """Impact of a change on readers.
+
+    `none` touches no running part, `hot` cuts no reader, `path` cuts one path's readers, `all` those of the relay.
+    """
 
     NONE = "none"
     HOT = "hot"
@@ -82,7 +85,7 @@ class Impact(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Its place in the order of severity."""
+        """Its position in the order of severity."""
         return _RANKS[self]
 
 
@@ -90,16 +93,13 @@ _RANKS = {impact: rank for rank, impact in enumerate(Impact)}
 
 
 class Change(NamedTuple):
-    """One item of a plan: what is done with which resource, why, and whom it cuts.
+    """A change: resource, action, reason, and cut readers.
 
-    A country's plan has two hundred thousand of them, no-ops mostly: a tuple is made in a quarter of the time.
+    A country's plan has two hundred thousand, mostly no-ops; a tuple is four times as fast.
 
     Attributes:
-        name: the path's, peer's, rule's, file's or unit's name.
-        cut: live readers that the change drops, by relay and path. Usually of the host itself; what a
-            centre changes in its own tunnel cuts readers at its relays.
-        province: the province of the facility that it is about, empty where it is about no single one.
-        facility: that facility.
+        cut: live readers that the change cuts, by relay and path. A change of a centre's tunnel cuts readers at relays.
+        province: the facility's province; empty without a single facility, as `facility`.
     """
 
     host: str
@@ -114,25 +114,25 @@ class Change(NamedTuple):
 
     @property
     def viewers(self) -> int:
-        """How many live readers it drops."""
+        """Number of live readers that it cuts."""
         return sum(sum(paths.values()) for paths in self.cut.values())
 
     @property
     def pending(self) -> bool:
-        """Whether there is something to do."""
+        """Whether it changes anything."""
         return self.action is not Action.NOOP
 
 
 @dataclass(frozen=True, slots=True)
 class HostCut:
-    """What a change of one host cuts.
+    """Paths that a host's changes cut.
 
     Attributes:
         host: a relay, or a centre that reads paths of relays.
-        everything: whether it may cut every path of a relay, or all that a centre reads.
-        facilities: those all of whose paths at the relay it cuts.
-        paths: names of further paths of the relay.
-        relays: of a centre, the relays whose paths it reads no more for a while.
+        everything: whether it may cut every path of a relay, or all reading of a centre.
+        facilities: facilities with all their paths at the relay.
+        paths: further paths of the relay.
+        relays: of a centre, relays that it temporarily cannot read from.
     """
 
     host: str
@@ -142,15 +142,15 @@ class HostCut:
     relays: frozenset[str] = frozenset()
 
     def takes(self, facility: str, path: str) -> bool:
-        """Whether it cuts a path of this relay."""
+        """Return whether it cuts a path of this relay."""
         return self.everything or facility in self.facilities or path in self.paths
 
     def takes_reading(self, relay: str) -> bool:
-        """Whether it cuts what this centre reads of a relay."""
+        """Return whether it cuts this centre's reading from a relay."""
         return self.everything or relay in self.relays
 
     def plain(self) -> dict[str, object]:
-        """The cut as plain values for the journal."""
+        """Return the cut as plain values for the journal."""
         return {
             "everything": self.everything,
             "facilities": sorted(self.facilities),
@@ -160,7 +160,7 @@ class HostCut:
 
 
 def pending(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """The changes that are no no-ops."""
+    """Return the changes without no-ops."""
     return tuple(change for change in changes if change.action is not Action.NOOP)
 
 
@@ -170,7 +170,7 @@ def worst_first(change: Change) -> tuple[int, int, str, str]:
 
 
 def cut_by(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
-    """Who is cut by relay and path, nobody twice: a path that several changes cut is cut once."""
+    """Return cut readers by relay and path, each path counted once."""
     readers: dict[str, dict[str, int]] = {}
     for change in changes:
         for relay, paths in change.cut.items():
@@ -181,7 +181,7 @@ def cut_by(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
 
 
 def distinct_trust(changes: Iterable[Change]) -> list[tuple[tuple[str, ...], Change]]:
-    """Changes of trust, those of the whole inventory once: the hosts, and the change; the most dangerous first."""
+    """Return distinct trust changes with their hosts, most dangerous first."""
     hosts: dict[tuple[str, str, str], list[str]] = {}
     first: dict[tuple[str, str, str], Change] = {}
     for change in changes:
@@ -193,12 +193,12 @@ def distinct_trust(changes: Iterable[Change]) -> list[tuple[tuple[str, ...], Cha
 
 
 def is_dangerous(change: Change) -> bool:
-    """Whether a change of trust is one of who is trusted, which no other one may hide."""
+    """Return whether a trust change must never be hidden by others."""
     return change.name.startswith(_DANGER)
 
 
 def is_of_policy(change: Change) -> bool:
-    """Whether a change of trust is one of what holds plans back."""
+    """Return whether a trust change loosens the policy."""
     return change.resource is Resource.TRUST and change.name.startswith(_OF_POLICY)
 
 
@@ -209,10 +209,10 @@ def _most_dangerous_first(item: tuple[tuple[str, ...], Change]) -> tuple[int, st
 
 
 def cut_from(host: str, plain: Mapping[str, object]) -> HostCut:
-    """A cut as the journal has it.
+    """Parse a cut from the journal.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is no cut.
     """
     everything = plain.get("everything")
     if not isinstance(everything, bool):
@@ -229,12 +229,12 @@ def _names(value: object) -> frozenset[str]:
 
 
 def cut_whole(host: str) -> HostCut:
-    """The cut of a change of which nobody knows what it cuts: a return to a state that the host alone knows."""
+    """Return the cut of an unknown change, e.g. a return to last-good."""
     return HostCut(host, everything=True)
 
 
 def cut_of(spec: HostSpec, changes: Iterable[Change]) -> HostCut | None:
-    """What a host's changes cut; None where they cut nothing."""
+    """Return the cut of a host's changes, or `None`."""
     paths, facilities, relays = set[str](), set[str](), set[str]()
     everything = False
     for change in pending(changes):
@@ -256,7 +256,7 @@ def cut_of(spec: HostSpec, changes: Iterable[Change]) -> HostCut | None:
 
 
 def site_of_peer(name: str) -> str:
-    """The facility of a peer as a plan names it: by its key, that which follows, a former one, or as one left."""
+    """Return the facility in a peer's name in plans, or empty."""
     rest = next((name.removeprefix(kind) for kind in (SITE, NEXT, LEFT, _FORMER) if name.startswith(kind)), "")
     return rest.partition("/")[0]
 

@@ -1,4 +1,4 @@
-"""One host: desired state and rendered files against facts, as changes. Pure."""
+"""Changes of one host, from desired state, rendered files and facts. Pure."""
 
 from __future__ import annotations
 
@@ -59,14 +59,10 @@ __all__ = [
 def changes_of(
     spec: HostSpec, files: Iterable[RenderedFile], facts: HostFacts, fleet: Fleet | None = None
 ) -> tuple[Change, ...]:
-    """Every change of a host, no-ops included, each with its reason and whom it cuts.
+    """Return all changes of a host, with no-ops, reasons and cut readers.
 
-    Args:
-        spec: what the host should hold.
-        files: the same as files.
-        facts: what it holds.
-        fleet: what is known of the other hosts; without it a path that moved is merely gone here, and whom a
-            centre's change cuts at its relays is not counted.
+    Without `fleet`, a moved path is only a removed path, and readers that a centre's change cuts at relays are not
+    counted.
     """
     at = Comparison(spec, {file.path: file for file in files}, facts, fleet or Fleet())
     return (
@@ -87,14 +83,9 @@ def needs_of_sites(
     facts: Mapping[str, HostFacts],
     fleet: Fleet,
 ) -> tuple[SitePackageNeed, ...]:
-    """The sites that need a new package once the changes are made, each once a relay.
+    """Return sites that need a new package after the changes.
 
-    Args:
-        relays: every relay of the inventory.
-        read: the hosts that the plan is about.
-        files: every host's rendered files.
-        facts: of those that were read.
-        fleet: what is known of all of them.
+    Each site is listed once per relay. `read` are the plan's hosts; `fleet` has facts about all.
     """
     compared = [Comparison(s, {file.path: file for file in files[s.id]}, facts[s.id], fleet) for s in read]
     moved = moved_endpoints(compared)

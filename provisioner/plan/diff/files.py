@@ -1,10 +1,9 @@
 """Changes of a host's files, firewall rules and units. Pure.
 
-The firewall's file is one transaction, and packets of established connections are accepted first: a change of rules or
-of set elements decides about new connections and cuts none that are there. The host itself found the differences
-between the intended file and what is loaded.
+The firewall's file is one transaction, and packets of established connections are accepted first. So changed rules or
+set elements affect only new connections. The host itself compares the intended file with the loaded rules.
 
-What a host has of frozen facilities stays, byte for byte, and is no change.
+Configuration of frozen facilities stays byte for byte and is no change.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from provisioner.plan.diff.paths import caution, impact_of_settings, with_hub_pa
 from provisioner.plan.diff.users import USERS, ended_by
 
 NOT_A_FILE = "not-a-file"
-"""What a host says of a link or a folder where a file of ours should be."""
+"""A host's answer for a link or a folder at one of our paths."""
 
 _NEW = {
     (ElementSet.MANAGEMENT, Action.CREATE): "new SSH from it is to be accepted",
@@ -57,7 +56,7 @@ _NAMED = 5
 
 
 def file_changes(at: Comparison) -> Iterator[Change]:
-    """A change for each rendered file, each that we installed before, and MediaMTX's program."""
+    """Yield a change for each rendered or installed file, and for MediaMTX."""
     for path, file in at.files.items():
         yield _file_change(at, path, file)
     yield from _unlisted(at)
@@ -66,7 +65,7 @@ def file_changes(at: Comparison) -> Iterator[Change]:
 
 
 def file_differences(spec: HostSpec, file: RenderedFile, live: wire.FileAnswer) -> list[str]:
-    """What differs of a file: `content`, or `mode 0644 → 0640` and the like."""
+    """Return a file's differences: `content`, `mode 0644 → 0640` and the like."""
     if live["digest"] == NOT_A_FILE:
         return ["it is no plain file", "content"]
     differing = [] if live["digest"] == keyed_digest(spec.digest_key, file.content) else ["content"]
@@ -105,7 +104,7 @@ def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
 
 
 def _to_be_remembered(at: Comparison) -> str:
-    """What a host has to remember of the policy at once; empty where it waits for the next change."""
+    """Return the part of the policy to store at once, or empty."""
     remembered, desired = at.facts.policy or AppliedPolicy(), at.spec.policy or AppliedPolicy()
     if remembered.approvals != desired.approvals:
         return "who approves plans, and what, is to be remembered there"
@@ -117,12 +116,12 @@ def _differ(differing: list[str]) -> str:
 
 
 def _unread(at: Comparison) -> tuple[Impact, Audience]:
-    """Judge the writing of a file that nothing is known of: a relay that runs may hold anything."""
+    """Judge writing an unreadable file: a running relay may have anything."""
     return (Impact.ALL, at.served_here) if at.facts.runtime is not None else (Impact.NONE, NOBODY)
 
 
 def _relay_file(at: Comparison, file: RenderedFile, reason: str) -> tuple[Impact, Audience, str]:
-    """Paths are changes of their own; here only the relay's settings count."""
+    """Judge the relay's settings; paths are changes of their own."""
     live = at.facts.relay
     if live is None:
         return (*_unread(at), reason)
@@ -165,7 +164,7 @@ def _of_settings(
 
 
 def _unlisted(at: Comparison) -> Iterator[Change]:
-    """We delete only what our manifest on the host lists."""
+    """Yield deletions of files in our manifest on the host only."""
     for path in sorted(at.facts.installed - set(at.files)):
         if path in at.facts.files:
             reason, impact = "we installed it, and it is not desired any more", Impact.NONE
@@ -186,7 +185,7 @@ def _program_change(at: Comparison, path: str) -> Change:
 
 
 def rule_changes(at: Comparison) -> Iterator[Change]:
-    """A change for each chain, set, element or rule that differs; one no-op where none does."""
+    """Yield changes of chains, sets, elements and rules, or one no-op."""
     held = {SetElement(ElementSet.CAMERAS, one).name for one in at.facts.held["cameras"]} if at.spec.held else set()
     table = at.spec.names.listed_table
     differences = [one for one in at.facts.firewall["differences"] if one["name"] not in held]
@@ -233,7 +232,7 @@ def _asked_device(at: Comparison, address: str, port: int) -> str:
 
 
 def held_changes(at: Comparison) -> Iterator[Change]:
-    """A no-op for each path, peer and element that is held, with why."""
+    """Yield a no-op for each frozen path and peer."""
     known = at.spec.held_names
     for name, facility in at.facts.held["paths"].items():
         if facility in known:
@@ -251,7 +250,7 @@ def _reason(held: HeldFacility) -> str:
 
 
 def held_on(spec: HostSpec, facts: HostFacts) -> frozenset[str]:
-    """The ids of the held facilities of which a host has something."""
+    """Return frozen facilities with configuration on a host."""
     known = spec.held_names
     owners = set(facts.held["paths"].values())
     owners |= {name.partition("/")[2] for name in facts.held["peers"].values()}
@@ -259,7 +258,7 @@ def held_on(spec: HostSpec, facts: HostFacts) -> frozenset[str]:
 
 
 def unit_changes(at: Comparison) -> Iterator[Change]:
-    """A change for each unit."""
+    """Yield a change for each unit."""
     for name in units_of(at.spec):
         yield _unit_change(at, name)
 
@@ -297,7 +296,7 @@ def _unit_change(at: Comparison, name: str) -> Change:
 
 
 def _second_wrongs(at: Comparison) -> tuple[list[str], tuple[Peer, ...]]:
-    """What is to become of the tunnel with a relay's next key, and the centres that are without the relay by it."""
+    """Return changes of the second tunnel, and centres that lose it."""
     live, desired = at.facts.tunnel.get("following") if at.facts.tunnel else None, at.spec.tunnel.following
     if at.facts.tunnel is None or (live is None and desired is None):
         return [], ()
@@ -323,9 +322,9 @@ def _names(left: Sequence[Peer]) -> str:
 
 
 def overrides_ours(spec: HostSpec, path: str) -> bool:
-    """Whether a file overrides units of ours alone, so that an apply removes it; as the on-host program judges.
+    """Return whether a drop-in overrides only our units, so apply removes it.
 
-    What stands in `service.d` is of every service of the machine: no plan changes it.
+    The on-host program decides the same. A file in `service.d` is for all services, and no plan changes it.
     """
     file, ours = PurePosixPath(path), f"{spec.names.ours}-"
     return file.parent.name.startswith(ours) or file.name.startswith(ours)
@@ -351,7 +350,7 @@ def _wrongs(names: HostNames, name: str, state: wire.UnitAnswer) -> list[str]:
 
 
 def _interface_wrongs(at: Comparison, state: wire.UnitAnswer) -> list[str]:
-    """What cannot change without everybody's sessions: the interface itself, its address, its port."""
+    """Return changes that end all sessions: interface, address, port."""
     tunnel, live = at.spec.tunnel, at.facts.tunnel
     wrong = _other_key(at)
     if live is None:
@@ -367,7 +366,7 @@ def _interface_wrongs(at: Comparison, state: wire.UnitAnswer) -> list[str]:
 
 
 def _other_key(at: Comparison) -> list[str]:
-    """That the relay's own key is not the one that its sites' packages have."""
+    """Return the difference if the relay's key differs from its packages' key."""
     former = at.fleet.former_keys.get(at.spec.id)
     if former is None:
         return []
@@ -376,7 +375,7 @@ def _other_key(at: Comparison) -> list[str]:
 
 
 def _link_wrongs(at: Comparison) -> list[str]:
-    """What the interface changes under its sessions' feet."""
+    """Return changes of the interface that keep sessions."""
     tunnel, live = at.spec.tunnel, at.facts.tunnel
     if live is None:
         return []
@@ -387,13 +386,13 @@ def _link_wrongs(at: Comparison) -> list[str]:
 
 
 def is_silent(facts: HostFacts) -> bool:
-    """Whether MediaMTX runs by what systemd says, has its file, and does not answer its Control API."""
+    """Return whether MediaMTX is active but its Control API does not answer."""
     unit = facts.units.get(UNIT_MEDIAMTX)
     return unit is not None and unit["active"] == "active" and facts.relay is not None and facts.runtime is None
 
 
 def restarts_silent(facts: HostFacts, changes: Iterable[Change]) -> bool:
-    """Whether a plan restarts MediaMTX because it does not answer: it has said so, and that all readers are cut."""
+    """Return whether a plan announces a restart of a silent MediaMTX."""
     return is_silent(facts) and any(
         c.resource is Resource.UNIT and c.name == UNIT_MEDIAMTX and c.pending and c.impact is Impact.ALL
         for c in changes

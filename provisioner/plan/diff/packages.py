@@ -1,9 +1,8 @@
-"""Sites whose package does not fit any more once a plan is applied: a gateway is no host of ours. Pure.
+"""Sites that need a new package after an apply. Pure.
 
-A gateway has what a technician installed there: its relay's public key, addresses and port, its own address, its
-pre-shared key, and the ports of its devices. Where a plan changes one of these, the site goes dark, or stays so, until
-somebody installs a new package. What was changed on a host by hand and is put back asks for none: then the host's own
-file still says what the package says.
+A technician installed on the gateway: the relay's public key, addresses and port, the site's address, its pre-shared
+key, and the ports of its devices. If a plan changes one of these, the site is dark until a new package is installed.
+Undoing a manual change on a host needs no package: the host's own file still matches the package.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from provisioner.plan.diff.comparison import Comparison, host_of
 
 _SITE, _RELAY = "site/", "relay/"
 _Place = tuple[str, int]
-"""The address and port at which a relay finds a device."""
+"""Address and port of a device for a relay."""
 
 
 class SitePackageNeed(NamedTuple):
-    """A site that needs a new package, the relay that it is about, and why."""
+    """A site that needs a new package, with relay and reason."""
 
     facility: str
     relay: str
@@ -36,27 +35,22 @@ class SitePackageNeed(NamedTuple):
 
 
 def sites_of(spec: HostSpec) -> list[str]:
-    """The facilities that a relay pulls from, by its peers."""
+    """Return the facilities that a relay pulls from, by its peers."""
     return [peer.name.removeprefix(_SITE) for peer in spec.tunnel.peers if peer.name.startswith(_SITE)]
 
 
 def pushing_sites_of(spec: HostSpec) -> list[str]:
-    """The facilities that push to a relay."""
+    """Return the facilities that push to a relay."""
     return sorted({path.facility for path in spec.paths if path.access.is_pushed})
 
 
 def former_keys(
     specs: Sequence[HostSpec], facts: Mapping[str, HostFacts], recorded: Mapping[str, frozenset[str]]
 ) -> dict[str, str]:
-    """By relay, the public key that it was known by, where that is not the one that it has by the inventory.
+    """Return relays' former public keys that differ from the inventory's.
 
-    Centres know it: a relay that stands in for a dead one remembers nothing itself. Where no centre does, a relay's
-    tunnel does.
-
-    Args:
-        specs: the hosts that were read.
-        facts: of them.
-        recorded: each relay's public key by the lock; while it changes its own key the next one as well.
+    Centres know them, unlike the replacement of a lost relay. Without a centre the relay's tunnel counts. `recorded`
+    has the keys in the lock, also next ones.
     """
     tunnels = {spec.id: facts[spec.id].tunnel for spec in specs if spec.relay}
     known = {relay: tunnel["public_key"] for relay, tunnel in tunnels.items() if tunnel is not None}
@@ -68,7 +62,7 @@ def former_keys(
 
 
 def _known_key(facts: HostFacts, peer: Peer) -> str:
-    """The key under which a host knows a peer: as it was applied last, else by the peer's address in its tunnel."""
+    """Return a host's key for a peer, by its file or tunnel."""
     if facts.trust and peer.name in facts.trust.keys:
         return facts.trust.keys[peer.name].partition(" ")[0]
     addresses = sorted(map(str, peer.allowed_ips))
@@ -77,20 +71,20 @@ def _known_key(facts: HostFacts, peer: Peer) -> str:
 
 
 class MovedEndpoint(NamedTuple):
-    """Where a relay's peers sent WireGuard, and where they are to send it, each as `address:port`."""
+    """Former and new WireGuard endpoint of a relay, as `address:port`."""
 
     was: str
     is_now: str
 
     def concerns(self, site: str, before: Trust | None, after: Trust | None) -> bool:
-        """Whether a site's package names another place than before: of a port that it does not dial it says nothing."""
+        """Return whether the endpoint changes for a site's dialled port."""
         (host, _, port), (new_host, _, new_port) = self.was.rpartition(":"), self.is_now.rpartition(":")
         ports = before.ports if before else {}, after.ports if after else {}
         return (host, str(ports[0].get(site, port))) != (new_host, str(ports[1].get(site, new_port)))
 
 
 def moved_endpoints(specs: Iterable[Comparison]) -> dict[str, MovedEndpoint]:
-    """By relay, how its public address or port becomes another one, as its centres see it."""
+    """Return changed endpoints by relay, as known to centres."""
     moved: dict[str, MovedEndpoint] = {}
     for at in specs:
         live = at.facts.tunnel["peers"] if at.facts.tunnel and rewrites(at, at.spec.names.wg_file) else {}
@@ -104,19 +98,19 @@ def moved_endpoints(specs: Iterable[Comparison]) -> dict[str, MovedEndpoint]:
 
 
 def rewrites(at: Comparison, path: str) -> bool:
-    """Whether a plan writes other content into a file that the host has."""
+    """Return whether a plan changes the content of an existing file."""
     file, live = at.files.get(path), at.facts.files.get(path)
     return file is not None and live is not None and live["digest"] != keyed_digest(at.spec.digest_key, file.content)
 
 
 def psk_is_renewed(at: Comparison, peer: Peer, live: wire.PeerAnswer) -> bool:
-    """Whether a peer gets another pre-shared key by the inventory, and not back the one that it had."""
+    """Return whether the inventory, not a repair, changes a peer's pre-shared key."""
     differs = live["psk"] != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode())
     return differs and rewrites(at, at.spec.names.psk_file)
 
 
 def needs_of_relay(at: Comparison) -> Iterator[SitePackageNeed]:
-    """The sites of a relay that was read, each once, whose package knows what the plan changes there."""
+    """Yield the needs of one readable relay's sites, once a site."""
     live = at.live_peers
     for peer in at.spec.tunnel.peers:
         if not peer.name.startswith(_SITE):
@@ -134,7 +128,7 @@ def needs_of_relay(at: Comparison) -> Iterator[SitePackageNeed]:
 
 
 def _of_pushing_sites(at: Comparison) -> Iterator[SitePackageNeed]:
-    """The sites that push, each once, whose package knows what the plan changes."""
+    """Yield the needs of pushing sites, once a site."""
     is_shown_anew, renamed = rewrites(at, READERS_FILE), _other_name(at)
     needed: dict[str, str] = dict.fromkeys(pushing_sites_of(at.spec), renamed) if renamed else {}
     for path in at.spec.paths:
@@ -151,12 +145,12 @@ def _of_pushing_sites(at: Comparison) -> Iterator[SitePackageNeed]:
 
 
 def _other_place(at: Comparison, site: str) -> str:
-    """That a site's gateway is to send WireGuard to another port, to a name for the first time, or to none any more."""
+    """Return the change of a gateway's endpoint, as a reason."""
     return _other_name(at) or _other_port(at, site)
 
 
 def _other_name(at: Comparison) -> str:
-    """That gateways are to go by another name, by a name for the first time, or by none any more."""
+    """Return the change of an endpoint's name, as a reason."""
     live, desired = at.facts.trust, at.spec.trust
     if live is None or desired is None or not rewrites(at, TRUST_FILE):
         return ""
@@ -170,7 +164,7 @@ def _other_name(at: Comparison) -> str:
 
 
 def _other_port(at: Comparison, site: str) -> str:
-    """That a site's gateway is to dial another port, whether it or the relay has another one than before."""
+    """Return the change of a gateway's dialled port, as a reason."""
     tunnel, live = at.spec.tunnel, at.facts.tunnel
     if live is None or tunnel.listen_port is None:
         return ""
@@ -220,7 +214,7 @@ def _other_addresses(allowed_ips: str, desired: str) -> str:
 
 
 def _other_devices(at: Comparison, peer: Peer) -> str:
-    """That the site has a device more or less, by their places; nothing is known where nothing is pulled from there."""
+    """Return the change of a site's devices, as a reason, if known."""
     facility = peer.name.removeprefix(_SITE)
     known = {
         _place(source_in(live) or "")
@@ -242,7 +236,7 @@ def _led_otherwise(peer: Peer, wanted: Collection[_Place], unwanted: Collection[
 
 
 def _asked_otherwise(at: Comparison, peer: Peer) -> str:
-    """That a device of the site is asked by ONVIF and was not, or the other way round, by the relay's rules."""
+    """Return the change of a site's ONVIF rules, as a reason."""
     if not rewrites(at, NFT_FILE):
         return ""
     elements = (element_of(one["name"]) for one in at.facts.firewall["differences"])
@@ -261,7 +255,7 @@ def _is_of(peer: Peer, address: str) -> bool:
 
 
 def _places(peer: Peer, places: Iterable[_Place]) -> str:
-    """Places of a site as people call them: ports of its one address, or else each with its address."""
+    """Return devices' addresses for messages: ports if the address is single."""
     if len(peer.allowed_ips) == 1 and peer.allowed_ips[0].prefixlen == peer.allowed_ips[0].max_prefixlen:
         return ", ".join(msg("port {port}", port) for _, port in sorted(places, key=itemgetter(1)))
     return ", ".join(f"{address}:{port}" for address, port in sorted(places))
@@ -275,7 +269,7 @@ def _place(source: str) -> _Place:
 
 
 def _taken_down(at: Comparison, live: Mapping[str, wire.PeerAnswer]) -> Iterator[SitePackageNeed]:
-    """Sites that no relay serves from now on: their gateways go on until their package takes them down."""
+    """Yield sites without any relay: their gateways still need a take-down."""
     for key in sorted(live.keys() - {peer.public_key for peer in at.spec.tunnel.peers}):
         facility = at.fleet.sites.get(key, ("", ""))[1]
         if facility and facility not in at.fleet.served_sites:

@@ -1,12 +1,12 @@
-"""Changes of paths at relays and hubs, quarantined ones included. Pure.
+"""Changes of paths at relays and hubs, with quarantined paths. Pure.
 
-The reload rules of MediaMTX were read in the source of 1.20.1 (`closeResources` of internal/core/core.go,
-`pathConfCanBeUpdated` of path_manager.go) and measured on its program with readers on two paths. A setting that is not
-listed here is taken for one that cuts everybody: a plan that fears too much is better than one that cuts viewers
-unannounced. A path has no way to another name: under a new name it is a new path.
+The reload rules were read in MediaMTX 1.20.1's source (`closeResources` of internal/core/core.go,
+`pathConfCanBeUpdated`
+of path_manager.go) and measured with readers on two paths. An unlisted setting counts as cutting all readers: too much
+caution is better than unannounced cuts. A path cannot be renamed: under a new name it is a new path.
 
-A hub's paths are one sentence in the change of its file, as the changes themselves are its relays'. A quarantined path
-is out of its relay's file since its device refuses the password: it is as desired until that changes.
+A hub's paths are one sentence in its file's change, since the relays list the changes. A quarantined path is removed
+from its relay's file after its device refused the password. It counts as desired until the password changes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from provisioner.plan.change import NOBODY, Action, Audience, Change, Impact, Re
 from provisioner.plan.diff.comparison import Comparison, canonical, owner_of_path
 
 READ = "1.20.1"
-"""The version whose rules these are."""
+"""MediaMTX version of these rules."""
 
 # A path's only settings that change under its readers' feet without a reconnect.
 _HOT_PATH_SETTINGS = frozenset(
@@ -78,19 +78,19 @@ _SHOWN = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDema
 _SAME = "the relay's file has it with the same settings"
 
 _Judged = tuple[Impact, Audience, str]
-"""An impact, who is cut, and the reason."""
+"""Impact, cut readers and reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A path that a relay does not pull, since its device refuses the password.
+    """A path that is not pulled since its device refused the password.
 
     Attributes:
-        device: the address and port in the tunnel that refused.
-        since: the moment, by the host's clock.
-        renewed: whether the inventory has another login for it by now: the next apply brings it back.
-        lifted: whether somebody asks for it to be tried again with the same one.
-        until: where that other login is the new one of a change, the last day on which the old one is taken as well.
+        device: the device's address and port in the tunnel.
+        since: time by the host's clock.
+        renewed: whether the inventory has another login by now; the next apply tries it.
+        lifted: whether the same login is to be tried again.
+        until: the last day of both logins, if the other login is part of a change.
     """
 
     host: str
@@ -105,7 +105,7 @@ class Quarantined:
 
     @property
     def why(self) -> str:
-        """What is so, in words."""
+        """The state in words."""
         return msg(
             "quarantined since {since_text}: {device} refuses its password, and is not asked any more",
             self.since_text,
@@ -114,12 +114,12 @@ class Quarantined:
 
     @property
     def since_text(self) -> str:
-        """Since when, as documents have it."""
+        """The start time as in documents."""
         return utc_text(self.since)
 
     @property
     def next_step(self) -> str:
-        """What is to be done about it."""
+        """The next step for people."""
         if self.renewed and self.until:
             return msg("its login is under change until {until}: provisioner apply tries the new one", self.until)
         if self.renewed:
@@ -130,17 +130,14 @@ class Quarantined:
 
 
 def impact_of_path_settings(changed: Collection[str]) -> Impact:
-    """The impact of changing these settings of one path: `hot`, or its readers reconnect."""
+    """Return the impact of a path's changed settings: `hot`, or `path`."""
     return Impact.HOT if set(changed) <= _HOT_PATH_SETTINGS else Impact.PATH
 
 
 def impact_of_settings(changed: Collection[str], live: Mapping[str, object]) -> Impact:
-    """The impact of changing these settings of the relay: `hot`, or everybody reconnects.
+    """Return the impact of a relay's changed settings: `hot`, or `all`.
 
-    Args:
-        changed: names of the settings.
-        live: the settings as they are: a server that is off has no readers, one that is on may have some,
-            and which readers are its own is not known.
+    `live` tells which servers are off and have no readers. Readers of an active server are unknown.
     """
     return Impact.HOT if all(_is_hot(name, live) for name in changed) else Impact.ALL
 
@@ -155,7 +152,7 @@ def _is_hot(name: str, live: Mapping[str, object]) -> bool:
 
 
 def caution(version: str) -> str:
-    """Say that a version's own rules are not known, in words that end a reason; nothing for the version read."""
+    """Return a remark for a version whose rules are unknown, or empty."""
     return (
         ""
         if version == READ
@@ -164,7 +161,7 @@ def caution(version: str) -> str:
 
 
 def path_changes(at: Comparison) -> Iterator[Change]:
-    """A change for each path that is desired or live."""
+    """Yield a change for each desired or live path."""
     if at.spec.relay is None:
         return
     if at.same_relay_file:
@@ -227,12 +224,12 @@ def _reason(changed: set[str], settings: Mapping[str, object], live: wire.PathAn
 
 
 def _hidden(source: str) -> str:
-    """What differs where nothing does that is shown: a path or query that holds the login is not."""
+    """Return the words for a hidden difference: the source has the login."""
     return "path or credentials of the source differ" if source.endswith("/***") else "credentials of the source differ"
 
 
 def _value_text(name: str, value: object) -> str:
-    """A setting's value in words, if it is one of those that we write: another may hold anything, a password too."""
+    """Return a known setting's value; others may contain a password."""
     if value is None:
         return "unset"
     if isinstance(value, bool):
@@ -241,7 +238,7 @@ def _value_text(name: str, value: object) -> str:
 
 
 def _new_names(at: Comparison) -> dict[str, str]:
-    """The names under which streams become paths, by their sources without login."""
+    """Return new paths' names by their sources without login."""
     new = (path for path in at.spec.paths if path.name not in at.live_paths)
     named = ((address_without_login(str(path_settings(path)["source"])), path.name) for path in new)
     # What is left of several addresses may be the same, where a path is not shown; what is pushed has none.
@@ -263,14 +260,9 @@ def _gone(at: Comparison, name: str, now_called: Mapping[str, str]) -> Change:
 
 
 def with_hub_paths(at: Comparison, of_settings: _Judged, *, alone: bool) -> _Judged:
-    """What a change of a hub's file does: that of its settings, and that of its paths.
+    """Combine the changes of a hub's settings and of its paths.
 
-    New paths are noticed by nobody; who reads a path whose source becomes another one, or that goes, is cut.
-
-    Args:
-        at: the hub.
-        of_settings: the same as far as settings go.
-        alone: whether no setting differs.
+    New paths are not noticed; readers of changed or removed paths are cut. `alone` tells that no setting differs.
     """
     desired = {path.name: path for path in (at.spec.hub.paths if at.spec.hub else ())}
     live = at.live_paths
@@ -294,7 +286,7 @@ def _digest(at: Comparison, path: HubPath) -> str:
 
 
 def quarantined_on(spec: HostSpec, facts: HostFacts) -> dict[str, Quarantined]:
-    """The paths that a host has in quarantine, by name."""
+    """Return the quarantined paths of a host, by name."""
     if not facts.quarantine:
         return {}
     wanted = {path.name: path for path in spec.paths if path.name in facts.quarantine}
@@ -312,14 +304,14 @@ def quarantined_on(spec: HostSpec, facts: HostFacts) -> dict[str, Quarantined]:
 
 
 def _login_digest(spec: HostSpec, path: MediaPath) -> str:
-    """The digest of what a device is asked with, as the on-host program computes it; empty where none is asked."""
+    """Return the digest of a source's login, or empty."""
     if path.source is None:
         return ""
     return keyed_digest(spec.digest_key, source_head(path.source).partition("://")[2].encode())
 
 
 def with_quarantine(at: Comparison, changes: Iterator[Change]) -> Iterator[Change]:
-    """Changes of paths, those of quarantined ones with what they mean there: nobody watches what is not pulled."""
+    """Adapt the changes of quarantined paths, which have no readers."""
     out = quarantined_on(at.spec, at.facts)
     for change in changes:
         one = out.get(change.name)

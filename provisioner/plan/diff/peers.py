@@ -1,9 +1,8 @@
 """WireGuard peers: desired against the live interface. Pure.
 
-`wg syncconf` leaves every session alone that it does not have to touch. WireGuard knows a peer by its
-key: a peer that gets another key is taken out and put in anew, and what flows through it reconnects. A new
-pre-shared key is used from the next handshake on, within two minutes or so. An allowed address that is
-taken away is unreachable at once.
+`wg syncconf` changes only the necessary sessions. WireGuard identifies a peer by its key: a peer with a new key is
+removed and added, and its traffic reconnects. A new pre-shared key is used from the next handshake, within about two
+minutes. A removed allowed IP is unreachable at once.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _SHORT = 8
 
 
 def peer_changes(at: Comparison) -> Iterator[Change]:
-    """A change for each peer that is desired or live."""
+    """Yield a change for each desired or live peer."""
     live_peers = at.live_peers
     strangers = {key: peer for key, peer in live_peers.items() if not at.holds_peer(key)}
     desired = at.spec.tunnel.peers
@@ -45,7 +44,7 @@ def peer_changes(at: Comparison) -> Iterator[Change]:
 
 
 def _left(at: Comparison, peer: Peer) -> Change:
-    """A site that is left with a key with which its relay answers no more."""
+    """Return the change of a site whose key stops working."""
     impact, cut = _impact(at, peer.name, {str(network) for network in peer.allowed_ips})
     reason = "it has a key with which the relay answers no more: it is dark until its package is installed"
     name = f"{LEFT}{peer.name.removeprefix(SITE)}"
@@ -63,7 +62,10 @@ def _why_new(at: Comparison, peer: Peer) -> str:
 
 
 def _old_key(at: Comparison, peer: Peer, strangers: Mapping[str, wire.PeerAnswer]) -> str | None:
-    """The live peer that nobody wants and that holds this peer's address, unless another facility is behind it."""
+    """Return the unwanted live peer with this peer's address, if any.
+
+    It does not count if another facility is behind it.
+    """
     own = {str(network) for network in peer.allowed_ips}
     # A hub pulls from relays: the facilities of a path are behind them, and none is one.
     pulled_from = () if peer.name.startswith(_RELAY) else own
@@ -120,7 +122,7 @@ def _rekeyed(at: Comparison, peer: Peer, old: str) -> Change:
 
 
 def _stranger(at: Comparison, public_key: str, live: wire.PeerAnswer) -> Change:
-    """The end of a peer that nobody wants here: of a facility that we know by its key, or of a stranger."""
+    """Return the removal of a peer that no site here has."""
     allowed = live["allowed_ips"]
     known = at.fleet.sites.get(public_key)
     if not known and (former := _former(at, public_key)):
@@ -140,13 +142,13 @@ def _stranger(at: Comparison, public_key: str, live: wire.PeerAnswer) -> Change:
 
 
 def _former(at: Comparison, public_key: str) -> str:
-    """The facility that a peer was of when the host was applied last, by what the host remembers; else empty."""
+    """Return a peer's facility at the host's last apply, or empty."""
     kind, slash, facility = at.last_names.get(public_key, "").partition("/")
     return facility if f"{kind}{slash}" in {SITE, NEXT} else ""
 
 
 def _of_former(at: Comparison, public_key: str, live: wire.PeerAnswer, facility: str) -> Change:
-    """The end of a peer that was a facility's: its gateway has another key by now, or no file has the facility."""
+    """Return the removal of a facility's former peer."""
     province, _ = next((at.site_at(ip) for ip in live["allowed_ips"] if at.site_at(ip)[1] == facility), ("", ""))
     province = province or at.provinces.get(facility, "")
     short = f"{public_key[:_SHORT]}…"
@@ -164,7 +166,7 @@ def _of_former(at: Comparison, public_key: str, live: wire.PeerAnswer, facility:
 
 
 def _impact(at: Comparison, name: str, lost: set[str]) -> tuple[Impact, Audience]:
-    """Whom it cuts that these addresses are out of reach, if only for a moment."""
+    """Return the impact and readers if these addresses become unreachable."""
     if not lost:
         return Impact.HOT, NOBODY
     if at.spec.relay is None:

@@ -1,6 +1,6 @@
-"""Trust: what the host last proved to be trusted for, against what it is to be trusted for now. Pure.
+"""Trust: facts of a host's last apply against the desired ones. Pure.
 
-What is narrowed is no change of trust: it is the file's alone.
+A restriction is no change of trust, only of the file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from provisioner.plan.diff.comparison import Comparison
 
 
 def trust_changes(at: Comparison) -> Iterator[Change]:
-    """A change for all of a host that nothing is known of, or else for each thing that is trusted anew."""
+    """Yield one change for an unknown host, or each new trusted fact."""
     desired, live = at.spec.trust, at.facts.trust
     if desired is None:
         return
@@ -44,9 +44,9 @@ def trust_changes(at: Comparison) -> Iterator[Change]:
 
 
 def _owner_before(at: Comparison) -> Owner | None:
-    """From whom the host is taken over by its next apply; None where it is ours, or nobody's.
+    """Return the owner before the next apply, if it is a takeover.
 
-    What has no mark is ours where it proved itself, as earlier versions left none, unless somebody adopted it.
+    A proved host without a mark is ours, as earlier versions left no mark, unless a takeover is recorded.
     """
     mark, own = at.facts.owner, at.spec.owner
     if own is None or (mark is not None and mark.is_same(own) and not mark.released):
@@ -60,7 +60,7 @@ def _owner_words(owner: Owner) -> str:
 
 
 def _what_ends(at: Comparison) -> str:
-    """What the owner before had running there, and nobody will have after it."""
+    """Return the former owner's paths and peers that end, in words."""
     live_peers = set(at.facts.tunnel["peers"]) if at.facts.tunnel else set()
     paths = set(at.live_paths) - {path.name for path in at.spec.paths}
     peers = live_peers - {peer.public_key for peer in at.spec.tunnel.peers}
@@ -111,10 +111,10 @@ def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str
 
 
 def _keys(live: Mapping[str, str], desired: Mapping[str, str]) -> Iterator[tuple[str, Action, str]]:
-    """Peers whose key is another one: who holds the new key gets what the old one's holder got, camera logins too.
+    """Yield changed keys of peers: the holder gets all their traffic.
 
-    Known is who had the name, and who had the address. A gateway's next key is trusted as its key from the moment on
-    in which the host knows it: then it is one, and no longer once it takes the present one's place.
+    The former holder of the name, and of the address, is known. A gateway's next key is trusted once the host knows it,
+    and not again when it becomes the present one.
     """
     owners = {allowed: key for key, _, allowed in (value.partition(" ") for value in live.values()) if allowed}
     for name, value in desired.items():
@@ -130,14 +130,9 @@ def _keys(live: Mapping[str, str], desired: Mapping[str, str]) -> Iterator[tuple
 
 
 def policy_changes(spec: HostSpec, live: AppliedPolicy | None, now: datetime) -> Iterator[Change]:
-    """A change for each thing that would hold plans back less than when a host was applied last.
+    """Yield changes that loosen the policy of a host's last apply.
 
-    Every host remembers for itself, so that one that lies, or that was not there, hides nothing of what others know.
-
-    Args:
-        spec: the host.
-        live: the policy that it was applied under; None of one that never was.
-        now: the moment: a window that is over holds nothing back.
+    Each host stores the policy, so a lying or absent host cannot hide a change. An ended window (`now`) does not count.
     """
     if live is None or spec.policy is None:
         return
@@ -172,7 +167,7 @@ def _loosened(live: AppliedPolicy, desired: AppliedPolicy, now: datetime) -> Ite
 
 
 def _other_terms(live: ApprovalTerms | None, desired: ApprovalTerms | None) -> Iterator[tuple[str, Action, str]]:
-    """Each thing by which less is approved than before, or by others; a rule more and an approver less are neither."""
+    """Yield loosened approvals, without further rules and removed approvers."""
     if live is None:
         return
     rules = {rule.words for rule in desired.rules} if desired else set()
@@ -187,7 +182,7 @@ def _other_terms(live: ApprovalTerms | None, desired: ApprovalTerms | None) -> I
 
 
 def _other_rego(live: Sequence[str], desired: Sequence[str]) -> Iterator[tuple[str, Action, str]]:
-    """Each file of rules that judged plans and is gone, or says something else; one more judges beside the others."""
+    """Yield removed or changed files of rules, without further files."""
     now = dict(line.partition(" ")[::2] for line in desired)
     for line in sorted(set(live) - set(desired)):
         file, _, digest = line.partition(" ")
@@ -203,7 +198,7 @@ def _short(digest: str) -> str:
 
 
 def _is_kept(window: str, windows: Iterable[str], now: datetime) -> bool:
-    """Whether a window is over, or lies within one that still holds."""
+    """Return whether a window has ended, or is inside a remaining window."""
     try:
         begin, until = map(datetime.fromisoformat, window.split("/"))
         held = [tuple(map(datetime.fromisoformat, other.split("/"))) for other in windows]
@@ -213,7 +208,7 @@ def _is_kept(window: str, windows: Iterable[str], now: datetime) -> bool:
 
 
 def _within(network: str, networks: Iterable[str]) -> bool:
-    """Whether a network is a part of one of others; what a host made up is none."""
+    """Return whether a network is inside others, ignoring invalid ones."""
     new = ip_network(network)
     for other in networks:
         try:

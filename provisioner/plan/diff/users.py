@@ -1,12 +1,11 @@
 """Changes of logins: of readers at a relay, and at devices. Pure.
 
-MediaMTX itself lets the sessions of removed and changed users go on; the host ends them once it has read its new file
-(`playbooks/provisioner_host/relay/sessions.py`). A session is its user's by the name that its reader typed.
+MediaMTX keeps sessions of removed and changed users; the host ends them after the reload
+(`playbooks/provisioner_host/relay/sessions.py`). A session belongs to the user name that its reader typed.
 
-A relay's file has one login a path, and no relay tries two: cameras lock out whoever does. So, while a device's login
-is under change, a relay goes on with the old one, whose refusals its quarantine counts. Once the old one is refused the
-new one is desired, and the next apply brings it. The way back is closed: a device that refuses the new one as well
-stays quarantined.
+A relay's file has one login a path, and no relay tries two: cameras would lock it out. So during a device's login
+change a relay keeps the old login, and its quarantine counts refusals. After a refusal the new login is desired, and
+the next apply writes it. There is no way back: a device that refuses the new login, too, stays quarantined.
 """
 
 from __future__ import annotations
@@ -41,12 +40,12 @@ _Changing = Mapping[_Device, list[tuple[MediaPath, LoginChange]]]
 
 @dataclass(frozen=True, slots=True)
 class EndedReaders:
-    """Whose sessions a change of users ends.
+    """Sessions that a change of users ends.
 
     Attributes:
-        readers: how many by path; None where the relay does not say who reads: then it may be anybody.
-        takes_away: whether anybody who might read may not read any more, or must come anew.
-        reason: which users change, in words.
+        readers: number by path; `None` if the relay does not report readers, so that any may end.
+        takes_away: whether a user loses rights or must log in again.
+        reason: the changed users, in words.
     """
 
     readers: Mapping[str, int] | None
@@ -55,24 +54,16 @@ class EndedReaders:
 
 
 class PushChange(NamedTuple):
-    """What a change of users means for a path that its site pushes.
-
-    Attributes:
-        is_renewed: whether the site has to push by another secret than before.
-        reason: what changes, in words.
-    """
+    """Effect of changed users on a pushed path, perhaps a new secret."""
 
     is_renewed: bool
     reason: str
 
 
 def ended_by(live: object, desired: object, runtime: wire.RuntimeAnswer | None) -> EndedReaders:
-    """What a change of users ends.
+    """Return the sessions that a change of users ends.
 
-    Args:
-        live: the setting as the host describes it: hashes as keyed digests.
-        desired: the same of the rendered file.
-        runtime: what the relay says; None where none runs.
+    `live` and `desired` have hashes as keyed digests. `runtime` is `None` if the relay is not running.
     """
     now, wanted = _entries(live), _entries(desired)
     changed = sorted(name for name in now.keys() | wanted.keys() if now.get(name) != wanted.get(name))
@@ -94,11 +85,9 @@ def ended_by(live: object, desired: object, runtime: wire.RuntimeAnswer | None) 
 
 
 def pushes_changed(live: object, desired: object) -> Mapping[str, PushChange]:
-    """The paths whose site is cut by a change of users, as MediaMTX lets nobody go on by a login that is replaced.
+    """Return pushed paths that a change of users cuts.
 
-    Args:
-        live: the setting as the host describes it: hashes as keyed digests.
-        desired: the same of the rendered file.
+    MediaMTX ends a publisher whose login is replaced. `live` and `desired` have hashes as keyed digests.
     """
     now, wanted = _entries(live), _entries(desired)
     changed: dict[str, PushChange] = {}
@@ -112,7 +101,7 @@ def pushes_changed(live: object, desired: object) -> Mapping[str, PushChange]:
 
 
 def _pushed_path(entries: list[Mapping[str, object]]) -> str:
-    """The path that a site's user may push; empty of any other user."""
+    """Return the path that a site's user may push, or empty."""
     rights = entries[0].get("permissions")
     right = rights[0] if isinstance(rights, list) and rights else None
     is_his = isinstance(right, Mapping) and right.get("action") == "publish"
@@ -120,7 +109,7 @@ def _pushed_path(entries: list[Mapping[str, object]]) -> str:
 
 
 def _entries(setting: object) -> Entries:
-    """The users' entries by name; a host may answer anything, and what is no user is none."""
+    """Return users by name from a host's untrusted answer."""
     users: dict[str, list[Mapping[str, object]]] = {}
     for user in setting if isinstance(setting, list | tuple) else ():
         if isinstance(user, Mapping):
@@ -139,7 +128,7 @@ def _change(name: str, now: list[Mapping[str, object]] | None, wanted: list[Mapp
 
 
 def _only_wider(now: list[Mapping[str, object]], wanted: list[Mapping[str, object]] | None) -> bool:
-    """Whether a user may come from more places than before, with the same secret and rights."""
+    """Return whether a user only gets more addresses."""
     if wanted is None or _rights(now) != _rights(wanted):
         return False
     return all(_is_wider(had.get("ips"), has.get("ips")) for had, has in zip(now, wanted, strict=True))
@@ -174,11 +163,9 @@ def _lies_in(address: str, network: str) -> bool:
 
 
 def with_live_logins(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, HostSpec]:
-    """The hosts of which another login is desired than the old one, as they are desired then, by id.
+    """Return the hosts that need a device's new login, by id.
 
-    Args:
-        hosts: what hosts should hold, with the old login wherever either is taken.
-        facts: what those that were read hold.
+    `hosts` have the old login during a change; the result has the new one.
     """
     changing = {spec.id: (spec, of) for spec in hosts if (of := _changing(spec))}
     if not changing:
@@ -209,7 +196,7 @@ def _changing(spec: HostSpec) -> _Changing:
 
 
 def _is_due(spec: HostSpec, facts: HostFacts | None, paths: Iterable[tuple[MediaPath, LoginChange]]) -> bool:
-    """Whether a device is to be asked by its new login: it is already, or the old one is refused."""
+    """Return whether a device needs the new login on a host."""
     return facts is not None and any(
         _has_new(spec, facts, path, change) or _refuses(spec, facts, path, path.source) for path, change in paths
     )
