@@ -1,6 +1,6 @@
-"""A plan as its JSON document (docs/daily/plan.md) and its last lines. Pure.
+"""A plan's JSON document (docs/daily/plan.md) and its last lines. Pure.
 
-No secret is in it. The last lines begin with the worst, each with the next step.
+It contains no secret. The last lines start with the worst, each with the next step.
 """
 
 from __future__ import annotations
@@ -351,13 +351,13 @@ class CompareDocument(
 
 
 def plan_document(plan: Plan, *, everything: bool = False, model: type[PlanDocument] = PlanDocument) -> Document:
-    """The plan's document; no-ops are counted, and listed with `everything`."""
+    """Return the plan's document; `everything` lists no-ops, too."""
     document = plan_in_parts(plan, everything=everything, model=model)
     return document | {"changes": list(document["changes"])}
 
 
 def plan_in_parts(plan: Plan, *, everything: bool = False, model: type[PlanDocument] = PlanDocument) -> Document:
-    """The plan's document, whose changes are made while they are written."""
+    """Return the plan's document with changes generated during writing."""
     changing = plan.pending
     totals, basis = totals_of(changing, plan.carriers), plan.basis
     actions, impacts = Counter(change.action for change in changing), Counter(change.impact for change in changing)
@@ -413,7 +413,7 @@ def _totals(totals: Totals) -> Document:
 
 
 def held_row(held: HeldInPlan) -> HeldInPlanRow:
-    """One facility that is held, and which of the hosts that were read have something of it."""
+    """Return the row of a frozen facility."""
     return HeldInPlanRow.made_of(held.facility, hosts=held.hosts, chosen=held.chosen)
 
 
@@ -425,7 +425,7 @@ def _rego(verdict: RegoVerdict | None) -> RegoRow | None:
 
 
 def no_change(plan: Plan, since: str = "") -> str:
-    """That nothing has to change (since when), said of the hosts that were read and of no other one."""
+    """Return the sentence that the readable hosts have no change (`since`)."""
     read = len(plan.basis.live)
     all_of_them = read + len(plan.unreadable) + len(plan.left_out)
     if all_of_them and not read:
@@ -435,7 +435,7 @@ def no_change(plan: Plan, since: str = "") -> str:
 
 
 def packages_by_cause(needs: Iterable[SitePackageNeed]) -> dict[tuple[str, str], list[str]]:
-    """The sites that need a new package, by relay and reason."""
+    """Return sites that need a new package, by relay and reason."""
     by_cause: dict[tuple[str, str], list[str]] = {}
     for need in needs:
         by_cause.setdefault((need.relay, need.reason), []).append(need.facility)
@@ -443,11 +443,9 @@ def packages_by_cause(needs: Iterable[SitePackageNeed]) -> dict[tuple[str, str],
 
 
 def plan_ending(plan: Plan, *, judged: bool = True) -> tuple[str, ...]:
-    """The sentences at a plan's end, in the order of its exit codes.
+    """Return the last sentences of a plan, ordered by exit codes.
 
-    Args:
-        plan: the plan.
-        judged: whether what policy refuses decides; in `drift`, which tells about hosts, it comes last.
+    `judged` puts refusals first; in `drift`, which is about hosts, they come last.
     """
     of_hosts = (*_unproved(plan), *_unreadable(plan), *plan.lacking, *_held(plan), _changes(plan))
     refused = tuple(_refused(plan))
@@ -497,7 +495,7 @@ def _held(plan: Plan) -> Iterator[str]:
 
 
 def held_ending(names: Sequence[str]) -> str:
-    """What is said at the end of facilities that are held: that nothing was done for them, and what to do."""
+    """Return the last sentence about frozen facilities, with the next step."""
     facilities, are = counted(len(names), "facility"), "is" if len(names) == 1 else "are"
     return msg(
         "{facilities} {are} held: {names}; hosts keep what they have: mend what provisioner validate lists",

@@ -1,7 +1,7 @@
-"""Two revisions of an inventory compared, with no host asked and no vault opened. Pure.
+"""Comparison of two revisions, without hosts and without the vault. Pure.
 
-The older revision's hosts are taken to be as that revision says. So what comes out is what the edit means,
-not what an apply would do: who watches, what drifted, and what is in encrypted files is not known.
+The older revision's hosts are assumed to match it. So the result is the edit's meaning, not an apply's effect: readers,
+drift, and contents of encrypted files are unknown.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PSK = Secret("A" * 43 + "=")
 
 
 def placeholders(inventory: Inventory) -> Secrets:
-    """Secrets that say nothing, the same ones for every revision: what is secret makes no difference then."""
+    """Return the same secrets for every revision, so that they never differ."""
     login = Credentials(username="not-known", password=_NOTHING)
     facilities = inventory.facilities
     return Secrets(
@@ -74,12 +74,9 @@ Files = Mapping[str, tuple[RenderedFile, ...]]
 
 
 def facts_of_revision(state: DesiredState, files: Files, new_files: Files) -> dict[str, HostFacts]:
-    """The facts of every host of the new revision, as the older one would have left it.
+    """Return the new revision's hosts with the older revision's state.
 
-    Args:
-        state: of the older revision.
-        files: the same, rendered.
-        new_files: of the new revision: what a host says of its rules depends on what is asked.
+    `new_files` are needed, since a host compares its rules with the requested ones.
     """
     return {
         host: _facts(state.hosts[host], files[host], new_files)
@@ -90,13 +87,13 @@ def facts_of_revision(state: DesiredState, files: Files, new_files: Files) -> di
 
 
 def without(inventory: Inventory, names: Collection[str]) -> Inventory:
-    """An inventory without some facilities: those that are held now are compared with nothing."""
+    """Return an inventory without its frozen facilities, which cannot be compared."""
     facilities = {name: facility for name, facility in inventory.facilities.items() if name not in names}
     return inventory.model_copy(update={"facilities": facilities})
 
 
 def with_held(facts: Mapping[str, HostFacts], inventory: Inventory, names: Collection[str]) -> dict[str, HostFacts]:
-    """Facts of hosts that keep what the older revision left on them of facilities that are held now."""
+    """Return facts with the older configuration of frozen facilities."""
     paths: dict[str, dict[str, str]] = defaultdict(dict)
     peers: dict[str, dict[str, str]] = defaultdict(dict)
     for connection in inventory.connections:
@@ -121,12 +118,12 @@ def _streams(camera: Camera) -> tuple[StreamName, ...]:
 
 
 def _are_called_alike(spec: HostSpec, new_files: Sequence[RenderedFile]) -> bool:
-    """Whether a host has things of ours by the names that the new revision has for them: one shares it, or not."""
+    """Return whether both revisions use the same names on a host."""
     return any(file.path == spec.names.host_program for file in new_files)
 
 
 def _bare(host: str, new_files: Sequence[RenderedFile]) -> HostFacts:
-    """The facts of a host that the older revision does not have: nothing of ours is on it."""
+    """Return the facts of a host missing in the older revision."""
     rules = next((file.content.decode() for file in new_files if file.path.endswith(".nft")), "")
     return HostFacts(host, firewall={"present": False, "differences": _differences("", rules)})
 
@@ -175,7 +172,7 @@ def _unit(active: str) -> wire.UnitAnswer:
 
 
 def _program(artefact: MediamtxArtefact, new_files: Sequence[RenderedFile]) -> wire.ProgramAnswer:
-    """What is known of MediaMTX's program: its unit names it, so the same unit has the same program."""
+    """Return the facts of MediaMTX's program, which its unit names."""
     path = program_path(artefact).encode()
     same = any(path in file.content for file in new_files if file.path.endswith(".service"))
     return {"present": same, "whole": same, "version": artefact.version if same else ""}
@@ -238,7 +235,7 @@ def _path(spec: HostSpec, settings: dict[str, object]) -> wire.PathAnswer:
 
 
 def _differences(old: str, new: str) -> list[wire.DifferenceAnswer]:
-    """What differs between two rendered rule files, named as hosts name it."""
+    """Return differences of two rendered rule files, in hosts' form."""
     was, is_now = (dict(_items(parse_ruleset(text))) if text else {} for text in (old, new))
     differing = (name for name in sorted(was.keys() | is_now.keys()) if was.get(name) != is_now.get(name))
     return [{"name": name, "action": _action(was=name in was, is_now=name in is_now)} for name in differing]
@@ -264,12 +261,12 @@ def _items(rules: Ruleset) -> Iterator[tuple[str, object]]:
 
 
 def not_known(old: Mapping[str, bytes], new: Mapping[str, bytes], left: Sequence[str]) -> Iterator[str]:
-    """Say what a comparison without hosts and without the vault cannot know.
+    """Yield what the comparison cannot know.
 
     Args:
         old: encrypted files of the older revision, by path.
-        new: those of the new one.
-        left: hosts that the new revision does not have any more.
+        new: encrypted files of the new one.
+        left: hosts that the new revision does not have.
     """
     yield "who watches, and whether hosts are as the older revision says: no host was asked"
     for path in sorted(old.keys() | new.keys()):

@@ -1,10 +1,9 @@
-"""The plan: its basis, its changes, its totals, and items seen. Pure.
+"""The plan: basis, changes, totals, and seen items. Pure.
 
-The basis is digests: with another one of these it is another plan.
+The basis consists of digests: another digest means another plan.
 
-A plan keeps, item by item, its view of a host, so that a host that moved can say what moved. No secret is in it: files
-and pre-shared keys are there as the beginnings of keyed digests, enough to tell two apart, and not enough to guess a
-password from.
+A plan stores its view of each host item by item, to show later differences. It contains no secret: of files and
+pre-shared keys it has short prefixes of keyed digests, enough to distinguish them, and too short to guess a password.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ from provisioner.plan.guards.policy import PlanRefusal
 _K = TypeVar("_K", bound=Hashable)
 
 CENTRES = "centres"
-"""The row of monitoring centres, which belong to no single carrier; no carrier has this id."""
+"""Row of centres, which belong to no single carrier; no carrier has this id."""
 
 HostItems = Mapping[str, str]
-"""Item to what it was, e.g. `unit provisioner-nft.service` to `active, enabled`; what is not there has no item."""
+"""States of existing items, e.g. `unit provisioner-nft.service`: `active, enabled`."""
 
 _SHORT = 12
 _LISTED = 5
@@ -44,21 +43,19 @@ _LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a plan rests on. Commit, times, viewers, counters and handshakes are not in it.
+    """Basis of a plan, without commit, times, readers, counters and handshakes.
 
     Attributes:
         inventory: digest of the inventory's content.
         templates: digest of the templates and the on-host program.
-        live: each host's live digest; these hosts and no others are in the plan.
-        version: of this program.
-        desired: each host's digest over the files that it should hold.
-        planned: each host's digest over what is to be done there: what a relay runs on, or a tunnel's port, may
-            move without a file or a unit.
-        allow: limits that were raised for this plan, by name: what was reviewed is what is allowed.
-        held: the facilities that were held: nothing of them is in the plan.
-        requests: by host that changes, and by operation, the digest over the whole call that the host gets
-            (`hosts.call_rules.call_digest`): nothing else is approved than what the host reads. `host` is the digest
-            of which machine that is (`hosts.call_target.target_digest`).
+        live: live digest of each host in the plan.
+        version: this program's version.
+        desired: digest of each host's desired files.
+        planned: digest of each host's changes; MediaMTX's start or a tunnel's port can change without a file or unit.
+        allow: raised limits by name, as reviewed.
+        held: the frozen facilities.
+        requests: by changing host and operation, the digest of the host's whole call (`hosts.call_rules.call_digest`),
+            so that exactly this is approved. `host` is the machine's digest (`hosts.call_target.target_digest`).
     """
 
     inventory: str
@@ -73,7 +70,7 @@ class Basis:
 
     @property
     def digest(self) -> str:
-        """The plan's digest: one over all of it."""
+        """The plan's digest."""
         document = asdict(self)
         for name in ("held", "requests"):
             if not document[name]:
@@ -82,15 +79,15 @@ class Basis:
 
     @property
     def changing(self) -> dict[str, str]:
-        """By host that changes, the digest over what is to be done there."""
+        """Digests of changes, by changing host."""
         return {host: digest for host, digest in self.planned.items() if digest != _NOTHING}
 
     @property
     def meaning(self) -> str:
-        """A digest over what is done: on the hosts that change what they are to hold and each change, and with what.
+        """Digest of the plan's effect: desired state and changes of changing hosts.
 
-        Another commit, an edit that moves nothing on those hosts and what is seen of hosts that do not change are not
-        in it, so that what was approved stays approved where only those are others.
+        It does not contain the commit, edits without effect on these hosts, and facts of other hosts. So an approval
+        remains valid if only these differ.
         """
         changing = self.changing
         return _sha256(
@@ -108,12 +105,7 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """The older revision that a plan without hosts was compared with.
-
-    Attributes:
-        name: as it was asked for.
-        digest: of the inventory's content then.
-    """
+    """Older revision of a plan without hosts; `name` is as requested."""
 
     name: str
     commit: str
@@ -122,11 +114,11 @@ class Against:
 
 @dataclass(frozen=True, slots=True)
 class HeldInPlan:
-    """A facility that is held: what hosts have of it is no part of a plan.
+    """A frozen facility, whose configuration no plan changes.
 
     Attributes:
-        hosts: of those that were read, the ones that have something of it.
-        chosen: whether a limit takes it; where none does, it is said as a note.
+        hosts: readable hosts with its configuration.
+        chosen: whether the limit selects it; otherwise it is only noted.
     """
 
     facility: HeldFacility
@@ -136,28 +128,27 @@ class HeldInPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every change of the chosen hosts, no-ops included.
+    """All changes of the chosen hosts, with no-ops.
 
     Attributes:
-        commit: the inventory's commit, shown and not in the digest; empty outside Git.
-        left_out: hosts that a limit leaves out; they were not read.
-        outside: pending changes of chosen hosts that the limit does not name.
-        carriers: the carrier of each relay; what is not in it is a centre.
-        refused: why it is not to be applied as it stands.
-        uncounted: hosts of which it is not known who watches.
-        unreadable: hosts that could not be read, and why: their changes are not in the plan.
-        unproved: those of them that did not prove that they were managed before; nothing was sent to them.
-        site_packages: the sites whose gateways need a new package once this is applied.
-        notes: what else a reader has to know, e.g. what could not be checked.
-        warnings: what the machines themselves have against it, each with its place in the inventory's files.
-        lacking: programs that changes need and that an apply from here would not ship, each with why.
-        against: the revision that was compared with instead of hosts; such a plan cannot be applied, and knows
-            of no viewers.
-        noops_elsewhere: how many no-ops there are on hosts that need not be compared; they are not among the changes.
-        held: facilities with errors of their own: nothing of them changes.
-        quarantined: paths that relays do not pull, since their devices refuse the password.
-        approvals: who has to approve it before it is applied.
-        rego: what Rego rules said of it; None where none was asked.
+        commit: the inventory's commit, which is not in the digest; empty outside Git.
+        left_out: hosts outside the limit, which were not read.
+        outside: pending changes of chosen hosts outside the limit.
+        carriers: the carrier of each relay; other hosts are centres.
+        refused: why it must not be applied.
+        uncounted: hosts with unknown readers.
+        unreadable: errors of unreadable hosts, whose changes are missing.
+        unproved: unreadable hosts that did not prove that they were managed before; they got no request.
+        site_packages: sites that need a new package after the apply.
+        notes: further information, e.g. about missing checks.
+        warnings: warnings of the machines, with positions in the inventory's files.
+        lacking: needed programs that an apply from here cannot ship, with the reason.
+        against: the revision of a comparison without hosts; such a plan cannot be applied and has no readers.
+        noops_elsewhere: number of no-ops on uncompared hosts, which are not in `changes`.
+        held: frozen facilities.
+        quarantined: paths that relays do not pull, since their devices refused the password.
+        approvals: needed approvals.
+        rego: the Rego rules' verdict, if any.
     """
 
     basis: Basis
@@ -183,33 +174,33 @@ class Plan:
 
     @property
     def resources(self) -> int:
-        """How many resources were compared, or need not be."""
+        """Number of resources, also uncompared ones."""
         return len(self.changes) + self.noops_elsewhere
 
     @property
     def held_back(self) -> tuple[HeldInPlan, ...]:
-        """What is held of what was chosen: the plan did without it, and a command that shows it ends with 3."""
+        """Frozen facilities in the limit; commands that show them exit with 3."""
         return tuple(one for one in self.held if one.chosen)
 
     @property
     def pending(self) -> tuple[Change, ...]:
-        """The changes that are no no-ops."""
+        """The changes without no-ops."""
         return pending(self.changes)
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing but no-ops."""
+        """Whether all changes are no-ops."""
         return not any(change.pending for change in self.changes)
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts that change, in order."""
+        """The changing hosts, sorted."""
         return tuple(sorted({change.host for change in self.pending}))
 
 
 @dataclass
 class TotalsRow:
-    """What is done with the resources of one carrier, province or facility, and whom it cuts."""
+    """Counts of one carrier, province or facility."""
 
     hosts: set[str] = field(default_factory=set)
     actions: Counter[Action] = field(default_factory=Counter)
@@ -228,18 +219,18 @@ class TotalsRow:
         self.impact = max(self.impact, change.impact, key=lambda impact: impact.rank)
 
     def document(self) -> dict[str, object]:
-        """The row as it stands in a plan's document."""
+        """Return the row in a plan's document."""
         counts = {action.value: self.actions[action] for action in Action if action is not Action.NOOP}
         return {**counts, "hosts": len(self.hosts), "impact": self.impact.value, "viewers": self.viewers}
 
 
 @dataclass(frozen=True)
 class Totals:
-    """A plan's totals; a viewer is counted once, however many changes cut the path.
+    """A plan's totals; each reader counts once.
 
     Attributes:
-        cut: live readers that are cut, by relay and path.
-        worst: the worst impact of all.
+        cut: cut live readers, by relay and path.
+        worst: the worst impact.
     """
 
     carriers: Mapping[str, TotalsRow]
@@ -250,7 +241,7 @@ class Totals:
 
     @property
     def viewers(self) -> int:
-        """How many live readers are cut."""
+        """Number of cut live readers."""
         return sum(sum(paths.values()) for paths in self.cut.values())
 
 
@@ -259,7 +250,7 @@ def _sha256(document: object) -> str:
 
 
 def planned_digest(pending: Iterable[Change]) -> str:
-    """A digest over a host's pending changes; viewers are not in it."""
+    """Return a digest of a host's pending changes, without readers."""
     return _sha256(sorted([c.resource.value, c.name, c.action.value, c.impact.value, c.reason] for c in pending))
 
 
@@ -267,9 +258,9 @@ _NOTHING = planned_digest(())
 
 
 def desired_digest(spec: HostSpec, files: Iterable[RenderedFile]) -> str:
-    """A digest over all that a host should hold: its files, and the checksums of its program by architecture.
+    """Return a digest of a host's files and program checksums.
 
-    It is keyed, as some of that is secret.
+    It is keyed, as the files contain secrets.
     """
     programs = program_sums(spec)
     state = hashlib.sha256(canonical_json(programs) if programs else b"")
@@ -280,17 +271,12 @@ def desired_digest(spec: HostSpec, files: Iterable[RenderedFile]) -> str:
 
 
 def program_sums(spec: HostSpec) -> dict[str, str]:
-    """The checksums of a host's MediaMTX by architecture; none of a host that has no MediaMTX."""
+    """Return MediaMTX's checksums by architecture, if the host has it."""
     return {str(arch): sha256 for arch, sha256 in spec.media.artefact.sha256.items()} if spec.media else {}
 
 
 def totals_of(changes: Iterable[Change], carriers: Mapping[str, str]) -> Totals:
-    """Count a plan's pending changes.
-
-    Args:
-        changes: the pending ones.
-        carriers: the carrier of each relay; a host that is not in it is a centre.
-    """
+    """Count a plan's pending changes; hosts outside `carriers` are centres."""
     changes = list(changes)
     cut = cut_by(changes)
     by_carrier = _rows(changes, lambda change: carriers.get(change.host) or CENTRES)
@@ -319,18 +305,16 @@ def _ordered(rows: Mapping[_K, TotalsRow]) -> dict[_K, TotalsRow]:
 
 
 def seen_of(facts: HostFacts, names: Mapping[str, str] | None = None) -> HostItems:
-    """What of a host's facts its live digest rests on, in words.
+    """Return the facts of a host's live digest, in words.
 
-    Args:
-        facts: what was read.
-        names: peers by public key; one that is not in it is told by its key.
+    `names` has peers' names by public key.
     """
     items = (*_files(facts), *_units(facts), *_tunnel(facts, names or {}), *_rules(facts), *_others(facts))
     return dict(sorted(items))
 
 
 def moved_items(then: HostItems, now: HostItems) -> list[str]:
-    """Name what moved, with what the plan had and what is there now."""
+    """Return differing items, with both states."""
     moved = []
     for item in sorted(then.keys() | now.keys()):
         was, is_now = then.get(item), now.get(item)
@@ -346,7 +330,7 @@ def moved_items(then: HostItems, now: HostItems) -> list[str]:
 
 
 def first_few(items: list[str]) -> str:
-    """A list as one text: the first few, and how many more there are."""
+    """Return the first items, and the number of others, as text."""
     more = ("; " + msg("and {items} more", len(items) - _LISTED)) if len(items) > _LISTED else ""
     return "; ".join(items[:_LISTED]) + more
 
@@ -423,5 +407,5 @@ def _others(facts: HostFacts) -> Iterator[tuple[str, str]]:
 
 
 def seen_in(document: Mapping[str, Mapping[str, object]]) -> dict[str, HostItems]:
-    """What a saved plan saw, by host."""
+    """Return a saved plan's seen items, by host."""
     return {str(host): {str(k): str(v) for k, v in items.items()} for host, items in document.items()}

@@ -1,1 +1,1 @@
-"""Guards that refuse a plan: limits, lockout, reachability, approvals, Rego. Imports `plan.change`."""
+"""Guards that refuse a plan: limits, lockout, reachability, approvals, Rego."""

@@ -1,11 +1,11 @@
-"""Approvals of a plan: needed, signed, counted, still lacking. Pure.
+"""Approvals of a plan: needed, signed, counted, missing. Pure.
 
-The signature is over a text of a few lines: the plan by its meaning, the inventory, the person, the roles and the
-moment. The file holds the same in JSON beside the signature; nothing of it is believed that is not in the text.
+The signature is over a short text: the plan's meaning, inventory, person, roles and time. The file has the same in
+JSON, beside the signature; only the signed text counts.
 
-People have to approve by the inventory's rules, and by those that hosts remember. An approval counts by a key that the
-terms name, for the roles of that key, and for as long as the terms say. A person whom the inventory does not name any
-more counts under no terms, whatever a host remembers.
+Approvals are needed by the inventory's rules, and by those that hosts remember. An approval counts with a key in the
+terms, for that key's roles, and for the time in the terms. A person removed from the inventory never counts, whatever a
+host remembers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from provisioner.plan.change import Change, Impact, Resource, is_of_policy
 from provisioner.plan.guards.policy import named
 
 APPROVAL_NAMESPACE: Final = "approval@provisioner"
-"""What a signature has to be for: one made for a plan's sign-off, a file or a commit is none here."""
+"""Namespace of the signature. One for a sign-off, a file or a commit is invalid here."""
 
 SCHEMA: Final = "provisioner/approval"
 MAX_APPROVAL_BYTES: Final = 4 * MAX_BYTES
@@ -52,25 +52,25 @@ _FORMS: Final = {
 }
 
 _AHEAD: Final = timedelta(minutes=5)
-"""So far a signer's clock may be ahead of this one."""
+"""Maximum advance of a signer's clock."""
 
 
 class ApprovalFormError(ValueError):
-    """A file is no approval; the message is the rest of a sentence that begins with the file's name."""
+    """A file is no approval; the message continues the file's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """An approval as its file says it.
+    """An approval in a file.
 
     Attributes:
         inventory: the inventory's id.
-        meaning: of the plan that is approved.
-        plan: the digest of the plan that was read; another one of the same meaning is approved by it, too.
+        meaning: the approved plan's meaning.
+        plan: the digest of the read plan; other plans with the same meaning are approved, too.
         approver: the person's id.
-        roles: as what it is given, in order.
-        at: when it was signed, by the signer's clock.
-        signature: in base64; empty before it is signed.
+        roles: the person's roles, sorted.
+        at: the signing time, by the signer's clock.
+        signature: in base64; empty before signing.
     """
 
     inventory: str
@@ -83,24 +83,24 @@ class Approval:
 
     @property
     def at_text(self) -> str:
-        """The moment as it is signed."""
+        """The time in the signed text."""
         return moment_text(self.at)
 
     @property
     def file_name(self) -> str:
-        """What its file is called: a second one of the same person for the same plan takes its place."""
+        """Name of its file, replaced by the person's next approval."""
         return f"{file_stem(self.meaning)}-{self.approver}.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalNeed:
-    """People who have to approve what changes on some hosts.
+    """Approvals needed for changes on some hosts.
 
     Attributes:
-        rule: which rule asks for it.
-        carrier: whose hosts; empty for hosts of no carrier.
-        hosts: in order.
-        terms: of which the rule is one: they say who approves, and for how long.
+        rule: the rule.
+        carrier: the hosts' carrier, if any.
+        hosts: the hosts, sorted.
+        terms: the rule's terms, with approvers and validity.
     """
 
     rule: TermsRule
@@ -110,7 +110,7 @@ class ApprovalNeed:
 
     @property
     def words(self) -> str:
-        """What is needed as the rest of a sentence, e.g. `1 approver as noc of viettel for relay-viettel-1 (any)`."""
+        """The need as a sentence's end."""
         number = self.rule.people
         people = counted(number, "approver") if number == 1 else counted(number, "different approver")
         role = (" " + msg("as {role}", self.rule.role)) if self.rule.role else ""
@@ -127,12 +127,12 @@ class ApprovalNeed:
 
 @dataclass(frozen=True, slots=True)
 class HostTerms:
-    """Under which terms a host was applied last.
+    """Approval terms of a host's last apply.
 
     Attributes:
-        carriers: whose host it is; a centre may be of several.
-        remembered: the terms of the policy under which it was applied; None where nobody had to approve.
-        is_known: whether it remembers that policy; a host that was never applied does not.
+        carriers: the host's carriers; a centre may have several.
+        remembered: the terms, or `None` without approvals.
+        is_known: whether the host remembers them; a new host does not.
     """
 
     carriers: tuple[str, ...]
@@ -142,7 +142,7 @@ class HostTerms:
 
 @dataclass(frozen=True, slots=True)
 class GivenApproval:
-    """An approval that counts for a need at least, and by which key it was signed."""
+    """An approval that counts for a need, and its key."""
 
     approval: Approval
     key: SshPublicKey
@@ -150,11 +150,11 @@ class GivenApproval:
 
 @dataclass(frozen=True, slots=True)
 class StillNeeded:
-    """A need that is not met.
+    """An unmet need.
 
     Attributes:
-        given: the persons whose approvals count for it.
-        own: whether they are enough, and all of them made the plan.
+        given: persons whose approvals count for it.
+        own: whether they are enough, but all made the plan.
     """
 
     need: ApprovalNeed
@@ -163,7 +163,7 @@ class StillNeeded:
 
     @property
     def words(self) -> str:
-        """The need and what there is of it, as the rest of a sentence."""
+        """The need and its approvals as a sentence's end."""
         if self.own:
             return f"{self.need.words}: {' and '.join(self.given)} made the plan, and nobody else approved it"
         has = f": only {' and '.join(self.given)} approved" if self.given else ""
@@ -172,13 +172,13 @@ class StillNeeded:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """What the approvals of a plan come to.
+    """Result of a plan's approvals.
 
     Attributes:
-        lacking: the needs that are not met.
-        counted: the approvals that count, by person.
-        aside: the others by their files' names, and why each does not count.
-        of_others: good approvals of other plans, the newest first.
+        lacking: unmet needs.
+        counted: approvals that count, sorted by person.
+        aside: reasons why other approvals do not count, by file name.
+        of_others: valid approvals of other plans, newest first.
     """
 
     lacking: tuple[StillNeeded, ...]
@@ -189,16 +189,16 @@ class Approved:
 
 @dataclass(frozen=True, slots=True)
 class PlanToApprove:
-    """What approvals are held against.
+    """A plan, for its approvals.
 
     Attributes:
         inventory: the inventory's id.
-        meaning: of the plan.
-        terms: the inventory's; None where it asks nobody any more.
-        makers: the ids of approvers who made the plan.
-        now: the moment.
-        used: by approval as it was signed, the run that has used it up.
-        begun: by run that began with this plan, when: an older approval that it was not shown is used up as well.
+        meaning: the plan's meaning.
+        terms: the inventory's terms, if any.
+        makers: ids of approvers who made the plan.
+        now: the time.
+        used: the run that used an unsigned approval.
+        begun: start times of this plan's runs; an older approval counts as used by the run.
     """
 
     inventory: str
@@ -211,17 +211,17 @@ class PlanToApprove:
 
 
 def moment_text(at: datetime) -> str:
-    """A moment as approvals have it."""
+    """Return a time as in approvals."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def file_stem(meaning: str) -> str:
-    """How the names of all files begin that are of plans with one meaning."""
+    """Return the prefix of file names for a plan's meaning."""
     return meaning.removeprefix("sha256:")[:16]
 
 
 def approval_statement(approval: Approval) -> bytes:
-    """What is signed: the same bytes for the same approval, for ever; another form is another version."""
+    """Return the signed bytes; their form never changes within a version."""
     lines = (
         "provisioner plan approval, version 1",
         f"inventory: {approval.inventory}",
@@ -235,7 +235,7 @@ def approval_statement(approval: Approval) -> bytes:
 
 
 def approval_text(approval: Approval) -> str:
-    """An approval as its file has it."""
+    """Return an approval's file content."""
     document = {
         "schema": SCHEMA,
         "version": 1,
@@ -251,10 +251,10 @@ def approval_text(approval: Approval) -> str:
 
 
 def approval_in(data: bytes) -> Approval:
-    """The approval of a file.
+    """Parse an approval's file.
 
     Raises:
-        ApprovalFormError: it is none.
+        ApprovalFormError: it is no approval.
     """
     if len(data) > MAX_APPROVAL_BYTES:
         raise ApprovalFormError("is larger than an approval")
@@ -285,10 +285,10 @@ def _formed(name: str, value: object) -> str:
 
 
 def key_that_signed(approval: Approval) -> SshPublicKey:
-    """The key by which an approval is signed; whose it is, the inventory says.
+    """Return an approval's key, of whichever person.
 
     Raises:
-        ApprovalFormError: its signature is none, is for something else, or is of another text.
+        ApprovalFormError: the signature is invalid, for another purpose, or of another text.
     """
     try:
         signature = signature_of(approval.signature)
@@ -304,15 +304,10 @@ def key_that_signed(approval: Approval) -> SshPublicKey:
 def approval_needs(
     changing: Iterable[Change], hosts: Mapping[str, HostTerms], own: ApprovalTerms | None
 ) -> tuple[ApprovalNeed, ...]:
-    """Who has to approve what changes; nobody where neither the inventory nor a host asks for it.
+    """Return the needed approvals, by terms of the inventory and of hosts.
 
-    The terms under which a host was applied last hold beside the inventory's: an edit that asks for less has to be
-    approved by those who were asked before. A host that remembers nothing is held to what the others remember.
-
-    Args:
-        changing: the pending changes.
-        hosts: those that were read.
-        own: the inventory's terms.
+    The terms of a host's last apply count, too: an edit that loosens them needs the former approvers. A host without
+    terms uses those of the other hosts.
     """
     by_host: dict[str, list[Change]] = defaultdict(list)
     for change in changing:
@@ -330,7 +325,7 @@ def approval_needs(
 
 
 def need_lines(needs: Sequence[ApprovalNeed]) -> tuple[str, ...]:
-    """The needs of a plan as sentences, each once."""
+    """Return the needs as distinct sentences."""
     return tuple(dict.fromkeys(need.words for need in needs))
 
 
@@ -339,7 +334,7 @@ def _distinct(terms: Iterable[ApprovalTerms | None]) -> list[ApprovalTerms]:
 
 
 def _concerns(kind: ApprovedChanges, changes: Sequence[Change]) -> bool:
-    """Whether a rule is about what changes on a host."""
+    """Return whether a rule is about a host's changes."""
     if kind is ApprovedChanges.ANY:
         return bool(changes)
     if kind is ApprovedChanges.POLICY:
@@ -351,13 +346,7 @@ def _concerns(kind: ApprovedChanges, changes: Sequence[Change]) -> bool:
 
 
 def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan: PlanToApprove) -> Approved:
-    """Hold approvals against what a plan needs.
-
-    Args:
-        needs: of the plan.
-        files: the approvals that there are, by their files' names.
-        plan: the plan.
-    """
+    """Check approvals, by file name, against a plan's needs."""
     aside: dict[str, str] = {}
     signed: dict[str, GivenApproval] = {}
     of_others: list[Approval] = []
@@ -386,10 +375,10 @@ def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan:
 
 
 def _proved(approval: Approval, plan: PlanToApprove) -> SshPublicKey:
-    """The key of an approval that is of this inventory and signed.
+    """Return the key of a valid approval of this inventory.
 
     Raises:
-        ApprovalFormError: it is not.
+        ApprovalFormError: it is invalid, or of another inventory.
     """
     if approval.inventory != plan.inventory:
         raise ApprovalFormError(f"is of the inventory {approval.inventory}, not of {plan.inventory}")
@@ -399,7 +388,7 @@ def _proved(approval: Approval, plan: PlanToApprove) -> SshPublicKey:
 def _counting(
     need: ApprovalNeed, signed: Mapping[str, GivenApproval], plan: PlanToApprove
 ) -> tuple[dict[str, GivenApproval], dict[str, str]]:
-    """The approvals that count for a need, and why the others do not."""
+    """Return approvals that count for a need, and reasons against the others."""
     counting, reasons = {}, {}
     for name, given in signed.items():
         if reason := _refusal(need, given, plan):
@@ -410,7 +399,7 @@ def _counting(
 
 
 def _refusal(need: ApprovalNeed, given: GivenApproval, plan: PlanToApprove) -> str:
-    """Why an approval does not count for a need, as the rest of a sentence; empty if it does."""
+    """Return why an approval does not count, or empty."""
     older = (run for run, at in plan.begun.items() if given.approval.at < at)
     if run := plan.used.get(replace(given.approval, signature="")) or next(older, ""):
         return f"is of {given.approval.at_text}, and run {run} has used it up"
@@ -451,13 +440,13 @@ def _as_other(need: ApprovalNeed, given: GivenApproval) -> str:
 
 
 def _entries(terms: ApprovalTerms, given: GivenApproval) -> list[TermsApprover]:
-    """The entries of the person and the key that signed."""
+    """Return the approver's entries with the signing key."""
     return [one for one in terms.approvers if one.id == given.approval.approver and key_blob(one.key) == given.key.blob]
 
 
 @lru_cache(maxsize=1024)
 def key_blob(line: str) -> bytes:
-    """What a key is compared by; a line that is no key is equal to none."""
+    """Return a key's blob for comparison; empty if invalid."""
     try:
         return public_key_of(line).blob
     except SignatureFormError:
@@ -465,7 +454,7 @@ def key_blob(line: str) -> bytes:
 
 
 def _still_needed(need: ApprovalNeed, given: Iterable[GivenApproval], makers: frozenset[str]) -> StillNeeded | None:
-    """Who is lacking: a person counts once, whatever keys it has, and so does a key, whatever ids it has."""
+    """Return a need if unmet; each person and each key counts once."""
     pairs = [(one.approval.approver, one.key.blob) for one in given]
     people, keys = {person for person, _ in pairs}, {key for _, key in pairs}
     names = tuple(sorted(people))

@@ -1,8 +1,7 @@
-"""Limits, freeze windows, protected objects, and programs that are lacking. Pure.
+"""Limits, freeze windows, protected objects, and missing programs. Pure.
 
-Every limit is a number with a name. The inventory says it, and somebody who means it raises it for one plan: `--allow
-NAME=NUMBER`. A protected object cannot be allowed: it is unprotected first, in a change of its own that somebody
-reviews.
+Every limit is a named number in the inventory, which `--allow NAME=NUMBER` raises for one plan. A protected object
+cannot be allowed: a change of its own, which is reviewed, first removes the protection.
 """
 
 from __future__ import annotations
@@ -25,28 +24,28 @@ _MANY = 5
 
 LIMITS = tuple(Limits.model_fields)
 TRUST = "trust"
-"""What no inventory can allow, as the request that is judged could raise it: somebody says it for one plan."""
+"""Allowance that no inventory has, since the reviewed edit could raise it. It is given for one plan."""
 
 PROTECTED = "protected"
 VIEWERS_UNKNOWN = "viewers_unknown"
 _NAMED = 3
 
 Refusal = Callable[[MediamtxArtefact, str], HostError | None]
-"""Why a program for an architecture would not be shipped; None where it would, or where that is not known."""
+"""Return why a program for an architecture is not shipped, if known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a plan does, as the limits measure it.
+    """Effect of a plan, as measured by the limits.
 
     Attributes:
-        changing: how many changes are pending.
-        hosts: how many hosts change.
-        lost: how many paths no relay serves afterwards.
-        paths: how many paths there are, lost and served.
-        cut_whole: the hosts on which every path reconnects, in order.
-        viewers: how many live readers are cut.
-        frozen: until when nothing should change, and why; empty outside freeze windows.
+        changing: number of pending changes.
+        hosts: number of changing hosts.
+        lost: number of paths that no relay serves afterwards.
+        paths: number of all paths, lost and served.
+        cut_whole: hosts on which every path reconnects, sorted.
+        viewers: number of cut live readers.
+        frozen: end and reason of the freeze window, or empty.
     """
 
     changing: int
@@ -59,13 +58,7 @@ class Effect:
 
 
 class Measure(NamedTuple):
-    """What is held against one limit.
-
-    Attributes:
-        name: the limit's, a field of the inventory's `Limits`.
-        of: the number.
-        words: the effect and that number as a sentence.
-    """
+    """Measurement for one limit: its number, and a sentence with the effect."""
 
     name: str
     of: Callable[[Effect], int]
@@ -94,22 +87,22 @@ MEASURES: Final = (
         lambda e, n: msg("frozen, {changes} {frozen}", counted(n, "change"), e.frozen),
     ),
 )
-"""One for each limit, in the order in which refusals are listed."""
+"""One for each limit, in the order of refusals."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PlanRefusal:
-    """Why a plan is not to be applied as it stands.
+    """Why a plan must not be applied.
 
     Attributes:
         policy: the limit's name, or `protected`, `lock_out`, `intent`, `networks_taken`, `outside_limit`,
             `viewers_unknown`, `rego`.
         message: one sentence.
-        hint: what to do next.
-        limit: what is allowed; None where it is no number.
-        value: what the plan does.
-        host: the host concerned, empty where it is about the whole plan.
-        allow: the allowance that would settle it, as `--allow` takes it; empty where none does.
+        hint: the next step.
+        limit: the allowed number, if any.
+        value: the plan's number.
+        host: the host; empty for the whole plan.
+        allow: the sufficient `--allow`, if any.
     """
 
     policy: str
@@ -123,16 +116,16 @@ class PlanRefusal:
 
 @dataclass(frozen=True, slots=True)
 class PlanInQuestion:
-    """What is judged.
+    """A plan, for the limits.
 
     Attributes:
         changes: all changes of the plan.
-        served: names of all paths that some relay serves by the desired state, of hosts outside the plan too.
-        uncounted: hosts of which it is not known who watches.
+        served: all paths that relays serve in the desired state, also of hosts outside the plan.
+        uncounted: hosts with unknown readers.
         protected: ids of protected facilities.
         protected_keys: protected relays and centres by their tunnel's public key.
-        unproved: hosts that did not prove themselves, and were asked nothing.
-        served_elsewhere: how many paths are served beside those, which no change is about.
+        unproved: hosts that did not prove themselves and were not asked.
+        served_elsewhere: number of further served paths without changes.
     """
 
     changes: Sequence[Change]
@@ -145,16 +138,16 @@ class PlanInQuestion:
 
 
 def named(names: Sequence[str]) -> str:
-    """Some names, and how many more there are."""
+    """Return the first names, and the number of others, as text."""
     listed = ", ".join(names[:_MANY])
     return msg("{listed} and {names} more", listed, len(names) - _MANY) if len(names) > _MANY else listed
 
 
 def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
-    """Allowances from `NAME=NUMBER` texts.
+    """Parse `NAME=NUMBER` texts.
 
     Raises:
-        UsageError: a text is not understood.
+        UsageError: a text is invalid.
     """
     allowances: dict[str, int] = {}
     for text in texts:
@@ -171,13 +164,9 @@ def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
 def refusals_of(
     policy: Policy, subject: PlanInQuestion, now: datetime, allowed: Mapping[str, int]
 ) -> tuple[PlanRefusal, ...]:
-    """Why a plan is not to be applied; nothing where it may be.
+    """Return why a plan must not be applied, or empty.
 
-    Args:
-        policy: the inventory's.
-        subject: the plan, and what there is to know about it.
-        now: the moment, for freeze windows.
-        allowed: limits that were raised for this plan.
+    `now` is for freeze windows; `allowed` has the raised limits.
     """
     limits = {name: max(getattr(policy.limits, name), allowed.get(name, 0)) for name in LIMITS}
     uncounted = () if "viewers" in allowed else _uncounted(subject)
@@ -186,11 +175,9 @@ def refusals_of(
 
 
 def hint_once_saved(refusals: Sequence[PlanRefusal], allowed: Mapping[str, int]) -> str:
-    """What to do next about a saved plan that is refused: it takes no allowance any more, a new plan does.
+    """Return the next step for a refused saved plan: a new plan.
 
-    Args:
-        refusals: why it is refused.
-        allowed: what the saved plan was allowed.
+    The hint has the former and the missing allowances.
     """
     others = [refusal.hint for refusal in refusals if not refusal.allow]
     asked = {name: f"{name}={number}" for name, number in allowed.items()}
@@ -205,12 +192,9 @@ def hint_once_saved(refusals: Sequence[PlanRefusal], allowed: Mapping[str, int])
 
 
 def refused_trust(changes: Sequence[Change], unproved: Collection[str], allowed: int) -> tuple[PlanRefusal, ...]:
-    """Why changes of who and what is trusted are held back: there are more of them than somebody has said.
+    """Refuse more trust changes than allowed.
 
-    Args:
-        changes: all changes of the plan.
-        unproved: hosts that did not prove themselves and were asked nothing: their changes are not among these.
-        allowed: how many were said.
+    `unproved` hosts are only mentioned: they were not asked, so their changes are unknown.
     """
     trusted = distinct_trust(changes)
     if len(trusted) <= allowed:
@@ -269,13 +253,13 @@ def _effect_of(policy: Policy, subject: PlanInQuestion, now: datetime) -> Effect
 
 
 def frozen_at(policy: Policy, now: datetime) -> Freeze | None:
-    """The freeze window in which a moment lies: the one that lasts longest."""
+    """Return the longest freeze window around a time, if any."""
     windows = [window for window in policy.freeze if window.begin <= now < window.until]
     return max(windows, key=lambda window: window.until, default=None)
 
 
 def lost_paths(subject: PlanInQuestion) -> set[str]:
-    """The paths that no relay serves afterwards; one that went to another relay is not lost."""
+    """Return the paths that no relay serves afterwards."""
     deleted = (c.name for c in subject.changes if c.resource is Resource.PATH and c.action is Action.DELETE)
     return set(deleted) - subject.served
 
@@ -319,7 +303,7 @@ def _protected(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
 
 
 def needs_program(spec: HostSpec, changes: Iterable[Change]) -> bool:
-    """Whether the changes of a host include MediaMTX's program."""
+    """Return whether a host's changes include MediaMTX's program."""
     path = program_path(spec.media.artefact) if spec.media else ""
     return any(
         c.host == spec.id and c.resource is Resource.FILE and c.name == path and c.action is not Action.NOOP
@@ -330,13 +314,9 @@ def needs_program(spec: HostSpec, changes: Iterable[Change]) -> bool:
 def lacking_programs(
     pending: Iterable[Change], hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts], refusal: Refusal
 ) -> tuple[str, ...]:
-    """Why an apply would refuse to ship MediaMTX to hosts that need it, a sentence an architecture.
+    """Yield why an apply cannot ship MediaMTX, a sentence an architecture.
 
-    Args:
-        pending: the changes of a plan.
-        hosts: the hosts that it is about.
-        facts: what those hold that were read.
-        refusal: why a program would not be shipped.
+    `refusal` tells why a program is not shipped.
     """
     return tuple(_lacking(list(pending), hosts, facts, refusal))
 

@@ -1,6 +1,6 @@
-"""A plan as Rego rules see it, and their answers. Pure.
+"""A plan as input of Rego rules, and their answers. Pure.
 
-The JSON Schema of their input is `provisioner/inventory/policy_rules/document.json`.
+`provisioner schema policy-input` prints the JSON Schema of the input.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from provisioner.plan.guards.policy import PlanRefusal
 _Of = Callable[[Change], Sequence[str]]
 
 MOST_CHANGES: Final = 20_000
-"""More than these are judged by nobody: the library takes a second and 550 MiB for so many."""
+"""Maximum number of changes: the library takes a second and 550 MiB for these."""
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 REGO = "rego"
@@ -41,13 +41,13 @@ _LOOK = "look at it before this plan is applied: a rule of the inventory asks fo
 
 @dataclass(frozen=True, slots=True)
 class PlanForRego:
-    """What is said to rules of a plan.
+    """A plan, for Rego rules.
 
     Attributes:
         inventory: its id.
-        changes: all changes of the plan, what is as desired included.
-        hosts: those that were read.
-        cameras: how many cameras each facility of the inventory has, by its id.
+        changes: all changes, with no-ops.
+        hosts: the readable hosts.
+        cameras: the number of cameras of each facility.
         offline: whether no host was asked.
     """
 
@@ -59,12 +59,7 @@ class PlanForRego:
 
 
 def rego_input(plan: PlanForRego, now: datetime) -> Document:
-    """The document that rules see.
-
-    Args:
-        plan: what is said of the plan.
-        now: the moment in which it is judged.
-    """
+    """Return the rules' input, for the time of evaluation."""
     changing = pending(plan.changes)
     carriers = {name: sorted(spec.carriers) for name, spec in plan.hosts.items()}
     by_host = _by(changing, lambda change: (change.host,))
@@ -109,7 +104,7 @@ def rego_input(plan: PlanForRego, now: datetime) -> Document:
 
 
 def _by(changes: Iterable[Change], of: _Of) -> dict[str, list[Change]]:
-    """Changes by what they are about, in the order of names."""
+    """Group changes by name, sorted."""
     listed: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
         for name in of(change):
@@ -140,14 +135,14 @@ def _moment(now: datetime) -> RegoMoment:
 
 
 def rego_refusals(verdict: RegoVerdict) -> tuple[PlanRefusal, ...]:
-    """Why a plan is not to be applied: what rules deny, and rules that came to no answer."""
+    """Return refusals: what rules deny, and rules without a result."""
     denied = (PlanRefusal(REGO, f"{one.place}: {one.message}", one.hint or _hint(one)) for one in verdict.denied)
     failed = (PlanRefusal(REGO, f"{one.place}: {one.message}", one.hint) for one in verdict.failed)
     return (*failed, *denied)
 
 
 def too_large(changes: int) -> PlanRefusal:
-    """Why a plan is refused that rules cannot judge for its size."""
+    """Return the refusal of a plan that is too large for rules."""
     message = msg(
         "Rego rules judge plans of up to {most_changes} changes, and this one has {changes}",
         MOST_CHANGES,
@@ -158,7 +153,7 @@ def too_large(changes: int) -> PlanRefusal:
 
 
 def rego_warnings(warned: Iterable[RegoFinding]) -> tuple[Problem, ...]:
-    """What rules ask people to look at, each at its rule."""
+    """Return the rules' warnings, with the rules' positions."""
     return tuple(
         Problem(one.file, one.line, 1, "rego-warns", one.message, one.hint or _LOOK, one.file, Severity.WARNING)
         for one in warned

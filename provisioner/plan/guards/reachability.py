@@ -1,7 +1,6 @@
-"""Guards of access: intents, lockout, `--limit`, and hosts' own warnings. Pure.
+"""Guards of access: intents, lockout, `--limit`, and hosts' warnings. Pure.
 
-Each host tries once more with packets whether it would lock anybody out, before it loads rules; this says so while it
-is still a plan.
+Before it loads rules, each host tests a lockout again with packets. These guards find it in the plan.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ from provisioner.plan.reach.roads import CellReach
 from provisioner.plan.reach.statements import Origin, Reachability, ReachCell, StatementResult, judged, statements_of
 
 INTENT = "intent"
-"""The policy by which such a plan is refused; no allowance settles it."""
+"""Policy of these refusals; it has no allowance."""
 _OWNER = "intents"
 _NAMED = 3
 
 _SIX = 6
 
 _ENVELOPE: Final = 60
-"""What WireGuard puts around a packet over IPv4: 20 bytes of IP, 8 of UDP, 32 of its own."""
+"""WireGuard's overhead over IPv4: 20 bytes of IP, 8 of UDP, 32 of its own."""
 _SMALLEST_MTU: Final = 576
 
 CONDITIONS: Final = {
@@ -45,35 +44,31 @@ CONDITIONS: Final = {
     Condition.ANOTHER_FIREWALL: ("host-other-firewall", "see what it lets in before anything is applied"),
     Condition.CERTIFICATE_ENDS: ("certificate-ends", "renew it before readers refuse it, and apply"),
 }
-"""Of what is wrong with a host itself the code, and what is to be done."""
+"""Code and hint for each fault of a host."""
 
 
 @dataclass(frozen=True, slots=True)
 class SshOrigin:
-    """Somebody who must be able to open SSH: a network, and who that is."""
+    """A network that must be able to open SSH, and its description."""
 
     network: Network
     who: str
 
 
 def firewall_text(templates: Templates) -> Callable[[HostSpec], str]:
-    """What gives the firewall file that is rendered for a host."""
+    """Return a function that renders a host's firewall file."""
     return lambda spec: firewall_file(spec, templates).content.decode()
 
 
 def broken_intents(
     inventory: Inventory, specs: Mapping[str, HostSpec], rules: Callable[[HostSpec], str], changed: Collection[str]
 ) -> Iterator[PlanRefusal]:
-    """The statements that the desired state breaks on a road over a host that would change.
+    """Yield statements that the desired state breaks over a changing host.
 
-    Args:
-        inventory: whose statements they are, beside the built-in ones.
-        specs: what every host should hold.
-        rules: gives a host's firewall file as it is rendered.
-        changed: the hosts that would change.
+    `rules` renders a host's firewall file.
 
     Raises:
-        RenderError: rules are not of the form of our templates: nothing can be said.
+        RenderError: rules are not those of our templates, so that they cannot be judged.
     """
     if not changed:
         return
@@ -84,7 +79,7 @@ def broken_intents(
 
 
 def sentence(result: StatementResult) -> str:
-    """What does not hold: whose statement it is, what it says, and where it is otherwise."""
+    """Return a broken statement with its origin and cases."""
     statement = result.statement
     name, says = statement.name, statement.words
     cases = "; ".join(words_of(cell) for cell in result.broken[:_NAMED])
@@ -98,7 +93,7 @@ def sentence(result: StatementResult) -> str:
 
 
 def words_of(cell: ReachCell) -> str:
-    """One case in words, with the rule that decides it."""
+    """Return one case in words, with the deciding rule."""
     source, service, target, rules = cell.source, cell.service.value, cell.target, ", ".join(cell.by)
     if cell.program:
         source = f"{source} ({cell.program.value})"
@@ -112,7 +107,7 @@ def words_of(cell: ReachCell) -> str:
 
 
 def hint_of(result: StatementResult) -> str:
-    """What to do about a statement that does not hold."""
+    """Return the next step for a broken statement."""
     statement = result.statement
     if statement.origin is Origin.INVENTORY:
         return msg(
@@ -123,7 +118,7 @@ def hint_of(result: StatementResult) -> str:
 
 
 def problem_of(places: Places, result: StatementResult) -> Problem:
-    """A statement that does not hold, at its place in the inventory's files; a built-in one at inventory.yml."""
+    """Return a broken statement as a problem, with its position."""
     statement = result.statement
     path = () if statement.place is None else (_OWNER, statement.place)
     place = places.at(_OWNER if path else "inventory", *path)
@@ -133,11 +128,9 @@ def problem_of(places: Places, result: StatementResult) -> Problem:
 
 
 def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[SshOrigin]:
-    """Who must not be locked out: each management network, and the address that this run came from.
+    """Yield required SSH sources: management networks, and this controller.
 
-    Args:
-        management: the management networks of the host's carrier.
-        ssh_peer: the controller as the host saw it come; empty where the host did not say.
+    `ssh_peer` is the controller's address at the host, or empty.
     """
     for network in management:
         yield SshOrigin(network, msg("the management network {network}", network))
@@ -146,28 +139,28 @@ def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[S
 
 
 def locked_out(rules: str, ssh_port: int, sources: Iterable[SshOrigin]) -> tuple[SshOrigin, ...]:
-    """Those of the sources from which a new SSH connection would not be accepted everywhere in them.
+    """Return the sources whose new SSH connections are not all accepted.
 
     Raises:
-        RenderError: the rules hold something that is not of our template: nothing can be said.
+        RenderError: the rules are not those of our template, so that they cannot be judged.
     """
     ruleset = parse_ruleset(rules)
     return tuple(s for s in sources if not accepts(ruleset, arriving(s.network, ssh_port)))
 
 
 def deaf_to_neighbours(rules: str, sources: Iterable[SshOrigin]) -> bool:
-    """Whether somebody must get in over IPv6 and the rules drop neighbour discovery, by which addresses are found.
+    """Return whether rules drop the neighbour discovery that IPv6 sources need.
 
     Raises:
-        RenderError: the rules hold something that is not of our template: nothing can be said.
+        RenderError: the rules are not those of our template, so that they cannot be judged.
     """
     return any(source.network.version == _SIX for source in sources) and not hears_neighbours(parse_ruleset(rules))
 
 
 def outside_of(limit: Limit, pending: Iterable[Change]) -> tuple[Change, ...]:
-    """The changes of chosen hosts that a limit by province or facility does not name.
+    """Return changes of chosen hosts outside a limit by province or facility.
 
-    What is about no facility (files, units, the rest of the table) goes with the host.
+    Changes without a facility (files, units, other rules) belong to the host.
     """
     if not limit.by_site:
         return ()
@@ -181,14 +174,7 @@ def _takes_change(limit: Limit, change: Change) -> bool:
 
 
 def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: HostFacts) -> Iterator[Problem]:
-    """What to look at on a host before a plan is applied.
-
-    Args:
-        inventory: in whose files the host stands.
-        places: where what they say stands.
-        spec: the host.
-        facts: what was read of it.
-    """
+    """Yield warnings about a host before an apply."""
     owner, block = _block(inventory, spec)
 
     def warning(code: str, message: str, hint: str, at: tuple[str, KeyPath] | None = None) -> Problem:
@@ -247,7 +233,7 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
 
 
 def _block(inventory: Inventory, spec: HostSpec) -> tuple[str, KeyPath]:
-    """The file and the place where a host stands."""
+    """Return the file and path of a host."""
     if spec.relay is None:
         return f"centre/{spec.id}", ()
     carrier = inventory.carriers[spec.carriers[0]]
@@ -256,7 +242,7 @@ def _block(inventory: Inventory, spec: HostSpec) -> tuple[str, KeyPath]:
 
 
 def _pool(inventory: Inventory, spec: HostSpec, network: str) -> KeyPath | None:
-    """Where the pool stands in which a network lies; None where a host made one up."""
+    """Return the path of the pool around a network, if valid."""
     try:
         within = IPv4Network(network, strict=False)
     except ValueError:

@@ -1,1 +1,1 @@
-"""Reachability between hosts and sites, by the rendered rules. Imports `desired`."""
+"""Reachability between hosts and sites, by the rendered rules."""

@@ -1,8 +1,7 @@
-"""The rendered rules on packets, for whole networks at once. Pure.
+"""Evaluation of the rendered rules on packets of whole networks. Pure.
 
-The firewall's file is read back: its sets, its chains, and the statements of its rules. It knows the statements of our
-own templates and no others. A statement that it does not know makes the whole file one of which nothing can be said,
-never one that passes.
+The firewall's file is parsed: sets, chains, and statements of rules. Only the statements of our own templates are
+known. An unknown statement makes the whole file an error; it never counts as accepted.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _MATCHES = re.compile(
 )
 
 Statement = re.Match[str]
-"""One statement of a rule; `lastgroup` says which kind it is of, and is None of a space."""
+"""A statement of a rule; `lastgroup` is its kind, or `None` of a space."""
 
 _FAMILIES: Final = {"ip": 4, "ip6": 6}
 _BEFORE: Final = "prerouting"
@@ -49,11 +48,11 @@ _NEIGHBOURS: Final = ("nd-router-advert", "nd-neighbor-solicit", "nd-neighbor-ad
 
 
 class Networks(tuple[Network, ...]):  # noqa: SLOT001 (what is worked out once is kept in it)
-    """Networks of one family or of both, of which it is asked again and again what lies around them."""
+    """Networks of one or both families, with a cached surrounding network."""
 
     @cached_property
     def around(self) -> Networks:
-        """The smallest network that holds them all; they themselves where they are of both families, or none."""
+        """The smallest surrounding network; the networks themselves if impossible."""
         if len(self) == 1 or len({network.version for network in self}) != 1:
             return self
         last = max(int(network.broadcast_address) for network in self)
@@ -65,7 +64,7 @@ class Networks(tuple[Network, ...]):  # noqa: SLOT001 (what is worked out once i
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: what has to match, its verdict and its comment."""
+    """A rule: statements, verdict and comment."""
 
     matches: str
     verdict: str
@@ -73,10 +72,10 @@ class Rule:
 
     @cached_property
     def statements(self) -> tuple[Statement, ...]:
-        """What has to match, one statement after the other.
+        """The rule's statements, in order.
 
         Raises:
-            RenderError: one of them is not known here.
+            RenderError: a statement is unknown.
         """
         return tuple(self._statements())
 
@@ -100,13 +99,13 @@ class RuleChain(NamedTuple):
 
 
 class PortMembers:
-    """The addresses of a set of pairs that have one port, in order."""
+    """Sorted addresses of a set of pairs with one port."""
 
     def __init__(self, addresses: Sequence[int]) -> None:
         self._addresses = sorted(addresses)
 
     def within(self, network: Network) -> int:
-        """How many of them lie in a network."""
+        """Return the number of addresses in a network."""
         if network.version != 4:  # noqa: PLR2004 (IPv4)
             return 0
         first, last = int(network.network_address), int(network.broadcast_address)
@@ -129,13 +128,13 @@ class Ruleset:
         return {}
 
     def networks(self, name: str) -> tuple[Network, ...]:
-        """A set's elements as networks; none where there is no such set."""
+        """Return a set's elements as networks; empty without such a set."""
         if name not in self._networks:
             self._networks[name] = tuple(ip_network(element) for element in self.sets.get(name, ()))
         return self._networks[name]
 
     def pairs(self, name: str) -> Mapping[int, PortMembers]:
-        """The addresses of a set of pairs, by their port."""
+        """Return the addresses of a set of pairs, by port."""
         if name not in self._pairs:
             by_port: dict[int, list[int]] = defaultdict(list)
             for element in self.sets.get(name, ()):
@@ -150,17 +149,17 @@ EVERYBODY: Final = Networks((IPv4Network("0.0.0.0/0"),))
 
 @dataclass(frozen=True, slots=True)
 class NetPacket:
-    """Packets at one host, as a chain of its rules sees them.
+    """Packets at a chain of one host.
 
     Attributes:
-        sources: where they come from: any address of these networks; of what the host itself sends, everybody.
-        targets: where they go: any address of these networks; to the host itself, everybody.
-        port: where they go.
+        sources: any address of these networks; for the host's own packets, all networks.
+        targets: any address of these networks; for packets to the host itself, all networks.
+        port: the target port.
         protocol: `tcp`, `udp` or `icmp`.
-        came_by: the interface by which they came; empty for one that no rule names.
-        leaves_by: the interface by which they leave; empty for one that no rule names.
-        user: whose program on the host sends them; empty where none does.
-        is_reply: whether they belong to a connection that the other side opened; else each is the first of its own.
+        came_by: the incoming interface; empty for one that rules do not name.
+        leaves_by: the outgoing interface; empty for one that rules do not name.
+        user: the user of the sending program on the host, if any.
+        is_reply: whether the other side opened the connection; otherwise it is a first packet.
     """
 
     sources: Networks = EVERYBODY
@@ -174,19 +173,14 @@ class NetPacket:
 
 
 class Ruling(NamedTuple):
-    """What a chain does with a packet.
-
-    Attributes:
-        accepted: whether it goes on.
-        rule: the comment of the rule that says so; `policy` where none does.
-    """
+    """Verdict of a chain, with the deciding rule's comment, or `policy`."""
 
     accepted: bool
     rule: str
 
 
 class _Taken(NamedTuple):
-    """What a rule takes, and what it leaves."""
+    """Matched packets of a rule, and the rest."""
 
     sources: Networks
     other_sources: Networks
@@ -194,10 +188,10 @@ class _Taken(NamedTuple):
 
 
 def parse_ruleset(text: str) -> Ruleset:
-    """Read a firewall file that we rendered.
+    """Parse a firewall file that we rendered.
 
     Raises:
-        RenderError: it is not of the form of our templates.
+        RenderError: it is not of our templates' form.
     """
     sets = {name: _elements(body) for name, body in _SET.findall(text)}
     chains = {
@@ -222,12 +216,12 @@ def _rule(line: str) -> Rule:
 
 
 def unknown(statement: str) -> RenderError:
-    """The error of a statement of which nothing can be said."""
+    """Return the error of an unknown statement."""
     return RenderError(f"the rendered firewall has a statement that is not known: {statement}")
 
 
 def arriving(source: Network, port: int) -> NetPacket:
-    """The first packet of TCP connections from anywhere in a network, through no tunnel, to a port of the host."""
+    """Return first TCP packets, without tunnel, from a network to a port."""
     return NetPacket(Networks((source,)), port=port)
 
 
@@ -240,7 +234,7 @@ def leaving(
     *,
     is_reply: bool = False,
 ) -> NetPacket:
-    """A packet that a user's program on the host sends through an interface."""
+    """Return a packet of a user's program that leaves by an interface."""
     return NetPacket(
         targets=Networks((ip_network(to),)),
         port=port,
@@ -252,28 +246,28 @@ def leaving(
 
 
 def accepts(ruleset: Ruleset, packet: NetPacket) -> bool:
-    """Whether the chain `input` accepts a packet from every address of its source.
+    """Return whether `input` accepts a packet from all its sources.
 
     Raises:
-        RenderError: a rule has a statement that is not known here.
+        RenderError: a rule has an unknown statement.
     """
     return all(ruling.accepted for ruling in rulings(ruleset, "input", packet))
 
 
 def lets_out(ruleset: Ruleset, packet: NetPacket) -> bool:
-    """Whether the chain `output` lets a packet leave; sets that only fill while the host runs are empty here.
+    """Return whether `output` accepts a packet; dynamic sets count as empty.
 
     Raises:
-        RenderError: there is no such chain, or a rule has a statement that is not known here.
+        RenderError: the chain is missing, or a rule has an unknown statement.
     """
     return all(ruling.accepted for ruling in rulings(ruleset, "output", packet))
 
 
 def rulings(ruleset: Ruleset, chain: str, packet: NetPacket) -> frozenset[Ruling]:
-    """What a chain does with packets: one ruling, or several where senders or receivers are not treated alike.
+    """Return a chain's verdicts on packets; several if addresses are treated differently.
 
     Raises:
-        RenderError: there is no such chain, or a rule has a statement that is not known here.
+        RenderError: the chain is missing, or a rule has an unknown statement.
     """
     of = ruleset.chains.get(chain)
     if of is None:
@@ -288,10 +282,10 @@ def rulings(ruleset: Ruleset, chain: str, packet: NetPacket) -> frozenset[Ruling
 
 
 def led_to(ruleset: Ruleset, packet: NetPacket) -> int:
-    """The port at which the chain `input` sees what comes to a port of the host: another one where rules lead it there.
+    """Return the port that `input` sees, after redirection by rules.
 
     Raises:
-        RenderError: a rule has a statement that is not known here.
+        RenderError: a rule has an unknown statement.
     """
     chain = ruleset.chains.get(_BEFORE)
     for rule in chain.rules if chain and packet.came_by != _LOOPBACK else ():
@@ -304,7 +298,7 @@ def led_to(ruleset: Ruleset, packet: NetPacket) -> int:
 
 
 def _rulings(ruleset: Ruleset, chain: RuleChain, packet: NetPacket) -> frozenset[Ruling]:
-    """Each rule takes what it fits, and leaves the rest to those after it."""
+    """Match each rule in turn, with the rest for later rules."""
     made: set[Ruling] = set()
     left = [(0, packet.sources, packet.targets)]
     while left:
@@ -325,7 +319,7 @@ def _rulings(ruleset: Ruleset, chain: RuleChain, packet: NetPacket) -> frozenset
 
 
 def _taken(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Taken | None:
-    """What a rule takes of packets; None where it fits none of them."""
+    """Return the packets that a rule matches, or `None`."""
     if not all(fit(statement, packet) for statement in rule.statements if (fit := _fit(statement)) is not None):
         return None
     sources, targets = packet.sources, packet.targets
@@ -345,7 +339,7 @@ def _taken(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Taken | None:
 
 
 def _fit(statement: Statement) -> Callable[[Statement, NetPacket], bool] | None:
-    """What says whether a statement fits all of some packets or none; None of one about addresses."""
+    """Return a statement's test for all packets; `None` if about addresses."""
     kind = statement.lastgroup or ""
     if kind not in _FITS and kind not in _OF_SOURCES and kind not in _OF_TARGETS:
         raise unknown(statement[0])
@@ -353,11 +347,11 @@ def _fit(statement: Statement) -> Callable[[Statement, NetPacket], bool] | None:
 
 
 _Holds = Callable[[Network], bool | None]
-"""Whether something holds a network; None where it holds a part of it."""
+"""Whether a network is contained; `None` if only a part is."""
 
 
 def _parted(networks: Networks, holds: _Holds) -> tuple[Networks, list[Network]]:
-    """The networks that are held, and those that are not; one that is held in part is cut in halves."""
+    """Split networks into contained and other ones, halving partial ones."""
     inside: list[Network] = []
     outside: list[Network] = []
     left = list(networks)
@@ -429,19 +423,19 @@ _FITS: Final[Mapping[str, Callable[[Statement, NetPacket], bool]]] = {
     "icmp": lambda *_: False,
     "admitted": lambda *_: False,
 }
-"""Of a pair the port and the addresses are judged beside this."""
+"""A pair's port and addresses are tested separately."""
 
 
 # --- neighbour discovery --------------------------------------------------------------------------
 
 
 def hears_neighbours(ruleset: Ruleset) -> bool:
-    """Whether the chain `input` accepts neighbour discovery from whoever sends it.
+    """Return whether `input` accepts neighbour discovery from any sender.
 
-    Without it nobody reaches the host over IPv6, whatever else is accepted.
+    Without it the host is unreachable over IPv6.
 
     Raises:
-        RenderError: a rule has a statement that is not known here.
+        RenderError: a rule has an unknown statement.
     """
     return all(_hears(ruleset, kind) for kind in _NEIGHBOURS)
 
@@ -459,7 +453,10 @@ def _hears(ruleset: Ruleset, kind: str) -> bool:
 
 
 def _fits_neighbour(statement: Statement, kind: str) -> bool | None:
-    """Whether one statement fits neighbour discovery, which is in no state that is tracked and has no ports."""
+    """Return whether a statement fits neighbour discovery; `None` if partly.
+
+    Such packets have no tracked state and no ports.
+    """
     match statement.lastgroup:
         case "icmp":
             return statement["icmp_family"] == "icmpv6" and kind in re.split(r"[ ,]+", statement["types"].strip())

@@ -1,8 +1,7 @@
-"""Roads between places, hop by hop: tunnels, rules and logins. Pure.
+"""Traffic between places, hop by hop: tunnels, rules and logins. Pure.
 
-Gateways are no managed hosts: what their packages say is taken as installed, and what they drop besides is not counted.
-Packets on the road to another host are the only ones that are judged; what a host says to itself is a relay's own API
-and the video that its probe reads.
+Gateways are not managed: their packages count as installed, and further filters of theirs are ignored. Only packets to
+other hosts are judged, except a relay's own API and the video that its probe reads.
 """
 
 from __future__ import annotations
@@ -34,23 +33,22 @@ EVERYWHERE: Final[tuple[Network, ...]] = (IPv4Network("0.0.0.0/0"), IPv6Network(
 _SITE: Final = "site/"
 
 OF_RELAY: Final = (Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER)
-"""What there may be at every relay; at one to which sites push there is `publish` as well."""
+"""Possible services at every relay; one for pushing sites also has `publish`."""
 OF_CENTRE: Final = (Service.SSH, Service.OTHER)
 OF_SITE: Final = (Service.CAMERAS, Service.ONVIF, Service.OTHER)
 _LOOPBACK: Final = Networks((IPv4Network("127.0.0.1/32"),))
 _LO: Final = "lo"
 _UNUSED: Final = (9, 13, 17, 19, 37)
-"""Ports that nothing of ours has; one that no device of a site has either stands for all others."""
+"""Ports that we do not use; one that no device uses stands for all others."""
 
 _ALLOWED: Final = Ruling(accepted=True, rule="allowed IPs")
 _FOREIGN: Final = Ruling(accepted=False, rule="no peer has that address")
 
 
 class RuledHost:
-    """A managed host with the rules that it is to have, which are read when somebody asks."""
+    """A managed host with its desired rules, parsed on first use."""
 
     def __init__(self, spec: HostSpec, text: Callable[[HostSpec], str]) -> None:
-        """Take the host, and what gives the firewall file that is rendered for it."""
         self.spec, self._text = spec, text
 
     @cached_property
@@ -58,14 +56,14 @@ class RuledHost:
         """Its rules.
 
         Raises:
-            RenderError: they are not of the form of our templates.
+            RenderError: they are not of our templates' form.
         """
         return parse_ruleset(self._text(self.spec))
 
 
 @dataclass(frozen=True)
 class Outside:
-    """Whoever comes to hosts by no tunnel: the internet, or the networks from which somebody manages."""
+    """Senders without a tunnel: the internet, or management networks."""
 
     name: str
     networks: Networks
@@ -73,7 +71,7 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class SitePort:
-    """A port of some addresses behind a tunnel."""
+    """A port of some addresses at sites."""
 
     networks: Networks
     port: int
@@ -81,15 +79,15 @@ class SitePort:
 
 @dataclass(frozen=True)
 class Sites:
-    """Sites of one relay, as that relay knows them: behind its tunnel, or where the carrier's network leads.
+    """Sites of one relay, behind its tunnel or in the carrier's network.
 
     Attributes:
-        name: as statements name them, `site/kcl-bg-001`; of all of a relay `sites of RELAY`.
-        facilities: whose sites they are.
-        networks: the addresses of theirs that the relay's tunnel takes; without a tunnel the networks they lie in.
-        cameras: where their devices are found.
-        asked: where their devices are asked about themselves.
-        interface: by which interface the relay sends to them and hears of them; empty for one that no rule names.
+        name: as in statements, `site/kcl-bg-001`; for all sites of a relay `sites of RELAY`.
+        facilities: the facilities.
+        networks: their addresses in the relay's tunnel; without a tunnel the routed networks around them.
+        cameras: addresses of their devices.
+        asked: ONVIF addresses of their devices.
+        interface: the relay's interface to them; empty for one that rules do not name.
     """
 
     name: str
@@ -100,14 +98,14 @@ class Sites:
     interface: str = ""
 
     def ports(self, service: Service, other_port: int) -> tuple[SitePort, ...]:
-        """Where a service of theirs is found."""
+        """Return the addresses of a service."""
         if service is Service.CAMERAS:
             return self.cameras
         return self.asked if service is Service.ONVIF else (SitePort(self.networks, other_port),)
 
 
 class CellReach(StrEnum):
-    """Whether something arrives: all of it, nothing, or some of it."""
+    """Whether all, some or no packets arrive."""
 
     YES = "yes"
     NO = "no"
@@ -118,11 +116,9 @@ _ORDER: Final = (CellReach.YES, CellReach.PART, CellReach.NO)
 
 
 class Hop(NamedTuple):
-    """What one host on the road does.
+    """Verdicts of one host, e.g. `relay-viettel-1 input`.
 
-    Attributes:
-        where: the host and its part, e.g. `relay-viettel-1 input`.
-        rulings: what becomes of the packets there; more than one where they are not treated alike.
+    There are several if addresses are treated differently.
     """
 
     where: str
@@ -130,11 +126,9 @@ class Hop(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What becomes of a packet on its road.
+    """Result of a packet's route, with the deciding rules.
 
-    Attributes:
-        reach: whether it arrives.
-        by: the rule that decides it, e.g. `relay-viettel-1 input: readers`.
+    A rule is named like `relay-viettel-1 input: readers`.
     """
 
     reach: CellReach
@@ -142,7 +136,7 @@ class Outcome(NamedTuple):
 
 
 class RelaySites:
-    """The sites of a relay, taken apart once."""
+    """The sites of a relay, grouped once."""
 
     def __init__(self, spec: HostSpec) -> None:
         self._spec = spec
@@ -165,7 +159,7 @@ class RelaySites:
 
     @cached_property
     def _routed(self) -> Mapping[str, tuple[IPv4Network, ...]]:
-        """Of each site without a tunnel the networks that the rules know it by."""
+        """Networks of sites without a tunnel, as in the rules."""
         networks = self._spec.firewall.routed if self._spec.firewall else ()
         devices: dict[str, set[IPv4Address]] = defaultdict(set)
         for path in self._spec.paths:
@@ -175,7 +169,7 @@ class RelaySites:
 
     @cached_property
     def pushing(self) -> Mapping[str, Networks]:
-        """From where each site comes that pushes to the relay: from the addresses of its logins."""
+        """Source networks of pushing sites: the addresses of their logins."""
         firewall, media = self._spec.firewall, self._spec.relay
         facilities = {path.name: path.facility for path in self._spec.paths if path.access.is_pushed}
         managed = firewall.management_networks if firewall else ()
@@ -188,16 +182,16 @@ class RelaySites:
 
     @property
     def facilities(self) -> frozenset[str]:
-        """Whose sites the relay's tunnel knows."""
+        """Facilities behind the relay's tunnel."""
         return frozenset(self._networks)
 
     @property
     def routed(self) -> frozenset[str]:
-        """Whose sites it reaches without a tunnel."""
+        """Facilities that it reaches without a tunnel."""
         return frozenset(self._routed)
 
     def of(self, name: str, facilities: Iterable[str]) -> Sites:
-        """Some of them, under one name, all behind the tunnel or none; which they are is known by the name."""
+        """Return sites, all tunneled or all routed, under one unique name."""
         if name not in self._named:
             meant = set(facilities)
             routed = not meant.isdisjoint(self.routed)
@@ -234,12 +228,12 @@ def _site_ports(places: Iterable[tuple[IPv4Address, int]]) -> tuple[SitePort, ..
 
 
 def internet_but(networks: Sequence[Network]) -> Outside:
-    """The whole internet without some networks."""
+    """Return the internet without some networks."""
     return Outside(INTERNET, Networks(left for whole in EVERYWHERE for left in _without(whole, networks)))
 
 
 def _without(whole: Network, networks: Sequence[Network]) -> Iterator[Network]:
-    """What is left of a network when others are taken out of it."""
+    """Yield the rest of a network without others."""
     inside = next((n for n in networks if n.version == whole.version and n.overlaps(whole)), None)
     if inside is None:
         yield whole
@@ -249,7 +243,7 @@ def _without(whole: Network, networks: Sequence[Network]) -> Iterator[Network]:
 
 
 def outcome(hops: Sequence[Hop]) -> Outcome:
-    """What becomes of packets on a road: the first host that lets none of them pass decides, else the last."""
+    """Return the result of a route: the first blocking host decides."""
     for hop in hops:
         if not any(ruling.accepted for ruling in hop.rulings):
             return Outcome(CellReach.NO, _named(hop, accepted=False))
@@ -260,7 +254,7 @@ def outcome(hops: Sequence[Hop]) -> Outcome:
 
 
 def together(outcomes: Iterable[Outcome]) -> Outcome:
-    """What becomes of several packets at once."""
+    """Return the combined result of several packets."""
     each = list(outcomes)
     reaches = {one.reach for one in each}
     reach = reaches.pop() if len(reaches) == 1 else CellReach.PART
@@ -277,18 +271,21 @@ def _named(hop: Hop, *, accepted: bool) -> tuple[str, ...]:
 
 
 def other_port(spec: HostSpec) -> int:
-    """A port that stands for all that nobody is to reach."""
+    """Return a port that stands for all unused ones."""
     used = {path.source.port for path in spec.paths if path.source is not None} | {spec.ssh.port}
     return next((port for port in _UNUSED if port not in used), _UNUSED[0])
 
 
 def of_relay(spec: HostSpec) -> tuple[Service, ...]:
-    """What there may be at a relay."""
+    """Return the possible services at a relay."""
     return (*OF_RELAY, Service.PUBLISH) if spec.relay is not None and spec.relay.publishing is not None else OF_RELAY
 
 
 def _ports(spec: HostSpec, service: Service) -> tuple[int, ...]:
-    """The ports of a service of a host: of video, encrypted or not, there may be two, of the tunnel more."""
+    """Return the ports of a host's service.
+
+    Video may have two (encrypted or not), the tunnel more.
+    """
     if service is Service.TUNNEL and spec.firewall is not None and spec.firewall.wireguard_port:
         return spec.firewall.tunnel_ports
     if service is Service.VIDEO and spec.firewall is not None:
@@ -297,9 +294,9 @@ def _ports(spec: HostSpec, service: Service) -> tuple[int, ...]:
 
 
 def _at_ports(service: Service, outcomes: Iterable[Outcome]) -> Outcome:
-    """What becomes of what goes to a service of several ports.
+    """Return the combined result for a service with several ports.
 
-    A reader may take any of them: it arrives if it does at one. A gateway dials the one that its line passes.
+    A reader may use any port, so one is enough. A gateway dials a particular one.
     """
     if service is Service.TUNNEL:
         return together(outcomes)
@@ -307,7 +304,7 @@ def _at_ports(service: Service, outcomes: Iterable[Outcome]) -> Outcome:
 
 
 def _port(spec: HostSpec, service: Service) -> int:
-    """The port of a service of a host, of video the one of the host's own reader."""
+    """Return a service's port; of video, the port of the own probe."""
     firewall = spec.firewall
     ports = {
         Service.SSH: spec.ssh.port,
@@ -328,14 +325,14 @@ def _chain(host: RuledHost, chain: str, packet: NetPacket) -> Hop:
 
 
 def _tunnel(host: RuledHost, peer: str, networks: Sequence[Network]) -> Hop:
-    """WireGuard takes from a peer, and sends to it, what lies in its allowed IPs and nothing else."""
+    """Return WireGuard's verdict: only the allowed IPs of a peer pass."""
     allowed = [n for p in host.spec.tunnel.peers if p.name == peer for n in p.allowed_ips]
     inside = {any(network.version == net.version and network.subnet_of(net) for net in allowed) for network in networks}
     return Hop(f"{host.spec.id} tunnel", frozenset(_ALLOWED if one else _FOREIGN for one in inside or {False}))
 
 
 def _logins(host: RuledHost, sources: Sequence[Network], action: str = "read") -> Hop:
-    """MediaMTX takes a login from its owner's addresses alone; of a site that pushes those may be any."""
+    """Return MediaMTX's verdict: a login works from its addresses only."""
     media = host.spec.media
     users = [user for user in media.users if user.action == action] if media else []
     listed = [(_of_whom(user), network) for user in users for network in _networks_of(user)]
@@ -347,7 +344,6 @@ def _logins(host: RuledHost, sources: Sequence[Network], action: str = "read") -
 
 
 def _of_whom(user: User) -> str:
-    """A reader by his name; a site that pushes has many."""
     return "a site that pushes" if user.action == "publish" else user.name
 
 
@@ -358,7 +354,7 @@ def _networks_of(user: User) -> Sequence[IPv4Network]:
 def _arrived(
     host: RuledHost, service: Service, sources: Networks, came_by: str, at: int | None = None
 ) -> Iterator[Hop]:
-    """What a host does with what comes to a service of its own, at one of its ports."""
+    """Yield a host's verdicts on packets to its own service."""
     port = at or _port(host.spec, service)
     yield _chain(host, "input", NetPacket(sources, port=port, protocol=_protocol(service), came_by=came_by))
     if service is Service.VIDEO:
@@ -368,7 +364,7 @@ def _arrived(
 
 
 def _user(host: RuledHost, program: Program) -> str:
-    """The user whose programs are meant; anybody else has no name here."""
+    """Return a program's user; empty for others."""
     return {Program.RELAY: RELAY_USER, Program.PROBE: host.spec.names.probe_user}.get(program, "")
 
 
@@ -378,7 +374,10 @@ def _leaves(host: RuledHost, program: Program, targets: Networks, port: int, *, 
 
 
 def _through(relay: RuledHost, sources: Networks, targets: Networks, port: int, ways: tuple[str, str]) -> Hop:
-    """What a relay does with what goes on through it; `ways` are the interfaces by which it comes and leaves."""
+    """Return a relay's verdict on forwarded packets.
+
+    `ways` are the incoming and outgoing interfaces.
+    """
     came_by, leaves_by = ways
     return _chain(relay, "forward", NetPacket(sources, targets, port, came_by=came_by, leaves_by=leaves_by))
 
@@ -387,7 +386,7 @@ def _through(relay: RuledHost, sources: Networks, targets: Networks, port: int, 
 
 
 def outside_to_host(outside: Outside, host: RuledHost, service: Service) -> Outcome:
-    """From outside of all tunnels to a host."""
+    """Judge traffic from outside to a host."""
     ports, networks = _ports(host.spec, service), outside.networks
     if service is Service.PUBLISH:
         # Sites push over IPv4: nobody listens there over IPv6.
@@ -396,7 +395,7 @@ def outside_to_host(outside: Outside, host: RuledHost, service: Service) -> Outc
 
 
 def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: Service) -> Outcome:
-    """From outside of all tunnels through a relay to its sites."""
+    """Judge traffic from outside through a relay to its sites."""
     by = sites.interface
     return together(
         outcome([_through(relay, outside.networks, of.networks, of.port, ("", by))])
@@ -405,13 +404,13 @@ def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: 
 
 
 def site_to_relay(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
-    """From behind a site's gateway to its own relay."""
+    """Judge traffic from behind a gateway to its own relay."""
     ports, by = _ports(relay.spec, service), sites.interface
     return _at_ports(service, (outcome([*_arrived(relay, service, sites.networks, by, port)]) for port in ports))
 
 
 def site_to_sites(sites: Sites, relay: RuledHost, others: Sites, service: Service) -> Outcome:
-    """From behind a site's gateway through its relay to sites of that relay."""
+    """Judge traffic from behind a gateway through its relay to its sites."""
     ways = (sites.interface, others.interface)
     return together(
         outcome([_through(relay, sites.networks, of.networks, of.port, ways)])
@@ -420,7 +419,7 @@ def site_to_sites(sites: Sites, relay: RuledHost, others: Sites, service: Servic
 
 
 def site_to_centre(sites: Sites, relay: RuledHost, centre: RuledHost, service: Service) -> Outcome:
-    """From behind a site's gateway through its relay to a centre."""
+    """Judge traffic from behind a gateway through its relay to a centre."""
     tunnel, to = relay.spec.names.tunnel, _own(centre)
     return outcome(
         [
@@ -432,13 +431,13 @@ def site_to_centre(sites: Sites, relay: RuledHost, centre: RuledHost, service: S
 
 
 def site_to_internet(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
-    """From behind a site's gateway through its relay to anywhere else."""
+    """Judge traffic from behind a gateway through its relay to elsewhere."""
     port = _port(relay.spec, service)
     return outcome([_through(relay, sites.networks, _elsewhere(relay), port, (sites.interface, ""))])
 
 
 def relay_to_sites(relay: RuledHost, program: Program, sites: Sites, service: Service) -> Outcome:
-    """From a program on a relay to its sites."""
+    """Judge traffic from a relay's program to its sites."""
     return together(
         outcome([_leaves(relay, program, of.networks, of.port, by=sites.interface)])
         for of in sites.ports(service, other_port(relay.spec))
@@ -446,7 +445,7 @@ def relay_to_sites(relay: RuledHost, program: Program, sites: Sites, service: Se
 
 
 def relay_to_centre(relay: RuledHost, program: Program, centre: RuledHost, service: Service) -> Outcome:
-    """From a program on a relay through the tunnel to a centre."""
+    """Judge traffic from a relay's program through the tunnel to a centre."""
     return outcome(
         [
             _leaves(relay, program, _own(centre), _port(centre.spec, service), by=relay.spec.names.tunnel),
@@ -458,19 +457,22 @@ def relay_to_centre(relay: RuledHost, program: Program, centre: RuledHost, servi
 
 
 def host_to_internet(host: RuledHost, program: Program, service: Service) -> Outcome:
-    """From a program on a host to anywhere, by no tunnel."""
+    """Judge traffic from a host's program to anywhere, without a tunnel."""
     return outcome([_leaves(host, program, _elsewhere(host), _port(host.spec, service), by="")])
 
 
 def relay_to_itself(relay: RuledHost, program: Program, service: Service) -> Outcome:
-    """From a program on a relay to the relay's own MediaMTX: its API is on loopback alone."""
+    """Judge traffic from a relay's program to its own MediaMTX.
+
+    The API is on loopback only.
+    """
     own = _own(relay) if service is Service.VIDEO else _LOOPBACK
     port = _port(relay.spec, service)
     return outcome([_leaves(relay, program, own, port, by=_LO), *_arrived(relay, service, own, _LO)])
 
 
 def centre_to_relay(centre: RuledHost, program: Program, relay: RuledHost, service: Service) -> Outcome:
-    """From a program on a centre through the tunnel to a relay."""
+    """Judge traffic from a centre's program through the tunnel to a relay."""
     tunnel, protocol = centre.spec.names.tunnel, _protocol(service)
     each = (
         outcome(
@@ -487,7 +489,7 @@ def centre_to_relay(centre: RuledHost, program: Program, relay: RuledHost, servi
 
 
 def centre_to_sites(centre: RuledHost, program: Program, relay: RuledHost, sites: Sites, service: Service) -> Outcome:
-    """From a program on a centre through a relay to its sites."""
+    """Judge traffic from a centre's program through a relay to its sites."""
     tunnel = relay.spec.names.tunnel
     return together(
         outcome(
@@ -502,11 +504,11 @@ def centre_to_sites(centre: RuledHost, program: Program, relay: RuledHost, sites
 
 
 def _elsewhere(host: RuledHost) -> Networks:
-    """All that is neither the host's sites nor its tunnel: the networks that routed sites lie in are none of it."""
+    """Return all networks except routed ones, where sites are."""
     routed = host.spec.firewall.routed if host.spec.firewall else ()
     return Networks(n for n in internet_but(routed).networks if n.version == 4) if routed else EVERYBODY  # noqa: PLR2004
 
 
 def _own(host: RuledHost) -> Networks:
-    """A host's own address in the tunnel."""
+    """Return a host's tunnel address."""
     return Networks((IPv4Network(host.spec.tunnel.address),))

@@ -1,4 +1,4 @@
-"""The matrix that `prove` prints, and statements held against it. Pure."""
+"""The matrix of `prove`, and statements checked against it. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from provisioner.plan.reach.roads import (
 
 MANAGEMENT: Final = "management"
 _OUTSIDE_A_CENTRE: Final = (Service.SSH,)
-"""The other ports of a centre are its machine's own."""
+"""A centre's other ports belong to its machine."""
 _OF_ITSELF: Final = (Service.VIDEO, Service.API)
 _ELSEWHERE: Final = (Service.OTHER,)
 _OF_CENTRE: Final = (Program.PROBE, Program.OTHERS)
@@ -37,16 +37,16 @@ _OUTSIDE: Final = (INTERNET, MANAGEMENT)
 
 
 class ReachCell(NamedTuple):
-    """Whether something passes from one place to another.
+    """Whether traffic passes from one place to another.
 
     Attributes:
-        source: where it comes from, e.g. `centre/btttt`.
-        program: whose programs there send; None where nobody can tell.
-        target: where it goes.
-        service: what it is after.
-        reach: whether it arrives.
-        by: the rules that decide it.
-        hosts: the managed hosts on the road.
+        source: the source, e.g. `centre/btttt`.
+        program: the sending program, if known.
+        target: the target.
+        service: the service.
+        reach: whether packets arrive.
+        by: the deciding rules.
+        hosts: the managed hosts on the route.
     """
 
     source: str
@@ -59,7 +59,7 @@ class ReachCell(NamedTuple):
 
 
 class ReachQuery(NamedTuple):
-    """What is asked for: places as statements name them, with services and programs, all of them by default."""
+    """Wanted places, as in statements, services and programs (default: all)."""
 
     sources: tuple[str, ...]
     targets: tuple[str, ...]
@@ -68,7 +68,7 @@ class ReachQuery(NamedTuple):
     touching: Collection[str] | None = None
 
     def takes(self, *hosts: str) -> bool:
-        """Whether roads over these hosts are wanted."""
+        """Return whether routes over these hosts are wanted."""
         return self.touching is None or not set(hosts).isdisjoint(self.touching)
 
 
@@ -77,7 +77,7 @@ ALL: Final = ReachQuery((INTERNET, MANAGEMENT, "centres", "relays", "sites"), (I
 
 
 class _Way(NamedTuple):
-    """From one place to another: whose it is, what may be there, and what becomes of a packet."""
+    """A route between two places: program, services, hosts and verdict."""
 
     source: str
     program: Program | None
@@ -88,14 +88,14 @@ class _Way(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """Something that has to hold.
+    """A statement about reachability.
 
     Attributes:
-        name: what it is called, unique among those of its origin.
-        allows: whether what it is about has to arrive; else it must not.
-        wanted: what it is about.
-        reason: why, for whoever meets it; empty where nobody says.
-        place: where it stands in `intents.yml`; None of a built-in one.
+        name: its name, unique within its origin.
+        allows: whether the traffic must arrive; otherwise it must not.
+        wanted: the traffic.
+        reason: the reason for people, if any.
+        place: its index in `intents.yml`; `None` if built-in.
     """
 
     name: str
@@ -106,12 +106,12 @@ class Statement(NamedTuple):
 
     @property
     def origin(self) -> Origin:
-        """Who says it."""
+        """Origin of the statement."""
         return Origin.BUILT_IN if self.place is None else Origin.INVENTORY
 
     @property
     def words(self) -> str:
-        """What it says, e.g. `deny sites to sites`."""
+        """The statement in words, e.g. `deny sites to sites`."""
         wanted = self.wanted
         services = f" ({', '.join(wanted.services)})" if wanted.services else ""
         programs = f" by {', '.join(wanted.programs)}" if wanted.programs else ""
@@ -149,22 +149,22 @@ BUILT_IN: Final = (
     _deny("api-is-root-s", ["relays"], ["relays"], [Service.API], [Program.RELAY, Program.PROBE]),
     _deny("nobody-scans-sites", ["relays"], ["sites"], [Service.OTHER]),
 )
-"""What holds whatever an inventory says: no plan may break it. Docs: docs/operate/reachability.md."""
+"""Statements for every inventory; no plan may break them. Docs: docs/operate/reachability.md."""
 
 
 class Origin(StrEnum):
-    """Who says it."""
+    """Origin of a statement."""
 
     BUILT_IN = "built-in"
     INVENTORY = "intents.yml"
 
 
 class StatementResult(NamedTuple):
-    """What became of a statement.
+    """Result of a statement.
 
     Attributes:
-        cells: how many cells it is about; none where nothing of it is there.
-        broken: those in which it does not hold.
+        cells: number of its cells; 0 if its places do not exist.
+        broken: cells that break it.
     """
 
     statement: Statement
@@ -173,18 +173,17 @@ class StatementResult(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether it was held against something, and holds."""
+        """Whether it has cells, and all of them comply."""
         return self.cells > 0 and not self.broken
 
 
 class Reachability:
-    """Who can reach what, by the desired state alone.
+    """Reachability by the desired state alone.
 
-    Hosts that are not in it (their secrets stayed shut), or have no rules, are places of which nothing is said.
+    Hosts that are left out (unopened secrets), or without rules, are unknown places.
     """
 
     def __init__(self, inventory: Inventory, specs: Mapping[str, HostSpec], rules: Callable[[HostSpec], str]) -> None:
-        """Take what every host should hold, and what gives the firewall file that is rendered for a host."""
         self._inventory = inventory
         hosts = {name: RuledHost(spec, rules) for name, spec in specs.items() if spec.firewall is not None}
         self._relays = {name: host for name, host in hosts.items() if host.spec.kind is HostKind.RELAY}
@@ -192,13 +191,10 @@ class Reachability:
         self._sites = {name: RelaySites(host.spec) for name, host in self._relays.items()}
 
     def cells(self, wanted: ReachQuery) -> Iterator[ReachCell]:
-        """The cells between places.
-
-        Args:
-            wanted: which.
+        """Yield the wanted cells between places.
 
         Raises:
-            RenderError: rules are not of the form of our templates: nothing can be said.
+            RenderError: rules are not of our templates' form, so that they cannot be judged.
         """
         for way in self._ways(wanted):
             foreign = wanted.programs and way.program is not None and way.program not in wanted.programs
@@ -217,7 +213,7 @@ class Reachability:
         return known.province if known else ""
 
     def _groups(self, names: Iterable[str], relay: str) -> Iterator[Sites]:
-        """The sites of a relay that some places mean, a group a place."""
+        """Yield a relay's sites for each place."""
         sites = self._sites[relay]
         for name in names:
             kind, _, of = name.partition("/")
@@ -236,7 +232,7 @@ class Reachability:
                     yield sites.of(shown, meant)
 
     def _outsides(self, names: Iterable[str], host: HostSpec) -> Iterator[Outside]:
-        """Who comes to a host by no tunnel; the internet is whoever does not manage it."""
+        """Yield senders without a tunnel; the internet excludes management networks."""
         for name in names:
             if name == INTERNET:
                 yield internet_but(host.firewall.management_networks if host.firewall else ())
@@ -322,14 +318,14 @@ class Reachability:
                 yield from self._from_group(wanted, relay, sites)
 
     def _from_pushing(self, wanted: ReachQuery) -> Iterator[_Way]:
-        """From sites that push, which come to their relay by no tunnel, as the internet does."""
+        """Yield routes of pushing sites, which have no tunnel, as the internet."""
         for name, relay in _chosen(wanted.targets, "relays", self._relays):
             for outside in self._pushers(wanted.sources, name):
                 to_it = partial(roads.outside_to_host, outside, relay)
                 yield _Way(outside.name, None, f"relay/{name}", roads.of_relay(relay.spec), (name,), to_it)
 
     def _pushers(self, names: Iterable[str], relay: str) -> Iterator[Outside]:
-        """The sites that push to a relay and that some places mean, a group a place."""
+        """Yield a relay's pushing sites for each place."""
         pushing = self._sites[relay].pushing
         for name in names if pushing else ():
             kind, _, of = name.partition("/")
@@ -360,13 +356,12 @@ class Reachability:
 
 
 def _all_of(networks: Iterable[Networks]) -> Networks:
-    """All of some networks of one family, none inside another one."""
     four = (network for each in networks for network in each if isinstance(network, IPv4Network))
     return Networks(collapse_addresses(four))
 
 
 def _chosen(places: Iterable[str], kind: str, hosts: Mapping[str, RuledHost]) -> Iterator[tuple[str, RuledHost]]:
-    """The hosts that some places mean: all of a kind (`relays`), or one (`relay/…`)."""
+    """Yield hosts of a kind: all (`relays`) or one (`relay/…`)."""
     for place in places:
         singular, _, of = place.partition("/")
         if place == kind:
@@ -376,12 +371,12 @@ def _chosen(places: Iterable[str], kind: str, hosts: Mapping[str, RuledHost]) ->
 
 
 def _services_of(sites: Sites) -> tuple[Service, ...]:
-    """What there is at some sites: nobody asks for a service that none of them has."""
+    """Return the existing services of some sites."""
     return tuple(service for service in OF_SITE if sites.ports(service, 0))
 
 
 def statements_of(inventory: Inventory) -> Iterator[Statement]:
-    """The built-in statements, then the inventory's own."""
+    """Yield the built-in statements, then the inventory's own."""
     yield from BUILT_IN
     for index, intent in enumerate(inventory.intents):
         traffic = intent.traffic
@@ -392,15 +387,10 @@ def statements_of(inventory: Inventory) -> Iterator[Statement]:
 def judged(
     statements: Iterable[Statement], reachability: Reachability, touching: Collection[str] | None = None
 ) -> Iterator[StatementResult]:
-    """What becomes of each statement.
-
-    Args:
-        statements: what has to hold.
-        reachability: who can reach what.
-        touching: only where one of these hosts is on the road; None takes all.
+    """Yield the result of each statement, over `touching` hosts only if given.
 
     Raises:
-        RenderError: rules are not of the form of our templates: nothing can be said.
+        RenderError: rules are not of our templates' form, so that they cannot be judged.
     """
     for statement in statements:
         due = CellReach.YES if statement.allows else CellReach.NO

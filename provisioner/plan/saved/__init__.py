@@ -1,1 +1,1 @@
-"""Saved plans: sealed, read back, compared. Imports `plan`."""
+"""Saved plans: sealed, parsed, compared."""

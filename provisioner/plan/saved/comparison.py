@@ -1,4 +1,4 @@
-"""Two plans side by side: what moved from the first to the second, and whether they do the same. Pure."""
+"""Comparison of two plans: differences, and whether they do the same. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BESIDE: Final = [
 
 
 class ChangeTurn(StrEnum):
-    """What became of a change from one plan to another."""
+    """A change's difference between two plans."""
 
     APPEARS = "appears"
     VANISHES = "vanishes"
@@ -28,26 +28,21 @@ class ChangeTurn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MovedChange:
-    """A change that is not the same in both plans.
-
-    Attributes:
-        before: as the first plan has it; None where it has none.
-        after: as the second has it.
-    """
+    """A differing change; `before` or `after` may be missing."""
 
     before: Change | None
     after: Change | None
 
     @property
     def turn(self) -> ChangeTurn:
-        """What became of it."""
+        """Kind of the difference."""
         if self.before is None:
             return ChangeTurn.APPEARS
         return ChangeTurn.VANISHES if self.after is None else ChangeTurn.DIFFERS
 
     @property
     def either(self) -> Change:
-        """The change as the second plan has it, else as the first has."""
+        """The change in the second plan, or else in the first."""
         either = self.after or self.before
         if either is None:
             raise ValueError("a change is in one of two plans at least")
@@ -55,13 +50,13 @@ class MovedChange:
 
     @property
     def impact(self) -> Impact:
-        """The worse one of its impacts."""
+        """The worse of both impacts."""
         impacts = [change.impact for change in (self.before, self.after) if change]
         return max(impacts, key=lambda impact: impact.rank)
 
     @property
     def is_of_trust(self) -> bool:
-        """Whether it is about who and what is trusted."""
+        """Whether it is a change of trust."""
         return self.either.resource is Resource.TRUST
 
 
@@ -87,14 +82,14 @@ class MovedBeside(Row):
 
 @dataclass(frozen=True, slots=True)
 class BetweenPlans:
-    """What is between two plans.
+    """Differences of two plans.
 
     Attributes:
-        first: the older one, as the caller has it.
+        first: the older plan, by the caller's order.
         second: the newer one.
-        changes: what moved among the changes: trust first, then the worst first.
-        viewers: where another number of live readers is cut: no digest is over them.
-        beside: what else moved.
+        changes: differing changes: trust first, then the worst first.
+        viewers: differing numbers of cut readers, which are in no digest.
+        beside: other differences.
     """
 
     first: WrittenPlan
@@ -105,33 +100,33 @@ class BetweenPlans:
 
     @property
     def is_equal(self) -> bool:
-        """Whether they have one digest: the same plan, even of another commit."""
+        """Whether the digests are equal: the same plan, even of another commit."""
         return self.first.basis.digest == self.second.basis.digest
 
     @property
     def is_same(self) -> bool:
-        """Whether they do the same, so that who approved the one approved the other."""
+        """Whether both do the same, so that approvals count for both."""
         return self.first.basis.meaning == self.second.basis.meaning
 
     @property
     def turns(self) -> Mapping[ChangeTurn, int]:
-        """How many changes appear, vanish and differ."""
+        """Numbers of appearing, vanishing and differing changes."""
         counts = Counter(moved.turn for moved in self.changes)
         return {turn: counts[turn] for turn in ChangeTurn}
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts on which a change moved, in order."""
+        """Hosts with a differing change, sorted."""
         return tuple(sorted({moved.either.host for moved in self.changes}))
 
     @property
     def worst(self) -> Impact:
-        """The worst impact of what moved."""
+        """Worst impact of the differing changes."""
         return max((moved.impact for moved in self.changes), key=lambda impact: impact.rank, default=Impact.NONE)
 
 
 def between(first: WrittenPlan, second: WrittenPlan) -> BetweenPlans:
-    """What is between two plans."""
+    """Return the differences of two plans."""
     moved = tuple(sorted(_moved_changes(first.changes, second.changes), key=_worst_first))
     return BetweenPlans(first, second, moved, tuple(_moved_viewers(first, second)), tuple(_moved_beside(first, second)))
 
@@ -231,7 +226,7 @@ def _named(names: Collection[str]) -> dict[str, str]:
 
 
 def _refusals(plan: WrittenPlan) -> dict[str, str]:
-    """Why a plan was refused, by policy and host: another number in a sentence is a refusal that differs."""
+    """Return a plan's refusals by policy and host."""
     refusals: dict[str, str] = {}
     for policy, host, message in sorted(plan.refused):
         of = f"{policy} on {host}" if host else policy
@@ -305,7 +300,7 @@ class PlanDiffDocument(Printed, name="plan-diff", title="Two plans side by side"
 
 
 def between_document(compared: BetweenPlans) -> PlanDiffDocument:
-    """What is between two plans as a document."""
+    """Return the differences of two plans as a document."""
     return PlanDiffDocument(
         same=compared.is_same,
         equal=compared.is_equal,

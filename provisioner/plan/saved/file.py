@@ -2,13 +2,12 @@
 
 A saved plan is canonical JSON with a seal, so that exactly the reviewed plan is applied.
 
-A person who approves a plan, or holds two of them side by side, may not have the vault's password, by which the seal is
-proved. Desired content and changes of hosts are bound by digests that need no key; viewers, and the reasons of a
-policy, are the word of whoever made the file.
+An approver, or somebody who compares two plans, may not have the vault's password and cannot check the seal. Desired
+content and changes are bound by digests without a key. Readers, and reasons of refusals, are claims of the file's
+author.
 
-A node gets a warrant with a change: the plan by its meaning, and who approved that. A warrant holds no secret and needs
-none: the content of a host is bound by the plan's digest of it, which anybody can take who has the files and the key
-that came with them.
+A node gets a warrant with a change: the plan's meaning, and its approvals. A warrant contains no secret: the plan's
+digest binds a host's content, and anybody with the files and the key that came with them can compute it.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ from provisioner.plan.guards.approvals import Approval, ApprovalFormError, appro
 from provisioner.plan.plan import Basis, HostItems, Plan, moved_items, planned_digest, seen_in
 
 MAX_PLAN_BYTES: Final = 256 * 2**20
-"""More than the plan of a country that is built anew: it has 200,000 changes."""
+"""Larger than a plan of a whole new country, with 200,000 changes."""
 _MOST_CHANGES: Final = 1_000_000
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 MAX_WARRANT_BYTES: Final = 8 * 2**20
-"""More than the plan of all relays of a country, approved by everybody who may."""
+"""Larger than a fully approved plan of all relays of a country."""
 _SCHEMA: Final = "provisioner/warrant"
 _WARRANT_VERSION: Final = 2
 _MOST_APPROVALS: Final = 100
 
 _AGAIN = "make a new plan, and have it reviewed: provisioner plan --out FILE"
 ChangeRow = tuple[str, str, str, str]
-"""A change as it can be compared: resource, name, action, reason."""
+"""A change for comparison: resource, name, action, reason."""
 
 
 class PlanMaker(Row):
@@ -62,15 +61,15 @@ NOT_KNOWN: Final = PlanMaker()
 
 @dataclass(frozen=True, slots=True)
 class WrittenPlan:
-    """A plan as its file says it.
+    """A plan in a file.
 
     Attributes:
-        basis: what it rests on; its digest is the file's.
-        changes: those that are pending.
+        basis: its basis, with the file's digest.
+        changes: its pending changes.
         commit: the inventory's commit; empty outside Git.
-        refused: why it was refused when it was made, as policy, host and sentence.
-        unreadable: hosts that could not be read, and why.
-        maker: who made it, as far as that is known.
+        refused: its refusals: policy, host and sentence.
+        unreadable: errors of unreadable hosts.
+        maker: its author, as far as known.
     """
 
     basis: Basis
@@ -82,17 +81,17 @@ class WrittenPlan:
 
 
 class WarrantError(ValueError):
-    """Bytes are no warrant; the message is the rest of a sentence."""
+    """Bytes are no warrant; the message is a sentence's end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Warrant:
-    """A plan by its meaning, and the approvals of it.
+    """A plan's meaning with its approvals.
 
     Attributes:
         inventory: the inventory's id.
-        basis: what the plan's meaning is of, and nothing else of what it rests on.
-        approvals: of that meaning, as their files say them; whose they are is not looked at here.
+        basis: only the parts of the plan's meaning.
+        approvals: approvals of that meaning; signatures are not checked here.
     """
 
     inventory: str
@@ -102,13 +101,13 @@ class Warrant:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A plan that was saved.
+    """A saved plan.
 
     Attributes:
         rows: its pending changes by host.
-        seen: what it saw on each host.
-        refused: the policies that held it back when it was made.
-        written: what it says, its changes and its maker among that.
+        seen: its view of each host.
+        refused: the policies that refused it.
+        written: its content, with changes and author.
     """
 
     rows: Mapping[str, frozenset[ChangeRow]]
@@ -118,24 +117,22 @@ class Saved:
 
     @property
     def basis(self) -> Basis:
-        """What it rests on."""
+        """Its basis."""
         return self.written.basis
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts that it is about."""
+        """Its hosts."""
         return tuple(sorted(self.basis.live))
 
 
 def written_plan(data: bytes, origin: str) -> WrittenPlan:
-    """The plan of a file that `plan --out` wrote, or that `plan --output json` printed.
+    """Parse a plan of `plan --out` or `plan --output json`.
 
-    Args:
-        data: the file's content.
-        origin: the file's name, for messages.
+    `origin` is the file's name, for messages.
 
     Raises:
-        StalePlanError: it is none, or what it says to do is not what its digest is of.
+        StalePlanError: it is no plan, or its changes do not match its digest.
     """
     plan, digest, meaning = whole_plan(data, origin)
     if plan.basis.digest != digest or (meaning and plan.basis.meaning != meaning) or not _is_of_its_changes(plan):
@@ -145,7 +142,7 @@ def written_plan(data: bytes, origin: str) -> WrittenPlan:
 
 
 def whole_plan(data: bytes, origin: str) -> tuple[WrittenPlan, str, str]:
-    """A plan, the digest and the meaning that its file says it has, compared with nothing.
+    """Return a plan with its claimed digest and meaning, unchecked.
 
     Raises:
         StalePlanError: the file is no plan.
@@ -159,7 +156,7 @@ def whole_plan(data: bytes, origin: str) -> tuple[WrittenPlan, str, str]:
 
 
 def basis_in(whole: Document) -> Basis:
-    """What a plan's document says that it rests on."""
+    """Return the basis in a plan's document."""
     return Basis(
         inventory=whole["inventory"]["digest"],
         templates=whole["templates"],
@@ -174,10 +171,10 @@ def basis_in(whole: Document) -> Basis:
 
 
 def plan_in(whole: Document) -> WrittenPlan:
-    """A plan out of its document, compared with nothing.
+    """Return the plan in its document, unchecked.
 
     Raises:
-        TypeError, ValueError, LookupError: it is none.
+        TypeError, ValueError, LookupError: it is no plan.
     """
     if whole["schema"] != SCHEMA or len(whole["changes"]) > _MOST_CHANGES:
         raise ValueError("another document")
@@ -217,7 +214,7 @@ def _cut(plain: Document) -> Audience:
 
 
 def _maker(whole: Document) -> PlanMaker:
-    """Who made a plan; nobody that is known where its document says nothing of it."""
+    """Return a plan's author, or the unknown one."""
     plain = whole.get("made_by", NOT_KNOWN.plain)
     names = [plain[name] for name in ("user", "machine", "job")]
     approvers = tuple(plain["approvers"])
@@ -227,7 +224,7 @@ def _maker(whole: Document) -> PlanMaker:
 
 
 def _is_of_its_changes(plan: WrittenPlan) -> bool:
-    """Whether the changes of each host are those that its digest is of, so that who reads them reads what is done."""
+    """Return whether the listed changes match the digests."""
     by_host: dict[str, list[Change]] = {host: [] for host in plan.basis.planned}
     for change in plan.changes:
         if change.host not in by_host:
@@ -238,13 +235,7 @@ def _is_of_its_changes(plan: WrittenPlan) -> bool:
 
 
 def warrant_bytes(inventory: str, basis: Basis, approvals: Iterable[Approval]) -> bytes:
-    """A warrant as it travels.
-
-    Args:
-        inventory: the inventory's id.
-        basis: of the plan.
-        approvals: those of the plan's meaning.
-    """
+    """Return a warrant of a plan's basis and its approvals."""
     changing = basis.changing
     document: Document = {
         "schema": _SCHEMA,
@@ -263,10 +254,10 @@ def warrant_bytes(inventory: str, basis: Basis, approvals: Iterable[Approval]) -
 
 
 def warrant_in(data: bytes) -> Warrant:
-    """The warrant of such bytes.
+    """Parse a warrant.
 
     Raises:
-        WarrantError: they are none.
+        WarrantError: the bytes are no warrant.
     """
     if len(data) > MAX_WARRANT_BYTES:
         raise WarrantError("is larger than any is")
@@ -321,14 +312,14 @@ def seal_key(digest_key: Secret) -> Secret:
 
 
 def saved_text(plan: Plan, seen: Mapping[str, HostItems], key: Secret, maker: PlanMaker = NOT_KNOWN) -> str:
-    """A plan as it is saved: the same bytes for the same plan of the same maker."""
+    """Return a saved plan: the same bytes for the same input."""
     beside = {"seen": {host: dict(items) for host, items in seen.items()}, "made_by": maker.plain}
     whole = plan_document(plan) | beside
     return _pretty(whole | {"seal": _seal(whole, key)})
 
 
 def _seal(whole: Document, key: Secret) -> str:
-    """The seal: an HMAC over everything else in the document."""
+    """Return the seal: an HMAC of the rest of the document."""
     return "hmac-sha256:" + hmac.digest(key.reveal().encode(), canonical_text(whole).encode(), "sha256").hex()
 
 
@@ -337,15 +328,12 @@ def _pretty(whole: Document) -> str:
 
 
 def read_saved(text: str, origin: str, key: Secret) -> Saved:
-    """A saved plan.
+    """Parse a saved plan and check its seal.
 
-    Args:
-        text: the file's content.
-        origin: the file's name, for messages.
-        key: of the seal.
+    `origin` is the file's name, for messages.
 
     Raises:
-        StalePlanError: the file is no saved plan, or anything in it was changed after it was made.
+        StalePlanError: the file is no saved plan, or was changed.
     """
     try:
         whole = strict_json(text)
@@ -374,19 +362,19 @@ def _saved_in(whole: Document) -> Saved:
 
 
 def refuse_other(saved: Basis, now: Basis, origin: str) -> None:
-    """Refuse a saved plan of another inventory, other templates or another version of this tool.
+    """Refuse a plan of another inventory, other templates or another version.
 
-    Hosts that moved are refused one by one.
+    Changed hosts are refused one by one.
 
     Raises:
-        StalePlanError: it names what moved.
+        StalePlanError: it names the differences.
     """
     if other := moved_basis(saved, now):
         raise StalePlanError(f"{origin} is stale: {'; '.join(other)}", hint=_AGAIN)
 
 
 def moved_basis(saved: Basis, now: Basis) -> list[str]:
-    """Name what all hosts share and what moved since a plan was made."""
+    """Return differences of the common basis since a plan was made."""
     compared = (
         ("the inventory", saved.inventory, now.inventory),
         ("the templates", saved.templates, now.templates),
@@ -400,12 +388,12 @@ def moved_basis(saved: Basis, now: Basis) -> list[str]:
 
 
 def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, HostItems]) -> dict[str, list[str]]:
-    """What moved on each host of a saved plan, by host; hosts that are as they were are not in it.
+    """Return differences by host since a plan was made.
 
     Args:
-        saved: the plan that was reviewed.
-        now: a fresh plan of the same hosts.
-        seen: what the fresh plan saw.
+        saved: the reviewed plan.
+        now: a new plan of the same hosts.
+        seen: the new plan's view.
     """
     fresh = rows_of(now)
     return {
@@ -416,12 +404,12 @@ def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, HostItems]) -> dict[
 
 
 def _digests(basis: Basis, host: str) -> tuple[object, ...]:
-    """The digests of a basis that are one host's."""
+    """Return one host's digests."""
     return basis.live.get(host), basis.desired.get(host), basis.planned.get(host), basis.requests.get(host)
 
 
 def _moved_on(saved: Saved, host: str, rows: frozenset[ChangeRow], seen: HostItems) -> list[str]:
-    """What moved on one host, each a sentence; what was seen there comes first, then what is to be done."""
+    """Return one host's differences as sentences: facts first, then changes."""
     items = moved_items(saved.seen.get(host, {}), seen)
     known = {item.partition(" was ")[0] for item in items}
     reviewed = saved.rows.get(host, frozenset())
@@ -438,13 +426,13 @@ def _moved_on(saved: Saved, host: str, rows: frozenset[ChangeRow], seen: HostIte
 
 
 def _intended(rows: Iterable[ChangeRow], resource: str, name: str) -> str:
-    """What the saved plan meant to do with a resource, in words."""
+    """Return a saved plan's change of a resource, in words."""
     row = next((row for row in rows if row[:2] == (resource, name)), None)
     return f"to {row[2]} ({row[3]})" if row else "as desired"
 
 
 def rows_of(plan: Plan) -> dict[str, frozenset[ChangeRow]]:
-    """A plan's pending changes by host, as they can be compared."""
+    """Return a plan's pending changes by host, for comparison."""
     by_host: dict[str, set[ChangeRow]] = {host: set() for host in plan.basis.live}
     for change in plan.pending:
         row = (change.resource.value, change.name, change.action.value, change.reason)
