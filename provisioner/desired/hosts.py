@@ -419,7 +419,6 @@ def _readers(secrets: CarrierSecrets, centres: Iterable[Centre], at: Mapping[str
 
 
 def _device_addresses(paths: Iterable[MediaPath]) -> tuple[tuple[IPv4Address, int], ...]:
-    """Return the devices' addresses, each once."""
     pulled = ((path, path.source) for path in paths if path.source is not None)
     addresses = {(path.facility, path.device): (source.address, source.port) for path, source in pulled}
     return tuple(sorted(set(addresses.values()), key=lambda address: (int(address[0]), address[1])))

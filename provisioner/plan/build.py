@@ -138,7 +138,6 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
 
 
 def _host_terms(read: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, HostTerms]:
-    """Return the approval terms of each host's last apply."""
     remembered = ((spec, facts[spec.id].policy) for spec in read)
     return {
         spec.id: HostTerms(spec.carriers, policy.approvals if policy else None, is_known=policy is not None)

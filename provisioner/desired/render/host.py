@@ -338,7 +338,6 @@ def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
 
 
 def _unit(word: str, names: HostNames, templates: Templates) -> RenderedFile:
-    """Render the unit whose name and template end with a word."""
     values = {"host_program": names.host_program, "names": names}
     content = fill(templates, f"systemd/provisioner-{word}.service.j2", values)
     return RenderedFile(f"{UNITS}/{names.ours}-{word}.service", content)

@@ -233,7 +233,6 @@ class _Sheet(HTMLParser):
 
 @cache
 def _style(name: str, usual: float) -> ParagraphStyle:
-    """Return the style of a block by tag and font size."""
     for face, font in ((_FACE, OPENSANS_REGULAR), (_BOLD, OPENSANS_BOLD)):
         if face not in pdfmetrics.getRegisteredFontNames():
             pdfmetrics.registerFont(TTFont(face, str(font.path)))

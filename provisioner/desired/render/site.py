@@ -312,7 +312,6 @@ def _push_ends(spec: SiteSpec) -> tuple[PushEnd, ...]:
 
 
 def _pushing_values(spec: SiteSpec, ends: Sequence[PushEnd]) -> Mapping[str, object]:
-    """Return the template values of a pushing package."""
     if spec.artefact is None:
         return {}
     sums = [(arch, _MACHINES[arch], sum_) for arch, sum_ in sorted(spec.artefact.sha256.items())]

@@ -570,7 +570,6 @@ def _cut_first(text: str, parent: yaml.MappingNode, end: int) -> str:
 
 
 def _emptied(text: str, parent: yaml.CollectionNode) -> str:
-    """Return the text with a collection emptied."""
     empty = "{}" if isinstance(parent, yaml.MappingNode) else "[]"
     start = parent.start_mark.index
     if parent.flow_style:

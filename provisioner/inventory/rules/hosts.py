@@ -286,7 +286,6 @@ def _of_certificate(
 
 
 def _certificate(text: str) -> ReaderCertificate | None:
-    """Parse a certificate of the lock; return `None` if invalid."""
     from provisioner.base.certificate import read_certificate  # noqa: PLC0415 (few inventories have certificates)
 
     try:

@@ -204,7 +204,6 @@ def missing_allocations(view: View) -> Iterator[Problem]:
 
 
 def _lacking_devices(facility: Outline, site: SiteAllocation) -> str:
-    """Return the devices that a site's entry lacks, as a sentence."""
     devices, numbers = ported(facility, facility.devices), numbered(facility, facility.devices)
     if lacking := sorted(set(devices) - set(site.ports)):
         return msg("no port is recorded for {lacking}", ", ".join(lacking))
@@ -217,7 +216,6 @@ def _lacking_devices(facility: Outline, site: SiteAllocation) -> str:
 
 
 def _surplus_devices(facility: Outline, site: SiteAllocation) -> str:
-    """Return the surplus devices of a site's entry, as a sentence."""
     name = facility.id
     devices = {*ported(facility, facility.devices), *numbered(facility, facility.devices)}
     if surplus := sorted({*site.ports, *site.device_numbers} - devices):

@@ -357,7 +357,6 @@ def _misplaced(view: SecretsView, site: LoginSite, owner: str) -> tuple[str, str
 
 
 def _carrier_of_file(view: SecretsView, owner: str) -> str | None:
-    """Return the carrier of a file's folder or vault id, if any."""
     parts = owner.split("/")
     return parts[2] if len(parts) > _SHARED_DEPTH else view.carriers.get(owner)
 

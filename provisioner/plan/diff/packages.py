@@ -145,12 +145,10 @@ def _of_pushing_sites(at: Comparison) -> Iterator[SitePackageNeed]:
 
 
 def _other_place(at: Comparison, site: str) -> str:
-    """Return the change of a gateway's endpoint, as a reason."""
     return _other_name(at) or _other_port(at, site)
 
 
 def _other_name(at: Comparison) -> str:
-    """Return the change of an endpoint's name, as a reason."""
     live, desired = at.facts.trust, at.spec.trust
     if live is None or desired is None or not rewrites(at, TRUST_FILE):
         return ""
@@ -164,7 +162,6 @@ def _other_name(at: Comparison) -> str:
 
 
 def _other_port(at: Comparison, site: str) -> str:
-    """Return the change of a gateway's dialled port, as a reason."""
     tunnel, live = at.spec.tunnel, at.facts.tunnel
     if live is None or tunnel.listen_port is None:
         return ""

@@ -304,7 +304,6 @@ def quarantined_on(spec: HostSpec, facts: HostFacts) -> dict[str, Quarantined]:
 
 
 def _login_digest(spec: HostSpec, path: MediaPath) -> str:
-    """Return the digest of a source's login, or empty."""
     if path.source is None:
         return ""
     return keyed_digest(spec.digest_key, source_head(path.source).partition("://")[2].encode())

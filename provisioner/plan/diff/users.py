@@ -128,7 +128,6 @@ def _change(name: str, now: list[Mapping[str, object]] | None, wanted: list[Mapp
 
 
 def _only_wider(now: list[Mapping[str, object]], wanted: list[Mapping[str, object]] | None) -> bool:
-    """Return whether a user only gets more addresses."""
     if wanted is None or _rights(now) != _rights(wanted):
         return False
     return all(_is_wider(had.get("ips"), has.get("ips")) for had, has in zip(now, wanted, strict=True))

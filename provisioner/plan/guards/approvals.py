@@ -334,7 +334,6 @@ def _distinct(terms: Iterable[ApprovalTerms | None]) -> list[ApprovalTerms]:
 
 
 def _concerns(kind: ApprovedChanges, changes: Sequence[Change]) -> bool:
-    """Return whether a rule is about a host's changes."""
     if kind is ApprovedChanges.ANY:
         return bool(changes)
     if kind is ApprovedChanges.POLICY:
@@ -399,7 +398,6 @@ def _counting(
 
 
 def _refusal(need: ApprovalNeed, given: GivenApproval, plan: PlanToApprove) -> str:
-    """Return why an approval does not count, or empty."""
     older = (run for run, at in plan.begun.items() if given.approval.at < at)
     if run := plan.used.get(replace(given.approval, signature="")) or next(older, ""):
         return f"is of {given.approval.at_text}, and run {run} has used it up"
@@ -440,7 +438,6 @@ def _as_other(need: ApprovalNeed, given: GivenApproval) -> str:
 
 
 def _entries(terms: ApprovalTerms, given: GivenApproval) -> list[TermsApprover]:
-    """Return the approver's entries with the signing key."""
     return [one for one in terms.approvers if one.id == given.approval.approver and key_blob(one.key) == given.key.blob]
 
 

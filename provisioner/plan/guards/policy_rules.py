@@ -104,7 +104,6 @@ def rego_input(plan: PlanForRego, now: datetime) -> Document:
 
 
 def _by(changes: Iterable[Change], of: _Of) -> dict[str, list[Change]]:
-    """Group changes by name, sorted."""
     listed: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
         for name in of(change):

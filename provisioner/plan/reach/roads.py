@@ -364,7 +364,6 @@ def _arrived(
 
 
 def _user(host: RuledHost, program: Program) -> str:
-    """Return a program's user; empty for others."""
     return {Program.RELAY: RELAY_USER, Program.PROBE: host.spec.names.probe_user}.get(program, "")
 
 

@@ -371,7 +371,6 @@ def _chosen(places: Iterable[str], kind: str, hosts: Mapping[str, RuledHost]) ->
 
 
 def _services_of(sites: Sites) -> tuple[Service, ...]:
-    """Return the existing services of some sites."""
     return tuple(service for service in OF_SITE if sites.ports(service, 0))
 
 

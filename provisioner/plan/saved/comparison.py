@@ -226,7 +226,6 @@ def _named(names: Collection[str]) -> dict[str, str]:
 
 
 def _refusals(plan: WrittenPlan) -> dict[str, str]:
-    """Return a plan's refusals by policy and host."""
     refusals: dict[str, str] = {}
     for policy, host, message in sorted(plan.refused):
         of = f"{policy} on {host}" if host else policy

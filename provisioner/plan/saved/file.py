@@ -214,7 +214,6 @@ def _cut(plain: Document) -> Audience:
 
 
 def _maker(whole: Document) -> PlanMaker:
-    """Return a plan's author, or the unknown one."""
     plain = whole.get("made_by", NOT_KNOWN.plain)
     names = [plain[name] for name in ("user", "machine", "job")]
     approvers = tuple(plain["approvers"])
@@ -404,7 +403,6 @@ def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, HostItems]) -> dict[
 
 
 def _digests(basis: Basis, host: str) -> tuple[object, ...]:
-    """Return one host's digests."""
     return basis.live.get(host), basis.desired.get(host), basis.planned.get(host), basis.requests.get(host)
 
 
