@@ -11,7 +11,7 @@ AnyNetwork = IPv4Network | IPv6Network
 
 _LABEL: Final = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME_FORM: Final = rf"(?=.{{1,253}}$)(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?"
-"""Regular expression of a fully qualified host name in small letters.
+"""Regular expression of a full host name in small letters.
 
 The last label begins with a letter, since resolvers read `10.1` and `0x7f.1` as addresses.
 """
@@ -22,10 +22,7 @@ _HOST_NAME: Final = re.compile(HOST_NAME_FORM)
 
 
 class HostName(str):
-    """A fully qualified host name in small letters.
-
-    The program never resolves one: ssh does, and `wg` on a gateway.
-    """
+    """A full host name in small letters, resolved by ssh and `wg`."""
 
     __slots__ = ()
 
@@ -39,7 +36,7 @@ def is_host_name(text: str) -> bool:
 
 
 def host_place(text: str) -> HostPlace:
-    """Parse an address, or a fully qualified host name in small letters.
+    """Parse an address, or a full host name in small letters.
 
     Raises:
         ValueError: the text is neither.

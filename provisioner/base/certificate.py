@@ -34,15 +34,12 @@ _MOST_PEM: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ReaderCertificate:
-    """A relay's certificate for its readers.
+    """A relay's certificate for its readers, valid from `since` to `until`.
 
     Attributes:
         fingerprint: SHA-256 over its DER, in hexadecimal, as MediaMTX's `sourceFingerprint`.
-        since: the start of its validity.
-        until: the end of its validity.
         key: the digest of its public key.
         own: whether it is self-signed.
-        addresses: its IP addresses.
     """
 
     fingerprint: str

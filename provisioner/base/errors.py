@@ -75,13 +75,10 @@ class Problem:
 
     Attributes:
         file: path as the user would type it; empty if no file is concerned.
-        line: 1-based line, 0 if unknown.
-        column: 1-based column, 0 if unknown.
+        line, column: 1-based, 0 if unknown.
         code: a stable id, e.g. `facility-id-duplicate`.
         message: one sentence: which object, what is wrong.
-        hint: the next step.
         object: id of the object, e.g. `facility/kcl-bg-001`.
-        severity: error or warning.
         concerns: ids of the facilities concerned, if `object` is no facility.
     """
 
@@ -129,12 +126,9 @@ class Problem:
 
 
 class ProvisionerError(Exception):
-    """An expected failure.
+    """An expected failure: a sentence with the object, and the next step.
 
-    Attributes:
-        message: one sentence with the object and the place.
-        hint: the next step.
-        object: the object's id, or an empty string.
+    `object` is the object's id, or empty.
     """
 
     exit_code: ClassVar[int] = 70

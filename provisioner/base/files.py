@@ -22,11 +22,7 @@ _BLOCK = 4 * 1024 * 1024
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600, lasting: bool = True) -> None:
     """Write a temporary file in the same folder, then rename it.
 
-    Args:
-        path: the file; its folder exists.
-        content: all of the file.
-        mode: its permission bits.
-        lasting: whether to flush to the disk first, so that a power loss leaves the old or the new file.
+    `lasting` flushes to the disk first, so that a power loss leaves the old or the new file.
 
     Raises:
         OSError: the file cannot be written; the old one is untouched.
@@ -48,11 +44,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600, lasting: bool
 def write_atomic(path: Path, text: str, *, mode: int = 0o644, within: Path | None = None) -> None:
     """Replace an inventory file, never through a link; make its folders.
 
-    Args:
-        path: the file.
-        text: all of it.
-        mode: its permission bits.
-        within: the folder that no link on the path may leave.
+    No link on the path may leave the folder `within`.
 
     Raises:
         InventoryError: the file cannot be written; the old one is untouched.

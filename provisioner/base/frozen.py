@@ -15,8 +15,7 @@ class HeldFacility:
     Attributes:
         id: from the file's name, whatever the file says.
         problems: the errors, sorted by position.
-        province: from the file or its folder; empty if unknown.
-        carriers: from the file or the lock; empty if unknown.
+        province, carriers: from the file, its folder or the lock; empty if unknown.
         names: the id and former ids (`moved`).
     """
 

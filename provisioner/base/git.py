@@ -94,12 +94,7 @@ _MODE: Final = "100644"
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A folder under Git.
-
-    Attributes:
-        top: the folder that holds `.git`, without links.
-        git_folder: the target of `.git`, elsewhere for a worktree or submodule.
-    """
+    """A folder under Git; worktrees and submodules have `git_folder` elsewhere."""
 
     top: Path
     git_folder: Path
@@ -141,12 +136,7 @@ def ask_git(
 ) -> Ended:
     """Run a Git command; paths are literal and relative to the top.
 
-    Args:
-        checkout: the checkout.
-        arguments: the command and its arguments.
-        stdin: its input.
-        most_bytes: the output limit.
-        index: another index than the checkout's own.
+    `index` names another index than the checkout's own.
 
     Raises:
         UsageError: Git cannot run, the checkout is another user's, or the output is too long.
@@ -328,12 +318,7 @@ def committing(path: Path) -> Checkout:
 
 
 def commit_files(checkout: Checkout, files: Mapping[Path, bytes], message: str) -> str:
-    """Commit exactly these files; return the commit's id.
-
-    Args:
-        checkout: from `committing`.
-        files: each file and its bytes.
-        message: the commit's message.
+    """Commit exactly these files' bytes; return the commit's id.
 
     Raises:
         UsageError: Git refuses it.

@@ -73,11 +73,7 @@ _LEFT_BEHIND: Final = (
 class RemoteAccess:
     """Access to an own clone's remote, without the user's settings.
 
-    Attributes:
-        ssh_key: the private key, for SSH.
-        known_hosts: the server's keys, for SSH.
-        authorization: the header's value, for HTTP.
-        most_bytes: size limit of a file that Git writes, such as a pack.
+    `authorization` is HTTP's header, `most_bytes` the size limit of a file that Git writes, such as a pack.
     """
 
     ssh_key: Path | None = None
@@ -151,12 +147,6 @@ def commit_of_one_file(checkout: Checkout, name: str, content: bytes, message: s
 
 def fetch_branch(checkout: Checkout, access: RemoteAccess, branch: str, reference: str) -> str:
     """Fetch a remote branch with its history into a local reference.
-
-    Args:
-        checkout: the clone.
-        access: access to the remote.
-        branch: its name there.
-        reference: its name here, overwritten.
 
     Returns:
         The commit; empty if the remote has no such branch.
@@ -322,9 +312,7 @@ def _make(folder: Path) -> None:
 
 
 def is_ancestor(clone: Checkout, older: str, newer: str) -> bool:
-    """Return whether a commit is another's ancestor, or the same.
-
-    Unknown commits are ancestors of none.
+    """Return whether a commit is known and another's ancestor, or the same.
 
     Raises:
         UsageError: as `ask_git`.
@@ -334,14 +322,9 @@ def is_ancestor(clone: Checkout, older: str, newer: str) -> bool:
 
 
 def commits_between(clone: Checkout, older: str, newer: str, *, most: int, first_parent: bool = False) -> list[str]:
-    """List commits reachable from `newer` but not `older`, newest first.
+    """List commits reachable from `newer`, included, but not `older`, newest first.
 
-    Args:
-        clone: the clone.
-        older: empty for all.
-        newer: included.
-        most: the limit.
-        first_parent: whether to leave merged branches out.
+    `first_parent` leaves merged branches out.
 
     Raises:
         UsageError: as `run_git`.
@@ -361,9 +344,7 @@ def raw_commit(clone: Checkout, commit: str, most_bytes: int) -> bytes:
 
 
 def make_tree(clone: Checkout, folder: Path, commit: str) -> Checkout:
-    """Make a worktree of a commit with its index, without files.
-
-    An existing folder is removed first.
+    """Replace a folder by a commit's worktree, with index, without files.
 
     Raises:
         StateError: the folder cannot be made.

@@ -50,9 +50,7 @@ class ReachError(Exception):
 
     Attributes:
         reason: a sentence without text of the server or personal addresses.
-        hint: the next step.
         lasting: whether a retry is useless.
-        attempts: number of attempts.
     """
 
     def __init__(self, reason: str, hint: str, *, lasting: bool = False, attempts: int = 1) -> None:
@@ -70,7 +68,6 @@ class Patience:
     Attributes:
         authorities: a file with CA certificates; empty for the system's.
         named: receivers' hosts that may have any address.
-        pause: a sleep function.
     """
 
     attempt_s: float = ATTEMPT_S
@@ -107,14 +104,10 @@ class ServerLogin:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to a server.
+    """A request to a server, whose `url` is already checked.
 
     Attributes:
-        method: `GET`, `POST`, …
-        url: an address already checked.
         body: JSON; empty sends none.
-        headers: further headers.
-        login: for HTTP basic authentication.
         most_bytes: limit of the answer; the rest is not read.
         named: hosts that may have any address, if the inventory names the server; `None` allows any address.
     """
@@ -139,12 +132,7 @@ class HttpAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Parts of a hint to a person.
-
-    Attributes:
-        place: the file or variable with the address.
-        login: the login to check, and its file.
-    """
+    """For a hint: where the address stands, and which login to check."""
 
     place: str
     login: str
@@ -247,11 +235,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 def exchange(request: Request, *, seconds: float, advice: Advice, authorities: str = "") -> HttpAnswer:
     """Send a request and return the answer with any status.
 
-    Args:
-        request: the request.
-        seconds: how long the server may be silent.
-        advice: parts of an error's hint.
-        authorities: a file of CA certificates; empty for the default.
+    The server may be silent for `seconds`; `authorities` is a file of CA certificates.
 
     Raises:
         ReachError: there is no answer, or the server is not allowed.

@@ -59,11 +59,9 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 class Helpers:
-    """A pool of forked processes.
+    """A pool of forked processes, which inherit `work`.
 
-    Args:
-        count: the number of processes.
-        work: inherited by the fork, so that its data is not copied per item; `inherited` calls it.
+    So its data is not copied per item; `inherited` calls it.
     """
 
     def __init__(self, count: int, work: Callable[[int], object] | None = None) -> None:
@@ -105,7 +103,6 @@ class Ended:
 
     Attributes:
         code: its exit code; negative after a signal.
-        output: its standard output.
         said: the beginning of its standard error.
     """
 
@@ -215,14 +212,8 @@ def run_quietly(
 ) -> Ended:
     """Run a program to its end, in the root folder.
 
-    Args:
-        argv: the program, found in the environment's PATH, and its arguments.
-        environment: its whole environment.
-        stdin: its standard input.
-        timeout_s: the time limit.
-        most_bytes: the output limit.
-        most_written: size limit of each file that it or its children write; `None` for no limit.
-        with_started: whether to kill its children too; it cannot use the terminal then.
+    The program is found in the environment's PATH. `most_bytes` limits its output, `most_written` each file that it or
+    its children write. `with_started` kills its children too, but it cannot use the terminal then.
 
     Raises:
         OSError: it cannot be started.

@@ -115,11 +115,9 @@ class Whereabouts:
 
 @dataclass(frozen=True, slots=True)
 class ReaderScope:
-    """A reader's role, with its province, carrier or facility.
+    """A reader's role, with the slug of its province, carrier or facility.
 
-    Attributes:
-        role: the reader's role.
-        of: the slug of the province, carrier or facility; empty for a role of the whole country.
+    The slug (`of`) is empty for a role of the whole country.
     """
 
     role: ReaderRole

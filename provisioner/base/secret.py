@@ -76,20 +76,15 @@ def content_key(host_key: Secret) -> Secret:
 
 
 def identity_key(host_key: Secret) -> Secret:
-    """Derive the key left on a host that proves its identity later.
+    """Derive the key left on a host, which proves its identity later.
 
-    Args:
-        host_key: the host's key in the vault, which no host receives; a digest key does not lead to the identity key.
+    It comes from the vault's host key, which no host receives: a digest key does not lead to it.
     """
     return Secret(hmac.new(host_key.reveal().encode(), b"provisioner:host-identity", hashlib.sha256).hexdigest())
 
 
 def owner_fingerprint(host_key: Secret) -> str:
-    """Return the public fingerprint of the inventory's key in a host's mark.
-
-    Args:
-        host_key: the host's key in the vault. The fingerprint does not reveal it.
-    """
+    """Return a host key's public fingerprint, for the mark on the host."""
     return hmac.new(host_key.reveal().encode(), b"provisioner:host-owner", hashlib.sha256).hexdigest()[:32]
 
 

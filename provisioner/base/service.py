@@ -75,8 +75,6 @@ class JobNames:
 
     Attributes:
         marks: each of them identifies the system.
-        project: the project's path or name.
-        number: the job's number.
         login: the forge's name of the person who started the job.
     """
 
@@ -141,12 +139,6 @@ _WATCHER: ContextVar[tuple[StageWatcher, int, int] | None] = ContextVar("stage_w
 
 def toml_settings(text: str, file: str, known: Collection[str], example: str) -> Document:
     """Parse a settings file; check names, but no values.
-
-    Args:
-        text: the file's content.
-        file: the file's name.
-        known: the allowed names.
-        example: for a hint, e.g. `e.g. branch = "main"`.
 
     Raises:
         UsageError: it is not TOML, or has an unknown name.

@@ -23,11 +23,8 @@ _CURVES: Final[dict[str, tuple[ec.EllipticCurve, hashes.HashAlgorithm]]] = {
 def verifies(algorithm: str, key: Sequence[bytes], made: Sequence[bytes], signed: bytes) -> bool:
     """Return whether a public key made a signature over these bytes.
 
-    Args:
-        algorithm: `ed25519`, `rsa-sha2-256`, `rsa-sha2-512`, or the name of a NIST curve.
-        key: the Ed25519 key or the curve point; RSA: exponent and modulus.
-        made: the signature's numbers: one, or two for ECDSA.
-        signed: the signed bytes.
+    `algorithm` is `ed25519`, `rsa-sha2-256`, `rsa-sha2-512` or a NIST curve. `key` is the Ed25519 key or curve point,
+    for RSA exponent and modulus. `made` has one number, two for ECDSA.
     """
     try:
         _verify(algorithm, key, made, signed)

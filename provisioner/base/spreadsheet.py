@@ -62,11 +62,9 @@ _LOOKS: Final[WeakKeyDictionary[object, _Looks]] = WeakKeyDictionary()
 
 
 def steady_zip(content: bytes, changes: Mapping[str, Callable[[bytes], bytes]] = _UNCHANGED) -> bytes:
-    """Repack a zip file without timestamps: same members, same order, reproducible bytes.
+    """Repack a zip file without timestamps, reproducibly, in the same order.
 
-    Args:
-        content: a zip file.
-        changes: a function on the bytes, by member name.
+    `changes` has functions on the bytes, by member name.
     """
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as packed, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as steady:

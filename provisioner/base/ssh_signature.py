@@ -95,7 +95,6 @@ class SshPublicKey:
 
     Attributes:
         kind: its first word, e.g. `ssh-ed25519`.
-        blob: the decoded base64 part.
         numbers: the curve point or Ed25519 key; RSA: exponent and modulus.
         application: of a token's key; empty for others.
     """
@@ -113,11 +112,9 @@ class SshPublicKey:
 
 @dataclass(frozen=True, slots=True)
 class SshSignature:
-    """A parsed signature, not yet verified.
+    """A parsed signature with the key and namespace it claims, not verified.
 
     Attributes:
-        key: the key that it claims.
-        namespace: the namespace that it claims.
         hash_name: `sha256` or `sha512`, of the message.
         scheme: e.g. `rsa-sha2-512`.
         numbers: the signature itself; r and s for ECDSA.

@@ -59,11 +59,7 @@ class LongList:
 class Sentence(str):
     """A finished English sentence with its msgid and values, for a `Translator`.
 
-    Documents, records and logs use the English text.
-
-    Attributes:
-        msgid: e.g. `the host id {name} is used twice`.
-        values: by placeholder; a value may be a sentence.
+    A value may be a sentence. Documents, records and logs use the English text.
     """
 
     __slots__ = ("msgid", "values")
@@ -134,9 +130,7 @@ def plural_of(noun: str) -> str:
 def printable(text: str, longest: int | None = None) -> str:
     """Return a text in one line; unprintable characters become question marks.
 
-    Args:
-        text: the text.
-        longest: maximal length; an ellipsis replaces the rest.
+    An ellipsis replaces text beyond `longest` characters.
     """
     if longest is not None and len(text) > longest:
         return f"{printable(text[:longest])}…"

@@ -45,12 +45,7 @@ _HOW_TO_SET = (
 
 @dataclass(frozen=True)
 class VaultPasswords:
-    """Sources of the vault's passwords, read only when needed.
-
-    Attributes:
-        sources: vault ids and files, in the order in which Ansible tries them.
-        env: a password program's environment.
-    """
+    """Sources of the vault's passwords in Ansible's order, read when needed."""
 
     sources: tuple[tuple[str, Path], ...] = ()
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -114,12 +109,7 @@ def is_encrypted(data: bytes) -> bool:
 
 
 def decrypt(data: bytes, passwords: VaultPasswords, *, name: str) -> bytes:
-    """Decrypt a vault file.
-
-    Args:
-        data: the file's bytes.
-        passwords: the passwords' sources.
-        name: the file, for messages.
+    """Decrypt a vault file; `name` is for messages.
 
     Raises:
         SecretsError: no password is set, none fits, or the file is damaged.
@@ -176,10 +166,8 @@ class Opener:
     def opened_by(self, vault_id: str, attempt: Callable[[bytes], T | None]) -> T | None:
         """Return the attempt's result for the first password that works, or `None`.
 
-        Later passwords are not read.
-
         Raises:
-            SecretsError: a password cannot be read.
+            SecretsError: a password up to that one cannot be read.
         """
         meant, others = self._sources(vault_id)
         attempts = (attempt(self._password(source)) for source in (*meant, *others))
@@ -236,14 +224,7 @@ def key_beside(password: bytes, salt: bytes, purpose: bytes) -> bytes:
 
 
 def encrypt(data: bytes, password: bytes, vault_id: str, *, salt: bytes | None = None) -> str:
-    """Write a vault file of format 1.2.
-
-    Args:
-        data: the plain content.
-        password: the password's bytes, from `VaultPasswords.password`.
-        vault_id: the label in the file's first line.
-        salt: 32 random bytes; for tests only.
-    """
+    """Write a vault file of format 1.2; `salt` is for tests only."""
     salt = os.urandom(_SALT_BYTES) if salt is None else salt
     keys = _derive(password, salt)
     padder = padding.PKCS7(_BLOCK_BITS).padder()

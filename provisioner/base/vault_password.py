@@ -17,11 +17,7 @@ _ELSEWHERE: Final = "name its new place in ANSIBLE_VAULT_PASSWORD_FILE or ANSIBL
 
 
 def outside_of(passwords: VaultPasswords, *folders: Path) -> VaultPasswords:
-    """Return the same passwords if no source leads into a checkout.
-
-    Args:
-        passwords: the sources; links are followed.
-        folders: the folders of the inventory and of contacts.
+    """Return the same passwords if no source leads into a folder's checkout.
 
     Raises:
         SecretsError: a source is a program in a checkout, or a file that Git tracks.

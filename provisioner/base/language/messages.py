@@ -276,11 +276,7 @@ ENGLISH = Translator()
 
 
 def language_of(option: str | None, environment: Mapping[str, str]) -> Language:
-    """Return the chosen language.
-
-    Args:
-        option: from the command line, or `None`.
-        environment: the caller's.
+    """Return the language of the option, or of the environment.
 
     Raises:
         UnknownLanguageError: the language does not exist.
