@@ -47,14 +47,9 @@ from provisioner.report.tables import Page
 
 @dataclass(frozen=True, slots=True)
 class DocumentOrder:
-    """A requested official document.
+    """A requested document, in one file or a file a facility.
 
-    Attributes:
-        what: the report.
-        file: for one document, or `None`.
-        folder: for a document a facility, or `None`.
-        letterhead: the person's texts.
-        force: whether to overwrite a file.
+    `letterhead` has the person's texts.
     """
 
     what: str

@@ -56,13 +56,7 @@ facilities_option = click.option(
 
 @dataclass(frozen=True)
 class ContactsAccess:
-    """One access to contacts.
-
-    Attributes:
-        chosen: the folder in `--contacts`, or `None`.
-        purpose, requester: for the access log.
-        now: the time in Vietnam.
-    """
+    """One access to contacts; `purpose` and `requester` go into the access log."""
 
     invocation: Invocation
     chosen: Path | None

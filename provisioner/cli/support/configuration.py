@@ -38,12 +38,7 @@ class _NotSuchAValueError(ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """A key of the file.
-
-    Attributes:
-        variable: its environment variable.
-        words: makes the variable's text from the value and the file's folder.
-    """
+    """A key of the file: its variable, and its text's function."""
 
     variable: str
     words: Callable[[object, Path], str]
@@ -114,7 +109,6 @@ class Configuration:
 
     Attributes:
         caller: the environment alone.
-        file: `None` without a file.
         values: by variable; a database's URL may hold a password.
         wrong: why the file is not used; commands fail with it, help does not.
     """

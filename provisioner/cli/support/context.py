@@ -25,10 +25,7 @@ class Invocation:
         json: whether standard output is one JSON document.
         env: the environment with the user's configuration file.
         markdown: whether to print a Markdown comment, for commands that have one.
-        language: of texts for people.
-        configuration: the environment and the file, apart.
         verbose: whether to print each event, and all changes of plans.
-        progress: the progress display.
     """
 
     chosen: Path | None

@@ -108,10 +108,7 @@ def _options() -> tuple[click.Option, ...]:
 
 
 def with_options_anywhere(command: click.Command) -> click.Command:
-    """Add the global options to a command and its subcommands.
-
-    It gets an `Invocation`.
-    """
+    """Add the global options to a command and its subcommands."""
     if any(param.callback is _keep for param in command.params):
         return command  # a module's command is one object, however often it is asked for
     command.params += _options()

@@ -107,13 +107,7 @@ class ProgressForm(Enum):
 class Progress:
     """A command's progress, displayed and logged.
 
-    Args:
-        say: the reader's language.
-        shown: the form.
-        verbose: whether to print each event on standard error.
-        log: the log file, if any.
-        quiet: whether to omit remarks.
-        clock: a monotonic clock.
+    `verbose` prints each event on standard error; `quiet` omits remarks.
     """
 
     def __init__(

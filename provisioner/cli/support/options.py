@@ -132,10 +132,8 @@ def rollout_options(command: C) -> C:
 def field_options(model: type[Model], /, *, required: bool = False, **helps: str) -> dict[str, Callable[[C], C]]:
     """Return options of a model's fields by name, in order.
 
-    Args:
-        model: the model whose fields define options.
-        required: whether fields without default need their option.
-        helps: the only fields, in this order; an empty help means the model's.
+    `required` demands options of fields without default. `helps` names the only fields, in order; an empty help means
+    the model's.
     """
     options: dict[str, Callable[[C], C]] = {}
     for name in helps or model.model_fields:

@@ -128,11 +128,7 @@ def make_sure(invocation: Invocation, question: str, what: str, *, yes: bool) ->
 def tell_before(invocation: Invocation, lines: Iterable[str], *, asks: bool, dry_run: bool) -> None:
     """Print lines before an action, unless the output is JSON.
 
-    Args:
-        invocation: the call.
-        lines: the lines.
-        asks: whether a person decides on them; else they are remarks.
-        dry_run: whether they are the result.
+    `asks` tells that a person decides on them, else they are remarks. With `dry_run` they are the result.
     """
     for line in () if invocation.json else lines:
         if asks or dry_run:

@@ -109,13 +109,7 @@ class LogFile:
 
 @dataclass(slots=True)
 class HostWork:
-    """A host that is waited for.
-
-    Attributes:
-        operation: its last call.
-        since: the beginning of the wait.
-        paths: number of paths it checks, or 0.
-    """
+    """A host that is waited for, with its number of paths."""
 
     operation: str
     since: float
@@ -163,9 +157,7 @@ class Underway:
         stages: the innermost last.
         calls: called hosts by operation.
         wave: the hosts of a run's waves together; `None` between waves.
-        wave_name: the last begun wave.
         waves: hosts of each unfinished wave.
-        expected: the run's usual time.
     """
 
     stages: list[StageWork] = field(default_factory=list)

@@ -66,9 +66,7 @@ class Terminal:
 
     Attributes:
         width: the terminal's columns; `None` for a file or a pipe.
-        encoding: of the stream.
         color: click's: `False` for never, `None` by the stream.
-        stream: the output.
     """
 
     width: int | None

@@ -174,12 +174,7 @@ def quarantine_lines(
 ) -> Iterator[str]:
     """Yield quarantined paths (the device refuses the password), if any.
 
-    Args:
-        paths: the paths.
-        terminal: the layout.
-        apart: whether to begin with an empty line.
-        most: limit of listed paths; 0 lists all.
-        say: the language.
+    `apart` begins with an empty line; `most` limits the list, 0 lists all.
     """
     if not paths:
         return
