@@ -45,7 +45,6 @@ class RunEnded:
         failure: the failure, or empty.
         postponed: a passing reason for an incomplete run, or empty.
         worst: the failed hosts.
-        changed: the changed hosts.
     """
 
     run: str = ""

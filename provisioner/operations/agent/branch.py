@@ -77,13 +77,7 @@ class SignersFormError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AllowedSigner:
-    """A key that may sign commits.
-
-    Attributes:
-        name: the owner, from the file.
-        key: the key's bytes, as in signatures.
-        after, before: bounds of its validity, or `None`.
-    """
+    """A key that may sign commits: owner, bytes, bounds of validity."""
 
     name: str
     key: bytes
@@ -118,12 +112,7 @@ class Believed:
 
 @dataclass
 class FollowedBranch:
-    """A remote's branch, in a clone that belongs to the agent alone.
-
-    Attributes:
-        folder: the agent's own, with clone and checkouts.
-        clock: the current time, for keys' validity.
-    """
+    """A remote's branch, in the agent's own clone in `folder`."""
 
     settings: AgentSettings
     folder: Path

@@ -99,8 +99,7 @@ class KnownCommit:
     """The record of a commit.
 
     Attributes:
-        cause: why it is not reached.
-        reason: the same in a sentence.
+        cause: why it is not reached; `reason` says it in a sentence.
         rules: the digest of the configuration that refused it.
     """
 
@@ -121,13 +120,7 @@ class HostDrift:
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Reason why a plan is not applied.
-
-    Attributes:
-        policy: the rule.
-        message: one sentence.
-        allow: the allowance that permits it, or empty.
-    """
+    """A rule against a plan, its sentence, and a permitting allowance."""
 
     policy: str
     message: str
@@ -144,7 +137,6 @@ class HostsLook:
         changes: drift by host.
         objections: reasons not to apply the plan.
         lacking: missing approvals, in words.
-        unread: unreadable hosts.
     """
 
     invalid: str = ""
@@ -176,11 +168,9 @@ class Situation:
         is_due: whether to read hosts.
         again: whether to retry a failed commit.
         look: this round's result of reading hosts, or `None`.
-        applied: whether the tip was applied in this round.
-        failure: its failure, or empty.
-        postponed: its passing obstacle, or empty.
+        applied: whether the tip was applied in this round, with its `failure` or passing obstacle (`postponed`).
         corrected: whether drift was corrected in this round.
-        stuck: hosts whose drift came back after a rollback; people decide.
+        stuck: hosts whose correction was rolled back; people decide.
         doubt: why the reached commit's signature is invalid now, or empty.
     """
 
@@ -208,9 +198,7 @@ class AgentStep:
     """The next step.
 
     Attributes:
-        commit: its commit, or empty.
-        cause: why no commit is applied.
-        reason: the same in a sentence.
+        cause: why no commit is applied; `reason` says it in a sentence.
         hosts: hosts to apply, to correct or to report.
     """
 

@@ -68,13 +68,9 @@ _MOST_STEPS: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class RoundEnd:
-    """Result of a round.
+    """Result of a round: last step, tip with its record, reached commit.
 
     Attributes:
-        step: the last step.
-        tip: the branch's newest commit, or empty.
-        row: its record, if any.
-        reached: the last reached commit, or empty.
         drifted: impacts of drift by host, the worst last.
         proof: this round's verification, if any.
         problems: failures of side tasks.

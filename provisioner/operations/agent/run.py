@@ -55,12 +55,9 @@ _FORGE_S: Final = 100.0
 
 @dataclass
 class Agent:
-    """One agent.
+    """One agent, with the journal's function `tell`.
 
-    Attributes:
-        tell: receives the journal's lines.
-        patience: limits for the forge.
-        again: whether to retry a failed commit once.
+    `again` retries a failed commit once.
     """
 
     settings: AgentSettings

@@ -55,22 +55,18 @@ class AgentSettings:
 
     Attributes:
         inventory: its id; commits with another inventory are refused.
-        remote: the address of the Git remote.
-        branch: its name there.
         folder: the inventory's folder in the repository; empty for the top.
         signers: the file of allowed signers.
         each: whether each new commit must be signed, or only the newest.
         goes_back: whether the branch may go behind the reached commit, or be rewritten.
-        remote_every: seconds between reads of the remote.
-        hosts_every: seconds between reads of hosts.
+        remote_every, hosts_every: seconds between reads of remote and hosts.
         proof_deadline: seconds for the verification after an apply.
         notes: whether to push commits' states as Git notes.
         listen: the address for metrics and webhook, or empty.
         webhook_secret: the file with its secret; `None` for no webhook.
         ssh_key, known_hosts: files for a remote over SSH.
         git_user, git_token: name and password file for a remote over HTTP.
-        forge: the forge to report to, if any.
-        forge_token: the file with its token.
+        forge, forge_token: the forge to report to, if any, and the file with its token.
         name: the commit status's name.
     """
 

@@ -66,13 +66,9 @@ _STATES: Final[Mapping[str, StatusState]] = {
 
 @dataclass(frozen=True)
 class PlannedLook:
-    """A plan of all hosts, and the decision's view of it.
+    """A plan of all hosts, also as saved, and the decision's view.
 
-    Attributes:
-        session: the inventory, if valid.
-        planned: the plan, if possible.
-        saved: the plan as saved: it is approved and applied.
-        notes: failures of side tasks.
+    `notes` are failures of side tasks.
     """
 
     look: HostsLook

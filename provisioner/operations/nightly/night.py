@@ -88,8 +88,6 @@ class NightOrders:
         ending: the last lines of a verification.
         page: a verification's page, in HTML.
         limits: the `KIND=NAME` texts that choose paths and hosts.
-        limit: the same, parsed.
-        verification: options of the verification.
         fail_on: the verdict from which a path counts.
         report: the folder for pages and documents, if any.
         tells: whether to notify receivers.
@@ -120,7 +118,6 @@ class NightRun:
         run: the recorded run, or empty.
         document: the verification's document, if any.
         notes: remarks beside failures.
-        steps: the finished steps.
         is_reported: whether the verification's reports are written.
     """
 

@@ -74,10 +74,8 @@ class Sending:
     """A receiver and its notice's outcome.
 
     Attributes:
-        attempts: number of attempts.
         turns: numbers of new, changed, recovered and unchanged paths.
         message: a failure or remark, or empty.
-        hint: the next step.
         notice: the document, sent or not.
     """
 

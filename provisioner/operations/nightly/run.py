@@ -106,7 +106,7 @@ def _inventory_id(session: Session) -> str:
 
 
 def _take_lease(session: Session, night: NightRun, held: ExitStack) -> None:
-    """Take the lease, or go on without one: a night changes no host.
+    """Take the lease, or go on without it: nights change no host.
 
     Raises:
         LockedError: another night has it.

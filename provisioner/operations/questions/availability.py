@@ -37,11 +37,9 @@ _MANY_PIECES: Final = 4
 
 @dataclass(frozen=True)
 class AvailabilityAsked:
-    """A question.
+    """A question on a span, as known at `as_of`.
 
     Attributes:
-        span: the time; it ends at `as_of` or earlier.
-        as_of: the time of knowledge.
         before: whether to add the preceding span of equal length.
         is_strict: whether to refuse a limit without records; else the result is empty.
     """
@@ -56,13 +54,10 @@ class AvailabilityAsked:
 
 @dataclass(frozen=True)
 class AvailabilityReport:
-    """The answer.
+    """The answer, worst rows first.
 
     Attributes:
-        rows: the worst first.
-        total: all rows together.
         longest: how long a look counts at most.
-        place: the history's location.
         damaged: unreadable records.
         unknown: agreed levels without recorded paths.
     """
@@ -144,7 +139,6 @@ class _Kept:
     Attributes:
         times: durations of states, by group of chosen paths.
         provinces, carriers, facilities: those of all paths.
-        damaged: unreadable records.
     """
 
     times: Mapping[str, GroupTimes]

@@ -57,13 +57,9 @@ _FRAME_FILES = frozenset({LOCK_NAME, "instructions.yml", "designations.yml"})
 
 @dataclass(frozen=True)
 class _Revision:
-    """The used part of a revision.
+    """The used part of a revision, with content digests by path.
 
-    Attributes:
-        frame: the inventory without its facilities.
-        outlines: all facilities in outline.
-        contents: content digests by path.
-        facility: builds a facility.
+    `facility` builds a facility.
     """
 
     frame: Frame
@@ -354,13 +350,7 @@ def compare(
 ) -> Plan:
     """Compare the inventory with an older revision, without hosts or vault.
 
-    Args:
-        session: the inventory as it is in its folder.
-        name: the older revision, e.g. `origin/main`.
-        limit: the hosts.
-        allow: raised limits of the policy.
-        now: the time, for freeze windows.
-        everything: whether no-ops are listed, so that all is compared.
+    `everything` lists no-ops, so that all is compared.
 
     Raises:
         InventoryError: one of the two cannot be rendered.

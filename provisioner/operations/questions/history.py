@@ -61,10 +61,7 @@ class PastRun:
 class HistoryFault:
     """A fault of a chain entry, or (`number` 0) of a journal.
 
-    Attributes:
-        host: the host with an entry that the record lacks, or a forged one.
-        run: the entry's run.
-        hint: the next step.
+    `host` has an entry of `run` that the record lacks, or a forged one.
     """
 
     number: int
@@ -79,10 +76,8 @@ class HistoryCheck:
     """Result of a check of the whole history.
 
     Attributes:
-        length: number of entries.
         head: the newest entry's hash.
         remarks: oddities that may be right.
-        seals: proofs of the entries.
         closed: why seals could not be checked, or empty.
         notes: number of entries in Git notes.
         hosts: the hosts asked, if any.

@@ -74,9 +74,7 @@ def _read(root: Path, environment: Mapping[str, str], now: datetime) -> Frame:
 class RecordedMetrics:
     """A history's metrics, made anew after each recorded verification.
 
-    Attributes:
-        place: the history's location.
-        nights: the file with the ends of nightly runs.
+    `nights` is the file with the ends of nightly runs.
     """
 
     place: StatePlace

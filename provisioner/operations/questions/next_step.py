@@ -38,11 +38,9 @@ Command = tuple["str | Asked", ...]
 
 @dataclass(frozen=True, slots=True)
 class FacilityStep:
-    """A facility's next step.
+    """A facility's next step, as a sentence.
 
     Attributes:
-        state: in words.
-        sentence: the step, and who does it.
         command: the program's command; empty if people or an editor do it.
         afterwards: the command after others have done their part, with words to fill in.
         unchecked: whether secrets are unknown without a vault password.

@@ -46,12 +46,9 @@ class Overview:
     """An inventory with its evidence at a time.
 
     Attributes:
-        loaded: the inventory's files, and their problems.
-        inventory: their readable part, without passwords or personal data.
+        inventory: the readable part, without passwords or personal data.
         problems: every problem, sorted by position.
-        evidence: all evidence.
         place: the history's location.
-        now: the time in Vietnam.
         unended: the newest changing runs without recorded end.
     """
 

@@ -29,13 +29,9 @@ _LONGEST = 80
 
 @dataclass(frozen=True, slots=True)
 class ReachProof:
-    """Reachability by an inventory.
+    """Reachability between requested places, and results of all statements.
 
-    Attributes:
-        cells: between the requested places.
-        results: of every statement.
-        problems: broken statements, with their position.
-        held: frozen facilities, which are left out.
+    `problems` are broken statements with their position; frozen facilities (`held`) are left out.
     """
 
     cells: tuple[ReachCell, ...]

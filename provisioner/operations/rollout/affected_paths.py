@@ -54,7 +54,6 @@ class Touched:
         live: whether a running program's configuration changes.
         planned: whether there is a plan; a rollback has none.
         left: paths whose readers the plan ends without touching the path.
-        served: what the relay serves.
     """
 
     read: tuple[MediaPath, ...] = ()

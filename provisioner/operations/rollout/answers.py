@@ -103,8 +103,7 @@ class PathsSeen:
     """Result of a look at a host.
 
     Attributes:
-        up: read paths with a picture.
-        why_not: causes of the other read paths.
+        up: read paths with a picture; `why_not` has the others' causes.
         sessions: `None` if not looked at.
         ports: answers of tried devices, by `address . port`.
         said: MediaMTX's recent errors on paths' sources.
@@ -171,8 +170,6 @@ class Watch:
     Times are seconds since the reported switch by the controller's clock, or since the first look after it.
 
     Attributes:
-        before: the look before the switch.
-        served: what the relay is to serve.
         steady: always-pulled paths with a flowing stream before the switch.
         asked_s: the request of the last look, if any.
         first, last: sessions of the first and last look after the switch.
@@ -181,8 +178,7 @@ class Watch:
         absent: paths that lost their stream.
         back: paths that lost their stream and have one again.
         dropped: paths without their former stream at the first look.
-        signs: paths' last signs of life.
-        heard: peers' last signs of life.
+        signs, heard: last signs of life of paths and peers.
     """
 
     before: PathsSeen = PathsSeen()

@@ -1,4 +1,4 @@
-"""The path gate: is a host as good as before a change? Pure.
+"""The path gate: a host must not be worse after a change. Pure.
 
 The rules (docs/daily/apply.md):
 
@@ -97,14 +97,9 @@ class Decision:
 def decide(
     touched: Touched, watch: Watch, elapsed_s: float, rules: GateRules, *, unread: Collection[str] = ()
 ) -> Decision:
-    """Decide on a host's change.
+    """Decide on a host's change, `elapsed_s` after the watch began.
 
-    Args:
-        touched: what the change touches.
-        watch: all looks, the last one just now.
-        elapsed_s: seconds since the watch began (`Watch`).
-        rules: the gate's strictness.
-        unread: paths not read yet; they are not missed, but have to be read before a pass.
+    `unread` paths are not missed, but have to be read before a pass.
     """
     if undeclared := undeclared_changes(touched, watch):
         return Decision(GateVerdict.FAIL, f"undeclared change: {undeclared[0]}", undeclared[1:])

@@ -72,7 +72,6 @@ class HostChange:
 
     Attributes:
         state: what it waits for; `TABLE` has the transitions.
-        wave: the name of its wave.
         holds: whether hosts of an earlier wave are not confirmed yet, so it waits.
         is_waited_for: whether the next wave waits for a good look.
     """

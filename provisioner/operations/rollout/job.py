@@ -144,7 +144,6 @@ class LookOrder(NamedTuple):
     """A requested look after the switch.
 
     Attributes:
-        read: paths to read.
         away: paths whose devices to try.
         wait_s: seconds to wait after the call.
         early_s: seconds before that from which it may read.
@@ -283,7 +282,7 @@ def relays_beside(spec: HostSpec, hosts: Iterable[HostSpec]) -> tuple[HostSpec, 
 def _served(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
     """Return relays' peers and paths, with digests by this host's key.
 
-    Centres are left out: one relay may revoke a reader of another.
+    Centres are left out: a relay may revoke a centre that another serves.
     """
     relays = tuple(relays)
     sites = (peer for spec in relays for peer in spec.tunnel.peers if peer.name.startswith((SITE, NEXT)))

@@ -175,7 +175,6 @@ class RunEnd:
         ended: `done`, `stopped`, `paused` or `interrupted`.
         remaining: changes that a new plan still has.
         left_out: hosts outside the run.
-        held: frozen facilities.
         going_back: whether it was a rollback.
     """
 

@@ -51,11 +51,9 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """Progress of a resumed run.
+    """Results of a resumed run, and its started hosts without known end.
 
-    Attributes:
-        results: of finished hosts.
-        started: by id, hosts without known end, which are asked first.
+    These are asked first.
     """
 
     results: Mapping[str, HostResult] = field(default_factory=dict)
@@ -110,13 +108,7 @@ class _OpenWave:
 class WavesCourse:
     """Brings the waves' hosts through their changes.
 
-    Args:
-        changes: unfinished hosts, by id.
-        progress: of a resumed run.
-        waves: all of the run's, in order.
-        options: the rollout's options.
-        calls: sends calls and writes them down.
-        overlapping: whether a wave may begin before the last is confirmed.
+    With `overlapping` a wave may begin before the last is confirmed.
     """
 
     def __init__(
@@ -224,7 +216,7 @@ class WavesCourse:
             self._last = first.wave.name
 
     def _is_given_up(self, wave: _OpenWave) -> bool:
-        """Return whether too many failed to start a wave's waiting hosts.
+        """Return whether a wave's waiting hosts stay unstarted, after too many failures.
 
         In a resumed wave its own hosts count too, since their results come first.
         """
