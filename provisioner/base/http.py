@@ -132,7 +132,7 @@ class HttpAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """For a hint: where the address stands, and which login to check."""
+    """Parts of a hint: the address's file or variable, and the login."""
 
     place: str
     login: str
@@ -162,7 +162,7 @@ def try_often(attempt: Callable[[float], T], patience: Patience) -> Reached[T]:
 
 
 class _Connections:
-    """The connections that an attempt opened; none outlasts the attempt."""
+    """Connections of an attempt, which end with it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -187,7 +187,7 @@ _ATTEMPT: Final = threading.local()
 
 
 def ends_with_attempt(connection: socket.socket) -> socket.socket:
-    """Return a connection that ends when the thread's attempt has no time left.
+    """Return a connection that ends with the thread's current attempt.
 
     Raises:
         TimeoutError: the attempt is over.
@@ -199,12 +199,12 @@ def ends_with_attempt(connection: socket.socket) -> socket.socket:
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """Do something in so many seconds, or end its connections and leave it.
+    """Run a call with a time limit; after it, end its connections.
 
-    A server that sends a byte now and then keeps any time-out of a socket from ever coming.
+    A server that sends single bytes never triggers a socket's time-out.
 
     Raises:
-        ReachError: it took longer, or failed so.
+        ReachError: the call took longer, or failed so.
     """
     values: list[T] = []
     errors: list[BaseException] = []
@@ -292,7 +292,10 @@ def _exchange_at(request: Request, address: str, seconds: float, advice: Advice,
 
 
 def ending_session() -> Session:
-    """Make a session without the environment's proxies and logins; its connections end with their attempt."""
+    """Make a session whose connections end with their attempt.
+
+    It uses no proxies or logins of the environment.
+    """
     from requests import Session  # noqa: PLC0415 (it takes time)
 
     session = Session()

@@ -100,7 +100,7 @@ BOUND_TO: Final[Mapping[ReaderRole, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """What decides who may see a path or facility.
+    """The basis of a decision who may see a path or facility.
 
     Attributes:
         province: the province under which it is counted today.

@@ -59,11 +59,11 @@ _IN: Final[Mapping[str, str]] = {
     "report.status": "status",
     "verify.document": "verify",
 }
-"""Modules with the names of the documents whose models they have."""
+"""Names of documents by the module of their models."""
 DOCUMENTS: Final[Mapping[str, str]] = dict(
     sorted((name, f"provisioner.{module}") for module, names in _IN.items() for name in names.split())
 )
-"""The documents that have a schema, and the module of each model; the field `schema` is `provisioner/` and the name."""
+"""Module of each document's model; its field `schema` is `provisioner/` and the name."""
 
 
 def document_schema(name: str) -> Document:

@@ -265,7 +265,7 @@ def _former(place: KeyPath, known: Camera | Recorder, order: DeviceOrder, until:
     """Return the edit that accepts an order's former streams until a day.
 
     Raises:
-        UsageError: none of them changes, or one is under change already.
+        UsageError: no stream changes, or one is under change already.
     """
     former: dict[KeyPath, object] = {}
     for stream, wanted in order.streams.items():

@@ -198,7 +198,7 @@ class Edits:
         """Load the inventory.
 
         Raises:
-            InventoryError: there is none.
+            InventoryError: it does not exist.
         """
         return load(self.root, today=self.today, cache=cache_of(self.root, self.environment))
 
@@ -246,7 +246,7 @@ def facility_named(loaded: Loaded, name: str) -> Facility:
 
     Raises:
         InventoryError: its file, or the inventory's, is invalid.
-        UsageError: there is none.
+        UsageError: it does not exist.
     """
     if loaded.frame and name in loaded.outlines:
         return loaded.facility(name)
@@ -310,7 +310,7 @@ def place_of_device(site: Facility, device: str) -> tuple[KeyPath, Camera | Reco
     """Return a device's key path in the facility file, and the device.
 
     Raises:
-        UsageError: there is none.
+        UsageError: it does not exist.
     """
     for index, recorder in enumerate(site.recorders):
         if recorder.id == device:
@@ -330,7 +330,7 @@ def device_named(loaded: Loaded, name: str) -> tuple[Facility, str]:
 
     Raises:
         InventoryError: the facility's file, or the inventory's, is invalid.
-        UsageError: there is none, or it is a recorder's channel, whose login is the recorder's.
+        UsageError: it does not exist, or is a recorder's channel, whose login is the recorder's.
     """
     site, slash, device = name.partition("/")
     if not slash:
@@ -350,7 +350,7 @@ def device_named(loaded: Loaded, name: str) -> tuple[Facility, str]:
 
 
 def names_of(root: Path) -> Names:
-    """Return the names in an inventory's folder; unreadable files add none."""
+    """Return the names in an inventory's folder, without unreadable files."""
     carriers: set[str] = set()
     provinces: set[str] = set()
     facilities: set[str] = set()

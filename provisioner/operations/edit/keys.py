@@ -199,7 +199,7 @@ def relay_named(inventory: Inventory, name: str) -> Relay:
     """Return the relay of an id.
 
     Raises:
-        UsageError: there is none.
+        UsageError: it does not exist.
     """
     if name not in inventory.relays:
         hint = did_you_mean(name, inventory.relays, f"relays are: {', '.join(sorted(inventory.relays)) or 'none'}")

@@ -343,7 +343,7 @@ class _Asked:
         """The key of its certificate.
 
         Raises:
-            InventoryError: there is none yet.
+            InventoryError: it does not exist yet.
         """
         if self.carrier:
             key = self.tidied.certificate_keys.get(self.host)

@@ -1,4 +1,4 @@
-"""The path gate: a host must not be worse after a change. Pure.
+"""The path gate: a host may not get worse by its change. Pure.
 
 The rules (docs/daily/apply.md):
 
