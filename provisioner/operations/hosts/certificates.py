@@ -302,6 +302,7 @@ class _Asked:
 
     @property
     def tidied(self) -> CarrierSecrets:
+        """Known secrets, with the key of the present certificate in its place."""
         return with_shown_keys(self.known, self.inventory.allocations, {self.host} if self.carrier else set())
 
     @property

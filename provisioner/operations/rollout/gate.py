@@ -1,4 +1,4 @@
-"""The path gate: a host may not get worse by its change. Pure.
+"""The path gate: whether a change made a host worse. Pure.
 
 The rules (docs/daily/apply.md):
 
