@@ -36,11 +36,7 @@ def is_host_name(text: str) -> bool:
 
 
 def host_place(text: str) -> HostPlace:
-    """Parse an address, or a full host name in small letters.
-
-    Raises:
-        ValueError: the text is neither.
-    """
+    """Parse an address or a full host name, or raise `ValueError`."""
     return HostName(text) if is_host_name(text) else ip_address(text)
 
 

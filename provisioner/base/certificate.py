@@ -63,11 +63,7 @@ def new_certificate_key() -> Secret:
 
 
 def self_signed(key: Secret, host: str, address: IPv4Address, now: datetime, days: int) -> str:
-    """Make a self-signed certificate for a host at its tunnel address.
-
-    Raises:
-        ValueError: the key is invalid.
-    """
+    """Make a host's self-signed certificate; an invalid key raises `ValueError`."""
     private, name = _private(key), common_name(host)
     certificate = (
         certificate_begun(name, name, private, now, days)
@@ -94,11 +90,7 @@ def certificate_begun(
 
 
 def signing_request(key: Secret, host: str, address: IPv4Address) -> str:
-    """Return a signing request to a CA, as PEM.
-
-    Raises:
-        ValueError: the key is invalid.
-    """
+    """Return a signing request, as PEM; an invalid key raises `ValueError`."""
     request = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(common_name(host))
@@ -109,11 +101,7 @@ def signing_request(key: Secret, host: str, address: IPv4Address) -> str:
 
 
 def read_certificate(text: str) -> ReaderCertificate:
-    """Parse a certificate in the lock's form.
-
-    Raises:
-        ValueError: the certificate is invalid.
-    """
+    """Parse a certificate in the lock's form, or raise `ValueError`."""
     try:
         loaded = x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
         key = _key_digest(loaded.public_key())
@@ -130,11 +118,7 @@ def read_certificate(text: str) -> ReaderCertificate:
 
 
 def key_of(key: Secret) -> str:
-    """Return the digest of a key's public half, as in `ReaderCertificate.key`.
-
-    Raises:
-        ValueError: the key is invalid.
-    """
+    """Return the digest of a key's public half, or raise `ValueError`."""
     return _key_digest(_private(key).public_key())
 
 

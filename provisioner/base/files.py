@@ -61,11 +61,7 @@ def write_atomic(path: Path, text: str, *, mode: int = 0o644, within: Path | Non
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
-    """Refuse to overwrite a file, before any file is opened.
-
-    Raises:
-        UsageError: the file exists, or its folder does not.
-    """
+    """Raise `UsageError` if the file exists, or its folder does not."""
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}", hint="make it first, where only you can read")
     if path.is_dir() or (path.exists() and not force):
@@ -73,11 +69,7 @@ def refuse_existing(path: Path, *, force: bool) -> None:
 
 
 def write_private(path: Path, content: bytes, *, force: bool) -> None:
-    """Write a file with mode 0600.
-
-    Raises:
-        UsageError: the file exists, or cannot be written.
-    """
+    """Write a file with mode 0600; an existing one raises `UsageError`."""
     refuse_existing(path, force=force)
     try:
         replace_file(path, content)
@@ -87,11 +79,7 @@ def write_private(path: Path, content: bytes, *, force: bool) -> None:
 
 
 def make_own_folder(folder: Path) -> None:
-    """Make a folder and its parents, writable by the user alone.
-
-    Raises:
-        OSError: the folder cannot be made, or belongs to another user.
-    """
+    """Make a folder and its parents, the user's alone, or raise `OSError`."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.stat()
     if status.st_uid != os.geteuid():
@@ -101,11 +89,7 @@ def make_own_folder(folder: Path) -> None:
 
 
 def refuse_link(file: Path) -> None:
-    """Check that a file, if it exists, is regular and the user's.
-
-    Raises:
-        OSError: it is another kind of file, or another user's.
-    """
+    """Raise `OSError` if an existing file is irregular or another user's."""
     try:
         status = file.lstat()
     except FileNotFoundError:
@@ -117,11 +101,7 @@ def refuse_link(file: Path) -> None:
 
 
 def open_regular(path: str | Path) -> int:
-    """Open a file for reading and return its descriptor.
-
-    Raises:
-        OSError: it cannot be opened, or is no regular file.
-    """
+    """Open a regular file for reading, or raise `OSError`; return its descriptor."""
     descriptor = os.open(path, _FLAGS)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
@@ -130,11 +110,7 @@ def open_regular(path: str | Path) -> int:
 
 
 def read_regular(path: str | Path, *, most: int) -> bytes:
-    """Return a file's bytes.
-
-    Raises:
-        OSError: it cannot be read, is no regular file, or has more than `most` bytes.
-    """
+    """Return a regular file's bytes, at most `most`, or raise `OSError`."""
     descriptor = open_regular(path)
     try:
         parts, left = [], most + 1

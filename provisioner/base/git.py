@@ -186,11 +186,7 @@ def without_programs_of(caller: Mapping[str, str], proposed: Path) -> Mapping[st
 
 
 def places_of(path: Path) -> Iterator[Path]:
-    """Yield each link that a path follows, then its target.
-
-    Raises:
-        OSError: the links form a loop.
-    """
+    """Yield each link on a path, then its target; loops raise `OSError`."""
     here, left = Path("/"), _parts(os.path.join(os.getcwd(), path))  # noqa: PTH109, PTH118 (nothing is taken together)
     links = 0
     while left:
@@ -343,11 +339,7 @@ def commit_files(checkout: Checkout, files: Mapping[Path, bytes], message: str) 
 
 
 def begin_repository(folder: Path) -> None:
-    """Make a Git repository with a hook that refuses unencrypted secrets.
-
-    Raises:
-        UsageError: Git cannot run, or refuses.
-    """
+    """Make a repository whose hook refuses unencrypted secrets, or raise `UsageError`."""
     environment = small_environment(os.environ) | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
     argv = ["git", "init", "--quiet", "--initial-branch=main", "--template=", str(folder.resolve())]
     try:
@@ -396,11 +388,7 @@ def _is_hook(checkout: Checkout) -> Callable[[str], bool]:
 
 
 def _person(checkout: Checkout) -> tuple[str, str]:
-    """Return the committer's name and address from Git's settings.
-
-    Raises:
-        UsageError: they are not set.
-    """
+    """Return the committer's name and address, or raise `UsageError`."""
     name, email = setting_of(checkout, "user.name"), setting_of(checkout, "user.email")
     if not name or not email:
         raise UsageError("Git does not know who you are", hint='git config --global user.name "…", and user.email')

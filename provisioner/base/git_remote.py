@@ -133,11 +133,7 @@ def push_reference(checkout: Checkout, remote: str, commit: str, reference: str)
 
 
 def commit_of_one_file(checkout: Checkout, name: str, content: bytes, message: str) -> str:
-    """Return a new commit with one file, without parent or branch.
-
-    Raises:
-        UsageError: Git cannot run, or refuses.
-    """
+    """Return a new commit with one file, or raise `UsageError`."""
     hint = "see whether the checkout can be written to"
     blob = _made(ask_git(checkout, "hash-object", "-w", "--no-filters", "--stdin", stdin=content), checkout, hint)
     tree = _made(ask_git(checkout, "mktree", stdin=f"100644 blob {blob}\t{name}\n".encode()), checkout, hint)
@@ -166,11 +162,7 @@ def fetch_branch(checkout: Checkout, access: RemoteAccess, branch: str, referenc
 
 
 def take_reference(checkout: Checkout, access: RemoteAccess, reference: str) -> None:
-    """Copy a reference from the remote, or delete it if missing there.
-
-    Raises:
-        NoticeError, UsageError: as `fetch_branch`.
-    """
+    """Copy a reference, or delete a missing one; errors as `fetch_branch`."""
     done = _run(checkout, REMOTE, "ls-remote", "--exit-code", REMOTE, _checked(reference), access=access)
     if done.code == _NOTHING:
         ask_git(checkout, "update-ref", "-d", reference)
@@ -269,10 +261,9 @@ def open_clone(folder: Path, url: str) -> Checkout:
 
 
 def clear_left_behind(clone: Checkout) -> None:
-    """Remove a killed Git's leftovers; no other Git may run there.
+    """Remove a killed Git's leftovers, or raise `StateError`.
 
-    Raises:
-        StateError: a file cannot be removed.
+    No other Git may run there.
     """
     try:
         for pattern in _LEFT_BEHIND:
@@ -335,11 +326,7 @@ def commits_between(clone: Checkout, older: str, newer: str, *, most: int, first
 
 
 def raw_commit(clone: Checkout, commit: str, most_bytes: int) -> bytes:
-    """Return a commit object's bytes.
-
-    Raises:
-        UsageError: it is too large, or no commit.
-    """
+    """Return a commit object's bytes, or raise `UsageError`."""
     return run_git(clone, "cat-file", "commit", commit, hint=_CLONE_HINT, most_bytes=most_bytes)
 
 
@@ -362,11 +349,7 @@ def make_tree(clone: Checkout, folder: Path, commit: str) -> Checkout:
 
 
 def remove_tree(clone: Checkout, folder: Path) -> None:
-    """Remove a folder of `make_tree`.
-
-    Raises:
-        StateError: it cannot be removed.
-    """
+    """Remove a folder of `make_tree`, or raise `StateError`."""
     try:
         if folder.exists():
             shutil.rmtree(folder)

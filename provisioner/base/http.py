@@ -139,11 +139,7 @@ class Advice:
 
 
 def try_often(attempt: Callable[[float], T], patience: Patience) -> Reached[T]:
-    """Retry with growing pauses until success, a lasting error or a limit.
-
-    Raises:
-        ReachError: the last error, with the number of attempts.
-    """
+    """Retry until success, a lasting error or a limit; raises `ReachError`."""
     until = time.monotonic() + patience.total_s
     pause = patience.first_pause_s
     number = 0
@@ -187,11 +183,7 @@ _ATTEMPT: Final = threading.local()
 
 
 def ends_with_attempt(connection: socket.socket) -> socket.socket:
-    """Return a connection that ends with the thread's current attempt.
-
-    Raises:
-        TimeoutError: the attempt is over.
-    """
+    """Register a connection that ends with the attempt, or raise `TimeoutError`."""
     connections: _Connections | None = getattr(_ATTEMPT, "connections", None)
     if connections is not None:
         connections.add(connection)
@@ -372,11 +364,7 @@ def led_to(session: Session, parts: SplitResult, address: str) -> str:
 
 
 def taken(answer: HttpAnswer, advice: Advice) -> HttpAnswer:
-    """Return an answer with a status of success.
-
-    Raises:
-        ReachError: the status is another one.
-    """
+    """Return an answer with a status of success, or raise `ReachError`."""
     status = answer.status
     if status in _OK:
         return answer

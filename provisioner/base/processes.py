@@ -272,11 +272,7 @@ def ask_program(argv: Sequence[str], environment: Mapping[str, str], folder: Pat
 
 
 def show_on_terminal(argv: Sequence[str], environment: Mapping[str, str], text: bytes) -> int:
-    """Pipe a text to a pager; return its exit code.
-
-    Raises:
-        OSError: it cannot be started.
-    """
+    """Pipe a text to a pager, or raise `OSError`; return its code."""
     command = [program_path(argv[0], environment), *argv[1:]]
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=dict(environment), cwd="/") as child:
         if child.stdin is None:
@@ -308,10 +304,9 @@ def start_module(
 
 
 def start_silently(argv: Sequence[str], environment: Mapping[str, str], folder: Path) -> Running:
-    """Start a program without input or output; the caller ends it.
+    """Start a program without input or output, or raise `OSError`.
 
-    Raises:
-        OSError: it cannot be started.
+    The caller ends it.
     """
     nothing = subprocess.DEVNULL
     command = [program_path(argv[0], environment), *argv[1:]]

@@ -98,11 +98,7 @@ def from_paper(text: str) -> RecoveryPair:
 
 
 def line_from_paper(number: int, text: str) -> bytes:
-    """Return the eight bytes of one line.
-
-    Raises:
-        UsageError: the line has a typing mistake.
-    """
+    """Return the eight bytes of a line; a mistake raises `UsageError`."""
     letters = re.sub(r"[\s-]", "", _LINE_NUMBER.sub("", text, count=1)).upper().translate(_READ_AS)
     if len(letters) != LETTERS:
         raise _unlike(f"line {number} has {counted(len(letters), 'sign')} where {LETTERS} were printed")
@@ -137,11 +133,7 @@ def _grouped(data: bytes) -> str:
 
 
 def open_box(box: str, recovery: RecoveryPair, *, inventory: str, host: str, public_key: str) -> Secret:
-    """Return the tunnel's private key from a box, in base64.
-
-    Raises:
-        BoxError: the box does not match, or its key has another public key.
-    """
+    """Return a box's private key in base64, or raise `BoxError`."""
     data = base64.b64decode(box)
     sender, hidden, proof = data[:_KEY_BYTES], data[_KEY_BYTES : 2 * _KEY_BYTES], data[2 * _KEY_BYTES :]
     own = X25519PrivateKey.from_private_bytes(base64.b64decode(recovery.private_key.reveal()))

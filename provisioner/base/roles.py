@@ -124,11 +124,7 @@ class ReaderScope:
     of: str = ""
 
     def __post_init__(self) -> None:
-        """Check that `of` fits the role.
-
-        Raises:
-            ValueError: `of` is missing, or not allowed.
-        """
+        """Raise `ValueError` if `of` does not fit the role."""
         if bool(self.of) != (self.role in BOUND_TO):
             raise ValueError(f"{self.role} is of {BOUND_TO.get(self.role, 'the whole country')}")
 

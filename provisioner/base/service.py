@@ -138,11 +138,7 @@ _WATCHER: ContextVar[tuple[StageWatcher, int, int] | None] = ContextVar("stage_w
 
 
 def toml_settings(text: str, file: str, known: Collection[str], example: str) -> Document:
-    """Parse a settings file; check names, but no values.
-
-    Raises:
-        UsageError: it is not TOML, or has an unknown name.
-    """
+    """Parse settings; unknown names raise `UsageError`, values are not checked."""
     try:
         values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

@@ -50,11 +50,7 @@ class WireReader:
         self._at = 0
 
     def take(self, count: int) -> bytes:
-        """Read the next bytes.
-
-        Raises:
-            WireError: there are fewer.
-        """
+        """Read the next bytes, or raise `WireError`."""
         if count > len(self._data) - self._at:
             raise WireError("it ends too early")
         self._at += count
@@ -76,11 +72,7 @@ class WireReader:
         return int.from_bytes(data, "big")
 
     def end(self) -> None:
-        """Check that no bytes are left.
-
-        Raises:
-            WireError: some are left.
-        """
+        """Raise `WireError` if bytes are left."""
         if self._at != len(self._data):
             raise WireError("something follows its end")
 
@@ -150,11 +142,7 @@ def ssh_text(data: bytes) -> bytes:
 
 
 def public_key_of(line: str) -> SshPublicKey:
-    """Parse a line `ssh-ed25519 AAAA…` without comment.
-
-    Raises:
-        SignatureFormError: the key is invalid or unsupported.
-    """
+    """Parse a line `ssh-ed25519 AAAA…`, or raise `SignatureFormError`."""
     kind, _, encoded = line.partition(" ")
     key = _key(_decoded(encoded))
     if key.kind != kind:
@@ -163,11 +151,7 @@ def public_key_of(line: str) -> SshPublicKey:
 
 
 def signature_of(encoded: str) -> SshSignature:
-    """Parse a signature from the base64 between the lines BEGIN and END.
-
-    Raises:
-        SignatureFormError: the signature is invalid or unsupported.
-    """
+    """Parse a signature's base64, or raise `SignatureFormError`."""
     try:
         return _signature(_decoded(encoded))
     except WireError as error:
@@ -175,11 +159,7 @@ def signature_of(encoded: str) -> SshSignature:
 
 
 def unarmoured(data: bytes) -> str:
-    """Return the base64 in a file of `ssh-keygen -Y sign`.
-
-    Raises:
-        SignatureFormError: the file is invalid.
-    """
+    """Return a signature file's base64, or raise `SignatureFormError`."""
     match = _ARMOUR.fullmatch(data) if len(data) <= 2 * MAX_BYTES else None
     if match is None:
         raise SignatureFormError("is no file that `ssh-keygen -Y sign` wrote")

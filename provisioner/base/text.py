@@ -181,11 +181,7 @@ def is_loopback(host: str) -> bool:
 
 
 def checked_url(text: str) -> str:
-    """Return an allowed URL: encrypted or on this machine, without a login.
-
-    Raises:
-        ValueError: the URL is not allowed.
-    """
+    """Return an encrypted or local URL without login, or raise `ValueError`."""
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
@@ -201,20 +197,12 @@ def checked_url(text: str) -> str:
 
 
 def canonical_text(value: object) -> str:
-    """Return a value as canonical JSON text.
-
-    Raises:
-        ValueError: a number is not finite.
-    """
+    """Return a value as canonical JSON text; numbers must be finite (`ValueError`)."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def canonical_json(value: object) -> bytes:
-    """Return a value as canonical JSON: equal values give equal bytes.
-
-    Raises:
-        TypeError: the value has no JSON form.
-    """
+    """Return a value as canonical JSON, or raise `TypeError`."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # a whole number of more than 64 bits, which orjson does not write
@@ -305,11 +293,7 @@ def is_between(day: date, first: date, last: date | None) -> bool:
 
 
 def aware(moment: datetime) -> datetime:
-    """Return the time if it has a zone.
-
-    Raises:
-        ValueError: it has no zone.
-    """
+    """Return the time, or raise `ValueError` if it has no zone."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no zone")
     return moment

@@ -86,11 +86,7 @@ class VaultPasswords:
         return any(known == vault_id for known, _ in self.sources)
 
     def password(self, vault_id: str) -> bytes:
-        """Return the password to encrypt with: the vault id's or the default.
-
-        Raises:
-            SecretsError: no password is set, or it cannot be read.
-        """
+        """Return the vault id's password or the default, or raise `SecretsError`."""
         for known_id, path in self.sources:
             if known_id in {vault_id, "default"}:
                 return read_password(path, known_id, self.env)
@@ -208,8 +204,7 @@ class Opener:
 def opened_with(data: bytes, password: bytes, *, name: str) -> bytes | None:
     """Return a vault file's content if one password decrypts it.
 
-    Raises:
-        SecretsError: the file is damaged.
+    A damaged file raises `SecretsError`.
     """
     return _open(_parse(data, name), password)
 
@@ -290,11 +285,7 @@ def _aes_ctr(keys: _Keys, data: bytes) -> bytes:
 
 
 def read_password(path: Path, vault_id: str, env: Mapping[str, str]) -> bytes:
-    """Read a password file, or run it if executable, like Ansible.
-
-    Raises:
-        SecretsError: it cannot be read, or is empty.
-    """
+    """Read a password file, or run it if executable; `SecretsError` if empty."""
     try:
         password = _run_program(path, vault_id, env) if is_program(path) else path.read_bytes().strip()
     except OSError as error:

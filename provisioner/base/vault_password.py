@@ -28,11 +28,7 @@ def outside_of(passwords: VaultPasswords, *folders: Path) -> VaultPasswords:
 
 
 def refuse_proposed_password(path: Path, *folders: Path) -> None:
-    """Refuse a password file or program that others can propose; as `outside_of`.
-
-    Raises:
-        SecretsError: others can propose it.
-    """
+    """Raise `SecretsError` if others can propose the password; as `outside_of`."""
     for folder in folders:
         top = top_of(folder)
         try:

@@ -276,11 +276,7 @@ ENGLISH = Translator()
 
 
 def language_of(option: str | None, environment: Mapping[str, str]) -> Language:
-    """Return the language of the option, or of the environment.
-
-    Raises:
-        UnknownLanguageError: the language does not exist.
-    """
+    """Return the option's or environment's language, or raise `UnknownLanguageError`."""
     named, where = (option, "--language") if option else (environment.get(VARIABLE, ""), VARIABLE)
     if not named:
         return Language.EN
