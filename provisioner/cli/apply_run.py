@@ -51,11 +51,7 @@ _ROLLBACK_WORDS = {HostOutcome.APPLIED: marked("returned"), HostOutcome.ROLLED_B
 
 
 def apply_reviewed(session: Session, saved: str, options: RunOptions, *, given: bool) -> Applied:
-    """Apply a saved plan with its own hosts and allowances.
-
-    Raises:
-        UsageError: options of a plan were given too.
-    """
+    """Apply a saved plan; options of a plan raise `UsageError`."""
     if given:
         hint = "leave --limit and --allow out, or make a new plan with them: provisioner plan --out FILE"
         raise UsageError(f"{saved} is applied as it was reviewed", hint=hint)

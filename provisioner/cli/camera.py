@@ -206,11 +206,7 @@ def _order(words: Document) -> DeviceOrder:
 
 
 def _streams(words: Document) -> dict[StreamName, StreamOrder]:
-    """Return the named streams.
-
-    Raises:
-        UsageError: one is invalid, or has a path and no size.
-    """
+    """Return the named streams; a path without size raises `UsageError`."""
     named = {name: (words.get(name.value), words.get(f"{name.value}_path") or "") for name in StreamName}
     for stream, (size, path) in named.items():
         if path and not size:

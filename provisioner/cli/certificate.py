@@ -89,11 +89,6 @@ def renew(
 
 
 def _refuse_flags(*, finishes: bool, cancels: bool, leaves: tuple[str, ...], at_once: bool) -> None:
-    """Refuse contradictory options.
-
-    Raises:
-        UsageError: they are.
-    """
     if finishes + cancels + at_once > 1:
         raise UsageError("--finish, --cancel and --at-once each mean another thing", hint="give one of them")
     if leaves and not finishes:

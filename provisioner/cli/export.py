@@ -62,11 +62,7 @@ class DocumentOrder:
 def document_order(
     what: str, file: Path | None, folder: Path | None, filled: Sequence[str], *, force: bool
 ) -> DocumentOrder | None:
-    """Return the requested document, if any.
-
-    Raises:
-        UsageError: it cannot be made.
-    """
+    """Return the requested document, if any, or raise `UsageError`."""
     if file is None and folder is None:
         if filled:
             raise UsageError("--fill fills in a document, and none is asked for", hint="add --docx FILE")

@@ -135,11 +135,7 @@ def _shown(command: Command) -> str:
 
 
 def _run_command(ctx: click.Context, invocation: Invocation, words: Sequence[str]) -> int:
-    """Run another command for the same inventory.
-
-    Raises:
-        ProvisionerError, click.ClickException, click.Abort: as the command does.
-    """
+    """Run another command for the same inventory; its errors are raised."""
     program = ctx.find_root().command
     options = ["-i", str(invocation.inventory), "--language", invocation.language.value]
     code = program.main(
@@ -371,11 +367,7 @@ def move(
 
 
 def _refuse_unproved(invocation: Invocation, name: str) -> None:
-    """Refuse to remove the old carrier before the new connection is accepted.
-
-    Raises:
-        PolicyError: it is not accepted.
-    """
+    """Raise `PolicyError` unless the new connection is accepted."""
     if not has_accepted_successor(invocation.inventory, name, invocation.env, now()):
         message = f"the successor's connection of {name} is not accepted: its pictures would be cut"
         hint = "verify it twice, a day apart; with --unproved it is made the plan all the same"

@@ -119,11 +119,7 @@ def installed(invocation: Invocation, facilities: tuple[str, ...], *, as_desired
 
 
 def _piped() -> str:
-    """Return the last line of standard input, after other output.
-
-    Raises:
-        UsageError: it is too long, or not text.
-    """
+    """Return the last line of standard input, or raise `UsageError`."""
     data = sys.stdin.buffer.read(_MOST_BYTES + 1)
     try:
         lines = data.decode().split()

@@ -109,8 +109,7 @@ def _answerable(ctx: click.Context) -> dict[str, click.Option]:
 def _converted(ctx: click.Context, answers: Mapping[str, OptionAnswer]) -> dict[str, object]:
     """Return the file's values of options not on the command line.
 
-    Raises:
-        UsageError: an option cannot have such a value; with file and line.
+    An invalid value raises `UsageError` with file and line.
     """
     converted: dict[str, object] = {}
     for key, param in _answerable(ctx).items():

@@ -165,11 +165,7 @@ def rotate_relay(
     commits: bool,
     yes: bool,
 ) -> int:
-    """Begin, end or cancel a relay's key change; return the exit code.
-
-    Raises:
-        ProvisionerError: as the steps.
-    """
+    """Begin, end or cancel a relay's key change; return the exit code."""
     if finishes and cancels:
         raise UsageError("--finish ends the change, and --cancel takes it back", hint="give one of them")
     if order.leaves and not (finishes or cancels):

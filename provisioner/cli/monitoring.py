@@ -71,11 +71,7 @@ def monitoring(
 
 
 def _addresses(webhooks: Iterable[str], carriers: tuple[str, ...]) -> dict[str, str]:
-    """Return the alerts' receivers by carrier.
-
-    Raises:
-        UsageError: an address is invalid or holds a secret, or the carrier is unknown.
-    """
+    """Return the alerts' receivers by carrier, or raise `UsageError`."""
     addresses: dict[str, str] = {}
     for text in webhooks:
         carrier, equals, url = text.partition("=")
@@ -113,11 +109,7 @@ def _endpoint(text: str) -> str:
 
 
 def _write_kit(folder: Path, files: dict[str, str], *, force: bool) -> None:
-    """Write all files, or none if one has other content.
-
-    Raises:
-        UsageError: one exists, or cannot be written.
-    """
+    """Write all files; one with other content raises `UsageError` first."""
     there = [name for name, text in files.items() if (folder / name).exists() and not _holds(folder / name, text)]
     if there and not force:
         hint = "name another folder, or overwrite with --force"
@@ -180,11 +172,6 @@ def _listen(endpoint: tuple[str, int], recorded: RecordedMetrics) -> int:
 
 
 def _write_metrics(path: Path, text: bytes) -> None:
-    """Replace the metrics file.
-
-    Raises:
-        UsageError: it cannot be written; the old one stays.
-    """
     try:
         write_metrics(path, text)
     except ReportError as error:

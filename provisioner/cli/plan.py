@@ -392,11 +392,7 @@ plan.add_command(fetch)
 
 
 def _refuse_options(ctx: click.Context) -> None:
-    """Refuse options of `plan` itself with a subcommand.
-
-    Raises:
-        UsageError: one was given.
-    """
+    """Raise `UsageError` for options of `plan` itself with a subcommand."""
     own = [param for param in ctx.command.params if param.expose_value and param.name]
     given = [param for param in own if ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE]
     if given:

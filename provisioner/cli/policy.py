@@ -93,11 +93,7 @@ def input_(invocation: Invocation, limits: tuple[str, ...]) -> int:
 
 
 def _files(session: Session) -> tuple[RegoFile, ...]:
-    """Return the rules and tests of an inventory.
-
-    Raises:
-        InventoryError: one cannot be evaluated.
-    """
+    """Return valid rules and tests, or raise `InventoryError`."""
     loaded = session.loaded
     files = loaded.frame.rego if loaded.frame else ()
     problems = [one for one in loaded.problems if one.is_of_rego]

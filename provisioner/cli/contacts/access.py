@@ -105,20 +105,12 @@ class ContactsAccess:
         return self.now.date()
 
     def record(self, action: str, names: Iterable[str], records: int) -> None:
-        """Record the access before its result is shown.
-
-        Raises:
-            PolicyError: it cannot be recorded.
-        """
+        """Record the access before its result, or raise `PolicyError`."""
         folder = state_dir(self.invocation.env) / self.inventory.settings.id
         record(folder, AccessRecord(self.now, action, self.purpose, self.requester, tuple(names), records))
 
     def province_name(self, slug: str) -> str:
-        """Return a province's name in Vietnamese.
-
-        Raises:
-            UsageError: neither the inventory's province list nor a facility has it.
-        """
+        """Return a province's Vietnamese name; unknown ones raise `UsageError`."""
         try:
             return self.inventory.province_of_folder(slug).name
         except UnknownProvinceError:

@@ -44,11 +44,7 @@ class AskedAfter:
 
 
 def progress_of(invocation: Invocation, log: Path | None, *, quiet: bool) -> Progress:
-    """Return a command's progress display.
-
-    Raises:
-        UsageError: the log cannot be written.
-    """
+    """Return a command's progress display; an unwritable log raises `UsageError`."""
     file = None
     if log is not None:
         file = LogFile(log)

@@ -89,11 +89,7 @@ class NamedGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the named command.
-
-        Raises:
-            UnknownCommandError: it does not exist.
-        """
+        """Find the named command, or raise `UnknownCommandError`."""
         if args and self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing and args[0][:1] != "-":
             raise UnknownCommandError(args[0], self.list_commands(ctx), ctx)
         return super().resolve_command(ctx, args)

@@ -168,11 +168,7 @@ def _unreadable(file: Path, error: OSError) -> UsageError:
 
 
 def output_of(env: Mapping[str, str]) -> str:
-    """Return the environment's output form, by default text.
-
-    Raises:
-        UsageError: it is invalid.
-    """
+    """Return the environment's output form, or raise `UsageError`."""
     named = env.get(OUTPUT) or OUTPUTS[0]
     if named not in OUTPUTS:
         hint = did_you_mean(named, OUTPUTS, f"it is {' or '.join(OUTPUTS)}")

@@ -46,11 +46,7 @@ class Invocation:
 
     @property
     def inventory(self) -> Path:
-        """The inventory's folder.
-
-        Raises:
-            UsageError: none is named.
-        """
+        """The inventory's folder; `UsageError` if none is named."""
         named = self.chosen or (
             Path(self.env["PROVISIONER_INVENTORY"]) if self.env.get("PROVISIONER_INVENTORY") else None
         )
@@ -60,22 +56,14 @@ class Invocation:
         return named
 
     def refuse_proposed(self, *paths: Path | None) -> None:
-        """Refuse a person's paths over a link in the inventory's checkout.
-
-        Raises:
-            UsageError: there is one: somebody else would choose its target.
-        """
+        """Raise `UsageError` for paths over a link in the inventory's checkout."""
         named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
         for path in paths:
             if path is not None and named:
                 refuse_proposed_link(path, self.inventory)
 
     def refuse_proposed_state(self) -> None:
-        """Refuse a state folder in the checkout: its history may be forged.
-
-        Raises:
-            StateError: Git has it.
-        """
+        """Raise `StateError` for a state folder in Git, which may be forged."""
         named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
         if not named or "://" in self.env.get(VARIABLE, ""):
             return
@@ -84,11 +72,7 @@ class Invocation:
             raise StateError(f"{folder} is a part of the inventory's checkout: its history may be made up", hint=hint)
 
     def refuse_proposed_configuration(self) -> None:
-        """Refuse a configuration file in the checkout: others propose it.
-
-        Raises:
-            UsageError: Git has it.
-        """
+        """Raise `UsageError` for a configuration file in Git: others propose it."""
         named, file = self.chosen or self.env.get("PROVISIONER_INVENTORY"), self.configuration.file
         if file is not None and named and is_proposed(file, self.inventory):
             message = (

@@ -88,11 +88,7 @@ class RolloutChoices(TypedDict):
 
 
 def span_of(begin: datetime | None, until: datetime | None, as_of: datetime) -> Span:
-    """Return the requested span, cut at `as_of`.
-
-    Raises:
-        UsageError: it ends before it begins.
-    """
+    """Return the requested span, cut at `as_of`; empty ones raise `UsageError`."""
     end = min(until or as_of, as_of)
     first = begin or end - _WEEK
     if first >= end:

@@ -83,11 +83,7 @@ def is_attended(invocation: Invocation) -> bool:
 
 
 def refuse_unattended(invocation: Invocation, what: str, *, hint: str = "add --yes") -> None:
-    """Refuse a question (`what`) without a person.
-
-    Raises:
-        UsageError: no person is present.
-    """
+    """Raise `UsageError` for a question (`what`) without a person."""
     if not is_attended(invocation):
         raise UsageError(f"nobody is here to answer {what}", hint=hint)
 
@@ -138,10 +134,6 @@ def tell_before(invocation: Invocation, lines: Iterable[str], *, asks: bool, dry
 
 
 def ask(question: str) -> None:
-    """Ask, and abort on no.
-
-    Raises:
-        click.Abort: the answer is no.
-    """
+    """Ask, and raise `click.Abort` on no."""
     if not click.confirm(question, err=True):
         raise click.Abort

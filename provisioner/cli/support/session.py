@@ -105,20 +105,15 @@ def _make(folder: Path) -> None:
 
 
 def refuse_unread_metrics(path: Path | None) -> None:
-    """Refuse a metrics file that no exporter reads.
-
-    Raises:
-        UsageError: its name does not end in `.prom`.
-    """
+    """Raise `UsageError` unless the metrics file ends in `.prom`, for exporters."""
     if path is not None and path.suffix != ".prom":
         raise UsageError(f"{path}: an exporter reads files that end in .prom", hint=f"name it {path.stem}.prom")
 
 
 def write_report(path: Path, content: bytes, *, force: bool) -> None:
-    """Write a report with mode 0600, since it names quarantine sites.
+    """Write a report with mode 0600: it names quarantine sites.
 
-    Raises:
-        UsageError: the file exists, or cannot be written.
+    An existing file raises `UsageError`.
     """
     if path.exists() and not force:
         raise UsageError(f"{path} is there already", hint="name another file, or overwrite it with --force")
@@ -130,11 +125,7 @@ def write_report(path: Path, content: bytes, *, force: bool) -> None:
 
 
 def read_plan(path: Path) -> PlanFile:
-    """Read a plan file once.
-
-    Raises:
-        StalePlanError: it cannot be read, or is invalid.
-    """
+    """Read a plan file once, or raise `StalePlanError`."""
     try:
         content = read_regular(path, most=MAX_PLAN_BYTES)
     except OSError as error:

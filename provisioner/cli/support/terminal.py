@@ -199,11 +199,7 @@ class ListedWord(click.Choice[str]):
     """One of the words of a list."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Take a word.
-
-        Raises:
-            UnknownWordError: it is not on the list.
-        """
+        """Take a word on the list, or raise `UnknownWordError`."""
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
@@ -216,11 +212,7 @@ class Place(click.Path):
     def convert(
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
     ) -> str | bytes | os.PathLike[str]:
-        """Take a path.
-
-        Raises:
-            click.BadParameter: no file can have this name.
-        """
+        """Take a path that a file can have, or fail."""
         name = os.fsencode(value)
         if b"\0" in name:
             self.fail("the path has a zero byte, which no file's name has", param, ctx)
@@ -233,11 +225,7 @@ class Amount(click.FloatRange):
     """A number within bounds; "nan" is refused."""
 
     def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Take a number.
-
-        Raises:
-            click.BadParameter: it is invalid or out of bounds.
-        """
+        """Take a number within bounds, or fail."""
         number = float(super().convert(value, param, ctx))
         if number != number:  # noqa: PLR0124 (only "nan" is not itself)
             self.fail("nan is not a number", param, ctx)

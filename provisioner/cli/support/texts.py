@@ -119,11 +119,7 @@ def diff_lines(edit: FileEdit) -> list[str]:
 
 
 def refuse_both(*, dry_run: bool, commits: bool) -> None:
-    """Refuse to commit a dry run.
-
-    Raises:
-        UsageError: both are requested.
-    """
+    """Raise `UsageError` for a commit of a dry run."""
     if dry_run and commits:
         raise UsageError("--dry-run and --commit exclude each other", hint="name one of them")
 
