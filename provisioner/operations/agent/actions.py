@@ -88,20 +88,12 @@ def finish_run(session: Session, stop: Callable[[], bool]) -> RunEnded:
 
 
 def apply_commit(session: Session, planned: Planned, saved: Saved, stop: Callable[[], bool]) -> RunEnded:
-    """Apply a commit's plan.
-
-    Raises:
-        StateError: the run cannot be recorded; no host was changed.
-    """
+    """Apply a commit's plan; without a record (`StateError`) no host changes."""
     return _carried_out(session, planned, saved, RunOptions(approval=_COMMIT + session.commit, stop=stop))
 
 
 def correct_drift(session: Session, planned: Planned, hosts: Collection[str], stop: Callable[[], bool]) -> RunEnded:
-    """Return some hosts to a commit's desired state.
-
-    Raises:
-        StateError: the run cannot be recorded; no host was changed.
-    """
+    """Return some hosts to a commit's desired state; errors as `apply_commit`."""
     some = plan_of_some(session, planned, hosts, allow={})
     return _carried_out(session, some, saved_of(session, some), RunOptions(approval=_DRIFT + session.commit, stop=stop))
 

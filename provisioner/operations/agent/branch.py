@@ -243,11 +243,7 @@ class FollowedBranch:
         return root
 
     def keep_only(self, commits: Collection[str]) -> None:
-        """Remove checkouts of other commits.
-
-        Raises:
-            StateError: one cannot be removed.
-        """
+        """Remove checkouts of other commits, or raise `StateError`."""
         trees = self.folder / "trees"
         for tree in sorted(trees.iterdir()) if trees.is_dir() else ():
             commit = tree.name.removesuffix(_WHOLE)
@@ -292,30 +288,18 @@ class FollowedBranch:
         give_reference(self.clone, self.access, NOTES)
 
     def pushed(self, reference: str) -> bool:
-        """Copy a reference from the remote; return whether it exists.
-
-        Raises:
-            NoticeError, UsageError: as `push_notes`.
-        """
+        """Copy a reference if the remote has it; errors as `push_notes`."""
         take_reference(self.clone, self.access, reference)
         return ask_git(self.clone, "rev-parse", "--verify", "--quiet", reference).code == 0
 
     def offer(self, commit: str, reference: str) -> None:
-        """Push a commit as a reference.
-
-        Raises:
-            NoticeError, UsageError: as `push_notes`.
-        """
+        """Push a commit as a reference; errors as `push_notes`."""
         ask_git(self.clone, "update-ref", reference, commit)
         give_reference(self.clone, self.access, reference, over=True)
 
 
 def allowed_signers(text: str) -> tuple[AllowedSigner, ...]:
-    """Parse allowed signers; return the keys for Git.
-
-    Raises:
-        SignersFormError: a line is invalid, or has an unknown option.
-    """
+    """Return the keys for Git from allowed signers, or raise `SignersFormError`."""
     signers = []
     for number, written in enumerate(text.splitlines(), 1):
         line = written.strip()
@@ -432,11 +416,7 @@ def _parted_commit(commit: bytes) -> tuple[bytes, bytes]:
 
 
 def believed(settings: AgentSettings) -> Believed:
-    """Read the file of allowed signers.
-
-    Raises:
-        UsageError: it cannot be read, or is invalid.
-    """
+    """Read the file of allowed signers, or raise `UsageError`."""
     hint = "write a line a key, as in ssh-keygen(1): NAME ssh-ed25519 AAAA…"
     try:
         text = read_regular(settings.signers, most=MAX_SIGNERS_BYTES).decode()
@@ -448,11 +428,7 @@ def believed(settings: AgentSettings) -> Believed:
 
 
 def secret_in(file: Path, what: str) -> Secret:
-    """Return the one word in a file of secrets.
-
-    Raises:
-        UsageError: it cannot be read, or is invalid.
-    """
+    """Return the one word in a file of secrets, or raise `UsageError`."""
     try:
         word = read_regular(file, most=_MOST_SECRET).decode().strip()
     except (OSError, UnicodeDecodeError):

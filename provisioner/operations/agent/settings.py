@@ -114,11 +114,7 @@ def is_genuine(headers: Mapping[str, object], body: bytes, secret: Secret) -> bo
 
 
 def read_agent_settings(text: str, file: str) -> AgentSettings:
-    """Parse settings in TOML; file names are relative to its folder.
-
-    Raises:
-        UsageError: it is invalid.
-    """
+    """Parse settings with file names relative to the folder, or raise `UsageError`."""
     values = toml_settings(text, file, _KNOWN, _EXAMPLE)
     _refuse_kinds(values, file)
     for name in _REQUIRED:

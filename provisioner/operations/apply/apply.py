@@ -310,11 +310,7 @@ def _last_run(session: Session, named: Iterable[str]) -> str:
 
 
 def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USUAL) -> Applied:
-    """Return hosts to the state before a run, in a transaction.
-
-    Raises:
-        StateError: the run cannot be recorded; no host was changed.
-    """
+    """Roll hosts back in transactions; without record (`StateError`) none changes."""
     hosts = session.state.hosts
     jobs = [
         Job(

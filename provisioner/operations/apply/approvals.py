@@ -303,11 +303,7 @@ def approval_to_sign(session: Session, plan: WrittenPlan, asked: ApprovalAsked) 
 
 
 def sign(approval: Approval, key: Path, environment: Mapping[str, str]) -> bytes:
-    """Sign an approval; return the signature file of `ssh-keygen -Y sign`.
-
-    Raises:
-        UsageError: ssh-keygen does not sign.
-    """
+    """Sign an approval with `ssh-keygen -Y sign`, or raise `UsageError`."""
     return made_signature(approval_statement(approval), key, APPROVAL_NAMESPACE, environment)
 
 
@@ -333,11 +329,7 @@ def record_approval(session: Session, approval: Approval, signature: bytes, fold
 
 
 def _refuse_key(session: Session, approval: Approval, key: SshPublicKey) -> None:
-    """Refuse a key that does not approve as this person today.
-
-    Raises:
-        UsageError: it does not.
-    """
+    """Raise `UsageError` if a key does not approve as this person today."""
     entries = [one for one in _entries(session, approval.approver) if key_blob(one.key) == key.blob]
     if not entries:
         message = f"{key.fingerprint} is no key of {approval.approver} in signers.yml"
@@ -363,11 +355,7 @@ def _entries(session: Session, person: str) -> list[Approver]:
 
 
 def keep_plan(session: Session, plan: WrittenPlan, data: bytes, folder: Path | None) -> Path:
-    """Keep a plan beside its approvals, to explain later changes.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
+    """Keep a plan, to explain later changes, or raise `UsageError`."""
     file = (folder or session.root / FOLDER) / kept_plan_name(plan.basis.meaning)
     _write_file(file, data)
     return file

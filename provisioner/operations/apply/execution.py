@@ -190,11 +190,7 @@ def new_run(session: Session, operation: Operation, options: RunOptions, plan: s
 
 
 def with_program(session: Session, job: Job, arch: str) -> Job:
-    """Add MediaMTX's program for an architecture to a job.
-
-    Raises:
-        HostError: the program cannot be fetched.
-    """
+    """Add MediaMTX's program to a job, or raise `HostError`."""
     if job.spec.media is None:
         return job
     artefact = job.spec.media.artefact

@@ -76,21 +76,13 @@ class RunLog:
         self._lock = threading.Lock()
 
     def begin(self, hosts: Iterable[str], intent: Intent) -> None:
-        """Record the run before any change.
-
-        Raises:
-            StateError: it cannot be recorded, so no host may be changed.
-        """
+        """Record the run; after a `StateError` no host may be changed."""
         plain = intent.plain()
         first = _event(JournalStep("", "run", "begin", plain))
         self._history.begin(self.run, hosts, digest(canonical(plain)), first)
 
     def epochs(self, seen: Mapping[str, int]) -> dict[str, int]:
-        """Take the run's epochs of hosts, above those seen (`record.leases`).
-
-        Raises:
-            StateError: they cannot be recorded, so no host may be changed.
-        """
+        """Take the run's epochs (`record.leases`), above those seen; errors as `begin`."""
         return self._history.take_epochs(self.run.id, seen, datetime.now(UTC))
 
     def write(self, step: JournalStep) -> None:
@@ -223,11 +215,7 @@ def expect_usual_time(
 
 
 def remember_looks(place: StatePlace, looks: Iterable[PathLook], at: datetime) -> None:
-    """Store what looks showed of their paths.
-
-    Raises:
-        StateError: it cannot be written.
-    """
+    """Store what looks showed of their paths, or raise `StateError`."""
     by_path: dict[str, list[PathLook]] = defaultdict(list)
     for look in looks:
         by_path[look.path].append(look)

@@ -88,11 +88,7 @@ def maker_here(session: Session) -> PlanMaker:
 
 
 def read_plan_file(session: Session, name: str) -> Saved:
-    """Read a file of `plan --out`.
-
-    Raises:
-        StalePlanError: it cannot be read, is invalid, or was changed.
-    """
+    """Read a file of `plan --out`, or raise `StalePlanError`."""
     try:
         text = Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -101,11 +97,7 @@ def read_plan_file(session: Session, name: str) -> Saved:
 
 
 def reviewed_plan(session: Session, name: str) -> Saved:
-    """Read a saved plan to apply it as reviewed.
-
-    Raises:
-        StalePlanError: as `read_plan_file`, or the inventory has moved since.
-    """
+    """Read a reviewed plan; a moved inventory raises `StalePlanError`."""
     saved = read_plan_file(session, name)
     refuse_other(saved.basis, session.basis({}), name)
     return saved
@@ -188,20 +180,12 @@ def _plan_in(content: bytes, origin: str) -> WrittenPlan | None:
 
 
 def plan_blob(checkout: Checkout, reference: str) -> Ended:
-    """Read a fetched plan's file with Git.
-
-    Raises:
-        UsageError: Git cannot run, or the file is too large.
-    """
+    """Read a fetched plan's file with Git, or raise `UsageError`."""
     return ask_git(checkout, "cat-file", "blob", f"{reference}:{_PLAN_FILE}", most_bytes=MAX_PLAN_BYTES)
 
 
 def plan_commit(checkout: Checkout, digest: str, content: bytes) -> str:
-    """Make a plan's commit for a remote; return its id.
-
-    Raises:
-        UsageError: Git cannot run, or refuses.
-    """
+    """Make a plan's commit, or raise `UsageError`; return its id."""
     return commit_of_one_file(checkout, _PLAN_FILE, content, f"plan {digest}\n")
 
 

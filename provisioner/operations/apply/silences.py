@@ -420,22 +420,14 @@ def _patterns(values: Iterable[str]) -> Iterator[str]:
 
 
 def make_silence(server: SilencedServer, matchers: AlertMatchers, text: SilenceText, until: datetime) -> Silence:
-    """Silence alerts until a time, from now on.
-
-    Raises:
-        ReachError: the server was not reached, or refuses.
-    """
+    """Silence alerts until a time, or raise `ReachError`."""
     # It begins when the server has it, whatever this machine's clock says: an Alertmanager takes no earlier moment.
     begin = utc_text(datetime.now(UTC) - _EARLIER)
     return Silence(_put_silence(server, matchers, text, (begin, utc_text(until))), matchers)
 
 
 def renew_silence(server: SilencedServer, silence: Silence, text: SilenceText, until: datetime) -> Silence | None:
-    """Prolong a silence; return `None` if somebody ended it.
-
-    Raises:
-        ReachError: the server was not reached, or refuses.
-    """
+    """Prolong a silence; `None` if ended. Failures raise `ReachError`."""
     state, begin = _silence_state(server, silence.id)
     if state == _ENDED:
         return None
@@ -466,11 +458,7 @@ def _put_silence(
 
 
 def end_silence(server: SilencedServer, name: str) -> None:
-    """End a silence, if it exists and has not ended.
-
-    Raises:
-        ReachError: the server was not reached, or refuses.
-    """
+    """End a silence, if it is active, or raise `ReachError`."""
     if not _ID.fullmatch(name):
         return
     request = Request("DELETE", server.url.rstrip("/") + _SILENCE + name)

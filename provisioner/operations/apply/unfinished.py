@@ -60,11 +60,7 @@ class Unfinished:
         return replace(self.progress, started={**self.progress.started, **more})
 
     def refuse_other(self, basis: Basis) -> None:
-        """Refuse to resume with another inventory, templates or program version.
-
-        Raises:
-            StalePlanError: it names the difference.
-        """
+        """Raise `StalePlanError` if inventory, templates or program version differ."""
         was = self.intent.basis
         for what, old, new in (
             ("the inventory", was.inventory, basis.inventory),
@@ -173,11 +169,7 @@ def _gone_on_with(recorded: Recorded, begun: Event, events: Sequence[Event]) -> 
 
 
 def _refuse_unproved(place: StatePlace, recorded: Recorded, history: History, begun: Event) -> None:
-    """Refuse a run that somebody without the vault's key may have written.
-
-    Raises:
-        StateError: its first entry is not genuine, or the record lost entries.
-    """
+    """Raise `StateError` for a run that the vault's key does not prove."""
     if digest(canonical(dict(begun.detail))) != recorded.intent:
         raise DamagedRecordError(f"the journal of run {recorded.run.id} has another intent than the run began with")
     head = history.head_of(recorded.run.id)

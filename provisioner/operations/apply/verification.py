@@ -224,11 +224,7 @@ def recall(session: Session, paths: Collection[str]) -> Recalled:
 
 
 def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> VerifyResult:
-    """Verify paths, with earlier verifications' memories.
-
-    Raises:
-        InventoryError, SecretsError, RenderError, UsageError: as `pipeline.verify_inventory`.
-    """
+    """Verify paths with earlier memories; errors as `pipeline.verify_inventory`."""
     names, memories = paths_to_verify(session, limit)
     recalled, accepted = recall(session, memories), recall_references(session, names)
     forgot = recalled.reason
@@ -272,11 +268,7 @@ def recall_references(session: Session, paths: Collection[str]) -> Mapping[str, 
 
 
 def refuse_job(session: Session) -> None:
-    """Refuse to accept pictures in a pipeline job.
-
-    Raises:
-        UsageError: this is a job.
-    """
+    """Raise `UsageError` if a pipeline job accepts pictures."""
     if job := who(session.environment)["job"]:
         hint = "run it by hand, after you have looked at the pictures"
         raise UsageError(f"--accept is a person's word, and this is the job {job}", hint=hint)

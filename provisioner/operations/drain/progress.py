@@ -139,11 +139,7 @@ def _refuse_unready(planned: Planned, order: DrainOrder) -> None:
 
 
 def refuse_cutting(planned: Planned, relay: str, allowed: Collection[str]) -> None:
-    """Refuse a plan that cuts readers of facilities other than `allowed`.
-
-    Raises:
-        PolicyError: it does.
-    """
+    """Raise `PolicyError` if readers of facilities beside `allowed` are cut."""
     cutting = [c for c in planned.plan.pending if c.impact.rank >= Impact.PATH.rank and c.facility not in allowed]
     if cutting:
         names = sorted({f"{c.resource.value} {c.name}" for c in cutting})

@@ -70,11 +70,7 @@ class DeviceOrder:
 
 
 def day_to_come(until: date, today: date) -> date:
-    """Check that a last day of acceptance is not over.
-
-    Raises:
-        UsageError: it is over.
-    """
+    """Raise `UsageError` if a last day of acceptance is over."""
     if until < today:
         raise UsageError(f"{until} is over", hint=f"name a day from {today} on, the last on which either is taken")
     return until
@@ -133,11 +129,7 @@ def change_prolonged(edits: Edits, facility: str, device: str, until: date) -> F
 
 
 def _places(opened: OpenFacility, device: str) -> list[KeyPath]:
-    """Return the key paths of a device's and its streams' former settings.
-
-    Raises:
-        UsageError: there is no such device, or no change of it is in progress.
-    """
+    """Return a device's key paths of former settings, or raise `UsageError`."""
     place, known = place_of_device(opened.site, device)
     places: list[KeyPath] = [(*place, _ACCEPT)] if known.accept else []
     places += [(*place, "streams", name, _ACCEPT) for name, stream in _streams(known) if stream.accept]
@@ -158,11 +150,7 @@ def _streams(device: Camera | Recorder) -> list[tuple[str, Stream]]:
 
 
 def stream_of(text: str, rtsp_path: str = "") -> StreamOrder:
-    """Parse a stream: `640x360`, `1920x1080/h265`, `640x360@15`.
-
-    Raises:
-        UsageError: the text has another form.
-    """
+    """Parse `640x360`, `1920x1080/h265` or `640x360@15`, or raise `UsageError`."""
     match = _STREAM.fullmatch(text)
     codec = match["codec"] if match else None
     if match is None or (codec and codec not in set(Codec)):

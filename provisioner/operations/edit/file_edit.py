@@ -57,22 +57,14 @@ class FacilityText:
     data: bytes
 
     def with_values(self, changes: Mapping[KeyPath, object]) -> FacilityText:
-        """Return the file with values set, as `edited` takes them.
-
-        Raises:
-            InventoryError: it cannot be edited.
-        """
+        """Return the file with values set, or raise `InventoryError`."""
         try:
             return FacilityText(self.path, edited(self.data, changes))
         except EditError as error:
             raise self._refusal(error) from error
 
     def without(self, *places: KeyPath) -> FacilityText:
-        """Return the file without some entries; missing ones are ignored.
-
-        Raises:
-            InventoryError: it cannot be edited.
-        """
+        """Return the file without entries, if present, or raise `InventoryError`."""
         try:
             data = self.data
             for place in places:
@@ -82,11 +74,7 @@ class FacilityText:
         return FacilityText(self.path, data)
 
     def with_key(self, place: KeyPath, name: str) -> FacilityText:
-        """Return the file with an entry's key renamed.
-
-        Raises:
-            InventoryError: it cannot be edited.
-        """
+        """Return the file with an entry's key renamed, or raise `InventoryError`."""
         try:
             return FacilityText(self.path, renamed(self.data, place, name))
         except EditError as error:
@@ -195,11 +183,7 @@ class Edits:
     environment: Mapping[str, str] = field(repr=False)
 
     def load(self) -> Loaded:
-        """Load the inventory.
-
-        Raises:
-            InventoryError: it does not exist.
-        """
+        """Load the inventory, or raise `InventoryError` if it does not exist."""
         return load(self.root, today=self.today, cache=cache_of(self.root, self.environment))
 
     def edit(self, loaded: Loaded, facility: str, before: bytes | None, after: FacilityText) -> FileEdit:
@@ -228,11 +212,7 @@ class OpenFacility:
     text: FacilityText
 
     def edited(self, after: FacilityText) -> FileEdit:
-        """Return a checked edit of its file.
-
-        Raises:
-            InventoryError: the inventory would have a new error.
-        """
+        """Return a checked edit; a new error raises `InventoryError`."""
         return self.edits.edit(self.loaded, self.site.id, self.text.data, after)
 
     @property
@@ -277,11 +257,7 @@ def edit_file(root: Path, path: Path, changes: Mapping[KeyPath, object], by_hand
 
 
 def edited_file(path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> tuple[bytes, bytes]:
-    """Return a file's text before and after; as `edit_file`, without writing.
-
-    Raises:
-        InventoryError: the file cannot be edited.
-    """
+    """Return a file's text before and after; as `edit_file`, without writing."""
     before = read_regular(path, most=MAX_BYTES)
     try:
         return before, edited(before, changes)
@@ -307,11 +283,7 @@ def _in_file(word: object) -> object:
 
 
 def place_of_device(site: Facility, device: str) -> tuple[KeyPath, Camera | Recorder]:
-    """Return a device's key path in the facility file, and the device.
-
-    Raises:
-        UsageError: it does not exist.
-    """
+    """Return a device and its key path, or raise `UsageError`."""
     for index, recorder in enumerate(site.recorders):
         if recorder.id == device:
             return ("recorders", index), recorder
@@ -384,11 +356,7 @@ def _sorted_names(names: set[str]) -> tuple[str, ...]:
 
 
 def text_of_file(path: Path) -> FacilityText:
-    """Read a facility file.
-
-    Raises:
-        InventoryError: it cannot be read.
-    """
+    """Read a facility file, or raise `InventoryError`."""
     data = _bytes_of(path)
     if data is None:
         raise InventoryError(f"{path} cannot be read", hint="see that it is a file, and that you may read it")
@@ -440,11 +408,7 @@ def all_held_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEdit]
 
 
 def frame_of(loaded: Loaded) -> Frame:
-    """Return the inventory without its facilities.
-
-    Raises:
-        InventoryError: it is invalid.
-    """
+    """Return the inventory without facilities, or raise `InventoryError`."""
     if loaded.frame is None:
         hint = "run `provisioner validate` and correct what it lists"
         raise InventoryError("inventory.yml or the lock cannot be understood", hint=hint)

@@ -383,11 +383,7 @@ def _ssh(host: FirstHost) -> Iterator[str]:
 
 
 def read_answers(path: Path, known: Collection[str]) -> dict[str, OptionAnswer]:
-    """Read an answers file, by option; `known` are options without dashes.
-
-    Raises:
-        UsageError: it cannot be read, is no YAML, or names an unknown option; with file and line.
-    """
+    """Read answers by option; `UsageError` has file and line."""
     try:
         data = read_regular(path, most=_MOST_ANSWER_BYTES)
     except OSError as error:
@@ -458,11 +454,7 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
 
 
 def _refuse_password(places: NewPlaces) -> None:
-    """Refuse a password file that is invalid, or that others can read.
-
-    Raises:
-        UsageError: the location is refused.
-    """
+    """Raise `UsageError` for a password file that is invalid or public."""
     password, hint = places.password, "name another file with --vault-password"
     if os.path.lexists(password):
         try:
@@ -523,11 +515,7 @@ def _with_what_lies_elsewhere(places: NewPlaces, written: tuple[str, ...], made:
 
 
 def _write_new(path: Path, text: str, made: list[Path]) -> None:
-    """Write a file that only its owner can read; note its path.
-
-    Raises:
-        UsageError: it exists, or cannot be written.
-    """
+    """Write a new private file and note its path, or raise `UsageError`."""
     try:
         make_own_folder(path.parent)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

@@ -112,11 +112,7 @@ class NewRecoveryKey:
     text: bytes = field(repr=False)
 
     def write(self, root: Path) -> None:
-        """Write the file, after the private half was shown.
-
-        Raises:
-            InventoryError: it cannot be written; the old one is untouched.
-        """
+        """Write the file after the private half was shown, or raise `InventoryError`."""
         write_atomic(self.path, self.text.decode(), within=root)
 
 
@@ -148,11 +144,7 @@ def key_changes_written(
 
 
 def key_changes_taken_back(edits: Edits, facilities: Iterable[str]) -> EditsOfMany:
-    """Return edits that cancel key changes; the present keys stay.
-
-    Raises:
-        InventoryError: a file cannot be edited.
-    """
+    """Return edits that cancel key changes, or raise `InventoryError`."""
     loaded = edits.load()
     changed = []
     for name in sorted(set(facilities)):
@@ -196,11 +188,7 @@ def is_changing(facility: Facility) -> bool:
 
 
 def relay_named(inventory: Inventory, name: str) -> Relay:
-    """Return the relay of an id.
-
-    Raises:
-        UsageError: it does not exist.
-    """
+    """Return the relay of an id, or raise `UsageError`."""
     if name not in inventory.relays:
         hint = did_you_mean(name, inventory.relays, f"relays are: {', '.join(sorted(inventory.relays)) or 'none'}")
         raise UsageError(f"there is no relay {printable(name, _SHOWN)}", hint=hint, object=name)
@@ -263,10 +251,9 @@ def _named(names: list[str]) -> str:
 
 
 def refuse_changing(lock: Allocations, relay: str, what: str) -> None:
-    """Refuse an action, e.g. `be emptied`, while a relay changes its key.
+    """Raise `PolicyError` for an action during a relay's key change.
 
-    Raises:
-        PolicyError: the relay changes its own key.
+    `what` is the action, e.g. `be emptied`.
     """
     known = lock.relays.get(relay)
     if known is not None and known.next_key is not None:
@@ -301,10 +288,9 @@ def _with_entry(lock: Allocations, relay: str, entry: RelayAllocation) -> Alloca
 
 
 def port_taken(root: Path, inventory: Inventory, relay: str, port: int) -> FileEdit:
-    """Return an edit that makes the next key's port the relay's `wireguard_port`.
+    """Return the edit that sets `wireguard_port`, or raise `InventoryError`.
 
-    Raises:
-        InventoryError: the file cannot be edited.
+    The next key's port becomes the relay's own.
     """
     carrier, known = inventory.relays[relay]
     text = text_of_file(root / "carriers" / f"{carrier.id}.yml")
@@ -411,11 +397,7 @@ def _centre(root: Path, frame: Frame, host: str) -> KeyedHost | None:
 
 
 def with_host_key(known: KeyedHost, host_key: str) -> FileEdit:
-    """Return the edit that sets a host's SSH key.
-
-    Raises:
-        InventoryError: the file cannot be edited.
-    """
+    """Return the edit of a host's SSH key, or raise `InventoryError`."""
     text = text_of_file(known.file)
     return FileEdit(known.id, known.file, text.data, text.with_values({known.place: host_key}).data)
 

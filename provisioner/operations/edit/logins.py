@@ -216,11 +216,7 @@ class _Edit:
 
 
 def _opened(root: Path, passwords: VaultPasswords, owner: str) -> tuple[Path, str, bytes]:
-    """Return a vault file's path, vault id and text.
-
-    Raises:
-        SecretsError: it cannot be opened, or is not encrypted.
-    """
+    """Return a vault file's path, vault id and text, or raise `SecretsError`."""
     path = root / f"{owner}.yml"
     data = read_regular(path, most=MAX_ENCRYPTED_BYTES) if path.is_file() else b""
     if data and not is_encrypted(data):
@@ -297,11 +293,7 @@ def _logins(path: Path, text: bytes) -> dict[str, dict[str, Credentials]]:
 
 
 def _with(path: Path, text: str, place: tuple[str, str], login: Credentials, of_site: Mapping[str, Credentials]) -> str:
-    """Return a file's text with one login set.
-
-    Raises:
-        InventoryError: it cannot be edited.
-    """
+    """Return a file's text with one login set, or raise `InventoryError`."""
     facility, device = place
     values: dict[str, object] = {"username": login.username, "password": login.password.reveal()}
     if login.old is not None:

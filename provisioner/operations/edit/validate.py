@@ -175,11 +175,7 @@ def _not_checked() -> Problem:
 
 
 def allocate(root: Path, environment: Mapping[str, str], *, today: date) -> Allocation:
-    """Load an inventory, valid but for its lock, and update the lock.
-
-    Raises:
-        InventoryError: a problem concerns all facilities, or a pool is exhausted.
-    """
+    """Update the lock of an otherwise valid inventory, or raise `InventoryError`."""
     part = valid_part(load(root, today=today, cache=cache_of(root, environment)), root, tolerate=_TOLERATED)
     old, new = part.inventory.allocations, allocations_for(part.inventory, part.names)
     path = write_lock(root, new) if new != old else None

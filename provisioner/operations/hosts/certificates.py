@@ -320,32 +320,20 @@ class _Asked:
         return tuple(sorted({connection.facility.id for connection in pushed}))
 
     def refuse_next(self) -> None:
-        """Refuse a change at once while there is a next certificate.
-
-        Raises:
-            UsageError: there is one.
-        """
+        """Raise `UsageError` if there is a next certificate."""
         if self.following is not None:
             since, words = self.following.since.isoformat(), f"provisioner certificate renew {self.host}"
             message = f"{self.host} has a next certificate since {since}, which packages of sites that push name"
             raise UsageError(message, hint=f"{words} --finish; or take it back: {words} --cancel", object=self.host)
 
     def refuse_none(self) -> NoReturn:
-        """Refuse options for the next certificate if there is none.
-
-        Raises:
-            UsageError: always.
-        """
+        """Raise `UsageError`: there is no next certificate."""
         hint = f"draw one: provisioner certificate renew {self.host}"
         raise UsageError(f"{self.host} has no next certificate", hint=hint, object=self.host)
 
     @property
     def key(self) -> Secret:
-        """The key of its certificate.
-
-        Raises:
-            InventoryError: it does not exist yet.
-        """
+        """The key of its certificate; `InventoryError` if missing."""
         if self.carrier:
             key = self.tidied.certificate_keys.get(self.host)
         else:

@@ -259,11 +259,7 @@ def see_decommission(session: Session, host: str, *, allow: Mapping[str, int]) -
 
 
 def _refuse_used(session: Session, inventory: Inventory, host: str) -> None:
-    """Refuse a host that the inventory uses or protects.
-
-    Raises:
-        PolicyError: it does.
-    """
+    """Raise `PolicyError` if the inventory uses or protects a host."""
     refuse_changing(inventory.allocations, host, "be taken out of service")
     if host in inventory.relays:
         plans = ((name, plan) for name, of in session.loaded.outlines.items() for plan in (of.plan, of.successor))
@@ -339,10 +335,9 @@ def decommission(session: Session, seen: Decommission, *, trusted: int) -> tuple
 
 
 def _last_look(spec: HostSpec, left: HostError | None) -> tuple[str, ...]:
-    """Read the host again; return a note if it cannot answer.
+    """Read the host again; remaining files raise `HostError`.
 
-    Raises:
-        HostError: files of the program remain.
+    A host that cannot answer gives a note.
     """
     if isinstance(left, UnprovedHostError) and left.bare:
         return ()

@@ -143,11 +143,7 @@ class PreparedDocument(Printed, name="hosts-prepare", title="A host made ready")
 
 
 def named_keys(files: Iterable[Path]) -> tuple[str, ...]:
-    """Return the public keys of some files, without duplicates.
-
-    Raises:
-        UsageError: a file cannot be read, or is invalid.
-    """
+    """Return the public keys in files without duplicates, or raise `UsageError`."""
     return tuple(dict.fromkeys(key for file in files for key in public_keys_of(file)))
 
 
@@ -255,11 +251,7 @@ def prepare_host(session: Session, before: Prepared) -> Prepared:
 
 
 def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> BareHost:
-    """Parse a host's answer.
-
-    Raises:
-        HostError: there is no valid answer.
-    """
+    """Parse a host's answer, or raise `HostError`."""
     if answer.outcome is CallOutcome.ANSWERED:
         return parsed(spec.id, wire.BareAnswer, answer.document, bare_host_in)
     raise _unanswered(spec, answer, is_begun=is_begun)
@@ -297,11 +289,7 @@ def _refuse_unfinished(spec: HostSpec, bare: BareHost) -> None:
 
 
 def _refuse_foreign(spec: HostSpec, bare: BareHost) -> None:
-    """Refuse a host of another inventory.
-
-    Raises:
-        PolicyError: it is one.
-    """
+    """Raise `PolicyError` for a host of another inventory."""
     owner = bare.owner
     if owner is not None and not is_open(spec, owner):
         hint = FOREIGN_HINTS[owner.shape] or f"ask them first; to take it over: provisioner hosts adopt {spec.id}"
@@ -309,11 +297,7 @@ def _refuse_foreign(spec: HostSpec, bare: BareHost) -> None:
 
 
 def _login_proof(session: Session, spec: HostSpec) -> LoginProof:
-    """Log in as the inventory's own user.
-
-    Raises:
-        HostError: the login fails.
-    """
+    """Log in as the inventory's own user, or raise `HostError`."""
     answer = _call(session, spec, proving(spec.ssh.user, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
     if answer.outcome is CallOutcome.ANSWERED:
         return parsed(spec.id, wire.BareAnswer, answer.document, login_proof_in)

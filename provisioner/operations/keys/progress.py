@@ -120,21 +120,13 @@ def draw_psks(session: Session) -> tuple[Path, ...]:
 
 
 def tidy_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
-    """Remove former pre-shared keys after a change; return the written files.
-
-    Raises:
-        SecretsError, InventoryError: as `draw_psks`.
-    """
+    """Remove former pre-shared keys after a change; as `draw_psks`."""
     inventory = session.readable.inventory
     return _write_secrets(session, [inventory.facilities[name] for name in sorted(facilities)], tidied)
 
 
 def drop_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
-    """Remove next pre-shared keys of cancelled changes; return the written files.
-
-    Raises:
-        SecretsError, InventoryError: as `draw_psks`.
-    """
+    """Remove next pre-shared keys of cancelled changes; as `draw_psks`."""
     inventory = session.readable.inventory
     return _write_secrets(session, [inventory.facilities[name] for name in sorted(facilities)], _without_next)
 

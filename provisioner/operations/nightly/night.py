@@ -268,11 +268,7 @@ def night_file(environment: Mapping[str, str], inventory: str) -> Path:
 
 
 def keep_night(environment: Mapping[str, str], night: NightRun) -> None:
-    """Store a night's end.
-
-    Raises:
-        StateError: it cannot be written.
-    """
+    """Store a night's end, or raise `StateError`."""
     file = night_file(environment, night.inventory)
     last = _moments(night) if night.is_complete else last_night(file).get("last_complete")
     document = {"schema": _SCHEMA, "version": 1, "inventory": night.inventory, **_moments(night)}

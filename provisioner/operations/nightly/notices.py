@@ -179,11 +179,7 @@ def switchboard(session: Session) -> Switchboard:
 
 
 def _refuse_broken(session: Session) -> None:
-    """Refuse notices if the receivers are not known.
-
-    Raises:
-        NoticeError: with every problem.
-    """
+    """Raise `NoticeError` with every problem if the receivers are not known."""
     problems = [p for p in check(session.loaded) if p.object == RECEIVERS and p.severity is Severity.ERROR]
     if RECEIVERS in session.loaded.broken or any(p.code == "receiver-duplicate" for p in problems):
         message = "nobody was told: receivers.yml has errors"
@@ -276,11 +272,7 @@ def _delivery_name(night: NightSight, receiver: Receiver) -> str:
 
 
 def refuse_unknown(board: Switchboard, names: Sequence[str]) -> None:
-    """Refuse unknown receivers.
-
-    Raises:
-        UsageError: one is unknown.
-    """
+    """Raise `UsageError` for an unknown receiver."""
     known = [receiver.id for receiver in board.receivers]
     for name in names:
         if name not in known:
@@ -289,11 +281,7 @@ def refuse_unknown(board: Switchboard, names: Sequence[str]) -> None:
 
 
 def send_test(board: Switchboard, name: str) -> Sending:
-    """Send a test message to one receiver; its state stays.
-
-    Raises:
-        UsageError: there is no such receiver.
-    """
+    """Send a test to one receiver, whose state stays, or raise `UsageError`."""
     refuse_unknown(board, [name])
     receiver = next(one for one in board.receivers if one.id == name)
     if fault := board.doors.fault(receiver):

@@ -106,10 +106,9 @@ def _inventory_id(session: Session) -> str:
 
 
 def _take_lease(session: Session, night: NightRun, held: ExitStack) -> None:
-    """Take the lease, or go on without it: nights change no host.
+    """Take the lease, or raise `LockedError` if another night has it.
 
-    Raises:
-        LockedError: another night has it.
+    Without a store the night goes on: it changes no host.
     """
     environment = session.environment
     holder = LeaseHolder(who_text(who(environment)), str(os.getpid()), local_time(night.started))
@@ -211,11 +210,7 @@ def _keep(session: Session, night: NightRun) -> StepOutcome:
 
 
 def _folder(folder: Path) -> Path:
-    """Make the folder for reports.
-
-    Raises:
-        ReportError: it cannot be made.
-    """
+    """Make the folder for reports, or raise `ReportError`."""
     try:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
@@ -245,11 +240,7 @@ def _write(file: Path, document: Document) -> None:
 
 
 def _write_text(file: Path, text: str) -> None:
-    """Write a report atomically.
-
-    Raises:
-        ReportError: it cannot be written; the old one is untouched.
-    """
+    """Write a report atomically, or raise `ReportError`."""
     try:
         replace_file(file, text.encode(), mode=0o640)
     except OSError as error:

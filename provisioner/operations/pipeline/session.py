@@ -152,10 +152,9 @@ class Session:
             return desired_state(inventory, secrets, held, self.today)
 
     def read_limit(self, limit: Limit) -> Limit:
-        """Resolve a limit's names, those of frozen facilities included.
+        """Resolve a limit's names; unknown ones raise `UsageError`.
 
-        Raises:
-            UsageError: a name is unknown.
+        Those of frozen facilities count, too.
         """
         return limit.of(self.inventory, also=names_of_held(self.held.values()))
 
@@ -235,11 +234,7 @@ class Observing:
         self._thread.start()
 
     def wait(self) -> Observed:
-        """Return the facts of hosts that answered, and errors of others.
-
-        Raises:
-            HostError: hosts could not be called.
-        """
+        """Return facts and errors of hosts, or raise `HostError`."""
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -277,11 +272,7 @@ def expect_calls(session: Session, specs: Sequence[HostSpec]) -> None:
 
 
 def expect_hosts(session: Session, limit: Limit) -> None:
-    """Start connections to the hosts of some paths.
-
-    Raises:
-        InventoryError, SecretsError, UsageError: as `verify_inventory`.
-    """
+    """Start connections to paths' hosts; errors as `verify_inventory`."""
     if isinstance(session.runner, OpenRunner):
         targets = select(session.state, session.read_limit(limit))
         expect_calls(session, list({s.id: s for target in targets for s in (target.relay, *target.centres)}.values()))

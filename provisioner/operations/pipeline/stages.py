@@ -105,11 +105,7 @@ class Planned:
         return {spec.id: seen_of(self.facts[spec.id], names[spec.id]) for spec in read}
 
     def refuse_foreign(self) -> None:
-        """Refuse all changes if a chosen host belongs to another inventory.
-
-        Raises:
-            PolicyError: one does.
-        """
+        """Raise `PolicyError` if a chosen host belongs to another inventory."""
         refuse_foreign(self.unreadable)
 
     def refuse_host(self, host: str) -> None:
@@ -128,11 +124,7 @@ class Planned:
             raise PolicyError(first.message, hint=first.hint, object=first.host or host)
 
     def judged_by_rego(self, session: Session, now: datetime) -> Planned:
-        """Add the Rego rules' verdict to the plan.
-
-        Raises:
-            InventoryError: the rules are invalid.
-        """
+        """Add the Rego rules' verdict; invalid rules raise `InventoryError`."""
         specs = {spec.id: spec for spec in self.hosts}
         return replace(self, plan=judged_by_rego(session, self.plan, session.served, specs, now))
 
@@ -178,11 +170,7 @@ def seen_by_rego(plan: Plan, inventory: Inventory, hosts: Mapping[str, HostSpec]
 
 
 def refuse_foreign(errors: Mapping[str, HostError]) -> None:
-    """Refuse changes if a host belongs to another inventory.
-
-    Raises:
-        PolicyError: one does; the message names the next step.
-    """
+    """Raise `PolicyError` if a host belongs to another inventory."""
     foreign = [error for _, error in sorted(errors.items()) if isinstance(error, ForeignHostError)]
     if foreign:
         others = sorted(error.object for error in foreign[1:])
@@ -673,11 +661,7 @@ def _lacks_keys(held: HeldFacility) -> bool:
 
 
 def _refuse_held(part: ValidPart, facilities: Sequence[str]) -> None:
-    """Refuse named facilities that are frozen.
-
-    Raises:
-        InventoryError: with its problems.
-    """
+    """Raise `InventoryError` for named facilities that are frozen."""
     for name in facilities:
         if name in part.held:
             message = f"facility {name} is held: its own files have errors"

@@ -387,8 +387,7 @@ def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[s
 def _readable(name: str, loaded: Loaded) -> tuple[Inventory, list[str]]:
     """Return an older revision without unreadable facilities, and notes on them.
 
-    Raises:
-        InventoryError: an unreadable file concerns all.
+    A problem that concerns all raises `InventoryError`.
     """
     if loaded.inventory is not None:
         return loaded.inventory, []

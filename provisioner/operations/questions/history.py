@@ -130,11 +130,7 @@ class PastRuns:
         return self._history.past(number).damaged
 
     def run(self, name: str) -> PastRun:
-        """Return a run with all its steps.
-
-        Raises:
-            UsageError: there is none of that name.
-        """
+        """Return a run with all its steps, or raise `UsageError`."""
         runs = {recorded.run.id: recorded for recorded in self._history.past().runs}
         recorded = runs.get(name)
         if recorded is None:

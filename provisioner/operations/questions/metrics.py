@@ -83,11 +83,7 @@ class RecordedMetrics:
     _sheet: MetricSheet | None = field(default=None, repr=False)
 
     def sheet(self, now: datetime) -> MetricSheet:
-        """Return the present metrics.
-
-        Raises:
-            StateError: the history cannot be read.
-        """
+        """Return the present metrics; an unreadable history raises `StateError`."""
         history, nights = find_history(self.place), _nights(self.nights)
         if history is None:
             return night_sheet(self.place.inventory, (), now, nights)

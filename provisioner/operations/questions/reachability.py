@@ -70,11 +70,7 @@ def prove(session: Session, sources: tuple[str, ...], targets: tuple[str, ...]) 
 
 
 def _known(inventory: Inventory, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Check places' names.
-
-    Raises:
-        UsageError: one of them does not exist.
-    """
+    """Raise `UsageError` for an unknown place."""
     whole = (INTERNET, MANAGEMENT, "centres", "relays", "sites")
     known = {
         *whole,

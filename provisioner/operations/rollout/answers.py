@@ -241,11 +241,7 @@ class Watch:
 
 
 def parse_report(host: str, document: object) -> ChangeReport:
-    """Parse a host's answer to a call of a change.
-
-    Raises:
-        HostError: it is invalid, or has unknown values.
-    """
+    """Parse a host's answer about a change, or raise `HostError`."""
     return parsed(host, wire.ChangeAnswer, document, lambda answer: _report(host, answer))
 
 

@@ -113,11 +113,7 @@ RULES: Final = {
 
 
 def next_state(state: State, event: Event) -> State:
-    """Return the state after an event.
-
-    Raises:
-        ValueError: a rule refuses it.
-    """
+    """Return the state after an event, or raise `ValueError`."""
     if event in TABLE[state]:
         return TABLE[state][event]
     names = [name for name, (events, states) in RULES.items() if event in events and state in states]

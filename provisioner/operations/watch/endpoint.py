@@ -104,11 +104,7 @@ class _Handler(WSGIRequestHandler):
 
 
 def endpoint_of(text: str) -> tuple[str, int]:
-    """Parse `9464`, `127.0.0.1:9464` or `[::1]:9464`.
-
-    Raises:
-        UsageError: it is invalid, or not on loopback.
-    """
+    """Parse `9464`, `127.0.0.1:9464` or `[::1]:9464`, or raise `UsageError`."""
     address, _, port = text.rpartition(":") if ":" in text else ("127.0.0.1", "", text)
     address = "127.0.0.1" if address == "localhost" else address.strip("[]")
     shown = printable(text, 80)
