@@ -57,13 +57,13 @@ ungiven = partial(Field, default=Ungiven, exclude_if=lambda value: value is Ungi
 
 
 # `Any`: as of pydantic's `Field`, which stands where a default of any type stands.
-def of(*attributes: str) -> Any:
-    """Name a field's attribute path, if it differs from the name."""
-    return Field(validation_alias=AliasPath(*attributes))
+def of(first: str, *others: str, or_none: bool = False) -> Any:
+    """Name a field's attribute path, if it differs from the name.
 
-
-def known(first: str, *others: str) -> Any:
-    """As `of`, of a field that is `None` if the path ends with a `None` on its way."""
+    With `or_none` the field is `None` if an attribute before the last one is `None`.
+    """
+    if not or_none:
+        return Field(validation_alias=AliasPath(first, *others))
     field = Field(validation_alias=first)
     field.metadata.append(BeforeValidator(lambda value: reduce(_of_known, others, value)))
     return field

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.document import AsGiven, Printed, Row, known, of
+from provisioner.base.document import AsGiven, Printed, Row, of
 from provisioner.base.errors import UsageError
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
@@ -188,10 +188,10 @@ class CertificateRow(Row):
 
     relay: str
     carrier: str
-    fingerprint: str | None = known("shown", "fingerprint")
-    until: AsGiven | None = known("shown", "until")
+    fingerprint: str | None = of("shown", "fingerprint", or_none=True)
+    until: AsGiven | None = of("shown", "until", or_none=True)
     days_left: int | None
-    self_signed: bool | None = known("shown", "own")
+    self_signed: bool | None = of("shown", "own", or_none=True)
     next: NextCertificate | None = of("following")
 
 

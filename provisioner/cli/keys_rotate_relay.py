@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import click
 from pydantic import BeforeValidator
 
-from provisioner.base.document import Day, InOrder, Moment, Ordered, OrNull, Printed, Row, known, of
+from provisioner.base.document import Day, InOrder, Moment, Ordered, OrNull, Printed, Row, of
 from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError, worst_of
 from provisioner.base.git import commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
@@ -125,10 +125,10 @@ class OwnKeyRow(Row):
     """How far the change of a relay's own key is."""
 
     relay: str
-    stage: OwnKeyStage | None = known("following", "stage")
-    next_key: str | None = known("following", "public_key")
-    port: int | None = known("following", "port")
-    since: Day | None = known("following", "since")
+    stage: OwnKeyStage | None = of("following", "stage", or_none=True)
+    next_key: str | None = of("following", "public_key", or_none=True)
+    port: int | None = of("following", "port", or_none=True)
+    since: Day | None = of("following", "since", or_none=True)
     answers: bool
     moved: Annotated[dict[str, Annotated[Moment | None, OrNull]], InOrder]
     """Who was seen with the next key, and when; null if the relay itself changed."""

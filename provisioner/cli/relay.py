@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.document import Known, Printed, Truth, known, of
+from provisioner.base.document import Known, Printed, Truth, of
 from provisioner.base.errors import UsageError
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import printable
@@ -113,7 +113,7 @@ class ReplaceDocument(Printed, name="relay-replace", title="A relay replaced"):
 
     relay: str
     former_public_key: Known = of("former")
-    public_key: str | None = known("done", "public_key")
+    public_key: str | None = of("done", "public_key", or_none=True)
     new_hardware: bool = of("is_new")
     alive: bool = of("is_alive")
     sites: tuple[str, ...]
@@ -121,10 +121,10 @@ class ReplaceDocument(Printed, name="relay-replace", title="A relay replaced"):
     centres: tuple[str, ...]
     packages: dict[str, str]
     """By site, the folder of its new package."""
-    sealed: bool | None = known("done", "sealed")
+    sealed: bool | None = of("done", "sealed", or_none=True)
     dry_run: bool
     replaced: Truth = of("done")
-    written: Path | None = known("done", "written")
+    written: Path | None = of("done", "written", or_none=True)
 
 
 def _replacement_ending(
@@ -244,7 +244,7 @@ class RestoreDocument(Printed, name="relay-restore", title="A relay restored"):
     address_known_by: Known = of("seen_by")
     dry_run: bool
     restored: Truth = of("done")
-    written: Path | None = known("done", "written")
+    written: Path | None = of("done", "written", or_none=True)
 
 
 def restoration_lines(seen: Restoration, say: Translator = ENGLISH) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 import click
 
-from provisioner.base.document import InOrder, Known, Printed, Row, known, of
+from provisioner.base.document import InOrder, Known, Printed, Row, of
 from provisioner.base.errors import INTERRUPTED, InventoryError, worst_of
 from provisioner.base.git import committing
 from provisioner.base.language import ENGLISH, Translator, marked
@@ -205,7 +205,7 @@ class DrainDocument(Printed, name="relay-drain", title="A relay emptied"):
     to: str = of("look", "order", "to")
     dry_run: bool
     end: DrainEnd
-    refusal: str | None = known("refusal", "message")
+    refusal: str | None = of("refusal", "message", or_none=True)
     done: bool
     files: tuple[DrainedFile, ...]
     stays: dict[str, str] = of("begun", "stays")
