@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from tests.sinks import closed_port
+from tests.processes import free_port
 
 _START_S = 60
 _CONFIG = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
@@ -23,7 +23,7 @@ class Alertmanager:
         program = shutil.which("prometheus-alertmanager")
         assert program, "prometheus-alertmanager is missing: apt-get install prometheus-alertmanager"
         (folder / "alertmanager.yml").write_text(_CONFIG, encoding="utf-8")
-        self.url = f"http://127.0.0.1:{closed_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         options = (
             f"--config.file={folder / 'alertmanager.yml'}",
             f"--storage.path={folder / 'data'}",

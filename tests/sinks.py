@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -155,13 +154,6 @@ def web_sink(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[We
         yield sink
     finally:
         sink.close()
-
-
-def closed_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 # --- mail -----------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ import io
 import json
 import os
 import signal
-import socket
 import socketserver
 import sys
 import tarfile
@@ -37,6 +36,7 @@ from provisioner_host.relay import relay, source_log
 from tests.country.ground import Ground, HeldHost, hosts_in
 from tests.country.relay_api import PASSWORD, SentPath, SentPaths
 from tests.country.relay_api import run as run_apis
+from tests.processes import free_port
 from tests.simulated import facts_of
 
 _HANDSHAKE_S: Final = 30.0
@@ -250,21 +250,13 @@ def lay_answer(path: Path, document: Mapping[str, Any]) -> None:
     beside.replace(path)
 
 
-def free_ports(number: int) -> list[int]:
-    """So many ports that nobody listens at."""
-    taken = [socket.socket() for _ in range(number)]
-    for one in taken:
-        one.bind(("127.0.0.1", 0))
-    ports = [int(one.getsockname()[1]) for one in taken]
-    for one in taken:
-        one.close()
-    return ports
-
-
 def serve(ground: Ground, place: Path, shadows: Shadows) -> None:
     """Serve calls until the process is ended."""
     held = hosts_in(ground)
-    ports = dict(zip(held, free_ports(len(held)), strict=True))
+    free = set[int]()
+    while len(free) < len(held):
+        free.add(free_port())
+    ports = dict(zip(held, free, strict=True))
     password = ground.folder / "api-password"
     password.write_text(PASSWORD, encoding="ascii")
     parent, apis = os.getpid(), os.fork()

@@ -20,7 +20,7 @@ from tests.lab.lab import Lab
 from tests.lab.patience import stretched
 from tests.lab.topology import JUMP, PLACES, RELAYS
 from tests.nodes.broker import server_program
-from tests.processes import end, started
+from tests.processes import end, free_port, started
 
 from . import checks
 from .errors import DemoError
@@ -143,7 +143,7 @@ class CarriersStory:
         text = configuration.read_text(encoding="utf-8").replace(
             "/var/lib/nats/provisioner", str(self._folder / "store")
         )
-        port = _free_port(place)
+        port = free_port()
         configuration.write_text(text.replace("[::]:4222", f"{place}:{port}"), encoding="utf-8")
         lines = {end: self.deployment.run("node", "key", str(self._folder / f"{end}.key"), "--make").stdout.strip()
                  for end in ("controller", "node")}  # fmt: skip
@@ -225,12 +225,6 @@ class CarriersStory:
         return docker(
             "network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", self._network
         ).stdout.strip()
-
-
-def _free_port(address: str) -> int:
-    with socket.socket() as one:
-        one.bind((address, 0))
-        return int(one.getsockname()[1])
 
 
 def _listens(address: str, port: int) -> bool:

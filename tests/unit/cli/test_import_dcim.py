@@ -23,7 +23,7 @@ from provisioner.importing.forms.columns import FormKind
 from provisioner.importing.grid import FileRefusedError
 from provisioner.inventory.loader.load import check, load
 from tests.hostile import MERGE_REQUEST
-from tests.sinks import closed_port
+from tests.processes import free_port
 from tests.unit.cli.test_import import NEW, SITE, Desk
 from tests.unit.docs.pages import fences, text_of
 
@@ -342,7 +342,7 @@ def test_a_server_that_refuses_is_told_of_and_the_rest_is_read(
 
 def test_a_server_that_is_away_changes_nothing(desk: Desk) -> None:
     before = desk.tree()
-    mapping = mapping_of(desk, f"http://127.0.0.1:{closed_port()}", devices=None)
+    mapping = mapping_of(desk, f"http://127.0.0.1:{free_port()}", devices=None)
     assert run(desk, mapping, "--write") == 3
     assert "the server cannot be asked: it cannot be reached" in desk.out
     assert desk.tree() == before

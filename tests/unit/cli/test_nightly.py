@@ -22,8 +22,10 @@ from provisioner.record.leases import FILE, LeaseHolder, night_lease
 from provisioner.record.store import find_history
 from provisioner.record.verdicts import record_verdicts
 from tests.document_schemas import holds
+from tests.processes import free_port
 from tests.recorded import Printed, RecordingController, recording_controller
-from tests.sinks import MailSink, WebSink, closed_port, mail_sink, status, web_sink
+from tests.sinks import MailSink, WebSink, mail_sink, status, web_sink
+from tests.unit.cli.test_documents import holds
 
 CAMERA = "bac-giang/kcl-bg-001/cam-02/sub"
 OTHER = "quang-nam/kcl-qn-001/cam-01/sub"
@@ -506,7 +508,7 @@ def test_a_test_message_says_that_it_is_one(nights: Nights) -> None:
 
 
 def test_a_test_that_fails_ends_with_a_code_and_a_hint(nights: Nights) -> None:
-    nights.add("noc", {"kind": "webhook", "role": "ministry", "url": f"http://127.0.0.1:{closed_port()}/"})
+    nights.add("noc", {"kind": "webhook", "role": "ministry", "url": f"http://127.0.0.1:{free_port()}/"})
     nights.web("moved", "ministry", status(301, Location="https://evil.example"))
     printed = nights.controller.run("notify", "--test", "moved")
     assert printed.code == 14

@@ -23,9 +23,10 @@ from provisioner.operations.rollout import JournalStep, MemoryJournal
 from provisioner.record.event_log import EventLog
 from provisioner.record.store import find_history
 from tests.hostile import LOCAL_USER, MERGE_REQUEST
+from tests.processes import free_port
 from tests.recorded import RecordingController, recording_controller
 from tests.silences import SilencesInMemory, silences_served
-from tests.sinks import closed_port, drip, web_sink
+from tests.sinks import drip, web_sink
 
 from .test_record import KilledError, close_facility
 
@@ -224,7 +225,7 @@ def test_who_ends_a_run_by_hand_silences_what_returns_and_leaves_none_of_his_own
 
 
 def test_an_alertmanager_that_is_away_holds_no_apply_up_and_is_told_of(place: Place) -> None:
-    receivers(place.controller, f"http://127.0.0.1:{closed_port()}")
+    receivers(place.controller, f"http://127.0.0.1:{free_port()}")
     begun = datetime.now(UTC)
     printed = place.controller.run("--output", "json", *ALL)
     assert printed.code == 0

@@ -24,7 +24,8 @@ from provisioner.integrations.notify.mail import Letter
 from provisioner.inventory.model import MailSecurity, Receiver, ReceiverSecrets
 from tests import sinks
 from tests.hostile import MERGE_REQUEST
-from tests.sinks import certified, closed_port, mail_sink, status, web_sink
+from tests.processes import free_port
+from tests.sinks import certified, mail_sink, status, web_sink
 
 HERE = frozenset({"127.0.0.1"})
 KEY = "canary-key-" + "k" * 32
@@ -128,7 +129,7 @@ def test_of_an_endless_answer_little_is_read() -> None:
 @pytest.mark.parametrize("place", ["closed", "garbage"])
 def test_what_speaks_no_http_is_said_so(place: str) -> None:
     with web_sink(sinks.garbage) as sink:
-        url = sink.url() if place == "garbage" else f"http://127.0.0.1:{closed_port()}/"
+        url = sink.url() if place == "garbage" else f"http://127.0.0.1:{free_port()}/"
         with pytest.raises(ReachError, match="reached"):
             deliver(webhook(url), QUICK)
 
@@ -149,7 +150,7 @@ def test_neither_a_proxy_nor_a_login_of_the_machine_is_used(monkeypatch: pytest.
     netrc.write_text("machine 127.0.0.1 login canary password canary\n", encoding="utf-8")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     with web_sink() as sink:
         deliver(webhook(sink.url()), QUICK)
     assert "Authorization" not in sink.taken[0].headers
@@ -290,7 +291,7 @@ def test_a_mail_server_that_does_not_come_to_an_end_holds_no_thread(tmp_path: Pa
     "address", ["a@b.vn\r\nBcc: c@d.vn", "a@b.vn, c@d.vn", "Nguyễn <a@b.vn>", "a@b.vn\nSubject: x", "", "no address"]
 )
 def test_no_address_brings_a_line_of_its_own_into_the_head(address: str) -> None:
-    notice = mail(closed_port(), "none", addresses=[address])
+    notice = mail(free_port(), "none", addresses=[address])
     with pytest.raises(ReachError, match="complete"):
         deliver(notice, SHORT)
 

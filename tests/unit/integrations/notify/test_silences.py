@@ -28,8 +28,8 @@ from provisioner.plan.change import HostCut
 from tests import fleets, inventories
 from tests.alertmanager import Alertmanager
 from tests.hostile import MERGE_REQUEST
+from tests.processes import free_port
 from tests.silences import SilencesInMemory, is_silenced, silences_served
-from tests.sinks import closed_port
 
 SOON = Patience(named=frozenset({"127.0.0.1"}), attempt_s=2.0, total_s=4.0, attempts=2, first_pause_s=0.01)
 TEXT = SilenceText("provisioner", "run r-1 of inventory example: apply")
@@ -195,6 +195,6 @@ def test_a_server_that_does_not_take_it_is_asked_a_bounded_number_of_times(
 
 
 def test_nobody_there_is_an_error() -> None:
-    server = SilencedServer("alerts", f"http://127.0.0.1:{closed_port()}", None, SOON)
+    server = SilencedServer("alerts", f"http://127.0.0.1:{free_port()}", None, SOON)
     with pytest.raises(ReachError):
         make_silence(server, ONE, TEXT, until(1))
