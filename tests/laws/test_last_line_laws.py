@@ -147,7 +147,7 @@ def test_a_run_ends_with_its_worst_first(
     dark_stays = dark < len(kinds) and kinds[dark] == "applied"
     remaining = remaining and "applied" in kinds
     left = ("centre-9",) if left_out else ()
-    ending = run_ending(RunEnd("run-1", results, remaining=(_LEFT,) if remaining else (), left_out=left))
+    ending = run_ending(RunEnd("run-1", tuple(results), remaining=(_LEFT,) if remaining else (), left_out=left))
     said = {*kinds, *(["remaining"] if remaining else ()), *(["dark"] if dark_stays else ())}
     present = [kind for kind in _WORDS if kind in said]
     assert _WORDS[present[0]] in ending[0]
@@ -167,7 +167,7 @@ def test_a_rollback_names_who_did_not_go_back_first(kinds: list[str]) -> None:
         HostResult(f"host-{n}", _RESULTS[k][0], refusal=_RESULTS[k][1], taken_back=k == "taken-back")
         for n, k in enumerate(kinds)
     ]
-    ending = run_ending(RunEnd("run-1", results, going_back=True))
+    ending = run_ending(RunEnd("run-1", tuple(results)), going_back=True)
     needs_a_person = {"broken", "returned", "refused", "lock-out"} & set(kinds)
     assert ending[0].startswith("a person is needed now") == bool(needs_a_person)
 

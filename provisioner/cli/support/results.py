@@ -20,7 +20,6 @@ from provisioner.operations.rollout import (
     HostOutcome,
     HostResult,
     RolloutOptions,
-    RunEnd,
     exit_code,
     run_ending,
 )
@@ -62,23 +61,12 @@ def note_lines(result: HostResult, say: Translator = ENGLISH) -> list[str]:
 
 def ending_lines(applied: Applied, *, going_back: bool = False, say: Translator = ENGLISH) -> list[str]:
     """Return the last lines of a run: warnings, then results, worst first."""
-    end = RunEnd(
-        applied.run,
-        applied.results,
-        applied.ended,
-        applied.cause,
-        applied.remaining,
-        applied.left_out,
-        applied.notes,
-        [one.id for one in applied.held],
-        going_back=going_back,
-    )
     lines = [f"{say('warning')}: {printable(say.restated(warning))}" for warning in applied.warnings]
     killed = marked("run {run} had been killed and is recorded as {outcome} now, as its hosts say")
     lines += [
         f"{say('note')}: {say(killed, run=printable(closed.run), outcome=closed.outcome)}" for closed in applied.closed
     ]
-    return lines + [printable(say.restated(sentence)) for sentence in run_ending(end)]
+    return lines + [printable(say.restated(sentence)) for sentence in run_ending(applied, going_back=going_back)]
 
 
 def applied_lines(applied: Applied, say: Translator = ENGLISH) -> Iterator[str]:

@@ -141,7 +141,7 @@ def _closed_run(
     differing = remaining_changes(session, results)
     remaining = differing if run.operation is Operation.APPLY else ()
     applied = Applied(
-        run.id, results, remaining, run.plan, done.ended, done.cause, notes, held=held, approvals=run.approvals
+        run.id, results, done.ended, done.cause, remaining, (), notes, held, run.plan, approvals=run.approvals
     )
     log.write(JournalStep("", "run", done.ended, {"cause": done.cause}))
     if done.ended in {"done", "stopped"}:

@@ -13,9 +13,8 @@ from typing import Annotated, Final, Literal
 from pydantic import TypeAdapter
 
 from provisioner.base.document import Digest, HeldRow, Printed, Row, Said, form, of
-from provisioner.base.frozen import HeldFacility
 from provisioner.base.text import Document
-from provisioner.operations.rollout import HostResult, RolloutOptions, Wave
+from provisioner.operations.rollout import RolloutOptions, RunEnd, Wave
 from provisioner.operations.rollout.result import HostRow, outcome_of
 from provisioner.plan import Basis
 from provisioner.plan.change import Action, Change, HostCut, Impact, Resource, cut_from
@@ -134,33 +133,19 @@ class ApplyDocument(RunRow, _Enacted, name="apply", title="An apply"):
 
 
 @dataclass(frozen=True)
-class Applied:
+class Applied(RunEnd):
     """A run's result.
 
     Attributes:
-        remaining: changes that a new plan still has.
         plan: the applied plan's digest.
-        ended: `done`, `stopped`, `paused` or `interrupted`; the last two can be resumed.
-        cause: why it ended early.
-        notes: remarks on the run itself.
         warnings: failed side tasks.
-        left_out: hosts outside the run.
         closed: earlier killed runs, ended now.
-        held: frozen facilities among the chosen; hosts keep them unchanged.
         approvals: those of the applied plan.
     """
 
-    run: str
-    results: tuple[HostResult, ...]
-    remaining: tuple[Change, ...] = ()
     plan: str = ""
-    ended: str = "done"
-    cause: str = ""
-    notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
     closed: tuple[ClosedRun, ...] = ()
-    held: tuple[HeldFacility, ...] = ()
     approvals: tuple[RecordedApproval, ...] = ()
 
     @property

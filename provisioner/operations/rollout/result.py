@@ -12,6 +12,7 @@ from typing import Annotated
 
 from provisioner.base.document import Row, Seconds, form
 from provisioner.base.errors import worst_of
+from provisioner.base.frozen import HeldFacility
 from provisioner.base.text import Sentence, counted, msg
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts
@@ -172,21 +173,22 @@ class RunEnd:
     """Content of a run's last lines.
 
     Attributes:
-        ended: `done`, `stopped`, `paused` or `interrupted`.
+        ended: `done`, `stopped`, `paused` or `interrupted`; the last two can be resumed.
+        cause: why it ended early.
         remaining: changes that a new plan still has.
         left_out: hosts outside the run.
-        going_back: whether it was a rollback.
+        notes: remarks on the run itself.
+        held: frozen facilities among the chosen; hosts keep them unchanged.
     """
 
     run: str
-    results: Sequence[HostResult]
+    results: tuple[HostResult, ...]
     ended: str = "done"
     cause: str = ""
-    remaining: Sequence[Change] = ()
-    left_out: Sequence[str] = ()
-    notes: Sequence[str] = field(default=())
-    held: Sequence[str] = ()
-    going_back: bool = False
+    remaining: tuple[Change, ...] = ()
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    held: tuple[HeldFacility, ...] = ()
 
 
 def outcome_of(results: Sequence[HostResult]) -> str:
@@ -264,19 +266,19 @@ def end_class(result: HostResult) -> EndClass:
     return _REFUSALS[result.refusal] if result.refusal is not None else _OUTCOMES[result.outcome]
 
 
-def run_ending(end: RunEnd) -> tuple[str, ...]:
-    """Return the sentences at a run's end, worst first."""
+def run_ending(end: RunEnd, *, going_back: bool = False) -> tuple[str, ...]:
+    """Return the sentences at the end of a run or of a rollback, worst first."""
     by_class: dict[EndClass, list[str]] = {kind: [] for kind in EndClass}
     for result in end.results:
         by_class[end_class(result)].append(result.host)
-    words = _A_ROLLBACK if end.going_back else _AN_APPLY
-    order = sorted(words, key=_rollback_rank if end.going_back else list(EndClass).index)
+    words = _A_ROLLBACK if going_back else _AN_APPLY
+    order = sorted(words, key=_rollback_rank if going_back else list(EndClass).index)
     failed = [
         Sentence(words[kind], {"hosts": _counted_hosts(by_class[kind]), "names": named(by_class[kind])})
         for kind in order
         if by_class[kind]
     ]
-    return (*_first_of(failed, end, by_class), *_good_lines(end, by_class))
+    return (*_first_of(failed, end, by_class), *_good_lines(end, by_class, going_back=going_back))
 
 
 def _rollback_rank(kind: EndClass) -> int:
@@ -304,7 +306,7 @@ def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Se
     if end.ended == "stopped":
         yield msg("the rollout was stopped: {cause}", end.cause.removeprefix("not started: "))
     if end.held:
-        yield held_ending(end.held)
+        yield held_ending([one.id for one in end.held])
 
 
 def _remaining(end: RunEnd) -> Iterator[str]:
@@ -333,10 +335,10 @@ def _dark(end: RunEnd) -> Iterator[str]:
         )
 
 
-def _good_lines(end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[str]:
+def _good_lines(end: RunEnd, by_class: Mapping[EndClass, Sequence[str]], *, going_back: bool) -> Iterator[str]:
     applied, unchanged = by_class[EndClass.APPLIED], by_class[EndClass.UNCHANGED]
     hosts = len(end.results) + len(end.left_out)
-    if applied and end.going_back:
+    if applied and going_back:
         yield msg(
             "{hosts} returned, run {run}; the inventory still says what was undone",
             counted(len(applied), "host"),
