@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.errors import StateError, UsageError
+from provisioner.base.errors import StateError, UnreadableError, UsageError
 from provisioner.base.frozen import HeldFacility
 from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
@@ -254,15 +254,19 @@ def _last_incidents(whole: Overview) -> CarrierIncidents | None:
     Raises:
         StateError: its record cannot be read.
     """
+    # The models of documents are imported where one is read.
+    from provisioner.verify.document import recorded_verification  # noqa: PLC0415
+
     verified = whole.evidence.looked_at_all or whole.evidence.verified
     document = document_of(whole, verified.shown.run) if verified else None
     if verified is None or not document:
         return None
     hosts = {relay: carrier.id for relay, (carrier, _) in whole.inventory.relays.items()}
     try:
-        return incidents_of_document(document, verified, hosts)
-    except ValueError as error:
-        message = f"what run {verified.shown.run} left in {whole.place.shown} cannot be counted: {error}"
+        return incidents_of_document(recorded_verification(document), verified, hosts)
+    except UnreadableError:
+        left = f"what run {verified.shown.run} left in {whole.place.shown}"
+        message = f"{left} cannot be counted: it is no document of a verification"
         hint = "verify again, the latest one counts; provisioner history verify checks the record"
         raise StateError(message, hint=hint, object=verified.shown.run) from None
 

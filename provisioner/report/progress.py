@@ -7,10 +7,11 @@ every facility: a survey lists those that lack a sufficient camera (`gaps`). Wit
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import BlockReason, Facility, Operating, SurveyVerdict, Zone
@@ -18,6 +19,9 @@ from provisioner.inventory.outline import Outline
 from provisioner.record.availability.measured import ShareRow, Span
 from provisioner.record.lifecycle.evidence import Verification
 from provisioner.record.lifecycle.status import FacilityStatus
+
+if TYPE_CHECKING:
+    from provisioner.verify.document import VerifyDocument
 
 LISTED_ZONES = tuple(zone for zone in Zone if zone is not Zone.KHAC)
 """The order's zones; `khac` is any other public area, and is never missing."""
@@ -103,15 +107,6 @@ class ProgressReport:
     by_managing_body: tuple[Group, ...]
     listed: tuple[FacilityStatus, ...]
     closed: int
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenThing:
-    """One incident of a recorded verification; without paths, of a host."""
-
-    cause: str
-    paths: tuple[str, ...]
-    object: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,53 +320,20 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
     )
 
 
-def counts_by_carrier(
-    incidents: Iterable[BrokenThing], carrier_of_path: Mapping[str, str], carrier_of_host: Mapping[str, str]
-) -> dict[str, dict[str, int]]:
-    """Count incidents by carrier and cause; a centre has no carrier."""
+def incidents_of_document(
+    document: VerifyDocument, verified: Verification, carrier_of_host: Mapping[str, str]
+) -> CarrierIncidents:
+    """Count a verification's incidents by carrier and cause; a centre has no carrier."""
+    carrier_of_path = {row.path: row.carrier for row in document.paths if row.carrier}
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for incident in incidents:
+    for incident in document.incidents:
         carriers = {carrier_of_path[path] for path in incident.paths if path in carrier_of_path}
         if not incident.paths and incident.object in carrier_of_host:
             carriers = {carrier_of_host[incident.object]}
         for carrier in carriers:
-            counts[carrier][incident.cause] += 1
-    return {carrier: dict(sorted(of.items())) for carrier, of in sorted(counts.items())}
-
-
-def incidents_of_document(
-    document: Mapping[str, object], verified: Verification, carrier_of_host: Mapping[str, str]
-) -> CarrierIncidents:
-    """Return a `verify` document's incidents; another document raises ValueError."""
-    try:
-        paths = {_text(one["path"]): _text(one["carrier"]) for one in _objects(document["paths"])}
-        broken = [_broken(one) for one in _objects(document["incidents"])]
-    except (KeyError, TypeError) as error:
-        raise ValueError("it is no document of a verification") from error
-    counts = counts_by_carrier(broken, paths, carrier_of_host)
-    return CarrierIncidents(verified.shown.run, verified.shown.at, verified.limit, counts)
-
-
-def _objects(listed: object) -> Iterator[Mapping[str, object]]:
-    if not isinstance(listed, list):
-        raise TypeError("a document lists these")
-    for one in listed:
-        if not isinstance(one, dict):
-            raise TypeError("each of them is an object")
-        yield one
-
-
-def _broken(incident: Mapping[str, object]) -> BrokenThing:
-    paths = incident["paths"]
-    if not isinstance(paths, list):
-        raise TypeError("an incident lists its paths")
-    return BrokenThing(_text(incident["cause"]), tuple(map(_text, paths)), _text(incident["object"]))
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("this is a text")
-    return value
+            counts[carrier][incident.cause.value] += 1
+    by_carrier = {carrier: dict(sorted(of.items())) for carrier, of in sorted(counts.items())}
+    return CarrierIncidents(verified.shown.run, verified.shown.at, verified.limit, by_carrier)
 
 
 def scorecard(

@@ -155,6 +155,8 @@ def test_no_document_opens_contacts(story: Story, tmp_path: Path) -> None:
 
 # --- scorecard ------------------------------------------------------------------------------------
 
+_TIMES = dict.fromkeys(("started_at", "finished_at"), "2021-06-12T18:01:00Z")
+
 
 def _recorded(story: Story, left: dict[str, object], name: str = "verify-last") -> None:
     """One more verification, and the document that it left."""
@@ -163,13 +165,14 @@ def _recorded(story: Story, left: dict[str, object], name: str = "verify-last") 
 
 
 def test_a_scorecard_counts_incidents_by_carrier_and_cause(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
-    paths = [{"path": f"p/f/c{n}/sub", "carrier": "viettel" if n < 3 else "vnpt"} for n in range(5)]
+    of = {"province": "p", "facility": "f", "relay": "r", "verdict": "down"}
+    paths = [of | {"path": f"p/f/c{n}/sub", "carrier": "viettel" if n < 3 else "vnpt"} for n in range(5)]
     incidents = [
         {"layer": "tunnel", "object": "site/x", "cause": "tunnel down", "paths": ["p/f/c0/sub", "p/f/c1/sub"]},
         {"layer": "host", "object": "centre-hn", "cause": "host unreachable", "paths": ["p/f/c2/sub", "p/f/c4/sub"]},
         {"layer": "host", "object": "relay-vnpt-1", "cause": "disk full", "paths": []},
     ]
-    _recorded(story, {"paths": paths, "incidents": incidents})
+    _recorded(story, _TIMES | {"paths": paths, "incidents": incidents})
     assert story.run("--output", "json", "export", "scorecard") == 0
     printed = document(capsys)
     by_carrier = {one["carrier"]: one for one in printed["carriers"]}
@@ -202,7 +205,7 @@ def test_a_scorecard_without_what_a_verification_left_says_so(
 def test_what_is_no_verification_is_not_counted(
     story: Story, left: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _recorded(story, left)
+    _recorded(story, {"paths": [], **_TIMES, **left})
     assert story.run("export", "scorecard") == 13
     shown = capsys.readouterr().err
     assert "what run verify-last left in" in shown
