@@ -30,7 +30,6 @@ from provisioner.verify.incidents import in_a_row
 from provisioner.verify.judge import HIGHEST, LEVELS
 from provisioner.verify.result import (
     PARTS,
-    Accepted,
     Cause,
     DeviceState,
     Finding,
@@ -411,12 +410,6 @@ def finding_of(row: PathRow | IncidentRow) -> Finding:
 # --- made ------------------------------------------------------------------------------------------
 
 
-_SAME: Final = (
-    *("path", "carrier", "province", "facility", "camera", "relay", "verdict", "level", "cause", "checked_at"),
-    *("passed", "layer", "object", "detail", "maintenance", "picture", "to_look_at"),
-)
-
-
 def verify_document(result: VerifyResult) -> VerifyDocument:
     """Make the document of a verification."""
     return _without_paths(result).model_copy(update={"paths": tuple(_path(p, result) for p in result.paths)})
@@ -435,11 +428,9 @@ def _without_paths(result: VerifyResult) -> VerifyDocument:
             "started_at": result.started_at,
             "finished_at": result.finished_at,
             "summary": summary_of(path.verdict for path in result.paths),
-            "scope": ScopeRow(
+            "scope": ScopeRow.made_of(
+                scope,
                 level=scope.level or HIGHEST.number,
-                sample=scope.sample and SampleRow.model_validate(scope.sample),
-                deadline_s=scope.deadline_s,
-                once=scope.once,
                 measured=measured,
                 not_reached=len(result.paths) - measured,
             ),
@@ -454,32 +445,22 @@ def _without_paths(result: VerifyResult) -> VerifyDocument:
                 until_answered=round(result.waits.asked_s, 2),
             ),
             "held": result.held,
-            "accepted": None if result.accepted is None else [_accepted(one) for one in result.accepted],
+            "accepted": result.accepted
+            and [AcceptedRow.made_of(one, accepted=not one.refused) for one in result.accepted],
             "devices": result.devices or None,
         }
     )
 
 
 def _path(path: PathVerdict, result: VerifyResult) -> PathRow:
-    same = {name: getattr(path, name) for name in _SAME}
-    now, proof, reference = result.finished_at, path.last_proof, result.references.get(path.path)
-    return PathRow.model_validate(
-        {
-            **same,
-            "failing": path.standing,
-            "last_proof": proof and ProofRow(level=proof.level, at=proof.at, age_s=_age(proof.at, now)),
-            "reference": reference
-            and ReferenceRow.model_validate(
-                {
-                    "count": reference.count,
-                    "newest": reference.newest,
-                    "age_s": _age(reference.newest, now),
-                    "lights": reference.lights,
-                    "move_detectable": reference.move_shows,
-                }
-            ),
-            "accept": path.settings or None,
-        }
+    now, proof, known = result.finished_at, path.last_proof, result.references.get(path.path)
+    return PathRow.made_of(
+        path,
+        failing=path.standing,
+        last_proof=proof and ProofRow.made_of(proof, age_s=_age(proof.at, now)),
+        reference=known
+        and ReferenceRow.made_of(known, age_s=_age(known.newest, now), move_detectable=known.move_shows),
+        accept=path.settings or None,
     )
 
 
@@ -487,19 +468,13 @@ def _age(moment: datetime, now: datetime) -> int:
     return max(0, round((now - moment).total_seconds()))
 
 
-def _accepted(one: Accepted) -> AcceptedRow:
-    return AcceptedRow(path=one.path, accepted=not one.refused, refused=one.refused, notes=one.notes)
-
-
-def _incident(incident: Incident, result: VerifyResult) -> Document:
+def _incident(incident: Incident, result: VerifyResult) -> IncidentRow:
     row = in_a_row(result, incident)
-    same = {name: getattr(incident, name) for name in ("layer", "object", "cause", "paths", "detail")}
-    return {**same, "since": row and row.since, "in_a_row": row and row.looks}
+    return IncidentRow.made_of(incident, since=row and row.since, in_a_row=row and row.looks)
 
 
-def _host(report: HostReport, result: VerifyResult) -> Document:
+def _host(report: HostReport, result: VerifyResult) -> HostRow:
     wait = result.waits.hosts.get(report.host)
     parts = {what.replace(" ", "_"): wait and wait.parts.get(what) for what in PARTS}
     answer = None if wait is None or wait.answered_s is None else round(wait.answered_s, 2)
-    same = {name: getattr(report, name) for name in ("host", "outcome", "error", "drift", "findings")}
-    return {**same, "seconds": {"answer": answer, "visit": wait and wait.visit_s, **parts}}
+    return HostRow.made_of(report, seconds={"answer": answer, "visit": wait and wait.visit_s, **parts})
