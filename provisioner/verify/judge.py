@@ -373,16 +373,10 @@ def _verdict(
     finding: Finding | None,
     checked_at: datetime | None,
 ) -> PathVerdict:
-    path = target.path
     of_level = (replace(finding, level=level.number) for level, c in checks if finding and c.finding is finding)
     unbroken = list(takewhile(lambda one: one.check.passed, checks))
     return PathVerdict(
-        path=path.name,
-        carrier=target.carrier,
-        province=path.province,
-        facility=path.facility,
-        camera=path.camera,
-        relay=target.relay.id,
+        *target.names,
         verdict=verdict,
         level=unbroken[-1].level.number if unbroken else 0,
         finding=next(of_level, finding or NO_FINDING),

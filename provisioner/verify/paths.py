@@ -45,6 +45,12 @@ class PathToCheck:
         return self.relay.carriers[0]
 
     @property
+    def names(self) -> tuple[str, str, str, str, str, str]:
+        """The names that begin its verdict: path, carrier, province, facility, camera, relay."""
+        path = self.path
+        return path.name, self.carrier, path.province, path.facility, path.camera, self.relay.id
+
+    @property
     def remembered_as(self) -> str:
         """What its memory is called: a path of two relays is one to each of them, with failures of its own."""
         return f"{self.relay.id}:{self.path.name}" if self.path.beside else self.path.name

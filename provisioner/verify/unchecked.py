@@ -68,27 +68,12 @@ def with_held(
 
 def _of_frozen(spec: HostSpec, name: str, held: HeldFacility) -> PathVerdict:
     province, _, camera, _ = name.split("/") if name.count("/") == _SEPARATORS else (held.province, "", "", "")
-    return _unknown(spec, name, (province, held.id, camera), _held(held))
+    names = (name, spec.carriers[0], province, held.id, camera, spec.id)
+    return PathVerdict(*names, Verdict.UNKNOWN, 0, _held(held), None)
 
 
 def _held(held: HeldFacility) -> Finding:
     return Finding(Cause.HELD, Layer.SITE, held.id, held.text)
-
-
-def _unknown(host: HostSpec | LeftOutHost, name: str, camera: tuple[str, str, str], why: Finding) -> PathVerdict:
-    """The verdict on a path of a camera, which is named by its province, its facility and itself."""
-    return PathVerdict(
-        path=name,
-        carrier=host.carriers[0],
-        province=camera[0],
-        facility=camera[1],
-        camera=camera[2],
-        relay=host.id,
-        verdict=Verdict.UNKNOWN,
-        level=0,
-        finding=why,
-        checked_at=None,
-    )
 
 
 def with_shut(result: VerifyResult, left_out: Sequence[tuple[LeftOutHost, Sequence[str]]]) -> VerifyResult:
@@ -111,7 +96,8 @@ def with_shut(result: VerifyResult, left_out: Sequence[tuple[LeftOutHost, Sequen
 
 def _of_shut(host: LeftOutHost, name: str) -> PathVerdict:
     path = next(path for path in host.paths if path.name == name)
-    return _unknown(host, name, (path.province, path.facility, path.camera), _shut(host))
+    names = (name, host.carriers[0], path.province, path.facility, path.camera, host.id)
+    return PathVerdict(*names, Verdict.UNKNOWN, 0, _shut(host), None)
 
 
 def _shut(host: LeftOutHost) -> Finding:

@@ -199,20 +199,8 @@ def _look(host: str, answer: wire.FlowLookAnswer, asked: frozenset[str], at: dat
 
 def verdict_on(target: PathToCheck, verdict: Verdict, at: datetime, trouble: Finding) -> PathVerdict:
     """The verdict of one look at whether a path flows."""
-    path = target.path
-    return PathVerdict(
-        path=path.name,
-        carrier=target.carrier,
-        province=path.province,
-        facility=path.facility,
-        camera=path.camera,
-        relay=target.relay.id,
-        verdict=verdict,
-        level=LEVEL if verdict is Verdict.UP else 0,
-        finding=trouble,
-        checked_at=at,
-        passed=(LEVEL,) if verdict is Verdict.UP else (),
-    )
+    level, passed = (LEVEL, (LEVEL,)) if verdict is Verdict.UP else (0, ())
+    return PathVerdict(*target.names, verdict, level, trouble, at, passed)
 
 
 def counted(

@@ -40,12 +40,7 @@ def look(verdict: Verdict, at: datetime = NOW, cause: Cause = Cause.CAMERA_REFUS
     """What one look showed of the path."""
     up = verdict is Verdict.UP
     return PathVerdict(
-        path=TARGET.path.name,
-        carrier=TARGET.carrier,
-        province=TARGET.path.province,
-        facility=TARGET.path.facility,
-        camera=TARGET.path.camera,
-        relay=TARGET.relay.id,
+        *TARGET.names,
         verdict=verdict,
         level=7 if up else level - 1,
         finding=NO_FINDING if up else Finding(cause, Layer.CAMERA, "kcl-001/cam-01", f"it says {cause.value}", level),

@@ -41,12 +41,7 @@ def _verdict(draw: st.DrawFn, target: PathToCheck) -> PathVerdict:
     layer = draw(st.sampled_from(sorted(_LAYERS)))
     up = verdict is Verdict.UP
     return PathVerdict(
-        path=target.path.name,
-        carrier=target.carrier,
-        province=target.path.province,
-        facility=target.path.facility,
-        camera=target.path.camera,
-        relay=RELAY,
+        *target.names,
         verdict=verdict,
         level=draw(st.integers(0, 5)),
         finding=NO_FINDING
@@ -141,9 +136,8 @@ def test_every_broken_path_is_in_one_incident_and_no_camera_has_two(
 
 def test_a_recorder_all_of_whose_channels_fail_alike_is_one_incident_and_so_is_a_whole_site() -> None:
     def broken(target: PathToCheck, layer: Layer) -> PathVerdict:
-        path = target.path
-        more = (Verdict.DOWN, 3, Finding(Cause.SILENT, layer, _LAYERS[layer](target)), None)
-        return PathVerdict(path.name, "viettel", path.province, path.facility, path.camera, RELAY, *more)
+        finding = Finding(Cause.SILENT, layer, _LAYERS[layer](target))
+        return PathVerdict(*target.names, Verdict.DOWN, 3, finding, None)
 
     recorder = [broken(t, Layer.CAMERA) for t in TARGETS if t.path.device == "nvr-1"]
     assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(as_wholes(recorder, TARGETS))] == [
