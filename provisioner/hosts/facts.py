@@ -27,7 +27,14 @@ from provisioner.inventory.model import ApprovedChanges
 
 _NAME: Final = re.compile(r"element (\S+) (.+)")
 _TRUST: Final = TypeAdapter(Trust | None)
-_NO_SYSTEM: Final[wire.SystemAnswer] = {"id": "", "version": "", "like": []}
+_NO_MACHINE: Final[wire.MachineAnswer] = {
+    "arch": "",
+    "python": "",
+    "boot_id": "",
+    "ssh_peer": None,
+    "selinux": "off",
+    "os": {"id": "", "version": "", "like": []},
+}
 _DEVICE: Final = re.compile(r"([0-9.]+) \. ([0-9]{1,5})")
 
 
@@ -67,7 +74,6 @@ class HostFacts:
     """A host's facts, without secrets (files and pre-shared keys as keyed digests).
 
     Attributes:
-        selinux: `enforcing`, `permissive` or `off`; empty where the host did not say.
         missing_programs: what the host lacks and never installs by itself.
         files: of desired and installed files those that are there.
         installed: the files that our manifest on the host lists.
@@ -94,9 +100,7 @@ class HostFacts:
     """
 
     host: str
-    arch: str = ""
-    system: wire.SystemAnswer = field(default_factory=_NO_SYSTEM.copy)
-    selinux: str = ""
+    machine: wire.MachineAnswer = field(default_factory=_NO_MACHINE.copy)
     missing_programs: tuple[str, ...] = ()
     files: Mapping[str, wire.FileAnswer] = field(default_factory=dict)
     installed: frozenset[str] = frozenset()
@@ -198,9 +202,7 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
     way_out = answer.get("way_out") or {"device": "", "mtu": 0}
     return HostFacts(
         host=host,
-        arch=machine["arch"],
-        system=machine["os"],
-        selinux=machine["selinux"],
+        machine=machine,
         missing_programs=tuple(answer["missing_programs"]),
         files=_files(answer["files"], answer.get("held")),
         installed=frozenset(manifest.get("files", ())),

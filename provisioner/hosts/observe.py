@@ -64,7 +64,7 @@ def _facts(spec: HostSpec, answer: HostAnswer, between: tuple[datetime, datetime
         raise unanswered(spec, answer)
     facts = parse_facts(spec.id, answer.document)
     if facts.missing_programs:
-        raise lacks(spec.id, facts.system, facts.missing_programs)
+        raise lacks(spec.id, facts.machine["os"], facts.missing_programs)
     if cause := _unkept(spec, facts.held):
         hint = f"mend {', '.join(one.place or one.id for one in spec.held)}; the other hosts go on"
         raise HostError(f"{spec.id}: {cause}", hint=hint, object=spec.id)

@@ -270,8 +270,8 @@ def arch_of(host: BareHost) -> str:
 def by_its_program(facts: HostFacts, user: str, names: HostNames = ALONE) -> BareHost:
     """What a host is that proved itself, and whose user may call our program alone: what that lacks it would say."""
     return BareHost(
-        facts.system,
-        facts.arch,
+        facts.machine["os"],
+        facts.machine["arch"],
         has_systemd=True,
         peer=facts.ssh_peer,
         python=_OLDEST_PYTHON,

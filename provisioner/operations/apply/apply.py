@@ -138,7 +138,7 @@ def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> J
     files, facts = session.files[spec.id], planned.facts[spec.id]
     changes = tuple(change for change in planned.plan.pending if change.host == spec.id)
     job = replace(planned_job(spec, files, facts, changes, session.state.hosts.values()), expected=expected)
-    return with_program(session, job, facts.arch) if needs_program(spec, changes) else job
+    return with_program(session, job, facts.machine["arch"]) if needs_program(spec, changes) else job
 
 
 def _others(planned: Planned, stale: Mapping[str, list[str]], *, reviewed: bool) -> tuple[HostResult, ...]:
@@ -247,7 +247,7 @@ def _job_again(session: Session, spec: HostSpec, facts: HostFacts | None, last: 
     beside = relays_beside(spec, session.state.hosts.values())
     job = Job(spec, session.files[spec.id], facts, live, changes=changes, rollback=rollback, carrier=beside)
     ships = facts is not None and rollback is None and needs_program(spec, changes)
-    return with_program(session, job, facts.arch) if facts is not None and ships else job
+    return with_program(session, job, facts.machine["arch"]) if facts is not None and ships else job
 
 
 def _held_back(host: str) -> HostResult:

@@ -171,7 +171,7 @@ def planned_job(
     `hosts` are all of the inventory.
     """
     changes = tuple(changes)
-    sha256 = program_sums(spec).get(facts.arch, "") if needs_program(spec, changes) else ""
+    sha256 = program_sums(spec).get(facts.machine["arch"], "") if needs_program(spec, changes) else ""
     beside = relays_beside(spec, hosts)
     return Job(spec, files, facts, facts.live_digest, artefact_sha256=sha256, changes=changes, carrier=beside)
 

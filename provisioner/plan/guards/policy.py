@@ -331,7 +331,7 @@ def _lacking(
     artefacts: dict[str, MediamtxArtefact] = {}
     for spec in hosts:
         if spec.media and spec.id in facts and needs_program(spec, of_host[spec.id]):
-            arch = facts[spec.id].arch
+            arch = facts[spec.id].machine["arch"]
             needing[arch].append(spec.id)
             artefacts[arch] = spec.media.artefact
     for arch, names in sorted(needing.items()):
