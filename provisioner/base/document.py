@@ -271,7 +271,7 @@ def _inlined(schema: Document, parts: Document) -> Document:
     part = parts[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
     if part and "title" not in part:
         return _inlined({**part, **rest}, parts)
-    named = {"$ref": f"#/$defs/{part['title']}"} if part else {}
+    named = {"$ref": f"#/$defs/{part['title'].replace(' ', '%20')}"} if part else {}
     return named | {key: _item(item, parts) for key, item in rest.items()}
 
 

@@ -12,7 +12,7 @@ import click
 from provisioner.base.document import Printed
 from provisioner.base.errors import NoticeError, UsageError
 from provisioner.base.processes import program_path, small_environment
-from provisioner.base.text import Document, printable
+from provisioner.base.text import printable
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.support.attendance import AskedAfter
 from provisioner.cli.support.context import Invocation, now
@@ -22,6 +22,7 @@ from provisioner.cli.support.session import refuse_unread_metrics, session_of
 from provisioner.cli.support.terminal import ListedWord, Place, outlive_readers, stdout_of
 from provisioner.desired.limit import parse_limits
 from provisioner.integrations.alerting.metric_catalogue import exposition
+from provisioner.integrations.notify.formats import NoticeDocument
 from provisioner.operations.nightly.night import NightOrders, night_document, notice_lines
 from provisioner.operations.nightly.notices import (
     Sending,
@@ -192,8 +193,8 @@ def _metrics_into(file: Path, environment: Mapping[str, str]) -> Callable[[str],
 class TriedRow(SendingRow):
     """A receiver, what became of its notice, and the notice."""
 
-    notice: Document | None
-    """With --dry-run the `notice` document."""
+    notice: NoticeDocument | None
+    """Only with --dry-run."""
 
 
 class NotifyDocument(Printed, name="notify", title="Notices"):
@@ -240,8 +241,8 @@ def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers:
             click.echo(printable(line))
         for sending in sendings if is_dry else ():
             if sending.outcome == "would-send" and sending.notice:
-                click.echo(f"\n--- to {sending.receiver.id}: {printable(str(sending.notice['subject']))}")
-                click.echo("\n".join(map(printable, str(sending.notice["text"]).splitlines())))
+                click.echo(f"\n--- to {sending.receiver.id}: {printable(sending.notice.subject)}")
+                click.echo("\n".join(map(printable, sending.notice.text.splitlines())))
     for sending in sendings:
         if sending.is_bad:
             print_warning(f"receiver {sending.receiver.id} was not told: {sending.message}", sending.hint, color=False)

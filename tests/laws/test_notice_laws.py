@@ -37,7 +37,9 @@ def everything_sent(news: NightNews, last: LastNotice, language: Language) -> st
     letter = letter_of(news, language)
     document = notice_document(news, receiver(news.reader, language), letter)
     alerts, _ = alerts_of(news, last.alerts, language)
-    return "\n".join((letter.subject, letter.plain, letter.page, json.dumps([document, alerts], ensure_ascii=False)))
+    return "\n".join(
+        (letter.subject, letter.plain, letter.page, json.dumps([document.plain, alerts], ensure_ascii=False))
+    )
 
 
 @given(READERS, SIGHTS, SIGHTS, LANGUAGES)

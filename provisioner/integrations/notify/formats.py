@@ -104,7 +104,7 @@ class NoticeDocument(Printed, name="notice", title="A notice"):
     text: Said
 
 
-def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> Document:
+def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> NoticeDocument:
     """The `notice` document: what one receiver is told of a night."""
     items = news.items[:_MOST_ITEMS]
     return NoticeDocument(
@@ -126,7 +126,7 @@ def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> Docu
         provinces=news.provinces,
         subject=letter.subject,
         text=letter.plain,
-    ).plain
+    )
 
 
 def _item_row(item: NewsItem, news: NightNews) -> ItemRow:
@@ -134,7 +134,7 @@ def _item_row(item: NewsItem, news: NightNews) -> ItemRow:
     return ItemRow.made_of(item, nights=item.nights(news.day), paths_total=len(item.paths), **few)
 
 
-def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> Document:
+def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> NoticeDocument:
     """A document that tells nothing but that it came."""
     return NoticeDocument(
         test=True,
@@ -143,7 +143,7 @@ def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> Docume
         language=receiver.language,
         subject=letter.subject,
         text=letter.plain,
-    ).plain
+    )
 
 
 def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> tuple[list[Document], list[Labels]]:

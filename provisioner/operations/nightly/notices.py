@@ -26,10 +26,11 @@ from provisioner.base.errors import (
 )
 from provisioner.base.http import Patience, ReachError
 from provisioner.base.roles import ReaderRole, ReaderScope
-from provisioner.base.text import Document, did_you_mean
+from provisioner.base.text import did_you_mean
 from provisioner.integrations.notify.delivery import Outgoing, ReceiverDoors, deliver
 from provisioner.integrations.notify.formats import (
     Labels,
+    NoticeDocument,
     Turns,
     alerts_of,
     last_notice,
@@ -85,7 +86,7 @@ class Sending:
     turns: Mapping[str, int] = field(default_factory=dict)
     message: str = ""
     hint: str = ""
-    notice: Document | None = field(default=None, repr=False)
+    notice: NoticeDocument | None = field(default=None, repr=False)
 
     @property
     def is_bad(self) -> bool:
@@ -240,7 +241,7 @@ def _tell(board: Switchboard, receiver: Receiver, night: NightSight, patience: P
     if dry:
         return replace(sending, outcome=SendOutcome.WOULD_SEND)
     name = _delivery_name(night, receiver)
-    outgoing = Outgoing(receiver, board.doors.secrets(receiver), datetime.now(UTC), name, notice, letter, alerts)
+    outgoing = Outgoing(receiver, board.doors.secrets(receiver), datetime.now(UTC), name, notice.plain, letter, alerts)
     sent = _sent(outgoing, sending, patience)
     return sent if sent.is_bad else _kept(board, sent, news, standing)
 
@@ -291,7 +292,7 @@ def send_test(board: Switchboard, name: str) -> Sending:
     document = trial_document(inventory, receiver, letter)
     alerts = trial_alert(inventory, receiver.id, now, receiver.language)
     delivery = hashlib.sha256(f"test\0{inventory}\0{name}\0{now.isoformat()}".encode()).hexdigest()[:32]
-    outgoing = Outgoing(receiver, board.doors.secrets(receiver), now, delivery, document, letter, alerts)
+    outgoing = Outgoing(receiver, board.doors.secrets(receiver), now, delivery, document.plain, letter, alerts)
     patience = Patience.of(board.session.environment)
     return _sent(outgoing, Sending(receiver, SendOutcome.SENT, notice=document), patience)
 

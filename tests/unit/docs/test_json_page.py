@@ -6,6 +6,7 @@ import json
 import re
 import textwrap
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -63,7 +64,7 @@ def _part(value: Any, parts: Any, shown: set[str]) -> str:
     """The fields of a value, or of those in it; empty if it has none."""
     if not isinstance(value, dict):
         return ""
-    value = parts[value["$ref"].rpartition("/")[2]] if "$ref" in value else value
+    value = parts[unquote(value["$ref"].rpartition("/")[2])] if "$ref" in value else value
     if "properties" in value:
         names = json.dumps([*value["properties"]])
         fields = "…" if names in shown else ", ".join(_fields(value, parts, shown))
