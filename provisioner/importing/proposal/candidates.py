@@ -9,7 +9,7 @@ cell's text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import chain, islice
@@ -260,6 +260,10 @@ class SiteIndex:
                 seen.add(likely.key)
                 yield likely
 
+    def by_name(self, identity: Identity, rank: Callable[[str], tuple[str, int]]) -> tuple[Iterator[Likely], ...]:
+        """The sites of an identity's name, and those of a name like it in the order of their keys' ranks."""
+        return self._namesakes(identity), self._alike(identity, rank)
+
     def _namesakes(self, identity: Identity) -> Iterator[Likely]:
         near = self._by_name.get(identity.name.key, _ByWard()).near(self._ward(identity))
         crowd = len(near) > _MOST_COMPARED
@@ -268,24 +272,25 @@ class SiteIndex:
             places = places_agree(identity, other)
             if max(places) is not Sameness.OTHER:
                 same = names_agree(identity.name, other.name) is Sameness.SAME
-                reasons = (Why.SAME_NAME if same else Why.OTHER_MARKS, *_of_place(identity, other))
+                reasons = (Why.SAME_NAME if same else Why.OTHER_MARKS, *_of_place(identity, other, places))
                 yield Likely(key, reasons, strong=True)
             elif _is_street_apart(identity, other):
-                yield Likely(key, (Why.SAME_NAME, *_of_place(identity, other)), strong=crowd)
+                yield Likely(key, (Why.SAME_NAME, *_of_place(identity, other, places)), strong=crowd)
             elif crowd:
                 yield Likely(key, (Why.SAME_NAME, Why.MANY_NAMESAKES), strong=True)
 
-    def _alike(self, identity: Identity) -> Iterator[Likely]:
+    def _alike(self, identity: Identity, rank: Callable[[str], tuple[str, int]] | None = None) -> Iterator[Likely]:
         ward = self._ward(identity)
         near: dict[str, None] = {}
         for likeness in likeness_keys(identity.shown[0]):
             if likeness in self._by_likeness:
                 near |= dict.fromkeys(self._by_likeness[likeness].near(ward))
-        for key in sorted(near)[:_MOST_COMPARED]:
+        compared = sorted(near)[:_MOST_COMPARED]
+        for key in sorted(compared, key=rank) if rank else compared:
             other = self.identities[key]
-            district, in_ward, _ = places_agree(identity, other)
-            if identity.name.key != other.name.key and Sameness.OTHER not in (district, in_ward):
-                yield Likely(key, (Why.LIKE_NAME, *_of_place(identity, other)), strong=True)
+            places = places_agree(identity, other)
+            if identity.name.key != other.name.key and Sameness.OTHER not in places[:2]:
+                yield Likely(key, (Why.LIKE_NAME, *_of_place(identity, other, places)), strong=True)
 
     def _neighbours(self, identity: Identity) -> Iterator[Likely]:
         """Yield sites of the ward with an extended name, or the address."""
@@ -294,13 +299,13 @@ class SiteIndex:
             near |= dict.fromkeys(self._by_neighbourhood.get(place, ())[:_MOST_NEIGHBOURS])
         for key in near:
             other = self.identities[key]
-            district, ward, street = places_agree(identity, other)
+            places = district, ward, street = places_agree(identity, other)
             if ward is not Sameness.SAME or district is Sameness.OTHER or identity.name.key == other.name.key:
                 continue
             if holds_the_other(parted(identity.shown[0]), parted(other.shown[0])):
-                yield Likely(key, (Why.LONGER_NAME, *_of_place(identity, other)), strong=False)
+                yield Likely(key, (Why.LONGER_NAME, *_of_place(identity, other, places)), strong=False)
             elif street is Sameness.SAME and _is_numbered(identity):
-                yield Likely(key, _of_place(identity, other), strong=False)
+                yield Likely(key, _of_place(identity, other, places), strong=False)
 
 
 def _neighbourhoods(identity: Identity) -> Iterator[tuple[str, str]]:
@@ -323,18 +328,19 @@ def _is_numbered(identity: Identity) -> bool:
     return identity.street is not None and any(c.isdecimal() for c in identity.street.key)
 
 
-def _of_place(one: Identity, other: Identity) -> tuple[Why, ...]:
-    district, ward, street = places_agree(one, other)
+def _of_place(one: Identity, other: Identity, agreements: tuple[Sameness, Sameness, Sameness]) -> tuple[Why, ...]:
+    """What two places have in common, and what is not known of them, by `places_agree`."""
+    _, ward, street = agreements
     reasons: list[Why] = []
     if one.ward and ward is Sameness.SAME:
         reasons.append(Why.SAME_WARD)
     if one.street and street is Sameness.SAME:
         reasons.append(Why.SAME_STREET)
-    pairs = ((one.district, other.district), (one.ward, other.ward), (one.street, other.street))
-    agreements = (district, ward, street)
-    if one.is_bare or any(a is Sameness.OPEN and None in pair for a, pair in zip(agreements, pairs, strict=True)):
+    parts = ((one.district, other.district), (one.ward, other.ward), (one.street, other.street))
+    pairs = [pair for a, pair in zip(agreements, parts, strict=True) if a is Sameness.OPEN]
+    if one.is_bare or any(None in pair for pair in pairs):
         reasons.append(Why.PLACE_MISSING)
-    if any(a is Sameness.OPEN and None not in pair for a, pair in zip(agreements, pairs, strict=True)):
+    if any(None not in pair for pair in pairs):
         reasons.append(Why.PLACE_LIKE)
     return tuple(reasons)
 

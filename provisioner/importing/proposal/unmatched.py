@@ -6,9 +6,10 @@ may be one site are in question. A site that its province's list lacks is closed
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 
 from provisioner.importing.forms.values import NEW_SITE
 from provisioner.importing.grid import CellPosition
@@ -29,15 +30,20 @@ class Unplaced:
     identity: Identity
     facility: str = ""
 
-    @property
+    @cached_property
     def place(self) -> RowPlace:
         """The row's place."""
         return self.record.place
 
-    @property
+    @cached_property
     def wanted_id(self) -> str:
         """The row's id for a new site, or empty."""
         return self.record.required_text("facility_id") if self.record.names_by_id else ""
+
+    @property
+    def shown_id(self) -> str:
+        """The id that is shown of it."""
+        return self.facility or self.wanted_id
 
     @property
     def key(self) -> str:
@@ -111,15 +117,23 @@ class UnplacedRows:
                 seen.add(likely.key)
                 identity = index.identities[likely.key]
                 yield Candidate(likely.key, *identity.shown, _reasons(row, likely, listed))
-        rows = self._indexes[row.identity.province]
-        by_key = self._by_key
+        namesakes, alike = self._indexes[row.identity.province].by_name(row.identity, self._rank_of)
+        yield from self._rows(row, namesakes, seen)
+        # Thousands of rows may be alike: only the first ones are shown, and no more are compared.
+        yield from islice(self._rows(row, alike, seen), _MOST_CANDIDATES)
+
+    def _rows(self, row: Unplaced, likelies: Iterable[Likely], seen: Collection[str]) -> Iterator[Candidate]:
         group = self.first_of(row).place
-        for likely in rows.likely(row.identity):
-            other = by_key[likely.key]
+        for likely in likelies:
+            other = self._by_key[likely.key]
             twin = not other.facility and self.first_of(other).place == group and not _other_ids(row, other)
             if likely.strong and not twin and other.facility not in seen:
-                shown = (other.facility or other.wanted_id, *other.identity.shown)
-                yield Candidate(*shown, likely.reasons, other.record.position)
+                yield Candidate(other.shown_id, *other.identity.shown, likely.reasons, other.record.position)
+
+    def _rank_of(self, key: str) -> tuple[str, int]:
+        """The part of `_rank` in which candidates of one name's likeness differ."""
+        other = self._by_key[key]
+        return other.shown_id, other.record.number
 
     @cached_property
     def _by_key(self) -> dict[str, Unplaced]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from provisioner.base.vietnamese import read_legacy
 from provisioner.importing.forms.columns import Column, FormKind
@@ -33,12 +34,12 @@ class Record:
         """The row's subject."""
         return self.table.form.kind
 
-    @property
+    @cached_property
     def position(self) -> CellPosition:
         """The row's position."""
         return self.table.at(self.number)
 
-    @property
+    @cached_property
     def place(self) -> RowPlace:
         """File, sheet and row."""
         return self.table.position.file, self.table.position.number, self.number
