@@ -92,6 +92,17 @@ def flood(handler: BaseHTTPRequestHandler) -> None:
             handler.server.sent += 65_536  # type: ignore[attr-defined]
 
 
+def flood_elsewhere(handler: BaseHTTPRequestHandler) -> None:
+    """Lead elsewhere, with more than anybody wants to read."""
+    handler.send_response(307)
+    handler.send_header("Location", "/elsewhere")
+    handler.end_headers()
+    with suppress(OSError):
+        for _ in range(4_000):
+            handler.wfile.write(b"x" * 65_536)
+            handler.server.sent += 65_536  # type: ignore[attr-defined]
+
+
 def garbage(handler: BaseHTTPRequestHandler) -> None:
     """Speak no HTTP."""
     handler.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")

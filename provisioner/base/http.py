@@ -284,14 +284,16 @@ def _exchange_at(request: Request, address: str, seconds: float, advice: Advice,
 
 
 def ending_session() -> Session:
-    """Make a session whose connections end with their attempt.
+    """Make a session without the environment's proxies and logins; its connections end with their attempt.
 
-    It uses no proxies or logins of the environment.
+    It follows no redirect.
     """
     from requests import Session  # noqa: PLC0415 (it takes time)
 
     session = Session()
     session.trust_env = False
+    # It reads the whole body of a redirect, even of one that is not followed.
+    session.resolve_redirects = lambda *_, **__: iter(())  # type: ignore[method-assign]
     for scheme in _PORTS:
         session.mount(f"{scheme}://", _ending_adapter()())
     return session

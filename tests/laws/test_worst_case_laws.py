@@ -6,18 +6,22 @@ files, in a process of its own; the processor time and the memory of that proces
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from copy import copy
-from datetime import date
+from datetime import UTC, date, datetime
 from hashlib import sha1
 from pathlib import Path
 from random import Random
@@ -29,7 +33,7 @@ import pytest
 from openpyxl.utils import get_column_letter
 
 from provisioner.base.errors import NoticeError, ProvisionerError, UnreadableError, UsageError
-from provisioner.base.http import HttpAnswer, Patience
+from provisioner.base.http import HttpAnswer, Patience, ReachError, ServerLogin
 from provisioner.base.secret import Secret
 from provisioner.hosts import answers
 from provisioner.importing.dcim import client
@@ -38,13 +42,16 @@ from provisioner.importing.proposal.build import propose
 from provisioner.importing.proposal.proposal import Baseline
 from provisioner.importing.tables.files import read_input_files
 from provisioner.integrations.forge.client import ForgeClient, ForgeKind, ForgePlace, post_comment
+from provisioner.integrations.notify.delivery import post
+from provisioner.integrations.notify.mail import Letter, MailServer, mail_of, send_mail
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.files.revision import keys_since, revision
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import site_of
-from provisioner.inventory.model import Facility
+from provisioner.inventory.model import Facility, MailSecurity
 from provisioner.inventory.policy_rules.file import MOST_FILES, RegoFile
 from provisioner.inventory.policy_rules.judge import rego_problems
+from provisioner.operations.apply.silences import Silence, SilencedServer, SilenceText, renew_silence
 from provisioner.plan.saved.file import written_plan
 from provisioner_host.look.media_units import Unfit
 from provisioner_host.look.rtsp_talk import Refused, Talk
@@ -129,11 +136,11 @@ def read_json(data: bytes, _folder: Path) -> object:
     return said
 
 
-def read_netbox(data: bytes, _folder: Path) -> object:
+def read_netbox(data: bytes, _folder: Path, kind: str = "netbox") -> object:
     """As `import --from` does, where each page is the same."""
     columns = {"facility_id": "site.slug", "camera_id": "name", "make": "role.name", "address": "primary_ip.address"}
     mapping = DcimMapping.model_validate(
-        {"version": 1, "kind": "netbox", "url": "https://x.example", "devices": {"columns": columns}}, strict=False
+        {"version": 1, "kind": kind, "url": "https://x.example", "devices": {"columns": columns}}, strict=False
     )
     server = client.DcimClient(mapping, Secret("t"), Patience())
     with mock.patch.object(client.DcimClient, "_asked", return_value=HttpAnswer(200, data)):
@@ -150,6 +157,55 @@ def read_forge(data: bytes, _folder: Path) -> object:
             return str(post_comment(client, 1, "x", "text", client.account() or "ours"))
         except NoticeError as error:
             return str(error)[:100]
+
+
+@contextmanager
+def _said(data: bytes) -> Iterator[int]:
+    """A server that says the same to whoever connects, whatever it is asked; its port."""
+
+    def say() -> None:
+        while listener.fileno() >= 0:
+            with suppress(OSError), listener.accept()[0] as connection:
+                connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(MIB):
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=say, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+_ONCE: Final = Patience(attempts=1, named=frozenset({"127.0.0.1"}))
+
+
+def send_notice(data: bytes, _folder: Path) -> object:
+    """As `nightly` does at a webhook: a receiver's answer, its head among it."""
+    with _said(data) as port:
+        return _tried(lambda: post(f"http://127.0.0.1:{port}/", b"{}", {}, seconds=10.0))
+
+
+def ask_alertmanager(data: bytes, _folder: Path) -> object:
+    """As `apply` does, which asks how a silence of its own is and renews it."""
+    with _said(data) as port:
+        server, silence = SilencedServer("noc", f"http://127.0.0.1:{port}", None, _ONCE), Silence("a-silence", ())
+        return _tried(lambda: renew_silence(server, silence, SilenceText("", ""), datetime.now(UTC)))
+
+
+def send_letter(data: bytes, _folder: Path) -> object:
+    """As `nightly` does at a mail server, with a login."""
+    letter = mail_of(Letter("a", "b", "c"), Secret("a@x.example"), [Secret("b@x.example")], datetime.now(UTC), "d" * 32)
+    login = ServerLogin(Secret("a"), Secret("b"))
+    with _said(data) as port:
+        server = MailServer("127.0.0.1", port, MailSecurity.NONE, login, named=_ONCE.named)
+        return _tried(lambda: send_mail(letter, server, seconds=10.0))
+
+
+def _tried(work: Callable[[], object]) -> object:
+    try:
+        return work()
+    except ReachError as error:
+        return error.reason
 
 
 def check_rego(data: bytes, folder: Path) -> object:
@@ -206,6 +262,10 @@ READERS: Final[Mapping[str, Callable[[bytes, Path], object]]] = {
     "facility": read_facility,
     "json": read_json,
     "netbox": read_netbox,
+    "nautobot": lambda data, folder: read_netbox(data, folder, "nautobot"),
+    "webhook": send_notice,
+    "alertmanager": ask_alertmanager,
+    "mail": send_letter,
     "forge": read_forge,
     "rego": check_rego,
     "onvif": read_soap,
@@ -737,6 +797,73 @@ REGO: Final[dict[str, Case]] = {
 }
 
 
+# --- what receivers of notices answer ------------------------------------------------------------------
+
+
+def _headed(head: bytes, piece: bytes, end: bytes = b"\r\n\r\n{}") -> Case:
+    """An answer whose head has a piece as often as it goes into the answer."""
+    return lambda _: b"HTTP/1.1 " + head + b"\r\n" + piece * ((MOST_BYTES - 100) // len(piece)) + end
+
+
+def _answered(case: Case) -> Case:
+    return lambda random: b"HTTP/1.1 200 OK\r\n\r\n" + case(random)[: MOST_BYTES - 100]
+
+
+def _packed() -> bytes:
+    return b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(900 * MIB), 9)[: MOST_BYTES - 100]
+
+
+HTTP: Final[dict[str, Case]] = {
+    "a long line": lambda _: b"HTTP/1.1 200 " + b"a" * (MOST_BYTES - 100),
+    "a long field": _headed(b"200 OK", b"a"),
+    "fields": _headed(b"200 OK", b"a: b\r\n"),
+    "fields without a name": _headed(b"200 OK", b": b\r\n"),
+    "long fields": lambda _: b"HTTP/1.1 200 OK\r\n" + (b"a: " + b" " * 65_000 + b"b\r\n") * 15 + b"\r\n{}",
+    "fields on many lines": lambda _: b"HTTP/1.1 200 OK\r\na: b\r\n" + b" c\r\n" * 90 + b"\r\n{}",
+    "cookies": lambda _: (
+        b"HTTP/1.1 200 OK\r\n" + (b"Set-Cookie: a=b; expires=" + b"1-" * 32_000 + b"\r\n") * 15 + b"\r\n{}"
+    ),
+    "cookies of spaces": lambda _: (
+        b"HTTP/1.1 200 OK\r\n" + (b"Set-Cookie: a=b; expires=1" + b" " * 64_000 + b"x\r\n") * 15 + b"\r\n{}"
+    ),
+    "cookies of parts": lambda _: (
+        b"HTTP/1.1 200 OK\r\n" + (b"Set-Cookie: " + b'a="\\"";' * 9_000 + b"\r\n") * 15 + b"\r\n{}"
+    ),
+    "more and more": lambda _: b"HTTP/1.1 100 Continue\r\n\r\n" * (MOST_BYTES // 25),
+    "a place elsewhere": _headed(b"307 No\r\nLocation: /" + b"a" * 60_000 + b"\r\n", b"a"),
+    "a place of signs": lambda _: b"HTTP/1.1 307 No\r\nLocation: http://[" + b"\xff%:@[" * 10_000 + b"\r\n\r\n{}",
+    "a long length": lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 60_000 + b"\r\n\r\n{}",
+    "pieces": lambda _: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 170_000,
+    "pieces with a name": lambda _: (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + (b"1;" + b"a" * 60_000 + b"\r\na\r\n") * 16
+    ),
+    "a challenge": lambda _: b"HTTP/1.1 401 No\r\nWWW-Authenticate: " + b"Basic a=b, " * 5_900 + b"\r\n\r\n",
+    "packed": lambda _: b"HTTP/1.1 200 OK\r\n" + _packed(),
+    "packed elsewhere": lambda _: b"HTTP/1.1 307 No\r\nLocation: /a\r\n" + _packed(),
+    "random": lambda random: b"HTTP/1.1 200 OK\r\n" + random.randbytes(MOST_BYTES - 100),
+}
+
+_HELLO: Final = b"220 a\r\n"
+_OFFER: Final = b"250 AUTH CRAM-MD5\r\n"
+SMTP: Final[dict[str, Case]] = {
+    "a long line": _filled("220 ", "a"),
+    "lines": _filled("", "220-\r\n"),
+    "long lines": _filled("", "220-" + "a" * 8_000 + "\r\n"),
+    "greetings": _filled("", "220 a\r\n"),
+    "offers": lambda _: _HELLO + b"250-AUTH LOGIN\r\n" * 14_000 + _OFFER + b"334 a\r\n",
+    "offers of ways": lambda _: _HELLO + (b"250-AUTH " + b"LOGIN " * 1_300 + b"\r\n") * 30 + _OFFER,
+    "offers of spaces": lambda _: _HELLO + (b"250-AUTH" + b" " * 8_000 + b"x\r\n") * 30 + _OFFER,
+    "offers of names": lambda _: _HELLO + _numbered(15_000, "250-K#=\r\n") + _OFFER,
+    "challenges": _filled("220 a\r\n250-a\r\n250 AUTH CRAM-MD5\r\n", "334 " + "QUJD" * 2_000 + "\r\n"),
+    "challenges of signs": _filled("220 a\r\n250-a\r\n250 AUTH CRAM-MD5\r\n", "334 " + "=" * 8_000 + "\r\n"),
+    "more challenges": _filled("220 a\r\n250-a\r\n250 AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n"),
+    "answers": _filled("220 a\r\n250-a\r\n250 AUTH LOGIN\r\n235 a\r\n", "250 a\r\n"),
+    "other numbers": _filled("220 a\r\n", "9" * 8_000 + "\r\n"),
+    "zeros": lambda _: b"\0" * MOST_BYTES,
+    "random": lambda random: _HELLO + random.randbytes(MOST_BYTES - 100),
+}
+
+
 # --- what devices send -----------------------------------------------------------------------------------
 
 _OK: Final = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -912,6 +1039,10 @@ CASES: Final[Mapping[str, Mapping[str, Case]]] = {
     "facility": FACILITY,
     "json": JSON,
     "netbox": NETBOX,
+    "nautobot": NETBOX,
+    "webhook": HTTP,
+    "alertmanager": {**HTTP, **{f"JSON: {name}": _answered(case) for name, case in JSON.items()}},
+    "mail": SMTP,
     "forge": FORGE,
     "rego": REGO,
     "onvif": ONVIF,
@@ -990,9 +1121,16 @@ def _misses(*forms: str) -> list[Cost]:
 @MERGE_REQUEST
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    "form", ["xlsx", "csv", "import", "yaml", "facility", "json", "netbox", "forge", "rego", "git"]
+    "form", ["xlsx", "csv", "import", "yaml", "facility", "json", "netbox", "nautobot", "forge", "rego", "git"]
 )
 def test_no_file_takes_more_than_its_length_explains(form: str) -> None:
+    assert _misses(form) == []
+
+
+@MERGE_REQUEST
+@pytest.mark.soak
+@pytest.mark.parametrize("form", ["webhook", "alertmanager", "mail"])
+def test_no_answer_of_a_receiver_takes_more_than_its_length_explains(form: str) -> None:
     assert _misses(form) == []
 
 

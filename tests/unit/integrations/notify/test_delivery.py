@@ -126,6 +126,14 @@ def test_of_an_endless_answer_little_is_read() -> None:
         assert sink.sent < 64 * 1024 * 1024
 
 
+@MERGE_REQUEST
+def test_of_an_endless_redirect_little_is_read() -> None:
+    with web_sink(sinks.flood_elsewhere) as sink:
+        with pytest.raises(ReachError, match="redirect"):
+            deliver(webhook(sink.url()), QUICK)
+        assert sink.sent < 64 * 1024 * 1024
+
+
 @pytest.mark.parametrize("place", ["closed", "garbage"])
 def test_what_speaks_no_http_is_said_so(place: str) -> None:
     with web_sink(sinks.garbage) as sink:
