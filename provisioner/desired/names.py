@@ -25,11 +25,7 @@ NAMES: Final = (CANARY, *LATER)
 
 @dataclass(frozen=True, slots=True)
 class HostNames:
-    """Names of our objects on a host.
-
-    Attributes:
-        side: the side of a shared centre; empty on other hosts.
-    """
+    """Names of our objects on a host; `side` is of a shared centre."""
 
     side: str = ""
 

@@ -376,8 +376,7 @@ class HostSpec:
         digest_key: key of the HMAC digests of this host's files.
         readers: on a centre, the reader secret of each carrier.
         identity: a key stored on the host, which proves that it is the same host.
-        trust: trusted facts; `None` if only keys are made, as `policy`.
-        policy: the applied policy, which every host stores.
+        trust: `None` if only keys are made, as `policy`, which every host stores.
         held: on a relay, frozen facilities, whose configuration it keeps; they are in no other field.
         lifted: on a relay, paths whose quarantine is lifted.
         owner: its mark once it is ours, if needed.

@@ -123,9 +123,7 @@ class SignOffProof(NamedTuple):
     """Proof of one sign-off.
 
     Attributes:
-        party: the named party.
         signed_on: the named day, as YYYY-MM-DD.
-        worth: its validity.
         inventory: the inventory in the signature, if any.
         key: the fingerprint of the signature's key, if any.
         fault: a fault of the signature, as the end of a sentence.

@@ -51,13 +51,10 @@ OUTSIDE: Final = "held outside --limit"
 
 @dataclass(frozen=True)
 class Observed:
-    """Input of a plan.
+    """Input of a plan: chosen hosts, their files and facts.
 
     Attributes:
-        hosts: the chosen hosts.
-        files: every host's rendered files.
-        facts: facts of the readable hosts.
-        unreadable: errors of the other hosts.
+        unreadable: errors of the hosts without facts.
         before: an older revision to compare with; its protections count.
         unproved: unreadable hosts that did not prove that they were managed before.
         places: positions in the inventory's files, if available.
@@ -79,12 +76,7 @@ class Observed:
 def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, commit: str = "") -> Plan:
     """Build the plan.
 
-    Args:
-        observed: the input.
-        basis: inventory, templates, version and allowances; hosts are added here.
-        limit: the selection.
-        now: the time, for freeze windows.
-        commit: the inventory's commit.
+    `basis` lacks the hosts, which are added here. `now` is for freeze windows.
     """
     facts, files = observed.facts, observed.files
     fleet = fleet_of(observed)

@@ -125,10 +125,9 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HostCut:
-    """Paths that a host's changes cut.
+    """Paths that a relay's or reading centre's changes cut.
 
     Attributes:
-        host: a relay, or a centre that reads paths of relays.
         everything: whether it may cut every path of a relay, or all reading of a centre.
         facilities: facilities with all their paths at the relay.
         paths: further paths of the relay.

@@ -226,12 +226,7 @@ class TotalsRow:
 
 @dataclass(frozen=True)
 class Totals:
-    """A plan's totals; each reader counts once.
-
-    Attributes:
-        cut: cut live readers, by relay and path.
-        worst: the worst impact.
-    """
+    """A plan's totals; each reader counts once."""
 
     carriers: Mapping[str, TotalsRow]
     provinces: Mapping[str, TotalsRow]

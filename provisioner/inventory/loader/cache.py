@@ -66,12 +66,7 @@ _day = lru_cache(maxsize=4096)(date.fromordinal)
 
 @dataclass(frozen=True)
 class Cache:
-    """Cache files of one inventory.
-
-    Attributes:
-        folder: the folder of the files.
-        stamp: identifies the code that wrote them (`stamp`).
-    """
+    """Cache files of one inventory; `stamp` identifies the code that wrote them."""
 
     folder: Path
     stamp: str

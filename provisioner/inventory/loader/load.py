@@ -70,13 +70,10 @@ class Loaded:
     """Content of the files.
 
     Attributes:
-        today: the day of the checks.
         frame: the content without facilities; `None` without settings or lock.
-        outlines: the facilities' outlines, by id.
         broken: owners whose files have errors; their content is unknown.
         problems: problems of single files, sorted by position.
         rule_problems: problems that rules find in single files.
-        places: positions of the objects.
         contents: computes the content digest of each file, by path.
         facilities: builds the facilities by id; ten thousand take seconds.
         facility: builds one facility of `outlines`.

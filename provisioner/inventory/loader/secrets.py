@@ -95,8 +95,6 @@ class LoadedSecrets:
 
     Attributes:
         secrets: all readable secrets.
-        problems: problems of single files, sorted by position.
-        places: positions of the values.
         owners: the file with a facility's logins, e.g. `secrets/cameras/bac-giang`, by carrier. Shared files are
             under the empty name.
         broken: invalid files, unopened files, and facilities (`facility/ID`) with invalid logins.

@@ -51,8 +51,6 @@ class FileContent:
         digest: the SHA-256 of its bytes.
         text: its content as JSON; empty if it is no strict YAML, as `value`.
         model: its content, typed; `None` if it does not fit.
-        problems: its problems.
-        source: positions of its values.
     """
 
     digest: str

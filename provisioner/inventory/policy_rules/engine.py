@@ -79,8 +79,7 @@ class RegoVerdict:
     """Result of all rules for a plan.
 
     Attributes:
-        files: number of files of rules.
-        rules: number of evaluated rules.
+        files: number of files; `rules` is the number of evaluated rules.
         denied: findings that refuse the plan.
         warned: findings for people to read.
         failed: rules without a result; they also refuse the plan.
@@ -137,12 +136,7 @@ class RegoBounds:
 
 @dataclass(slots=True)
 class RegoShares:
-    """Processor time shared fairly among files.
-
-    Attributes:
-        files: number of files not yet evaluated.
-        left: remaining seconds.
-    """
+    """Processor time, `left` seconds, shared fairly among the `files` not yet evaluated."""
 
     files: int
     left: float

@@ -82,9 +82,7 @@ class RegoWord:
     """A word of a Rego text.
 
     Attributes:
-        offset: number of characters before it.
-        line: its 1-based line.
-        column: its 1-based column.
+        offset: number of characters before it; `line` and `column` begin with 1.
         depth: number of brackets around it; a bracket itself does not count.
         begins_line: whether it is the first word of its line.
         touches: whether it directly follows the previous word.
@@ -124,12 +122,7 @@ class RegoTextError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RegoRule:
-    """A rule: a head with its bodies.
-
-    Attributes:
-        arguments: a function's words between the brackets; `None` for other rules.
-        is_default: whether it is a `default` rule.
-    """
+    """A rule: a head with its bodies; only a function has `arguments`."""
 
     name: str
     words: tuple[RegoWord, ...] = field(repr=False)

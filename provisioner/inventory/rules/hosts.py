@@ -34,9 +34,7 @@ class _Road:
     """A jump host, and the hosts behind it.
 
     Attributes:
-        owner: the file.
-        path: the jump host's path in the file.
-        jump: the jump host.
+        owner: the file; `path` is the jump host's path in it.
         hosts: the hosts behind it, with their addresses.
         networks: the management networks of these hosts.
         named: the carrier or centre of these networks, for messages.

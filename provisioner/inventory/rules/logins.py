@@ -68,15 +68,13 @@ _LONGEST_CHANGE: Final = timedelta(days=92)
 
 
 class LoginSite(NamedTuple):
-    """Facts about a facility for the rules on secrets.
+    """Facts about a facility for the rules on secrets, from its file.
 
     Attributes:
-        id: the facility's id; `province` and `operating` are as in its file.
         served_by: carriers of the plans that hosts carry out.
         tunnels_to: those of them with a tunnel to the site.
         holders: carriers of its plans, also of a proposed plan.
         devices: devices that a relay reaches, sorted.
-        rtsp_paths: as in an outline.
         changing: devices whose old and new logins are both accepted, sorted.
         public_key: its gateway's key; `changes_key` tells whether it has a next key.
     """
@@ -107,7 +105,6 @@ class SecretsView:
         places: positions by owner, e.g. `secrets/cameras/bac-giang`.
         owners: the file with a facility's logins, by carrier (empty if shared).
         broken: invalid or unopened files, also of the inventory; their content is unknown.
-        root: the inventory's folder, for names of missing files.
         carriers: the carrier of a file's vault id, by file.
     """
 

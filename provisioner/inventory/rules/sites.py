@@ -49,8 +49,6 @@ class SiteView:
     """Argument of the rules on one facility's file.
 
     Attributes:
-        facility: the file's content.
-        days: answers about the day.
         source: positions of the values; `None` without a file.
         outline: the facility's outline, if already computed; it has hashes and checked signatures.
     """

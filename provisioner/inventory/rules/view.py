@@ -54,8 +54,6 @@ class View:
     Attributes:
         inventory: the content without facilities.
         outlines: the facilities' outlines, sorted by id.
-        places: positions of the objects.
-        today: the day of the checks.
         broken: owners of invalid files; a reference to them is not an error.
     """
 

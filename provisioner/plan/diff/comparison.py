@@ -38,8 +38,7 @@ class Fleet:
         sites: province and facility by the gateway's public key, also of closed facilities.
         former_keys: by relay, the public key known to centres, if the inventory has another one.
         holders: readable relays with a peer in their tunnels, by its public key.
-        served_sites: facilities that relays serve in the desired state.
-        known_sites: all facilities of the inventory.
+        served_sites: facilities that relays serve in the desired state; `known_sites` are all.
         next_keys: next public keys of relays that change their key.
     """
 

@@ -1,9 +1,9 @@
 """Changes of paths at relays and hubs, with quarantined paths. Pure.
 
 The reload rules were read in MediaMTX 1.20.1's source (`closeResources` of internal/core/core.go,
-`pathConfCanBeUpdated`
-of path_manager.go) and measured with readers on two paths. An unlisted setting counts as cutting all readers: too much
-caution is better than unannounced cuts. A path cannot be renamed: under a new name it is a new path.
+`pathConfCanBeUpdated` of path_manager.go) and measured with readers on two paths. An unlisted setting counts as cutting
+all readers: too much caution is better than unannounced cuts. A path cannot be renamed: under a new name it is a new
+path.
 
 A hub's paths are one sentence in its file's change, since the relays list the changes. A quarantined path is removed
 from its relay's file after its device refused the password. It counts as desired until the password changes.

@@ -45,7 +45,6 @@ class EndedReaders:
     Attributes:
         readers: number by path; `None` if the relay does not report readers, so that any may end.
         takes_away: whether a user loses rights or must log in again.
-        reason: the changed users, in words.
     """
 
     readers: Mapping[str, int] | None

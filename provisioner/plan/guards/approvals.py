@@ -64,10 +64,7 @@ class Approval:
     """An approval in a file.
 
     Attributes:
-        inventory: the inventory's id.
-        meaning: the approved plan's meaning.
-        plan: the digest of the read plan; other plans with the same meaning are approved, too.
-        approver: the person's id.
+        plan: the digest of the read plan; other plans with the same `meaning` are approved, too.
         roles: the person's roles, sorted.
         at: the signing time, by the signer's clock.
         signature: in base64; empty before signing.
@@ -94,13 +91,9 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalNeed:
-    """Approvals needed for changes on some hosts.
+    """Approvals needed for changes on some hosts of a carrier, if any.
 
-    Attributes:
-        rule: the rule.
-        carrier: the hosts' carrier, if any.
-        hosts: the hosts, sorted.
-        terms: the rule's terms, with approvers and validity.
+    `hosts` is sorted. `terms` are the rule's, with approvers and validity.
     """
 
     rule: TermsRule
@@ -192,11 +185,8 @@ class PlanToApprove:
     """A plan, for its approvals.
 
     Attributes:
-        inventory: the inventory's id.
-        meaning: the plan's meaning.
         terms: the inventory's terms, if any.
         makers: ids of approvers who made the plan.
-        now: the time.
         used: the run that used an unsigned approval.
         begun: start times of this plan's runs; an older approval counts as used by the run.
     """

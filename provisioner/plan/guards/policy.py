@@ -39,8 +39,7 @@ class Effect:
     """Effect of a plan, as measured by the limits.
 
     Attributes:
-        changing: number of pending changes.
-        hosts: number of changing hosts.
+        changing: number of pending changes; `hosts` is the number of changing hosts.
         lost: number of paths that no relay serves afterwards.
         paths: number of all paths, lost and served.
         cut_whole: hosts on which every path reconnects, sorted.
@@ -92,15 +91,12 @@ MEASURES: Final = (
 
 @dataclass(frozen=True, slots=True, order=True)
 class PlanRefusal:
-    """Why a plan must not be applied.
+    """Why a plan must not be applied, with the next step.
 
     Attributes:
         policy: the limit's name, or `protected`, `lock_out`, `intent`, `networks_taken`, `outside_limit`,
             `viewers_unknown`, `rego`.
-        message: one sentence.
-        hint: the next step.
-        limit: the allowed number, if any.
-        value: the plan's number.
+        limit: the allowed number, if any; `value` is the plan's.
         host: the host; empty for the whole plan.
         allow: the sufficient `--allow`, if any.
     """
@@ -119,7 +115,6 @@ class PlanInQuestion:
     """A plan, for the limits.
 
     Attributes:
-        changes: all changes of the plan.
         served: all paths that relays serve in the desired state, also of hosts outside the plan.
         uncounted: hosts with unknown readers.
         protected: ids of protected facilities.

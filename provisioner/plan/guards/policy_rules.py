@@ -43,12 +43,7 @@ _LOOK = "look at it before this plan is applied: a rule of the inventory asks fo
 class PlanForRego:
     """A plan, for Rego rules.
 
-    Attributes:
-        inventory: its id.
-        changes: all changes, with no-ops.
-        hosts: the readable hosts.
-        cameras: the number of cameras of each facility.
-        offline: whether no host was asked.
+    `changes` has no-ops, `hosts` the readable hosts. `cameras` is each facility's number. `offline`: no host was asked.
     """
 
     inventory: str

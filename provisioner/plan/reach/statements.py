@@ -40,11 +40,8 @@ class ReachCell(NamedTuple):
     """Whether traffic passes from one place to another.
 
     Attributes:
-        source: the source, e.g. `centre/btttt`.
+        source: e.g. `centre/btttt`, as `target`.
         program: the sending program, if known.
-        target: the target.
-        service: the service.
-        reach: whether packets arrive.
         by: the deciding rules.
         hosts: the managed hosts on the route.
     """
@@ -93,7 +90,6 @@ class Statement(NamedTuple):
     Attributes:
         name: its name, unique within its origin.
         allows: whether the traffic must arrive; otherwise it must not.
-        wanted: the traffic.
         reason: the reason for people, if any.
         place: its index in `intents.yml`; `None` if built-in.
     """

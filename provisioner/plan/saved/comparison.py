@@ -82,11 +82,9 @@ class MovedBeside(Row):
 
 @dataclass(frozen=True, slots=True)
 class BetweenPlans:
-    """Differences of two plans.
+    """Differences of two plans, `first` and `second` in the caller's order.
 
     Attributes:
-        first: the older plan, by the caller's order.
-        second: the newer one.
         changes: differing changes: trust first, then the worst first.
         viewers: differing numbers of cut readers, which are in no digest.
         beside: other differences.

@@ -69,7 +69,6 @@ class WrittenPlan:
         commit: the inventory's commit; empty outside Git.
         refused: its refusals: policy, host and sentence.
         unreadable: errors of unreadable hosts.
-        maker: its author, as far as known.
     """
 
     basis: Basis
@@ -86,12 +85,9 @@ class WarrantError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Warrant:
-    """A plan's meaning with its approvals.
+    """A plan's meaning (only these parts of `basis`) with its approvals.
 
-    Attributes:
-        inventory: the inventory's id.
-        basis: only the parts of the plan's meaning.
-        approvals: approvals of that meaning; signatures are not checked here.
+    Signatures are not checked here.
     """
 
     inventory: str
@@ -107,7 +103,6 @@ class Saved:
         rows: its pending changes by host.
         seen: its view of each host.
         refused: the policies that refused it.
-        written: its content, with changes and author.
     """
 
     rows: Mapping[str, frozenset[ChangeRow]]
@@ -389,10 +384,7 @@ def moved_basis(saved: Basis, now: Basis) -> list[str]:
 def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, HostItems]) -> dict[str, list[str]]:
     """Return differences by host since a plan was made.
 
-    Args:
-        saved: the reviewed plan.
-        now: a new plan of the same hosts.
-        seen: the new plan's view.
+    `now` is a new plan of the same hosts; `seen` is its view.
     """
     fresh = rows_of(now)
     return {
