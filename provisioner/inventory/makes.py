@@ -61,10 +61,7 @@ class NoRtspPathError(ValueError):
 def rtsp_path(make: Make, channel: int, stream: StreamName, *, recorder: bool = False) -> str:
     """Return the path and query of a device's RTSP address.
 
-    Channels start with 1; cameras have one.
-
-    Raises:
-        NoRtspPathError: the make has no known pattern.
+    Channels start with 1; cameras have one. Without a known pattern it raises `NoRtspPathError`.
     """
     maker = MAKES.get(make)
     if maker is None:
@@ -75,11 +72,7 @@ def rtsp_path(make: Make, channel: int, stream: StreamName, *, recorder: bool = 
 
 
 def stream_of(camera: Camera, name: StreamName) -> Stream:
-    """Return a camera's stream.
-
-    Raises:
-        KeyError: the camera has no such stream.
-    """
+    """Return a camera's stream, or raise `KeyError`."""
     stream = camera.streams.sub if name is StreamName.SUB else camera.streams.main
     if stream is None:
         raise KeyError(name.value)
@@ -97,8 +90,7 @@ class Behind(NamedTuple):
 def behind(camera: Camera, recorders: Mapping[str, Recorder]) -> Behind:
     """Return the make and channel that answer for a camera.
 
-    Raises:
-        KeyError: the camera's recorder does not exist.
+    A missing recorder raises `KeyError`.
     """
     if camera.recorder is None:
         return Behind(camera.make or Make.GENERIC, camera.channel, recorder=False)
@@ -107,20 +99,14 @@ def behind(camera: Camera, recorders: Mapping[str, Recorder]) -> Behind:
 
 
 def path_behind(at: Behind, stream: Stream, name: StreamName) -> str:
-    """Return a stream's RTSP path: its own, or its make's.
-
-    Raises:
-        NoRtspPathError: the stream has no path.
-    """
+    """Return a stream's own or make's RTSP path, or raise `NoRtspPathError`."""
     return stream.rtsp_path or rtsp_path(at.make, at.channel, name, recorder=at.recorder)
 
 
 def stream_path(facility: Facility, camera: Camera, name: StreamName) -> str:
     """Return a camera's RTSP path: the stream's own, or its make's.
 
-    Raises:
-        NoRtspPathError: the stream has no path.
-        KeyError: the camera's recorder or stream does not exist.
+    Without one it raises `NoRtspPathError`, without recorder or stream `KeyError`.
     """
     stream = stream_of(camera, name)
     if stream.rtsp_path:

@@ -297,8 +297,7 @@ def _written(day: date | None) -> str:
 def unpacked(values: PackedOutline) -> Outline:
     """Return the outline of packed values.
 
-    Raises:
-        ValueError, TypeError, LookupError: the values are no packed outline.
+    Others raise `ValueError`, `TypeError` or `LookupError`.
     """
     name, province, scheme, operating, plan, successor = values[:6]
     has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths, asked = values[6:17]

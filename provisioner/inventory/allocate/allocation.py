@@ -285,10 +285,7 @@ def tombstone_order(stone: Tombstone) -> tuple[str, int, int, int, str]:
 def allocate(inventory: Inventory, held: Collection[str] = ()) -> Allocations:
     """Return the complete lock of an inventory.
 
-    Entries of frozen facilities (`held`) stay unchanged.
-
-    Raises:
-        InventoryError: a pool or a site's range of ports is used up.
+    Entries of frozen facilities (`held`) stay unchanged. A used-up pool or range of ports raises `InventoryError`.
     """
     lock = moved_lock(
         inventory.allocations,

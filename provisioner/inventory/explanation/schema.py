@@ -103,11 +103,7 @@ _FORMS: Final[Mapping[str, dict[str, object]]] = {
 
 
 def schema_of(kind: str) -> Document:
-    """Return the schema of a kind of file.
-
-    Raises:
-        KeyError: there is no such kind.
-    """
+    """Return the schema of a kind of file, or raise `KeyError`."""
     model = KINDS[kind]
     bare = model.model_json_schema(mode="validation")
     for name, part in {model.__name__: bare, **bare.get("$defs", {})}.items():

@@ -128,8 +128,7 @@ def _sorted(value: object) -> object:
 def write_lock(root: Path, allocations: Allocations) -> Path:
     """Replace an inventory's lock and return its path.
 
-    Raises:
-        InventoryError: the file cannot be written; the old one is untouched.
+    If that fails (`InventoryError`), the old file is untouched.
     """
     path = root / LOCK_NAME
     write_atomic(path, render_lock(allocations), within=root)
@@ -446,10 +445,7 @@ def removed(data: bytes, path: KeyPath, *, max_bytes: int = MAX_BYTES) -> bytes:
     """Return a file (strict YAML) without one mapping entry or list item.
 
     A missing entry changes nothing. Comments are removed with it: those on its lines, right above it (unless it is the
-    first), and behind it, further in than its dash.
-
-    Raises:
-        EditError: the file has faults, or the entry is its last one.
+    first), and behind it, further in than its dash. A file with faults, or without another entry, raises `EditError`.
     """
     return _changed(data, path, max_bytes, _cut, _drop)
 
@@ -457,8 +453,7 @@ def removed(data: bytes, path: KeyPath, *, max_bytes: int = MAX_BYTES) -> bytes:
 def renamed(data: bytes, path: KeyPath, name: str, *, max_bytes: int = MAX_BYTES) -> bytes:
     """Return a file with another, plain key for one mapping entry.
 
-    Raises:
-        EditError: the file has faults, or the mapping already has the new key.
+    A file with faults, or that has the new key already, raises `EditError`.
     """
 
     def rename(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
@@ -560,8 +555,7 @@ def _with_words_inside(text: str, end: int, column: int) -> int:
 def _cut_first(text: str, parent: yaml.MappingNode, end: int) -> str:
     """Remove the first entry of an item, on the dash's line.
 
-    Raises:
-        EditError: a comment behind it would seem to be about another entry.
+    `EditError` if a comment behind it would seem to be about another entry.
     """
     first, then = parent.value[0][0].start_mark.index, parent.value[1][0].start_mark.index
     if text[end:then].strip():

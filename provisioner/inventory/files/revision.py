@@ -79,11 +79,7 @@ class Tree:
 
     @contextmanager
     def laid_out(self, paths: Collection[str]) -> Iterator[Path]:
-        """Extract some of its files to a temporary folder.
-
-        Raises:
-            UsageError: as `revision`.
-        """
+        """Extract some of its files to a temporary folder; errors as `revision`."""
         with tempfile.TemporaryDirectory(prefix="provisioner-revision-") as folder:
             _lay_out(Path(folder), [self._blobs[path] for path in sorted(paths)], self._checkout, self.name)
             yield Path(folder)
@@ -179,21 +175,14 @@ def revision(root: Path, name: str) -> Iterator[Revision]:
 def lay_out_whole(root: Path, name: str) -> None:
     """Extract a commit's inventory and approvals into its own, empty folder.
 
-    The folder must be in a checkout that only this program uses.
-
-    Raises:
-        UsageError: as `revision`.
+    The folder must be in a checkout that only this program uses. Errors are as of `revision`.
     """
     checkout = _checkout(root)
     _lay_out(root, _blobs(checkout, root, name, name[:12], (*_READ, _APPROVAL)), checkout, name[:12])
 
 
 def tree_of(root: Path, name: str) -> Tree:
-    """Return Git's listing of an older state of an inventory's folder.
-
-    Raises:
-        UsageError: as `revision`.
-    """
+    """Return Git's listing of an older inventory; errors as `revision`."""
     checkout = _checkout(root)
     commit = _commit(checkout, name)
     blobs = {blob.path: blob for blob in _blobs(checkout, root, commit, name)}

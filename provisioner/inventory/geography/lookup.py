@@ -80,9 +80,7 @@ def _close(text: str, scheme: str) -> Iterator[Province]:
 def by_code(code: str, scheme: str) -> Province:
     """Return the province of a code.
 
-    Raises:
-        UnknownSchemeError: no such scheme.
-        UnknownProvinceError: no such code in it, e.g. `8` for `08`.
+    An unknown one, e.g. `8` for `08`, raises `UnknownProvinceError`, an unknown scheme `UnknownSchemeError`.
     """
     province = _coded(code, scheme)
     if province is None:
@@ -91,12 +89,7 @@ def by_code(code: str, scheme: str) -> Province:
 
 
 def by_slug(slug: str, scheme: str) -> Province:
-    """Return the province of an exact slug.
-
-    Raises:
-        UnknownSchemeError: no such scheme.
-        UnknownProvinceError: no such slug in it.
-    """
+    """Return the province of an exact slug; errors are as of `by_code`."""
     province = _slugs(scheme).get(slug)
     if province is None:
         raise _unknown(slug, scheme, "slug", hint_for_name(slug, scheme))
@@ -112,11 +105,8 @@ def _slugs(scheme: str) -> dict[str, Province]:
 def by_name(text: str, scheme: str) -> Province:
     """Return the province of a name, an alias or a slug.
 
-    The unit's type (tỉnh, thành phố, TP), case, marks, composition, spaces, hyphens and dots do not count.
-
-    Raises:
-        UnknownSchemeError: no such scheme.
-        UnknownProvinceError: no such name in it; the hint suggests similar ones.
+    The unit's type (tỉnh, thành phố, TP), case, marks, composition, spaces, hyphens and dots do not count. Errors are
+    as of `by_code`; the hint suggests similar names.
     """
     province = match(text, scheme)
     if province is None:
@@ -127,12 +117,8 @@ def by_name(text: str, scheme: str) -> Province:
 def read_province(text: str, scheme: str, code: str | None = None) -> Province:
     """Return the province of a two-digit code, name, alias or slug.
 
-    A `code` beside the name has to agree with it.
-
-    Raises:
-        UnknownSchemeError: no such scheme.
-        UnknownProvinceError: no such province in it.
-        ContradictoryProvinceError: name and code mean two provinces; the message shows both.
+    A `code` beside the name has to agree with it: otherwise `ContradictoryProvinceError` shows both. Other errors are
+    as of `by_code`.
     """
     written = clean(text)
     if code is None or not clean(code):
@@ -148,10 +134,7 @@ def read_province(text: str, scheme: str, code: str | None = None) -> Province:
 def find(text: str, scheme: str | None = None) -> tuple[Province, ...]:
     """Return the province of a text, in one list or in each.
 
-    Raises:
-        UnknownSchemeError: no such scheme.
-        UnknownProvinceError: it is in no list.
-        AmbiguousProvinceError: a code without a list, and the lists disagree.
+    A code without a list, if the lists disagree, raises `AmbiguousProvinceError`. Other errors are as of `by_code`.
     """
     if scheme is not None:
         return (read_province(text, scheme),)
@@ -225,8 +208,7 @@ def _heirs() -> dict[str, Province]:
 def convert(province: Province, scheme: str) -> tuple[Province, ...]:
     """Return a province's units in a scheme; 2021 may have several.
 
-    Raises:
-        UnknownSchemeError: no such scheme.
+    An unknown scheme raises `UnknownSchemeError`.
     """
     units = provinces(scheme)
     if province.scheme == scheme:
@@ -252,15 +234,8 @@ def parts_of(slug: str, scheme: str) -> frozenset[str]:
 def unit_today(slug: str, slug_scheme: str, scheme: str) -> Province:
     """Return the unit of `scheme` for a facility's frozen slug.
 
-    Args:
-        slug: the slug in the facility's file and paths.
-        slug_scheme: the slug's list.
-        scheme: the list in use, of designations and reports.
-
-    Raises:
-        UnknownSchemeError: a list does not exist.
-        UnknownProvinceError: the slug is not in its list.
-        AmbiguousProvinceError: the list in use is older, and the unit was several then.
+    `slug_scheme` is the slug's list; `scheme` is the list in use, of designations and reports. If that is older, and
+    the unit was several then, `AmbiguousProvinceError` is raised. Other errors are as of `by_slug`.
     """
     province = by_slug(slug, slug_scheme)
     units = convert(province, scheme)

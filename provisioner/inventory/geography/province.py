@@ -218,11 +218,7 @@ class Province:
 
 @cache
 def provinces(scheme: str) -> tuple[Province, ...]:
-    """Return the provinces of a scheme, sorted by code.
-
-    Raises:
-        UnknownSchemeError: no such scheme.
-    """
+    """Return a scheme's provinces, sorted by code, or raise `UnknownSchemeError`."""
     if scheme == SCHEMES[0]:
         return tuple(_of_2021(*unit) for unit in UNITS_2021)
     if scheme == SCHEMES[1]:
@@ -262,8 +258,7 @@ def shown(text: str, length: int = 60) -> str:
 def match(text: str, scheme: str) -> Province | None:
     """Return the province of a name, alias or slug, or `None`.
 
-    Raises:
-        UnknownSchemeError: no such scheme.
+    An unknown scheme raises `UnknownSchemeError`.
     """
     names = _index(scheme)
     return None if _DOUBT.search(text) else names.get(_key(text))

@@ -57,8 +57,7 @@ def partition(problems: Iterable[Problem], held: Collection[str] = ()) -> tuple[
 def valid_part(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> ValidPart:
     """Return the inventory without facilities that have errors of their own.
 
-    Raises:
-        InventoryError: an error concerns all; it has every problem.
+    An error that concerns all raises `InventoryError`, which has every problem.
     """
     held = held_facilities(loaded, root, tolerate=tolerate)
     if not held or loaded.partial is None:
@@ -70,8 +69,7 @@ def valid_part(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) ->
 def held_facilities(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Mapping[str, HeldFacility]:
     """Return the frozen facilities by id, without building the inventory.
 
-    Raises:
-        InventoryError: as `valid_part`.
+    Errors are as of `valid_part`.
     """
     frame = loaded.frame
     if frame is None or not any(errors_of(check_inventory(loaded), tolerate)):

@@ -24,9 +24,7 @@ def valid_secrets(
 ) -> tuple[ValidPart, Secrets]:
     """Return complete secrets; freeze facilities whose secrets are incomplete.
 
-    Raises:
-        SecretsError: a file cannot be opened.
-        InventoryError: an error concerns all; it has every problem.
+    An unopened file raises `SecretsError`, an error that concerns all `InventoryError`, which has every problem.
     """
     read = read_secrets(root, passwords)
     while True:

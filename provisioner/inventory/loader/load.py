@@ -156,8 +156,7 @@ def digest_of(contents: Mapping[str, str]) -> str:
 def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
     """Read every file of an inventory and find all problems.
 
-    Raises:
-        InventoryError: the folder has no inventory.yml.
+    A folder without inventory.yml raises `InventoryError`.
     """
     _refuse_without_settings(root)
     with without_collector():
@@ -170,16 +169,9 @@ def check(loaded: Loaded) -> tuple[Problem, ...]:
 
 
 def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), cache: Cache | None = None) -> Inventory:
-    """Load a valid inventory.
+    """Load a valid inventory; otherwise `InventoryError` has every problem.
 
-    Args:
-        root: the inventory's folder.
-        today: the day of the checks.
-        tolerate: codes of problems that the calling command solves, e.g. `allocation-missing`.
-        cache: results of earlier runs.
-
-    Raises:
-        InventoryError: the inventory is invalid; the error has every problem.
+    `tolerate` has codes of problems that the calling command solves, e.g. `allocation-missing`.
     """
     return valid_inventory(load(root, today=today, cache=cache), root, tolerate=tolerate)
 
@@ -187,8 +179,7 @@ def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), c
 def load_partial(root: Path, *, today: date, cache: Cache | None = None) -> tuple[Loaded, Inventory]:
     """Load an inventory as far as it is readable.
 
-    Raises:
-        InventoryError: the settings or the lock cannot be read.
+    Without settings or lock it raises `InventoryError`.
     """
     loaded = load(root, today=today, cache=cache)
     if loaded.partial is None:
@@ -203,8 +194,7 @@ def load_partial(root: Path, *, today: date, cache: Cache | None = None) -> tupl
 def load_settings(root: Path) -> Settings:
     """Load `inventory.yml`; the other files may have errors.
 
-    Raises:
-        InventoryError: the file is missing or invalid.
+    A missing or invalid file raises `InventoryError`.
     """
     file = File(root, _SETTINGS, "inventory", Settings)
     _refuse_without_settings(root)
@@ -221,11 +211,7 @@ def load_settings(root: Path) -> Settings:
 
 
 def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Inventory:
-    """Return the loaded inventory if it is valid.
-
-    Raises:
-        InventoryError: the inventory is invalid; the error has every problem.
-    """
+    """Return the loaded inventory; `InventoryError` has every problem of an invalid one."""
     errors = [p for p in check(loaded) if p.stops and p.code not in tolerate]
     if errors or loaded.inventory is None:
         count = counted(len(errors), "problem")
@@ -238,11 +224,7 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
 
 
 def refuse_invalid(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> None:
-    """Refuse the same as `valid_inventory`, without building the inventory.
-
-    Raises:
-        InventoryError: as `valid_inventory`.
-    """
+    """Refuse the same as `valid_inventory`, without building the inventory."""
     is_partial = loaded.frame is None or any(p.stops for p in loaded.problems)
     if is_partial or any(p.stops and p.code not in tolerate for p in check(loaded)):
         valid_inventory(loaded, root, tolerate=tolerate)

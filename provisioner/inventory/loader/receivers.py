@@ -42,8 +42,7 @@ class ReceiversVault:
 def open_receivers(root: Path, passwords: VaultPasswords) -> ReceiversVault:
     """Open the receivers' secrets. Without a file the result is empty.
 
-    Raises:
-        SecretsError: no password is set, a password for this file does not fit, or the file is damaged.
+    A missing or wrong password, or a damaged file, raises `SecretsError`.
     """
     file = File(root, f"{RECEIVERS_SECRETS}.yml", RECEIVERS_SECRETS, None)
     try:

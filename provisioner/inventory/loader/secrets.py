@@ -176,8 +176,7 @@ def _faults(file: File, faults: Iterable[Problem]) -> Iterator[Problem]:
 def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
     """Open and read all files under secrets/ that have a password.
 
-    Raises:
-        SecretsError: no password is set, a password for a file does not fit, or a file is damaged.
+    If no password is set, one does not fit, or a file is damaged, `SecretsError` is raised.
     """
     return _SecretsPass(root, passwords).read_all(secret_files_of(root))
 
@@ -310,9 +309,7 @@ def load_secrets(
 ) -> Secrets:
     """Load complete secrets of an inventory.
 
-    Raises:
-        SecretsError: a file cannot be opened.
-        InventoryError: the secrets are invalid; the error has every problem.
+    An unopened file raises `SecretsError`, invalid secrets `InventoryError`, which has every problem.
     """
     loaded = carried(read_secrets(root, passwords), inventory)
     problems = check(root, loaded, inventory)
@@ -326,8 +323,7 @@ def load_secrets(
 def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: VaultPasswords) -> bool:
     """Write `secrets/inventory.yml`, encrypted; return whether it changed.
 
-    Raises:
-        SecretsError: no password is set, or it cannot be read.
+    Without a readable password it raises `SecretsError`.
     """
     return _write(root, "secrets/inventory.yml", secrets, passwords)
 
@@ -335,8 +331,7 @@ def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: Va
 def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, passwords: VaultPasswords) -> bool:
     """Write `secrets/carriers/<carrier>.yml`, encrypted; return whether it changed.
 
-    Raises:
-        SecretsError: no password is set, or it cannot be read.
+    Without a readable password it raises `SecretsError`.
     """
     vault_id = vault_id_for(carrier, passwords)
     return _write(root, f"secrets/carriers/{carrier}.yml", secrets, passwords, vault_id)

@@ -117,8 +117,7 @@ class Site(NamedTuple):
 def bytes_of(file: File) -> bytes:
     """Return a file's bytes, at most one more than the maximum size.
 
-    Raises:
-        OSError: the file cannot be read, or is no regular file.
+    An unreadable or irregular file raises `OSError`.
     """
     descriptor = open_regular(f"{file.root}/{file.relative}")
     try:
@@ -147,8 +146,7 @@ def max_bytes(file: File) -> int:
 def read(file: File, data: bytes) -> FileContent:
     """Check a file against strict YAML, its model, and its own name.
 
-    Raises:
-        ValueError: the file is encrypted and has no model.
+    An encrypted file, which has no model, raises `ValueError`.
     """
     if file.model is None:
         raise ValueError(msg("{relative} is encrypted", file.relative))
@@ -213,12 +211,9 @@ def content_of_value(value: object, digest: str) -> str:
 
 
 def validated(model: type[M], value: object) -> M:
-    """Validate a plain value with a model.
+    """Validate a plain value with a model, or raise `ValidationError`.
 
     JSON mode accepts texts for addresses, days and enums, without other conversions.
-
-    Raises:
-        ValidationError: the value is invalid.
     """
     return validated_text(model, as_json(value))
 
@@ -226,8 +221,7 @@ def validated(model: type[M], value: object) -> M:
 def text_of(file: File, digest: str) -> str:
     """Read the content of a valid file again, as JSON.
 
-    Raises:
-        InventoryError: the file has changed since it was read.
+    A file that has changed since raises `InventoryError`.
     """
     try:
         data = bytes_of(file)

@@ -138,8 +138,7 @@ class Frame(Model):
     def province_today(self, facility: InProvince) -> Province:
         """Return a facility's province today, in the inventory's list.
 
-        Raises:
-            ProvinceError: the slug is not in its list, or its list is newer than the inventory's.
+        An unknown slug, or a list newer than the inventory's, raises `ProvinceError`.
         """
         return unit_today(facility.province, self.scheme_of(facility.province_scheme), self.settings.province_scheme)
 
@@ -175,8 +174,7 @@ class Inventory(Frame):
     def province_of_folder(self, slug: str) -> Province:
         """Return a folder's province: in the inventory's list, or a facility's.
 
-        Raises:
-            UnknownProvinceError: neither the list nor any facility has it.
+        If neither has it, `UnknownProvinceError` is raised.
         """
         try:
             return by_slug(slug, self.settings.province_scheme)

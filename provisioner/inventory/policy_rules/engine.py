@@ -125,8 +125,7 @@ class RegoBounds:
     def until(self, end: float) -> RegoBounds:
         """Return these limits, cut at a time of the monotonic clock.
 
-        Raises:
-            RegoFailureError: the time is over.
+        If the time is over, it raises `RegoFailureError`.
         """
         left = math.ceil(end - time.monotonic())
         if left <= 0:
@@ -277,11 +276,7 @@ def ask_rego(
 
 
 def _watch(child: Running, bounds: RegoBounds) -> None:
-    """Wait for the process to end.
-
-    Raises:
-        RegoFailureError: it exceeded a limit, or ended with an error.
-    """
+    """Wait for the process; a limit or a failure raises `RegoFailureError`."""
     until = time.monotonic() + bounds.seconds
     while (code := child.poll()) is None:
         if time.monotonic() > until:
@@ -321,13 +316,7 @@ def _number_of(process: int, file: str, place: int) -> int:
 
 
 def answers_in(written: bytes, asked: int) -> tuple[RegoAnswer, ...]:
-    """Parse the process's untrusted output.
-
-    Raises:
-        RegoFailureError: it is no valid answer.
-        RegoTextFaultError: a text is no Rego.
-        RegoUnloadedError: regopy cannot be loaded.
-    """
+    """Parse the process's untrusted output; errors are as of `ask_rego`."""
     try:
         answered: Written = json.loads(written) if len(written) <= _MOST_ANSWERED else {}
         if "unloaded" in answered:

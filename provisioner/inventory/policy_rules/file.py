@@ -224,8 +224,7 @@ class RegoFile:
 def words_of(text: str) -> tuple[RegoWord, ...]:
     """Return the words of a text, without comments.
 
-    Raises:
-        RegoTextError: an unknown word, or unbalanced brackets.
+    An unknown word, or unbalanced brackets, raise `RegoTextError`.
     """
     return tuple(_words(text))
 
@@ -259,8 +258,7 @@ class _Brackets:
     def placed(self, word: RegoWord) -> RegoWord:
         """Return a word with its depth.
 
-        Raises:
-            RegoTextError: unbalanced or too many brackets.
+        Unbalanced or too many brackets raise `RegoTextError`.
         """
         if word.text in _CLOSES.values():
             if not self._opened or _CLOSES[self._opened[-1].text] != word.text:
@@ -274,11 +272,7 @@ class _Brackets:
         return made
 
     def close(self) -> None:
-        """Check that all brackets are closed.
-
-        Raises:
-            RegoTextError: a bracket is open.
-        """
+        """Raise `RegoTextError` if a bracket is open."""
         if self._opened:
             last = self._opened[-1]
             raise RegoTextError(msg("nothing closes this {text}", last.text), last.line, last.column)
@@ -289,11 +283,7 @@ def _kind(group: str) -> RegoWordKind:
 
 
 def _refuse_unprintable(word: str, line: int, column: int) -> None:
-    """Refuse invisible characters, which reviewers would miss.
-
-    Raises:
-        RegoTextError: the word has one.
-    """
+    """Refuse invisible characters, which reviewers would miss (`RegoTextError`)."""
     for number, character in enumerate(word):
         if not character.isprintable() and character not in "\n\t":
             raise RegoTextError(msg("{character} cannot be seen", _shown(character)), line, column + number)
