@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | None, host: str) -> ReaderEncryption:
     """Return a host's encryption of readers' connections.
 
-    `key` is from the vault, `certificates` are from the lock.
-
-    Raises:
-        InventoryError: the certificate is missing or invalid.
+    `key` is from the vault, `certificates` are from the lock. A missing or invalid certificate raises `InventoryError`.
     """
     from provisioner.base.certificate import server_file  # noqa: PLC0415 (few hosts have certificates)
 
@@ -33,8 +30,7 @@ def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | Non
 def shown_certificate(certificates: Sequence[str] | None, host: str) -> ReaderCertificate:
     """Return a host's present certificate from the lock.
 
-    Raises:
-        InventoryError: the certificate is missing or invalid.
+    A missing or invalid certificate raises `InventoryError`.
     """
     from provisioner.base.certificate import read_certificate  # noqa: PLC0415
 

@@ -92,11 +92,7 @@ def hub_service(
 ) -> HubService:
     """Return the desired MediaMTX of a hub.
 
-    `connections` are those of all relays; other carriers' are ignored.
-
-    Raises:
-        InventoryError: an allocation or a key is missing; the hint has the command.
-        SecretsError: a secret is missing from the vault.
+    `connections` are those of all relays; other carriers' are ignored. Errors are as of `relay_host`.
     """
     entry = recorded(inventory.allocations.centres.get(centre.id), "its tunnel address", centre.id, "allocate")
     own = secret_of(secrets.hubs, centre.id, "secrets of its hub")
@@ -173,9 +169,7 @@ def _fingerprint(secrets: Secrets, inventory: Inventory, relay: str) -> str:
 def relay_encryption(secrets: Secrets, carrier: Carrier, relay: Relay, inventory: Inventory) -> ReaderEncryption | None:
     """Return a relay's encryption for readers, if its carrier requires it.
 
-    Raises:
-        InventoryError: the certificate is missing or invalid.
-        SecretsError: its key is missing from the vault.
+    Errors are as of `relay_certificate`.
     """
     return relay_certificate(secrets, carrier, relay, inventory) if carrier.reader_tls else None
 
@@ -185,9 +179,7 @@ def relay_certificate(
 ) -> ReaderEncryption | None:
     """Return a relay's certificate for readers and pushing sites, if any.
 
-    Raises:
-        InventoryError: the certificate is missing or invalid.
-        SecretsError: its key is missing from the vault.
+    A missing or invalid certificate raises `InventoryError`, a missing key `SecretsError`.
     """
     if carrier.certificates is None:
         return None
@@ -206,11 +198,7 @@ def centre_host(
 ) -> HostSpec:
     """Return the desired state of a centre.
 
-    `connections` are those of all relays, for a hub.
-
-    Raises:
-        InventoryError: an address or a key is missing; the hint has the command.
-        SecretsError: a secret is missing from the vault.
+    `connections` are those of all relays, for a hub. Errors are as of `relay_host`.
     """
     carriers = sorted((c for c in inventory.carriers.values() if centre.id in c.centres), key=lambda c: c.id)
     pools = inventory.settings.pools
@@ -280,10 +268,7 @@ def _relay_as_peer(inventory: Inventory, secrets: CarrierSecrets, relay: Relay, 
 def _sent_to(relay: Relay) -> AnyAddress:
     """Return a relay's WireGuard address for centres, never a name.
 
-    With a name, a plan would change with the DNS.
-
-    Raises:
-        InventoryError: the relay has only a name.
+    With a name, a plan would change with the DNS; a relay with only a name raises `InventoryError`.
     """
     if relay.centre_endpoint is None:
         message = f"{relay.id}: {relay.wireguard_endpoint} is a name, and centres send WireGuard to an address"
@@ -305,11 +290,8 @@ def relay_host(
 ) -> HostSpec:
     """Return the desired state of a relay.
 
-    `today` is the day for settings under change; `None` ignores changes.
-
-    Raises:
-        InventoryError: an allocation or a key is missing; the hint has the command.
-        SecretsError: a secret is missing from the vault.
+    `today` is the day for settings under change; `None` ignores changes. A missing allocation or key raises
+    `InventoryError`, whose hint has the command. A secret that the vault lacks raises `SecretsError`.
     """
     allocation = relay_allocation(inventory, relay)
     port, second, changing = allocation.own_port(relay.wireguard_port), allocation.second_key, allocation.next_key

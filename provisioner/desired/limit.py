@@ -72,10 +72,7 @@ class Limit:
     def of(self, inventory: KnownInventory, *others: KnownInventory, also: Collection[str] = ()) -> Limit:
         """Check names against inventories, and interpret names of provinces.
 
-        An unknown name would silently select too little. `also` are further known names.
-
-        Raises:
-            UsageError: a name is unknown.
+        An unknown name raises `UsageError`: it would silently select too little. `also` are further known names.
         """
         for kind, names in sorted(self.wanted.items()):
             known = sorted({name for one in (inventory, *others) for name in _names(one, kind)})
@@ -158,11 +155,7 @@ def _unknown(kind: str, name: str, known: Sequence[str]) -> UsageError:
 
 
 def parse_limits(texts: Iterable[str]) -> Limit:
-    """Parse `kind=name` texts.
-
-    Raises:
-        UsageError: a text is not `carrier=…`, `province=…`, `facility=…` or `host=…`.
-    """
+    """Parse `carrier=…`, `province=…`, `facility=…`, `host=…`; others raise `UsageError`."""
     names_of: dict[str, frozenset[str]] = {}
     for text in texts:
         kind, equals, name = text.partition("=")
@@ -211,31 +204,19 @@ def _takes_left_out(limit: Limit, host: LeftOutHost) -> bool:
 
 
 def refuse_shut(state: DesiredState, limit: Limit) -> None:
-    """Refuse an unlimited command if hosts are left out.
-
-    Raises:
-        SecretsError: there is no limit, and hosts are left out.
-    """
+    """Refuse (`SecretsError`) an unlimited command if hosts are left out."""
     if not limit.wanted and state.left_out:
         raise _closed(state, tuple(state.left_out.values()))
 
 
 def refuse_all_shut(state: DesiredState, limit: Limit) -> None:
-    """Refuse a limit that selects hosts that are left out.
-
-    Raises:
-        SecretsError: it selects such hosts.
-    """
+    """Refuse (`SecretsError`) a limit that selects hosts that are left out."""
     if shut := shut_by(state, limit):
         raise _closed(state, shut)
 
 
 def refuse_held(state: DesiredState, limit: Limit) -> None:
-    """Refuse a limit that selects frozen facilities.
-
-    Raises:
-        InventoryError: it selects such facilities.
-    """
+    """Refuse (`InventoryError`) a limit that selects frozen facilities."""
     held = [one for one in state.held.values() if limit.wanted and limit.takes_held(one, state.hosts)]
     if held:
         named = ", ".join(one.id for one in held)
@@ -345,9 +326,7 @@ def _login(address: HostPlace, ssh: Ssh, jump: JumpHost | None) -> HostLogin:
 def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
     """Return minimal specs of hosts with opened secrets, to make keys.
 
-    Raises:
-        InventoryError: a host has no tunnel address yet.
-        SecretsError: the vault, fully opened, has no digest key.
+    A host without tunnel address raises `InventoryError`, a fully opened vault without digest key `SecretsError`.
     """
     lock = inventory.allocations
     missing = sorted((set(inventory.relays) - set(lock.relays)) | (set(inventory.centres) - set(lock.centres)))

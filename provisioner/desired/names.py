@@ -25,7 +25,7 @@ NAMES: Final = (CANARY, *LATER)
 
 @dataclass(frozen=True, slots=True)
 class HostNames:
-    """Names of our objects on a host; `side` is of a shared centre."""
+    """Names of our objects on a host; a shared centre's have `side`."""
 
     side: str = ""
 

@@ -14,8 +14,7 @@ from provisioner.inventory.model import Inventory, Secrets
 def with_owner(spec: HostSpec, inventory: Inventory, secrets: Secrets) -> HostSpec:
     """Return a host with this inventory's mark, and with the former owner.
 
-    Raises:
-        SecretsError: the vault has no key of the host.
+    A vault without a key of the host raises `SecretsError`.
     """
     own = Owner(inventory.settings.id, owner_fingerprint(host_key(secrets, spec.id)), host=spec.id)
     recorded = (inventory.allocations.adopted or {}).get(spec.id)

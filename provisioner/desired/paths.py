@@ -36,12 +36,8 @@ def media_paths(
 ) -> Iterator[MediaPath]:
     """Yield a facility's paths at one relay.
 
-    A country has two hundred thousand, so common values are computed once. `today` is the day for settings under
-    change; `None` ignores changes.
-
-    Raises:
-        InventoryError: an allocation is missing; the hint has the command.
-        SecretsError: a login is missing from the vault.
+    A country has two hundred thousand, so common values are computed once. `today` and errors are as of
+    `hosts.relay_host`.
     """
     facility, moves = connection.facility, inventory.settings.moved
     linked, mode = linked_site(inventory, connection), connection.plan.access
@@ -97,8 +93,7 @@ def media_paths(
 def pulled_by_site(secrets: Secrets, connection: Connection) -> Iterator[tuple[str, str, StreamSource]]:
     """Yield the path, device and source of a pushing site's streams.
 
-    Raises:
-        SecretsError: a login is missing from the vault.
+    A login that the vault lacks raises `SecretsError`.
     """
     facility = connection.facility
     logins = secrets.logins(connection.plan.carrier, facility.id)
@@ -142,10 +137,7 @@ def former_picture(stream: Stream, today: date) -> FormerPicture | None:
 def asked_devices(inventory: Inventory, connection: Connection, today: date | None = None) -> Iterator[AskedDevice]:
     """Yield the pulled devices with ONVIF, sorted by id.
 
-    `today` is as for `media_paths`.
-
-    Raises:
-        InventoryError: a port is not recorded; the hint has the command.
+    `today` is as for `media_paths`. A port that is not recorded raises `InventoryError`, whose hint has the command.
     """
     facility = connection.facility
     pulled = {device_of(camera) for camera in facility.cameras}

@@ -116,10 +116,8 @@ def publisher_user(path: str) -> str:
 def own_users(entry: RelayAllocation | CentreAllocation, host: str, address: IPv4Address) -> tuple[User, User]:
     """Return the users whose passwords are made on the host.
 
-    Only root's probe may use the API, which can run commands. `address` is where the probe reads.
-
-    Raises:
-        InventoryError: a password's hash is not recorded.
+    Only root's probe may use the API, which can run commands. `address` is where the probe reads. A hash that is not
+    recorded raises `InventoryError`.
     """
     api = recorded(entry.api_hash, "its API password's hash", host, "keys init")
     probe = recorded(entry.probe_hash, "its probe password's hash", host, "keys init")
@@ -134,10 +132,8 @@ def readings(
 ) -> Iterator[ReadPath]:
     """Yield the readable paths of a centre or viewer, sorted by name.
 
-    `reads` are prefixes of readable paths, empty for all. `hub` is the centre's hub, if paths are read there.
-
-    Raises:
-        InventoryError: a relay's address is not recorded.
+    `reads` are prefixes of readable paths, empty for all. `hub` is the centre's hub, if paths are read there. A relay's
+    address that is not recorded raises `InventoryError`.
     """
     read = {carrier.id for carrier in inventory.carriers.values() if centre in carrier.centres}
     bases = {
@@ -176,11 +172,8 @@ def reading_list(
 ) -> ReadingList:
     """Return the readable paths of a centre or viewer.
 
-    `who` is the centre's id (empty if there is only one) and the viewer's id (empty for the centre itself).
-
-    Raises:
-        InventoryError: a relay's address is not recorded.
-        UsageError: an unknown or ambiguous centre, an unknown viewer, or an unknown name in the limit.
+    `who` is the centre's id (empty if there is only one) and the viewer's id (empty for the centre itself). An unknown
+    name or ambiguous centre raises `UsageError`, a relay's address that is not recorded `InventoryError`.
     """
     centre, viewer = _reader(inventory, *who)
     limit = limit.of(inventory, also=names_of_held(held.values()))
@@ -232,10 +225,7 @@ def publishers(
 ) -> Iterator[User]:
     """Yield the users that push paths to a relay, in path order.
 
-    `facilities` are the relay's, by id.
-
-    Raises:
-        SecretsError: the vault has no key of a site.
+    `facilities` are the relay's, by id. A site's key that the vault lacks raises `SecretsError`.
     """
     anywhere = tuple(map(str, carrier.publishers.networks)) if carrier.publishers else ()
     for path in paths:
@@ -248,19 +238,14 @@ def publishers(
 
 
 def site_key(secrets: CarrierSecrets, facility: str) -> Secret:
-    """Return the key for a site's passwords.
-
-    Raises:
-        SecretsError: the vault does not have it.
-    """
+    """Return the key for a site's passwords, or raise `SecretsError`."""
     return secret_of(secrets.publish_keys, facility, "publish key")
 
 
 def push_places(inventory: Frame, facility: Facility | Outline) -> tuple[PushPlace, ...]:
     """Return the relays that a facility pushes to.
 
-    Raises:
-        InventoryError: a relay's certificate is missing or invalid.
+    A missing or invalid certificate raises `InventoryError`.
     """
     plans: Sequence[ConnectionPlan | PlanOutline] = facility.carried_plans
     return tuple(_place(inventory, over) for plan, over in relays_of(plans) if plan.access.is_pushed)
@@ -277,11 +262,8 @@ def _place(inventory: Frame, over: str) -> PushPlace:
 def pushed_streams(inventory: Inventory, secrets: Secrets, facility: Facility) -> tuple[PushedStream, ...]:
     """Return the streams that a gateway pulls and pushes, sorted by path.
 
-    During a change of carrier each stream is pushed to both relays.
-
-    Raises:
-        InventoryError: a relay has no certificate yet.
-        SecretsError: a login or the site's key is missing from the vault.
+    During a change of carrier each stream is pushed to both relays. A relay without certificate raises
+    `InventoryError`, a login or key that the vault lacks `SecretsError`.
     """
     connections = facility.connections
     carriers = [connection.plan.carrier for connection in connections]

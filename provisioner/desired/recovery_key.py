@@ -18,8 +18,7 @@ _AS_BEFORE = "without a box the relay needs a new key, and each of its sites a n
 def recovery_key(settings: Settings, secrets: Secrets) -> str:
     """Return the recovery public key; empty if missing or not verifiable.
 
-    Raises:
-        PolicyError: it was not written with this vault.
+    A key that was not written with this vault raises `PolicyError`.
     """
     recovery = settings.recovery
     if recovery is None or "secrets/inventory" in secrets.shut:
@@ -39,8 +38,7 @@ def recovery_key(settings: Settings, secrets: Secrets) -> str:
 def box_of(settings: Settings, lock: Allocations, relay: str) -> SealedKey:
     """Return a relay's sealed key, of the key that its peers know.
 
-    Raises:
-        InventoryError: it is missing, or of another key than the lock's.
+    A missing one, or one of another key than the lock's, raises `InventoryError`.
     """
     allocation = lock.relays.get(relay)
     ending = allocation.next_key if allocation and allocation.own_key != allocation.public_key else None
@@ -63,8 +61,7 @@ def box_of(settings: Settings, lock: Allocations, relay: str) -> SealedKey:
 def box_of_next(lock: Allocations, relay: str) -> SealedKey | None:
     """Return a relay's sealed next key, or `None` without a next key.
 
-    Raises:
-        InventoryError: the next key was never sealed.
+    A next key that was never sealed raises `InventoryError`.
     """
     second = lock.relays[relay].second_key if relay in lock.relays else None
     if second is None:
@@ -79,9 +76,7 @@ def box_of_next(lock: Allocations, relay: str) -> SealedKey | None:
 def opened_next(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> tuple[str, Secret] | None:
     """Unseal both halves of a relay's next key, if it has one.
 
-    Raises:
-        InventoryError: as `box_of_next`.
-        SecretsError: it was sealed to another key, or it is damaged or another host's.
+    Errors are as of `box_of_next` and `opened`.
     """
     sealed = box_of_next(lock, relay)
     if sealed is None:
@@ -107,11 +102,8 @@ def _other_pair(pair: RecoveryPair, sealed: SealedKey, relay: str) -> SecretsErr
 def opened(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> Secret:
     """Unseal a relay's private tunnel key, in base64.
 
-    `pair` has both halves of the recovery key.
-
-    Raises:
-        InventoryError: as `box_of`.
-        SecretsError: it was sealed to another key, or it is damaged or another host's.
+    `pair` has both halves of the recovery key. A key sealed to another one, damaged, or of another host raises
+    `SecretsError`; other errors are as of `box_of`.
     """
     sealed = box_of(settings, lock, relay)
     if pair.public_key != sealed.recovery:

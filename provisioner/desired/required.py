@@ -14,11 +14,7 @@ T = TypeVar("T")
 
 
 def recorded(value: T | None, what: str, owner: str, command: str) -> T:
-    """Return the value, e.g. `its public key`, if `command` has recorded it.
-
-    Raises:
-        InventoryError: it is `None`.
-    """
+    """Return a value, or raise `InventoryError` with the command that records it."""
     if value is None:
         raise InventoryError(f"{owner}: {what} is not recorded", hint=f"run: provisioner {command}", object=owner)
     return value
@@ -27,8 +23,7 @@ def recorded(value: T | None, what: str, owner: str, command: str) -> T:
 def secret_of(values: Mapping[str, T], key: str, what: str) -> T:
     """Return the secret, e.g. a `pre-shared key`, of an id.
 
-    Raises:
-        SecretsError: the opened vault does not have it.
+    A secret that the opened vault lacks raises `SecretsError`.
     """
     if key not in values:
         raise SecretsError(f"the vault holds no {what} of {key}", hint="run: provisioner keys init", object=key)
@@ -38,10 +33,8 @@ def secret_of(values: Mapping[str, T], key: str, what: str) -> T:
 def host_key(secrets: Secrets, host: str) -> Secret:
     """Return a host's key: its carrier's, or derived from the shared key.
 
-    Both are equal: `keys init` gives carriers the derived keys. The key is never sent to a host.
-
-    Raises:
-        SecretsError: the opened vault has neither.
+    Both are equal: `keys init` gives carriers the derived keys. The key is never sent to a host. Without either,
+    `SecretsError` is raised.
     """
     own = next((c.host_keys[host] for c in secrets.carriers.values() if host in c.host_keys), None)
     if own is not None:
@@ -54,10 +47,8 @@ def host_key(secrets: Secrets, host: str) -> Secret:
 def run_key(secrets: Secrets) -> Secret:
     """Return the key that seals a whole run, e.g. a saved plan.
 
-    It is the shared key, or made of the carriers' keys: the same opened files give the same key.
-
-    Raises:
-        SecretsError: the opened vault has neither.
+    It is the shared key, or made of the carriers' keys: the same opened files give the same key. Without any,
+    `SecretsError` is raised.
     """
     if secrets.digest_key is not None:
         return secrets.digest_key
@@ -72,28 +63,16 @@ def _shut(secrets: Secrets) -> str:
 
 
 def carrier_secrets(secrets: Secrets, carrier: str) -> CarrierSecrets:
-    """Return the secrets of a carrier.
-
-    Raises:
-        SecretsError: the opened vault does not have them.
-    """
+    """Return the secrets of a carrier, or raise `SecretsError`."""
     return secret_of(secrets.carriers, carrier, "secrets")
 
 
 def relay_allocation(inventory: Frame, relay: Relay) -> RelayAllocation:
-    """Return a relay's entry in the lock.
-
-    Raises:
-        InventoryError: it is missing.
-    """
+    """Return a relay's entry in the lock, or raise `InventoryError`."""
     return recorded(inventory.allocations.relays.get(relay.id), "its tunnel address", relay.id, "allocate")
 
 
 def centre_address(inventory: Inventory, centre: Centre) -> IPv4Address:
-    """Return a centre's tunnel address.
-
-    Raises:
-        InventoryError: it is not recorded.
-    """
+    """Return a centre's tunnel address; `InventoryError` if not recorded."""
     allocation = inventory.allocations.centres.get(centre.id)
     return recorded(allocation, "its tunnel address", centre.id, "allocate").tunnel_address

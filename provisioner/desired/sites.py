@@ -53,10 +53,8 @@ class LinkEnds(NamedTuple):
 def present_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
     """Return the pre-shared key for the public key in the facility's file.
 
-    After a key change this is the next one, even if the vault was not tidied yet.
-
-    Raises:
-        SecretsError: the vault does not have it.
+    After a key change this is the next one, even if the vault was not tidied yet. A key that the vault lacks raises
+    `SecretsError`.
     """
     following = secrets.next_psks.get(facility.id)
     key = facility.gateway.public_key if facility.gateway else None
@@ -68,8 +66,7 @@ def present_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
 def next_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
     """Return the pre-shared key of a gateway's next key.
 
-    Raises:
-        SecretsError: the vault has no key that follows the present one.
+    Without a key that follows the present one, `SecretsError` is raised.
     """
     following = secrets.next_psks.get(facility.id)
     key = facility.gateway.public_key if facility.gateway else None
@@ -82,9 +79,7 @@ def next_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
 def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> SiteSpec:
     """Return the desired state of a rendered facility's gateway.
 
-    Raises:
-        InventoryError: the site or its relay is not allocated, or the relay has no key yet.
-        SecretsError: the vault has no pre-shared key for the site.
+    A pre-shared key that the vault lacks raises `SecretsError`; other errors are as of `link_ends`.
     """
     connections = facility.connections
     held = inventory.allocations.sites.get(facility.id) if connections else None
@@ -136,8 +131,7 @@ def had_tunnel(inventory: Frame, facility: Facility | Outline) -> bool:
 def link_ends(inventory: Frame, facility: Facility | Outline) -> tuple[LinkEnds, ...]:
     """Return the ends of a facility's tunnels, if any.
 
-    Raises:
-        InventoryError: the site or its relay is not allocated, or the relay has no key yet.
+    A site or relay without allocation, or a relay without key, raises `InventoryError`.
     """
     plans: list[ConnectionPlan | PlanOutline] = [p for p in facility.carried_plans if p.access.has_tunnel]
     held = inventory.allocations.sites.get(facility.id) if plans else None
@@ -153,8 +147,7 @@ def link_ends(inventory: Frame, facility: Facility | Outline) -> tuple[LinkEnds,
 def package_digest(inventory: Inventory, facility: Facility) -> str:
     """Return the hash of a site package's content without secrets.
 
-    Raises:
-        InventoryError: as `link_ends`.
+    Errors are as of `link_ends`.
     """
     ends = link_ends(inventory, facility)
     connections = facility.connections

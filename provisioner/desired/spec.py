@@ -126,11 +126,7 @@ class MediaPath(NamedTuple):
 
     @property
     def pulled(self) -> StreamSource:
-        """The source of a pulled path.
-
-        Raises:
-            TypeError: its site pushes it.
-        """
+        """The source of a pulled path; `TypeError` if its site pushes it."""
         if self.source is None:
             raise TypeError(f"{self.name} is pulled from nowhere: its site pushes it")
         return self.source

@@ -32,12 +32,8 @@ def desired_state(
 ) -> DesiredState:
     """Return the desired state of all hosts, without frozen facilities.
 
-    The inventory must be valid and complete (`rules`). Hosts whose secrets could not be opened are left out. `today` is
-    the day for settings under change (`accept`); `None` ignores changes.
-
-    Raises:
-        InventoryError: an allocation or a key is missing; the hint has the command.
-        SecretsError: a secret is missing, and all files that could have it were opened.
+    The inventory must be valid and complete (`rules`). Hosts whose secrets could not be opened are left out. `today`
+    and errors are as of `hosts.relay_host`.
     """
     _refuse_unknown_moves(inventory)
     by_relay: dict[str, list[Connection]] = defaultdict(list)

@@ -208,11 +208,7 @@ def _most_dangerous_first(item: tuple[tuple[str, ...], Change]) -> tuple[int, st
 
 
 def cut_from(host: str, plain: Mapping[str, object]) -> HostCut:
-    """Parse a cut from the journal.
-
-    Raises:
-        TypeError: it is no cut.
-    """
+    """Parse a cut from the journal, or raise `TypeError`."""
     everything = plain.get("everything")
     if not isinstance(everything, bool):
         raise TypeError("a cut says whether it is of everything")

@@ -68,24 +68,21 @@ class NatMapAccess:
     def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
         """Return the site's tunnel address, where its gateway answers, and its prefix.
 
-        Raises:
-            InventoryError: the prefix is not recorded.
+        A prefix that is not recorded raises `InventoryError`.
         """
         return IPv4Network(site.address), _prefix(site)
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the device's overlay address and its own port.
 
-        Raises:
-            InventoryError: the prefix or the device's number is not recorded.
+        A prefix or number that is not recorded raises `InventoryError`.
         """
         return _overlay(site, device), device_place(site.facility, device).port
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the device's overlay address and its own ONVIF port.
 
-        Raises:
-            InventoryError: the prefix or the device's number is not recorded.
+        A prefix or number that is not recorded raises `InventoryError`.
         """
         own = device_place(site.facility, device).onvif_port
         return _overlay(site, device), recorded(own, f"the port for ONVIF of {device}", site.facility.id, "allocate")
@@ -93,8 +90,7 @@ class NatMapAccess:
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> AddressMaps:
         """Return the address maps of a site.
 
-        Raises:
-            InventoryError: a prefix or a number is not recorded.
+        A prefix or number that is not recorded raises `InventoryError`.
         """
         allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
         prefixes = {allocation.tunnel_address: allocation.prefix}
@@ -160,8 +156,7 @@ class PortMapAccess:
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the site's tunnel address and the device's port.
 
-        Raises:
-            InventoryError: the port is not recorded.
+        A port that is not recorded raises `InventoryError`.
         """
         name = site.facility.id
         return site.address, recorded(site.allocation.ports.get(device), f"the port of {device}", name, "allocate")
@@ -169,16 +164,14 @@ class PortMapAccess:
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the site's tunnel address and the device's port for ONVIF.
 
-        Raises:
-            InventoryError: the port is not recorded.
+        A port that is not recorded raises `InventoryError`.
         """
         return site.address, _onvif_port(site.facility, site.allocation, device)
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> PortMaps:
         """Return the port maps of a site.
 
-        Raises:
-            InventoryError: a port is not recorded.
+        A port that is not recorded raises `InventoryError`.
         """
         allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
         maps = []

@@ -26,28 +26,19 @@ class LinkedSite:
 
     @property
     def allocation(self) -> SiteAllocation:
-        """The site's entry in the lock.
-
-        Raises:
-            InventoryError: it is not recorded.
-        """
+        """The site's entry in the lock; `InventoryError` if not recorded."""
         return recorded(self.recorded_site, "its tunnel address", self.facility.id, "allocate")
 
     @property
     def address(self) -> IPv4Address:
-        """The site's tunnel address.
-
-        Raises:
-            InventoryError: it is not recorded.
-        """
+        """The site's tunnel address; `InventoryError` if not recorded."""
         return recorded(self.recorded_address, "its tunnel address", self.facility.id, "allocate")
 
 
 def linked_site(inventory: Inventory, connection: Connection) -> LinkedSite:
     """Return a connection's site with its addresses for the relay.
 
-    Raises:
-        InventoryError: its tunnel address is missing.
+    Without a tunnel address it raises `InventoryError`.
     """
     facility = connection.facility
     name = facility.id
@@ -99,23 +90,20 @@ class SiteAccess(Protocol):
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the unique address and port of a device for the relay.
 
-        Raises:
-            InventoryError: the lock lacks an entry for the device.
+        Without an entry in the lock it raises `InventoryError`.
         """
         ...
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the unique address and port of a device's ONVIF.
 
-        Raises:
-            InventoryError: the lock lacks an entry for the device.
+        Without an entry in the lock it raises `InventoryError`.
         """
         ...
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> DeviceMap:
         """Return the gateway's map of these addresses to devices.
 
-        Raises:
-            InventoryError: the lock lacks an entry for a device.
+        Without a device's entry in the lock it raises `InventoryError`.
         """
         ...

@@ -46,19 +46,11 @@ class PublishAccess:
         return ()
 
     def device_address(self, site: LinkedSite, device: str) -> NoReturn:
-        """Refuse: callers must check first whether the site pushes.
-
-        Raises:
-            TypeError: always.
-        """
+        """Refuse (`TypeError`): callers must check first whether the site pushes."""
         raise TypeError(f"{device} of {site.facility.id} is reached from no relay: its site pushes")
 
     def onvif_address(self, site: LinkedSite, device: str) -> NoReturn:
-        """Refuse, as `device_address`.
-
-        Raises:
-            TypeError: always.
-        """
+        """Refuse, as `device_address`."""
         raise TypeError(f"{device} of {site.facility.id} is asked by no relay: its site pushes")
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> PulledPlaces:  # noqa: ARG002 (likewise)
@@ -92,8 +84,7 @@ class RoutedAccess:
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the device's own address and ONVIF port.
 
-        Raises:
-            InventoryError: it has no ONVIF port.
+        Without such a port it raises `InventoryError`.
         """
         place = device_place(site.facility, device)
         port = recorded(place.onvif_port, f"the port for ONVIF of {device}", site.facility.id, "camera replace")

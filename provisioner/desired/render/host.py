@@ -90,8 +90,7 @@ class RenderedFile:
 def fill(templates: Templates, name: str, values: Mapping[str, object]) -> bytes:
     """Render a template, e.g. `nftables/provisioner.nft.j2`.
 
-    Raises:
-        RenderError: the template is broken or lacks a value, or a value does not fit its format.
+    `RenderError` if it is broken or lacks a value, or a value does not fit its format.
     """
     environment = _environment(tuple(templates.texts.items()))
     try:
@@ -222,11 +221,7 @@ def program_path(artefact: MediamtxArtefact) -> str:
 
 
 def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...]:
-    """Render all files of a host, sorted by path.
-
-    Raises:
-        RenderError: a template lacks a value, or a value does not fit its format.
-    """
+    """Render all files of a host, sorted by path; errors as `fill`."""
     names = spec.names
     files = [
         RenderedFile(names.host_program, templates.for_side(spec.side).host_program, 0o755),
@@ -280,8 +275,7 @@ def _tunnel_files(tunnel: Tunnel, names: HostNames, templates: Templates) -> tup
 def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
     """Render a host's firewall.
 
-    Raises:
-        RenderError: it has no firewall, or a value does not fit its format.
+    A host without one, or a value that does not fit its format, raises `RenderError`.
     """
     firewall, names = spec.firewall, spec.names
     if firewall is None:

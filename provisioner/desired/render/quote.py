@@ -120,8 +120,7 @@ def comment(value: object) -> str:
 def read_pattern(prefix: str) -> str:
     """Return MediaMTX's pattern for paths under a prefix, an anchored Go expression.
 
-    Raises:
-        ValueError: the prefix has a character that ids never have.
+    A character that ids never have raises `ValueError`.
     """
     if not _READ_PREFIX.fullmatch(prefix):
         raise ValueError(f"{prefix!r} is not the beginning of a path")

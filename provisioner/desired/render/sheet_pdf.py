@@ -73,8 +73,7 @@ def code_rows(text: str) -> list[list[bool]]:
 def sheet_pdf(page: str) -> bytes:
     """Return a rendered sheet as a PDF; its figures become codes.
 
-    Raises:
-        RenderError: the page has unknown HTML.
+    Unknown HTML raises `RenderError`.
     """
     whole = _Sheet(page, _SIZES[0])
     out = io.BytesIO()
@@ -104,8 +103,7 @@ def _fits(article: list[Flowable]) -> bool:
 def _put(canvas: Canvas, article: list[Flowable]) -> None:
     """Put an article on its page, or on several if too long.
 
-    Raises:
-        RenderError: a part is longer than a page.
+    A part that is longer than a page raises `RenderError`.
     """
     left = list(article)
     while left:
@@ -282,8 +280,7 @@ def _padding(points: float) -> list[_Look]:
 def printed_sheet(sheet: RenderedFile) -> list[RenderedFile]:
     """Return a sheet with its codes drawn, and as a PDF.
 
-    Raises:
-        RenderError: the PDF cannot show the page.
+    A page that the PDF cannot show raises `RenderError`.
     """
     text = sheet.content.decode()
     pdf = sheet_pdf(text)

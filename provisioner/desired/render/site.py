@@ -218,10 +218,7 @@ def _number(day: date) -> int:
 def render_closed_site(facility: str, templates: Templates, system: GatewaySystem = GatewaySystem.LINUX) -> SitePackage:
     """Render the package that takes a closed facility's gateway out of service.
 
-    It has no secret and never expires.
-
-    Raises:
-        RenderError: the template lacks a value.
+    It has no secret and never expires. Errors are as of `render_site`.
     """
     files = _take_down_files(facility, templates, system)
     manifest = {"facility": facility, "system": system.value, "does": "take-down", "relays": (), "valid": None}
@@ -251,10 +248,7 @@ def _listed(files: Iterable[RenderedFile]) -> tuple[RenderedFile, ...]:
 def with_printed_sheets(package: SitePackage) -> SitePackage:
     """Return the final package, with codes in its sheets, and PDFs.
 
-    Not part of `render_site`, since drawing takes a hundred times as long.
-
-    Raises:
-        RenderError: the PDF cannot show a sheet.
+    Not part of `render_site`, since drawing takes a hundred times as long. Errors are as of `printed_sheet`.
     """
     # The libraries that draw take as long to import as all the rest.
     from provisioner.desired.render.sheet_pdf import printed_sheet  # noqa: PLC0415
@@ -268,10 +262,8 @@ def render_site(
 ) -> tuple[RenderedFile, ...]:
     """Render a site package, sorted by name.
 
-    `takes_down` adds files that take the former gateway down.
-
-    Raises:
-        RenderError: a template lacks a value, or a value does not fit its format.
+    `takes_down` adds files that take the former gateway down. A template without a value, or a value that does not fit
+    its format, raises `RenderError`.
     """
     ends = _push_ends(spec)
     goes_by_name = any(isinstance(end.endpoint[0], HostName) for end in ends)

@@ -48,8 +48,7 @@ sys.exit(run())
 def data_folder(name: str) -> Path:
     """Return a data folder of the installed wheel or the checkout.
 
-    Raises:
-        FileNotFoundError: the installation is broken.
+    A broken installation raises `FileNotFoundError`.
     """
     for parent in (_PACKAGE / "_data", _PACKAGE.parent):
         if (parent / name).is_dir():
@@ -60,8 +59,7 @@ def data_folder(name: str) -> Path:
 def host_module(path: str) -> ModuleType:
     """Import a module of the on-host program by its path without `.py`.
 
-    Raises:
-        FileNotFoundError: the installation is broken.
+    A broken installation raises `FileNotFoundError`.
     """
     name, file = f"{HOST_PACKAGE}.{path.replace('/', '.')}", data_folder("playbooks") / HOST_PACKAGE / f"{path}.py"
     if name in sys.modules:
@@ -128,8 +126,7 @@ class Templates:
 def with_side(source: bytes, side: str) -> bytes:
     """Write a side (letters, digits, hyphens) into a module's `SIDE` line.
 
-    Raises:
-        ValueError: the module does not have exactly one such line.
+    A module without exactly one such line raises `ValueError`.
     """
     if source.count(_NO_SIDE) != 1:
         raise ValueError("a module of the on-host program has to say once that it is of no side")
@@ -147,10 +144,8 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 def load_templates() -> Templates:
     """Load all templates and the on-host program once per process.
 
-    Otherwise a long command would pack the program repeatedly, and could mix it with a newer installation.
-
-    Raises:
-        FileNotFoundError: the installation is broken.
+    Otherwise a long command would pack the program repeatedly, and could mix it with a newer installation. A broken
+    installation raises `FileNotFoundError`.
     """
     root = data_folder("mediamtx-templates")
     texts = {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8") for p in sorted(root.rglob("*.j2"))}

@@ -241,11 +241,7 @@ def approval_text(approval: Approval) -> str:
 
 
 def approval_in(data: bytes) -> Approval:
-    """Parse an approval's file.
-
-    Raises:
-        ApprovalFormError: it is no approval.
-    """
+    """Parse an approval's file, or raise `ApprovalFormError`."""
     if len(data) > MAX_APPROVAL_BYTES:
         raise ApprovalFormError("is larger than an approval")
     try:
@@ -277,8 +273,7 @@ def _formed(name: str, value: object) -> str:
 def key_that_signed(approval: Approval) -> SshPublicKey:
     """Return an approval's key, of whichever person.
 
-    Raises:
-        ApprovalFormError: the signature is invalid, for another purpose, or of another text.
+    An invalid signature, or one for another purpose or text, raises `ApprovalFormError`.
     """
     try:
         signature = signature_of(approval.signature)
@@ -366,8 +361,7 @@ def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan:
 def _proved(approval: Approval, plan: PlanToApprove) -> SshPublicKey:
     """Return the key of a valid approval of this inventory.
 
-    Raises:
-        ApprovalFormError: it is invalid, or of another inventory.
+    An invalid one, or of another inventory, raises `ApprovalFormError`.
     """
     if approval.inventory != plan.inventory:
         raise ApprovalFormError(f"is of the inventory {approval.inventory}, not of {plan.inventory}")

@@ -139,11 +139,7 @@ def named(names: Sequence[str]) -> str:
 
 
 def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
-    """Parse `NAME=NUMBER` texts.
-
-    Raises:
-        UsageError: a text is invalid.
-    """
+    """Parse `NAME=NUMBER` texts; an invalid one raises `UsageError`."""
     allowances: dict[str, int] = {}
     for text in texts:
         name, equals, number = text.partition("=")

@@ -65,10 +65,7 @@ def broken_intents(
 ) -> Iterator[PlanRefusal]:
     """Yield statements that the desired state breaks over a changing host.
 
-    `rules` renders a host's firewall file.
-
-    Raises:
-        RenderError: rules are not those of our templates, so that they cannot be judged.
+    `rules` renders a host's firewall file. Rules of other templates, which cannot be judged, raise `RenderError`.
     """
     if not changed:
         return
@@ -141,8 +138,7 @@ def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[S
 def locked_out(rules: str, ssh_port: int, sources: Iterable[SshOrigin]) -> tuple[SshOrigin, ...]:
     """Return the sources whose new SSH connections are not all accepted.
 
-    Raises:
-        RenderError: the rules are not those of our template, so that they cannot be judged.
+    Rules of another template, which cannot be judged, raise `RenderError`.
     """
     ruleset = parse_ruleset(rules)
     return tuple(s for s in sources if not accepts(ruleset, arriving(s.network, ssh_port)))
@@ -151,8 +147,7 @@ def locked_out(rules: str, ssh_port: int, sources: Iterable[SshOrigin]) -> tuple
 def deaf_to_neighbours(rules: str, sources: Iterable[SshOrigin]) -> bool:
     """Return whether rules drop the neighbour discovery that IPv6 sources need.
 
-    Raises:
-        RenderError: the rules are not those of our template, so that they cannot be judged.
+    Errors are as of `locked_out`.
     """
     return any(source.network.version == _SIX for source in sources) and not hears_neighbours(parse_ruleset(rules))
 

@@ -72,11 +72,7 @@ class Rule:
 
     @cached_property
     def statements(self) -> tuple[Statement, ...]:
-        """The rule's statements, in order.
-
-        Raises:
-            RenderError: a statement is unknown.
-        """
+        """The rule's statements, in order; an unknown one raises `RenderError`."""
         return tuple(self._statements())
 
     def _statements(self) -> Iterator[Statement]:
@@ -188,11 +184,7 @@ class _Taken(NamedTuple):
 
 
 def parse_ruleset(text: str) -> Ruleset:
-    """Parse a firewall file that we rendered.
-
-    Raises:
-        RenderError: it is not of our templates' form.
-    """
+    """Parse a firewall file that we rendered; others raise `RenderError`."""
     sets = {name: _elements(body) for name, body in _SET.findall(text)}
     chains = {
         name: RuleChain(hook, policy, tuple(_rule(line) for line in body.splitlines()))
@@ -248,8 +240,7 @@ def leaving(
 def accepts(ruleset: Ruleset, packet: NetPacket) -> bool:
     """Return whether `input` accepts a packet from all its sources.
 
-    Raises:
-        RenderError: a rule has an unknown statement.
+    An unknown statement raises `RenderError`.
     """
     return all(ruling.accepted for ruling in rulings(ruleset, "input", packet))
 
@@ -257,8 +248,7 @@ def accepts(ruleset: Ruleset, packet: NetPacket) -> bool:
 def lets_out(ruleset: Ruleset, packet: NetPacket) -> bool:
     """Return whether `output` accepts a packet; dynamic sets count as empty.
 
-    Raises:
-        RenderError: the chain is missing, or a rule has an unknown statement.
+    A missing chain, or an unknown statement, raises `RenderError`.
     """
     return all(ruling.accepted for ruling in rulings(ruleset, "output", packet))
 
@@ -266,8 +256,7 @@ def lets_out(ruleset: Ruleset, packet: NetPacket) -> bool:
 def rulings(ruleset: Ruleset, chain: str, packet: NetPacket) -> frozenset[Ruling]:
     """Return a chain's verdicts on packets; several if addresses are treated differently.
 
-    Raises:
-        RenderError: the chain is missing, or a rule has an unknown statement.
+    A missing chain, or an unknown statement, raises `RenderError`.
     """
     of = ruleset.chains.get(chain)
     if of is None:
@@ -284,8 +273,7 @@ def rulings(ruleset: Ruleset, chain: str, packet: NetPacket) -> frozenset[Ruling
 def led_to(ruleset: Ruleset, packet: NetPacket) -> int:
     """Return the port that `input` sees, after redirection by rules.
 
-    Raises:
-        RenderError: a rule has an unknown statement.
+    An unknown statement raises `RenderError`.
     """
     chain = ruleset.chains.get(_BEFORE)
     for rule in chain.rules if chain and packet.came_by != _LOOPBACK else ():
@@ -432,10 +420,7 @@ _FITS: Final[Mapping[str, Callable[[Statement, NetPacket], bool]]] = {
 def hears_neighbours(ruleset: Ruleset) -> bool:
     """Return whether `input` accepts neighbour discovery from any sender.
 
-    Without it the host is unreachable over IPv6.
-
-    Raises:
-        RenderError: a rule has an unknown statement.
+    Without it the host is unreachable over IPv6. An unknown statement raises `RenderError`.
     """
     return all(_hears(ruleset, kind) for kind in _NEIGHBOURS)
 

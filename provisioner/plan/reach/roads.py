@@ -53,11 +53,7 @@ class RuledHost:
 
     @cached_property
     def rules(self) -> Ruleset:
-        """Its rules.
-
-        Raises:
-            RenderError: they are not of our templates' form.
-        """
+        """Its rules; `RenderError` unless of our templates' form."""
         return parse_ruleset(self._text(self.spec))
 
 

@@ -189,8 +189,7 @@ class Reachability:
     def cells(self, wanted: ReachQuery) -> Iterator[ReachCell]:
         """Yield the wanted cells between places.
 
-        Raises:
-            RenderError: rules are not of our templates' form, so that they cannot be judged.
+        Rules of other templates, which cannot be judged, raise `RenderError`.
         """
         for way in self._ways(wanted):
             foreign = wanted.programs and way.program is not None and way.program not in wanted.programs
@@ -384,8 +383,7 @@ def judged(
 ) -> Iterator[StatementResult]:
     """Yield the result of each statement, over `touching` hosts only if given.
 
-    Raises:
-        RenderError: rules are not of our templates' form, so that they cannot be judged.
+    Errors are as of `Reachability.cells`.
     """
     for statement in statements:
         due = CellReach.YES if statement.allows else CellReach.NO

@@ -124,10 +124,8 @@ class Saved:
 def written_plan(data: bytes, origin: str) -> WrittenPlan:
     """Parse a plan of `plan --out` or `plan --output json`.
 
-    `origin` is the file's name, for messages.
-
-    Raises:
-        StalePlanError: it is no plan, or its changes do not match its digest.
+    `origin` is the file's name, for messages. Another file, or changes that do not match the digest, raise
+    `StalePlanError`.
     """
     plan, digest, meaning = whole_plan(data, origin)
     if plan.basis.digest != digest or (meaning and plan.basis.meaning != meaning) or not _is_of_its_changes(plan):
@@ -139,8 +137,7 @@ def written_plan(data: bytes, origin: str) -> WrittenPlan:
 def whole_plan(data: bytes, origin: str) -> tuple[WrittenPlan, str, str]:
     """Return a plan with its claimed digest and meaning, unchecked.
 
-    Raises:
-        StalePlanError: the file is no plan.
+    A file that is no plan raises `StalePlanError`.
     """
     try:
         whole = strict_json(data.decode())
@@ -168,8 +165,7 @@ def basis_in(whole: Document) -> Basis:
 def plan_in(whole: Document) -> WrittenPlan:
     """Return the plan in its document, unchecked.
 
-    Raises:
-        TypeError, ValueError, LookupError: it is no plan.
+    Another document raises `TypeError`, `ValueError` or `LookupError`.
     """
     if whole["schema"] != SCHEMA or len(whole["changes"]) > _MOST_CHANGES:
         raise ValueError("another document")
@@ -248,11 +244,7 @@ def warrant_bytes(inventory: str, basis: Basis, approvals: Iterable[Approval]) -
 
 
 def warrant_in(data: bytes) -> Warrant:
-    """Parse a warrant.
-
-    Raises:
-        WarrantError: the bytes are no warrant.
-    """
+    """Parse a warrant, or raise `WarrantError`."""
     if len(data) > MAX_WARRANT_BYTES:
         raise WarrantError("is larger than any is")
     try:
@@ -324,10 +316,7 @@ def _pretty(whole: Document) -> str:
 def read_saved(text: str, origin: str, key: Secret) -> Saved:
     """Parse a saved plan and check its seal.
 
-    `origin` is the file's name, for messages.
-
-    Raises:
-        StalePlanError: the file is no saved plan, or was changed.
+    `origin` is the file's name, for messages. Another file, or a changed plan, raises `StalePlanError`.
     """
     try:
         whole = strict_json(text)
@@ -358,10 +347,7 @@ def _saved_in(whole: Document) -> Saved:
 def refuse_other(saved: Basis, now: Basis, origin: str) -> None:
     """Refuse a plan of another inventory, other templates or another version.
 
-    Changed hosts are refused one by one.
-
-    Raises:
-        StalePlanError: it names the differences.
+    Changed hosts are refused one by one. `StalePlanError` names the differences.
     """
     if other := moved_basis(saved, now):
         raise StalePlanError(f"{origin} is stale: {'; '.join(other)}", hint=_AGAIN)
