@@ -28,10 +28,7 @@ def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | Non
 
 
 def shown_certificate(certificates: Sequence[str] | None, host: str) -> ReaderCertificate:
-    """Return a host's present certificate from the lock.
-
-    A missing or invalid certificate raises `InventoryError`.
-    """
+    """Return a host's present certificate in the lock, or raise `InventoryError`."""
     from provisioner.base.certificate import read_certificate  # noqa: PLC0415
 
     chain = recorded(certificates or None, "its certificate", host, "keys init")

@@ -167,10 +167,7 @@ def _fingerprint(secrets: Secrets, inventory: Inventory, relay: str) -> str:
 
 
 def relay_encryption(secrets: Secrets, carrier: Carrier, relay: Relay, inventory: Inventory) -> ReaderEncryption | None:
-    """Return a relay's encryption for readers, if its carrier requires it.
-
-    Errors are as of `relay_certificate`.
-    """
+    """Return a relay's encryption for readers, if its carrier requires it."""
     return relay_certificate(secrets, carrier, relay, inventory) if carrier.reader_tls else None
 
 

@@ -14,7 +14,7 @@ from provisioner.inventory.model import Inventory, Secrets
 def with_owner(spec: HostSpec, inventory: Inventory, secrets: Secrets) -> HostSpec:
     """Return a host with this inventory's mark, and with the former owner.
 
-    A vault without a key of the host raises `SecretsError`.
+    Without a key of the host it raises `SecretsError`.
     """
     own = Owner(inventory.settings.id, owner_fingerprint(host_key(secrets, spec.id)), host=spec.id)
     recorded = (inventory.allocations.adopted or {}).get(spec.id)

@@ -243,10 +243,7 @@ def site_key(secrets: CarrierSecrets, facility: str) -> Secret:
 
 
 def push_places(inventory: Frame, facility: Facility | Outline) -> tuple[PushPlace, ...]:
-    """Return the relays that a facility pushes to.
-
-    A missing or invalid certificate raises `InventoryError`.
-    """
+    """Return the relays that a facility pushes to; `InventoryError` without certificate."""
     plans: Sequence[ConnectionPlan | PlanOutline] = facility.carried_plans
     return tuple(_place(inventory, over) for plan, over in relays_of(plans) if plan.access.is_pushed)
 

@@ -74,10 +74,7 @@ def box_of_next(lock: Allocations, relay: str) -> SealedKey | None:
 
 
 def opened_next(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> tuple[str, Secret] | None:
-    """Unseal both halves of a relay's next key, if it has one.
-
-    Errors are as of `box_of_next` and `opened`.
-    """
+    """Unseal both halves of a relay's next key, if any, as `opened`."""
     sealed = box_of_next(lock, relay)
     if sealed is None:
         return None

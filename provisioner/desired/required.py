@@ -21,10 +21,7 @@ def recorded(value: T | None, what: str, owner: str, command: str) -> T:
 
 
 def secret_of(values: Mapping[str, T], key: str, what: str) -> T:
-    """Return the secret, e.g. a `pre-shared key`, of an id.
-
-    A secret that the opened vault lacks raises `SecretsError`.
-    """
+    """Return the secret, e.g. a `pre-shared key`, or raise `SecretsError`."""
     if key not in values:
         raise SecretsError(f"the vault holds no {what} of {key}", hint="run: provisioner keys init", object=key)
     return values[key]

@@ -64,10 +64,7 @@ def present_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
 
 
 def next_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
-    """Return the pre-shared key of a gateway's next key.
-
-    Without a key that follows the present one, `SecretsError` is raised.
-    """
+    """Return the pre-shared key of a gateway's next key, or raise `SecretsError`."""
     following = secrets.next_psks.get(facility.id)
     key = facility.gateway.public_key if facility.gateway else None
     if following is None or following.follows != key:
@@ -145,10 +142,7 @@ def link_ends(inventory: Frame, facility: Facility | Outline) -> tuple[LinkEnds,
 
 
 def package_digest(inventory: Inventory, facility: Facility) -> str:
-    """Return the hash of a site package's content without secrets.
-
-    Errors are as of `link_ends`.
-    """
+    """Return a site package's hash, without secrets; errors as `link_ends`."""
     ends = link_ends(inventory, facility)
     connections = facility.connections
     if not connections:

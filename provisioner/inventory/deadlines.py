@@ -155,10 +155,7 @@ def governing_duty(duties: tuple[Duty, ...]) -> Duty | None:
 def timeliness(duty: Duty | None, connected_at: datetime | None, now: datetime) -> Timeliness:
     """Compare a facility with its governing duty.
 
-    Args:
-        duty: the governing duty.
-        connected_at: time of the first connection, with its zone, or `None`.
-        now: time of the report, with its zone.
+    Times have a zone; `connected_at`, of the first connection, may be `None`.
     """
     if duty is None:
         return Timeliness.NOT_BOUND

@@ -88,10 +88,7 @@ class Behind(NamedTuple):
 
 
 def behind(camera: Camera, recorders: Mapping[str, Recorder]) -> Behind:
-    """Return the make and channel that answer for a camera.
-
-    A missing recorder raises `KeyError`.
-    """
+    """Return the make and channel behind a camera; `KeyError` without its recorder."""
     if camera.recorder is None:
         return Behind(camera.make or Make.GENERIC, camera.channel, recorder=False)
     recorder = recorders[camera.recorder]

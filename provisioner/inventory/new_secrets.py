@@ -43,11 +43,8 @@ def completed(
 ) -> Secrets:
     """Return the secrets with missing ones generated, except camera logins.
 
-    Args:
-        inventory: the inventory that they are for.
-        secrets: the opened secrets; an unopened file gets no new secrets.
-        held: frozen facilities; their secrets stay, and no new ones are generated.
-        apart: carriers whose secrets have their own password; they get the keys of their hosts.
+    An unopened file gets no new secrets, and secrets of frozen facilities (`held`) stay. Carriers `apart` have a
+    password of their own; they get the keys of their hosts.
     """
     carriers = dict(secrets.carriers)
     digest_key = secrets.digest_key

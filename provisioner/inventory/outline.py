@@ -295,10 +295,7 @@ def _written(day: date | None) -> str:
 
 
 def unpacked(values: PackedOutline) -> Outline:
-    """Return the outline of packed values.
-
-    Others raise `ValueError`, `TypeError` or `LookupError`.
-    """
+    """Return the outline; other values raise `ValueError`, `TypeError` or `LookupError`."""
     name, province, scheme, operating, plan, successor = values[:6]
     has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths, asked = values[6:17]
     confirmed, surveyed, opens, closed, remarks, changing, following, relay_port, public = values[17:26]

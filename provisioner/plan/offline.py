@@ -263,10 +263,7 @@ def _items(rules: Ruleset) -> Iterator[tuple[str, object]]:
 def not_known(old: Mapping[str, bytes], new: Mapping[str, bytes], left: Sequence[str]) -> Iterator[str]:
     """Yield what the comparison cannot know.
 
-    Args:
-        old: encrypted files of the older revision, by path.
-        new: encrypted files of the new one.
-        left: hosts that the new revision does not have.
+    `old` and `new` are the revisions' encrypted files by path; `left` are hosts that only the old one has.
     """
     yield "who watches, and whether hosts are as the older revision says: no host was asked"
     for path in sorted(old.keys() | new.keys()):

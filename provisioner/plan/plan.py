@@ -253,10 +253,7 @@ _NOTHING = planned_digest(())
 
 
 def desired_digest(spec: HostSpec, files: Iterable[RenderedFile]) -> str:
-    """Return a digest of a host's files and program checksums.
-
-    It is keyed, as the files contain secrets.
-    """
+    """Return a keyed digest of a host's secret files and program checksums."""
     programs = program_sums(spec)
     state = hashlib.sha256(canonical_json(programs) if programs else b"")
     for file in sorted(files, key=lambda file: file.path):

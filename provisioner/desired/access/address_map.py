@@ -66,32 +66,20 @@ class NatMapAccess:
     """Access to a site that maps addresses."""
 
     def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
-        """Return the site's tunnel address, where its gateway answers, and its prefix.
-
-        A prefix that is not recorded raises `InventoryError`.
-        """
+        """Return the site's tunnel address, where its gateway answers, and its prefix."""
         return IPv4Network(site.address), _prefix(site)
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """Return the device's overlay address and its own port.
-
-        A prefix or number that is not recorded raises `InventoryError`.
-        """
+        """Return the device's overlay address and its own port."""
         return _overlay(site, device), device_place(site.facility, device).port
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """Return the device's overlay address and its own ONVIF port.
-
-        A prefix or number that is not recorded raises `InventoryError`.
-        """
+        """Return the device's overlay address and its own ONVIF port."""
         own = device_place(site.facility, device).onvif_port
         return _overlay(site, device), recorded(own, f"the port for ONVIF of {device}", site.facility.id, "allocate")
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> AddressMaps:
-        """Return the address maps of a site.
-
-        A prefix or number that is not recorded raises `InventoryError`.
-        """
+        """Return the address maps of a site."""
         allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
         prefixes = {allocation.tunnel_address: allocation.prefix}
         if allocation.successor:
@@ -154,25 +142,16 @@ class PortMapAccess:
         return (IPv4Network(site.address),)
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """Return the site's tunnel address and the device's port.
-
-        A port that is not recorded raises `InventoryError`.
-        """
+        """Return the site's tunnel address and the device's port."""
         name = site.facility.id
         return site.address, recorded(site.allocation.ports.get(device), f"the port of {device}", name, "allocate")
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """Return the site's tunnel address and the device's port for ONVIF.
-
-        A port that is not recorded raises `InventoryError`.
-        """
+        """Return the site's tunnel address and the device's port for ONVIF."""
         return site.address, _onvif_port(site.facility, site.allocation, device)
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> PortMaps:
-        """Return the port maps of a site.
-
-        A port that is not recorded raises `InventoryError`.
-        """
+        """Return the port maps of a site."""
         allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
         maps = []
         for device, (address, port, onvif) in device_places(facility).items():

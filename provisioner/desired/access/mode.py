@@ -36,10 +36,7 @@ class LinkedSite:
 
 
 def linked_site(inventory: Inventory, connection: Connection) -> LinkedSite:
-    """Return a connection's site with its addresses for the relay.
-
-    Without a tunnel address it raises `InventoryError`.
-    """
+    """Return a connection's site with its addresses, or raise `InventoryError`."""
     facility = connection.facility
     name = facility.id
     if not connection.plan.access.has_tunnel:
@@ -78,7 +75,7 @@ def _places(facility: Facility) -> Iterator[tuple[str, DevicePlace]]:
 
 
 class SiteAccess(Protocol):
-    """Access of a relay to a site's devices."""
+    """Access to a site; entries that the lock lacks raise `InventoryError`."""
 
     def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
         """Return the allowed IPs of the site's peer; empty without a peer.
@@ -88,22 +85,13 @@ class SiteAccess(Protocol):
         ...
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """Return the unique address and port of a device for the relay.
-
-        Without an entry in the lock it raises `InventoryError`.
-        """
+        """Return the unique address and port of a device for the relay."""
         ...
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """Return the unique address and port of a device's ONVIF.
-
-        Without an entry in the lock it raises `InventoryError`.
-        """
+        """Return the unique address and port of a device's ONVIF."""
         ...
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> DeviceMap:
-        """Return the gateway's map of these addresses to devices.
-
-        Without a device's entry in the lock it raises `InventoryError`.
-        """
+        """Return the gateway's map of these addresses to devices."""
         ...

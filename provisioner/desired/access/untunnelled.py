@@ -82,10 +82,7 @@ class RoutedAccess:
         return place.address, place.port
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
-        """Return the device's own address and ONVIF port.
-
-        Without such a port it raises `InventoryError`.
-        """
+        """Return the device's own address and ONVIF port, or raise `InventoryError`."""
         place = device_place(site.facility, device)
         port = recorded(place.onvif_port, f"the port for ONVIF of {device}", site.facility.id, "camera replace")
         return place.address, port

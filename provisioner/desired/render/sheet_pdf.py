@@ -278,10 +278,7 @@ def _padding(points: float) -> list[_Look]:
 
 
 def printed_sheet(sheet: RenderedFile) -> list[RenderedFile]:
-    """Return a sheet with its codes drawn, and as a PDF.
-
-    A page that the PDF cannot show raises `RenderError`.
-    """
+    """Return a sheet with drawn codes, and its PDF, or raise `RenderError`."""
     text = sheet.content.decode()
     pdf = sheet_pdf(text)
     page = _FIGURE.sub(lambda figure: figure[1] + code_svg(unescape(figure[2])), text)

@@ -46,10 +46,7 @@ sys.exit(run())
 
 
 def data_folder(name: str) -> Path:
-    """Return a data folder of the installed wheel or the checkout.
-
-    A broken installation raises `FileNotFoundError`.
-    """
+    """Return a data folder of the wheel or checkout, or raise `FileNotFoundError`."""
     for parent in (_PACKAGE / "_data", _PACKAGE.parent):
         if (parent / name).is_dir():
             return parent / name

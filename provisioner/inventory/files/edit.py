@@ -141,14 +141,9 @@ def write_lock(root: Path, allocations: Allocations) -> Path:
 def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = MAX_BYTES) -> bytes:
     """Return a file with values set.
 
-    Args:
-        data: the file, strict YAML without faults, in UTF-8.
-        changes: new values by path, set in this order. The parent has to exist; a list takes one new item
-            at its end. Days are texts in YAML's form.
-        max_bytes: maximum size of the file.
-
-    Raises:
-        EditError: the file has faults, or a path does not exist.
+    `data` is strict YAML without faults, in UTF-8. `changes` has new values by path, set in this order. The parent has
+    to exist; a list takes one new item at its end. Days are texts in YAML's form. A file with faults, or a path that
+    does not exist, raises `EditError`.
     """
     expected = _parsed(data, max_bytes)
     before = text_of(data)
@@ -453,7 +448,7 @@ def removed(data: bytes, path: KeyPath, *, max_bytes: int = MAX_BYTES) -> bytes:
 def renamed(data: bytes, path: KeyPath, name: str, *, max_bytes: int = MAX_BYTES) -> bytes:
     """Return a file with another, plain key for one mapping entry.
 
-    A file with faults, or that has the new key already, raises `EditError`.
+    A file with faults, or with the new key already, raises `EditError`.
     """
 
     def rename(text: str, parent: yaml.CollectionNode, part: str | int) -> str:

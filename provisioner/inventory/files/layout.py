@@ -384,10 +384,7 @@ def _is_regular(entry: os.DirEntry[str]) -> bool:
 
 
 def _meant(parts: tuple[str, ...]) -> str:
-    """Return the facility that a path below facilities/ is probably meant for.
-
-    Empty for a province's whole folder.
-    """
+    """Return the facility that a path probably means; empty for a province."""
     if parts[0] != "facilities" or len(parts) < _FACILITY_DEPTH - 1:
         return ""
     name = parts[min(len(parts), _FACILITY_DEPTH) - 1]

@@ -67,10 +67,7 @@ def valid_part(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) ->
 
 
 def held_facilities(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Mapping[str, HeldFacility]:
-    """Return the frozen facilities by id, without building the inventory.
-
-    Errors are as of `valid_part`.
-    """
+    """Return frozen facilities by id without building the inventory; errors as `valid_part`."""
     frame = loaded.frame
     if frame is None or not any(errors_of(check_inventory(loaded), tolerate)):
         refuse_invalid(loaded, root, tolerate=tolerate)

@@ -154,10 +154,7 @@ def digest_of(contents: Mapping[str, str]) -> str:
 
 
 def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
-    """Read every file of an inventory and find all problems.
-
-    A folder without inventory.yml raises `InventoryError`.
-    """
+    """Read all files and find all problems; `InventoryError` without inventory.yml."""
     _refuse_without_settings(root)
     with without_collector():
         return _FilesPass(root, today, KnownSites(cache, root)).load()
@@ -177,10 +174,7 @@ def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), c
 
 
 def load_partial(root: Path, *, today: date, cache: Cache | None = None) -> tuple[Loaded, Inventory]:
-    """Load an inventory as far as it is readable.
-
-    Without settings or lock it raises `InventoryError`.
-    """
+    """Load an inventory's readable part; `InventoryError` without settings or lock."""
     loaded = load(root, today=today, cache=cache)
     if loaded.partial is None:
         raise InventoryError(
@@ -192,10 +186,7 @@ def load_partial(root: Path, *, today: date, cache: Cache | None = None) -> tupl
 
 
 def load_settings(root: Path) -> Settings:
-    """Load `inventory.yml`; the other files may have errors.
-
-    A missing or invalid file raises `InventoryError`.
-    """
+    """Load `inventory.yml`, whatever the other files, or raise `InventoryError`."""
     file = File(root, _SETTINGS, "inventory", Settings)
     _refuse_without_settings(root)
     if leads_out(str(root), (_SETTINGS,)):

@@ -329,10 +329,7 @@ def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: Va
 
 
 def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, passwords: VaultPasswords) -> bool:
-    """Write `secrets/carriers/<carrier>.yml`, encrypted; return whether it changed.
-
-    Without a readable password it raises `SecretsError`.
-    """
+    """Write `secrets/carriers/<carrier>.yml`, encrypted, as `write_inventory_secrets`."""
     vault_id = vault_id_for(carrier, passwords)
     return _write(root, f"secrets/carriers/{carrier}.yml", secrets, passwords, vault_id)
 

@@ -219,10 +219,7 @@ def validated(model: type[M], value: object) -> M:
 
 
 def text_of(file: File, digest: str) -> str:
-    """Read the content of a valid file again, as JSON.
-
-    A file that has changed since raises `InventoryError`.
-    """
+    """Read a valid file again as JSON; a changed one raises `InventoryError`."""
     try:
         data = bytes_of(file)
     except OSError:

@@ -123,10 +123,7 @@ class RegoBounds:
     cpu_s: float = math.inf
 
     def until(self, end: float) -> RegoBounds:
-        """Return these limits, cut at a time of the monotonic clock.
-
-        If the time is over, it raises `RegoFailureError`.
-        """
+        """Return these limits, cut at a monotonic time; `RegoFailureError` if over."""
         left = math.ceil(end - time.monotonic())
         if left <= 0:
             raise RegoFailureError("all rules together take too long")

@@ -222,10 +222,7 @@ class RegoFile:
 
 
 def words_of(text: str) -> tuple[RegoWord, ...]:
-    """Return the words of a text, without comments.
-
-    An unknown word, or unbalanced brackets, raise `RegoTextError`.
-    """
+    """Return a text's words, without comments, or raise `RegoTextError`."""
     return tuple(_words(text))
 
 
@@ -256,10 +253,7 @@ class _Brackets:
         self._opened: list[RegoWord] = []
 
     def placed(self, word: RegoWord) -> RegoWord:
-        """Return a word with its depth.
-
-        Unbalanced or too many brackets raise `RegoTextError`.
-        """
+        """Return a word with its depth; wrong brackets raise `RegoTextError`."""
         if word.text in _CLOSES.values():
             if not self._opened or _CLOSES[self._opened[-1].text] != word.text:
                 raise RegoTextError(msg("nothing opens this {text}", word.text), word.line, word.column)

@@ -359,10 +359,7 @@ def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan:
 
 
 def _proved(approval: Approval, plan: PlanToApprove) -> SshPublicKey:
-    """Return the key of a valid approval of this inventory.
-
-    An invalid one, or of another inventory, raises `ApprovalFormError`.
-    """
+    """Return the key of this inventory's valid approval, or raise `ApprovalFormError`."""
     if approval.inventory != plan.inventory:
         raise ApprovalFormError(f"is of the inventory {approval.inventory}, not of {plan.inventory}")
     return key_that_signed(approval)

@@ -305,10 +305,7 @@ def needs_program(spec: HostSpec, changes: Iterable[Change]) -> bool:
 def lacking_programs(
     pending: Iterable[Change], hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts], refusal: Refusal
 ) -> tuple[str, ...]:
-    """Yield why an apply cannot ship MediaMTX, a sentence an architecture.
-
-    `refusal` tells why a program is not shipped.
-    """
+    """Yield why an apply cannot ship MediaMTX, a sentence an architecture."""
     return tuple(_lacking(list(pending), hosts, facts, refusal))
 
 

@@ -1,7 +1,7 @@
 """Evaluation of the rendered rules on packets of whole networks. Pure.
 
 The firewall's file is parsed: sets, chains, and statements of rules. Only the statements of our own templates are
-known. An unknown statement makes the whole file an error; it never counts as accepted.
+known. An unknown statement, or a missing chain, is a `RenderError` and never counts as accepted.
 """
 
 from __future__ import annotations
@@ -238,26 +238,17 @@ def leaving(
 
 
 def accepts(ruleset: Ruleset, packet: NetPacket) -> bool:
-    """Return whether `input` accepts a packet from all its sources.
-
-    An unknown statement raises `RenderError`.
-    """
+    """Return whether `input` accepts a packet from all its sources."""
     return all(ruling.accepted for ruling in rulings(ruleset, "input", packet))
 
 
 def lets_out(ruleset: Ruleset, packet: NetPacket) -> bool:
-    """Return whether `output` accepts a packet; dynamic sets count as empty.
-
-    A missing chain, or an unknown statement, raises `RenderError`.
-    """
+    """Return whether `output` accepts a packet; dynamic sets count as empty."""
     return all(ruling.accepted for ruling in rulings(ruleset, "output", packet))
 
 
 def rulings(ruleset: Ruleset, chain: str, packet: NetPacket) -> frozenset[Ruling]:
-    """Return a chain's verdicts on packets; several if addresses are treated differently.
-
-    A missing chain, or an unknown statement, raises `RenderError`.
-    """
+    """Return a chain's verdicts on packets; several if addresses are treated differently."""
     of = ruleset.chains.get(chain)
     if of is None:
         raise RenderError(f"the rendered firewall has no chain `{chain}`", hint="compare the template with ours")
@@ -271,10 +262,7 @@ def rulings(ruleset: Ruleset, chain: str, packet: NetPacket) -> frozenset[Ruling
 
 
 def led_to(ruleset: Ruleset, packet: NetPacket) -> int:
-    """Return the port that `input` sees, after redirection by rules.
-
-    An unknown statement raises `RenderError`.
-    """
+    """Return the port that `input` sees, after redirection by rules."""
     chain = ruleset.chains.get(_BEFORE)
     for rule in chain.rules if chain and packet.came_by != _LOOPBACK else ():
         fits = [(_fit(statement), statement) for statement in rule.statements]
@@ -420,7 +408,7 @@ _FITS: Final[Mapping[str, Callable[[Statement, NetPacket], bool]]] = {
 def hears_neighbours(ruleset: Ruleset) -> bool:
     """Return whether `input` accepts neighbour discovery from any sender.
 
-    Without it the host is unreachable over IPv6. An unknown statement raises `RenderError`.
+    Without it the host is unreachable over IPv6.
     """
     return all(_hears(ruleset, kind) for kind in _NEIGHBOURS)
 

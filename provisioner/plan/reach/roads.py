@@ -369,10 +369,7 @@ def _leaves(host: RuledHost, program: Program, targets: Networks, port: int, *, 
 
 
 def _through(relay: RuledHost, sources: Networks, targets: Networks, port: int, ways: tuple[str, str]) -> Hop:
-    """Return a relay's verdict on forwarded packets.
-
-    `ways` are the incoming and outgoing interfaces.
-    """
+    """Return a relay's verdict on packets forwarded between two interfaces (`ways`)."""
     came_by, leaves_by = ways
     return _chain(relay, "forward", NetPacket(sources, targets, port, came_by=came_by, leaves_by=leaves_by))
 

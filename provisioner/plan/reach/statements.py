@@ -381,10 +381,7 @@ def statements_of(inventory: Inventory) -> Iterator[Statement]:
 def judged(
     statements: Iterable[Statement], reachability: Reachability, touching: Collection[str] | None = None
 ) -> Iterator[StatementResult]:
-    """Yield the result of each statement, over `touching` hosts only if given.
-
-    Errors are as of `Reachability.cells`.
-    """
+    """Yield each statement's result, over `touching` hosts if given; errors as `cells`."""
     for statement in statements:
         due = CellReach.YES if statement.allows else CellReach.NO
         cells = [*reachability.cells(statement.wanted._replace(touching=touching))]

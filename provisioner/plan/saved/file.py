@@ -135,10 +135,7 @@ def written_plan(data: bytes, origin: str) -> WrittenPlan:
 
 
 def whole_plan(data: bytes, origin: str) -> tuple[WrittenPlan, str, str]:
-    """Return a plan with its claimed digest and meaning, unchecked.
-
-    A file that is no plan raises `StalePlanError`.
-    """
+    """Return a plan with unchecked digest and meaning, or raise `StalePlanError`."""
     try:
         whole = strict_json(data.decode())
         return plan_in(whole), str(whole["digest"]), str(whole.get("meaning", ""))
