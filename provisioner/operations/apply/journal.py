@@ -3,7 +3,7 @@
 Each step is written first, then reported to the watcher. Earlier journals give a run's usual time and maintenance
 windows: paths that a host's change cuts are in maintenance meanwhile. Only journals sealed with the vault's key count,
 so that write access to the record cannot hide outages. A window ends when its run may be dead, so that a killed
-controller leaves none open.
+controller leaves no window open.
 
 A verification writes proofs while it runs, so that a killed one keeps them. A relay's paths are judged once it has
 answered, and no later step changes a proof. Failures wait for the run's end, as entry and verdicts are one transaction.

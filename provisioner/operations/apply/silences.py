@@ -1,7 +1,7 @@
 """Alerts silenced while a run changes hosts, for its cut paths.
 
 A host's silences begin before its wave starts, and end with its change. Each expires soon and is renewed during the
-run, so a killed controller leaves none behind. The run only reports an unreachable Alertmanager and goes on. Silences
+run, so a killed controller leaves no silence. The run only reports an unreachable Alertmanager and goes on. Silences
 are made before a wave; a thread renews and ends them, so no confirmation waits for an Alertmanager.
 
 The alerts are those of a watch (`alerting.rules`). An alert names a path, a device (`object`), a site (facility) or a

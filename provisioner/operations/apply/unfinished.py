@@ -82,7 +82,7 @@ def unfinished(place: StatePlace, *, proved: bool = True) -> Unfinished:
     With `proved` its first entry and journal must match the vault's key, since a resumed run follows its journal.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no run is unfinished.
         StateError: the history does not answer, or is damaged.
     """
     history, log = open_history(place), EventLog(place)

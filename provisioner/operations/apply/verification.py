@@ -65,7 +65,7 @@ class Recalled:
     """Path memories of earlier verifications, by path name.
 
     Attributes:
-        reason: why none could be read, or empty.
+        reason: why they are unreadable, or empty.
         unread: number of memories that this program did not write.
     """
 
@@ -204,7 +204,7 @@ def _is_proved(verdict: PathVerdict) -> bool:
 def recall(session: Session, paths: Collection[str]) -> Recalled:
     """Read memories of paths, or the reason of failure.
 
-    `paths` are memory names. An unreadable memory counts as none.
+    `paths` are memory names. An unreadable memory is ignored.
     """
     place = state_place(session)
     try:
