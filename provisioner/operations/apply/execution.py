@@ -223,7 +223,7 @@ def end_gone(session: Session, facts: Mapping[str, HostFacts]) -> tuple[ClosedRu
 
 
 def _is_over(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -> bool:
-    """Return whether all hosts of a killed run were read and none waits."""
+    """Return whether a killed run's hosts were read and do not wait."""
     if last.kept or datetime.now(UTC) - last.heard < SILENT:
         return False
     known = [host for host in _hosts_of(last) if host in session.state.hosts]
