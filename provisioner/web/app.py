@@ -1,6 +1,6 @@
-"""The server's application: bounded read-only requests, and the page for each.
+"""The server's application: answers bounded, read-only requests with pages.
 
-It changes nothing and keeps nothing about readers.
+It changes no state and stores no data about readers.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _HEADERS: Final = {
 }
 
 Contacts = Callable[[str, str, Reader], Sequence[CallCard]]
-"""Who is to be called for a facility of a province; whoever is asked records that a reader asked."""
+"""Returns a facility's contacts and records the reader's request."""
 
 ASSETS: Final = {
     "page.css": "text/css; charset=utf-8",
@@ -71,12 +71,11 @@ SIGN_IN: Final = "/sign-in"
 
 
 class Guard:
-    """Refuses what no reader's browser sends, and adds to every answer what keeps a page alone with its server.
+    """Refuses requests that no browser sends; adds security headers to answers.
 
     Attributes:
-        names: the hosts, each with its port where it is not the scheme's own, by which readers may call the server:
-            a name of somebody else's that leads to this address is none (DNS rebinding).
-        secure: whether readers come over TLS.
+        names: accepted `Host` headers, with the port unless it is the scheme's own. Others are refused (DNS rebinding).
+        secure: whether readers connect over TLS.
     """
 
     def __init__(self, app: ASGIApp, *, names: Collection[str], secure: bool) -> None:
@@ -85,7 +84,7 @@ class Guard:
         self._secure = secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -104,7 +103,6 @@ class Guard:
         await (refused or self._app)(scope, receive, answered)
 
     def _refused(self, scope: Scope) -> PlainTextResponse | None:
-        """The answer to a request that goes no further."""
         headers = Headers(scope=scope)
         if len(scope["headers"]) > MOST_HEADERS:
             return PlainTextResponse("too many headers\n", 431)
@@ -121,24 +119,24 @@ class Guard:
 
 
 def _is_embedded(headers: Headers) -> bool:
-    """Return whether a page of another site asks without the reader, who would be recorded as asking."""
+    """Return whether another site's page sends the request, without the reader's knowledge."""
     is_elsewhere = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
     return is_elsewhere and headers.get("sec-fetch-dest") != "document"
 
 
 @dataclass(frozen=True)
 class ServedPages:
-    """How a server serves.
+    """Settings of a server.
 
     Attributes:
-        feed: what it shows.
-        door: who reads.
-        names: the hosts by which it is called.
-        clock: says the moment.
-        secure: whether readers come over TLS.
-        contacts: who is to be called; None where the server was not started for that.
-        further: addresses of the door's own, such as those of signing in.
-        leave: where a reader signs out, from the top; empty where nobody signs in.
+        feed: the source of boards.
+        door: identifies readers.
+        names: the accepted hosts.
+        clock: returns the present time.
+        secure: whether readers connect over TLS.
+        contacts: `None` if the server does not show contacts.
+        further: routes of the door, such as sign-in.
+        leave: the sign-out address from the top; empty without sign-in.
     """
 
     feed: Feed
@@ -152,7 +150,7 @@ class ServedPages:
 
 
 def make_app(served: ServedPages) -> Starlette:
-    """The whole server as one application."""
+    """Return the server's application."""
     pages = _Answers(served)
 
     @contextlib.asynccontextmanager
@@ -188,33 +186,31 @@ def make_app(served: ServedPages) -> Starlette:
 
 
 class _Answers:
-    """The pages of one server."""
-
     def __init__(self, served: ServedPages) -> None:
         self._served = served
         self._stamp = assets_stamp()
 
     def front(self, request: Request) -> Response:
-        """Lead to the language that the browser asks for."""
+        """Redirect to the browser's language."""
         self._served.door.reader(request)
         asked = request.headers.get("accept-language", "")[:200].lower()
         language = Language.EN if asked.startswith("en") else Language.VI
         return RedirectResponse(f"{language.value}/", 302, _NO_STORE | {"Vary": "Accept-Language"})
 
     def language(self, request: Request) -> Response:
-        """Lead a language without its slash to its first page."""
+        """Redirect a language without a slash to its overview."""
         sheet = self._sheet(request, self._served.door.reader(request))
         named = request.path_params["language"]
         return RedirectResponse(f"{named}/", 302, _NO_STORE) if named in set(Language) else self._absent(sheet)
 
     def page(self, make: Callable[[PageSheet, Request], str | None], request: Request) -> Response:
-        """A page of whoever reads; what that reader may not see is as if it were not there."""
+        """Return a page; hidden objects get the answer of missing ones."""
         sheet = self._sheet(request, self._served.door.reader(request))
         html = make(sheet, request)
         return HTMLResponse(html, headers=_NO_STORE) if html is not None else self._absent(sheet)
 
     def contacts(self, request: Request) -> Response:
-        """Who is to be called: asked for anew each time, and recorded each time."""
+        """Return a facility's contacts, read and recorded each time."""
         reader = self._served.door.reader(request)
         sheet = self._sheet(request, reader)
         one = sheet.board.by_id.get(request.path_params["id"])
@@ -231,7 +227,7 @@ class _Answers:
         return HTMLResponse(html, headers=_NO_STORE) if html is not None else self._absent(sheet)
 
     async def events(self, request: Request) -> Response:
-        """The word that something new is recorded, as long as a page is open."""
+        """Stream an event for each new record while a page is open."""
         await run_in_threadpool(self._served.door.reader, request)
         feed = self._served.feed
         if feed.listeners >= MOST_LISTENERS:
@@ -247,7 +243,7 @@ class _Answers:
         return StreamingResponse(feed.events(may_read), media_type="text/event-stream", headers=_NO_STORE)
 
     def failed(self, request: Request, error: Exception) -> Response:
-        """An address at which there is nothing, for whom there may be something elsewhere."""
+        """Answer an error. For 404, a known reader gets a page."""
         status = error.status_code if isinstance(error, HTTPException) else 500
         if status != 404:  # noqa: PLR2004 (the number is the protocol's own word)
             return PlainTextResponse("this cannot be answered\n", status, _NO_STORE)
@@ -283,7 +279,7 @@ class _Answers:
 
 
 def _asked(path: str) -> tuple[Language, str]:
-    """The language and the page of an address; Vietnamese for an address that names none."""
+    """Return language and page of an address; Vietnamese by default."""
     language, _, page = path.lstrip("/").partition("/")
     if language not in set(Language):
         return Language.VI, page if "/" in path.lstrip("/") else ""
@@ -291,7 +287,7 @@ def _asked(path: str) -> tuple[Language, str]:
 
 
 def _asset(request: Request) -> Response:
-    """A script or a style; they say nothing of anybody."""
+    """Return a script or style, without a check of the reader."""
     name = request.path_params["name"]
     if name not in ASSETS:
         return PlainTextResponse("there is no such file\n", 404)
@@ -343,10 +339,10 @@ def _sign_in(request: Request, _: Exception) -> Response:
 
 
 def asset(name: str) -> bytes:
-    """A script or a style of pages."""
+    """Return a script or style of pages."""
     return (files("provisioner.web") / "assets" / name).read_bytes()
 
 
 def assets_stamp() -> str:
-    """Another word with every version of the scripts and styles."""
+    """Return a digest of the scripts and styles."""
     return sha256(b"".join(asset(name) for name in ASSETS)).hexdigest()[:12]

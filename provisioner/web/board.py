@@ -1,8 +1,7 @@
 """The content of pages as values, from recorded verifications. Pure.
 
-A board is made once and never changed. A reader gets a board of the permitted part alone (`readers.scoped`), and every
-page is made from it. Of several verifications the newest knowledge of each path counts: a verification of one province,
-or of a sample, says nothing of the other paths, so their older verdicts still stand, with their age.
+A board is immutable. A reader gets a board with the permitted part only (`readers.scoped`), and all pages come from it.
+For each path the newest verification that covers it counts. Older verdicts of other paths stay, with their age.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from provisioner.verify.document import DoubtRow, PathRow, VerifyDocument, findi
 from provisioner.verify.result import NO_FINDING, Finding, WithFinding
 
 WORST_FIRST: Final = ("down", "quarantined", "unknown", "degraded", "maintenance", "up")
-"""The verdicts of paths, those first that somebody has to see to."""
+"""Verdicts of paths, most urgent first."""
 
 _RANK: Final = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
 _PARTS = 3
@@ -26,16 +25,16 @@ _PARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class SeenPath(WithFinding):
-    """One camera's path, as the last verification that looked at it has it.
+    """A camera's path as of the last verification that covers it.
 
     Attributes:
         name: the path, e.g. `bac-giang/kcl-001/cam-03/sub`.
-        where: what the inventory says of the camera's place; empty where it says nothing.
-        zone: the zone that it watches; empty where the inventory has no such camera any more.
+        where: the camera's location; empty if the inventory has none.
+        zone: the camera's zone; empty if the inventory no longer has the camera.
         verdict: one of `WORST_FIRST`.
         passed: the levels that passed.
-        since: since when it is as it is; None where nobody knows.
-        proved_at: when it was last proved to its end, where it is not up, and as far as it is remembered.
+        since: the start of the present verdict, if known.
+        proved_at: the last full proof of a path that is not up, if remembered.
         until: the end of its maintenance window.
         would_be: its verdict without that window.
     """
@@ -63,17 +62,17 @@ class SeenPath(WithFinding):
 
 @dataclass(frozen=True, slots=True)
 class FacilityRow:
-    """One facility with its paths.
+    """A facility with its paths.
 
     Attributes:
-        key: its name and id as they are searched: without marks.
-        province: the slug of the province under which it is counted today.
-        folder: the slug under which its paths and files are: no merger of provinces changes it.
+        key: name and id without diacritics, for search.
+        province: the slug of its present province.
+        folder: the slug in its paths and files; mergers of provinces do not change it.
         carriers: the carriers of its plan and of its paths.
-        state: where it stands, e.g. `accepted`.
-        worst: the worst verdict of its paths; empty where no host carries it.
-        since: since when its worst path is so.
-        cameras: how many cameras its file has.
+        state: its progress, e.g. `accepted`.
+        worst: the worst verdict of its paths; empty if no host carries it.
+        since: since when its worst path has that verdict.
+        cameras: the number of cameras in its file.
     """
 
     id: str
@@ -97,11 +96,11 @@ class FacilityRow:
 
 @dataclass(frozen=True, slots=True)
 class IncidentRow(WithFinding):
-    """One broken thing, with the paths that hang on it.
+    """An incident with its paths.
 
     Attributes:
-        verdict: the worst verdict of its paths; empty where none hangs on it.
-        since: since when the first of them is so.
+        verdict: the worst of its paths; empty without paths.
+        since: the earliest of its paths.
     """
 
     finding: Finding
@@ -115,12 +114,12 @@ class IncidentRow(WithFinding):
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """The paths of one province or of one carrier, counted.
+    """Numbers of a province or carrier.
 
     Attributes:
         id: the slug, or the carrier's id.
-        facilities: how many facilities, with those that no host carries.
-        incidents: how many incidents touch it.
+        facilities: all facilities, also those that no host carries.
+        incidents: incidents that affect it.
     """
 
     id: str
@@ -131,32 +130,30 @@ class GroupRow:
 
     @property
     def paths(self) -> int:
-        """How many paths."""
+        """The number of paths."""
         return sum(self.counts.values())
 
     @property
     def worst(self) -> str:
-        """The worst verdict among them; empty where there is no path."""
+        """The worst verdict; empty without paths."""
         return worst_of(self.counts)
 
 
 @dataclass(frozen=True)
 class Board:
-    """All that may be shown of one moment.
+    """All content that pages may show.
 
     Attributes:
-        inventory: the inventory's id.
-        scheme: the list of provinces that it uses.
-        verified_at: when the newest verification ended; None where there was none.
-        oldest_at: when the oldest word that still counts was given.
-        engine: what serves the paths, as it names itself.
-        counts: how many paths have each verdict, the worst first.
-        provinces: those that have a facility, by slug.
-        carriers: those that carry something, by id.
-        facilities: in the order of provinces and ids.
-        incidents: the worst first.
-        unread: facilities whose files cannot be understood.
-        revision: changes with every change of what is shown.
+        scheme: the list of provinces.
+        verified_at: the end of the newest verification, if any.
+        oldest_at: the end of the oldest verification that still counts.
+        engine: the media server.
+        provinces: those with a facility, by slug.
+        carriers: those with a facility or path, by id.
+        facilities: sorted by province and id.
+        incidents: worst first.
+        unread: facilities with unreadable files.
+        revision: changes with the content.
     """
 
     inventory: str
@@ -185,15 +182,13 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """All that verifications said of paths.
+    """The results of several verifications.
 
     Attributes:
-        paths: the last word on each path of each relay, in the order of names: while one carrier takes over from
-            another, a path comes over both.
-        hosts: what is wrong with hosts themselves, as the newest verification has it: no path hangs on it.
-        verified_at: when the newest verification ended.
-        oldest_at: when the oldest of those ended that is some path's last word.
-        engine: what serves the paths.
+        paths: the last row of each path of each relay, by name. During a change of carriers a path has two relays.
+        hosts: the newest verification's incidents without paths.
+        verified_at: the end of the newest verification.
+        oldest_at: the end of the oldest verification that still counts.
     """
 
     paths: tuple[SeenPath, ...] = ()
@@ -204,17 +199,17 @@ class Merged:
 
 
 def worst_of(counts: Mapping[str, int]) -> str:
-    """The worst verdict that is counted; empty where nothing is."""
+    """Return the worst verdict with a count; empty if all are 0."""
     return min((verdict for verdict, number in counts.items() if number), key=rank, default="")
 
 
 def rank(verdict: str) -> int:
-    """A verdict's place, 0 for the worst; what is none comes last."""
+    """Return a verdict's rank, 0 for the worst; unknown words come last."""
     return _RANK.get(verdict, len(WORST_FIRST))
 
 
 def total(counts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
-    """Counts added up, the worst first."""
+    """Add counts up, worst verdict first."""
     summed: Counter[str] = Counter()
     for one in counts:
         summed.update(one)
@@ -224,7 +219,7 @@ def total(counts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
 def by_province(
     facilities: Iterable[FacilityRow], incidents: Iterable[IncidentRow], names: Mapping[str, str]
 ) -> Mapping[str, GroupRow]:
-    """The provinces that have a facility, by slug."""
+    """Return the numbers of provinces with a facility, by slug."""
     groups: dict[str, list[FacilityRow]] = {}
     for facility in facilities:
         groups.setdefault(facility.province, []).append(facility)
@@ -238,7 +233,7 @@ def by_province(
 def by_carrier(
     facilities: Iterable[FacilityRow], incidents: Iterable[IncidentRow], names: Mapping[str, str]
 ) -> Mapping[str, GroupRow]:
-    """The carriers that carry something, by id."""
+    """Return the numbers of carriers with a facility or path, by id."""
     counts: dict[str, Counter[str]] = {}
     carrying: Counter[str] = Counter()
     for facility in facilities:
@@ -253,7 +248,7 @@ def by_carrier(
 
 
 def merged(documents: Sequence[VerifyDocument]) -> Merged:
-    """Put verifications together, the oldest first."""
+    """Merge verifications, given oldest first."""
     last = last_known(documents)
     newest = documents[-1] if documents else None
     return Merged(

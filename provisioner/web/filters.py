@@ -1,7 +1,7 @@
-"""What a reader chose: filters, lists, links, and actions for causes. Pure.
+"""Filters, lists and links of pages, and actions for causes. Pure.
 
-Links are relative, so that pages work on a server and as files. An incident is put together from the paths that the
-reader sees. The sentences of actions are those of docs/daily/watching.md.
+Links are relative, so pages work on a server and as files. Incidents are grouped from the paths that the reader sees.
+The sentences of actions are those of docs/daily/watching.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from provisioner.web.board import WORST_FIRST, Board, FacilityRow, IncidentRow, 
 PAGE_SIZE: Final = 100
 
 NOT_CARRIED: Final = "none"
-"""What is asked for instead of a verdict: facilities that no host carries."""
+"""The filter for facilities that no host carries, in place of a verdict."""
 
 SORTS: Final = ("worst", "name", "since")
 _LONGEST: Final = 200
@@ -38,12 +38,13 @@ _VERDICTS: Final = (*WORST_FIRST, "")
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What was asked for; a word that is none of these is left out, as a link may be old.
+    """The filters of a request.
+
+    Unknown values are ignored, since links may be old.
 
     Attributes:
-        q: words of a facility's name or id, with marks or without.
-        verdict: the worst verdict of a facility or an incident, or `none`.
-        sort: the order of facilities.
+        q: words of a name or id, with or without diacritics.
+        verdict: the worst verdict, or `none`.
         page: from 1.
     """
 
@@ -57,29 +58,29 @@ class Filters:
 
     @property
     def pairs(self) -> Mapping[str, str]:
-        """The choice as it stands in an address: what is as always is left out."""
+        """The parameters of an address, without defaults."""
         values = {key: str(value) for key, value in asdict(self).items() if value}
         always = {"sort": SORTS[0], "page": "1"}
         return {key: value for key, value in values.items() if always.get(key) != value}
 
     def at(self, page: int) -> Mapping[str, str]:
-        """The address of another page of the same list."""
+        """Return the parameters of another page of the list."""
         return replace(self, page=page).pairs
 
     @property
     def is_all(self) -> bool:
-        """Whether nothing is left out."""
+        """Whether no filter is set."""
         return not (self.q or self.province or self.carrier or self.verdict or self.layer)
 
 
 @dataclass(frozen=True, slots=True)
 class ListPart:
-    """One page of a list.
+    """The position of one page in a list.
 
     Attributes:
-        number: which page; the last one where a later one was asked for.
-        pages: how many there are, at least one.
-        total: how many there are in all.
+        number: at most `pages`.
+        pages: at least 1.
+        total: the number of items.
     """
 
     number: int
@@ -91,14 +92,14 @@ class ListPart:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The addresses that a page in one language leads to.
+    """Relative addresses from one page.
 
     Attributes:
         language: the page's.
-        page: where the page itself is, below its language, e.g. `facilities/kcl-001`.
-        suffix: what files end with; empty on a server.
-        query: what stands behind the page's own address.
-        stamp: what makes the address of a script or a style a new one with every version of it.
+        page: the page's own address below its language, e.g. `facilities/kcl-001`.
+        suffix: of files; empty on a server.
+        query: the page's own query.
+        stamp: the version of scripts and styles, for caches.
     """
 
     language: Language
@@ -109,48 +110,48 @@ class Links:
 
     @property
     def is_file(self) -> bool:
-        """Whether pages are files: then nothing answers a form."""
+        """Whether pages are files, which have no forms."""
         return bool(self.suffix)
 
     @property
     def top(self) -> str:
-        """The way up to the folder of all languages."""
+        """The relative path to the folder of all languages."""
         return "../" * (1 + self.page.count("/"))
 
     def to(self, page: str, /, **query: str) -> str:
-        """The address of a page in this language."""
+        """Return the address of a page in this language."""
         named = [(key, value) for key, value in query.items() if value]
         file = quote(page) + self.suffix if page else f"index{self.suffix}" if self.suffix else ""
         return f"{self.top}{self.language.value}/{file}{'?' + urlencode(named) if named else ''}"
 
     def facility(self, id_: str) -> str:
-        """A facility's page."""
+        """Return the address of a facility's page."""
         return self.to(f"{FACILITIES}/{id_}")
 
     def province(self, slug: str) -> str:
-        """A province's page."""
+        """Return the address of a province's page."""
         return self.to(f"provinces/{slug}")
 
     def contacts(self, id_: str) -> str:
-        """The page that says who is to be called; there is no such file."""
+        """Return the address of a facility's contacts, on a server only."""
         return self.to(f"contacts/{id_}")
 
     def asset(self, name: str) -> str:
-        """A script or a style."""
+        """Return the address of a script or style."""
         return f"{self.top}assets/{name}{'?v=' + self.stamp if self.stamp and not self.suffix else ''}"
 
     def events(self) -> str:
-        """Where a page hears that something has changed."""
+        """Return the address of the event stream."""
         return f"{self.top}events"
 
     def in_language(self, language: Language) -> str:
-        """This same page in another language."""
+        """Return this page's address in another language."""
         other = replace(self, language=language).to(self.page)
         return f"{other}?{self.query}" if self.query else other
 
 
 def read_filters(values: Mapping[str, str]) -> Filters:
-    """What an address asks for."""
+    """Parse the filters of an address."""
     verdict, sort, page = values.get("verdict", ""), values.get("sort", ""), values.get("page", "")
     number = int(page) if page.isascii() and page.isdigit() and len(page) < len(str(_MOST_PAGES)) else 1
     return Filters(
@@ -165,7 +166,7 @@ def read_filters(values: Mapping[str, str]) -> Filters:
 
 
 def choose_facilities(board: Board, choice: Filters) -> Sequence[FacilityRow]:
-    """The facilities that were asked for, in the order that was asked for."""
+    """Filter and sort facilities."""
     words = fold(choice.q).split("-") if fold(choice.q) else []
     if choice.q.strip() and not words:
         return ()
@@ -186,7 +187,7 @@ def _since(facility: FacilityRow) -> float:
 
 
 def choose_incidents(board: Board, choice: Filters) -> Sequence[IncidentRow]:
-    """The incidents that were asked for, the worst first."""
+    """Filter incidents, worst first."""
     words = fold(choice.q).split("-") if fold(choice.q) else []
     return [
         one
@@ -200,7 +201,7 @@ def choose_incidents(board: Board, choice: Filters) -> Sequence[IncidentRow]:
 
 
 def part_of(listed: Sequence[T], page: int, size: int = PAGE_SIZE) -> tuple[ListPart, Sequence[T]]:
-    """One page of a list; a size of 0 takes all."""
+    """Return one page of a list; size 0 returns all items."""
     size = size or max(1, len(listed))
     pages = max(1, -(-len(listed) // size))
     number = min(page, pages)
@@ -210,21 +211,19 @@ def part_of(listed: Sequence[T], page: int, size: int = PAGE_SIZE) -> tuple[List
 
 
 def layers_of(incidents: Iterable[IncidentRow]) -> Sequence[str]:
-    """The layers that incidents are of, for a list to choose from."""
+    """Return the sorted layers of incidents."""
     return sorted({one.layer for one in incidents if one.layer})
 
 
 def query_of(pairs: Iterable[tuple[str, str]]) -> str:
-    """What stands behind an address."""
+    """Return a query without empty values."""
     return urlencode([(key, value) for key, value in pairs if value])
 
 
 def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]) -> tuple[IncidentRow, ...]:
-    """The incidents of some facilities' paths, as `verify.incidents` makes them, the worst and the largest first.
+    """Group facilities' failing paths into incidents, worst and largest first.
 
-    Args:
-        facilities: with the paths that are seen, each of which names what is broken.
-        hosts: what is wrong with hosts themselves.
+    The causes are those of `verify.incidents`. `hosts` are incidents of hosts without paths.
     """
     by_id = {facility.id: facility for facility in facilities}
     failing = (path for facility in by_id.values() for path in facility.paths if path.verdict not in NO_INCIDENT)

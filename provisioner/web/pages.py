@@ -1,6 +1,6 @@
-"""Every page as HTML, from the board of one reader. Pure.
+"""Pages as HTML, from one reader's board. Pure.
 
-No script and no style stands in a page, nothing comes from elsewhere, and every value is escaped.
+Pages have no inline script or style and load no external resource. All values are escaped.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'self'"
 )
-"""The Content-Security-Policy that a page itself names; a server's answer forbids frames on top of that."""
+"""The Content-Security-Policy in a page. A server's answers also forbid frames."""
 
 _FIRST_INCIDENTS: Final = 12
 _LANGUAGES: Final = {Language.EN: "English", Language.VI: "Tiếng Việt"}
@@ -54,13 +54,7 @@ _LANGUAGES: Final = {Language.EN: "English", Language.VI: "Tiếng Việt"}
 
 @dataclass(frozen=True)
 class PageWords:
-    """What one page says, in its language and of its moment.
-
-    Attributes:
-        board: what its reader may see.
-        links: where its pages are.
-        now: the moment at which it is made.
-    """
+    """Formats a page's values in its language."""
 
     board: Board
     links: Links
@@ -68,23 +62,23 @@ class PageWords:
 
     @cached_property
     def t(self) -> Translator:
-        """Whoever speaks the page's language."""
+        """The translator of the page's language."""
         return page_translator(self.links.language)
 
     @cached_property
     def words(self) -> Mapping[str, Mapping[str, str]]:
-        """Every value that pages show, by the name of its list."""
+        """Translations of values, by the name of their enumeration."""
         return words_of(self.links.language)
 
     @property
     def is_stale(self) -> bool:
-        """Whether what was seen says nothing of now any more."""
+        """Whether the newest verification is missing or too old."""
         verified = self.board.verified_at
         return verified is None or self.now - verified > STALE
 
     @property
     def freshness(self) -> str:
-        """How old the page's facts are."""
+        """The age of the page's facts, in words."""
         verified, oldest = self.board.verified_at, self.board.oldest_at
         if verified is None:
             return self.t("Nothing was verified yet.")
@@ -96,20 +90,20 @@ class PageWords:
         return said
 
     def number(self, number: int) -> str:
-        """A number with its thousands apart."""
+        """Format a number with thousands separators."""
         return f"{number:,}".replace(",", "." if self.links.language is Language.VI else ",")
 
     def time(self, moment: datetime | None) -> str:
-        """A moment."""
+        """Format a time."""
         return at_time(moment, self.links.language)
 
     def age(self, moment: datetime | None) -> str:
-        """How long ago a moment is."""
+        """Format the age of a time."""
         return age(moment, self.now, self.t)
 
     @property
     def today(self) -> date:
-        """The day in Vietnam."""
+        """The date in Vietnam."""
         return self.now.astimezone(VIETNAM).date()
 
     def next(self, cause: Cause) -> str:
@@ -117,54 +111,54 @@ class PageWords:
         return self.t(cause.next_step) if cause.next_step else ""
 
     def paths(self, number: int) -> str:
-        """So many paths."""
+        """Format a number of paths."""
         return self.t.plural("{number} path", "{number} paths", number, number=self.number(number))
 
     def numbers(self, counts: Mapping[str, int]) -> Sequence[tuple[str, int]]:
-        """A number for each verdict; those that are rare only where there are some."""
+        """Return counts by verdict; rare verdicts only if present."""
         always = {"up", "down", "unknown", "degraded"}
         return [(verdict, counts.get(verdict, 0)) for verdict in WORST_FIRST if verdict in always or verdict in counts]
 
     def count_not_up(self, group: GroupRow) -> int:
-        """How many paths of a group are not up; what is in maintenance is measured, and nobody's trouble."""
+        """Count a group's paths that are neither up nor in maintenance."""
         return group.paths - group.counts.get("up", 0) - group.counts.get("maintenance", 0)
 
     def not_up(self, group: GroupRow) -> str:
-        """How many paths of a group are not up, in words."""
+        """Format the number of paths that are not up."""
         number = self.count_not_up(group)
         if not group.paths:
             return self.t("nothing is carried yet")
         return self.t("{number} not up", number=self.number(number)) if number else self.t("all up")
 
     def weight(self, group: GroupRow) -> str:
-        """How full a tile's colour is."""
+        """Return the class for a tile's colour strength."""
         share = self.count_not_up(group) / group.paths if group.paths else 0
         return "many-of" if share >= _MANY else "some" if share >= _SOME else "few"
 
     def province_name(self, slug: str) -> str:
-        """A province's name, whether it has a facility or not."""
+        """Return a province's name, or the slug if unknown."""
         try:
             return by_slug(slug, self.board.scheme).name
         except ProvinceError:
             return slug
 
     def group_name(self, slug: str) -> str:
-        """The name of a facility's province."""
+        """Return the name of a province with facilities, or the slug."""
         group = self.board.provinces.get(slug)
         return group.name if group else slug
 
     def carrier_names(self, carriers: Iterable[str]) -> str:
-        """The names of carriers."""
+        """Return the names of carriers."""
         groups = self.board.carriers
         return ", ".join(groups[one].name if one in groups else one for one in carriers)
 
     def facility_name(self, id_: str) -> str:
-        """A facility's name."""
+        """Return a facility's name, or the id if unknown."""
         facility = self.board.by_id.get(id_)
         return facility.name if facility else id_
 
     def proof(self, path: SeenPath) -> str:
-        """When a path was last proved to be up, and when it was looked at."""
+        """Return when a path was last checked and last proved."""
         looked = self.t("Checked {time}.", time=self.time(path.checked_at)) if path.checked_at else ""
         if path.verdict == "up":
             return looked
@@ -176,40 +170,36 @@ class PageWords:
         return " ".join(filter(None, (looked, proved)))
 
     def ladder_words(self, path: SeenPath) -> str:
-        """The levels that a path passed, in words."""
+        """Format the levels that a path passed."""
         levels = ", ".join(map(str, path.passed))
         return self.t("levels {levels} passed", levels=levels) if levels else self.t("no level passed")
 
     def available(self, measured: Measured | None) -> str:
-        """The share of the measured time in which pictures came; empty where nothing was measured."""
+        """Format the availability; empty without measured time."""
         share = measured.available if measured else None
         return "" if share is None else self.percent(share)
 
     def percent(self, share: float) -> str:
-        """A share."""
+        """Format a share."""
         shown = percent(share)
         return shown.replace(".", ",") if self.links.language is Language.VI else shown
 
     def strip(self, squares: Sequence[SeenNight]) -> Markup:
-        """A path's last nights."""
+        """Render a path's last nights."""
         return strip(tuple(squares), self.links.language)
 
 
 @dataclass(frozen=True)
 class PageSheet:
-    """What all pages of one answer share.
+    """Common values of the pages of one answer.
 
     Attributes:
-        board: what the reader may see.
-        links: where the page is.
-        now: the moment.
-        past: how paths were.
-        live: whether the page hears of what is recorded while it is open.
+        live: whether the page listens for new records.
         sees_facilities: whether the reader sees more than numbers.
-        reader_name: who reads, as the page says it; empty where there is one reader only.
-        leave: where a reader signs out; empty where nobody signed in.
-        calls: whether the reader may see who is to be called for the facility that is shown.
-        trouble: why nothing newer can be read; empty where all can.
+        reader_name: empty if there is only one reader.
+        leave: the sign-out address; empty without sign-in.
+        calls: whether the reader may see the facility's contacts.
+        trouble: why no newer board can be loaded; empty if one can.
     """
 
     board: Board
@@ -224,7 +214,7 @@ class PageSheet:
     trouble: str = ""
 
     def made(self, template: str, title: str, here: str = "", **values: object) -> str:
-        """A page."""
+        """Render a template."""
         wording = PageWords(self.board, self.links, self.now)
         other = next(language for language in Language if language is not self.links.language)
         t = wording.t
@@ -255,7 +245,7 @@ class PageSheet:
 
 @dataclass(frozen=True, slots=True)
 class CallCard:
-    """Who is to be called: personal data, which is kept nowhere by pages."""
+    """A contact. This is personal data, which pages never store."""
 
     name: str = field(repr=False)
     title: str = field(repr=False)
@@ -264,7 +254,7 @@ class CallCard:
 
 
 def overview_page(sheet: PageSheet) -> str:
-    """The first page: incidents first, counts, the map, the carriers."""
+    """Return the overview: incidents, numbers, map, carriers."""
     board, c = sheet.board, PageWords(sheet.board, sheet.links, sheet.now)
     total, up = sum(board.counts.values()), board.counts.get("up", 0)
     if not total:
@@ -293,7 +283,7 @@ def overview_page(sheet: PageSheet) -> str:
 
 
 def incidents_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> str:
-    """The incidents that were asked for."""
+    """Return the list of chosen incidents."""
     c = PageWords(sheet.board, sheet.links, sheet.now)
     part, shown = part_of(choose_incidents(sheet.board, choice), choice.page, size)
     return sheet.made(
@@ -311,7 +301,7 @@ def incidents_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> 
 
 
 def facilities_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> str:
-    """The facilities that were asked for."""
+    """Return the list of chosen facilities."""
     c = PageWords(sheet.board, sheet.links, sheet.now)
     part, shown = part_of(choose_facilities(sheet.board, choice), choice.page, size)
     return sheet.made(
@@ -341,7 +331,7 @@ def _lists(sheet: PageSheet) -> Mapping[str, Sequence[tuple[str, str]]]:
 
 
 def province_page(sheet: PageSheet, slug: str, size: int = PAGE_SIZE) -> str | None:
-    """A province's page; None where the reader has no such province."""
+    """Return a province's page; `None` if the board lacks the province."""
     group = sheet.board.provinces.get(slug)
     if group is None:
         return None
@@ -361,7 +351,7 @@ def province_page(sheet: PageSheet, slug: str, size: int = PAGE_SIZE) -> str | N
 
 
 def facility_page(sheet: PageSheet, id_: str) -> str | None:
-    """A facility's page; None where the reader has no such facility."""
+    """Return a facility's page; `None` if the board lacks the facility."""
     one = sheet.board.by_id.get(id_)
     if one is None:
         return None
@@ -387,7 +377,6 @@ def facility_page(sheet: PageSheet, id_: str) -> str | None:
 
 
 def _strips(past: Past, facility: FacilityRow, c: PageWords) -> Mapping[str, Sequence[SeenNight]]:
-    """The strip of each path; those of which nothing is kept are blank where others are not."""
     if not facility.paths:
         return {}
     strips = past.nights(f"{facility.folder}/{facility.id}/", c.today, NIGHTS)
@@ -396,12 +385,12 @@ def _strips(past: Past, facility: FacilityRow, c: PageWords) -> Mapping[str, Seq
 
 
 def sentence_page(sheet: PageSheet, title: str, sentence: str) -> str:
-    """A page that says one thing, e.g. that there is no such page."""
+    """Return a page with one sentence, e.g. for a missing page."""
     return sheet.made("sentence", title, sentence=sentence)
 
 
 def contacts_page(sheet: PageSheet, id_: str, cards: Sequence[CallCard]) -> str | None:
-    """Who is to be called for a facility; None where the reader has no such facility."""
+    """Return a facility's contacts; `None` if the board lacks the facility."""
     one = sheet.board.by_id.get(id_)
     if one is None:
         return None
@@ -428,5 +417,5 @@ def _environment() -> jinja2.Environment:
 
 
 def _shown(value: object) -> object:
-    """Make a value fit to be shown; what a template itself made is as it should be."""
+    """Make a text printable, except a template's own markup."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,7 +1,7 @@
 """Readers, and the part of a board that each may see.
 
-This is the only place that decides it for pages (`base.roles`). Hidden things are not on a reader's board: a guessed
-address gets the same answer as one that never existed.
+Only this module decides it for pages (`base.roles`). Hidden objects are missing on a reader's board. So a guessed
+address gets the same answer as an address that never existed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from provisioner.web.board import Board, FacilityRow, SeenPath, by_carrier, by_p
 from provisioner.web.filters import incidents_of
 
 NOC: Final = "noc"
-"""The role of a network operations centre: it sees what the commands show."""
+"""The role of a network operations centre, with all that commands show."""
 
 ROLE_HEADER: Final = "X-Provisioner-Role"
 NAME_HEADER: Final = "X-Provisioner-User"
@@ -33,22 +33,22 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who reads.
+    """A reader of pages.
 
     Attributes:
-        scope: in whose name; None is the engineer who started the server, who sees what the commands show.
-        who: how a log of accesses to personal data names this reader.
+        scope: the role. `None` is the engineer who started the server and sees all that commands show.
+        who: the name in the log of accesses to personal data.
     """
 
     scope: ReaderScope | None = None
     who: str = ""
 
     def sees(self, matter: Matter, place: Whereabouts) -> bool:
-        """Tell whether all that a matter has of one thing may be shown."""
+        """Return whether the reader may see a matter of an object."""
         return self.scope is None or self.scope.sees(matter, place)
 
     def may_call(self, place: Whereabouts) -> bool:
-        """Tell whether who is to be called may be shown."""
+        """Return whether the reader may see contacts."""
         return self.scope is None or self.scope.may_call(place)
 
 
@@ -56,10 +56,10 @@ ENGINEER = Reader()
 
 
 class NobodyError(Exception):
-    """A request of which it is not known, or not believed, who reads.
+    """The request's reader is unknown or not trusted.
 
     Attributes:
-        sentence: why, and what whoever set it up does.
+        sentence: the reason and the next step for the operator.
     """
 
     def __init__(self, sentence: str) -> None:
@@ -68,27 +68,27 @@ class NobodyError(Exception):
 
 
 class SignInError(Exception):
-    """A request of a reader who has to sign in first."""
+    """The reader has to sign in first."""
 
 
 class Door(Protocol):
-    """Tells who sends a request."""
+    """Identifies the reader of a request."""
 
     def reader(self, request: Request) -> Reader:
-        """Who reads.
+        """Return the reader.
 
         Raises:
-            NobodyError: that is not known.
+            NobodyError: the reader is unknown.
             SignInError: the reader has to sign in.
         """
         ...
 
 
 class LocalDoor:
-    """Everybody is the engineer: only for a server that nobody but this machine can reach."""
+    """Treats every reader as the engineer, for a server on loopback only."""
 
     def reader(self, request: Request) -> Reader:
-        """The engineer; what came through a proxy came from elsewhere."""
+        """Return the engineer; refuse proxies, which forward others' requests."""
         if any(name in request.headers for name in _FORWARDED):
             raise NobodyError("a proxy forwards to this server, which knows no roles: start it with serve --trust")
         return ENGINEER
@@ -96,18 +96,18 @@ class LocalDoor:
 
 @dataclass(frozen=True, slots=True)
 class HeaderDoor:
-    """Believes the header of a proxy at certain addresses.
+    """Trusts the role header of certain proxies.
 
     Attributes:
-        trusted: the addresses that may say who reads.
-        header: the header that says the role.
+        trusted: the proxies' networks.
+        header: the name of the role header.
     """
 
     trusted: Sequence[Network]
     header: str = ROLE_HEADER
 
     def reader(self, request: Request) -> Reader:
-        """Whom the proxy names."""
+        """Return the reader that the proxy names."""
         client = _address(request.client.host if request.client else "")
         if client is None or not any(client in network for network in self.trusted):
             raise NobodyError("only the proxy of this server is answered: ask it")
@@ -123,12 +123,12 @@ class HeaderDoor:
 
 
 def place_of(facility: FacilityRow) -> Whereabouts:
-    """What decides who may see a facility."""
+    """Return the facility's identity for access rules."""
     return Whereabouts(facility.province, facility.id, frozenset(facility.carriers))
 
 
 def scoped(board: Board, reader: Reader) -> Board:
-    """The board of what a reader may see."""
+    """Return the board of a reader."""
     scope = reader.scope
     if scope is None:
         return board
@@ -157,7 +157,7 @@ def scoped(board: Board, reader: Reader) -> Board:
 
 
 def _facility(facility: FacilityRow, scope: ReaderScope) -> FacilityRow:
-    """A facility with the paths that may be seen, and without evidence that is not for this reader."""
+    """Limit a facility to the paths and evidence that a scope permits."""
     own = [path for path in facility.paths if scope.sees(Matter.STATUS, _path_place(facility, path))]
     paths = tuple(
         path if scope.sees(Matter.SITE_NETWORK, _path_place(facility, path)) else _without_evidence(path)
@@ -175,13 +175,13 @@ def _path_place(facility: FacilityRow, path: SeenPath) -> Whereabouts:
 
 
 def _without_evidence(path: SeenPath) -> SeenPath:
-    """A path without what names a site's devices: addresses and ports stand in the evidence."""
+    """Remove details, which contain addresses and ports of devices."""
     suspicions = tuple(one.model_copy(update={"detail": ""}) for one in path.suspicions)
     return replace(path, finding=replace(path.finding, detail=""), suspicions=suspicions)
 
 
 def read_role(text: str) -> Reader | None:
-    """The reader of a role, e.g. `noc`, `ministry`, `dic:bac-giang` or `carrier:viettel`; None for what is none."""
+    """Parse a role, e.g. `noc`, `dic:bac-giang`, `carrier:viettel`; `None` if invalid."""
     role, colon, of = text.strip().partition(":")
     if role == NOC and not colon:
         return ENGINEER
@@ -194,10 +194,10 @@ def read_role(text: str) -> Reader | None:
 
 
 def read_networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """Addresses and networks that are trusted.
+    """Parse the trusted addresses and networks.
 
     Raises:
-        UsageError: one is none, or is everybody.
+        UsageError: one is invalid, or covers all addresses.
     """
     networks = []
     for text in texts:
@@ -213,7 +213,7 @@ def read_networks(texts: Sequence[str]) -> tuple[Network, ...]:
 
 
 def role_name(reader: Reader) -> str:
-    """The role as it is written, e.g. `dic:bac-giang`."""
+    """Return the written role, e.g. `dic:bac-giang`."""
     scope = reader.scope
     return NOC if scope is None else f"{scope.role.value}:{scope.of}" if scope.of else scope.role.value
 

@@ -1,4 +1,4 @@
-"""The socket and the loop: where pages are served, and what is refused before anything listens."""
+"""The server's socket and loop, and the checks before it listens."""
 
 from __future__ import annotations
 
@@ -25,31 +25,30 @@ _SMALL: Final = 16 * 1024
 _MOST_AT_ONCE: Final = 400
 _MOST_OF_SOURCE: Final = 100
 _MOST_A_TURN: Final = 64
-"""The loop accepts at most so many connections before it serves others: it hangs up on the oldest meanwhile."""
+"""Connections accepted in one turn of the loop, so that it can serve and end others."""
 
 _REQUEST_S: Final = 15.0
-"""A request is complete so soon after its connection, its TLS handshake included, or after the answer before it."""
+"""The time for a request, from the connection (with TLS handshake) or from the previous answer."""
 
 _STALLED_S: Final = 30.0
-"""A client that acknowledges no byte of an answer for so long is gone."""
+"""A client that acknowledges no byte of an answer for this time is disconnected."""
 
 _ANSWER_S: Final = 300.0
-"""A client takes an answer within this time."""
+"""The time in which a client has to take an answer."""
 LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1"))
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerPlace:
-    """Where a server listens.
+    """A server's address and certificate.
 
     Attributes:
         host: an address of this machine.
-        port: 0 takes a free one.
-        certificate: of TLS; None where there is none.
-        key: the certificate's.
-        names: by which readers call it, beside loopback's own.
-        proxies: networks that send connections of many readers from one address.
+        port: 0 for a free port.
+        certificate: `None` without TLS.
+        names: further names of the server.
+        proxies: networks that send many readers' connections from one address.
     """
 
     host: str = "127.0.0.1"
@@ -61,7 +60,7 @@ class ServerPlace:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether nobody but this machine can reach it."""
+        """Whether only this machine can reach the server."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -69,20 +68,17 @@ class ServerPlace:
 
     @property
     def is_secure(self) -> bool:
-        """Whether it speaks TLS itself."""
+        """Whether the server itself speaks TLS."""
         return self.certificate is not None
 
 
 def refuse_open(place: ServerPlace, *, trusts: bool, signs_in: bool) -> None:
-    """Refuse a server that would show everything to everybody.
+    """Refuse a server that would show all pages to everybody.
 
-    Args:
-        place: where it would listen.
-        trusts: whether a proxy says who reads.
-        signs_in: whether readers sign in.
+    `trusts`: a proxy names the readers. `signs_in`: readers sign in.
 
     Raises:
-        UsageError: it would be open, or half of what it needs is missing.
+        UsageError: the server would be open, or its options are invalid or incomplete.
     """
     try:
         ip_address(place.host)
@@ -108,10 +104,10 @@ def refuse_open(place: ServerPlace, *, trusts: bool, signs_in: bool) -> None:
 
 
 def refuse_certificate(place: ServerPlace) -> None:
-    """Refuse a certificate and a key that no server could use.
+    """Refuse an unusable certificate or key.
 
     Raises:
-        UsageError: one cannot be read, they do not belong together, or the key is locked by a password.
+        UsageError: a file is unreadable, the two do not match, or the key has a password.
     """
     if place.certificate is None or place.key is None:
         return
@@ -127,10 +123,9 @@ class Guest(socket.socket):
     """An accepted connection.
 
     Attributes:
-        address: the client's.
-        source: the address, or the network of it, whose connections are counted together.
-        waits_since: the moment of the connection, or of the last complete answer.
-        protocol: the HTTP side; None before the end of the TLS handshake.
+        source: the client's address or network, for the count of connections.
+        waits_since: the time of the connection, or of the last complete answer.
+        protocol: the HTTP side; `None` before the end of the TLS handshake.
     """
 
     def __init__(self, accepted: socket.socket, address: AnyAddress, listener: Listener) -> None:
@@ -147,7 +142,7 @@ class Guest(socket.socket):
 
     @property
     def is_answered(self) -> bool:
-        """Whether the application is at work on a request, and the client takes what it says."""
+        """Whether the application works and the client takes the answer."""
         cycle = self.protocol.cycle if self.protocol else None
         return cycle is not None and not cycle.response_complete and not cycle.flow.write_paused
 
@@ -161,7 +156,7 @@ class Guest(socket.socket):
             self.shutdown(socket.SHUT_RDWR)
 
     def hang_up_if_slow(self, now: float) -> None:
-        """End the connection if its client is late with a request, or with taking an answer."""
+        """End the connection if its client is too slow."""
         waited = 0.0 if self.is_answered else now - self.waits_since
         if (self.protocol is None and waited > _REQUEST_S) or waited > _ANSWER_S:
             self.hang_up()
@@ -169,7 +164,7 @@ class Guest(socket.socket):
             self.protocol.transport.close()
 
     def close(self) -> None:
-        """Close, and count no more."""
+        """Close the connection and stop counting it."""
         self._leave()
         super().close()
 
@@ -182,15 +177,15 @@ class Guest(socket.socket):
 
 
 class Listener(socket.socket):
-    """A listening socket that holds a bounded number of connections, of each source and in all.
+    """A listening socket with bounded connections, per source and in total.
 
-    Above a bound the newest connection is let in, and the oldest without a request under way ends: so silent
-    connections keep nobody out.
+    Above a bound the newest connection is accepted, and the oldest without a request in progress ends. So silent
+    connections block no client.
 
     Attributes:
-        proxies: networks that are bounded by the number in all alone.
-        guests: the connections, by their descriptor.
-        counts: how many connections each source has.
+        proxies: networks without a bound per source.
+        guests: the connections, by file descriptor.
+        counts: connections per source.
     """
 
     def __init__(self, family: socket.AddressFamily, proxies: Sequence[Network]) -> None:
@@ -201,10 +196,10 @@ class Listener(socket.socket):
         self._accepted = 0
 
     def accept(self) -> tuple[socket.socket, object]:
-        """Accept a connection for which there is a place.
+        """Accept a connection.
 
         Raises:
-            BlockingIOError: there is none now, or the loop has other things to do first.
+            BlockingIOError: no connection waits, or the loop has other work first.
         """
         while self._accepted < _MOST_A_TURN:
             accepted, place = super().accept()
@@ -218,7 +213,7 @@ class Listener(socket.socket):
         raise BlockingIOError
 
     def hang_up_on_slow(self) -> None:
-        """End the connections whose clients are late."""
+        """End the connections of slow clients."""
         now = monotonic()
         for guest in [*self.guests.values()]:
             guest.hang_up_if_slow(now)
@@ -227,7 +222,7 @@ class Listener(socket.socket):
         self._accepted = 0
 
     def _make_place(self, guest: Guest) -> bool:
-        """Whether a new connection stays; the oldest that waits makes place for it."""
+        """Return whether a new connection stays; end the oldest if needed."""
         alike = self.counts[guest.source] > _MOST_OF_SOURCE and not self._is_proxy(guest)
         if not alike and len(self.guests) <= _MOST_AT_ONCE:
             return True
@@ -247,21 +242,21 @@ class Listener(socket.socket):
 
 
 def address_in(text: str) -> AnyAddress:
-    """Return the address of a client, without its zone; one of IPv4 that is written as IPv6 is of IPv4."""
+    """Return a client's address without zone; IPv4-mapped IPv6 as IPv4."""
     address = ip_address(text.partition("%")[0])
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def source_of(address: AnyAddress) -> str:
-    """Return an address whose connections are counted together, or the 64 bits that one host of IPv6 chooses from."""
+    """Return the address, or IPv6 /64, whose connections are counted together."""
     return str(ip_network((address, 64), strict=False) if isinstance(address, IPv6Address) else address)
 
 
 def listen(place: ServerPlace) -> Listener:
-    """The socket.
+    """Return a listening socket.
 
     Raises:
-        UsageError: the address is not this machine's, or the port is taken.
+        UsageError: the address is not this machine's, or the port is in use.
     """
     listener = Listener(socket.AF_INET6 if ":" in place.host else socket.AF_INET, place.proxies)
     try:
@@ -277,7 +272,7 @@ def listen(place: ServerPlace) -> Listener:
 
 
 def names_of(place: ServerPlace, port: int) -> tuple[str, ...]:
-    """The hosts by which readers may call the server, each with its port and, on the scheme's own port, without."""
+    """Return the accepted hosts: with port, and without a default port."""
     usual = 443 if place.is_secure else 80
     own = [*_LOOPBACK_NAMES] if place.is_loopback else [f"[{place.host}]" if ":" in place.host else place.host]
     with_port = [f"{name}:{port}" for name in own]
@@ -285,7 +280,7 @@ def names_of(place: ServerPlace, port: int) -> tuple[str, ...]:
 
 
 def address_of(place: ServerPlace, port: int) -> str:
-    """The address that a person opens."""
+    """Return the address for a browser."""
     host = f"[{place.host}]" if ":" in place.host else place.host
     return f"{'https' if place.is_secure else 'http'}://{host}:{port}/"
 
@@ -293,14 +288,7 @@ def address_of(place: ServerPlace, port: int) -> str:
 def make_server(
     served: ServedPages, place: ServerPlace, listener: Listener, ready: Callable[[], None]
 ) -> uvicorn.Server:
-    """A server that is run with its socket.
-
-    Args:
-        served: what is served.
-        place: where.
-        listener: the socket.
-        ready: called when requests are answered.
-    """
+    """Return a server for a socket; call `ready` once it answers."""
     config = uvicorn.Config(
         make_app(served),
         # Another loop would accept past the listener.
@@ -322,8 +310,6 @@ def make_server(
 
 
 class _Protocol(H11Protocol):
-    """Keeps the times of its connection."""
-
     listener: ClassVar[Listener]
     _guest: Guest | None = None
 
@@ -340,8 +326,6 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers, and hangs up on who is late."""
-
     def __init__(self, config: uvicorn.Config, listener: Listener, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._listener = listener

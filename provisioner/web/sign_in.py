@@ -54,10 +54,10 @@ _MOST_ANSWER_BYTES: Final = 512 * 1024
 _KEPT_S: Final = 3600.0
 
 _AGAIN_S: Final = 60.0
-"""Keys are asked for anew at most so often, whatever tokens name."""
+"""The least time between two requests for keys, whatever tokens name."""
 
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Signatures by a key that only the provider has; a shared secret would make tokens for whoever reads ours."""
+"""Asymmetric signatures only. With a shared secret, a person who reads ours could make tokens."""
 
 _NO_PROOF: Final = (
     jwt.PyJWTError,
@@ -69,26 +69,26 @@ _NO_PROOF: Final = (
     TypeError,
     ValueError,
 )
-"""Errors of PyJWT and cryptography for odd tokens and keys; too deep nesting is a RuntimeError."""
+"""Errors of PyJWT and cryptography for invalid tokens and keys; `RuntimeError` is too deep nesting."""
 
 _LEEWAY_S: Final = 60
 _REFUSALS: Final = (400, 401, 403)
-"""Answers by which a provider says no; others say nothing of a session."""
+"""Status codes of a refusal; other codes do not end a session."""
 
 ASK_S: Final = 300.0
-"""The provider is asked about a session again after this time."""
+"""The time after which the provider is asked about a session again."""
 
 WORD_S: Final = 600.0
-"""The provider's last word counts so long."""
+"""The time for which the provider's last confirmation counts."""
 
 _AGAIN_ABOUT_S: Final = 30.0
 _MOST_ASKED: Final = 8
 _MOST_SIGN_INS: Final = 64
 _MOST_OF_SOURCE: Final = 16
-"""So many sign-ins of one address wait at once; a proxy on this machine sends those of many readers."""
+"""Sign-ins of one address that wait at once, except loopback, where a proxy sends many readers'."""
 
 _FAILED_S: Final = 10.0
-"""A provider that did not answer is left alone so long."""
+"""The pause after a provider did not answer."""
 
 _LONGEST_NAME: Final = 200
 SESSION: Final = "__Host-session"
@@ -104,15 +104,15 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
-    """Where readers sign in.
+    """Settings of an OpenID provider.
 
     Attributes:
-        issuer: the provider, as it names itself.
-        client_id: this server, as the provider knows it.
-        redirect: where the provider sends readers back to.
-        claim: which claim says a reader's groups.
-        roles: by group, the role that it has here.
-        secret_file: the file with what this server proves itself by; empty for a public client.
+        issuer: the provider's own identifier.
+        client_id: this server's identifier at the provider.
+        redirect: this server's address for returning readers.
+        claim: the claim with a reader's groups.
+        roles: by group.
+        secret_file: the client secret; empty for a public client.
     """
 
     issuer: str
@@ -124,21 +124,21 @@ class ProviderSettings:
 
     @property
     def host(self) -> str:
-        """The host by which readers call this server."""
+        """The host in readers' addresses of this server."""
         return urlsplit(self.redirect).netloc
 
 
 class ProviderError(Exception):
-    """The provider does not answer, or not as one does; the message quotes nothing of what it said."""
+    """No valid answer from the provider; the message quotes no answer."""
 
 
 class RefusedError(ProviderError):
-    """The provider says no."""
+    """The provider refuses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The tokens of one answer of a provider; empty if it gave none."""
+    """Tokens of a provider's answer; a missing token is empty."""
 
     id: str = field(default="", repr=False)
     access: str = field(default="", repr=False)
@@ -150,8 +150,7 @@ class Provider:
     """An OpenID provider.
 
     Attributes:
-        settings: which one.
-        secret: what this server proves itself by; None for a public client.
+        secret: the client secret; `None` for a public client.
     """
 
     settings: ProviderSettings
@@ -163,10 +162,10 @@ class Provider:
     _lock: Lock = field(default_factory=Lock)
 
     def endpoint(self, name: str) -> str:
-        """An address of the provider's, by its published metadata.
+        """Return an endpoint from the provider's metadata.
 
         Raises:
-            ProviderError: it publishes none, or one that is not safe.
+            ProviderError: it is missing or not safe.
         """
         with self._lock:
             if self._is_old("metadata", _KEPT_S):
@@ -192,10 +191,10 @@ class Provider:
         self._asked_s["metadata"] = monotonic()
 
     def keys(self, *, again: bool = False) -> Document:
-        """The keys by which it signs; `again` asks anew, where that is not too often.
+        """Return the signing keys; `again` reads them anew, unless too often.
 
         Raises:
-            ProviderError: they cannot be had.
+            ProviderError: they cannot be read.
         """
         address = self.endpoint("jwks_uri")
         with self._lock:
@@ -209,35 +208,35 @@ class Provider:
         return asked is None or monotonic() - asked > seconds
 
     def tokens(self, code: str, verifier: str) -> Tokens:
-        """The tokens that a code is worth.
+        """Exchange a code for tokens.
 
         Raises:
-            ProviderError: it is worth none.
+            ProviderError: the exchange fails.
         """
         grant = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
         return self._tokens(grant | {"redirect_uri": self.settings.redirect})
 
     def refreshed(self, refresh: str) -> Tokens:
-        """The tokens that a refresh token is worth.
+        """Exchange a refresh token for new tokens.
 
         Raises:
-            RefusedError: it is worth none any more.
+            RefusedError: it is no longer valid.
             ProviderError: the provider does not answer.
         """
         return self._tokens({"grant_type": "refresh_token", "refresh_token": refresh})
 
     def person(self, access: str) -> Document:
-        """What the provider says of a person now (UserInfo).
+        """Read a person's claims (UserInfo).
 
         Raises:
-            RefusedError: the access token counts no more.
+            RefusedError: the access token is no longer valid.
             ProviderError: the provider does not answer.
         """
         headers = {"Authorization": f"Bearer {access}"}
         return _provider_answer(requests.Request("GET", self.endpoint("userinfo_endpoint"), headers=headers))
 
     def can_say(self, tokens: Tokens) -> bool:
-        """Whether the provider can be asked later about who got these tokens."""
+        """Return whether these tokens allow later questions to the provider."""
         return bool(tokens.refresh or (tokens.access and self._metadata.get("userinfo_endpoint")))
 
     def _tokens(self, grant: dict[str, str]) -> Tokens:
@@ -248,15 +247,15 @@ class Provider:
 
 
 class TokenError(Exception):
-    """A token that proves nothing; the message quotes nothing of it."""
+    """An invalid token; the message does not quote it."""
 
 
 class UnknownKeyError(TokenError):
-    """A token of a key that the provider did not publish when it was asked."""
+    """The token's key is not among the published keys."""
 
 
 class NoRoleError(Exception):
-    """Somebody who signed in, and has no role here, or several."""
+    """A signed-in person has no role here, or several."""
 
 
 @dataclass
@@ -264,15 +263,13 @@ class _Session:
     """A session of one browser.
 
     Attributes:
-        reader: who reads.
-        person: the subject, as the provider names it.
-        nonce: of the sign-in.
-        tokens: by which the provider is asked; the last ones.
-        is_vouched: whether the provider can be asked.
-        ends_s: its end, whatever the provider says.
+        person: the subject at the provider.
+        tokens: the latest ones.
+        is_vouched: whether the provider can be asked again.
+        ends_s: the latest end.
         token_ends_s: the end of the ID token.
-        vouched_s: when the provider last said yes.
-        asked_s: when it was last asked.
+        vouched_s: the time of the provider's last confirmation.
+        asked_s: the time of the last question to the provider.
     """
 
     reader: Reader
@@ -288,9 +285,9 @@ class _Session:
 
 
 class _Sessions:
-    """Sessions by a name that one browser alone knows.
+    """Sessions by a secret name that only one browser knows.
 
-    Above a bound the oldest one goes: of a person, that person's own.
+    Above a bound the oldest ends; above a person's bound, that person's oldest.
     """
 
     def __init__(self) -> None:
@@ -317,7 +314,7 @@ class _Sessions:
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A sign-in that was begun: what the answer and the token repeat, and what the code is worth nothing without."""
+    """A started sign-in, with the nonce and the code's verifier."""
 
     state: str = field(repr=False)
     nonce: str = field(repr=False)
@@ -325,9 +322,9 @@ class _Begun:
 
 
 class SignInDoor:
-    """Knows readers by a session that they signed in for.
+    """Identifies readers by their session.
 
-    A sign-in that was begun is sealed in its browser's cookie, so no number of others can push it out.
+    A started sign-in is sealed in the browser's cookie, so other sign-ins cannot displace it.
     """
 
     def __init__(self, provider: Provider, clock: Callable[[], float] = monotonic) -> None:
@@ -341,17 +338,17 @@ class SignInDoor:
 
     @property
     def host(self) -> str:
-        """The host by which readers call this server."""
+        """The host in readers' addresses of this server."""
         return self._provider.settings.host
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """The addresses of signing in and out."""
+        """The addresses for sign-in and sign-out."""
         begin, back = (partial(self._in_turn, answer) for answer in (self._begin, self._back))
         return [Route(SIGN_IN, begin), Route(BACK, back), Route(f"/{SIGN_OUT}", self._out)]
 
     def reader(self, request: Request) -> Reader:
-        """Whose session it is."""
+        """Return the session's reader."""
         name = _cookie(request, SESSION)
         session = self._sessions.get(name)
         if session is None:
@@ -362,7 +359,7 @@ class SignInDoor:
         return session.reader
 
     def _counts(self, session: _Session) -> bool:
-        """Whether a session goes on; the provider is asked if its last word is old."""
+        """Return whether a session is valid, with the provider if needed."""
         now = self._clock()
         is_old = now - session.vouched_s >= ASK_S or now >= session.token_ends_s
         if session.is_vouched and is_old and now < session.ends_s and session.lock.acquire(timeout=1):
@@ -388,7 +385,7 @@ class SignInDoor:
             self._asking.release()
 
     def _ask(self, session: _Session, now: float) -> None:
-        """Ask the provider about a session, by a refresh token if there is one."""
+        """Ask the provider about a session, with the refresh token if any."""
         provider, settings, old = self._provider, self._provider.settings, session.tokens
         if old.refresh:
             new = provider.refreshed(old.refresh)
@@ -406,11 +403,11 @@ class SignInDoor:
         session.vouched_s = now
 
     def _end_of(self, claims: Mapping[str, object]) -> float:
-        """The end of a token by this server's clock that never jumps, with the leeway of its check."""
+        """Return a token's end on the monotonic clock, with leeway."""
         return self._clock() + float(str(claims["exp"])) - time() + _LEEWAY_S
 
     async def _in_turn(self, answer: Callable[[Request], Response], request: Request) -> Response:
-        """Answer in a thread; few sign-ins wait for the provider at once, and pages keep the other threads."""
+        """Answer in a thread; few wait, so pages keep other threads."""
         address = address_in(request.client.host if request.client else "::1")
         source = source_of(address)
         is_alike = self._signing_in[source] >= _MOST_OF_SOURCE and not address.is_loopback
@@ -463,7 +460,7 @@ class SignInDoor:
         return answer
 
     def _begun(self, sealed: str) -> _Begun | None:
-        """The sign-in that a browser began here, not too long ago."""
+        """Open the sealed sign-in; `None` if invalid or too old."""
         try:
             return _Begun(*json.loads(self._seal.decrypt(sealed.encode(), ttl=_BEGUN_S)))
         except InvalidToken:
@@ -517,14 +514,10 @@ class SignInDoor:
 
 
 def read_settings(text: str, file: str) -> ProviderSettings:
-    """The settings of a file.
-
-    Args:
-        text: what it says, in TOML.
-        file: its name, for messages.
+    """Parse a settings file in TOML; `file` is its name in messages.
 
     Raises:
-        UsageError: it is not as such files are.
+        UsageError: it is invalid.
     """
     try:
         values = tomllib.loads(text)
@@ -572,7 +565,7 @@ def _refuse(message: str, hint: str) -> NoReturn:
 
 
 def is_safe(address: str) -> bool:
-    """Whether nobody on the way can read or change what is sent there: over TLS, or on this machine."""
+    """Return whether an address is https or on loopback, without login."""
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -585,18 +578,18 @@ def is_safe(address: str) -> bool:
 def claims_of(
     token: str, keys: Document, settings: ProviderSettings, nonce: str, *, again: bool = False
 ) -> Mapping[str, object]:
-    """What a token says, where it is one that counts.
+    """Verify an ID token and return its claims.
 
     Args:
-        token: as the provider gave it for a code.
-        keys: by which the provider signs.
-        settings: which provider, and which client.
-        nonce: of the sign-in that was begun.
-        again: whether the token renews an earlier one, and so may name no nonce.
+        token: from the provider's answer.
+        keys: the provider's signing keys.
+        settings: issuer and client.
+        nonce: of the sign-in.
+        again: whether the token renews an earlier one, and so may lack the nonce.
 
     Raises:
-        UnknownKeyError: the key is none of these.
-        TokenError: it does not count.
+        UnknownKeyError: the key is not among `keys`.
+        TokenError: the token is invalid.
     """
     try:
         key = _key(jwt.get_unverified_header(token), keys)
@@ -621,7 +614,7 @@ def claims_of(
 
 
 def _key(header: Mapping[str, object], keys: Document) -> jwt.PyJWK:
-    """The key that a token names, or the only one there is."""
+    """Return the key that a token names, or the only key."""
     known = jwt.PyJWKSet.from_dict(keys).keys
     name = header.get("kid")
     chosen = [key for key in known if (key.key_id == name if name is not None else len(known) == 1)]
@@ -632,10 +625,10 @@ def _key(header: Mapping[str, object], keys: Document) -> jwt.PyJWK:
 
 
 def reader_of(claims: Mapping[str, object], settings: ProviderSettings) -> Reader:
-    """Who signed in.
+    """Return the reader with the role of their groups.
 
     Raises:
-        NoRoleError: no group of theirs has a role, or two have different ones: it is not guessed which counts.
+        NoRoleError: their groups have no role, or different roles; the program does not choose.
     """
     said = claims.get(settings.claim)
     groups = [said] if isinstance(said, str) else [_text(one) for one in _listed(said)]
@@ -647,10 +640,10 @@ def reader_of(claims: Mapping[str, object], settings: ProviderSettings) -> Reade
 
 
 def open_sign_in(path: Path) -> SignInDoor:
-    """The door that a file of settings describes.
+    """Create the door from a settings file.
 
     Raises:
-        UsageError: a file of it cannot be read, is not as such files are, or anybody may read the secret.
+        UsageError: a file is unreadable or invalid, or others may read the secret.
     """
     settings = read_settings(_read_file(path), path.name)
     if not settings.secret_file:
@@ -671,7 +664,6 @@ def _read_file(path: Path) -> str:
 
 
 def _provider_answer(request: requests.Request) -> Document:
-    """What the provider says: one JSON object, not too long, from the very address that was asked."""
     try:
         return within(sum(_TIMEOUT_S), partial(_provider_document, request))
     except ReachError:
@@ -699,7 +691,7 @@ def _same_person(claims: Mapping[str, object], session: _Session) -> None:
 
 
 def _cookie(request: Request, name: str) -> str:
-    """Return the value of a cookie; empty unless the browser sends exactly one of the very name.
+    """Return a cookie's value; empty unless the browser sends exactly one.
 
     Starlette strips no-break spaces from names: a neighbour host's cookie would pass for one with the prefix.
     """
@@ -713,7 +705,7 @@ def _hash(name: str) -> bytes:
 
 
 def _set(answer: Response, name: str, value: str, seconds: int) -> None:
-    """A cookie that goes to this host alone, over TLS alone, and that no script can read."""
+    """Set a cookie for this host, TLS only, hidden from scripts."""
     answer.set_cookie(name, value, max_age=seconds, path="/", secure=True, httponly=True, samesite="lax")
 
 
@@ -722,15 +714,12 @@ def _said(status: int, sentence: str) -> PlainTextResponse:
 
 
 def _text(value: object) -> str:
-    """A text; empty for what is none."""
     return value if isinstance(value, str) else ""
 
 
 def _part(value: object) -> Document:
-    """A part of a document; empty for what is none."""
     return value if isinstance(value, dict) else {}
 
 
 def _listed(value: object) -> Sequence[object]:
-    """A list; empty for what is none."""
     return value if isinstance(value, list) else ()

@@ -1,7 +1,7 @@
 """The source of boards: inventory, recorded verifications and path history. Read-only.
 
-Pages know path history only as `Past`: a place without history shows that there is none. Most paths look alike, so the
-row of squares of a path's nights is made once and kept. A feed loads a board once for each recorded run.
+Pages use path history only as `Past`; `NoPast` stands for a missing history. Most paths look alike, so rendered rows of
+nights are cached. A feed loads a board once for each recorded run.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ _OTHER = Markup('<i class="{tone}" title="{day}: {word}"></i>')
 _STRIP = Markup('<span class="strip" role="img" aria-label="{words}">{squares}</span>')
 
 _NEWEST: Final = 200
-"""So many runs are looked through for the last word on each path: a country's provinces, verified one by one."""
+"""Runs that are searched for the last row of each path, enough for each province on its own."""
 
 INTERVAL_S: Final = 5.0
 
 REREAD: Final = timedelta(minutes=15)
-"""Files of the inventory change without a run: after so long all is read again."""
+"""The time after which all files are read again, since the inventory changes without runs."""
 
 _ALIVE_S: Final = 15.0
 MOST_LISTENERS: Final = 200
@@ -74,50 +74,50 @@ _MOST_SCOPES: Final = 256
 
 
 class Past(Protocol):
-    """How paths were."""
+    """The path history."""
 
     def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[SeenNight]]:
-        """The last days of each path whose name begins so, the earliest first; empty where no history is kept."""
+        """Return the last days of each path with this prefix, earliest first."""
         ...
 
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
-        """For how long each path whose name begins so was what; empty where no history is kept."""
+        """Return the measured times of each path with this prefix."""
         ...
 
 
 class NoPast:
-    """A place where no history of verdicts is kept."""
+    """A missing path history."""
 
     def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[SeenNight]]:
-        """Nothing."""
+        """Return no paths."""
         del prefix, last, number
         return {}
 
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
-        """Nothing."""
+        """Return no paths."""
         del prefix, span
         return {}
 
 
 class Source(Protocol):
-    """What a server shows, and whether it has changed."""
+    """A source of boards."""
 
     def mark(self) -> str:
-        """Something that is another with every run that is recorded."""
+        """Return a text that changes with each recorded run."""
         ...
 
     def load(self) -> Board:
-        """All that may be shown now."""
+        """Return the present board."""
         ...
 
     @property
     def past(self) -> Past:
-        """How paths were."""
+        """The path history."""
         ...
 
 
 class InventoryOverview(Protocol):
-    """The part of an overview that pages show."""
+    """The part of an overview that pages need."""
 
     @property
     def loaded(self) -> Loaded:
@@ -126,51 +126,51 @@ class InventoryOverview(Protocol):
 
     @property
     def inventory(self) -> OutlinedInventory:
-        """What could be read of them, with facilities in outline."""
+        """The readable part, with facilities in outline."""
         ...
 
     @property
     def whole_inventory(self) -> Inventory:
-        """What could be read of them, with whole facilities."""
+        """The readable part, with whole facilities."""
         ...
 
     @property
     def unreadable(self) -> tuple[str, ...]:
-        """The ids of facilities whose files cannot be read."""
+        """The ids of facilities with unreadable files."""
         ...
 
     @property
     def evidence(self) -> Evidence:
-        """What runs recorded of facilities."""
+        """Recorded runs of facilities."""
         ...
 
     @property
     def place(self) -> StatePlace:
-        """The place of the history."""
+        """The location of the history."""
         ...
 
     @property
     def now(self) -> datetime:
-        """The moment of the overview."""
+        """The time of the overview."""
         ...
 
 
 @dataclass
 class RecordedSource:
-    """An inventory and what is recorded of it.
+    """Boards from an inventory and its history.
 
     Attributes:
-        overview: reads the inventory and what is recorded of its facilities, as of now.
+        overview: reads the inventory and the records of its facilities.
     """
 
     overview: Callable[[], InventoryOverview]
     _place: StatePlace | None = None
 
     def mark(self) -> str:
-        """Something that is another with every run that is recorded.
+        """Return a text that changes with each recorded run.
 
         Raises:
-            StateError: there is a history, and it cannot be read.
+            StateError: the history is unreadable.
         """
         if self._place is None:
             return ""
@@ -181,11 +181,11 @@ class RecordedSource:
             return _mark(history)
 
     def load(self) -> Board:
-        """All that may be shown now.
+        """Return the present board.
 
         Raises:
-            InventoryError: nothing can be read of the inventory.
-            StateError: there is a history, and it cannot be read.
+            InventoryError: the inventory is unreadable.
+            StateError: the history is unreadable.
         """
         try:
             with without_collector():
@@ -222,36 +222,33 @@ class RecordedSource:
 
     @property
     def past(self) -> Past:
-        """How paths were, by the history of verdicts."""
+        """The recorded path history."""
         return _RecordedPast(self._place)
 
 
 @dataclass(frozen=True, slots=True)
 class _RecordedPast:
-    """The history of verdicts of a place; None before a board was loaded."""
+    """The path history of a place; `None` before the first board."""
 
     place: StatePlace | None
 
     def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[SeenNight]]:
-        """The last days of each path whose name begins so, the earliest first."""
+        """Return the last days of each path with this prefix."""
         return {} if self.place is None else read_nights(self.place, prefix, last, number)
 
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
-        """For how long each path whose name begins so was what."""
+        """Return the measured times of each path with this prefix."""
         return {} if self.place is None else read_availability(self.place, prefix, span)
 
 
 @dataclass
 class Feed:
-    """What is shown now.
+    """The newest board, and events for later ones.
 
     Attributes:
-        source: where boards come from.
-        interval_s: how often it is looked for something new.
-        board: the newest board.
-        trouble: why there is no newer one, in a sentence; empty where there is.
-        loaded_at: when it was loaded, by the clock that never jumps.
-        listeners: how many wait for the next one.
+        interval_s: the pause between two looks for a new record.
+        trouble: why no newer board can be loaded, in a sentence; empty if one can.
+        listeners: open event streams.
     """
 
     source: Source
@@ -268,7 +265,7 @@ class Feed:
 
     @property
     def board(self) -> Board:
-        """The newest board, of everything."""
+        """The newest board, without limits of a reader."""
         if self._board is None:
             self.load()
         if self._board is None:
@@ -276,7 +273,7 @@ class Feed:
         return self._board
 
     def of(self, reader: Reader) -> Board:
-        """The newest board of what a reader may see; made once for all readers of one scope."""
+        """Return the newest board of a reader, cached by scope."""
         board, key = self.board, Reader(reader.scope)
         with self._lock:
             known = self._scoped.get(key)
@@ -303,7 +300,7 @@ class Feed:
             self._scoped.clear()
 
     def refresh(self) -> bool:
-        """Load a newer board where there is one; what cannot be read leaves the old one, with a sentence on it."""
+        """Load a newer board if any; on an error set `trouble`."""
         try:
             if self.source.mark() == self._mark and monotonic() - self._loaded_s < REREAD.total_seconds():
                 self.trouble = ""
@@ -317,14 +314,14 @@ class Feed:
         return self.board.revision != before
 
     async def watch(self) -> None:
-        """Look for something new until the server ends."""
+        """Refresh the board until the server ends."""
         while True:
             await asyncio.sleep(self.interval_s)
             if await asyncio.to_thread(self.refresh):
                 self._tell()
 
     def close(self) -> None:
-        """End the streams of all who listen."""
+        """End all event streams."""
         self.closing = True
         self._tell()
 
@@ -333,10 +330,9 @@ class Feed:
         changed.set()
 
     async def events(self, may_read: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
-        """The stream of one who listens: the board's revision now, and each later one.
+        """Stream the present revision and each later one.
 
-        Args:
-            may_read: asked now and then whether the reader may still read; the stream ends if not.
+        `may_read` is asked repeatedly whether the reader may still read; if not, the stream ends.
         """
         self.listeners += 1
         try:
@@ -365,15 +361,9 @@ def build_board(
     unread: Sequence[str] = (),
     revision: str = "",
 ) -> Board:
-    """Put the inventory and what was seen together.
+    """Combine the inventory and the results of verifications.
 
-    Args:
-        inventory: what the files say, without texts that are shown nowhere.
-        statuses: where each facility stands.
-        merged: what verifications said.
-        since: since when each path is as it is, where the history of verdicts says it.
-        unread: facilities whose files cannot be understood.
-        revision: of what is recorded.
+    `since` has path states of the history, with the start of each verdict.
     """
     by_facility: dict[str, list[SeenPath]] = defaultdict(list)
     for path in merged.paths:
@@ -404,7 +394,7 @@ def build_board(
 
 
 def _dated(path: SeenPath, seen: PathState | None) -> SeenPath:
-    """A path with since when it is so; the history knows it of paths that are up as well."""
+    """Set the start of a path's verdict from the history, if known."""
     begun = seen.since_as(path.would_be or path.verdict) if seen else None
     return replace(path, since=begun) if begun else path
 
@@ -450,13 +440,13 @@ def _placed(path: SeenPath, camera: Camera | None) -> SeenPath:
 
 
 def days_until(last: date, number: int) -> tuple[date, ...]:
-    """So many days, the earliest first."""
+    """Return consecutive days up to the last, earliest first."""
     return tuple(last - timedelta(days=back) for back in reversed(range(number)))
 
 
 @lru_cache(maxsize=4096)
 def strip(squares: tuple[SeenNight, ...], language: Language) -> Markup:
-    """The row: the days that were not up say what they were when they are pointed at; all of it is said in words."""
+    """Render the row of nights, with tooltips for other verdicts than up."""
     return _STRIP.format(
         words=strip_words(squares, language), squares=Markup("").join(_square(one, language) for one in squares)
     )
@@ -472,7 +462,7 @@ def _square(square: SeenNight, language: Language) -> Markup:
 
 
 def strip_words(squares: Sequence[SeenNight], language: Language) -> str:
-    """A row in words, what was best first."""
+    """Count the nights of a row in words, best verdict first."""
     t, words = page_translator(language), words_of(language)["Verdict"]
     verdicts = [square.verdict for square in squares]
     counted = [f"{verdicts.count(one)} {words[one]}" for one in reversed(WORST_FIRST) if one in verdicts]

@@ -1,4 +1,4 @@
-"""The same pages as files: one a province and one a facility, so that each opens at once; nothing of persons."""
+"""Pages as files, one per province and facility, without personal data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from provisioner.web.source import Past
 
 _SUFFIX: Final = ".html"
 _MARK: Final = ".provisioner-pages"
-"""The file by which a folder of pages is known: only such a one, or an empty one, is written into."""
+"""The file that marks a folder of pages. Pages are written only into such a folder or an empty one."""
 _FRONT: Final = """<!DOCTYPE html>
 <html lang="vi"><head><meta charset="utf-8"><title>provisioner</title>
 <meta http-equiv="refresh" content="0; url=vi/index.html"></head>
@@ -40,17 +40,12 @@ _FRONT: Final = """<!DOCTYPE html>
 
 
 def write_pages(folder: Path, board: Board, past: Past, now: datetime) -> int:
-    """Write all pages in both languages: how many files there are.
+    """Write all pages in both languages and return the number of files.
 
-    Args:
-        folder: where to; made where it is missing. What is in it of earlier pages is replaced, and what is of no page
-            any more is taken away.
-        board: what is shown.
-        past: how paths were.
-        now: the moment.
+    Creates the folder, replaces earlier pages and removes obsolete ones.
 
     Raises:
-        UsageError: the folder holds something else, or cannot be written.
+        UsageError: the folder has other content, or cannot be written.
     """
     try:
         _refuse_other(folder)
@@ -74,18 +69,17 @@ def write_pages(folder: Path, board: Board, past: Past, now: datetime) -> int:
 
 
 def _refuse_other(folder: Path) -> None:
-    """Refuse a folder that holds something else: pages take away what is of no page."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
         raise UsageError(f"{folder} holds something that is no page", hint="name an empty folder, or a new one")
 
 
 def number_of(board: Board) -> int:
-    """How many files `files_of` has."""
+    """Return the number of files of `files_of`."""
     return 1 + len(ASSETS) + len(Language) * (3 + len(board.provinces) + len(board.facilities))
 
 
 def files_of(board: Board, past: Past, now: datetime) -> Iterator[tuple[str, bytes]]:
-    """Every file by its name; each is made when it is asked for."""
+    """Yield name and content of each file."""
     yield "index.html", _FRONT.encode()
     for name in ASSETS:
         yield f"assets/{name}", asset(name)
@@ -113,7 +107,7 @@ def _file(sheet: PageSheet, page: str, html: str) -> tuple[str, bytes]:
 
 
 class _ProvincePast:
-    """A past that is asked for a whole province, and answers for one facility after the other."""
+    """A path history that reads a whole province once for its facilities."""
 
     def __init__(self, past: Past) -> None:
         self._past = past
@@ -123,7 +117,7 @@ class _ProvincePast:
         self._shares: dict[str, dict[str, Measured]] = {}
 
     def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[SeenNight]]:
-        """The last days of each path of a facility."""
+        """Return the last days of each path of a facility."""
         province = prefix.partition("/")[0] + "/"
         if self._asked != (province, last, number):
             self._asked, self._known = (province, last, number), {}
@@ -132,7 +126,7 @@ class _ProvincePast:
         return self._known.get(prefix, {})
 
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
-        """For how long each path of a facility was what."""
+        """Return the measured times of each path of a facility."""
         province = prefix.partition("/")[0] + "/"
         if self._span != (province, span):
             self._span, self._shares = (province, span), {}
@@ -142,5 +136,5 @@ class _ProvincePast:
 
 
 def _facility(path: str) -> str:
-    """What the names of all paths of a path's facility begin with."""
+    """Return the prefix of the facility's paths."""
     return path.rsplit("/", 2)[0] + "/"

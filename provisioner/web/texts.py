@@ -1,8 +1,7 @@
 """The language of pages, and the map of the provinces.
 
-Sentences of pages come from `vi.po` beside this module, all other words from the package's catalogue. The map has one
-tile a province, placed by hand so that the country can be recognised: rows from north to south, columns from west to
-east, no border and no coordinate.
+Pages' sentences come from `vi.po` beside this module, other words from the package's catalogue. The map has one tile
+per province, placed by hand to resemble the country, without borders. Rows run north to south, columns west to east.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ _MAPS: Final = {"gso-2021": _OF_2021, "gso-2025": _OF_2025}
 
 
 class _PageTranslator(Translator):
-    """A language with the sentences of pages, before those of the package."""
+    """Translates sentences of pages, and others with the package's catalogue."""
 
     def __init__(self, behind: Translator, sentences: Mapping[str, str]) -> None:
         self.language = behind.language
@@ -111,7 +110,7 @@ class _PageTranslator(Translator):
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A province's place on the map; rows and columns begin with 1. `short` is what a narrow screen has room for."""
+    """A province's map position, from 1, and name on narrow screens."""
 
     slug: str
     short: str
@@ -121,7 +120,7 @@ class Tile:
 
 @lru_cache(maxsize=len(Language))
 def page_translator(language: Language) -> Translator:
-    """Whoever speaks a page's language; its catalogue is read once."""
+    """Return the translator of pages; the catalogue is read once."""
     behind = translator(language)
     if language is Language.EN:
         return behind
@@ -132,7 +131,7 @@ def page_translator(language: Language) -> Translator:
 
 @lru_cache(maxsize=len(Language))
 def words_of(language: Language) -> Mapping[str, dict[str, str]]:
-    """Every value that a page shows, by the name of its list: how people call it."""
+    """Return translations of values, by the name of their enumeration."""
     t = page_translator(language)
     words = {kind.__name__: {value.value: t.word(value, _english(value)) for value in kind} for kind in _LISTS}
     words["Verdict"][""] = t("not carried")
@@ -144,7 +143,7 @@ def _english(value: StrEnum) -> str:
 
 
 def at_time(moment: datetime | None, language: Language) -> str:
-    """A moment in Vietnam's time, as people write it; empty for none."""
+    """Format a time in Vietnam's time zone; empty for `None`."""
     if moment is None:
         return ""
     local = moment.astimezone(VIETNAM)
@@ -152,12 +151,12 @@ def at_time(moment: datetime | None, language: Language) -> str:
 
 
 def day_text(day: date, language: Language) -> str:
-    """A day, as people write it."""
+    """Format a day."""
     return f"{day:%d/%m/%Y}" if language is Language.VI else day.isoformat()
 
 
 def age(since: datetime | None, now: datetime, t: Translator) -> str:
-    """How long something lasts, in the largest unit that says enough; empty where nobody knows."""
+    """Format the time since a moment in one unit; empty for `None`."""
     if since is None:
         return ""
     minutes = max(0, int((now - since).total_seconds() // 60))
@@ -170,7 +169,7 @@ def age(since: datetime | None, now: datetime, t: Translator) -> str:
 
 @cache
 def tiles(scheme: str) -> Mapping[str, Tile]:
-    """The tiles of a list of provinces by slug, from north to south; none for a list that is not known."""
+    """Return the tiles of provinces by slug; empty for an unknown list."""
     rows = _MAPS.get(scheme, "").strip().splitlines()
     cells = ((cell, row, column) for row, line in enumerate(rows, 1) for column, cell in enumerate(line.split(), 1))
     placed = ((cell.partition(":"), row, column) for cell, row, column in cells if cell != ".")
