@@ -1,7 +1,7 @@
-"""Hosts' answers, read as `wire.py` of the host's program declares them. Pure.
+"""Hosts' answers, read by their declaration in the host program's `wire.py`. Pure.
 
-`wire.py` is the only declaration. A key that it does not have is left out. Every text is one line that can be shown,
-of a bounded length; every number is finite and fits 64 bits. An error names the place, never the value.
+Undeclared keys are left out. Each text becomes one printable line of bounded length; each number is finite and fits 64
+bits. An error names the position, never the value.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ else:
     wire = host_module("wire")
 
 LONGEST_ANSWER = 16 * 1024 * 1024
-"""So many bytes an answer may have: half as much again as a relay of ten thousand paths has to say."""
+"""The most bytes of an answer: 1.5 times that of a relay with ten thousand paths."""
 
 MOST_PARTS = 1_000_000
-"""So many lists, objects and members of them an answer may have: each takes the memory of a hundred letters."""
+"""The most lists, objects and members of an answer; each takes memory as a hundred letters do."""
 
 _Answer = TypeVar("_Answer")
 _Parsed = TypeVar("_Parsed")
@@ -79,10 +79,10 @@ _WRONG: Final = {
 
 
 def read_json(raw: bytes) -> object:
-    """What a host's answer holds: any JSON of bounded length, as our program writes it.
+    """Parse bounded JSON of our program.
 
     Raises:
-        UnreadableError: it is none, or more than there can be to say.
+        UnreadableError: it is invalid or too large.
     """
     if len(raw) > LONGEST_ANSWER:
         raise UnreadableError(msg("it is longer than {longest_answer} bytes", LONGEST_ANSWER))
@@ -96,14 +96,14 @@ def read_json(raw: bytes) -> object:
 
 
 def read(kind: type[_Answer], document: object) -> _Answer:
-    """A host's answer, a part of one, or another document that is bounded like one.
+    """Validate an answer, or another document with the same bounds.
 
     Args:
         kind: its type, a TypedDict.
-        document: the JSON as it came.
+        document: the parsed JSON.
 
     Raises:
-        UnreadableError: it is of another form.
+        UnreadableError: it does not match.
     """
     try:
         answer: _Answer = _reader(cast("Hashable", kind)).validate_python(document)
@@ -117,16 +117,16 @@ def read(kind: type[_Answer], document: object) -> _Answer:
 
 
 def parsed(host: str, kind: type[_Answer], document: object, parse: Callable[[_Answer], _Parsed]) -> _Parsed:
-    """What a host's answer says.
+    """Validate a host's answer and convert it.
 
     Args:
         host: the host's id.
         kind: the answer's type in `wire`.
-        document: the JSON as it came.
-        parse: makes a value of the answer, or raises `UnreadableError`.
+        document: the parsed JSON.
+        parse: converts the answer, or raises `UnreadableError`.
 
     Raises:
-        HostError: it cannot be read.
+        HostError: the answer is unreadable.
     """
     try:
         return parse(read(kind, document))
@@ -135,16 +135,16 @@ def parsed(host: str, kind: type[_Answer], document: object, parse: Callable[[_A
 
 
 def read_answer(host: str, kind: type[_Answer], document: object) -> _Answer:
-    """A host's answer, as `read` has it.
+    """Validate a host's answer.
 
     Raises:
-        HostError: it is of another form.
+        HostError: it does not match.
     """
     return parsed(host, kind, document, lambda answer: answer)
 
 
 def unreadable_answer(host: str, problem: str) -> HostError:
-    """The error of a host whose answer cannot be read, with what is wrong with it."""
+    """Return the error for an unreadable answer of a host."""
     return HostError(
         msg("{host} gave an answer that cannot be read: {problem}", host, problem),
         hint="run the command again; if it stays so, log in on that host and look at /etc/provisioner and"
@@ -159,7 +159,7 @@ def _no_constant(_name: str) -> NoReturn:
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """Where something is in an answer, e.g. `tunnel.peers`."""
+    """Return a position in an answer, e.g. `tunnel.peers`."""
     names = ".".join(printable(name, _NAME_SHOWN) for name in location if isinstance(name, str) and name != "[key]")
     if location and location[-1] == "[key]":
         return msg("a name in {names}", names.rpartition(".")[0] or "the answer")
@@ -173,7 +173,7 @@ def _reader(kind: Hashable) -> SchemaValidator:
 
 @cache
 def _schema(hint: object) -> CoreSchema:
-    """What a type of `wire` allows."""
+    """Return the schema of a type in `wire`."""
     origin, inner = get_origin(hint), get_args(hint)
     schema: CoreSchema
     if hint in _PLAIN:
@@ -203,7 +203,7 @@ def _field(hint: object, *, is_needed: bool) -> core.TypedDictField:
 
 
 def _bounded(schema: CoreSchema, bound: object) -> CoreSchema:
-    """What a bound of `wire` leaves of a schema."""
+    """Limit a schema to a bound of `wire`."""
     kind = schema["type"]
     match bound:
         case wire.Bounds() if kind == "list":
@@ -227,7 +227,7 @@ def _name(text: str) -> str:
 
 
 def _json(value: object, depth: int = _DEEPEST) -> object:
-    """Any JSON, no deeper than we write it."""
+    """Validate any JSON of limited depth."""
     if isinstance(value, str):
         return _TEXT_READER.validate_python(value)
     if value is None or isinstance(value, bool):

@@ -1,10 +1,7 @@
-"""MediaMTX's program as a file to ship, by its checksum.
+"""MediaMTX's program as a file for hosts, identified by its checksum.
 
-It comes from the release, a mirror or a local file. The inventory names the source, and so does whoever proposes a
-change of it. So a local file is taken only from folders that this machine's own settings name, and of a file with
-another checksum nothing is said but that.
-
-The architecture of a program is read from its first bytes (ELF), as it is or in a release's archive.
+It comes from the release, a mirror or a local file. An author of an inventory change may name any source. So local
+files come only from folders in this machine's settings, and an error about a wrong checksum tells no more.
 """
 
 from __future__ import annotations
@@ -39,7 +36,7 @@ _MOST_UNFOLDED: Final = 1 << 20
 FOLDERS: Final = "PROVISIONER_ARTEFACTS"
 _RELEASE = "https://github.com/bluenviron/mediamtx/releases/download/v{version}/mediamtx_v{version}_linux_{arch}.tar.gz"
 ARCHITECTURES: Final = ("amd64", "arm64")
-"""Of what hardware a relay may be."""
+"""Architectures of relays."""
 _PROGRAM: Final = "mediamtx"
 _SHOWN: Final = 40
 _MOST_BYTES: Final = 256 * 1024 * 1024
@@ -48,7 +45,7 @@ _BLOCK: Final = 1 << 20
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an artefact lies on this machine, or is put; `address` is where it comes from, of a local file nothing."""
+    """An artefact's local path and source; `address` is empty if local."""
 
     path: Path
     arch: str
@@ -58,7 +55,7 @@ class _Place:
 
 
 def architecture_of(artefact: Path, program: str) -> str:
-    """The architecture of a program, e.g. `arm64`; empty where the file is no ELF, or is damaged.
+    """Return a program's architecture, e.g. `arm64`; empty if not ELF.
 
     Args:
         artefact: the program itself, or a `.tar.gz` with it.
@@ -90,10 +87,10 @@ def _named(header: bytes) -> str:
 
 
 def fetch(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> Path:
-    """The artefact for an architecture (`amd64`, `arm64`), checked, from the cache where it is there.
+    """Return the verified artefact for an architecture, cached if possible.
 
     Raises:
-        HostError: it cannot be had, or its checksum is another one; nothing is installed then.
+        HostError: it is not available, or its checksum differs.
     """
     place = _place(artefact, arch, environment)
     if place.address and not place.path.exists():
@@ -102,9 +99,9 @@ def fetch(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str])
 
 
 def refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> HostError | None:
-    """Why this machine would not ship an artefact, as far as it knows that without asking anybody.
+    """Return why this machine would not ship an artefact, without network.
 
-    Of one that would have to be downloaded first nothing is known.
+    `None` if the artefact has to be downloaded first.
     """
     try:
         place = _place(artefact, arch, environment)
@@ -149,7 +146,7 @@ def _filled(source: str, artefact: MediamtxArtefact, arch: str) -> str:
 
 
 def _local(named: str, environment: Mapping[str, str]) -> Path:
-    """The file that is named, if it lies below a folder of artefacts; nothing elsewhere is so much as looked at."""
+    """Return the named file if in an allowed folder; touch no other."""
     folders = [Path(name) for name in environment.get(FOLDERS, "").split(":") if name.startswith("/")]
     inside = list(_inside(named, folders))
     if not inside:
@@ -200,7 +197,7 @@ def _checked(place: _Place) -> Path:
 
 
 def _digest(path: Path) -> str:
-    """The SHA-256 of a file; of one that is too large, no more than shows that it is not the one."""
+    """Return a file's SHA-256; empty if it is too large."""
     digest, left = hashlib.sha256(), _MOST_BYTES
     with os.fdopen(open_regular(path), "rb") as stream:
         while left > 0 and (block := stream.read(_BLOCK)):

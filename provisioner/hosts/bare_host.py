@@ -1,10 +1,10 @@
-"""A bare host: the script that its shell reads, and its answer.
+"""A bare host: the script for its shell, and the answer.
 
-The text of the script is `playbooks/prepare.sh`. Before it stand lines that set the wanted values: each of them is held
-against its form and quoted, since root reads them.
+The script is `playbooks/prepare.sh`, after lines that set the wanted values. Each value is validated and quoted, since
+root runs them.
 
-The answer is read as a hostile text: words with hexadecimal digits. A word that is missing, unknown, twice there or not
-of its form is that host's error; what is shown of it is printable.
+The answer is hostile text: words with hexadecimal digits. A missing, unknown, repeated or invalid word is the host's
+error, with printable details only.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _MOST_DIGITS, _MOST_WORDS, _SHOWN, _COMPLAINT = 16_384, 64, 64, 1_500
 _ENTRY_PARTS: Final = 7
 
 FAILURES: Final = frozenset({"lock", "owner", "room", "packages", "bus", "user", "key", "sudo"})
-"""Where what is done may end before all of it is done."""
+"""Steps at which a preparation can fail."""
 
 PROGRAMS: Final = ("nft", "wg", "ip", "ss", "ffmpeg", "systemd-run", "sudo")
-"""What a host has to have by name; the script looks for the rest by itself."""
+"""Programs a host needs; the script finds the other needs itself."""
 SSHD_SETTINGS: Final = (
     "port",
     "pubkeyauthentication",
@@ -58,7 +58,7 @@ _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user of a host, as its own files have it."""
+    """A user from passwd."""
 
     uid: int
     home: str
@@ -67,26 +67,26 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class BareHost:
-    """What a host is, before or after it was made ready.
+    """The state of a host before or after preparation.
 
     Attributes:
-        system: which system it calls itself.
-        arch: what its machine is, in its own word.
+        system: as the host names it.
+        arch: as the host names it.
         has_systemd: whether systemd runs it.
-        peer: the address that it sees this machine's SSH come from; empty where it does not say.
-        python: its Python, e.g. (3, 11); None where it has none that has what our program needs.
-        missing: the programs that it lacks.
-        is_half_installed: whether packages were left half installed.
-        has_fusion: whether RPM Fusion is among its sources; None where it has no rpm.
-        said_owner: whose it says that it is, as it said it.
-        has_identity: whether a key by which it proves itself, and our program, are there: it was contacted before.
-        account: the user that the inventory names; None where there is none.
-        keys: those of the keys that were asked for by which that user is logged in.
-        rule: what stands in our file of sudo's rules.
-        allowed: what the user may do by sudo, by all of its files, a line a rule.
-        sshd: its SSH server's settings for that user, by name; a name may be there several times.
-        failed: where what was done ended before all of it was done; empty where nothing did.
-        complaint: what was said there at last, printable.
+        peer: the source address of this machine's SSH; empty if unknown.
+        python: its Python with the needed modules, e.g. (3, 11), if any.
+        missing: missing programs.
+        is_half_installed: whether packages are half installed.
+        has_fusion: whether RPM Fusion is enabled; `None` without rpm.
+        said_owner: its owner's mark, unparsed.
+        has_identity: whether it has our program and identity key from an earlier contact.
+        account: the inventory's user, if present.
+        keys: those of the requested keys that the user's login accepts.
+        rule: our file of sudo rules.
+        allowed: all of the user's sudo rules.
+        sshd: settings of the SSH server for the user; names may repeat.
+        failed: the failed step; empty if none failed.
+        complaint: the last output of the failed step, printable.
     """
 
     system: wire.SystemAnswer
@@ -109,17 +109,17 @@ class BareHost:
 
     @property
     def owner(self) -> Owner | None:
-        """Whose it is by its mark; None where nothing of anybody's is on it."""
+        """The owner from its mark, if any."""
         return owner_in(self.said_owner.decode("ascii", "replace").strip())
 
     def setting(self, name: str) -> tuple[str, ...]:
-        """What its SSH server has for a setting."""
+        """Return the SSH server's values of a setting."""
         return tuple(value for known, value in self.sshd if known == name)
 
 
 @dataclass(frozen=True, slots=True)
 class LoginProof:
-    """As whom a host was logged in to, and whether that user may do by sudo what we need there, or even anything."""
+    """A host's login, and whether its user has the needed sudo rights."""
 
     login: str
     may: bool
@@ -127,16 +127,16 @@ class LoginProof:
 
 @dataclass(frozen=True, slots=True)
 class Deeds:
-    """What is to be done on a host.
+    """The steps of a preparation.
 
     Attributes:
-        owner: whose the host was when it was looked at, as it said so.
-        installer: what installs packages there, `apt` or `dnf`.
-        packages: the packages to be installed.
-        starts_bus: whether systemd's bus is to be started.
-        creates: whether the user is to be made.
-        adds: public keys that the user is to be logged in by, too.
-        rule: what is to stand in the user's file of sudo's rules; empty where that stays.
+        owner: the host's mark at the earlier look.
+        installer: `apt` or `dnf`.
+        packages: to install.
+        starts_bus: whether to start systemd's bus.
+        creates: whether to create the user.
+        adds: public keys to authorize for the user.
+        rule: the new file of sudo rules; empty for no change.
     """
 
     owner: bytes
@@ -149,28 +149,23 @@ class Deeds:
 
     @property
     def are_none(self) -> bool:
-        """Whether there is nothing to do."""
+        """Whether there is no step."""
         return not (self.packages or self.starts_bus or self.creates or self.adds or self.rule)
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptPlace:
-    """Where the script runs; what stands here differs in tests alone.
-
-    Attributes:
-        root: what stands before each path.
-        path: where programs are.
-    """
+    """The script's root folder and search path; only tests change them."""
 
     root: str = ""
     path: str = field(default=_PATH)
 
 
 def bare_host_in(answer: wire.BareAnswer) -> BareHost:
-    """What a host said of itself.
+    """Parse the state of a host.
 
     Raises:
-        UnreadableError: it is not of our form.
+        UnreadableError: it is invalid.
     """
     said = _said(answer, _LOOK, _MAKE)
     words = {name: _plain(value) for name, value in said.items()}
@@ -200,10 +195,10 @@ def bare_host_in(answer: wire.BareAnswer) -> BareHost:
 
 
 def login_proof_in(answer: wire.BareAnswer) -> LoginProof:
-    """What a host said of a login.
+    """Parse the proof of a login.
 
     Raises:
-        UnreadableError: it is not of our form.
+        UnreadableError: it is invalid.
     """
     said = {name: _plain(value) for name, value in _said(answer, _PROOF, frozenset()).items()}
     if said["may"] not in {"all", "yes", "no"}:
@@ -212,7 +207,7 @@ def login_proof_in(answer: wire.BareAnswer) -> LoginProof:
 
 
 def _said(answer: wire.BareAnswer, needed: frozenset[str], more: frozenset[str]) -> dict[str, bytes]:
-    """What was said, by name."""
+    """Decode an answer's words by name."""
     text, said = answer["said"], dict[str, bytes]()
     for part in text.removesuffix(";").split(";"):
         pair = _PAIR.fullmatch(part)
@@ -255,7 +250,7 @@ def _python(text: str) -> tuple[int, int] | None:
 
 
 def _account(entry: str) -> Account | None:
-    """A line of passwd(5)."""
+    """Parse a line of passwd(5)."""
     if not entry.strip():
         return None
     parts = entry.strip().split(":")
@@ -265,20 +260,20 @@ def _account(entry: str) -> Account | None:
 
 
 def is_user(name: str) -> bool:
-    """Whether a name is one that every system makes a user of, and that means nothing else to sudo."""
+    """Return whether a user name is portable, and plain for sudo."""
     return _USER.fullmatch(name) is not None
 
 
 def is_public_key(text: str) -> bool:
-    """Whether a text is a public key, its kind and what it is in base64, and nothing else."""
+    """Return whether a text is a public key's kind and base64 only."""
     return _KEY.fullmatch(text) is not None
 
 
 def looking(user: str, keys: Sequence[str], place: ScriptPlace | None = None, names: HostNames = ALONE) -> ShellScript:
-    """A script that says what a host is, and changes nothing.
+    """Return a script that reports a host's state and changes nothing.
 
     Raises:
-        HostError: a value is none that may stand there.
+        HostError: a value is invalid.
     """
     return ShellScript(_text("look", user, keys, {}, place=place, names=names), as_root=True)
 
@@ -286,10 +281,10 @@ def looking(user: str, keys: Sequence[str], place: ScriptPlace | None = None, na
 def making(
     user: str, keys: Sequence[str], deeds: Deeds, place: ScriptPlace | None = None, names: HostNames = ALONE
 ) -> ShellScript:
-    """A script that does what is to be done, and says then what the host is.
+    """Return a script that prepares a host and reports its state.
 
     Raises:
-        HostError: a value is none that may stand there.
+        HostError: a value is invalid.
     """
     _refuse(all(map(_PACKAGE.fullmatch, deeds.packages)) and deeds.installer in {"", "apt", "dnf"})
     values = {
@@ -305,10 +300,10 @@ def making(
 
 
 def proving(user: str, place: ScriptPlace | None = None, names: HostNames = ALONE) -> ShellScript:
-    """A script that says as whom it is read and what that user may do by sudo, and changes nothing.
+    """Return a script that reports login and sudo rights, without changes.
 
     Raises:
-        HostError: a value is none that may stand there.
+        HostError: a value is invalid.
     """
     return ShellScript(_text("prove", user, (), {}, place=place, names=names), as_root=False)
 
@@ -337,7 +332,7 @@ def _text(
 
 
 def _keys(keys: Sequence[str]) -> str:
-    """Keys as words without blanks in them: `=` stands between what a key is and the key."""
+    """Join keys, with `=` in place of the blank inside each."""
     _refuse(all(map(is_public_key, keys)))
     return " ".join(key.replace(" ", "=") for key in keys)
 

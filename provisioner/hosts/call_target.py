@@ -1,4 +1,4 @@
-"""What has to be known of a host to call it: where it is, how it is logged in to, and how it proves itself."""
+"""The data for a call to a host: address, login and identity."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from provisioner.inventory.model import JumpHost, Ssh
 
 
 class CallTarget(Protocol):
-    """A host as a call knows it: the part of a `HostSpec` that whoever carries calls may see."""
+    """The part of a `HostSpec` that carriers of calls may see."""
 
     @property
     def id(self) -> str:
-        """The relay's or the centre's id."""
+        """The relay's or centre's id."""
         ...
 
     @property
     def carriers(self) -> tuple[str, ...]:
-        """The carriers that the host serves, one for a relay."""
+        """The host's carriers; one for a relay."""
         ...
 
     @property
     def address(self) -> HostPlace:
-        """Where it is logged in to."""
+        """The address for logins."""
         ...
 
     @property
     def ssh(self) -> Ssh:
-        """How it is logged in to, and what it is known by."""
+        """The login and the host key."""
         ...
 
     @property
     def jump(self) -> JumpHost | None:
-        """The host through which SSH goes to it; None where it goes there directly."""
+        """The jump host, if any."""
         ...
 
     @property
     def side(self) -> str:
-        """What this inventory's side is called on a centre that several share; else empty."""
+        """The inventory's side on a shared centre, else empty."""
         ...
 
     @property
     def identity(self) -> Secret:
-        """The key that is left on it, by which it proves that it is the same host."""
+        """The key left on the host, with which it proves its identity."""
         ...
 
     @property
     def owner(self) -> Owner | None:
-        """What its mark says once it is ours; None where nobody needs to know."""
+        """The mark of this inventory; `None` if not needed."""
         ...
 
     @property
     def adopted(self) -> Owner | None:
-        """The owner from whom it is to be taken over."""
+        """The former owner, if the host is being adopted."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class TargetHost:
-    """A `CallTarget` and nothing else: a host as a node knows it, or one whose key nobody knows yet."""
+    """A plain `CallTarget`, for nodes and hosts with unknown keys."""
 
     id: str
     carriers: tuple[str, ...]
@@ -78,7 +78,7 @@ class TargetHost:
 
 
 def target_document(host: CallTarget) -> Document:
-    """A host as a document; it holds the host's identity, and so a secret."""
+    """Return a host as a document, with its identity, a secret."""
     return {
         "id": host.id,
         "carriers": list(host.carriers),
@@ -93,15 +93,15 @@ def target_document(host: CallTarget) -> Document:
 
 
 def target_digest(host: CallTarget) -> str:
-    """The digest of which machine a call is for: its place, its SSH host key and the key by which it proves itself."""
+    """Return the digest of a call's host: place, host key and identity."""
     return "sha256:" + hashlib.sha256(b"provisioner/target\0" + canonical_json(target_document(host))).hexdigest()
 
 
 def target_in(document: Document) -> TargetHost:
-    """The host of a document.
+    """Parse a host's document.
 
     Raises:
-        KeyError, TypeError, ValueError: it is none of `target_document`'s.
+        KeyError, TypeError, ValueError: it is invalid.
     """
     jump = document["jump"]
     return TargetHost(
@@ -118,15 +118,15 @@ def target_in(document: Document) -> TargetHost:
 
 
 def owner_document(owner: Owner | None) -> Document | None:
-    """An owner as a document; null where there is none."""
+    """Return an owner as a document, or `None`."""
     return asdict(owner) if owner else None
 
 
 def owner_in(document: Document | None) -> Owner | None:
-    """The owner of a document.
+    """Parse an owner's document.
 
     Raises:
-        TypeError, ValueError: it is none of `owner_document`'s.
+        TypeError, ValueError: it is invalid.
     """
     if document is None:
         return None

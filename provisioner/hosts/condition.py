@@ -1,7 +1,7 @@
-"""The condition of a host, and the machine around ours there. Pure.
+"""The condition of a host and its machine. Pure.
 
-A full disk, a clock that is off or another firewall degrades no path by itself. How far a clock is off is known no
-better than how long the host's answer was under way: only a difference that is certain counts.
+A full disk, a wrong clock or another firewall degrades no path by itself. A clock's difference is known only within the
+time of the call, so only a certain difference counts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OPENS = {"firewalld": "firewall-cmd --permanent --add-port=PORT/udp", "ufw": "u
 
 
 class Condition(StrEnum):
-    """What can be wrong with a host itself, in documents; never changes its meaning."""
+    """Faults of a host in documents; values never change their meaning."""
 
     DISK_FULL = "disk full"
     CLOCK_OFF = "clock off"
@@ -34,7 +34,7 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HostFault:
-    """What is wrong with a host, and what to do."""
+    """A fault of a host and the next step."""
 
     condition: Condition
     detail: str
@@ -42,12 +42,12 @@ class HostFault:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is around ours on a machine.
+    """The machine around our software.
 
     Attributes:
-        device: the interface of the default route; empty where there is none, or the host did not say.
-        mtu: how large a packet that goes out by it may be, in bytes; 0 where that is not known.
-        taken: ports that ours are to have and somebody else has.
+        device: the interface of the default route; empty if unknown.
+        mtu: the interface's largest packet in bytes; 0 if unknown.
+        taken: ports that we need and other programs use.
     """
 
     device: str = ""
@@ -58,34 +58,24 @@ class Surroundings:
 def findings(
     disks: Sequence[wire.DiskAnswer], clock: Sequence[float] | None, asked: datetime, answered: datetime
 ) -> tuple[HostFault, ...]:
-    """What is wrong with a host.
+    """Return the faults of a host's disks and clock.
 
     Args:
-        disks: as the host has them.
-        clock: its own when it began and ended, None where it did not say.
-        asked: by the controller's clock, no later than when the host began.
-        answered: no earlier than when it ended.
+        disks: from the host's answer.
+        clock: the host's clock at its start and end; `None` if unknown.
+        asked: the controller's time before the call.
+        answered: the controller's time after the answer.
     """
     return (*_full(disks), *_off(clock, asked.timestamp(), answered.timestamp()))
 
 
 def other_firewalls(names: Sequence[str]) -> tuple[HostFault, ...]:
-    """The firewalls of others on a relay: what our table lets in, any one of them may still refuse.
-
-    Args:
-        names: as the host has them; of one that is unknown here nothing is said.
-    """
+    """Return other known firewalls as faults: they may block allowed traffic."""
     return tuple(HostFault(Condition.ANOTHER_FIREWALL, _beside(name)) for name in _OPENS if name in names)
 
 
 def ending_certificate(host: str, tls: ReaderEncryption | None, now: datetime) -> tuple[HostFault, ...]:
-    """That the certificate that a relay is to show readers ends soon, or has ended.
-
-    Args:
-        host: the relay.
-        tls: how it encrypts its readers' connections; None where it does not.
-        now: the moment.
-    """
+    """Return a fault if a certificate for readers ends soon."""
     if tls is None or not (words := words_of_end(tls.until, tls.warn_days, now)):
         return ()
     hint = msg("make another one with provisioner certificate renew {host}, or have one signed, and apply", host)

@@ -1,8 +1,7 @@
-"""The download of a file from an address that the inventory names.
+"""The download of a file from an inventory's address.
 
-Whoever proposes a change of the inventory names the address, too. So what is asked is public: each address of the chain
-of redirects is resolved once, held against that, and connected to as it was resolved. A host that is named on this
-machine may be anywhere: carriers have mirrors of their own.
+An author of an inventory change names the address. So each redirect's host is resolved once, has to be public, and is
+connected at that address. Hosts named on this machine may have any address, since carriers have their own mirrors.
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ _OF_RELEASES: Final = frozenset({"github.com", "objects.githubusercontent.com", 
 
 
 class MirrorError(Exception):
-    """A file cannot be had; the message says why, and nothing of what is there."""
+    """A file is not available; the message gives the reason, without content."""
 
 
 @dataclass(frozen=True)
 class Mirrors:
-    """Which hosts may be asked for a file, and over what.
+    """The allowed hosts, and proxy settings.
 
     Attributes:
-        named: hosts that this machine's person named: they may have any address.
-        proxy: the proxy for HTTPS, or nothing.
-        direct: for which hosts it is not asked, as `NO_PROXY` has them.
-        authorities: a file of certificates of a carrier's own, or nothing.
+        named: hosts that this machine's settings name, with any address.
+        proxy: the proxy for HTTPS, if any.
+        direct: hosts without proxy, as in `NO_PROXY`.
+        authorities: a file of a carrier's own CA certificates, if any.
     """
 
     named: frozenset[str] = frozenset()
@@ -52,7 +51,7 @@ class Mirrors:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Mirrors:
-        """What the caller's environment says; `~/.netrc` says nothing: its logins are for nobody that is named here."""
+        """Read the environment; `~/.netrc` is ignored, so no login leaks."""
         proxy = _first(environment, "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
         direct = _first(environment, "no_proxy", "NO_PROXY")
         authorities = _first(environment, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -64,15 +63,10 @@ def _first(environment: Mapping[str, str], *names: str) -> str:
 
 
 def download(address: str, stream: IO[bytes], mirrors: Mirrors) -> None:
-    """Fetch a file.
-
-    Args:
-        address: an `https://` address.
-        stream: where it is written.
-        mirrors: which hosts may be asked.
+    """Download an `https://` address into a stream.
 
     Raises:
-        MirrorError: it cannot be had, or may not be asked for.
+        MirrorError: it is not available or not allowed.
     """
     try:
         within(_MOST_S, lambda: _download(address, stream, mirrors))
@@ -110,14 +104,14 @@ def _answer(address: str, mirrors: Mirrors) -> requests.Response:
 
 
 def _ask_proxy(parts: SplitResult, host: str, mirrors: Mirrors) -> requests.Response:
-    """Ask over the proxy: which address it connects to is seen by nobody here, so only hosts that are known are."""
+    """Ask a known host over a proxy, whose final address is invisible."""
     if host not in mirrors.named | _OF_RELEASES:
         raise MirrorError(f"over a proxy only hosts named in {VARIABLE} are asked")
     return _get(ending_session(), parts.geturl(), parts.netloc, mirrors, {"https": mirrors.proxy})
 
 
 def _ask(parts: SplitResult, resolved: str, mirrors: Mirrors) -> requests.Response:
-    """Ask the very address that was resolved and looked at: a second look could be told another one."""
+    """Ask the address that was checked; a second lookup could differ."""
     session = ending_session()
     place = led_to(session, parts, resolved)
     return _get(session, place, parts.netloc, mirrors, {})
@@ -152,10 +146,10 @@ def _copy(answer: requests.Response, stream: IO[bytes]) -> None:
 
 
 def _addresses(host: str, port: int, mirrors: Mirrors) -> list[str]:
-    """The addresses of a host, each one public unless the host is named on this machine.
+    """Return a host's addresses, all public unless the host is named.
 
     Raises:
-        MirrorError: it has none that may be asked; whether it has others is not said.
+        MirrorError: no address is allowed; the message does not name others.
     """
     try:
         return allowed_addresses(host, port, mirrors.named, VARIABLE)

@@ -1,7 +1,7 @@
 """A host's facts: the answer of `observe` as typed values. Pure.
 
-This is the one parser of the document that `playbooks/provisioner_host/observe/host.py` writes (`wire.FactsAnswer`).
-Elements of our sets in a host's firewall have the names that the host gives them: `element SET VALUE`.
+This is the only parser of `wire.FactsAnswer`, which `playbooks/provisioner_host/observe/host.py` writes. Elements of
+our firewall sets have the host's names: `element SET VALUE`.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _DEVICE: Final = re.compile(r"([0-9.]+) \. ([0-9]{1,5})")
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedPath:
-    """A path that is out of the relay's file, since its device refuses the login.
+    """A path outside the relay's file, since its device refuses the login.
 
     Attributes:
-        since: the moment, by the host's clock.
-        device: the address and port that were asked.
-        login: a keyed digest of what was refused: user, password and device.
+        since: by the host's clock.
+        device: address and port.
+        login: a keyed digest of user, password and device.
     """
 
     since: datetime
@@ -54,17 +54,17 @@ class QuarantinedPath:
 
 
 def no_rules() -> wire.FirewallAnswer:
-    """A host without our table."""
+    """Return the answer of a host without our table."""
     return {"present": False, "differences": []}
 
 
 def nothing_held() -> wire.HeldAnswer:
-    """A host that has nothing of a held facility."""
+    """Return the answer of a host without frozen facilities."""
     return {"paths": {}, "peers": {}, "addresses": [], "cameras": [], "digests": {}, "unclear": ""}
 
 
 def source_in(path: wire.PathAnswer) -> str | None:
-    """The address of a path's source without its login, None where it has none."""
+    """Return the source of a path without login, if any."""
     source = path["settings"].get("source")
     return source if isinstance(source, str) else None
 
@@ -134,12 +134,12 @@ class HostFacts:
 
     @property
     def viewers(self) -> Mapping[str, int]:
-        """Live readers by path; empty where the relay does not run, or does not say (`counted`)."""
+        """Live readers by path; empty if unknown."""
         return self.runtime["viewers"] if self.runtime else {}
 
     @property
     def counted(self) -> bool:
-        """Whether it is known who watches: the relay says it, or does not run. A centre has no viewers of its own."""
+        """Whether viewers are known, or the relay is off; centres have none."""
         states = (unit["active"] for name, unit in self.units.items() if name.startswith("provisioner-mediamtx"))
         return self.runtime is not None or all(state in {"inactive", "failed"} for state in states)
 
@@ -147,9 +147,9 @@ class HostFacts:
 class ElementSet(StrEnum):
     """The sets of our table (docs/internals/host-program.md).
 
-    `cameras` and `onvif` hold devices (`address . port`): where a relay may pull from, and what its probe may ask about
-    itself. `management`, `management_v6`, `routed` and `publishers` hold networks, `centres` and `relays` addresses
-    inside the tunnel.
+    `cameras` and `onvif` contain devices (`address . port`) that a relay may pull from, or its probe may question.
+    `management`, `management_v6`, `routed` and `publishers` contain networks. `centres` and `relays` contain addresses
+    in the tunnel.
     """
 
     CAMERAS = "cameras"
@@ -166,37 +166,37 @@ _SETS: Final = frozenset(ElementSet)
 
 
 class SetElement(NamedTuple):
-    """An element of one of our sets; its value is as nftables writes it."""
+    """An element of our sets, with nftables' text of its value."""
 
     set: ElementSet
     value: str
 
     @property
     def name(self) -> str:
-        """As hosts and plans name it."""
+        """The name in plans and on hosts."""
         return f"element {self.set} {self.value}"
 
     @property
     def device(self) -> tuple[str, int] | None:
-        """The address and the port of a device; None where the value is none."""
+        """A device's address and port; `None` for other values."""
         match = _DEVICE.fullmatch(self.value)
         return (match[1], int(match[2])) if match else None
 
 
 def parse_facts(host: str, document: object) -> HostFacts:
-    """A host's facts from the answer of its `observe`.
+    """Parse the answer of `observe`.
 
     Raises:
-        HostError: the answer cannot be read.
+        HostError: it is unreadable.
     """
     return parsed(host, wire.FactsAnswer, document, lambda answer: facts_in(host, answer))
 
 
 def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
-    """A host's facts, where they are a part of another answer.
+    """Convert facts inside another answer.
 
     Raises:
-        UnreadableError: they cannot be.
+        UnreadableError: they are unreadable.
     """
     machine, manifest, runtime = answer["host"], answer["manifest"] or {}, answer.get("runtime")
     way_out = answer.get("way_out") or {"device": "", "mtu": 0}
@@ -248,7 +248,7 @@ def _policy(policy: wire.PolicyAnswer | None) -> AppliedPolicy | None:
 
 
 def _terms(terms: wire.ApprovalsAnswer) -> ApprovalTerms:
-    """Who has to approve plans, as the host remembers it."""
+    """Return a host's recorded terms of approval."""
     rules = (TermsRule(ApprovedChanges(one["changes"]), one["role"], one["people"]) for one in terms["rules"])
     return ApprovalTerms(terms["valid_hours"], tuple(rules), tuple(map(_approver, terms["approvers"])))
 
@@ -262,7 +262,7 @@ def _approver(one: wire.ApproverAnswer) -> TermsApprover:
 
 
 def _files(files: Mapping[str, wire.FileAnswer | None], held: wire.HeldAnswer | None) -> dict[str, wire.FileAnswer]:
-    """Files by path; the digest of one that has something in it that is held is that of the rest."""
+    """Return files by path; a digest excludes parts of frozen facilities."""
     rest = held["digests"] if held else {}
     known = {path: file for path, file in files.items() if file is not None}
     return {path: {**file, "digest": rest.get(path, file["digest"])} for path, file in known.items()}
@@ -277,9 +277,9 @@ def _quarantined(name: str, path: wire.QuarantineAnswer) -> QuarantinedPath:
 
 
 def _address(text: object) -> str:
-    """An address without its zone, empty where it is none: a host may say anything.
+    """Return an address without zone; empty if invalid.
 
-    One of IPv4 in IPv6's form is that of IPv4: so rules see what comes from it.
+    IPv4 in IPv6 form becomes IPv4, which the rules compare.
     """
     try:
         address = ip_address(text.partition("%")[0]) if isinstance(text, str) else None
@@ -289,7 +289,7 @@ def _address(text: object) -> str:
 
 
 def engine_name(versions: list[str]) -> str:
-    """The name of the relay engine for every output, from what the programs say of themselves.
+    """Return the media server's name from programs' versions.
 
     MediaMTX prints `v1.20.1`; the lab's stand-in prints `v1.20.1+standin` and is never called MediaMTX.
     """
@@ -303,11 +303,11 @@ def _engine(version: str) -> str:
 
 
 def device_value(address: IPv4Address | str, port: int) -> str:
-    """A device as the value of an element."""
+    """Return a device as an element's value."""
     return f"{address} . {port}"
 
 
 def element_of(name: str) -> SetElement | None:
-    """The element that a rule's name is one of; None where it names something else, or an element of another set."""
+    """Parse the name of an element; `None` if not of our sets."""
     match = _NAME.fullmatch(name)
     return SetElement(ElementSet(match[1]), match[2]) if match and match[1] in _SETS else None

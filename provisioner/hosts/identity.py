@@ -1,9 +1,9 @@
-"""A host's identity: its owner's mark, and the key it shows.
+"""A host's identity: its owner's mark, and its SSH host key.
 
-A host's mark says whose it is. It is judged before the host is sent anything that it could keep.
+The mark is judged before the host gets anything that it could store.
 
-The SSH host key that a host shows to everybody is asked for as a call: this machine looks, or the node of the host's
-carrier (`ssh-keyscan`). Only a person who compares its fingerprint there proves that the key is the host's own.
+This machine or the carrier's node asks for the host key (`ssh-keyscan`), in the form of a call. Only a person who
+compares the fingerprint on the host proves the key.
 """
 
 from __future__ import annotations
@@ -29,25 +29,20 @@ if TYPE_CHECKING:
 _NOT_PROVED = UNPROVED.partition(";")[0]
 
 SHOW_KEY: Final = "show-key"
-"""The operation that no host hears of: whoever carries the call looks which key the host shows."""
+"""An operation for the call's carrier, not for the host: read its host key."""
 KINDS_SHOWN: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
-"""The kinds of keys that are asked for, the one to be preferred first."""
+"""Kinds of host keys, preferred first."""
 NAME_IT: Final = "or name the key: --host-key HOST='ssh-ed25519 …'"
 _LONGEST_KEY: Final = 4096
 
 SCAN_S: Final = 20.0
-"""So long one host is asked at most."""
+"""The most seconds for one host."""
 _MOST_BYTES: Final = 64 * 1024
 _AT_ONCE: Final = 8
 
 
 def is_open(spec: CallTarget, owner: Owner | None) -> bool:
-    """Whether a host that has not proved itself may be taken for new, if somebody says so.
-
-    Args:
-        spec: the host.
-        owner: whose it is by its mark; None where nothing of anybody's is on it.
-    """
+    """Return whether a person may declare an unproved host new."""
     if owner is None or is_free(spec, owner):
         return True
     if owner.shape:
@@ -56,7 +51,7 @@ def is_open(spec: CallTarget, owner: Owner | None) -> bool:
 
 
 def is_free(spec: CallTarget, owner: Owner) -> bool:
-    """Whether there is nobody to take a host over from: by its mark it is this inventory's, or was let go."""
+    """Return whether the host is this inventory's or released."""
     return not owner.shape and (owner.released or _is_own(spec, owner))
 
 
@@ -65,16 +60,16 @@ def _is_own(spec: CallTarget, owner: Owner) -> bool:
 
 
 def claims_of(spec: CallTarget) -> list[list[str]]:
-    """The same as a list for who stands between: inventory, key and moment of each mark that is no hindrance.
+    """Return acceptable marks as lists: inventory, key, time.
 
-    An empty moment with an inventory is any moment; all empty is what has no mark.
+    An empty time with an inventory means any time.
     """
     own = [[spec.owner.inventory, spec.owner.key, ""]] if spec.owner else []
     return own + ([[spec.adopted.inventory, spec.adopted.key, spec.adopted.at]] if spec.adopted else [])
 
 
 def judged(spec: CallTarget, answer: HostAnswer) -> HostAnswer:
-    """An answer, with whose the host is in its words where it is another one's."""
+    """Name the owner in an answer if the host is another's."""
     if answer.outcome is not CallOutcome.UNPROVED or is_open(spec, answer.owner):
         return answer
     owner = answer.owner.words if answer.owner else ""
@@ -85,26 +80,26 @@ def judged(spec: CallTarget, answer: HostAnswer) -> HostAnswer:
 
 
 def owner_to_mark(spec: CallTarget) -> OwnerToMark | None:
-    """What a host's mark is to say of whose it is."""
+    """Return the owner for a host's mark."""
     owner = spec.owner
     return {"inventory": owner.inventory, "key": owner.key, "host": spec.id} if owner else None
 
 
 def show_key_call(host: CallTarget) -> HostCall:
-    """The call by which it is asked which key a host shows."""
+    """Return the call that reads a host's SSH key."""
     return HostCall(host, {"operation": SHOW_KEY})
 
 
 def is_show_key(call: HostCall) -> bool:
-    """Whether a call asks for that, and the host itself is to hear nothing."""
+    """Return whether a call reads the SSH key only."""
     return call.script is None and call.request.get("operation") == SHOW_KEY
 
 
 def key_shown(host: CallTarget, answer: HostAnswer) -> str:
-    """The host key of an answer, as an inventory has it: its kind, and what it is in base64.
+    """Return the host key in an answer: kind and base64.
 
     Raises:
-        HostError: there is none in it.
+        HostError: there is no valid key.
     """
     if answer.outcome is not CallOutcome.ANSWERED:
         raise HostError(answer.error, hint=answer.hint or f"do what is said of it, {NAME_IT}", object=host.id)
@@ -117,7 +112,7 @@ def key_shown(host: CallTarget, answer: HostAnswer) -> str:
 
 
 def is_shown_key(line: str) -> bool:
-    """Whether a text is a key, whole and nothing else, of a kind that is asked for."""
+    """Return whether a text is exactly one key of a preferred kind."""
     try:
         return len(line) <= _LONGEST_KEY and public_key_of(line).kind in KINDS_SHOWN
     except SignatureFormError:
@@ -125,18 +120,18 @@ def is_shown_key(line: str) -> bool:
 
 
 class HostKeyScans(OpenRunner):
-    """Carries calls that ask which key a host shows, and no others.
+    """Carries only calls that read host keys.
 
     Args:
-        environment: the caller's environment (where programs are).
-        asker: who asks, as people would say it.
+        environment: the caller's environment, for the search path.
+        asker: the name of this machine or node in errors.
     """
 
     def __init__(self, environment: Mapping[str, str], asker: str = "this machine") -> None:
         self._environment, self._asker = environment, asker
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
-        """An answer for every call, as soon as it is there; what could not be begun in time is not begun."""
+        """Yield each answer as it arrives; late calls are not started."""
         until = time.monotonic() + timeout_s
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for one in as_completed([pool.submit(self._asked, call, until) for call in calls]):
@@ -152,10 +147,10 @@ class HostKeyScans(OpenRunner):
         return HostAnswer(host.id, CallOutcome.ANSWERED, {"host_key": key})
 
     def _scanned(self, address: str, port: int) -> str:
-        """The host key that a host shows.
+        """Read a host's SSH key.
 
         Raises:
-            HostError: it shows none that an inventory may name, or ssh-keyscan cannot be run.
+            HostError: it shows no valid key, or ssh-keyscan cannot run.
         """
         argv = ["ssh-keyscan", "-T", "10", "-p", str(port), "-t", "ed25519,ecdsa,rsa", "--", address]
         environment = small_environment(self._environment)
@@ -176,10 +171,10 @@ class HostKeyScans(OpenRunner):
 
 
 def _refuse_unaskable(call: HostCall, until: float) -> None:
-    """Refuse what is no question for a host's key, one that nobody but a jump host could ask, and one too late.
+    """Refuse other calls, hosts behind a jump host, and late calls.
 
     Raises:
-        HostError: it is such a one.
+        HostError: the call is refused.
     """
     host = call.spec
     if not is_show_key(call):
@@ -194,7 +189,7 @@ def _refuse_unaskable(call: HostCall, until: float) -> None:
 
 
 def _key_of(line: str) -> str:
-    """Kind and key of a line that names them; empty of another one."""
+    """Return kind and key of a line of ssh-keyscan; empty if invalid."""
     words = line.split()
     if line.startswith("#") or len(words) < 3:  # noqa: PLR2004 (host, kind, key)
         return ""

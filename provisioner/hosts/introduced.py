@@ -1,6 +1,6 @@
-"""Hosts that an edit introduces, which no pipeline may call.
+"""Hosts that a change introduces: no pipeline may call them.
 
-A merge request may not make a pipeline log in to a host that the target branch does not have so.
+Otherwise a merge request could make a pipeline log in to a host that the target branch lacks.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ _WITHOUT_HOSTS: Final = frozenset({"facilities", "secrets", "allocations.lock.ym
 
 
 def introduced_hosts(inventory: Inventory, root: Path, name: str, today: date) -> dict[str, HostError]:
-    """The hosts of an inventory that a revision does not have so, each with the error that stands for calling it.
+    """Return an error for each host whose login differs from a revision.
 
-    Where a host is called, as whom, which key it has to show, and through which other host: each of them is enough to
-    bring a login, and what is sent after it, to somebody else's machine.
+    Address, user, host key and jump host each suffice to lead a login and its data to another machine.
 
     Args:
-        inventory: as it is in its folder.
-        root: that folder.
-        name: the revision that is trusted, e.g. `origin/main`.
-        today: the day on which designations have to hold.
+        inventory: from the folder.
+        root: the folder.
+        name: the trusted revision, e.g. `origin/main`.
+        today: the date for designations.
 
     Raises:
-        InventoryError: the revision is no inventory of which it can be said.
+        InventoryError: the revision's inventory is unreadable.
         UsageError: there is no such revision.
     """
     tree = tree_of(root, name)

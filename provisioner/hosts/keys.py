@@ -1,9 +1,9 @@
-"""Keys that are born on hosts (`keys init`), and this machine's own.
+"""Keys that are created on hosts (`keys init`), and this machine's own.
 
-A host's private keys and passwords stay on it; what comes back are a public key and hashes. A relay seals its tunnel's
-private key if the inventory has a recovery key: then a box comes back that only the recovery key opens.
+Private keys and passwords stay on the host; public keys and hashes come back. If the inventory has a recovery key, a
+relay also returns its tunnel's private key, sealed for that key.
 
-Of the keys that this machine logs in with, the public halves are read: of the one that was named, or of the agent's.
+Of this machine's own login keys only the public halves are read, from the named key or the agent.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _NAME_ONE: Final = "name the public key: --key FILE.pub"
 
 @dataclass(frozen=True, slots=True)
 class HostKeys:
-    """What a host says of its keys.
+    """A host's answer about its keys.
 
     Attributes:
         public_key: of its tunnel, in base64.
-        hashes: of a relay's two passwords, by the names that they have in the lock.
-        sealed: the tunnel's private key in a box; None where none was asked for.
-        following: the public key that follows; empty where none was asked for.
-        sealed_following: the private half of that in a box; None where none was asked for.
+        hashes: of a relay's two passwords, by their names in the lock.
+        sealed: the sealed private key, if requested.
+        following: the next public key; empty unless requested.
+        sealed_following: the next private key, sealed, if requested.
     """
 
     public_key: str
@@ -54,14 +54,14 @@ class HostKeys:
 
     @property
     def recorded(self) -> dict[str, object]:
-        """The same by the names that it has in the lock."""
+        """The same by names in the lock."""
         sealed = {"sealed_key": self.sealed} if self.sealed else {}
         return {"public_key": self.public_key, **self.hashes, **sealed}
 
 
 @dataclass(frozen=True, slots=True)
 class RestoredKey:
-    """A tunnel's private key that goes onto new hardware, and its public half; both in base64."""
+    """A tunnel's key pair for new hardware, in base64."""
 
     public_key: str
     private_key: Secret = field(repr=False)
@@ -77,16 +77,16 @@ def make_host_keys(
     who: str = "",
     recovery: str = "",
 ) -> tuple[dict[str, HostKeys], dict[str, HostError]]:
-    """Let hosts make what they lack: what each of them has, and the error of each that does not answer.
+    """Let hosts create missing keys; return keys and errors by host.
 
     Args:
         specs: the hosts.
         runner: carries the calls.
-        templates: hold the on-host program, which stays there with the key by which the host proves itself later.
-        known: public keys that are recorded already, each with whose it is: a host cannot have another's.
-        unproved: whether the hosts need not prove that they are those that were managed before.
-        who: who does it, for the mark of whose the hosts are.
-        recovery: the recovery key to which relays seal their tunnel's key; empty where there is none.
+        templates: the on-host program, which stays there with the identity key.
+        known: recorded public keys with their owners; no host may have another's.
+        unproved: whether the hosts need no proof of identity.
+        who: the person, for the owner's mark.
+        recovery: the recovery key; empty if none.
     """
     left = [_left(spec, templates.for_side(spec.side).host_program, unproved=unproved) for spec in specs]
     calls = [
@@ -106,17 +106,17 @@ def make_host_keys(
 
 
 def make_next_key(spec: HostSpec, runner: HostRunner, program: bytes, *, who: str, recovery: str) -> HostKeys:
-    """Let a relay make the key that is to follow its own one, where it has none; it stays on the relay.
+    """Let a relay create its next key, if missing.
 
     Args:
         spec: the relay.
         runner: carries the call.
         program: the on-host program.
-        who: who does it.
-        recovery: the recovery key to which it is sealed; empty where there is none.
+        who: the person.
+        recovery: the recovery key; empty if none.
 
     Raises:
-        HostError: it did not answer, or its answer cannot be read.
+        HostError: there is no answer, or it is unreadable.
     """
     request: wire.KeysRequest = {**_request(spec, who, recovery), "following": ""}
     call = HostCall(spec, request, _left(spec, program, unproved=False))
@@ -136,19 +136,19 @@ def restore_host_keys(
     who: str,
     following: RestoredKey | None = None,
 ) -> HostKeys:
-    """Put a tunnel's private key on a host that stands in for a dead one, and let it make all other keys.
+    """Put a tunnel's key on a replacement host; it creates the others.
 
     Args:
         spec: the relay.
         runner: carries the call.
-        program: the on-host program, which stays there as well.
+        program: the on-host program, which stays there.
         restored: the key.
-        unproved: whether it need not prove that it is the host that was managed before.
-        who: who does it.
-        following: the key that follows, of a relay that died while it changed its own one.
+        unproved: whether the host needs no proof of identity.
+        who: the person.
+        following: the next key, if the relay died during a rotation.
 
     Raises:
-        HostError: it did not answer or did not take the key, or its answer cannot be read.
+        HostError: there is no answer, it is unreadable, or the host refused the key.
     """
     request: wire.KeysRequest = {**_request(spec, who, ""), "restores": restored.public_key}
     files = _left(spec, program, unproved=unproved) | {"tunnel-key": restored.private_key.reveal().encode() + b"\n"}
@@ -163,7 +163,7 @@ def restore_host_keys(
 
 
 def _not_their_own(made: Mapping[str, HostKeys], known: Mapping[str, str]) -> dict[str, HostError]:
-    """The hosts that say of a key that it is theirs which is recorded as another's, or which two of them have."""
+    """Return errors of hosts that claim another host's key."""
     owners = Counter(keys.public_key for keys in made.values())
     errors = {}
     for host, keys in made.items():
@@ -181,7 +181,6 @@ def _not_their_own(made: Mapping[str, HostKeys], known: Mapping[str, str]) -> di
 
 
 def _left(spec: HostSpec, program: bytes, *, unproved: bool) -> dict[str, bytes]:
-    """What stays on a host: the program, and the key by which it proves itself if it has not done so."""
     return {"program": program} | ({"identity": identity_content(spec)} if unproved else {})
 
 
@@ -198,15 +197,15 @@ def _request(spec: HostSpec, who: str, recovery: str) -> wire.KeysRequest:
 
 
 def has_passwords(spec: HostSpec) -> bool:
-    """Whether MediaMTX is to run on it, whose own two users' passwords are born there."""
+    """Return whether MediaMTX runs on a host, with its two passwords."""
     return spec.kind is HostKind.RELAY or spec.is_hub
 
 
 def _keys(spec: HostSpec, answer: HostAnswer, recovery: str, *, follows: bool = False) -> HostKeys:
-    """What a host says of its keys, and the box if one was asked for.
+    """Convert a host's keys, with the sealed ones if requested.
 
     Raises:
-        HostError: it did not answer, or its answer cannot be read.
+        HostError: there is no answer, or it is unreadable.
     """
     if answer.outcome is not CallOutcome.ANSWERED:
         raise unanswered(spec, answer)
@@ -226,7 +225,7 @@ def _keys(spec: HostSpec, answer: HostAnswer, recovery: str, *, follows: bool = 
 
 
 def _sealed(host: str, box: wire.SealedKeyAnswer | None, public_key: str, recovery: str) -> SealedKey | None:
-    """A box of the key that the host says is its own; whether that is in it only the recovery key can tell."""
+    """Return a sealed key; only the recovery key can verify its content."""
     if not recovery or box is None:
         return None
     if (box["recovery"], box["public_key"]) != (recovery, public_key):
@@ -235,13 +234,13 @@ def _sealed(host: str, box: wire.SealedKeyAnswer | None, public_key: str, recove
 
 
 def own_public_keys(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The keys with which this machine would be let in, each as its kind and what it is in base64; none where none is.
+    """Return kind and base64 of this machine's login keys.
 
     Args:
-        environment: `PROVISIONER_SSH_KEY` names the one key, else any of the agent's (`SSH_AUTH_SOCK`) counts.
+        environment: `PROVISIONER_SSH_KEY` names the one key, else the agent's keys count (`SSH_AUTH_SOCK`).
 
     Raises:
-        UsageError: the key that is named cannot be read, and no public half lies beside it.
+        UsageError: the named key is unreadable and has no public half beside it.
     """
     if named := environment.get("PROVISIONER_SSH_KEY"):
         beside = Path(named if named.endswith(".pub") else f"{named}.pub")
@@ -256,10 +255,10 @@ def own_public_keys(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def public_keys_of(file: Path) -> tuple[str, ...]:
-    """The public keys of a file, at least one.
+    """Read a file of public keys, at least one.
 
     Raises:
-        UsageError: it cannot be read, or holds something else.
+        UsageError: it is unreadable, or has other content.
     """
     try:
         with file.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""Read hosts: one call a host, all at the same time. An effect stage; of what a host holds it changes nothing."""
+"""Observes hosts in parallel, one call each, without changes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ def observe(
     *,
     unproved: bool = False,
 ) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
-    """The facts of every host that answers, and the error of each that does not.
+    """Return facts of hosts that answer, and errors of the others.
 
     Args:
         specs: the hosts.
-        files: every host's rendered files.
+        files: each host's rendered files.
         runner: carries the calls.
-        unproved: whether the hosts need not prove that they are those that were managed before; what such a one
-            says it was trusted for is no proof, and not in its facts.
+        unproved: whether hosts need no proof of identity; their facts then lack trust and policy.
     """
     calls = []
     for spec in specs:
@@ -55,10 +54,10 @@ def observe(
 
 
 def _facts(spec: HostSpec, answer: HostAnswer, between: tuple[datetime, datetime]) -> HostFacts:
-    """A host's facts; `between` are the moments before it was asked and after it answered.
+    """Return a host's facts; `between` is the time of the call.
 
     Raises:
-        HostError: it did not answer, its answer cannot be read, or it lacks a program.
+        HostError: there is no valid answer, a program is missing, or a frozen facility conflicts.
     """
     if answer.outcome is not CallOutcome.ANSWERED:
         raise unanswered(spec, answer)
@@ -74,7 +73,7 @@ def _facts(spec: HostSpec, answer: HostAnswer, between: tuple[datetime, datetime
 
 
 def _unkept(spec: HostSpec, held: wire.HeldAnswer) -> str:
-    """Why what is held cannot be kept beside what is desired; empty where it can."""
+    """Return why frozen parts conflict with the desired state; empty if not."""
     if spec.held and (unclear := held["unclear"]):
         return f"{unclear}: what in it is of {', '.join(one.id for one in spec.held)}, which is held, cannot be told"
     for peer in spec.tunnel.peers:
@@ -86,7 +85,7 @@ def _unkept(spec: HostSpec, held: wire.HeldAnswer) -> str:
 
 
 def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[wire.ObserveRequest, dict[str, bytes]]:
-    """The request that reads a host, and the contents that go with it."""
+    """Return the request that observes a host, with its files."""
     files = list(files)
     request: wire.ObserveRequest = {
         "operation": "observe",

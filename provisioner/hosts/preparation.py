@@ -1,7 +1,7 @@
-"""The preparation of a bare host: lacks, deeds, work by hand. Pure.
+"""The preparation of a bare host: missing parts, steps, manual work. Pure.
 
-Packages are a precondition: the host tells which programs it lacks (`playbooks/provisioner_host/observe/host.py`), and
-a person installs them, or has `hosts prepare` do it. Another family of systems is another entry of `FAMILIES`.
+Packages are a precondition. A host reports missing programs (`playbooks/provisioner_host/observe/host.py`), and a
+person or `hosts prepare` installs them. Another family of systems is another entry of `FAMILIES`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from provisioner.hosts.facts import HostFacts
 
 _SHOWN, _LISTED = 40, 20
 _NO_PACKAGE: Final = {"ffmpeg-decoders": "ffmpeg's decoders of H.264 and H.265"}
-"""What a host may lack that is no program of its own, in words."""
+"""Needs that are not programs, in words."""
 
 _RPM_FUSION: Final = (
     "ffmpeg comes from RPM Fusion (free), which needs EPEL and CRB: add these three first; EPEL's own ffmpeg-free"
@@ -44,13 +44,13 @@ class Family:
     """Systems that share package names.
 
     Attributes:
-        name: as people call it.
-        install: the line that installs packages, without them.
-        packages: the package of each program that a host looks for, where it has one.
-        origins: where a package comes from that the system itself does not have, by its name.
-        without: what to do about a program that no package brings, by its name.
-        ssh_unit: the unit of the SSH server.
-        selinux_tools: the package that says which files belong to whom (`semanage`); empty where SELinux is not usual.
+        name: for people.
+        install: the command without the packages.
+        packages: by program.
+        origins: the source of packages outside the system's own, by package.
+        without: the next step for programs without a package.
+        ssh_unit: the SSH server's unit.
+        selinux_tools: the package with `semanage`; empty if SELinux is not usual.
     """
 
     name: str
@@ -62,12 +62,12 @@ class Family:
     selinux_tools: str = ""
 
     def line(self, programs: Iterable[str]) -> str:
-        """The line that installs what brings some programs; empty where no package does."""
+        """Return the command that installs programs; empty without packages."""
         needed = sorted({self.packages[program] for program in programs if program in self.packages})
         return f"{self.install} {' '.join(needed)}" if needed else ""
 
     def knows(self, program: str) -> bool:
-        """Whether it is known what brings a program."""
+        """Return whether a program has a package or a next step."""
         return program in self.packages or program in self.without
 
 
@@ -124,7 +124,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
 
 
 class Thing(StrEnum):
-    """What of a host is made ready."""
+    """Parts of a preparation."""
 
     PACKAGES = "packages"
     BUS = "bus"
@@ -135,12 +135,11 @@ class Thing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing, what of it is there, and what will be.
+    """One part's present and future state.
 
     Attributes:
-        thing: which.
-        before: what is there, in words.
-        after: what will be there; empty where it stays as it is.
+        before: in words.
+        after: in words; empty for no change.
     """
 
     thing: Thing
@@ -150,7 +149,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """What a person has to do there, and why this program does not."""
+    """Manual work on the host, and why it is manual."""
 
     message: str
     hint: str
@@ -158,17 +157,17 @@ class ByHand:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a host is to have.
+    """The wanted state of a host.
 
     Attributes:
-        user: who logs in there by the inventory.
-        port: at which port, by the inventory.
-        keys: public keys; of several that nobody named, one is enough.
-        are_named: whether somebody named the keys, so that each is to be there.
-        is_relay: whether it is to run MediaMTX.
-        networks: from where SSH may come once it is applied.
-        source_fault: why MediaMTX cannot be had for an architecture here; empty where it can, or that is not known.
-        names: what things of ours are called there.
+        user: the inventory's login.
+        port: the inventory's SSH port.
+        keys: public keys; one is enough unless `are_named`.
+        are_named: whether a person named the keys, so all are needed.
+        is_relay: whether MediaMTX will run.
+        networks: allowed sources of SSH after an apply.
+        source_fault: why MediaMTX is not available for the architecture; empty if it is or is unknown.
+        names: names of our files there.
     """
 
     user: str
@@ -183,13 +182,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class SeenBare:
-    """What was seen of a host.
+    """A host's observed state.
 
     Attributes:
-        host: what it says of itself.
-        logs_in: whether the inventory's user was logged in there.
-        proves: whether it proved that it is this inventory's.
-        is_by_program: whether our program there said it, which runs on what it needs alone.
+        host: its answer.
+        logs_in: whether the inventory's user could log in.
+        proves: whether it proved to be this inventory's.
+        is_by_program: whether our program answered, so its needs are met.
     """
 
     host: BareHost
@@ -200,14 +199,14 @@ class SeenBare:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What would be done, and what would not.
+    """The steps of a preparation, and what remains.
 
     Attributes:
-        steps: each thing, those that are as they should be among them.
-        by_hand: what a person has to do; while there is any of it the host is not ready.
-        notes: what is worth knowing, and holds nothing back.
-        deeds: what is done.
-        lacks_key: whether the user is to be logged in by a key, and which one is not known.
+        steps: all parts, also unchanged ones.
+        by_hand: manual work without which the host is not ready.
+        notes: remarks that block nothing.
+        deeds: the automatic steps.
+        lacks_key: whether the user needs a key that is unknown.
     """
 
     steps: tuple[Step, ...]
@@ -218,17 +217,17 @@ class Preparation:
 
     @property
     def is_ready(self) -> bool:
-        """Whether nothing is to be done, by anybody."""
+        """Whether no step and no manual work is left."""
         return self.deeds.are_none and not self.by_hand
 
 
 def family_of(system: wire.SystemAnswer) -> Family | None:
-    """The family of a system by what it calls itself, and by what it is like; None where that is not known."""
+    """Return a system's family, from its id and related ids, if known."""
     return next((FAMILIES[name] for name in (system["id"], *system["like"]) if name in FAMILIES), None)
 
 
 def lacks(host: str, system: wire.SystemAnswer, programs: Sequence[str]) -> HostError:
-    """The error of a host that lacks programs, with the line that installs them where it is known."""
+    """Return the error for missing programs, with the install command if known."""
     family = family_of(system)
     # A person runs the line as root: no word of a host's own stands in it.
     if family is None or not all(map(family.knows, programs)):
@@ -253,22 +252,22 @@ def lacks(host: str, system: wire.SystemAnswer, programs: Sequence[str]) -> Host
 
 
 def rule_for_all(user: str) -> str:
-    """The file of sudo's rules that a first contact needs."""
+    """Return the sudo rules for a first contact."""
     return f"{_HEAD}{user} ALL=(root) NOPASSWD: ALL"
 
 
 def rule_for_program(user: str, names: HostNames = ALONE) -> str:
-    """The file of sudo's rules that is enough once our program and a key are there."""
+    """Return the sudo rules for a host with our program and key."""
     return f"{_HEAD}{user} ALL=(root) NOPASSWD: {names.host_program} prove, {names.host_program} call"
 
 
 def arch_of(host: BareHost) -> str:
-    """A host's architecture by the name that programs are told apart by."""
+    """Return a host's architecture in the names of programs."""
     return _ARCHITECTURES.get(host.arch, host.arch)
 
 
 def by_its_program(facts: HostFacts, user: str, names: HostNames = ALONE) -> BareHost:
-    """What a host is that proved itself, and whose user may call our program alone: what that lacks it would say."""
+    """Return a proved host's state if only our program is allowed."""
     return BareHost(
         facts.machine["os"],
         facts.machine["arch"],
@@ -289,7 +288,7 @@ def by_its_program(facts: HostFacts, user: str, names: HostNames = ALONE) -> Bar
 
 
 def preparation(seen: SeenBare, wanted: Wanted) -> Preparation:
-    """What is to be done on a host."""
+    """Return the preparation that a host needs."""
     host, user = seen.host, wanted.user
     family = family_of(host.system)
     if not seen.is_by_program and (refused := tuple(_refused(host, wanted, family))):
@@ -321,7 +320,7 @@ def preparation(seen: SeenBare, wanted: Wanted) -> Preparation:
 
 
 def _refused(host: BareHost, wanted: Wanted, family: Family | None) -> Iterator[ByHand]:
-    """Why nothing is done there at all."""
+    """Return reasons that prevent any preparation."""
     user = wanted.user
     if family is None:
         known = ", ".join(sorted({one.name for one in FAMILIES.values()}))
@@ -373,7 +372,7 @@ def _refused_sshd(host: BareHost) -> Iterator[ByHand]:
 
 
 def _packages(host: BareHost, family: Family | None) -> tuple[tuple[str, ...], tuple[ByHand, ...]]:
-    """The packages to be installed, and what no package that can be had here brings."""
+    """Return packages to install, and manual work for the others."""
     if family is None:
         return (), ()
     known = {family.packages[program] for program in host.missing if program in family.packages}
@@ -400,23 +399,22 @@ def _adds(host: BareHost, wanted: Wanted) -> tuple[str, ...]:
 
 
 def may_all(allowed: Collection[str]) -> int:
-    """How many of a user's rules let it do anything."""
+    """Count a user's sudo rules that allow all commands."""
     return sum(rule is not None and rule[1].strip() == "ALL" for rule in map(_RULE.fullmatch, allowed))
 
 
 def _words(names: HostNames) -> frozenset[str]:
-    """What a user has to be let call."""
     return frozenset({f"{names.host_program} prove", f"{names.host_program} call"})
 
 
 def may_program(allowed: Collection[str], names: HostNames = ALONE) -> bool:
-    """Whether a user's rules let it call our program."""
+    """Return whether a user's sudo rules allow our program."""
     listed = [rule[1].split(",") for rule in map(_RULE.fullmatch, allowed) if rule is not None]
     return {command.strip() for commands in listed for command in commands} >= _words(names)
 
 
 def _rule(seen: SeenBare, wanted: Wanted) -> str:
-    """What is to stand in our file of sudo's rules; empty where what is there does."""
+    """Return the new file of sudo rules; empty for no change."""
     host, names = seen.host, wanted.names
     everything, program = rule_for_all(wanted.user), rule_for_program(wanted.user, names)
     may_call = may_program(host.allowed, names)

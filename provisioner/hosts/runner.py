@@ -1,7 +1,4 @@
-"""Calls to hosts and their answers, whoever carries them.
-
-`ansible` is the real carrier.
-"""
+"""Calls to hosts and their answers, for any carrier of calls."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ FOREIGN_HINTS: Final = {
     "shared": "write `shared: true` into this inventory's file of the centre, for a side of its own beside theirs; a"
     " relay cannot be shared",
 }
-"""What is to be done about a host that is somebody else's in another shape; empty where it may be adopted."""
+"""Next steps if another inventory has the host, by shape; empty if adoptable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +35,15 @@ class HostCall:
     """One operation for one host.
 
     Attributes:
-        request: the JSON document for the on-host program; it may hold secrets and is never shown.
-        files: contents that travel beside it, by name under `files/`.
-        artefact: a large file that travels as `files/artefact`.
-        shares: whether it may go over a connection that an earlier call made, and leave it to the next one. A change
-            may share the observation's.
-        since: of calls that share, whose connection they may share: one that was made for a call with the same word,
-            and so for none before. What proves that a host can be reached after a change names the change.
-        script: what is fed to the host's shell in the place of program and bundle, for a host that may have no Python
-            yet. It holds no secret, and nothing is proved before or by it.
-        unproved: whether it may go to a host that does not prove that it is the one that it was: somebody has said
-            so for this plan.
-        warrant: of a change, the plan that it is of and who approved that (`plan.saved.file`), for a carrier whose
-            own people have to; who calls a host itself has no use for it.
+        request: for the on-host program; may contain secrets, never shown.
+        files: contents under `files/`, by name.
+        artefact: a large file, sent as `files/artefact`.
+        shares: whether the call may use and leave a shared connection.
+        since: the group of calls that share a connection. After a change the group has the change's name, so the new
+            connection proves that the host is reachable.
+        script: replaces program and bundle, for a host that may lack Python. It has no secret and proves nothing.
+        unproved: whether a host without proof of identity may get it; a person decided so for this plan.
+        warrant: a change's plan with its approvals (`plan.saved.file`), for a node whose operators require it.
     """
 
     spec: CallTarget
@@ -70,8 +63,8 @@ class ShellScript:
     """A text for a host's shell.
 
     Attributes:
-        text: it; its last line of output is the answer, as our program on hosts writes one.
-        as_root: whether root's shell reads it, by sudo where the login is not root's.
+        text: its last line of output is the answer.
+        as_root: whether root runs it, with sudo if needed.
     """
 
     text: str = field(repr=False)
@@ -79,30 +72,29 @@ class ShellScript:
 
 
 class CallOutcome(StrEnum):
-    """How a call ended."""
+    """The result of a call."""
 
     ANSWERED = "answered"
     UNREACHABLE = "unreachable"
     FAILED = "failed"
     UNPROVED = "unproved"
-    """It did not prove that it is the host that it was: nothing was sent to it."""
+    """The host did not prove its identity, so no data was sent."""
     REFUSED = "refused"
-    """Its carrier's node does not carry the call, by its own people's word: nothing was sent to it."""
+    """The carrier's node refused the call, so no data was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostAnswer:
-    """What a host answered, or why there is no answer. One host's failure is data, not an exception.
+    """A host's answer, or the failure as data.
 
     Attributes:
-        host: the host's id.
-        outcome: how the call ended.
-        document: what it answered.
-        error: why there is no answer.
-        hint: what to do about that, where the cause says it.
-        owner: whose the host is, where it did not prove itself; None where nothing of anybody's is on it, or known.
-        foreign: whether that is somebody else, so that nobody may take it for new.
-        bare: whether it said that nothing of anybody's is on it.
+        host: the id.
+        document: the answer.
+        error: the reason without an answer.
+        hint: the next step, if known.
+        owner: the owner of an unproved host, if known.
+        foreign: whether that is another owner, so the host cannot count as new.
+        bare: whether it reported that it has no owner.
     """
 
     host: str
@@ -116,44 +108,44 @@ class HostAnswer:
 
 
 class HostRunner(Protocol):
-    """Carries calls to hosts, all at once, in one round trip each; over a new connection unless one may be shared."""
+    """Carries calls to hosts in parallel, one round trip each."""
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call, by host id."""
+        """Return all answers by host id."""
         ...
 
 
 @runtime_checkable
 class OpenRunner(HostRunner, Protocol):
-    """A `HostRunner` with each answer as soon as it is there, and with a start and an end; whoever is one names it."""
+    """A `HostRunner` that yields answers as they arrive, with start and end."""
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
-        """An answer for every call, in the order in which they come; several threads may do so at once."""
+        """Yield each answer as it arrives; thread-safe."""
         ...
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call, by host id."""
+        """Return all answers by host id."""
         return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
 
     def expect(self, specs: Sequence[CallTarget]) -> None:  # noqa: ARG002 (whoever has something to start takes it)
-        """Start for calls to these hosts that are about to come; nothing is sent to them before."""
+        """Prepare for calls to these hosts; send nothing yet."""
         return
 
     def prove(self, specs: Sequence[CallTarget]) -> None:  # noqa: ARG002 (as above)
-        """Have hosts that are expected prove themselves now; of one that does not the first call to it tells."""
+        """Let expected hosts prove their identity; the first call reports a failure."""
         return
 
     def close(self) -> None:
-        """End it; calls on their way have no answer any more."""
+        """End the runner; open calls get no answer."""
         return
 
 
 class UnprovedHostError(HostError):
-    """A host did not prove that it is the one that was managed before: a stranger, or a new one.
+    """A host did not prove its identity: new, or not ours.
 
     Attributes:
-        owner: whose it was, by its mark; None where nothing of anybody's is on it.
-        bare: whether it said so.
+        owner: from its mark, if any.
+        bare: whether it reported that it has no owner.
     """
 
     owner: Owner | None = None
@@ -161,11 +153,7 @@ class UnprovedHostError(HostError):
 
 
 class ForeignHostError(HostError):
-    """A host belongs to somebody else by its mark: no command changes it before it was adopted.
-
-    Attributes:
-        owner: who that is.
-    """
+    """Another owner's mark is on the host; only an adoption allows changes."""
 
     def __init__(self, message: str, *, hint: str, host: str, owner: Owner) -> None:
         super().__init__(message, hint=hint, object=host)
@@ -173,27 +161,27 @@ class ForeignHostError(HostError):
 
 
 class CallsWatcher(Protocol):
-    """Whoever wants to know how far calls to hosts and runs are; it is told from several threads at once."""
+    """Receives the progress of calls and runs, from several threads."""
 
     def begun(self, operation: str, hosts: Mapping[str, int]) -> None:
-        """An operation was begun on hosts, each with the number of paths that it is about there; 0 where of none."""
+        """Report the start of an operation, with paths by host."""
         ...
 
     def answered(self, operation: str, host: str, outcome: str) -> None:
-        """One of them has answered, or nothing more is to come from it: then the outcome is empty."""
+        """Report a host's answer; an empty outcome means no answer."""
         ...
 
     def stepped(self, host: str, step: str, state: str, detail: Mapping[str, object]) -> None:
-        """A run has written down a step of a host, or of its own: then the host is empty."""
+        """Report a run's step of a host; empty for the run itself."""
         ...
 
     def expect(self, seconds: float, runs: int) -> None:
-        """The run that begins now will take about so long, as so many earlier runs did."""
+        """Report the expected seconds of a run, from earlier runs."""
         ...
 
 
 def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
-    """The error of a host that could not be reached, did not prove itself, or whose program failed."""
+    """Return the error for a host without a valid answer."""
     place = f"{spec.id} ({spec.ssh.place(spec.address)})"
     if answer.foreign and answer.owner is not None:
         return ForeignHostError(
@@ -235,14 +223,14 @@ def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
 
 
 class AttendedRunner(OpenRunner):
-    """A runner whose calls somebody watches; it carries them as the other one does."""
+    """A runner that reports its calls to a watcher."""
 
     def __init__(self, runner: OpenRunner, watcher: CallsWatcher) -> None:
         self._runner = runner
         self._watcher = watcher
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
-        """An answer for every call, in the order in which they come."""
+        """Yield each answer as it arrives."""
         asked = {call.spec.id: str(call.request.get("operation", "")) for call in calls}
         for operation in sorted(set(asked.values())):
             hosts = {call.spec.id: _paths(call.request) for call in calls if asked[call.spec.id] == operation}
@@ -257,20 +245,20 @@ class AttendedRunner(OpenRunner):
                 self._watcher.answered(operation, host, "")
 
     def expect(self, specs: Sequence[CallTarget]) -> None:
-        """Start for calls to these hosts that are about to come."""
+        """Prepare for calls to these hosts."""
         self._runner.expect(specs)
 
     def prove(self, specs: Sequence[CallTarget]) -> None:
-        """Have expected hosts prove themselves now."""
+        """Let expected hosts prove their identity."""
         self._runner.prove(specs)
 
     def close(self) -> None:
-        """End it."""
+        """End the runner."""
         self._runner.close()
 
 
 def _paths(request: Mapping[str, object]) -> int:
-    """How many paths are looked at by a call: a relay's own, those that a centre reads, those of a gate."""
+    """Count the paths in a request: relay, centre and gate."""
     parts = [request.get("relay"), request.get("gate")]
     centre = request.get("centre")
     if isinstance(centre, Mapping) and isinstance(relays := centre.get("relays"), Sequence):

@@ -1,7 +1,7 @@
-"""Why a host could not be reached: what ssh and Ansible say of it, as one cause with what to do. Pure.
+"""Why a host is unreachable, from ssh's and Ansible's output. Pure.
 
-What they say is raw: several lines, a server's banner among them, a key's picture, a warning in capitals. A person
-gets the cause in our words, and of the rest at most a short line.
+Their output has several lines, with banners, key pictures and warnings. A person gets one cause in our words, with at
+most a short line of the original.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _LONGEST_SHOWN = 120
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """A cause.
+    """A cause with the next step.
 
     Attributes:
-        cause: what happened, as it stands behind "could not be reached:".
-        hint: what to do next.
+        cause: follows "could not be reached:".
+        hint: the next step.
     """
 
     cause: str
@@ -143,12 +143,12 @@ _AFTER_JUMP = re.compile(r"its jump host (\S+) does not get to it: (.*)")
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How ssh goes to a host.
+    """ssh's connection to a host.
 
     Attributes:
-        jump: the jump host, as `user@address:port`; empty where there is none.
-        signed: whether the host is known by a certificate.
-        jump_signed: whether the jump host is.
+        jump: `user@address:port`; empty without a jump host.
+        signed: whether the host has a certificate.
+        jump_signed: whether the jump host has a certificate.
     """
 
     jump: str = ""
@@ -157,25 +157,21 @@ class Way:
 
 
 DIRECT: Final = Way()
-"""Without a jump host, to one that is known by its key."""
+"""Without a jump host, to a host with a known key."""
 
 
 def way_to(spec: CallTarget) -> Way:
-    """How ssh goes to a host."""
+    """Return ssh's connection to a host."""
     jump = spec.jump
     jump_signed = jump is not None and jump.ssh.host_key is None
     return Way(jump.ssh.place(jump.address) if jump else "", spec.ssh.host_key is None, jump_signed)
 
 
 def unreachable_by(said: str, way: Way = DIRECT) -> Unreachable:
-    """The cause in what ssh or Ansible says; a cause in our own words is the same again.
+    """Return the cause in ssh's or Ansible's output.
 
-    The last line that speaks of a cause decides: a server's banner comes before it, and may say anything. Where that
-    line says only that the connection ended, or that the key was not the right one, the lines before say more.
-
-    Args:
-        said: their words.
-        way: how ssh went there.
+    The last line with a cause counts, since a server's banner may precede it with any text. If it only reports an ended
+    connection or a wrong key, earlier lines say more. A cause in our own words stays the same.
     """
     if ours := _in_our_words(said):
         return ours
@@ -202,7 +198,7 @@ def _directly(lines: list[str], *, signed: bool) -> Unreachable:
 
 
 def _over_jump(lines: list[str], way: Way) -> Unreachable:
-    """Two programs speak: the ssh to the jump host first, then the one that waits for the host behind it."""
+    """Read output of two ssh processes: the jump host's, then the host's."""
     ends = [number for number, line in enumerate(lines) if _NOTHING_CAME.search(line)]
     if not ends:
         return _directly(lines, signed=way.signed)

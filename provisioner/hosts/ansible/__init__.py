@@ -1,1 +1,1 @@
-"""The one transport: ansible-runner. Imports `hosts`."""
+"""The transport, ansible-runner. Imports `hosts`."""

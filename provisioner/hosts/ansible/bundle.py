@@ -1,4 +1,4 @@
-"""What travels for one call, as one file: the on-host program, the request, and the files that go with it."""
+"""One file per call: the on-host program, the request, and further files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provisioner.hosts.runner import HostCall
 
 
 def write_bundle(path: Path, call: HostCall, templates: Templates) -> None:
-    """Write a call's bundle, for the caller's eyes alone."""
+    """Write a call's bundle with mode 0600."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream, tarfile.open(fileobj=stream, mode="w") as bundle:
         for name, source in templates.for_side(call.spec.side).host_sources.items():

@@ -1,8 +1,7 @@
-"""Calls to hosts by ansible-runner: one play, one task, one round trip a call.
+"""Calls to hosts with ansible-runner, one round trip each.
 
-ansible-runner's traps are closed here: a child process, a private folder on tmpfs that is removed, host
-keys checked against the inventory's own, no secret in a variable, an argument, the environment or an
-artifact, and our own `ansible.cfg`.
+Traps of ansible-runner are avoided with a child process, a private folder on tmpfs, the inventory's host keys and an
+own `ansible.cfg`. No variable, argument, environment or artifact has a secret.
 """
 
 from __future__ import annotations
@@ -27,14 +26,13 @@ _Posted = dict[tuple[Play, int], HostCall]
 
 
 class AnsibleRunner(OpenRunner):
-    """Carries calls to hosts over SSH, every call over a new connection unless it may share one.
+    """Carries calls to hosts over SSH.
 
-    Plays of up to fifty hosts stay open for later calls to the same hosts, until this object is closed,
-    collected, or the process ends.
+    Plays of up to fifty hosts stay open for later calls, until this object is closed or collected, or the process ends.
 
     Args:
-        templates: holds the on-host program's sources.
-        environment: the caller's environment; `PROVISIONER_SSH_KEY` names the key, else the agent has it.
+        templates: the on-host program's sources.
+        environment: the caller's environment; `PROVISIONER_SSH_KEY` names the key, else the agent's keys count.
     """
 
     def __init__(self, templates: Templates, environment: Mapping[str, str]) -> None:
@@ -48,17 +46,17 @@ class AnsibleRunner(OpenRunner):
         weakref.finalize(self, _close_all, self._plays)
 
     def goes_on_with(self, begun: BegunAnsible) -> None:
-        """Have the first play go on with Ansible that was begun before."""
+        """Use an Ansible process that was started early for the first play."""
         self._begun = begun
 
     def close(self) -> None:
-        """End all plays, and remove what has travelled; hosts in flight finish by themselves. No call comes after."""
+        """End all plays and remove their files; hosts finish their operation."""
         with self._lock:
             self._closed = True
         _close_all(self._plays)
 
     def expect(self, specs: Sequence[CallTarget]) -> None:
-        """Start for calls to these hosts that are about to come; no connection is made before.
+        """Prepare for calls to these hosts, without a connection.
 
         Raises:
             HostError: there is no tmpfs for secrets.
@@ -71,7 +69,7 @@ class AnsibleRunner(OpenRunner):
                 self._plays.append(self._play(new))
 
     def prove(self, specs: Sequence[CallTarget]) -> None:
-        """Have expected hosts prove themselves now; of one that does not the first call to it tells."""
+        """Let expected hosts prove their identity; the first call reports a failure."""
         with self._lock:
             for spec in specs:
                 for play in self._plays:
@@ -79,10 +77,10 @@ class AnsibleRunner(OpenRunner):
                         play.prove(spec)
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
-        """An answer for every call as soon as it is there; those of silent hosts come at the end.
+        """Yield each answer as it arrives; silent hosts come last.
 
         Raises:
-            HostError: ansible-runner itself did not work, or there is no tmpfs for secrets.
+            HostError: ansible-runner failed, or there is no tmpfs for secrets.
         """
         if not calls:
             return
@@ -101,7 +99,7 @@ class AnsibleRunner(OpenRunner):
             self._close_done()
 
     def _post(self, calls: Sequence[HostCall]) -> _Posted:
-        """Every call to a worker that waits for one, or else to a new play's."""
+        """Give each call to a waiting worker, or to a new play."""
         with self._lock:
             self._refuse_closed()
             plays = {call.spec.id: play for call in calls for play in self._plays if play.takes(call.spec)}
@@ -115,16 +113,11 @@ class AnsibleRunner(OpenRunner):
         return Play(specs, self._templates, self._environment, self._proofs, begun=begun)
 
     def _refuse_closed(self) -> None:
-        """Start nothing that nobody would end.
-
-        Raises:
-            HostError: it was closed, by another thread.
-        """
         if self._closed:
             raise HostError("no host is called any more: the command ends")
 
     def _come(self, posted: _Posted) -> list[HostAnswer]:
-        """Take what has come, off the posted calls too."""
+        """Take the new answers and remove their calls from `posted`."""
         answers = []
         for play in {play for play, _ in posted}:
             # Looked at before the answers are: a play that ended has written all that it will write.

@@ -1,11 +1,10 @@
-"""The process that ansible-runner runs in, and the one that watches over it.
+"""The process of ansible-runner, and its supervisor.
 
-ansible-runner replaces signal handlers and kills its process group on cancel, so it gets a process of its
-own. Why a host's worker has ended becomes a file at once; the answers are files already.
+ansible-runner replaces signal handlers and kills its process group on cancel, so it gets its own process. The reason
+for a worker's end is written to a file at once, as answers are.
 
-Standard input is the controller's sign of life: at its end, however that came, every process below the
-watching one is ended and the private folder is removed. Connections that wait for another call are below it
-too: ssh puts them into the background, and what loses its parent there becomes the watching one's.
+The end of standard input means the end of the controller. The supervisor then kills all processes below it and removes
+the private folder. This includes shared connections: ssh puts them into the background, and the supervisor adopts them.
 """
 
 from __future__ import annotations
@@ -29,21 +28,17 @@ _LONGEST_ERROR = 2000
 
 
 class _EventData(TypedDict):
-    """Of a task's event: the host, and what the task said."""
-
     host: str
     res: NotRequired[dict[str, object] | None]
 
 
 class _Event(TypedDict):
-    """What is read of an event of ansible-runner, which has no types."""
-
     event: NotRequired[str]
     event_data: _EventData
 
 
 def main(private: str, playbooks: str, forks: str) -> int:
-    """Run the one playbook over the private folder; 0 when ansible-runner itself worked."""
+    """Run the playbook over the private folder; return 0 if ansible-runner worked."""
     folder = Path(private)
     _adopt_orphans()
     pid = os.fork()
@@ -82,7 +77,7 @@ def _carry(folder: Path, playbooks: str, forks: int) -> None:
 
 
 def _go_on(folder: Path) -> None:
-    """The hosts are known: have Ansible read them, and begin the connections to jump hosts."""
+    """Let Ansible read the hosts, and start the connections to jump hosts."""
     if os.fork() == 0:
         try:
             # Opened when Ansible opens it; where it never does this process ends with the others.
@@ -93,10 +88,10 @@ def _go_on(folder: Path) -> None:
 
 
 def _open_jumps(folder: Path) -> None:
-    """Begin a connection to each jump host, over which calls go as soon as it is there.
+    """Start a shared connection to each jump host.
 
-    So fifty workers that begin at once do not knock at one sshd together, which would turn some away (MaxStartups).
-    Where there is none each call makes its own, and says what is wrong.
+    Otherwise fifty workers would connect to one sshd at once, which refuses some of them (MaxStartups). If a connection
+    fails, each call makes its own and reports the error.
     """
     environment = json.loads((folder / ENVIRONMENT).read_text())
     own = {name: environment[name] for name in ("LC_ALL", "PATH", "SSH_AUTH_SOCK") if name in environment}
@@ -108,7 +103,7 @@ def _open_jumps(folder: Path) -> None:
 
 
 def _watch(pid: int, folder: Path) -> int:
-    """Wait for the end of what carries, or of the controller; after that one's leave neither files nor processes."""
+    """Wait for the work or the controller to end; clean up."""
     carrying, waits = os.pidfd_open(pid), True
     while True:
         ready, _, _ = select.select([0, carrying], [], [])
@@ -129,13 +124,13 @@ def _watch(pid: int, folder: Path) -> int:
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of every process below whose own has ended (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    """Adopt all orphaned processes below (prctl(2), PR_SET_CHILD_SUBREAPER)."""
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
 
 
 def _end_all_below(root: int) -> None:
-    """End every process below one. All are stopped before the first is killed, so that none begins another."""
+    """Kill all descendants. Stop them first, so that they start no others."""
     stopped = set[int]()
     calm = 0
     while calm < 2:  # noqa: PLR2004 (one that was beginning another when it was stopped shows at the second look)
@@ -154,7 +149,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _below(root: int) -> set[int]:
-    """Every process below one; pexpect gives Ansible a session of its own, so a group is not enough."""
+    """Return all descendants, also those in another session (pexpect)."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):

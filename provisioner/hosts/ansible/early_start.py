@@ -1,8 +1,8 @@
-"""Ansible that starts before it is known which hosts are to be called: nothing is sent to anybody before that.
+"""Ansible starts before the hosts are known.
 
-Its start takes a second of processor time, as does to read an inventory: the two go side by side. Ansible stops where
-it reads which hosts there are, from a named pipe, until it is told. Nothing of an inventory, and of the caller's
-environment no more than where programs are and the agent's socket, goes with its start.
+Its start takes a second of processor time, and so does reading an inventory: both run in parallel. Ansible waits for
+the hosts at a named pipe and connects to no host before. Its start uses no inventory data, and of the environment only
+the search path and the agent's socket.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from provisioner.desired.render.templates import data_folder
 from provisioner.hosts.ansible.private_folder import make_private_folder
 
 MAX_WORKERS: Final = 50
-"""A worker is a process; a play of more hosts has its workers take one call each, and end."""
+"""Each worker is a process; in a play of more hosts each worker takes one call and ends."""
 CONFIG: Final = "ssh_config"
 HOSTS, HOSTS_PIPE, ENVIRONMENT, JUMPS, FAILURES, SAID, OUTCOME = (
     "hosts",
@@ -35,15 +35,14 @@ HOSTS, HOSTS_PIPE, ENVIRONMENT, JUMPS, FAILURES, SAID, OUTCOME = (
     "said",
     "outcome.json",
 )
-"""What lies in a private folder: who is called, the pipe from which Ansible reads that, its environment, the jump hosts
-on the way, why workers ended, its own words, and how it ended."""
+"""Files of a private folder: hosts, their pipe, environment, jump hosts, failures, output, result."""
 _CHILD = "provisioner.hosts.ansible.child"
 # What is to end by itself has that long on a busy machine; what is killed first leaves files behind.
 _GRACE_S = 10.0
 
 
 class BegunAnsible:
-    """A private folder on tmpfs, and Ansible that starts in it and waits to be told the hosts.
+    """An Ansible process that waits for its hosts.
 
     Args:
         environment: the caller's environment.
@@ -63,14 +62,14 @@ class BegunAnsible:
         self._needs, self._is_taken = _needs(environment), False
 
     def is_taken(self, environment: Mapping[str, str]) -> bool:
-        """Take it, once: whether it runs, and would have been started alike with this environment."""
+        """Claim the process once, if it runs and this environment fits."""
         if self._is_taken or self.process.poll() is not None or self._needs != _needs(environment):
             return False
         self._is_taken = True
         return True
 
     def tell_hosts(self) -> None:
-        """Let it go on: who is called lies in the folder now, and how ssh reaches them."""
+        """Let Ansible continue: the folder now has the hosts and ssh's files."""
         if self.process.stdin is not None:
             # Where it has ended whoever waits for an answer hears of it.
             with contextlib.suppress(OSError):
@@ -78,7 +77,7 @@ class BegunAnsible:
                 self.process.stdin.flush()
 
     def close(self) -> None:
-        """End it, and remove its folder."""
+        """End the process and remove its folder."""
         self._end()
 
     def _start(self, environment: Mapping[str, str]) -> Running:
@@ -113,7 +112,7 @@ def _needs(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _isolated(environment: Mapping[str, str]) -> dict[str, str]:
-    """What Ansible and its children find programs by; no Python among them takes modules from where it is started."""
+    """Return the environment; Python loads no modules from the working folder."""
     path = f"{Path(sys.executable).parent}:{search_path(environment)}"
     return small_environment(environment) | {"PATH": path, "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
 

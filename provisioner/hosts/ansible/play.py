@@ -1,13 +1,12 @@
-"""One Ansible run that stays open, and its hosts' proofs.
+"""An Ansible run that stays open, and its hosts' proofs of identity.
 
-Starting Ansible costs a second of processor time, a call over SSH a tenth of that, and of this a new connection is the
-half. So each host's worker takes calls from its box until the play is closed: it takes a call's number from a pipe,
-carries the bundle of that number, and writes the answer beside it as a file. Each call has a connection of its own,
-unless it may share one: those that may find the last one still open, for a while. The pipe's other end is ours alone:
-when we are gone, workers read its end and stop.
+Starting Ansible costs a second of processor time, a call over SSH a tenth of that, half of it for the connection. So
+each host's worker takes calls until the play is closed. It reads a call's number from a pipe, carries that bundle, and
+writes the answer to a file. Each call has its own connection, unless it may share an open one. Only this process has
+the pipes' other ends: if it ends, the workers stop.
 
-A host key that a merge request may have changed proves no more than who wrote the request. So a host is challenged by
-the key that was left on it; from then on its SSH host key is known to be its own, and speaks for it until we end.
+A merge request may have changed a host key, so that key alone proves nothing. A host is challenged with the key that
+was left on it. Afterwards its SSH host key counts as proof until this process ends.
 """
 
 from __future__ import annotations
@@ -53,16 +52,16 @@ from provisioner.hosts.unreachable import DIRECT, Way, unreachable_by, way_to
 from provisioner.inventory.model import JumpHost, Ssh
 
 SEAL = "PROVISIONER-CALL "
-"""What begins the line before a sealed bundle; the host knows it by the same words."""
+"""The start of the line before a sealed bundle; hosts use the same word."""
 
 _LATER = frozenset({"look", "confirm", "abort", "status"})
-"""What is asked of a host after a word that has changed it: by then it holds this inventory's key."""
+"""Operations after one that changed the host, which then has this inventory's key."""
 
 _LAST = frozenset({"remove"})
-"""What leaves no key on a host."""
+"""Operations that remove the key from a host."""
 
 Place = tuple[str, Ssh, JumpHost | None]
-"""The address, how it is logged in to and what it is known by, and the jump host on the way there."""
+"""Address, login and host key, and jump host."""
 
 # More connections to one host than this are not shared: each call has its own then.
 _MOST_SHARED = 99
@@ -74,44 +73,44 @@ KEY = "ssh_key_words"
 
 
 def place_of(spec: CallTarget) -> Place:
-    """Where a host is called, and what it is known by there."""
+    """Return a host's place."""
     return str(spec.address), spec.ssh, spec.jump
 
 
 @dataclass
 class Proofs:
-    """The places whose host has proved itself, and those that were taken without a proof because somebody said so."""
+    """Places with a proved host, or accepted without proof by a person."""
 
     _proved: set[Place] = field(default_factory=set)
     _accepted: set[Place] = field(default_factory=set)
 
     def challenge(self, call: HostCall) -> dict[str, str] | None:
-        """A challenge and the proof that answers it; None where the host needs none."""
+        """Return a challenge with its expected proof; `None` if not needed."""
         return None if call.unproved else self.challenge_to(call.spec)
 
     def challenge_to(self, spec: CallTarget) -> dict[str, str] | None:
-        """A challenge to a host before there is a call, and the proof that answers it; None where it needs none."""
+        """Return a challenge before there is a call; `None` if not needed."""
         if self._known(spec):
             return None
         challenge = secrets.token_hex(32)
         return {"challenge": challenge, "proof": proof_of(spec.identity, challenge)}
 
     def seal(self, call: HostCall, bundle: bytes) -> str | None:
-        """The seal that the host's installed program takes; None where nothing of ours is known to be installed."""
+        """Return a bundle's seal; `None` if the host may lack our program."""
         if call.unproved or place_of(call.spec) in self._accepted:
             return None
         return seal_of(call.spec.identity, bundle)
 
     def claims(self, call: HostCall) -> list[list[str]] | None:
-        """Whose the host may be that need not prove itself; None where it is not asked whose it is."""
+        """Return acceptable owners of an unproved host; `None` if not asked."""
         if not call.unproved or call.request["operation"] in _LATER:
             return None
         return claims_of(call.spec)
 
     def answered(self, call: HostCall, outcome: CallOutcome) -> None:
-        """Keep that a host answered: one that got no bundle without its proof has proved itself.
+        """Record a host's proof of identity from its answer.
 
-        One that has given up its key proves nothing any more; one that read a script has proved nothing by that.
+        Only a proved host gets a bundle. A host that gave up its key loses its proof; a script's answer proves nothing.
         """
         if call.script is not None:
             return
@@ -127,17 +126,17 @@ class Proofs:
 
 
 class Play:
-    """Ansible at work on some hosts, and the boxes through which their workers take calls.
+    """An Ansible run on some hosts.
 
     Args:
-        specs: the hosts; with more than `MAX_WORKERS` each takes one call only.
-        templates: holds the on-host program's sources.
-        environment: the caller's environment; `PROVISIONER_SSH_KEY` names the key, else the agent has it.
-        proofs: which hosts have proved themselves before.
-        begun: Ansible, where it was begun before; this play ends it.
+        specs: the hosts; if more than `MAX_WORKERS`, each takes one call only.
+        templates: the on-host program's sources.
+        environment: the caller's environment; `PROVISIONER_SSH_KEY` names the key, else the agent's keys count.
+        proofs: earlier proofs of hosts.
+        begun: an Ansible process that was started early; this play ends it.
 
     Raises:
-        HostError: there is no tmpfs for secrets, or a host's name or address may not reach Ansible.
+        HostError: there is no tmpfs for secrets, or a host's name or address is unsafe for Ansible.
     """
 
     def __init__(
@@ -173,11 +172,11 @@ class Play:
     # --- calls --------------------------------------------------------------------------------------
 
     def takes(self, spec: CallTarget) -> bool:
-        """Whether a worker waits for a call to this host, as the inventory has it now."""
+        """Return whether a worker waits for a call to this host."""
         return self._free.get(spec.id) == place_of(spec) and self.alive
 
     def post(self, call: HostCall) -> int:
-        """Hand a worker its next call: the call's number."""
+        """Give a worker its next call; return the call's number."""
         host = call.spec.id
         del self._free[host]
         self._number += 1
@@ -187,9 +186,9 @@ class Play:
         return self._number
 
     def prove(self, spec: CallTarget) -> None:
-        """Have a host prove itself before there is a call, over the connection that its calls share.
+        """Let a host prove its identity over its shared connection.
 
-        Nobody waits for an answer: the worker keeps it for the first call over that connection.
+        The worker keeps the result for the first call over that connection.
         """
         connection, challenge = self._connection(spec, shares=True), self._proofs.challenge_to(spec)
         if connection == OWN or challenge is None:
@@ -202,16 +201,16 @@ class Play:
         os.write(self._pipes[host], f"{number} {connection}\n".encode())
 
     def _connection(self, spec: CallTarget, *, shares: bool, since: str = "") -> str:
-        """Which of a host's shared connections something goes over, by its number; `own` where it shares none."""
+        """Return the number of a shared connection, or `own`."""
         known = self._since[spec.id]
         if not (shares and self._shares) or (since not in known and len(known) >= _MOST_SHARED):
             return OWN
         return str(known.setdefault(since, len(known)))
 
     def _fill_box(self, box: Path, call: HostCall) -> None:
-        """Lay a call's bundle into its host's box, its seal, and what is asked first: for a proof, or whose it is.
+        """Write a call's bundle, seal, challenge and claims into its host's box.
 
-        A script is all that goes with a call that has one.
+        A call with a script has only the script.
         """
         if (script := call.script) is not None:
             (box / f"{self._number}.{'root' if script.as_root else 'own'}").write_text(script.text)
@@ -226,12 +225,12 @@ class Play:
             (box / f"{self._number}.seal").write_text(f"{SEAL}{seal}\n")
 
     def answers(self) -> set[int]:
-        """The numbers of the calls of which something has come; one folder is listed, however many hosts."""
+        """Return the numbers of answered calls, from one folder for all hosts."""
         names = (entry.name for entry in (self._folder / "answers").iterdir())
         return {int(name) for name in names if name.isdigit()}
 
     def take(self, call: HostCall, number: int) -> HostAnswer:
-        """Take an answer; the host's worker is free for the next call."""
+        """Take an answer; its worker becomes free."""
         path = self._folder / "answers" / str(number)
         raw = _read_bounded(path)
         path.unlink()
@@ -243,11 +242,11 @@ class Play:
         return judged(call.spec, taken)
 
     def give_up(self, number: int) -> None:
-        """Wait no longer for an answer; the worker that still waits for it takes no further call."""
+        """Stop waiting for an answer; its worker takes no further call."""
         self._busy.discard(number)
 
     def failure(self, host: str) -> HostAnswer | None:
-        """Why a host's worker has ended, as Ansible says it; None where nothing is known."""
+        """Return why a host's worker ended; `None` if unknown."""
         path = self._folder / FAILURES / host
         return answer_in(host, _read_bounded(path), self._ways[host]) if path.exists() else None
 
@@ -260,11 +259,11 @@ class Play:
 
     @property
     def done(self) -> bool:
-        """Whether no worker waits for a call, and nobody for an answer."""
+        """Whether no worker is free and no call is open."""
         return not self._free and not self._busy
 
     def check(self) -> None:
-        """See that Ansible, where it has ended, has done its work.
+        """Check the result of an Ansible process that has ended.
 
         Raises:
             HostError: it did not work at all.
@@ -279,7 +278,7 @@ class Play:
         )
 
     def close(self) -> None:
-        """End Ansible and remove all that travelled; hosts in flight finish by themselves."""
+        """End Ansible and remove its folder; hosts finish their present operation."""
         self._free = {}
         self._close_pipes()
         self._ansible.close()
@@ -327,13 +326,12 @@ class Play:
 
 
 def _read_bounded(path: Path) -> bytes:
-    """What a worker wrote, of what is too long only enough to see that."""
     with path.open("rb") as stream:
         return stream.read(LONGEST_ANSWER + 1)
 
 
 def answer_in(host: str, raw: bytes, way: Way = DIRECT) -> HostAnswer:
-    """What has come of a call, as a worker wrote it; what cannot be read is a failure of that host. Never raises."""
+    """Parse a worker's file; if unreadable, return a failure. Never raises."""
     try:
         return answer_of(host, read_json(raw), way)
     except UnreadableError as error:
@@ -341,12 +339,12 @@ def answer_in(host: str, raw: bytes, way: Way = DIRECT) -> HostAnswer:
 
 
 def answer_of(host: str, document: object, way: Way = DIRECT) -> HostAnswer:
-    """What has come of a call: the host's own document, or what its worker wrote of a failure. Never raises.
+    """Parse a host's document or its worker's failure. Never raises.
 
     Args:
         host: its id.
-        document: what was written.
-        way: the one that the call went.
+        document: the parsed file.
+        way: how ssh went to the host.
     """
     match document:
         case {"ok": True, "answer": dict() as answer}:
@@ -369,9 +367,9 @@ def _one_line(text: str) -> str:
 
 
 def own_key(environment: Mapping[str, str]) -> OwnKey | None:
-    """The one key to log in with; None where any of the agent's may.
+    """Return the key for logins; `None` allows all the agent's keys.
 
-    The certificate beside a private key (`id` and `id-cert.pub`) ssh takes by itself, that beside a public one not.
+    ssh finds a certificate beside a private key (`id` and `id-cert.pub`), but not beside a public key.
     """
     named = environment.get("PROVISIONER_SSH_KEY")
     if not named:

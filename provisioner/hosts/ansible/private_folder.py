@@ -1,7 +1,7 @@
-"""A folder for what travels to hosts: on tmpfs, the caller's alone; what killed processes left there is removed.
+"""Private folders on tmpfs for data to hosts.
 
-Others of this machine write to the same tmpfs, under any name: of what lies there only the caller's own folders are
-looked at, and only a place where nobody else can move them is taken.
+Other users of this machine write to the same tmpfs, under any name. So only the caller's own folders are examined, and
+only a place where other users cannot move them is used.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ _OWN_NAME = re.compile(r"provisioner-([0-9]{1,10})-([0-9]*)-.*", re.DOTALL)
 
 
 def make_private_folder(environment: Mapping[str, str]) -> Path:
-    """Make a folder of mode 0700 on tmpfs; whoever makes it removes it. What killed processes left goes first.
+    """Create a folder of mode 0700 on tmpfs.
+
+    The caller removes it. Folders of killed processes are removed first.
 
     Raises:
-        HostError: this machine has no tmpfs that we may write to and nobody else can take from us.
+        HostError: this machine has no writable tmpfs that is safe from other users.
     """
     for candidate in (environment.get("XDG_RUNTIME_DIR", ""), *_SHARED):
         place = _place(candidate)
@@ -43,7 +45,7 @@ def make_private_folder(environment: Mapping[str, str]) -> Path:
 
 
 def _place(candidate: str) -> Path | None:
-    """Where a candidate leads to, if it is on tmpfs, writable, and nobody's but ours and root's; else None."""
+    """Resolve a candidate; `None` unless it is on tmpfs, writable and safe."""
     if not candidate.startswith("/"):
         return None
     try:
@@ -55,7 +57,7 @@ def _place(candidate: str) -> Path | None:
 
 
 def _is_safe(folder: Path) -> bool:
-    """Whether nobody but us and root can put another folder in the place of one in it."""
+    """Return whether other users (except root) cannot replace a folder in it."""
     status = folder.stat()
     others_write = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     ours = status.st_uid in {0, os.geteuid()}
@@ -70,7 +72,7 @@ def _is_tmpfs(place: Path) -> bool:
 
 
 def _kinds_of_mounts() -> dict[str, str]:
-    """What kind of file system is mounted where; the last one where several lie upon each other."""
+    """Return file systems by mount point; the last mount counts."""
     mounts = (line.split(b" ") for line in _MOUNTS.read_bytes().splitlines())
     return {_unescaped(mount[1]): os.fsdecode(mount[2]) for mount in mounts if len(mount) > 2}  # noqa: PLR2004
 
@@ -80,7 +82,7 @@ def _unescaped(point: bytes) -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process began, as the kernel counts; empty where it is gone."""
+    """Return a process's start in clock ticks; empty if it ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -88,14 +90,13 @@ def _started(pid: int) -> str:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove the private folders of processes that are gone: one that was killed could not remove its own."""
     for folder, pid, started in _own_folders(parent):
         if _started(pid) != started:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _own_folders(parent: Path) -> Iterator[tuple[Path, int, str]]:
-    """The folders here that are ours by owner and name, each with its process; others may have names like ours."""
+    """Yield the caller's private folders with process and start time."""
     with contextlib.suppress(OSError), os.scandir(parent) as entries:
         for entry in entries:
             match = _OWN_NAME.fullmatch(entry.name)

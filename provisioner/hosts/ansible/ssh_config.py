@@ -1,10 +1,10 @@
-"""What ssh is told, in files of a play's own: its configuration and the host keys that it must see. Pure.
+"""ssh's configuration and known host keys, in files of a play. Pure.
 
-With `-F` ssh reads one file and nothing of the user's or the machine's, and hands that on to the ssh that it starts for
-a jump host (`ssh -J`); what stands on the command line it does not hand on. So all of it stands in the file. Hosts have
-names there that we make, the address stands beside: a name is what ssh looks for in known_hosts and says in its errors.
-What comes out of the inventory is held against its form once more before it is written, since a line of this file may
-run a program.
+With `-F` ssh reads one file, ignores the user's and the machine's, and passes the option on to the ssh for a jump host
+(`ssh -J`). It does not pass on other options, so the file has all settings. Host names in it are ours, with the address
+beside: ssh uses the name for known_hosts and in errors.
+
+Values of the inventory are checked again before they are written, since a line of this file may run a program.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 _MOST_PORT = 65_535
 ALONE, KNOWN_HOSTS, LINKS = "ssh_config.alone", "known_hosts", "links"
 LONGEST_SOCKET = 107 - 20
-"""What a path of a socket may be long at most (unix(7)), less what ssh adds to it for a moment."""
+"""The longest path of a socket (unix(7)), less ssh's temporary suffix."""
 
 _OPTIONS = (
     ("BatchMode", "yes"),
@@ -53,14 +53,14 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class SshFiles:
-    """The texts.
+    """The texts of the files.
 
     Attributes:
-        config: the configuration. What goes over a jump host goes over the connection to it that is open, if one is.
-        alone: the same with a connection to the jump host for each call, which says why a host is not reached.
-        known_hosts: what each host and jump host is known by, by its name.
+        config: uses an open connection to a jump host if there is one.
+        alone: connects to the jump host anew for each call, which explains failures.
+        known_hosts: the known keys of each host and jump host, by name.
         jumps: the names of the jump hosts.
-        over: by the name of a host behind one, the socket of the connection to it that may be open.
+        over: the socket of the jump host's shared connection, by name of the host behind it.
     """
 
     config: str
@@ -72,11 +72,11 @@ class SshFiles:
 
 @dataclass(frozen=True, slots=True)
 class OwnKey:
-    """The one key to log in with.
+    """The one key for logins.
 
     Attributes:
-        path: its file, absolute: the private half, or the public one where the agent has the other.
-        certificate: its certificate, where ssh does not look for it by itself.
+        path: its absolute path: the private key, or the public key if the agent has the private one.
+        certificate: its certificate, if ssh does not find it by itself.
     """
 
     path: str
@@ -84,16 +84,15 @@ class OwnKey:
 
 
 def ssh_files(specs: Sequence[CallTarget], folder: Path, key: OwnKey | None) -> SshFiles:
-    """What ssh is told of some hosts.
+    """Return ssh's files for some hosts.
 
     Args:
-        specs: the hosts; their ids are the names by which ssh is to be started.
-        folder: where the texts will stand, under `CONFIG` and `ALONE`, and each name's below `KNOWN_HOSTS`; sockets of
-            connections to jump hosts are below `LINKS`.
-        key: the one to log in with; None where any key of the agent may.
+        specs: the hosts; ssh is started with their ids.
+        folder: the folder of the files `CONFIG`, `ALONE`, `KNOWN_HOSTS` and of the sockets (`LINKS`).
+        key: the one key for logins; `None` allows all keys of the agent.
 
     Raises:
-        HostError: a value is none that may stand in such a file.
+        HostError: a value may not stand in such a file.
     """
     jumps = list(dict.fromkeys(spec.jump for spec in specs if spec.jump is not None))
     if jumps and not _PLAIN.fullmatch(str(folder)):
@@ -124,7 +123,7 @@ def _text(blocks: Iterable[list[str]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Leg:
-    """One way of ssh: the name that we give its end, where that is, how it is logged in to, and over what."""
+    """One connection of ssh: its name, address, login and jump host."""
 
     name: str
     address: object
@@ -133,15 +132,15 @@ class _Leg:
 
     @property
     def alias(self) -> str:
-        """What ssh looks for in known_hosts, and in a certificate."""
+        """The name for known_hosts and certificates."""
         return self.name if self.ssh.host_key is not None else str(self.ssh.principal)
 
 
 def refuse_unsafe(*values: str) -> None:
-    """See that values may reach Ansible and ssh.
+    """Refuse values that Ansible or ssh could run as code.
 
     Raises:
-        HostError: one of them could be more than a value there.
+        HostError: a value is unsafe.
     """
     for value in values:
         if not _SAFE.fullmatch(value):
@@ -149,7 +148,7 @@ def refuse_unsafe(*values: str) -> None:
 
 
 def _jump_name(number: int) -> str:
-    """No id of a host has a dot in it."""
+    """Return a name with a dot, which ids of hosts never have."""
     return f"jump.{number}"
 
 
@@ -170,7 +169,7 @@ def _block(leg: _Leg, known_hosts: Path) -> list[str]:
 
 
 def _called(leg: _Leg) -> str:
-    """What ssh connects to: an address, or a name, which it resolves, or leaves to the jump host."""
+    """Return ssh's target: an address or a host name."""
     text = str(leg.address)
     if isinstance(leg.address, HostName):
         is_sound = is_host_name(text)
