@@ -1,8 +1,7 @@
 """Files for Prometheus, Alertmanager and Grafana (9 or later), by name. Pure.
 
-The dashboard shows broken things first, then the nights, then the watch. Alerts hide each other by the scopes of
-incidents: a host that is away explains its sites, a site its devices, a device its paths. A carrier gets its own alerts
-only.
+The dashboard shows faults first, then nights, then the watch. Alerts inhibit each other by the scopes of incidents: a
+lost host explains its sites, a site its devices, a device its paths. A carrier gets only its own alerts.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from provisioner.base.text import Document
 from provisioner.integrations.alerting.rules import rules_file
 
 EVERYTHING: Final = ""
-"""The receiver of all that there is, among the addresses by carrier."""
+"""The key of the receiver of all alerts, beside those by carrier."""
 
 _HIDES: Final = (
     ("host", "site|device|path", ("inventory", "host")),
@@ -37,7 +36,7 @@ _COLOURS: Final = ("green", "yellow", "orange", "red", "blue", "purple")
 
 @dataclass(frozen=True, slots=True)
 class ScrapePlaces:
-    """Where Prometheus finds what, each as `address:port`; of an inventory there may be several agents, or none."""
+    """Prometheus's targets, each `address:port`; an inventory may have several agents."""
 
     watch: str = f"127.0.0.1:{WATCH_PORT}"
     node: str = "127.0.0.1:9100"
@@ -47,8 +46,6 @@ class ScrapePlaces:
 
 @dataclass
 class _Grid:
-    """Panels, one beside the other, row by row."""
-
     panels: list[Document] = field(default_factory=list)
     _x: int = 0
     _y: int = 0
@@ -63,10 +60,10 @@ class _Grid:
 
 
 def routes_file(addresses: Mapping[str, str]) -> str:
-    """The configuration.
+    """Return Alertmanager's configuration.
 
     Args:
-        addresses: by carrier, the address of the webhook that its alerts go to; under `EVERYTHING` that of all.
+        addresses: webhook addresses by carrier; `EVERYTHING` gets all alerts.
     """
     carriers = sorted(name for name in addresses if name != EVERYTHING)
     everything: list[Document] = [{"receiver": "all"}] if EVERYTHING in addresses else []
@@ -113,7 +110,7 @@ def _receivers(addresses: Mapping[str, str]) -> Iterator[Document]:
 
 
 def prometheus_file(places: ScrapePlaces) -> str:
-    """The configuration; who has one already takes the two jobs and the file of rules out of it."""
+    """Return Prometheus's configuration; an existing one needs its jobs and rules."""
     config: Document = {
         "global": {"scrape_interval": "30s", "evaluation_interval": "30s"},
         "rule_files": [RULES],
@@ -152,7 +149,7 @@ def _agents(places: tuple[str, ...]) -> Document:
 
 
 def dashboard_file() -> str:
-    """The dashboard, as Grafana imports it."""
+    """Return the dashboard for an import into Grafana."""
     grid = _Grid()
     _now(grid)
     _nights(grid)
@@ -287,12 +284,7 @@ def _variable(name: str) -> Document:
 
 
 def kit(places: ScrapePlaces, addresses: Mapping[str, str]) -> dict[str, str]:
-    """Every file's text.
-
-    Args:
-        places: where Prometheus finds what.
-        addresses: by carrier, where its alerts go.
-    """
+    """Return each file's text; `addresses` are webhooks by carrier."""
     return {
         "prometheus.yml": prometheus_file(places),
         RULES: rules_file(),

@@ -1,7 +1,7 @@
-"""The metrics that this program writes, and samples of them. Pure.
+"""The metrics of this program, and their samples. Pure.
 
-One state series a path, the rest aggregated: the table is the label budget. A label outside it cannot be written, and
-no label contains a person, a secret, or a facility's name.
+One state series per path, the rest aggregated: the table is the label budget. Other labels cannot be written, and no
+label contains a person, a secret, or a facility's name.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ VERDICT_STATES: Final[Mapping[Verdict, int]] = MappingProxyType(
         Verdict.QUARANTINED: 5,
     }
 )
-"""A path's state as a number. In a watch 0 says that it flows, which is level 4 and not yet `up`."""
+"""A path's state as a number. In a watch 0 means level 4 (it flows), not yet `up`."""
 
 MOST_SERIES: Final = 200_000
-"""More are never written: paths that are up are left out first, and a metric says how many."""
+"""The most series. Paths that are up are left out first, and a metric counts them."""
 
 MOST_INCIDENTS: Final = 2_000
 LONGEST_LABEL: Final = 200
@@ -49,9 +49,9 @@ class Metric:
     """One metric.
 
     Attributes:
-        help: what it says, as Prometheus shows it.
+        help: Prometheus's help text.
         labels: beside `inventory`, which every series has.
-        most: how many series it may have, in words.
+        most: the most series, in words.
     """
 
     name: str
@@ -121,7 +121,7 @@ NIGHT: Final = (
     *(PATH_STATE, PATHS, FACILITY_PATHS, FACILITY_UP, INCIDENT_PATHS, INCIDENTS_LEFT_OUT),
     *(HOST_ANSWERED, HOST_DRIFT, VERIFIED_AT, VERIFIED_FOR, NIGHT_AT, SERIES, LEFT_OUT, WRITTEN_AT),
 )
-"""What `provisioner metrics` writes."""
+"""Metrics of `provisioner metrics`."""
 
 WATCH_PATH_STATE = Metric(
     "provisioner_watch_path_state",
@@ -164,7 +164,7 @@ WATCH: Final = (
     *(WATCH_PATH_STATE, WATCH_PATHS, WATCH_INCIDENT, WATCH_INCIDENTS_LEFT_OUT, WATCH_HOST_LOOKED, WATCH_LOOK_S),
     *(WATCH_EVERY, WATCH_BEGAN, WATCH_LOADED, WATCH_LEFT_OUT),
 )
-"""What `provisioner watch --listen` serves."""
+"""Metrics of `provisioner watch --listen`."""
 
 AGENT_LEADS = Metric("provisioner_agent_leads", "Whether this agent has the lease: 1, or 0 standing by.", (), _ONE)
 AGENT_TIP = Metric(
@@ -189,7 +189,7 @@ AGENT: Final = (
     *(AGENT_LEADS, AGENT_TIP, AGENT_SINCE, AGENT_REACHED, AGENT_LOOKED, AGENT_HOSTS_LOOKED, AGENT_DRIFT),
     AGENT_FAILURES,
 )
-"""What an agent tells."""
+"""Metrics of an agent."""
 
 
 @dataclass
@@ -197,8 +197,8 @@ class MetricSheet:
     """The samples of one inventory.
 
     Attributes:
-        inventory: its id, a label of every series.
-        metrics: what may be on it; each is there, with samples or without.
+        inventory: a label of every series.
+        metrics: all metrics, also those without samples.
     """
 
     inventory: str
@@ -206,7 +206,7 @@ class MetricSheet:
     _samples: dict[str, dict[tuple[str, ...], float]] = field(default_factory=dict)
 
     def put(self, metric: Metric, value: float, **labels: str) -> None:
-        """Add a sample; of the same labels the last one counts.
+        """Set a sample.
 
         Raises:
             ValueError: its labels are not those of the catalogue.
@@ -218,20 +218,20 @@ class MetricSheet:
 
     @property
     def count(self) -> int:
-        """How many series are on it."""
+        """The number of series."""
         return sum(map(len, self._samples.values()))
 
     def count_of(self, metric: Metric) -> int:
-        """How many series a metric has."""
+        """Return the number of a metric's series."""
         return len(self._samples.get(metric.name, ()))
 
     @property
     def room(self) -> int:
-        """How many more there may be."""
+        """The number of further series."""
         return max(0, MOST_SERIES - self.count)
 
     def families(self) -> Iterator[Family]:
-        """The metrics with their samples, in the order of the catalogue."""
+        """Yield the metrics with their samples, in the catalogue's order."""
         for metric in self.metrics:
             family = GaugeMetricFamily(metric.name, metric.help, labels=("inventory", *metric.labels))
             for labels, value in self._samples.get(metric.name, {}).items():
@@ -248,11 +248,11 @@ class _Once(Collector):
 
 
 def scope_of(incident: Incident, facility: str) -> str:
-    """How far a broken thing reaches, as alerts hide each other: `host`, `site`, `device` or `path`.
+    """Return an incident's scope for inhibition: `host`, `site`, `device` or `path`.
 
     Args:
-        incident: what is broken.
-        facility: the one facility of all its paths; empty where there are several.
+        incident: the incident.
+        facility: the facility of all its paths; empty if there are several.
     """
     if incident.layer in _WHOLE_HOSTS or (incident.layer in _SITES and not facility):
         return "host"
@@ -262,7 +262,7 @@ def scope_of(incident: Incident, facility: str) -> str:
 
 
 def exposition(families: Iterable[Family]) -> bytes:
-    """Metrics as text in Prometheus's format 0.0.4, which a node exporter's text file collector takes as well."""
+    """Format metrics as Prometheus's text 0.0.4, also for a node exporter."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(families))
     return generate_latest(registry)

@@ -1,4 +1,4 @@
-"""Recorded verifications to metrics: the last look at all, and what later looks at a part knew better. Pure."""
+"""Metrics of the last full verification and later partial ones. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdi
 Labels = tuple[tuple[str, str], ...]
 """Labels of a series, in the catalogue's order."""
 SaidPath = PathRow | PathVerdict
-"""What is said of a path, in a document or in a watch."""
+"""A path's row in a document or in a watch."""
 
 
 NO_NIGHTS: Final[Mapping[str, datetime]] = MappingProxyType({})
@@ -31,11 +31,10 @@ NO_NIGHTS: Final[Mapping[str, datetime]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class RecordedLook:
-    """A verification as it is recorded.
+    """A recorded verification.
 
     Attributes:
-        whole: whether it looked at all there is.
-        document: what it printed.
+        whole: whether it covers the whole inventory.
     """
 
     started: datetime
@@ -46,7 +45,7 @@ class RecordedLook:
 
 @dataclass
 class _Known:
-    """What recorded verifications come to, the oldest first."""
+    """The combined results of verifications, oldest first."""
 
     incidents: list[Incident] = field(default_factory=list)
     answered: dict[str, bool] = field(default_factory=dict)
@@ -64,7 +63,7 @@ class _Known:
 
 
 def _without(incidents: Iterable[Incident], measured: set[str], hosts: set[str]) -> Iterator[Incident]:
-    """Incidents of before, without the paths that were looked at since; those of hosts themselves go with the host."""
+    """Remove paths and hosts that a later verification covers."""
     for one in incidents:
         left = tuple(path for path in one.paths if path not in measured)
         if left or (not one.paths and one.object not in hosts):
@@ -74,13 +73,13 @@ def _without(incidents: Iterable[Incident], measured: set[str], hosts: set[str])
 def night_sheet(
     inventory: str, looks: Sequence[RecordedLook], now: datetime, nights: Mapping[str, datetime] = NO_NIGHTS
 ) -> MetricSheet:
-    """The metrics of recorded verifications.
+    """Return the metrics of recorded verifications.
 
     Args:
         inventory: its id.
-        looks: the newest first, down to one that looked at all, where there is one.
-        now: when they are written.
-        nights: when the last nightly run ended that was `complete`, and any that was at least a `part`.
+        looks: newest first, back to the last full one, if any.
+        now: the time of writing.
+        nights: ends of the last nightly runs that were `complete`, or at least a `part`.
     """
     known, sheet = _Known(), MetricSheet(inventory, NIGHT)
     for look in reversed(looks):
@@ -123,7 +122,7 @@ def _put_counts(sheet: MetricSheet, rows: Iterable[SaidPath]) -> None:
 
 
 def _put_paths(sheet: MetricSheet, rows: Iterable[SaidPath]) -> None:
-    """Every path's state; where there are too many series, those that are up are left out first."""
+    """Put each path's state; above the limit leave out up paths first."""
     rows = list(rows)
     room = sheet.room - 2
     kept = sorted(rows, key=lambda row: (row.verdict is Verdict.UP, row.path))[: max(0, room)]
@@ -138,7 +137,7 @@ def _put_paths(sheet: MetricSheet, rows: Iterable[SaidPath]) -> None:
 
 
 def put_incidents(sheet: MetricSheet, incidents: Sequence[Incident], rows: Iterable[SaidPath]) -> None:
-    """Each incident with the number of its paths, the highest first; what is left out is counted."""
+    """Put each incident's number of paths, and count those left out."""
     sizes: Counter[Labels] = Counter()
     for labels, size in incident_series(incidents, rows):
         sizes[labels] += size
@@ -150,12 +149,12 @@ def put_incidents(sheet: MetricSheet, incidents: Sequence[Incident], rows: Itera
 def incident_series(
     incidents: Iterable[Incident], rows: Iterable[SaidPath], carriers: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Labels, int]]:
-    """Each incident by its labels, with the number of its paths; the highest layer first.
+    """Yield labels and number of paths of incidents, highest layer first.
 
     Args:
-        incidents: what is broken.
-        rows: the paths that suffer.
-        carriers: by host, its carrier; where it is left out, that of its paths.
+        incidents: the incidents.
+        rows: the affected paths.
+        carriers: carriers by host; by default those of its paths.
     """
     by_path, known = {}, dict(carriers or {})
     for row in rows:
@@ -171,7 +170,7 @@ def _in_order(incident: Incident) -> tuple[int, int, str, str]:
 
 
 def _labels_of(incident: Incident, of: Sequence[SaidPath], carriers: Mapping[str, str]) -> Labels:
-    """What an incident is known by: of where it is only what all its paths have in common."""
+    """Return an incident's labels; a location only if all paths share it."""
     facility = _common(row.facility for row in of)
     scope = scope_of(incident, facility)
     host = incident.object if incident.layer is Layer.HOST else _common(row.relay for row in of)

@@ -1,7 +1,7 @@
 """Recording and alert rules for Prometheus (2.42 or later). Pure.
 
-Which alert hides which is Alertmanager's (`kit`); here each says by its `scope` how far it reaches. What a watch tells
-is dampened already (two looks a minute apart), so that its alerts wait for nothing more.
+Alertmanager decides which alert inhibits which (`kit`); `scope` is an alert's extent. A watch dampens its results
+already (two looks a minute apart), so its alerts do not wait.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from provisioner.integrations.alerting.metric_catalogue import VERDICT_STATES
 from provisioner.verify.result import Verdict
 
 NIGHT_LATE_S: Final = 26 * 3600
-"""After so long without a verification of all a night was missed: a day, and two hours for one that takes long."""
+"""The age of a full verification at which a night was missed: one day, and two hours for its duration."""
 LEAST_UP: Final = 0.95
 _BACK: Final = "10m"
-"""So long an alert of a watch stays as it was when the watch itself is gone, which is an alert of its own."""
+"""The time for which alerts of a lost watch stay; the loss itself is another alert."""
 
 _KEPT: Final = "30s"
-"""So long what hides others stays after its end: its cameras come back one after the other, each no news of its own."""
+"""The time for which an inhibiting alert outlasts its fault, since its cameras return one by one."""
 
 CRITICAL: Final = "critical"
 WARNING: Final = "warning"
@@ -37,7 +37,7 @@ _PATHS = "{{ $value }} path{{ if ne $value 1.0 }}s{{ end }}"
 
 
 def rules_file() -> str:
-    """The file of all rules."""
+    """Return the file of all rules."""
     groups: list[Document] = [
         {"name": "provisioner-watch", "interval": "5s", "rules": [*_watch_records(), *_watch_alerts()]},
         {"name": "provisioner-night", "interval": "1m", "rules": [*_night_records(), *_night_alerts()]},
@@ -89,7 +89,7 @@ def _watch_records() -> Iterator[Document]:
 
 
 def _watch_alerts() -> Iterator[Document]:
-    """From the widest scope: one evaluation sends them in this order, so that what hides others is there first."""
+    """Yield alerts, widest scope first, since they inhibit the others."""
     look = "provisioner -i DIR verify --limit"
     yield _alert(
         "ProvisionerHostDown",
@@ -278,7 +278,7 @@ def _night_alerts() -> Iterator[Document]:
 
 
 def _agent_alerts() -> Iterator[Document]:
-    """Of agents that stand by what they know of the branch is of before: the one that leads says it."""
+    """Yield alerts from the leading agent; other agents' data is old."""
     leading = "and on (inventory, instance) provisioner_agent_leads == 1"
     look = "provisioner -i DIR history, and the agent's journal"
     yield _alert(

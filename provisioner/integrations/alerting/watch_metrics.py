@@ -1,7 +1,7 @@
 """Metrics of a running watch and of an agent. Pure.
 
-A series that went away would leave alerts with its last value until Prometheus forgets it. So the series of a mended
-thing stays at 0 for a while, and rules may look back over a gap of the watch itself (`rules`).
+If a series disappears, alerts keep its last value until Prometheus drops it. So the series of an ended fault stays at 0
+for a while, and rules may look back over a gap of the watch itself (`rules`).
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from provisioner.verify.watch_states import WatchView
 AGENT_STATES = ("reached", "refused", "waiting", "failed")
 
 LINGER: Final = timedelta(minutes=15)
-"""So long a series of what is mended stays, at 0."""
+"""The time for which the series of an ended fault stays at 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """What is told of an agent.
+    """An agent's state.
 
     Attributes:
         leads: whether it has the lease.
-        state: what became of the branch's newest commit; empty where nothing is known.
-        cause: why it is not reached.
-        since: since when that is so.
-        looked: when the remote was looked at last; None where it was not yet.
-        hosts_looked: when hosts were.
-        reached_at: when the last commit was reached.
-        drifted: by host, the worst impact of what differs.
-        failures: how many rounds could not be done since the agent began.
+        state: the state of the branch's newest commit; empty if unknown.
+        cause: why that commit is not reached.
+        since: the start of that state.
+        looked: the last answer of the remote, if any.
+        hosts_looked: the last look at hosts, if any.
+        reached_at: the time of the last reached commit.
+        drifted: the worst impact of drift, by host.
+        failures: failed rounds since the agent's start.
     """
 
     inventory: str
@@ -53,7 +53,7 @@ class AgentView:
 
 @dataclass(frozen=True, slots=True)
 class ShownSeries:
-    """Series that were shown, each with the last moment at which it was more than 0."""
+    """Shown series, with the last time of a value above 0."""
 
     paths: Mapping[Labels, datetime] = field(default_factory=dict)
     incidents: Mapping[Labels, datetime] = field(default_factory=dict)
@@ -61,10 +61,10 @@ class ShownSeries:
 
 @dataclass(frozen=True, slots=True)
 class WatchFacts:
-    """What is told of the watch itself.
+    """Data of the watch itself.
 
     Attributes:
-        current: whether it goes by the inventory as it is now.
+        current: whether it uses the present inventory.
     """
 
     inventory: str
@@ -74,7 +74,7 @@ class WatchFacts:
 
 
 def agent_sheet(view: AgentView) -> MetricSheet:
-    """The metrics of an agent."""
+    """Return an agent's metrics."""
     sheet = MetricSheet(view.inventory, AGENT)
     sheet.put(metric_catalogue.AGENT_LEADS, float(view.leads))
     sheet.put(metric_catalogue.AGENT_FAILURES, view.failures)
@@ -95,13 +95,7 @@ def agent_sheet(view: AgentView) -> MetricSheet:
 
 
 def watch_sheet(view: WatchView, facts: WatchFacts, shown: ShownSeries) -> tuple[MetricSheet, ShownSeries]:
-    """The metrics of a watch, and which series are to be told next time as well.
-
-    Args:
-        view: what it knows.
-        facts: what is told of it.
-        shown: what was told the last time.
-    """
+    """Return a watch's metrics, and the series to show next time."""
     sheet = MetricSheet(facts.inventory, WATCH)
     for (carrier, province), states in _by_place(view).items():
         for verdict in Verdict:
@@ -169,12 +163,12 @@ def _put_watched_incidents(
 
 
 def _lasting(now: Iterable[Labels], before: Mapping[Labels, datetime], at: datetime) -> dict[Labels, datetime]:
-    """What there is now, and after it what went away within the last minutes."""
+    """Return present series, and those that ended within `LINGER`."""
     gone = {labels: last for labels, last in before.items() if at - last < LINGER}
     fresh = dict.fromkeys(now, at)
     return fresh | {labels: last for labels, last in gone.items() if labels not in fresh}
 
 
 def broken(view: WatchView) -> Iterator[tuple[Labels, int]]:
-    """What is broken now: each by its labels, with the number of its paths."""
+    """Yield labels and number of paths of present incidents."""
     return incident_series(view.incidents, view.standing, {relay.host: relay.carrier for relay in view.relays})

@@ -1,7 +1,7 @@
 """Delivery of a notice to one receiver.
 
-Mail servers get a letter, webhooks and Alertmanagers a body over HTTP. A webhook gets a signature over the
-moment and the body as well.
+Mail servers get a letter, webhooks and Alertmanagers a body over HTTP. A webhook also gets a signature over time and
+body.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ALERTS_PATH: Final = "/api/v2/alerts"
 
 @dataclass(frozen=True)
 class ReceiverDoors:
-    """What opens the ways to receivers, and what is wrong with each."""
+    """Receivers' secrets and faults."""
 
     loaded: Loaded = field(repr=False)
     vault: ReceiversVault = field(repr=False)
@@ -45,7 +45,7 @@ class ReceiverDoors:
         return self.loaded.frame
 
     def fault(self, receiver: Receiver) -> tuple[str, str] | None:
-        """Why a receiver cannot be told, and what to do; None where it can."""
+        """Return a receiver's fault and the next step, or `None`."""
         loaded = self.loaded
         view = View(self.frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
         for fault in faults_of(receiver, view):
@@ -59,16 +59,16 @@ class ReceiverDoors:
         return None
 
     def secrets(self, receiver: Receiver) -> ReceiverSecrets:
-        """What opens the way to a receiver."""
+        """Return a receiver's secrets."""
         return self.vault.secrets.get(receiver.id, ReceiverSecrets())
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """All that one receiver is sent.
+    """The content for one receiver.
 
     Attributes:
-        delivery: names the notice: it is the same however often it is sent.
+        delivery: the notice's id, the same for each attempt.
         document: for a webhook.
         letter: for a mail.
         alerts: for an Alertmanager.
@@ -85,7 +85,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A notice that was taken: after how many attempts, and what is to be said of it."""
+    """A delivered notice: number of attempts, and a remark."""
 
     attempts: int
     note: str = ""
@@ -101,39 +101,39 @@ def post(
     authorities: str = "",
     named: Collection[str] | None = None,
 ) -> int:
-    """Send a body: the number that the server answered.
+    """Post a body; return the status code.
 
     Args:
-        url: where to, as it was checked when the inventory was read.
+        url: the address, validated with the inventory.
         body: JSON.
-        headers: beside those that every request has.
-        seconds: how long the server may be silent.
-        login: for HTTP's basic authentication.
-        authorities: a file of certificates; empty takes the usual ones.
-        named: hosts that may have any address; `None` asks at any address.
+        headers: further headers.
+        seconds: the longest silence of the server.
+        login: for HTTP basic authentication.
+        authorities: a file of CA certificates; empty for the usual ones.
+        named: hosts that may have any address; `None` allows all addresses.
 
     Raises:
-        ReachError: it was not taken.
+        ReachError: the server did not accept it.
     """
     request = Request("POST", url, body, headers, login, named=named)
     return taken(exchange(request, seconds=seconds, advice=_ADVICE, authorities=authorities), _ADVICE).status
 
 
 def body_of(document: object) -> bytes:
-    """A document as it is sent."""
+    """Return a document's compact JSON."""
     return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def signed_headers(body: bytes, key: Secret, at: datetime, delivery: str) -> Mapping[str, str]:
-    """The headers by which a receiver knows that a body is ours, is not old, and is not the same one again.
+    """Return headers with which a receiver detects foreign, old or repeated bodies.
 
     The signature is an HMAC-SHA-256 over the timestamp, a full stop, and the body's bytes.
 
     Args:
-        body: what is sent.
+        body: the body.
         key: the receiver's.
-        at: when it is sent.
-        delivery: names this notice; it stays the same when it is sent again.
+        at: the time of sending.
+        delivery: the notice's id, the same for each attempt.
     """
     timestamp = str(int(at.timestamp()))
     mac = hmac.digest(key.reveal().encode(), timestamp.encode() + b"." + body, "sha256").hex()
@@ -144,7 +144,7 @@ def deliver(outgoing: Outgoing, patience: Patience) -> Delivered:
     """Send a notice.
 
     Raises:
-        ReachError: the receiver was not reached, or took nothing.
+        ReachError: the receiver is unreachable or refused the notice.
     """
     match outgoing.receiver.kind:
         case ReceiverKind.WEBHOOK:
@@ -208,5 +208,5 @@ def _incomplete() -> ReachError:
 
 
 def server_login(secrets: ReceiverSecrets) -> ServerLogin | None:
-    """The login that a receiver's server asks for; None where it asks for none."""
+    """Return the login for a receiver's server, if any."""
     return ServerLogin(secrets.username, secrets.password) if secrets.username and secrets.password else None

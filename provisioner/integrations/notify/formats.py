@@ -1,8 +1,8 @@
 """Forms of news: document, alerts, record of a receiver. Pure.
 
-A webhook and `notify --dry-run` get the document. An Alertmanager (its API v2) gets each night every alert that stands:
-one that is not repeated ends there by itself, a good day after the night, and a mended one ends at once. It groups,
-inhibits and sends; none of that is done twice here.
+A webhook and `notify --dry-run` get the document. An Alertmanager (API v2) gets all present alerts each night. An alert
+that is not repeated ends by itself about a day after the night; an ended one ends at once. Alertmanager itself groups,
+inhibits and sends.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST_ITEMS: Final = 500
 _MOST_PATHS: Final = 100
 
 LASTS: Final = timedelta(hours=30)
-"""An alert stands until the next night is over, however late that is begun."""
+"""An alert's duration: until the next night ends, even if that starts late."""
 
 ALERT: Final = "ProvisionerNight"
 COUNTS_ALERT: Final = "ProvisionerNightCounts"
@@ -105,7 +105,7 @@ class NoticeDocument(Printed, name="notice", title="A notice"):
 
 
 def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> NoticeDocument:
-    """The `notice` document: what one receiver is told of a night."""
+    """Return the `notice` document for one receiver."""
     items = news.items[:_MOST_ITEMS]
     return NoticeDocument(
         test=False,
@@ -135,7 +135,7 @@ def _item_row(item: NewsItem, news: NightNews) -> ItemRow:
 
 
 def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> NoticeDocument:
-    """A document that tells nothing but that it came."""
+    """Return a test notice."""
     return NoticeDocument(
         test=True,
         inventory=inventory,
@@ -147,11 +147,11 @@ def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> Notice
 
 
 def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> tuple[list[Document], list[Labels]]:
-    """The alerts that an Alertmanager is sent, and the labels of those that stand from then on.
+    """Return alerts for an Alertmanager, and the labels of the active ones.
 
     Args:
-        news: what the receiver may know.
-        before: the labels of alerts that it was sent and that stood.
+        news: the news for this receiver.
+        before: labels of active alerts from earlier nights.
         language: of the summaries.
     """
     say = translator(language)
@@ -164,7 +164,7 @@ def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> 
 
 
 def _numbers(news: NightNews, say: Translator) -> list[Document]:
-    """One alert a province in which something is not up, for who gets numbers alone."""
+    """Return one alert per affected province, for readers of numbers only."""
     fields = {"alertname": COUNTS_ALERT, "severity": "warning", "inventory": news.inventory}
     return [
         _alert_document(
@@ -213,7 +213,7 @@ def _alert_document(labels: Labels, summary: str, detail: str, news: NightNews) 
 
 
 def _things(news: NightNews) -> list[NewsItem]:
-    """What is broken, each thing once: some of what hangs on it may be new, and some not."""
+    """Merge items of one finding, whose paths may differ in turn."""
     things: dict[Finding, NewsItem] = {}
     for item in news.items:
         if item.turn is Turn.BACK:
@@ -237,7 +237,7 @@ def _joined(one: NewsItem, other: NewsItem) -> NewsItem:
 
 
 def trial_alert(inventory: str, receiver: str, at: datetime, language: Language) -> list[Document]:
-    """An alert that ends in five minutes and says that it is a test."""
+    """Return a test alert that ends after five minutes."""
     labels = {"alertname": "ProvisionerTest", "severity": "none", "inventory": inventory, "receiver": receiver}
     summary = trial_sentence(translator(language))
     ends = utc_text(at + timedelta(minutes=5))
@@ -245,7 +245,7 @@ def trial_alert(inventory: str, receiver: str, at: datetime, language: Language)
 
 
 def record_of(news: NightNews, alerts: Sequence[Labels]) -> Document:
-    """What a receiver knows once it was told."""
+    """Return the record of a notified receiver."""
     return {
         "version": _VERSION,
         "scope": scope_name(news.reader),
@@ -257,7 +257,7 @@ def record_of(news: NightNews, alerts: Sequence[Labels]) -> Document:
 
 
 def last_notice(document: Document | None) -> LastNotice:
-    """What a receiver was told last; nothing where none is kept, or none that this version understands."""
+    """Parse a receiver's record; `NOTHING_KNOWN` if missing or not understood."""
     if document is None or document.get("version") != _VERSION:
         return NOTHING_KNOWN
     try:

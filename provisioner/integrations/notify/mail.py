@@ -1,8 +1,8 @@
 """News as a letter, and its mail to a mail server.
 
-A letter has a subject, plain text, and a simple page with the same content; texts of others are escaped. A mail's head
-contains only our own words, checked addresses, or encoded text: an inventory cannot begin a new line there. A server is
-reached over TLS or on this machine, and its answers are never repeated.
+A letter has a subject, plain text, and an HTML page with the same content and escaped values. A mail's header contains
+only our own words, checked addresses, or encoded text, so an inventory cannot add a header line. A server is reached
+over TLS or on this machine, and errors never quote its answers.
 """
 
 from __future__ import annotations
@@ -56,21 +56,21 @@ _ROLES: Final = {
 _GONE: Final = marked("{paths} that were told of before are not in the inventory any more, or somebody else's now")
 
 _PLAIN_ADDRESS: Final = re.compile(r"[!#$%&'*+/=?^_`{|}~.0-9A-Za-z-]{1,64}@[0-9A-Za-z.-]{1,255}")
-"""What the vault's addresses are checked for when the inventory is validated, and once more before a head is made."""
+"""The form of addresses, checked with the inventory and again before a header."""
 
 _FIRST_LASTING: Final = 500
 _READY: Final = 220
 
 _MOST_ANSWERED: Final = 256 * 1024
-"""A server may say so much over one connection; TLS begins the count anew."""
+"""The most bytes of a server's answers per connection; TLS restarts the count."""
 
 _HELO: Final = "localhost"
-"""How this machine names itself: its real name is nobody's business."""
+"""This machine's name for servers, in place of its real one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What a person reads: a subject of one line, plain text, and a page."""
+    """A one-line subject, plain text, and an HTML page."""
 
     subject: str
     plain: str
@@ -79,15 +79,13 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A heading, and below it lines; each line has lines of its own."""
-
     heading: str
     lines: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """A mail server, and how it is spoken to; `named` has the hosts that may have any address."""
+    """A mail server; `named` are hosts that may have any address."""
 
     host: str
     port: int
@@ -98,7 +96,7 @@ class MailServer:
 
 
 def letter_of(news: NightNews, language: Language) -> Letter:
-    """News as one reader reads them, the worst first."""
+    """Return news as a letter, worst first."""
     say = translator(language)
     title = say("Night of {day}", day=written_day(news.day, say))
     subject = f"[provisioner {news.inventory}] {title}: {_gist(news, say)}"
@@ -176,7 +174,7 @@ def _news_foot(news: NightNews, say: Translator) -> Iterator[str]:
 
 
 def trial_letter(inventory: str, language: Language) -> Letter:
-    """A letter that tells nothing but that it came."""
+    """Return a test letter."""
     say = translator(language)
     title = say("test message")
     part = _Part(title, ((trial_sentence(say), ()),))
@@ -221,24 +219,24 @@ def _about(inventory: str, say: Translator) -> str:
 
 
 def trial_sentence(say: Translator) -> str:
-    """That this is a test."""
+    """Return the sentence of a test message."""
     return say("This is a test message. Nothing is wrong, and nothing has to be done.")
 
 
 def written_day(day: date, say: Translator) -> str:
-    """A day as people write it."""
+    """Format a day."""
     return f"{day:%d/%m/%Y}" if say.language is Language.VI else day.isoformat()
 
 
 def counts_sentence(counts: Mapping[str, int], say: Translator) -> str:
-    """How many paths are up."""
+    """Format the number of paths that are up."""
     if not counts["paths"]:
         return say("no path was measured")
     return say("{up} of {paths} up", up=counts["up"], paths=_counted_paths(counts["paths"], say))
 
 
 def state_sentence(item: NewsItem, say: Translator) -> str:
-    """What is wrong, with how much hangs on it."""
+    """Format an item's cause, number of paths and verdict."""
     number = f"{_counted_paths(len(item.paths), say)} " if item.paths else ""
     verdict = f"{number}{say.word(item.verdict)}"
     return f"{cause_words(item.cause, say)}: {verdict}" if item.cause else verdict
@@ -249,22 +247,22 @@ def _counted_paths(number: int, say: Translator) -> str:
 
 
 def cause_words(cause: Cause, say: Translator) -> str:
-    """A cause in words; of the one that is not known, that it is none."""
+    """Translate a cause, also the unknown one."""
     return say("cause unknown") if cause is Cause.UNKNOWN else say.word(cause)
 
 
 def mail_of(letter: Letter, sender: Secret, addresses: Sequence[Secret], at: datetime, delivery: str) -> EmailMessage:
-    """A letter as a mail.
+    """Return a letter as a mail.
 
     Args:
-        letter: what it says.
-        sender: from which address.
-        addresses: to which addresses.
-        at: its date.
-        delivery: names it; the same letter sent again has the same name.
+        letter: the content.
+        sender: an address.
+        addresses: the receivers.
+        at: the date.
+        delivery: the notice's id, the same for each attempt.
 
     Raises:
-        ValueError: an address is none.
+        ValueError: an address is invalid.
     """
     mail = EmailMessage(policy=SMTP)
     mail["From"] = _address(sender)
@@ -280,10 +278,10 @@ def mail_of(letter: Letter, sender: Secret, addresses: Sequence[Secret], at: dat
 
 
 def _address(text: Secret) -> Address:
-    """An address alone.
+    """Parse a plain address.
 
     Raises:
-        ValueError: it is none, or something stands beside it.
+        ValueError: it is invalid, or has other text beside it.
     """
     if not _PLAIN_ADDRESS.fullmatch(text.reveal()):
         raise ValueError("it is no plain e-mail address")
@@ -291,10 +289,10 @@ def _address(text: Secret) -> Address:
 
 
 def send_mail(mail: EmailMessage, server: MailServer, *, seconds: float) -> int:
-    """Send a mail: how many of its addresses the server took.
+    """Send a mail; return the number of accepted addresses.
 
     Raises:
-        ReachError: it took none.
+        ReachError: the server accepted no address.
     """
     try:
         return _send_over(mail, server, seconds)
@@ -341,7 +339,7 @@ def _send_over(mail: EmailMessage, server: MailServer, seconds: float) -> int:
 
 
 class _BoundedAnswers:
-    """What a server says, up to a bound: smtplib keeps each line of an answer, however many there are."""
+    """A server's answers up to a limit, which smtplib lacks."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -359,8 +357,6 @@ class _BoundedAnswers:
 
 
 class _Bounded(smtplib.SMTP):
-    """A connection whose answers are bounded, and that ends with its attempt."""
-
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return ends_with_attempt(super()._get_socket(host, port, timeout))  # type: ignore[misc]
 
@@ -371,11 +367,11 @@ class _Bounded(smtplib.SMTP):
 
 
 class _BoundedTls(_Bounded, smtplib.SMTP_SSL):
-    """The same over TLS from the first byte."""
+    """The same over TLS."""
 
 
 def _connected(server: MailServer, address: str, seconds: float, context: ssl.SSLContext) -> smtplib.SMTP:
-    """Connect to an address of a server; its certificate has to be the server's, not the address's."""
+    """Connect to a server's address; the certificate must match the server's name."""
     client: smtplib.SMTP
     if server.security is MailSecurity.IMPLICIT:
         client = _BoundedTls(local_hostname=_HELO, timeout=seconds, context=context)

@@ -1,6 +1,6 @@
-"""What is new to one reader: a night held against what the reader was told last, through the table of roles. Pure.
+"""News for one reader: a night's changes, limited by role. Pure.
 
-What a reader may not see is left out here, before any text is made: no later step has it.
+Data that a reader may not see is removed here, before any text is made.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _WORST_FIRST: Final = (Verdict.DOWN, Verdict.QUARANTINED, Verdict.UNKNOWN, Verdi
 
 @dataclass(frozen=True, slots=True)
 class KnownTrouble:
-    """What a reader was told of one path or host.
+    """A notified trouble of a path or host.
 
     Attributes:
-        first: the day of the first night of it, in Vietnam.
+        first: the date of its first night, in Vietnam.
     """
 
     verdict: Verdict
@@ -35,12 +35,12 @@ class KnownTrouble:
 
 @dataclass(frozen=True)
 class LastNotice:
-    """What a receiver knows, since it was told.
+    """A receiver's knowledge from notices.
 
     Attributes:
-        scope: as whom it was told; what another one knew says nothing.
-        known: what was not as it should be, by the key of the path or host.
-        alerts: the labels of alerts that it was sent and that stand.
+        scope: the reader's role then; another role's knowledge does not count.
+        known: troubles by key of the path or host.
+        alerts: labels of active alerts.
     """
 
     scope: str = ""
@@ -52,7 +52,7 @@ NOTHING_KNOWN: Final = LastNotice()
 
 
 class Turn(StrEnum):
-    """How something stands against what was told before."""
+    """A change since the last notice."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -62,19 +62,18 @@ class Turn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewsItem(WithFinding):
-    """One thing that is broken, or is not any more, with all that hangs on it.
+    """A present or ended fault with its paths.
 
     Attributes:
-        turn: how it stands against what was told.
-        verdict: the worst of its paths; of what is back `up`.
-        finding: what is broken, and why; of what is back, the facility or host, and why it had been. No evidence for
-            who may not see a site's network.
-        paths: those that hang on it, by name.
-        first: the day of its first night.
-        provinces: the provinces of its paths.
-        facilities: their facilities.
-        carriers: whose they are.
-        hosts: their relays.
+        turn: the change since the last notice.
+        verdict: the worst of its paths; `up` if ended.
+        finding: the fault; if ended, the facility or host with the former cause. Evidence only for readers who may see
+            a site's network.
+        first: the date of its first night.
+        provinces: of its paths.
+        facilities: of its paths.
+        carriers: of its paths.
+        hosts: the relays of its paths.
     """
 
     turn: Turn
@@ -88,13 +87,13 @@ class NewsItem(WithFinding):
     hosts: tuple[str, ...] = ()
 
     def nights(self, day: date) -> int:
-        """Which night of it a day's is, from 1."""
+        """Return the number of the night, from 1."""
         return max(1, (day - self.first).days + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class ProvinceCounts:
-    """One province in numbers: paths by verdict, and by how they stand against what was told."""
+    """A province's paths by verdict, and by change."""
 
     province: str
     verdicts: Mapping[str, int]
@@ -103,15 +102,15 @@ class ProvinceCounts:
 
 @dataclass(frozen=True)
 class NightNews:
-    """What one reader may be told of a night.
+    """One reader's news of a night.
 
     Attributes:
-        counts: the paths that the reader may count, by verdict.
-        turns: how many of them are new, changed, back, or stand.
-        items: what is broken or back; none for who gets numbers alone.
-        provinces: the same in numbers, by province.
-        left: how many paths and devices that were told of are not in the inventory any more, or not this reader's.
-        knows: what the reader knows once this was told.
+        counts: the reader's paths by verdict.
+        turns: their changes.
+        items: present and ended faults; empty for readers of numbers only.
+        provinces: the numbers by province.
+        left: notified paths and devices that left the inventory or this reader's part.
+        knows: the reader's knowledge after this notice.
     """
 
     reader: ReaderScope
@@ -128,26 +127,26 @@ class NightNews:
 
     @property
     def has_changed(self) -> bool:
-        """Whether there is anything that the reader was not told."""
+        """Whether the reader has unknown news."""
         return any(self.turns.get(turn, 0) for turn in (Turn.NEW, Turn.CHANGED, Turn.BACK)) or self.left > 0
 
     def of(self, turn: Turn) -> tuple[NewsItem, ...]:
-        """The items that stand so."""
+        """Return the items of a turn."""
         return tuple(item for item in self.items if item.turn is turn)
 
 
 def scope_name(reader: ReaderScope) -> str:
-    """A reader as the record of notices names it."""
+    """Return a reader's name in the record of notices."""
     return f"{reader.role}/{reader.of}" if reader.of else reader.role.value
 
 
 ProvinceOf = Callable[[str], str]
-"""The province of a facility, in the list of provinces that a reader goes by; empty where it has none there."""
+"""Returns a facility's province in the reader's list of provinces; empty if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Turned:
-    """A sight with how it stands against what was told."""
+    """A sight with its change."""
 
     turn: Turn
     sight: Sight
@@ -156,13 +155,13 @@ class _Turned:
 
 
 def news_for(reader: ReaderScope, night: NightSight, last: LastNotice, province_of: ProvinceOf) -> NightNews:
-    """What a reader may be told of a night.
+    """Return one reader's news of a night.
 
     Args:
-        reader: as whom.
-        night: what was seen.
-        last: what the receiver was told before.
-        province_of: says which province a facility is in.
+        reader: the role.
+        night: the night's results.
+        last: the receiver's last notice.
+        province_of: returns a facility's province.
     """
     before = last.known if last.scope == scope_name(reader) else {}
     places = _Places(reader, province_of)
@@ -198,7 +197,7 @@ def news_for(reader: ReaderScope, night: NightSight, last: LastNotice, province_
 
 
 class _Places:
-    """Whose things are, as one reader goes by."""
+    """Owners of paths and hosts, for one reader."""
 
     def __init__(self, reader: ReaderScope, province_of: ProvinceOf) -> None:
         self._reader = reader
@@ -206,22 +205,22 @@ class _Places:
         self.has_numbers_alone = reader.reach(Matter.STATUS) is Reach.COUNTS
 
     def of(self, facility: str, carriers: frozenset[str]) -> Whereabouts:
-        """Whose a path of a facility is, or a host, which is of none."""
+        """Return the owner of a facility's path, or of a host."""
         return Whereabouts(self._province_of(facility) if facility else "", facility, carriers)
 
     def counts(self, place: Whereabouts) -> bool:
-        """Whether the reader may count what is there; hosts, which are in no province, are in no number."""
+        """Return whether the reader's numbers include it; hosts have no province."""
         if self.has_numbers_alone and not place.facility:
             return False
         return self._reader.counts(Matter.STATUS, place)
 
     def detail(self, one: _Turned) -> str:
-        """The evidence, for who may see a site's network."""
+        """Return the evidence if the reader may see a site's network."""
         return one.sight.detail if self._reader.sees(Matter.SITE_NETWORK, one.place) else ""
 
 
 def _turned(sight: Sight, place: Whereabouts, before: Mapping[str, KnownTrouble], day: date) -> _Turned | None:
-    """How a path or host stands against what was told; None where it is up and was never told of."""
+    """Compare a sight with the last notice; `None` if always up."""
     known = before.get(sight.key)
     if sight.verdict is Verdict.UP:
         return _Turned(Turn.BACK, sight, place, known) if known else None
@@ -275,7 +274,7 @@ def _item(key: _Key, of: Sequence[_Turned], places: _Places) -> NewsItem:
 
 
 def _mended(mended: Mapping[str, KnownTrouble]) -> tuple[NewsItem, ...]:
-    """Hosts and devices with which nothing is wrong any more."""
+    """Return items for hosts and devices without faults now."""
     return tuple(
         NewsItem(Turn.BACK, Verdict.UP, Finding(known.cause, Layer.HOST, host_in(name)), (), known.first)
         if name.startswith(HOST_SIGHT)
@@ -289,7 +288,7 @@ def _in_order(item: NewsItem) -> tuple[int, int, int, str, str]:
 
 
 def worst_of_verdicts(verdicts: Iterable[Verdict]) -> Verdict:
-    """The verdict that says the worst."""
+    """Return the worst verdict."""
     return min(verdicts, key=lambda verdict: _WORST_FIRST.index(verdict) if verdict in _WORST_FIRST else 9)
 
 

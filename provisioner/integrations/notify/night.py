@@ -1,4 +1,4 @@
-"""A night as notices see it: each path, host and device that is not as it should be, by whose it is. Pure."""
+"""A night's path results and own faults of hosts and devices. Pure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from provisioner.verify.document import HostRow, IncidentRow, PathRow, VerifyDoc
 from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, Verdict, WithFinding
 
 HOST_SIGHT: Final = "host:"
-"""How the names of hosts begin, which no path's does."""
+"""The prefix of hosts' names."""
 DEVICE_SIGHT: Final = "device:"
-"""How the names of devices begin that told something of themselves."""
+"""The prefix of names of devices with own findings."""
 ITSELF: Final = (HOST_SIGHT, DEVICE_SIGHT)
-"""How the names begin of what is no path, but a host or a device itself."""
+"""The prefixes of all names except paths'."""
 _OF_DEVICES: Final = frozenset({Layer.CAMERA, Layer.RECORDER})
 _SILENT: Final = frozenset({Verdict.MAINTENANCE})
 _ANSWERED: Final = "answered"
@@ -26,19 +26,19 @@ Since = Callable[[str, Verdict], datetime | None]
 
 
 def _by_nobody(_path: str, _verdict: Verdict) -> None:
-    """Know of no record."""
+    """The default without a record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sight(WithFinding):
-    """One path, or what is wrong with one host or device itself, as a night saw it.
+    """A path's result, or a fault of a host or device itself.
 
     Attributes:
-        name: the path's name; of a host `host:`, its id and the cause; of a device `device:`, its name and the cause.
-        relay: the path's relay: while a facility changes its carrier, one path is on two; empty for a host or device.
-        facility: the path's facility, or the device's; empty for a host.
-        carriers: the path's carrier, or all that have paths on the host, or of the device.
-        since: the day since which it is so, where that is known; in Vietnam.
+        name: a path, or `host:` or `device:` with the id and the cause.
+        relay: the path's relay, since a facility that changes its carrier has two; empty for a host or device.
+        facility: of the path or device; empty for a host.
+        carriers: the path's or device's carrier, or all with paths on the host.
+        since: the start of the verdict in Vietnam, if known.
     """
 
     name: str
@@ -51,32 +51,31 @@ class Sight(WithFinding):
 
     @property
     def key(self) -> str:
-        """What it is known by."""
+        """The key in notices."""
         return path_key(self.name, self.relay) if self.relay else self.name
 
     @property
     def is_path(self) -> bool:
-        """Whether it is a path, and counted as one."""
+        """Whether it is a path."""
         return not self.name.startswith(ITSELF)
 
     @property
     def is_device(self) -> bool:
-        """Whether it is what is wrong with a device itself, whatever its paths are."""
+        """Whether it is a device's own fault, whatever its paths."""
         return self.name.startswith(DEVICE_SIGHT)
 
 
 @dataclass(frozen=True)
 class NightSight:
-    """A night, as far as anybody is told of it.
+    """A night's results for notices.
 
     Attributes:
-        inventory: the inventory's id.
-        run: the recorded run; empty where it could not be recorded.
-        at: when its verification was over.
-        sights: every path that was measured, and what is wrong with hosts and devices themselves.
-        silent: keys of paths of which nothing is said: they were not asked for, or are in a maintenance window.
+        run: empty if it could not be recorded.
+        at: the end of its verification.
+        sights: measured paths, and faults of hosts and devices themselves.
+        silent: keys of paths without a result: not asked for, or in a maintenance window.
         unasked: hosts of the inventory that were not asked.
-        asked_devices: devices that were asked about themselves, each as `FACILITY/DEVICE`.
+        asked_devices: devices asked about themselves, each `FACILITY/DEVICE`.
     """
 
     inventory: str
@@ -89,19 +88,19 @@ class NightSight:
 
     @cached_property
     def keys(self) -> frozenset[str]:
-        """Everything that was seen."""
+        """The keys of all sights."""
         return frozenset(sight.key for sight in self.sights)
 
     @cached_property
     def by_owner(self) -> Mapping[tuple[str, frozenset[str]], tuple[Sight, ...]]:
-        """What was seen, by facility and carriers: each reader asks about thousands of owners, not about every path."""
+        """Sights by facility and carriers, so readers check owners, not each path."""
         owners: dict[tuple[str, frozenset[str]], list[Sight]] = defaultdict(list)
         for sight in self.sights:
             owners[sight.facility, sight.carriers].append(sight)
         return {owner: tuple(sights) for owner, sights in owners.items()}
 
     def says_nothing_of(self, key: str) -> bool:
-        """Whether the night says nothing of a path, host or device: whoever was told of it keeps knowing that."""
+        """Return whether the night has no result for a key."""
         if key.startswith(HOST_SIGHT):
             return host_in(key) in self.unasked
         if key.startswith(DEVICE_SIGHT):
@@ -111,13 +110,13 @@ class NightSight:
 
     @cached_property
     def _facilities(self) -> frozenset[str]:
-        """The facilities that have a path, measured or not: it is the second part of a path's name."""
+        """The facilities with a path, from the paths' names."""
         names = (*self.silent, *(sight.name for sight in self.sights if sight.is_path))
         return frozenset(parts[1] for name in names if len(parts := name.split("/")) > 1)
 
     @property
     def day(self) -> date:
-        """The day in Vietnam."""
+        """The date in Vietnam."""
         return self.at.astimezone(VIETNAM).date()
 
 
@@ -131,16 +130,16 @@ def night_of(
     drifted: Iterable[str] | None = None,
     since: Since = _by_nobody,
 ) -> NightSight:
-    """A verification's document as notices see it.
+    """Convert a verification's document for notices.
 
     Args:
         document: the verification.
-        carriers: by host, the carriers that have paths on it.
-        inventory: the inventory's id.
+        carriers: carriers with paths, by host.
+        inventory: its id.
         run: the recorded run.
-        listed: keys of the inventory's paths; of those that were not verified nothing is said.
-        drifted: the hosts that differ from the inventory, by a comparison of its own; None takes the verification's.
-        since: tells since when a path is what a verdict says, by the record; `None` if it does not say so.
+        listed: keys of the inventory's paths; those not verified are silent.
+        drifted: hosts with drift from another comparison; `None` takes the verification's.
+        since: returns the recorded start of a path's verdict, if known.
     """
     paths = [_of_path(path, since) for path in document.paths]
     asked = {host.host for host in document.hosts}
@@ -163,17 +162,17 @@ def night_of(
 
 
 def path_key(path: str, relay: str) -> str:
-    """What a path on a relay is known by."""
+    """Return the key of a path on a relay."""
     return f"{path}@{relay}"
 
 
 def host_in(name: str) -> str:
-    """The host's id in the name of a sight."""
+    """Return the host's id in a sight's name."""
     return name.removeprefix(HOST_SIGHT).partition(":")[0]
 
 
 def device_in(name: str) -> str:
-    """The device in the name of a sight, as `FACILITY/DEVICE`."""
+    """Return the device in a sight's name, as `FACILITY/DEVICE`."""
     return name.removeprefix(DEVICE_SIGHT).partition(":")[0]
 
 
@@ -204,7 +203,7 @@ def _of_host(host: HostRow, carriers: Mapping[str, frozenset[str]], drifted: fro
 
 
 def _devices(document: VerifyDocument) -> dict[str, frozenset[str]]:
-    """The carriers of each device that was asked about itself and on which nobody is said to work."""
+    """Return carriers of asked devices, except those in maintenance."""
     incidents = {(one.object, one.cause) for one in _of_themselves(document)}
     carriers: dict[str, frozenset[str]] = {}
     for one in document.devices or ():
@@ -216,7 +215,7 @@ def _devices(document: VerifyDocument) -> dict[str, frozenset[str]]:
 
 
 def _of_themselves(document: VerifyDocument) -> list[IncidentRow]:
-    """The incidents of devices on which no path hangs."""
+    """Return the incidents of devices without paths."""
     return [one for one in document.incidents if not one.paths and one.layer in _OF_DEVICES]
 
 
