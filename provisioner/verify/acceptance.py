@@ -1,7 +1,7 @@
-"""A person's word that cameras show what they should: which views become references, and which are refused. Pure.
+"""Views of cameras, accepted by a person as references or refused. Pure.
 
-Nothing becomes a reference by itself, and none out of a view that is suspect: whoever accepts has looked. A camera that
-was moved on purpose is accepted anew (`renew`), which forgets its earlier references.
+Views become references only by a person who has looked, and never if they are suspect. A camera that was moved on
+purpose is accepted anew (`renew`), without its earlier references.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from provisioner.verify.reference import (
 from provisioner.verify.result import PathVerdict, Verdict, VerifyResult
 
 PICTURE_LEVEL: Final = 6
-"""The level that looks at the picture: nobody accepts a view that it did not pass."""
+"""The level of the picture, required for an acceptance."""
 
 
 @dataclass(frozen=True, slots=True)
 class ViewToAccept:
-    """A path whose view is to be accepted.
+    """A path's view to accept.
 
     Attributes:
-        view: what was seen; None where nothing was measured.
-        dark: whether it was too dark to compare.
-        references: those that it has.
+        view: `None` if not measured.
+        dark: whether it is too dark to compare.
+        references: the path's.
         others: those of the facility's other cameras, by name.
     """
 
@@ -54,12 +54,12 @@ class ViewToAccept:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What came of a path that was to be accepted.
+    """The result for one path.
 
     Attributes:
-        references: all that it has from now on; empty where it was refused.
-        refused: why it was; empty where it was accepted.
-        notes: what a person should know of it.
+        references: all present ones; empty if refused.
+        refused: the reason; empty if accepted.
+        notes: remarks for a person.
     """
 
     path: str
@@ -71,13 +71,13 @@ class Acceptance:
 def accept(
     candidates: Sequence[ViewToAccept], at: datetime, run: str, *, renew: bool = False
 ) -> tuple[Acceptance, ...]:
-    """Accept what each path shows, or say why not.
+    """Accept each path's view, or refuse it.
 
     Args:
-        candidates: the paths, with what was seen of them.
-        at: when it was seen.
-        run: the run that it is accepted in, which is recorded with who began it.
-        renew: whether earlier references are forgotten.
+        candidates: the paths with their views.
+        at: the time of the views.
+        run: the recorded run of the acceptance.
+        renew: whether to forget earlier references.
     """
     return tuple(_accepted(one, at, run, renew=renew) for one in candidates)
 
@@ -93,7 +93,7 @@ def _accepted(candidate: ViewToAccept, at: datetime, run: str, *, renew: bool) -
 
 
 def _with(kept: References, new: Reference) -> References:
-    """The references with one more: of too many the oldest of the same light goes, so that the other keeps its."""
+    """Add a reference; above the limit drop the oldest of its light."""
     if len(kept) < MOST_REFERENCES:
         return (*kept, new)
     same = [one for one in kept if one.daylight is new.daylight] or list(kept)
@@ -126,7 +126,7 @@ def _refusal(candidate: ViewToAccept, at: datetime, *, renew: bool) -> str:
 
 
 def _far_off(candidate: ViewToAccept, at: datetime) -> str:
-    """Whether it is far from references of the other light alone: it may be another camera's, and nobody could say."""
+    """Return a note if the view resembles another camera's references."""
     view = candidate.view
     alike = any(one.daylight is daylight(at) for one in candidate.references)
     if view is None or alike or not candidate.references:
@@ -151,13 +151,13 @@ def _of_another(view: PictureView, others: Mapping[str, References]) -> str:
 def acceptances(
     result: VerifyResult, known: Mapping[str, References], run: str, *, renew: bool = False
 ) -> tuple[Acceptance, ...]:
-    """What comes of accepting the picture of every path of a verification.
+    """Return the result for every path of a verification.
 
     Args:
-        result: what was verified.
-        known: the references that there are, by the path's name, of whole facilities.
-        run: the run that it is accepted in.
-        renew: whether earlier references are forgotten.
+        result: the verification.
+        known: references of whole facilities, by path.
+        run: the recorded run of the acceptance.
+        renew: whether to forget earlier references.
     """
     chosen = {verdict.path for verdict in result.paths}
     kept = references_by_site({path: of for path, of in known.items() if not (renew and path in chosen)})

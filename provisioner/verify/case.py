@@ -1,4 +1,4 @@
-"""One path with all the evidence about it, and what comes of one check. Pure."""
+"""A path with its evidence, and the outcome of a check. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from provisioner.verify.result import Cause, Finding, Layer
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The outcome of one check: passed, failed, or not checked (`passed` is None).
+    """The outcome of one check; `passed` is `None` if not checked.
 
-    Which level it stands for is known to the table of levels alone. A check that was not due, or cannot be made of such
-    a picture, does not apply: its level is left out, and the next one follows.
+    Only the table of levels knows a check's level. A check that is not due, or impossible for this picture, does not
+    apply: its level is skipped.
     """
 
     passed: bool | None
@@ -33,17 +33,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A path to check, its relay's evidence, and that of every host by id.
+    """A path to check, with its relay's and all hosts' evidence.
 
     Attributes:
-        siblings: the devices of the same site that were tried.
-        origins: where the pictures of the relay come from; None where it did not tell.
-        asks_origin: whether it matters where a picture comes from.
-        once: whether the path was to be read by its centres alone.
-        memory: what earlier verifications left of the path; never evidence of how it is now.
-        at: when the evidence was gathered; None in the looks of a change.
-        references: what a person accepted of this path's picture.
-        others: the same of the facility's other cameras, by name.
+        siblings: the tried devices of the same site.
+        origins: the sources of the relay's pictures; `None` if unknown.
+        asks_origin: whether the source of a picture matters.
+        once: whether only centres read the path.
+        memory: results of earlier verifications; never evidence of the present.
+        at: the time of the evidence; `None` in the looks of a change.
+        references: accepted views of this path.
+        others: those of the facility's other cameras, by name.
     """
 
     target: PathToCheck
@@ -61,17 +61,17 @@ class Case:
 
     @property
     def device(self) -> Device:
-        """Where the relay connects to."""
+        """The address and port to which the relay connects."""
         return device_of(self.target.path)
 
     @property
     def read(self) -> Read | None:
-        """The read that the picture is judged by: the relay's own; of a path that is read once, a centre's look."""
+        """The read for the picture's check, of the relay or a centre."""
         return self._read_of_centre or self.relay.reads.get(self.target.path.name)
 
     @property
     def _read_of_centre(self) -> Read | None:
-        """Of a path that is read once what a centre saw; None where the relay looked itself."""
+        """A centre's read of a path that the relay did not read."""
         own = self.relay.reads.get(self.target.path.name)
         if not self.once or (own is not None and own.looked):
             return None
@@ -89,38 +89,38 @@ class Case:
 
     @property
     def frame(self) -> tuple[str, int, int] | None:
-        """What a reader decoded: codec, width, height; None where that was nothing."""
+        """The decoded codec, width and height, if any."""
         return self.read.frame if self.read else None
 
     @property
     def path_as_seen(self) -> MediaPath:
-        """What was agreed of the picture that came: while a setting is under change the former one is taken as well."""
+        """The agreed picture; during a change of settings also the former one."""
         return self.target.path.as_seen(self.frame) if self.frame else self.target.path
 
     @property
     def where(self) -> str:
-        """The same in words."""
+        """The device's address and port in words."""
         return f"{self.device[0]}:{self.device[1]}"
 
     @property
     def device_layer(self) -> Layer:
-        """The layer of the device that answers: a recorder's failure is one for all its channels."""
+        """The layer of the device: a recorder's failure affects all its channels."""
         path = self.target.path
         return Layer.CAMERA if path.device == path.camera else Layer.RECORDER
 
     @property
     def device_name(self) -> str:
-        """The device that answers for the path, within its facility."""
+        """The device within its facility."""
         return f"{self.target.path.facility}/{self.target.path.device}"
 
     @property
     def camera_name(self) -> str:
-        """The camera, within its facility."""
+        """The camera within its facility."""
         return f"{self.target.path.facility}/{self.target.path.camera}"
 
     @property
     def flowed(self) -> bool | None:
-        """Whether the path's bytes grew between the two samples; None where there are not two."""
+        """Whether the bytes grew between two samples; `None` without two samples."""
         first, second = self.relay.samples.get(self.target.path.name, (None, None))
         if first is None or second is None:
             return None
@@ -128,23 +128,23 @@ class Case:
 
     @property
     def stalls(self) -> int:
-        """How often its source stopped sending of late while it was connected."""
+        """How often the connected source stopped sending recently."""
         return self.relay.stalls.get(self.target.path.name, 0)
 
     @property
     def said(self) -> wire.SaidAnswer | None:
-        """What its device answered when it was asked for its picture; None where it was not asked, or not heard."""
+        """The device's answer to a request for its picture, if any."""
         return self.relay.closer.said.get(self.device)
 
     @property
     def gateway(self) -> wire.GatewayEvidenceAnswer | None:
-        """How the other end of the site's tunnel answers; None where it was not asked, or there is no tunnel."""
+        """The gateway's answers to pings, if asked over a tunnel."""
         if not self.target.path.access.has_tunnel:
             return None
         return self.relay.closer.gateways.get(self.device[0])
 
     def drift_of(self, host: str) -> tuple[Change, ...] | None:
-        """What differs on a host that can touch the path, or None where that could not be read."""
+        """Return a host's drift that affects the path; `None` if unknown."""
         changes = self.drift.get(host)
         if changes is None:
             return None
@@ -152,13 +152,13 @@ class Case:
         return touching(pending(changes), spec, self.target)
 
     def firewall_blocks(self, chain: str, element: SetElement | None = None) -> bool:
-        """Whether the relay's own firewall stands in the way.
+        """Return whether the relay's own firewall may block the path.
 
-        A table that is not loaded at all lets everything through, so it explains nothing.
+        A table that is not loaded blocks no packet, so it explains no failure.
 
         Args:
-            chain: `input` or `output`: any change of its rules may be the reason.
-            element: what has to be in the set that the rule asks.
+            chain: `input` or `output`; any change of its rules may be the reason.
+            element: the element that the rule needs in its set.
         """
         facts = self.hosts[self.target.relay.id].facts
         if facts is None or not facts.firewall["present"]:
@@ -169,18 +169,18 @@ class Case:
 
 
 PASSED = Check(passed=True)
-"""The outcome of a check that passed."""
+"""A passed check."""
 
 
 NOT_DUE = Check(passed=None, applies=False)
-"""The outcome of a check that does not apply."""
+"""A check that does not apply."""
 
 
 def failed(layer: Layer, name: str, cause: Cause, detail: str = "") -> Check:
-    """The outcome of a check that failed."""
+    """Return a failed check."""
     return Check(passed=False, finding=Finding(cause, layer, name, detail))
 
 
 def not_checked(host: str, detail: str, cause: Cause = Cause.NOT_CHECKED) -> Check:
-    """The outcome of a check for which there is no evidence: never a pass."""
+    """Return a check without evidence, which never passes."""
     return Check(passed=None, finding=Finding(cause, Layer.HOST, host, detail))

@@ -1,13 +1,12 @@
 """Checks that a stream arrives in full and to its end. Pure.
 
-A line that is too narrow shows in two ways: pictures come late, so that in ten seconds fewer than ten seconds of a
-stream arrive, or its camera leaves some out. If only one reader lacks something, that reader may be slow itself, e.g.
-with a busy processor. So a shortage counts if something else confirms it: what the relay itself received, what waits in
-a connection, what MediaMTX threw away. Between two hosts TCP loses nothing: what was handed over and does not wait has
-arrived.
+A line that is too narrow delivers pictures late, so that in ten seconds fewer than ten seconds of a stream arrive, or
+its camera drops some. If only one reader lacks pictures, that reader may itself be slow, e.g. with a busy processor. So
+a shortage needs other evidence: what the relay received, what waits in a connection, what MediaMTX discarded. Between
+two hosts TCP loses no data: sent bytes that do not wait have arrived.
 
-A line that is too slow goes on bringing pictures, late or in part. A camera that hangs sends none, while its connection
-stands and its relay waits. The end that a reader saw counts only if the relay itself received nothing meanwhile.
+A slow line keeps delivering, late or in part. A camera that hangs sends no bytes over its open connection. An end that
+a reader saw counts only if the relay itself received no bytes meanwhile.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ _LINE = "the line between them does not bear what is watched"
 
 
 def stopped_check(case: Case) -> Check | None:
-    """The failure of a camera whose stream came in full and ended within the look; None where it did not."""
+    """Return the failure of a camera that stopped sending, if any."""
     seen = _seen(case.relay.reads.get(case.target.path.name))
     if seen is None or not ends_early(seen) or not _stood_still(case, case.target.path, _STOOD_STILL_S):
         return None
@@ -77,12 +76,12 @@ def stopped_check(case: Case) -> Check | None:
 
 
 def stops(case: Case) -> bool:
-    """Whether its relay itself received nothing for so long that a reader who waited for a picture waited in vain."""
+    """Return whether the relay received no bytes for longer than readers wait."""
     return case.stalls > 0 or (_stood_still(case, case.target.path, _LONG_S) and not _is_of_site(case))
 
 
 def ends_early(seen: wire.PictureAnswer) -> bool:
-    """Whether what came of a stream came in time, and nothing in the last part of a look."""
+    """Return whether pictures came in time, then none until the end."""
     packets = seen["packets"]
     in_time = packets["arrived_s"] <= packets["span_s"] + packets["step_s"] + _END_S
     return in_time and _end_s(seen) > max(_END_S, _END_SHARE * seen["looked_s"], _END_STEPS * packets["step_s"])
@@ -98,7 +97,7 @@ def _stood_still(case: Case, path: MediaPath, seconds: float) -> bool:
 
 
 def _is_of_site(case: Case) -> bool:
-    """Whether what other devices of the site send stood still as well."""
+    """Return whether streams of the site's other devices stopped too."""
     flows = case.relay.deliveries["flows"] if case.relay.deliveries else {}
     facility, device = case.target.path.facility, case.target.path.device
     beside = [path for path in case.target.relay.paths if path.facility == facility and path.device != device]
@@ -108,12 +107,11 @@ def _is_of_site(case: Case) -> bool:
 
 
 def came_s(seen: wire.PictureAnswer, fps: int | None = None) -> float:
-    """How many seconds of a stream came: late pictures and those that were left out are missing.
+    """Return the delivered seconds of a stream, without late and dropped pictures.
 
     Args:
-        seen: what a look saw.
-        fps: the agreed rate, where there is one: by that, too, it shows that most pictures were left out. A camera that
-            sends fewer at even steps is another matter.
+        seen: the look.
+        fps: the agreed rate, if any. It also reveals that most pictures were dropped, unless they come at even steps.
     """
     packets = seen["packets"]
     step = packets["step_s"]
@@ -123,7 +121,7 @@ def came_s(seen: wire.PictureAnswer, fps: int | None = None) -> float:
 
 
 def is_short(seen: wire.PictureAnswer, fps: int | None = None, slack_s: float = _SLACK_S) -> bool:
-    """Whether clearly less of a stream came than the time in which somebody looked."""
+    """Return whether clearly less of a stream came than the look's duration."""
     if seen["looked_s"] < _SHORTEST_S:
         return False
     # The picture that would have come next may be missing of any look.
@@ -135,7 +133,7 @@ def is_short(seen: wire.PictureAnswer, fps: int | None = None, slack_s: float = 
 
 
 def received_check(case: Case) -> Check:
-    """Check that a path's stream comes to its relay in full, and to the end."""
+    """Check that a stream reaches its relay in full, to the end."""
     return site_line_check(case) or stopped_check(case) or _short_check(case)
 
 
@@ -180,7 +178,7 @@ def _seen(read: Read | None) -> wire.PictureAnswer | None:
 
 
 def _lacks_here(case: Case, name: str, seen: wire.PictureAnswer, slack_s: float = _SLACK_S) -> bool:
-    """Whether a stream comes short, and not only to a reader that was slow itself."""
+    """Return whether a stream is short, without a slow reader."""
     flow = case.relay.deliveries["flows"].get(name) if case.relay.deliveries else None
     return is_short(seen, slack_s=slack_s) and not _was_slow(seen, flow)
 
@@ -210,7 +208,7 @@ def _are_disordered(arrivals: Iterable[wire.ArrivalAnswer]) -> bool:
 
 
 def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
-    """Check that a path's stream comes from its relay to a centre in full, to our reader and to those who watch."""
+    """Check that a stream reaches a centre in full, for all readers."""
     relay, name, deliveries = case.target.relay.id, case.target.path.name, case.relay.deliveries
     if deliveries is None:
         return PASSED
@@ -248,13 +246,13 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
 
 
 def _slow_at(case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], seen: wire.PictureAnswer) -> bool:
-    """Whether a centre's own readers are too slow: what has come waits there, or there is no room for more."""
+    """Return whether a centre's own readers are too slow: data waits there."""
     unread = {one["own_port"]: one["waiting"] for one in _arrivals(case, centre)}
     return any(_is_unread(one) or unread.get(one["port"], 0) > _waiting_bytes(seen) for one in sessions)
 
 
 def _arrivals(case: Case, centre: HostSpec) -> list[wire.ArrivalAnswer]:
-    """What came to a centre over its connections to a path's relay."""
+    """Return a centre's connections to the path's relay."""
     host, relay = case.hosts.get(centre.id), str(case.target.relay.tunnel.address)
     return [one for one in (host.centre.incoming if host and host.centre else ()) if one["address"] == relay]
 
@@ -266,7 +264,7 @@ def _is_unread(session: wire.DeliveryAnswer) -> bool:
 def _is_held_up(
     case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], seen: wire.PictureAnswer
 ) -> bool:
-    """Whether the way to a centre holds a stream up: it waits, goes out again and again, or comes in disorder."""
+    """Return whether data waits, is resent or disordered on the line."""
     if any(
         one["waiting"] > _waiting_bytes(seen) or one["again"] > _AGAIN * one["sent"] or one["discarded"]
         for one in sessions
@@ -276,7 +274,7 @@ def _is_held_up(
 
 
 def _waiting_bytes(seen: wire.PictureAnswer) -> float:
-    """So many bytes are half a second of a stream; of a thin one a key picture."""
+    """Return the bytes of half a second, at least 8 KiB."""
     return max(_WAITING_BYTES, _WAITING_S * seen["packets"]["bytes"] / max(came_s(seen), _WAITING_S))
 
 

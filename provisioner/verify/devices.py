@@ -1,13 +1,13 @@
 """Devices: how hosts reach them, and their accounts of themselves. Pure.
 
-How an account (ONVIF) is held against the inventory:
+How an account (ONVIF) is compared with the inventory:
 
-- Another serial number or model is a fact, and no suspicion: the device was replaced, or two were swapped. Its paths
-  are `degraded`: a picture comes, and not the one that was agreed.
-- A clock that is off by more than 30 s, in UTC or as people see it in the picture, a media profile that is missing or
-  set otherwise, and a device that gives a picture and no account are findings: they degrade no path.
-- A device that does not answer is never `down` for that: the picture counts. Of a device that was not asked the report
-  says nothing good.
+- Another serial number or model is certain: the device was replaced, or two were swapped. Its paths are `degraded`,
+  since their picture is not the agreed one.
+- Findings that degrade no path: a clock off by more than 30 s (in UTC or in the picture), a missing or different media
+  profile, a device with a picture and no account.
+- A device without an answer is never `down` for that: the picture counts. The report makes no claim about a device
+  that was not asked.
 """
 
 from __future__ import annotations
@@ -55,14 +55,17 @@ _LONGEST_WORD: Final = 100
 _LARGEST: Final = 65_535
 
 Accounts = Mapping[str, Mapping[str, DeviceAccount]]
-"""By relay and device, what was told."""
+"""Accounts by relay and device."""
 
 NO_REPORTS: Final[Mapping[tuple[str, str], DeviceReport]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Closer:
-    """A host's closer look: `icmp` and `said` are of connections, by address and port, `gateways` by address."""
+    """A host's closer look.
+
+    `icmp` and `said` are by address and port, `gateways` by address.
+    """
 
     icmp: Mapping[Device, wire.IcmpAnswer] = field(default_factory=dict)
     said: Mapping[Device, wire.SaidAnswer] = field(default_factory=dict)
@@ -71,29 +74,29 @@ class Closer:
     chains: Sequence[wire.BaseChainAnswer] = ()
 
     def drop_of(self, place: Device) -> wire.DropAnswer | None:
-        """The chain that drops what goes to a device or comes from it, None where none was seen to."""
+        """Return the chain that drops a device's packets, if any."""
         address, port = place
         of_place = (one for one in self.drops if not one["tunnel"] and one["address"] == address)
         return next((one for one in of_place if one["port"] in {port, 0}), None)
 
     @property
     def tunnel_drop(self) -> wire.DropAnswer | None:
-        """The chain that drops the tunnel's own packets, None where none was seen to."""
+        """The chain that drops the tunnel's own packets, if any."""
         return next((drop for drop in self.drops if drop["tunnel"]), None)
 
     def too_large(self, address: str) -> int | None:
-        """The size of packets that do not come through to an address though small ones do; None where they do."""
+        """Return the packet size that fails although small ones pass, if any."""
         gateway = self.gateways.get(address)
         return gateway["size"] if gateway and gateway["small"] and not gateway["full"] else None
 
 
 NOTHING_CLOSER = Closer()
-"""Nothing was learnt, or nothing was to be."""
+"""No closer look, or no result."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A device that was to be asked: at which relay, of which carrier, with one of its paths."""
+    """A device to ask, with one of its paths."""
 
     relay: str
     carrier: str
@@ -106,10 +109,10 @@ def closer_in(
     devices: Iterable[wire.DeviceEvidenceAnswer],
     chains: Sequence[wire.BaseChainAnswer] = (),
 ) -> Closer:
-    """A host's closer look, and what it says of each device.
+    """Parse a host's closer look and its answers about devices.
 
     Raises:
-        UnreadableError: an address in it is none.
+        UnreadableError: an address is invalid.
     """
     listed = [(device_in(device), device) for device in devices]
     return Closer(
@@ -122,7 +125,7 @@ def closer_in(
 
 
 def device_in(place: wire.PlaceAnswer | wire.DeviceEvidenceAnswer) -> Device:
-    """The address and port of something that has both."""
+    """Return the address and port of an answer."""
     return place["address"], place["port"]
 
 
@@ -134,7 +137,7 @@ def _address(text: str) -> str:
 
 
 def _either_address(text: str) -> str:
-    """Of either family: the tunnel's own packets may go over IPv6."""
+    """Normalize an IPv4 or IPv6 address: the tunnel's packets may use either."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -145,7 +148,7 @@ def _either_address(text: str) -> str:
 
 
 def chain_name(chain: wire.DropAnswer | wire.BaseChainAnswer) -> str:
-    """The table and the chain, in words."""
+    """Return the table and the chain in words."""
     table = f"{chain['family']} {chain['table']}"
     return f"table {table}, chain {chain['chain']}"
 
@@ -153,12 +156,12 @@ def chain_name(chain: wire.DropAnswer | wire.BaseChainAnswer) -> str:
 def device_reports(
     targets: Sequence[PathToCheck], rounds: Sequence[Accounts], unsure: frozenset[str] = frozenset()
 ) -> tuple[DeviceReport, ...]:
-    """What is said of each device that the paths are pulled from and that is asked, in the order of names.
+    """Return reports of the asked devices of paths, sorted by name.
 
     Args:
-        targets: the paths that were measured.
-        rounds: what was told in each visit, in their order; what a device told last counts.
-        unsure: relays whose own clock is off, so that nothing is known of their devices'.
+        targets: the measured paths.
+        rounds: the accounts of each visit, in order; the last one counts.
+        unsure: relays with a wrong clock, so their devices' clocks stay unknown.
     """
     asked = _asked(targets)
     owners = {_word(one.device.serial): one.device.name for one in asked.values() if one.device.serial}
@@ -170,7 +173,7 @@ def device_reports(
 
 
 def _asked(targets: Iterable[PathToCheck]) -> dict[tuple[str, str], _Asked]:
-    """The devices of paths that are asked, by relay and name."""
+    """Return the asked devices of paths, by relay and name."""
     asked: dict[tuple[str, str], _Asked] = {}
     by_relay: dict[str, Mapping[str, AskedDevice]] = {}
     for target in targets:
@@ -184,7 +187,7 @@ def _asked(targets: Iterable[PathToCheck]) -> dict[tuple[str, str], _Asked]:
 
 
 def _last(accounts: Sequence[DeviceAccount]) -> DeviceAccount:
-    """The account that counts: the last one that told something, else the first that says why nothing was told."""
+    """Return the last successful account, else the first failed one."""
     telling = [account for account in accounts if account.outcome == TOLD]
     return telling[-1] if telling else next((one for one in accounts if one.outcome != NOT_ASKED), _NOT_ASKED)
 
@@ -227,7 +230,7 @@ def _state(device: AskedDevice, account: DeviceAccount, *, another: bool) -> Dev
 
 
 def _another(device: AskedDevice, account: DeviceAccount, owners: Mapping[str, str]) -> str:
-    """What says that it is another device; empty where nothing does."""
+    """Return the proof of another device; empty if there is none."""
     serial, model = account.serial, account.model
     if device.serial and serial and _word(device.serial) != _word(serial):
         owner = owners.get(_word(serial))
@@ -256,17 +259,17 @@ def _another(device: AskedDevice, account: DeviceAccount, owners: Mapping[str, s
 
 
 def _word(text: str) -> str:
-    """A word of a device as its relay hands it on, one line of so many letters, without upper and lower case."""
+    """Normalize a device's word: one bounded line without case."""
     return " ".join(text.split())[:_LONGEST_WORD].rstrip().casefold()
 
 
 def _plain(model: str) -> str:
-    """A model without what is written one way here and another way there."""
+    """Return a model without blanks and case, whose spelling varies."""
     return "".join(_word(model).split())
 
 
 def _why_not(account: DeviceAccount) -> str:
-    """Why a device told nothing, and what to do; empty where it did."""
+    """Return why a device gave no account; empty if it did."""
     outcome, detail = account.outcome, account.detail or "nothing more is known"
     if outcome in {TOLD, NOT_ASKED}:
         return ""
@@ -335,12 +338,14 @@ def _profile(device: AskedDevice, account: DeviceAccount) -> Iterator[_Fault]:
 
 
 def _off_s(clock: wire.DeviceClockAnswer, moment: int | None, zone_s: int) -> int | None:
-    """By how much a clock is ahead (or behind, below 0) for certain: it shows whole seconds, and an answer takes time.
+    """Return how many seconds a clock is certainly ahead; below 0 behind.
+
+    A device shows whole seconds, and its answer takes time.
 
     Args:
-        clock: when it was asked.
-        moment: what it said; None where it did not.
-        zone_s: what it has to show beside UTC.
+        clock: the time of the question.
+        moment: the device's time, if any.
+        zone_s: the expected difference from UTC.
     """
     if moment is None:
         return None
@@ -382,16 +387,16 @@ def _span(off_s: int) -> str:
 
 
 def by_device(reports: Iterable[DeviceReport]) -> Mapping[tuple[str, str], DeviceReport]:
-    """Reports by relay and device."""
+    """Return reports by relay and device."""
     return {(one.relay, one.name): one for one in reports}
 
 
 def with_account(
     verdict: PathVerdict, target: PathToCheck, reports: Mapping[tuple[str, str], DeviceReport]
 ) -> PathVerdict:
-    """A verdict on a path, degraded where its picture comes of another device than was agreed.
+    """Degrade a verdict if the picture comes from another device than agreed.
 
-    Whatever else degrades it is told in the detail; who is down, or not known, stays so.
+    The detail keeps other causes of degradation. A path that is down or unknown stays so.
     """
     report = reports.get((target.relay.id, f"{target.path.facility}/{target.path.device}"))
     if report is None or report.state is not DeviceState.ANOTHER:

@@ -1,4 +1,4 @@
-"""The JSON document of a verification: its model, its maker and its one reader (docs/reference/json.md). Pure."""
+"""The JSON document of a verification: model, maker and reader (docs/reference/json.md). Pure."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ _Word = TypeVar("_Word", bound=StrEnum)
 
 
 def _known(words: type[_Word], otherwise: _Word) -> BeforeValidator:
-    """Read a word of a later version as another one, which says less."""
+    """Replace an unknown word of a later version with another."""
     known = frozenset(words)
     return BeforeValidator(lambda word: otherwise if isinstance(word, str) and word not in known else word)
 
 
 def _one_of(*words: str) -> Schema:
-    """Name the words of today in the schema; those of a later version are read as they are."""
+    """Put today's words into the schema; words of later versions stay valid."""
     return Schema({"enum": list(words)})
 
 
@@ -87,7 +87,7 @@ class _Older(Row):
         return {**_nulls(cls), **value} if isinstance(value, dict) else value
 
     def model_post_init(self, _context: object, /) -> None:
-        """Share the set of the given fields: each of a country's paths would have its own, of 2 KiB."""
+        """Share the set of given fields, 2 KiB for each path."""
         object.__setattr__(self, "__pydantic_fields_set__", _GIVEN)
 
 
@@ -375,10 +375,10 @@ class VerifyDocument(_Older, Printed, name="verify", title="A verification"):
 
 
 def recorded_verification(document: object) -> VerifyDocument:
-    """Read a document of a verification as it was printed or recorded, by this version or an older one.
+    """Parse a recorded verification of this version or an older one.
 
     Raises:
-        UnreadableError: it is no such document; the message has a place and no value.
+        UnreadableError: it is invalid; the message has a position and no value.
     """
     try:
         return VerifyDocument.model_validate(document)
@@ -389,11 +389,7 @@ def recorded_verification(document: object) -> VerifyDocument:
 
 
 def last_known(documents: Iterable[VerifyDocument]) -> dict[tuple[str, str], tuple[VerifyDocument, PathRow]]:
-    """Find the last word on each path of each relay that knew something, with the document that has it.
-
-    Args:
-        documents: verifications, the oldest first.
-    """
+    """Return the last informative row of each path, with its document."""
     last: dict[tuple[str, str], tuple[VerifyDocument, PathRow]] = {}
     for document in documents:
         for row in document.paths:
@@ -403,7 +399,7 @@ def last_known(documents: Iterable[VerifyDocument]) -> dict[tuple[str, str], tup
 
 
 def finding_of(row: PathRow | IncidentRow) -> Finding:
-    """Return the finding that a row prints in parts."""
+    """Return the finding of a row, which prints its parts."""
     return Finding(row.cause, row.layer, row.object, row.detail)
 
 
@@ -411,12 +407,12 @@ def finding_of(row: PathRow | IncidentRow) -> Finding:
 
 
 def verify_document(result: VerifyResult) -> VerifyDocument:
-    """Make the document of a verification."""
+    """Return the document of a verification."""
     return _without_paths(result).model_copy(update={"paths": tuple(_path(p, result) for p in result.paths)})
 
 
 def verify_in_parts(result: VerifyResult) -> Document:
-    """The same in plain values, for whoever writes it down: each path's part is made when it is written."""
+    """Return the document in plain values, made path by path."""
     return _without_paths(result).plain | {"paths": LongList(lambda: (_path(p, result).plain for p in result.paths))}
 
 

@@ -1,12 +1,12 @@
-"""Evidence about paths, parsed strictly from hosts' answers. Pure.
+"""Evidence about paths, strictly parsed from hosts' answers. Pure.
 
-A document is no evidence if it cannot be read or states something impossible, such as a handshake in a year to come.
-A path is judged by its own relay and centres only.
+An unreadable or impossible document is no evidence, e.g. one with a handshake in the future. Only a path's own relay
+and centres are evidence for it.
 
-Connections count because MediaMTX follows a camera's redirect to any address. Each source has one connection. A device
-with fewer connections than paths that give a picture redirects one of them. A place with more connections that bring a
-picture than paths receives the redirected one. If an idle connection may stand in for the missing one, the origin of
-the pictures of that device is not known.
+MediaMTX follows a camera's redirect to any address, so connections are counted. Each source has one connection. A
+device with fewer connections than paths with a picture redirects one of them. A place with more picture connections
+than paths receives a redirected one. If an idle connection may replace the missing one, the origin of that device's
+pictures is unknown.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _CODECS = {"hevc": "h265"}
 _UNAUTHORIZED = 401
 
 NOWHERE: Device = ("", 0)
-"""Where a relay finds the device of a path that its site pushes: nothing is ever heard of it."""
+"""The device of a path that its site pushes, since relays do not connect to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publishing:
-    """Who pushes to a relay.
+    """Sites that push to a relay.
 
     Attributes:
-        comes_from: by path, the address that pushes it; None where the relay could not list its sessions.
-        refused: the addresses from which somebody wanted to push of late, and was refused, each with how often.
+        comes_from: the pushing address by path; `None` if the relay could not list its sessions.
+        refused: recently refused addresses, with the number of attempts.
     """
 
     comes_from: Mapping[str, str] | None = None
@@ -49,20 +49,20 @@ NOBODY_SEEN = Publishing()
 
 
 Samples = tuple[wire.SampleAnswer | None, wire.SampleAnswer | None]
-"""A path at two moments."""
+"""Two samples of a path."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One real read. A read that was not run is evidence of nothing.
+    """One real read. A read that did not run is no evidence.
 
     Attributes:
-        frame: codec, width and height of a decoded key frame, or None.
+        frame: codec, width and height of a decoded key frame, if any.
         after: an on-demand path's state just after its read.
-        pulled: how many paths of an on-demand path's device the relay had then.
-        connected: over how many connections to the device; None where that was not told.
-        looked: whether a look at its picture was asked for and went on from its key frame.
-        picture: what that look measured; None where it could not.
+        pulled: the number of pulled paths of an on-demand path's device.
+        connected: the number of connections to the device; `None` if unknown.
+        looked: whether a picture look was requested and went past its key frame.
+        picture: the look's measurement, if any.
     """
 
     run: bool
@@ -78,18 +78,18 @@ class Read:
 
     @property
     def is_refused(self) -> bool:
-        """Whether its host could not read at all: it has no reader, or the relay refused its login."""
+        """Whether the host has no reader, or the relay refused its login."""
         return self.status == _UNAUTHORIZED or (not self.run and not words.is_for_time(self.error))
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where a relay's sources were connected between its two samples, by address and port.
+    """Connections of a relay's sources between two samples, by device.
 
     Attributes:
-        connections: how many connections lead there.
-        flowing: how many of them brought more than words.
-        halted: devices that the relay connected to so often that its firewall opens nothing more.
+        connections: the number of connections.
+        flowing: those that carried more than words.
+        halted: devices that the firewall blocks after too many connections.
     """
 
     connections: dict[Device, int]
@@ -99,18 +99,18 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class RelayEvidence:
-    """What a relay says of its paths, by name; `devices` by address and port.
+    """A relay's evidence, by path name or by device.
 
     Attributes:
-        sources: None where it cannot say.
-        unsteady: paths that came or went while they were looked at.
-        stalls: how often the source of a path stopped sending of late while it was connected.
-        closer: what it learnt of devices that do not flow.
-        deliveries: how its streams travelled; None where it does not say.
-        accounts: what devices told of themselves, by their names.
-        on_demand: on-demand paths as they were while a centre read them in the relay's stead.
-        publishing: who pushes to it.
-        not_installed: devices that it did not connect to, as its installed rules do not have them.
+        sources: `None` if unknown.
+        unsteady: paths that appeared or disappeared during the look.
+        stalls: how often the connected source of a path stopped sending recently.
+        closer: the closer look at devices without flow.
+        deliveries: measurements of its streams; `None` if unknown.
+        accounts: devices' accounts of themselves, by name.
+        on_demand: states of on-demand paths while a centre read them instead.
+        publishing: sites that push.
+        not_installed: devices without a connection, since the installed rules lack them.
     """
 
     unit: str
@@ -131,7 +131,7 @@ class RelayEvidence:
     not_installed: frozenset[Device] = frozenset()
 
     def pulled(self, name: str) -> wire.OnDemandAnswer | None:
-        """How an on-demand path was just after its read on the relay, else while a centre read it."""
+        """Return an on-demand path's state just after its read."""
         read = self.reads.get(name)
         if read is not None and read.after is not None:
             return {"after": read.after, "pulled": read.pulled, "connected": read.connected}
@@ -140,9 +140,9 @@ class RelayEvidence:
 
 @dataclass(frozen=True, slots=True)
 class CentreEvidence:
-    """What a centre read, by relay and path, and what came over its connections to relays meanwhile.
+    """A centre's reads, and its connections to relays meanwhile.
 
-    `ways` are outcomes of connections to relays that it could not read.
+    `ways` are results of connections to relays that it could not read.
     """
 
     tunnel: wire.TunnelEvidenceAnswer
@@ -154,11 +154,11 @@ class CentreEvidence:
 
 @dataclass(frozen=True, slots=True)
 class HostEvidence:
-    """All that one host says, or why it says nothing.
+    """All evidence of one host, or why there is none.
 
     Attributes:
-        clock: its clock when it began and when it ended, in seconds since 1970; None where it did not say.
-        disks: those below the folders that we need.
+        clock: its clock at start and end, in seconds since 1970; `None` if unknown.
+        disks: the file systems of our folders.
     """
 
     host: str
@@ -173,12 +173,12 @@ class HostEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """What the count says of one relay.
+    """The result of counting one relay's connections.
 
     Attributes:
-        short: devices with fewer connections than paths that give a picture.
-        strange: places that a picture is pulled from which belongs to no path of theirs.
-        unsure: devices of which it cannot be said whether their pictures come from there.
+        short: devices with fewer connections than paths with a picture.
+        strange: sources of a picture that belong to no path.
+        unsure: devices whose pictures' origin is unknown.
     """
 
     short: frozenset[Device]
@@ -188,7 +188,7 @@ class Origins:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A path as two samples show it; `waits` of one that has no picture and tries to get one."""
+    """A path in two samples; `waits` if it tries to start."""
 
     device: Device
     flows: bool
@@ -197,7 +197,7 @@ class _Seen:
 
 
 def parse_evidence(answer: HostAnswer) -> HostEvidence:
-    """A host's evidence from its answer; a document that cannot be read makes the host a failed one."""
+    """Parse a host's evidence; an unreadable document becomes a failed host."""
     if answer.outcome is not CallOutcome.ANSWERED:
         return HostEvidence(answer.host, answer.outcome, answer.error)
     try:
@@ -221,10 +221,10 @@ def _evidence(host: str, answer: wire.ProbeAnswer) -> HostEvidence:
 
 
 def relay_evidence(relay: wire.RelayEvidenceAnswer) -> RelayEvidence:
-    """What a relay tells of its paths, in a probe and in the looks of a change.
+    """Convert a relay's answer, of a probe or of a change's look.
 
     Raises:
-        UnreadableError: it cannot be.
+        UnreadableError: it is invalid.
     """
     paths, devices = relay["paths"], relay["devices"]
     return RelayEvidence(
@@ -278,7 +278,7 @@ def _samples(path: wire.PathEvidenceAnswer) -> Samples:
 
 
 def codecs_in(sample: wire.SampleAnswer) -> list[str]:
-    """The codecs of a path's tracks, in MediaMTX's words."""
+    """Return the codecs of a path's tracks, in MediaMTX's words."""
     return [codec for track in sample.get("tracks", ()) if (codec := track.get("codec"))]
 
 
@@ -301,14 +301,14 @@ def _read(read: wire.ReadAnswer) -> Read:
 
 
 def device_of(path: MediaPath) -> Device:
-    """Where a path's own device is found."""
+    """Return the address and port of a path's device."""
     if path.source is None:
         return NOWHERE
     return str(path.source.address), path.source.port
 
 
 def origins_of(spec: HostSpec, relay: RelayEvidence) -> Origins | None:
-    """Count a relay's connections against its paths; None where it did not tell of its connections."""
+    """Compare a relay's connections with its paths; `None` if unknown."""
     if relay.sources is None:
         return None
     seen = tuple(_seen(spec, relay))

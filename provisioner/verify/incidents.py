@@ -1,7 +1,7 @@
-"""Incidents: one fault, reported once, with all its paths. Pure.
+"""Incidents: each fault once, with all its paths. Pure.
 
-Verdicts on one thing (both streams of a camera, a recorder's channels, all devices of a site) are given the same object
-first, so that a verdict and its incident name the same.
+Verdicts about one object (both streams of a camera, a recorder's channels, all devices of a site) first get the same
+object, so that a verdict and its incident agree.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _TELLING = (
 _VAGUE = frozenset({Cause.SILENT, Cause.UNKNOWN})
 
 NO_INCIDENT = frozenset({Verdict.UP, Verdict.MAINTENANCE})
-"""What raises none."""
+"""Verdicts without an incident."""
 _DOWN = frozenset({Verdict.DOWN, Verdict.QUARANTINED})
 _PLACES = {cause.value: place for place, cause in enumerate(Cause)}
 _CAUSES = {
@@ -55,26 +55,26 @@ _CAUSES = {
 }
 
 REMEMBERED: Final = timedelta(days=40)
-"""So far back it is looked: what is older is that old at least."""
+"""The longest search into the past; older incidents have at least this age."""
 
 
 class FailingPath(Protocol):
-    """A path that is not up, as whoever looks at a verification has it."""
+    """A path that is not up."""
 
     @property
     def verdict(self) -> str:
-        """What was said of it."""
+        """The verdict."""
 
     @property
     def finding(self) -> Finding:
-        """What is broken."""
+        """The fault."""
 
 
 _P = TypeVar("_P", bound=FailingPath)
 
 
 def as_wholes(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -> tuple[PathVerdict, ...]:
-    """The verdicts in their order, each with the layer and the object of what is broken as a whole."""
+    """Return the verdicts with layer and object of the largest broken part."""
     groups: Groups = defaultdict(list)
     for verdict in agreed(verdicts):
         if verdict.verdict is not Verdict.UP and verdict.layer is not None:
@@ -94,9 +94,9 @@ def as_wholes(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -
 
 
 def agreed(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
-    """The verdicts, with one cause for both streams of a camera that is down, where one of them says no more than that.
+    """Give both streams of a down camera the more specific cause.
 
-    A stream that is pulled shows its camera's failure in other words than one that is asked for when it is read.
+    A pulled stream and an on-demand stream report the same failure of their camera in different words.
     """
     telling: dict[tuple[str, str], PathVerdict] = {}
     for one in verdicts:
@@ -121,7 +121,7 @@ def _merge(groups: Groups, merged: Mapping[Key, Collection[Key]]) -> None:
 
 
 def _by_camera(groups: Groups) -> dict[Key, list[Key]]:
-    """Several streams of one camera that fail: the camera, for each cause with the groups that it is made of."""
+    """Return cameras with several failing streams, by cause with the merged groups."""
     of_camera: dict[Key, list[Key]] = defaultdict(list)
     for key, verdicts in groups.items():
         cameras = {f"{one.facility}/{one.camera}" for one in verdicts}
@@ -134,7 +134,7 @@ def _by_camera(groups: Groups) -> dict[Key, list[Key]]:
 
 
 def _by_recorder(groups: Groups, whole: Devices) -> dict[Key, list[Key]]:
-    """Recorders all of whose channels fail for one cause."""
+    """Return recorders whose channels all fail for one cause."""
     merged = {}
     for (site, name), paths in whole.items():
         for cause, parts in _within(groups, paths, _OF_CAMERA).items():
@@ -145,7 +145,7 @@ def _by_recorder(groups: Groups, whole: Devices) -> dict[Key, list[Key]]:
 
 
 def _by_site(groups: Groups, whole: Devices) -> dict[Key, list[Key]]:
-    """Sites with several devices, all of which fail for one cause."""
+    """Return sites with several devices that all fail for one cause."""
     of_site: dict[str, set[str]] = defaultdict(set)
     count: dict[str, int] = defaultdict(int)
     for (site, _), paths in whole.items():
@@ -160,7 +160,7 @@ def _by_site(groups: Groups, whole: Devices) -> dict[Key, list[Key]]:
 
 
 def _within(groups: Groups, paths: set[str], layers: Collection[Layer]) -> dict[Cause, list[Key]]:
-    """The groups of those layers all of whose paths are among some paths, by cause."""
+    """Return groups of these layers that lie within some paths, by cause."""
     by_cause: dict[Cause, list[Key]] = defaultdict(list)
     for key, verdicts in groups.items():
         if key[0] in layers and {one.path for one in verdicts} <= paths:
@@ -169,9 +169,9 @@ def _within(groups: Groups, paths: set[str], layers: Collection[Layer]) -> dict[
 
 
 def incident_causes(failing: Iterable[_P]) -> list[tuple[_P, Cause]]:
-    """Each failing path with the cause that its incident has; the worse come first, and speak for the others.
+    """Return each failing path with its incident's cause, worst first.
 
-    What is wrong with a camera's streams, with each in its way, is one incident: somebody goes there once.
+    Different faults of a camera's streams are one incident, since one visit repairs them.
     """
     paths = sorted(failing, key=_gravity)
     of_camera = {one.object: one.cause for path in reversed(paths) if (one := path.finding).layer is Layer.CAMERA}
@@ -179,13 +179,13 @@ def incident_causes(failing: Iterable[_P]) -> list[tuple[_P, Cause]]:
 
 
 def _gravity(path: FailingPath) -> tuple[bool, bool, int]:
-    """A path's place: who is down comes first, of these who shows no picture; and each cause has a place of its own."""
+    """Sort by down, then without a picture, then by cause."""
     cause = path.finding.cause
     return path.verdict not in _DOWN, cause in IMPERFECT, _PLACES.get(cause, len(_PLACES))
 
 
 def incident_detail(paths: Sequence[FailingPath]) -> str:
-    """The detail of an incident of these paths, the worst first, with what is said of those that have another cause."""
+    """Return the detail of the worst path, and details of other causes."""
     first, *rest = (path.finding for path in paths)
     others = {one.cause: one.detail for one in reversed(rest) if one.cause is not first.cause}
     more = (
@@ -195,7 +195,7 @@ def incident_detail(paths: Sequence[FailingPath]) -> str:
 
 
 def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
-    """The incidents, the highest layer and the most paths first; what is in a maintenance window raises none."""
+    """Return incidents, highest layer and most paths first; without maintenance."""
     failing = (verdict for verdict in verdicts if verdict.verdict not in NO_INCIDENT)
     groups: dict[tuple[Layer, str, Cause], list[PathVerdict]] = defaultdict(list)
     for verdict, cause in incident_causes(failing):
@@ -213,14 +213,14 @@ def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
 
 
 def _beside(paths: Iterable[PathVerdict], served: Mapping[str, str]) -> str:
-    """Which of an incident's paths their readers have at another relay meanwhile."""
+    """Count the incident's paths that are up at another relay."""
     count = Counter(served[path.path] for path in paths if path.path in served)
     said = (("; " + msg("up over {relay}: {paths}", relay, counted(up, "path"))) for relay, up in sorted(count.items()))
     return "".join(said)
 
 
 def of_hosts(hosts: Iterable[HostReport]) -> tuple[Incident, ...]:
-    """The incidents of what is wrong with hosts themselves: no path hangs on them."""
+    """Return incidents of hosts' own faults, without paths."""
     return tuple(
         Incident(Finding(_CAUSES[finding.condition], Layer.HOST, report.host, finding.detail), ())
         for report in hosts
@@ -229,13 +229,13 @@ def of_hosts(hosts: Iterable[HostReport]) -> tuple[Incident, ...]:
 
 
 def of_devices(devices: Iterable[DeviceReport]) -> tuple[Incident, ...]:
-    """The incidents of what is wrong with devices themselves; a device at two relays has one of each."""
+    """Return incidents of devices' own faults, once even with two relays."""
     findings = {(one.layer, one.object, one.cause): one for report in devices for one in report.findings}
     return tuple(Incident(one, ()) for one in findings.values())
 
 
 def in_a_row(result: VerifyResult, incident: Incident) -> PathState | None:
-    """Return the state of the incident's path of longest standing; `None` if no earlier verification saw it so."""
+    """Return the state of the incident's longest-failing path, or `None` if new."""
     wanted = frozenset(incident.paths)
     states = (
         after(before, KeptVerdict(path.without_window.value), result.finished_at)

@@ -2,20 +2,20 @@
 
 The rules (docs/internals/verify.md):
 
-- Every level is judged by itself: passed, failed, or not checked. `level` is the highest one passed with
-  all applicable lower ones passed.
-- The cause is that of the relay's own failure if its service is stopped, else of the lowest level that
-  failed: what is broken lower in the numbers is higher in the layers, and explains the rest.
-- Down: a level of the link or of the picture failed. Degraded instead, where the picture is good at the end
-  all the same (a port map that is gone while its old connection lives), or is there but differs.
-- Unknown: nothing failed, and something was not checked.
-- Quarantined: its relay does not ask the camera any more, which refused the password; whatever else is so.
-- Degraded (drift): nothing failed and all was checked, but a host under the path is not as desired.
-- Unknown (not asked for): nothing failed up to the level that was asked for, and there are higher ones.
+- Each level is judged separately: passed, failed, or not checked. `level` is the highest passed one with all applicable
+  lower ones passed.
+- The cause is the relay's stopped service, else the lowest failed level: its layer is the highest and explains the
+  others.
+- Down: a level of link or picture failed. Degraded instead if the picture arrives all the same, well (a port map is
+  gone while its old connection lives) or different.
+- Unknown: no level failed, and some were not checked.
+- Quarantined: the relay no longer pulls the camera, which refused the login; this comes before all others.
+- Degraded (drift): all levels were checked and none failed, but a host of the path has drift.
+- Unknown (not asked for): no requested level failed, and there are higher ones.
 
-Those are the rules for one look by itself; `path_history` has the rules for several looks and for what is remembered.
+These rules are for a single look; `path_history` combines several looks and the memory.
 
-A new level is a row in `LEVELS` and its check: no rule here names a level by its number.
+A new level is a row in `LEVELS` with its check: no rule here names a level's number.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ _NO_SITES: SiteReferences = MappingProxyType({})
 
 
 class Subject(Enum):
-    """What a level is about, which decides what its failure means for the verdict.
+    """A level's subject, which decides the effect of its failure.
 
     Attributes:
-        HOST: what the host holds: a failure is drift, and cuts nobody by itself.
-        LINK: the way to the camera: a failure is overruled by a good picture that comes all the same.
-        PICTURE: what comes of the picture; the first such level is that it comes at all.
+        HOST: the host's state: a failure is drift, which interrupts no path by itself.
+        LINK: the connection to the camera: a good picture overrules a failure.
+        PICTURE: the picture; the first such level is its arrival.
     """
 
     HOST = auto()
@@ -82,12 +82,12 @@ class Level:
     """One level.
 
     Attributes:
-        number: its number in documents; never changes its meaning.
-        name: its statement in short, as documents and pages have it.
-        statement: what is true of a path that passed it, in the words of docs/daily/watching.md.
-        check: judges it by itself, from the evidence about one path.
-        subject: what it is about.
-        at_the_gate: whether the path gate of an apply judges by it as well, from one look at the relay.
+        number: in documents; never changes its meaning.
+        name: its short statement, in documents and on pages.
+        statement: the words of docs/daily/watching.md.
+        check: judges one path's evidence.
+        subject: of the level.
+        at_the_gate: whether an apply's path gate uses it, from one look at the relay.
     """
 
     number: int
@@ -160,31 +160,29 @@ LEVELS: tuple[Level, ...] = (
         subject=Subject.PICTURE,
     ),
 )
-"""Every level, in the order of numbers. 6 applies where a look was due and could be judged; else 7 follows 5."""
+"""All levels by number. 6 applies if a look was due and could be judged; else 7 follows 5."""
 
 PICTURES = next(level.number for level in LEVELS if level.check is picture_check)
-"""The level of what a look at a picture measures."""
+"""The level of a picture's measurements."""
 
 HIGHEST = LEVELS[-1]
 """The level of a path that is up to its end."""
 
 GATE_LEVELS = tuple(level for level in reversed(LEVELS) if level.at_the_gate)
-"""What the path gate judges by, the highest first: that says more of what a viewer gets."""
+"""Levels of the path gate, highest first: closest to a viewer's experience."""
 
 
 class _CheckedLevel(NamedTuple):
-    """A level, and what came of its check."""
-
     level: Level
     check: Check
 
 
 class Judged(NamedTuple):
-    """The verdicts on some paths, each by itself: what is one thing is not put together yet.
+    """Separate verdicts on paths, before they are combined by object.
 
     Attributes:
         verdicts: of every path.
-        quarantined: those that count in the place of the others.
+        quarantined: replace the verdicts of the same paths.
     """
 
     verdicts: tuple[PathVerdict, ...]
@@ -225,10 +223,10 @@ def judge_each(
     sites: SiteReferences = _NO_SITES,
     once: Collection[str] = (),
 ) -> Judged:
-    """The verdict on each path by itself, as `judge` has it before it puts together what is one thing.
+    """Return separate verdicts, before `judge` combines them by object.
 
-    It takes a relay with all that is asked about of its paths, and with the centres that read them: what other relays
-    say is no evidence of these. `sites` are all references by site.
+    Pass all requested paths of a relay, with the centres that read them: other relays are no evidence. `sites` are all
+    references by site.
     """
     levels = tuple(level for level in LEVELS if asked is None or level.number <= asked)
     siblings: dict[tuple[str, str], set[Device]] = defaultdict(set)
@@ -265,7 +263,7 @@ def judge_each(
 
 
 def put_together(judged: Iterable[Judged], targets: Sequence[PathToCheck]) -> tuple[PathVerdict, ...]:
-    """The verdicts on all paths of one look, in the order of names, each with the object that is broken as a whole."""
+    """Combine all verdicts of a look by object, sorted by name."""
     parts = list(judged)
     verdicts, quarantined = (
         sorted((one for part in parts for one in part[kind]), key=attrgetter("path", "relay")) for kind in (0, 1)
@@ -275,7 +273,7 @@ def put_together(judged: Iterable[Judged], targets: Sequence[PathToCheck]) -> tu
 
 
 def is_proved(verdict: PathVerdict) -> bool:
-    """Whether a path is up, or would be if its host were as desired: more looks would show no more."""
+    """Return whether a path is up, apart from drift."""
     # A picture without light is judged by no level of its own.
     is_dark = verdict.picture is not None and verdict.picture.state == State.DARK.value
     needed = {level.number for level in LEVELS if level.subject is not Subject.HOST}
@@ -284,7 +282,7 @@ def is_proved(verdict: PathVerdict) -> bool:
 
 
 def not_reached(target: PathToCheck, detail: str) -> PathVerdict:
-    """The verdict on a path that this run was told to leave out: nobody looked."""
+    """Return the verdict on a path that this run left out."""
     return _not_asked(_verdict(target, Verdict.UNKNOWN, (), None, None), detail)
 
 
@@ -316,7 +314,7 @@ def _judged(case: Case, levels: Sequence[Level], checked_at: datetime, quarantin
 
 
 def _settings_seen(case: Case) -> Iterator[SettingSeen]:
-    """The settings of a path that are under change; nothing is seen of one by which no picture came."""
+    """Yield the settings under change, with the one that a picture confirms."""
     path, frame = case.target.path, case.frame
     if (change := path.login_change) is not None:
         came = bool(frame or case.flowed)
@@ -329,7 +327,7 @@ def _settings_seen(case: Case) -> Iterator[SettingSeen]:
 
 
 def _checked(level: Level, case: Case, quarantine: Check | None) -> Check:
-    """What came of a level; a quarantined path has no picture that could be judged."""
+    """Check a level; a quarantined path has no picture to judge."""
     return quarantine if quarantine is not None and level.subject is Subject.PICTURE else level.check(case)
 
 
@@ -354,7 +352,7 @@ def _root(broken: Sequence[Finding]) -> Finding:
 
 
 def _severity(picture: Sequence[Check]) -> Verdict:
-    """Judge a path of which the link or the picture failed, by what came of the picture, where that was asked for."""
+    """Return the verdict of a failed link or picture."""
     if not picture or (picture[0].passed is False and not any(c.passed for c in picture)):
         return Verdict.DOWN
     broken = [c for c in picture if c.passed is False]
