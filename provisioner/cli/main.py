@@ -50,6 +50,7 @@ def cli() -> None:
 
 
 with_options_anywhere(cli)
+cli.epilog = "Help of one command: `provisioner COMMAND --help`."
 cli.params.sort(key=lambda param: param.name == "version")  # the help lists these first
 
 

@@ -177,7 +177,7 @@ def _front(program: click.Group, ctx: click.Context, names: list[str]) -> Iterat
     for name in names:
         command = program.get_command(ctx, name)
         if command is not None and not command.hidden:
-            yield from item(f"{bold(f'provisioner-{name}')}(1)", _summary(program, name, command))
+            yield from item(f"{bold(f'provisioner-{name}')}(1)", command.get_short_help_str())
     yield section("EXIT STATUS")
     for code, meaning in MEANINGS.items():
         yield from item(bold(str(code)), _sentence(meaning))
@@ -206,7 +206,11 @@ def _of(command: click.Command, ctx: click.Context) -> Iterator[str]:
     yield from _options(command, ctx, section("OPTIONS"))
     if shown := _example(command):
         yield from [section("EXAMPLES"), *shown]
-    yield from [section("SEE ALSO"), ".PP", f"{bold('provisioner')}(1)"]
+    yield from [
+        section("SEE ALSO"),
+        ".PP",
+        f"{bold('provisioner')}(1): global options, exit status, environment, files",
+    ]
 
 
 def _below(command: click.Command, ctx: click.Context) -> list[tuple[click.Command, click.Context]]:
@@ -220,11 +224,6 @@ def _below(command: click.Command, ctx: click.Context) -> list[tuple[click.Comma
 def _name(name: str, command: click.Command) -> Iterator[str]:
     first = _paragraphs(command)[0].rstrip(".")
     yield from [section("NAME"), f"{escaped(name)} \\- {escaped(first[:1].lower() + first[1:])}"]
-
-
-def _summary(program: click.Group, name: str, command: click.Command) -> str:
-    table: Mapping[str, object] = getattr(program, "table", {})
-    return str(getattr(table.get(name), "help", "")) or command.get_short_help_str(limit=200)
 
 
 def _paragraphs(command: click.Command) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from itertools import groupby
 from typing import ClassVar, NamedTuple
 
 import click
@@ -15,64 +16,98 @@ from provisioner.base.processes import without_collector
 from provisioner.base.text import did_you_mean
 from provisioner.cli.support.global_options import with_options_anywhere
 
-_COMMANDS: dict[str, tuple[str, str, str]] = {
-    "agent": ("provisioner.cli.agent", "agent", "Follow a branch of a Git remote, and apply what is signed."),
-    "allocate": ("provisioner.cli.validate", "allocate", "Record tunnel addresses and ports of what is new."),
-    "apply": ("provisioner.cli.apply", "apply", "Bring hosts to what the inventory says, or back."),
-    "approve": ("provisioner.cli.sign_off", "approve", "Approve a saved plan by a key of your own."),
-    "availability": ("provisioner.cli.status", "availability", "Show for what share of a time pictures came."),
-    "camera": ("provisioner.cli.camera", "camera", "Add, replace, move and remove cameras and recorders."),
-    "certificate": ("provisioner.cli.certificate", "certificate", "Renew what relays show readers, or have it signed."),
-    "config": ("provisioner.cli.config", "config", "Show what is set, and where."),
-    "contacts": ("provisioner.cli.contacts", "contacts", "Check, list, find and erase contacts: personal data."),
-    "drift": ("provisioner.cli.plan", "drift", "Tell whether hosts are as the inventory says."),
-    "export": ("provisioner.cli.export", "export", "Count progress for the ministry; write its documents."),
-    "facility": ("provisioner.cli.facility", "facility", "Register, plan, move, close facilities; say what is next."),
-    "forge": ("provisioner.cli.forge", "forge", "Comment on merge requests, label them, set statuses."),
-    "gateway": ("provisioner.cli.gateway", "gateway", "Note what technicians report of a site's gateway."),
-    "geography": ("provisioner.cli.geography", "geography", "Look provinces up: the lists of 2021 and 2025."),
-    "history": ("provisioner.cli.history", "history", "Show what was changed, by whom, and what became of it."),
-    "hosts": ("provisioner.cli.hosts", "hosts", "Take hosts over, let them go, take them out of service."),
-    "import": ("provisioner.cli.import_", "import_", "Read spreadsheets of provinces, checked cell by cell."),
-    "init": ("provisioner.cli.init", "init", "Begin an inventory: its files, its vault, its repository."),
-    "keys": ("provisioner.cli.keys", "keys", "Make the keys and secrets that hosts and the vault hold."),
-    "man": ("provisioner.cli.man", "man", "Write the manual pages."),
-    "metrics": ("provisioner.cli.monitoring", "metrics", "Tell Prometheus what the last verification found."),
-    "monitoring": ("provisioner.cli.monitoring", "monitoring", "Write rules, routes and a dashboard for alerts."),
-    "nightly": ("provisioner.cli.nightly", "nightly", "Verify, find drift, report, and tell whom it concerns."),
-    "node": ("provisioner.cli.node", "node", "Call hosts from inside their carrier's network."),
-    "notify": ("provisioner.cli.nightly", "notify", "Tell receivers what the last verification found."),
-    "plan": ("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
-    "policy": ("provisioner.cli.policy", "policy", "Test Rego rules that judge plans; show what they see."),
-    "prove": ("provisioner.cli.prove", "prove", "Show who can reach what, and that statements hold."),
-    "quarantine": ("provisioner.cli.quarantine", "quarantine", "List refused passwords, or have them tried again."),
-    "readers": ("provisioner.cli.prove", "readers", "List where a reader has each path."),
-    "render": ("provisioner.cli.render", "render", "Write every file as it should lie on each host."),
-    "relay": ("provisioner.cli.relay", "relay", "Empty a relay onto another one; replace a dead one."),
-    "report": ("provisioner.cli.export", "report", "Write pages for people who look and do not type."),
-    "retention": ("provisioner.cli.history", "retention", "Show what the history keeps, and let old things leave."),
-    "rollback": ("provisioner.cli.apply", "rollback", "Return hosts to the state before a run."),
-    "schema": ("provisioner.cli.config", "schema", "Print JSON Schemas of the inventory's files, for editors."),
-    "secrets": ("provisioner.cli.keys", "secrets", "Write logins of cameras and recorders into the vault."),
-    "serve": ("provisioner.cli.serve", "serve", "Serve the pages where people look, read-only."),
-    "sign-off": ("provisioner.cli.sign_off", "sign_off", "Record that a plan was agreed as it stands."),
-    "site-package": ("provisioner.cli.render", "site_package", "Write what a site's gateway needs."),
-    "status": ("provisioner.cli.status", "status", "Show where facilities stand, and against which deadline."),
-    "validate": ("provisioner.cli.validate", "validate", "Check the inventory and list every problem."),
-    "verify": ("provisioner.cli.verify", "verify", "Prove that every camera path is up."),
-    "watch": ("provisioner.cli.verify", "watch", "Look again and again whether every path flows."),
+_SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
+    "Inventory": {
+        "init": ("provisioner.cli.init", "init", "Create an inventory: files, vault, Git repository."),
+        "validate": ("provisioner.cli.validate", "validate", "Check the inventory and list every problem."),
+        "allocate": ("provisioner.cli.validate", "allocate", "Assign tunnel addresses and ports to new objects."),
+        "import": (
+            "provisioner.cli.import_",
+            "import_",
+            "Check a province's spreadsheet cell by cell; write its sites.",
+        ),
+        "facility": (
+            "provisioner.cli.facility",
+            "facility",
+            "Add, plan, move, close facilities; show their next step.",
+        ),
+        "camera": ("provisioner.cli.camera", "camera", "Add, replace, move and remove cameras and recorders."),
+        "gateway": ("provisioner.cli.gateway", "gateway", "Record the keys and installed packages of gateways."),
+        "sign-off": ("provisioner.cli.sign_off", "sign_off", "Record that the parties agreed to a facility's plan."),
+        "contacts": ("provisioner.cli.contacts", "contacts", "Check, list, find and erase contacts (personal data)."),
+        "policy": ("provisioner.cli.policy", "policy", "Test the Rego rules that judge plans; print their input."),
+        "prove": ("provisioner.cli.prove", "prove", "Show the allowed connections; check reachability intents."),
+        "readers": ("provisioner.cli.prove", "readers", "List the addresses at which a reader gets each path."),
+        "geography": ("provisioner.cli.geography", "geography", "Look up provinces in the lists of 2021 and 2025."),
+        "schema": ("provisioner.cli.config", "schema", "Print JSON Schemas of inventory files and documents."),
+    },
+    "Change": {
+        "plan": ("provisioner.cli.plan", "plan", "Show the changes of the next apply, and the viewers they cut."),
+        "approve": ("provisioner.cli.sign_off", "approve", "Approve a saved plan with your own key."),
+        "apply": ("provisioner.cli.apply", "apply", "Change hosts to match the inventory, in waves."),
+        "rollback": ("provisioner.cli.apply", "rollback", "Return hosts to the state before a run."),
+        "hosts": ("provisioner.cli.hosts", "hosts", "Prepare, adopt, release and decommission hosts."),
+        "relay": ("provisioner.cli.relay", "relay", "Drain a relay onto another one; replace a dead relay."),
+        "quarantine": (
+            "provisioner.cli.quarantine",
+            "quarantine",
+            "List devices that refused their login; retry them.",
+        ),
+        "render": ("provisioner.cli.render", "render", "Write the config files of each host into a folder."),
+        "site-package": ("provisioner.cli.render", "site_package", "Write the install package of a site's gateway."),
+    },
+    "Look": {
+        "status": ("provisioner.cli.status", "status", "Show the state of facilities and their deadlines."),
+        "verify": ("provisioner.cli.verify", "verify", "Prove that every camera path is up."),
+        "watch": ("provisioner.cli.verify", "watch", "Check every few seconds that every path flows."),
+        "drift": ("provisioner.cli.plan", "drift", "Check whether hosts match the inventory."),
+        "availability": ("provisioner.cli.status", "availability", "Show the share of time in which paths were up."),
+        "export": ("provisioner.cli.export", "export", "Count progress; write the ministry's documents."),
+        "report": ("provisioner.cli.export", "report", "Write web pages of all provinces and facilities."),
+    },
+    "Record": {
+        "history": ("provisioner.cli.history", "history", "Show runs: time, author, changes, outcome."),
+        "retention": (
+            "provisioner.cli.history",
+            "retention",
+            "Show the size of the history; delete expired documents.",
+        ),
+    },
+    "Keys and secrets": {
+        "keys": ("provisioner.cli.keys", "keys", "Create and rotate tunnel keys; show their age."),
+        "secrets": ("provisioner.cli.keys", "secrets", "Write logins of cameras and recorders into the vault."),
+        "certificate": ("provisioner.cli.certificate", "certificate", "Renew the TLS certificates of relays."),
+    },
+    "Run as a service": {
+        "nightly": ("provisioner.cli.nightly", "nightly", "Verify, find drift, write reports, notify receivers."),
+        "notify": ("provisioner.cli.nightly", "notify", "Send the last verification to receivers."),
+        "agent": ("provisioner.cli.agent", "agent", "Follow a Git branch and apply its signed commits."),
+        "serve": ("provisioner.cli.serve", "serve", "Serve the web pages, read-only."),
+        "node": ("provisioner.cli.node", "node", "Call hosts from inside their carrier's network."),
+        "metrics": ("provisioner.cli.monitoring", "metrics", "Write Prometheus metrics of the last verification."),
+        "monitoring": ("provisioner.cli.monitoring", "monitoring", "Write alert rules, routes and a dashboard."),
+        "forge": ("provisioner.cli.forge", "forge", "Comment on merge requests; set labels and commit statuses."),
+    },
+    "This program": {
+        "config": ("provisioner.cli.config", "config", "Show each setting and its source."),
+        "man": ("provisioner.cli.man", "man", "Write the manual pages."),
+    },
 }
+"""Commands by task, in the order of work."""
+_WHOLE = 1_000
+"""Longer than any first sentence."""
 
 
 class CommandEntry(NamedTuple):
-    """A command's module, attribute of its click object, and help line."""
+    """A command's module, attribute of its click object, help line, section."""
 
     module: str
     attribute: str
     help: str
+    section: str
 
 
-COMMANDS = {name: CommandEntry(*row) for name, row in _COMMANDS.items()}
+COMMANDS = {name: CommandEntry(*row, section) for section, rows in _SECTIONS.items() for name, row in rows.items()}
 
 
 class UnknownCommandError(click.UsageError):
@@ -94,6 +129,12 @@ class NamedGroup(click.Group):
             raise UnknownCommandError(args[0], self.list_commands(ctx), ctx)
         return super().resolve_command(ctx, args)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the first sentence of each command's help whole."""
+        with formatter.section("Commands"):
+            rows = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+            formatter.write_dl([(name, one.get_short_help_str(_WHOLE)) for name, one in rows if one])
+
 
 class LazyGroup(NamedGroup):
     """A group over its class's table; listing and help import no command."""
@@ -114,9 +155,13 @@ class LazyGroup(NamedGroup):
             command = getattr(import_module(entry.module), entry.attribute)
         if not isinstance(command, click.Command):
             raise TypeError(f"{entry.module}.{entry.attribute} is not a click command")
+        command.short_help = entry.help
         return with_options_anywhere(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's)
-        """Write the table's help lines."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, self.table[name].help) for name in sorted(self.table)])
+        """Write the table's help lines by section, aligned."""
+        longest = max(map(len, self.table))
+        for title, names in groupby(self.table, lambda name: self.table[name].section):
+            rows = [(name, self.table[name].help) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(rows, col_spacing=2 + longest - max(len(name) for name, _ in rows))

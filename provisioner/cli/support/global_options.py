@@ -54,55 +54,62 @@ def _path(ctx: click.Context, name: str) -> Path | None:
     return path if isinstance(path, Path) else None
 
 
+class _GlobalOption(click.Option):
+    """An option that the program's help lists, and no command's."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        return None if ctx.parent else super().get_help_record(ctx)
+
+
 def _flag(*names: str, meaning: str) -> click.Option:
-    return click.Option(list(names), is_flag=True, expose_value=False, callback=_keep_flag, help=meaning)
+    return _GlobalOption(list(names), is_flag=True, expose_value=False, callback=_keep_flag, help=meaning)
 
 
 def _options() -> tuple[click.Option, ...]:
     return (
-        click.Option(
+        _GlobalOption(
             ["-i", "--inventory"],
             type=Place(path_type=Path),
             multiple=True,
             metavar="DIR",
             expose_value=False,
             callback=_keep,
-            help="The inventory's folder; PROVISIONER_INVENTORY otherwise.",
+            help="The inventory's folder. Default: PROVISIONER_INVENTORY.",
         ),
-        click.Option(
+        _GlobalOption(
             ["--output"],
             type=ListedWord(["text", "json", "markdown"]),
             multiple=True,
             expose_value=False,
             callback=_keep,
-            help="Text for people, one JSON document on standard output, or (plan, drift) one"
-            f" merge-request comment; {OUTPUT} otherwise, else text.",
+            help="Text, one JSON document on standard output, or (plan, drift) one merge-request comment."
+            f" Default: {OUTPUT}, else text.",
         ),
-        click.Option(
+        _GlobalOption(
             ["--language"],
             type=ListedWord([language.value for language in Language]),
             multiple=True,
             expose_value=False,
             callback=_keep,
-            help=f"Of texts for people: English or Vietnamese; {VARIABLE} otherwise, else English.",
+            help=f"English or Vietnamese text. Default: {VARIABLE}, else English.",
         ),
-        _flag("-q", "--quiet", meaning="Show no progress and no remarks: the result, warnings and errors alone."),
+        _flag("-q", "--quiet", meaning="Print results, warnings and errors only: no progress, no remarks."),
         _flag(
             *("-v", "--verbose"),
-            meaning="Tell on standard error of each stage and each host's answer; plan, drift: list every change.",
+            meaning="Print each stage and each host's answer on standard error; plan, drift: list every change.",
         ),
         _flag(
             "--no-pager",
-            meaning=f"Print long results as they are, at a terminal too; {PAGER_VARIABLE} names another pager.",
+            meaning=f"Do not page long results at a terminal. {PAGER_VARIABLE} names another pager.",
         ),
-        click.Option(
+        _GlobalOption(
             ["--log"],
             type=Place(path_type=Path),
             multiple=True,
             metavar="FILE",
             expose_value=False,
             callback=_keep,
-            help="Write down there what was done and when; nothing secret and nothing of persons is in it.",
+            help="Write a log of the steps with their times, without secrets and personal data.",
         ),
     )
 
@@ -112,6 +119,7 @@ def with_options_anywhere(command: click.Command) -> click.Command:
     if any(param.callback is _keep for param in command.params):
         return command  # a module's command is one object, however often it is asked for
     command.params += _options()
+    command.epilog = "Global options: see `provisioner --help`."
     if isinstance(command, click.Group):
         for below in command.commands.values():
             with_options_anywhere(below)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from provisioner.cli import main as program
 from provisioner.cli.main import cli, run
 from provisioner.cli.support.commands import COMMANDS, CommandEntry
 from tests import inventories as make
+from tests.command_tree import every_command
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
 UNLOCKED = {"ANSIBLE_VAULT_PASSWORD_FILE": str(EXAMPLE / ".vault-password")}
@@ -204,8 +206,26 @@ def test_every_command_can_be_imported_and_has_help_and_an_example() -> None:
             assert "Example: provisioner " in (leaf.help or ""), f"{name} {leaf.name}"
 
 
+def test_help_lists_every_command_in_a_section_and_cuts_no_summary(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["--help"], {}) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    for name, entry in COMMANDS.items():
+        section = out.partition(f"\n{entry.section}:\n")[2].partition("\n\n")[0]
+        assert re.search(rf"^  {name} +{re.escape(entry.help)}$", section, re.MULTILINE), name
+    for name in every_command():
+        assert run([*name.split(), "--help"], {}) == 0
+        out = capsys.readouterr().out
+        assert "..." not in out.partition("\nCommands:\n")[2], name
+        assert "--inventory" not in out, name
+        assert out.endswith("\n\n  Global options: see `provisioner --help`.\n"), name
+
+
 def test_a_table_entry_that_is_no_command_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(COMMANDS, "odd", CommandEntry("provisioner", "__version__", "odd"))
+    monkeypatch.setitem(COMMANDS, "odd", CommandEntry("provisioner", "__version__", "odd", "Odd"))
     with pytest.raises(TypeError, match="not a click command"):
         cli.get_command(click.Context(cli), "odd")
 

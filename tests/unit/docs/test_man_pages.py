@@ -44,7 +44,9 @@ def test_the_pages_in_the_repository_are_those_of_the_commands(request: pytest.F
 
 def test_every_command_and_every_option_has_its_place() -> None:
     for words, command in every_command().items():
-        page = pages()[f"provisioner-{words.split()[0]}.1"].replace("\\-", "-")
+        page = "".join(pages()[name] for name in ("provisioner.1", f"provisioner-{words.split()[0]}.1")).replace(
+            "\\-", "-"
+        )
         assert f"\\fBprovisioner {words}\\fR" in page or isinstance(command, click.Group), words
         for param in command.params:
             for name in param.opts if isinstance(param, click.Option) and not param.hidden else ():
