@@ -25,7 +25,6 @@ from tests.document_schemas import holds
 from tests.processes import free_port
 from tests.recorded import Printed, RecordingController, recording_controller
 from tests.sinks import MailSink, WebSink, mail_sink, status, web_sink
-from tests.unit.cli.test_documents import holds
 
 CAMERA = "bac-giang/kcl-bg-001/cam-02/sub"
 OTHER = "quang-nam/kcl-qn-001/cam-01/sub"
