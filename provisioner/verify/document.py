@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic import WithJsonSchema as Schema
 
-from provisioner.base.document import Count, Day, HeldRow, Positive, Printed, Row, Seconds, absent, form, of
+from provisioner.base.document import Count, Day, HeldRow, Positive, Printed, Row, Seconds, absent, form
 from provisioner.base.errors import UnreadableError
 from provisioner.base.text import Document, LongList, printable, utc_text
 from provisioner.hosts.condition import Condition
@@ -224,7 +224,7 @@ class DriftRow(Row):
 class HostFindingRow(Row):
     """A finding about a host."""
 
-    cause: Condition = of("condition")
+    cause: Condition
     detail: str
 
 

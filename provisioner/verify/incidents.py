@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Final, Protocol, TypeVar
 
 from provisioner.base.text import counted, msg
-from provisioner.hosts.condition import Condition
 from provisioner.record.availability.path_state import PathState, after
 from provisioner.record.availability.verdict_table import KeptVerdict
 from provisioner.verify.paths import PathToCheck
@@ -47,12 +46,6 @@ NO_INCIDENT = frozenset({Verdict.UP, Verdict.MAINTENANCE})
 """Verdicts without an incident."""
 _DOWN = frozenset({Verdict.DOWN, Verdict.QUARANTINED})
 _PLACES = {cause.value: place for place, cause in enumerate(Cause)}
-_CAUSES = {
-    Condition.DISK_FULL: Cause.DISK_FULL,
-    Condition.CLOCK_OFF: Cause.CLOCK_OFF,
-    Condition.ANOTHER_FIREWALL: Cause.ANOTHER_FIREWALL,
-    Condition.CERTIFICATE_ENDS: Cause.CERTIFICATE_ENDS,
-}
 
 REMEMBERED: Final = timedelta(days=40)
 """The longest search into the past; older incidents have at least this age."""
@@ -221,11 +214,7 @@ def _beside(paths: Iterable[PathVerdict], served: Mapping[str, str]) -> str:
 
 def of_hosts(hosts: Iterable[HostReport]) -> tuple[Incident, ...]:
     """Return incidents of hosts' own faults, without paths."""
-    return tuple(
-        Incident(Finding(_CAUSES[finding.condition], Layer.HOST, report.host, finding.detail), ())
-        for report in hosts
-        for finding in report.findings
-    )
+    return tuple(Incident(one, ()) for report in hosts for one in report.findings)
 
 
 def of_devices(devices: Iterable[DeviceReport]) -> tuple[Incident, ...]:

@@ -17,7 +17,6 @@ from provisioner.base.errors import UnreadableError
 from provisioner.base.frozen import HeldFacility
 from provisioner.base.text import msg
 from provisioner.hosts.answers import read, wire
-from provisioner.hosts.condition import HostFault
 from provisioner.hosts.facts import HostFacts
 from provisioner.plan.change import Change
 from provisioner.record.availability.path_state import PathState
@@ -523,7 +522,7 @@ class HostReport:
     error: str
     drift: tuple[Change, ...] | None
     held: tuple[str, ...] = ()
-    findings: tuple[HostFault, ...] = ()
+    findings: tuple[Finding, ...] = ()
     facts: HostFacts | None = field(default=None, repr=False)
 
 

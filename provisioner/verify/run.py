@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import are, counted, msg
 from provisioner.desired.spec import ReaderEncryption
-from provisioner.hosts.condition import Condition, ending_certificate, findings, other_firewalls
+from provisioner.hosts.condition import ending_certificate, findings, other_firewalls
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, OpenRunner
 from provisioner.plan.change import Change, pending
@@ -59,10 +59,13 @@ from provisioner.verify.requests import (
 )
 from provisioner.verify.result import (
     CameraSample,
+    Cause,
     DeviceAccount,
     DeviceReport,
+    Finding,
     HostReport,
     HostWait,
+    Layer,
     PathLook,
     PathVerdict,
     Scope,
@@ -598,7 +601,7 @@ def _end_of(started: datetime, orders: Orders) -> datetime | None:
 
 def _with_wrong_clocks(hosts: Iterable[HostReport]) -> frozenset[str]:
     """The hosts whose own clock is off."""
-    return frozenset(host.host for host in hosts if any(f.condition is Condition.CLOCK_OFF for f in host.findings))
+    return frozenset(host.host for host in hosts if any(f.cause is Cause.CLOCK_OFF for f in host.findings))
 
 
 def _outside_windows(
@@ -646,15 +649,16 @@ def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], windows: _W
 
 def _report(heard: HeardHost, asked: tuple[datetime, datetime], tls: ReaderEncryption | None) -> HostReport:
     evidence, facts = heard.evidence, heard.facts
+    faults = (
+        *findings(evidence.disks, evidence.clock, *asked),
+        *other_firewalls(facts.firewalls if facts else ()),
+        *ending_certificate(evidence.host, tls, asked[1]),
+    )
     return HostReport(
         host=evidence.host,
         outcome=evidence.outcome.value,
         error=evidence.error,
         drift=heard.drift,
-        findings=(
-            *findings(evidence.disks, evidence.clock, *asked),
-            *other_firewalls(facts.firewalls if facts else ()),
-            *ending_certificate(evidence.host, tls, asked[1]),
-        ),
+        findings=tuple(Finding(Cause(one.condition), Layer.HOST, evidence.host, one.detail) for one in faults),
         facts=facts,
     )
