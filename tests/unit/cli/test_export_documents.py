@@ -189,6 +189,16 @@ def test_a_scorecard_counts_incidents_by_carrier_and_cause(story: Story, capsys:
     assert "  vnpt: 1 disk full" in shown
 
 
+def test_a_scorecard_takes_a_verification_of_before_carriers_were_recorded(
+    story: Story, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = {"path": "p/f/c/sub", "province": "p", "facility": "f", "relay": "r", "verdict": "down"}
+    incident = {"layer": "tunnel", "object": "x", "cause": "tunnel down", "paths": ["p/f/c/sub"]}
+    _recorded(story, _TIMES | {"paths": [path], "incidents": [incident]})
+    assert story.run("--output", "json", "export", "scorecard") == 0
+    assert {str(one["incidents"]) for one in document(capsys)["carriers"]} == {"{}"}
+
+
 def test_a_scorecard_without_what_a_verification_left_says_so(
     story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
