@@ -72,11 +72,11 @@ class Failing:
 
     Attributes:
         state: since when it stands, by the looks outside of maintenance windows.
-        trouble: what was broken, of all the looks' causes the one that is known best.
+        finding: what was broken, of all the looks' causes the one that is known best.
     """
 
     state: PathState
-    trouble: Finding
+    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class PathMemory:
     Attributes:
         past: the last looks, the newest last.
         failing: the failure that stands; None where the last look that showed anything was good.
-        trouble: what was broken the last time that something was.
+        finding: what was broken the last time that something was.
         proofs: by number, when each level was last proved.
         content: the hash of what the path was to be when its highest level was last proved.
         full_look: when a full look was last taken at the picture, and nothing failed in it.
@@ -114,7 +114,7 @@ class PathMemory:
 
     past: tuple[PastVerdict, ...] = ()
     failing: Failing | None = None
-    trouble: Finding | None = None
+    finding: Finding | None = None
     proofs: Mapping[int, datetime] = field(default_factory=lambda: MappingProxyType({}))
     content: str = ""
     full_look: datetime | None = None
@@ -180,7 +180,7 @@ def _kept(path: PathVerdict) -> KeptVerdict:
 
 def after(memory: PathMemory, look: PathLook) -> PathMemory:
     """The memory after one look more; looks may come in any order, as commands run beside each other."""
-    cause = look.trouble.cause if look.trouble else Cause.NONE
+    cause = look.finding.cause if look.finding else Cause.NONE
     one = PastVerdict(look.at, look.verdict, cause, look.maintenance)
     past = tuple(sorted({*memory.past, one}, key=_in_order))[-MOST_PAST:]
     if memory.last is not None and memory.last.at > look.at:  # a later look is remembered already: it knows better
@@ -188,7 +188,7 @@ def after(memory: PathMemory, look: PathLook) -> PathMemory:
     return PathMemory(
         past=past,
         failing=_failing(memory, look),
-        trouble=look.trouble if look.trouble is not None and look.verdict is Verdict.DOWN else memory.trouble,
+        finding=look.finding if look.finding is not None and look.verdict is Verdict.DOWN else memory.finding,
         proofs=_later(memory.proofs, look),
         content=look.content if look.complete and look.verdict is Verdict.UP else memory.content,
         full_look=look.at if look.full else memory.full_look,
@@ -211,24 +211,24 @@ def _failing(memory: PathMemory, look: PathLook) -> Failing | None:
     standing = memory.failing
     if look.maintenance or look.verdict is Verdict.UNKNOWN:
         return standing
-    if look.verdict is not Verdict.DOWN or look.trouble is None:
+    if look.verdict is not Verdict.DOWN or look.finding is None:
         return None
     state = path_state.after(standing.state if standing else None, _FAILED, look.at)
-    is_kept = standing is not None and not _replaces(look, look.trouble, memory, standing)
-    return Failing(state, standing.trouble if standing and is_kept else look.trouble)
+    is_kept = standing is not None and not _replaces(look, look.finding, memory, standing)
+    return Failing(state, standing.finding if standing and is_kept else look.finding)
 
 
-def _replaces(look: PathLook, trouble: Finding, memory: PathMemory, standing: Failing) -> bool:
+def _replaces(look: PathLook, finding: Finding, memory: PathMemory, standing: Failing) -> bool:
     """Whether a look's cause takes the place of the one that stands.
 
     It does if it is known better or is the same, if what the other one stood for is good again, if two looks in a row
     have it, or if the other one is of long ago.
     """
     before = next((p.cause for p in reversed(memory.past) if p.verdict is Verdict.DOWN and not p.maintenance), None)
-    same = trouble.cause in {standing.trouble.cause, before}
-    better = quality(trouble.cause) > quality(standing.trouble.cause)
+    same = finding.cause in {standing.finding.cause, before}
+    better = quality(finding.cause) > quality(standing.finding.cause)
     return (
-        same or better or standing.trouble.level in look.proved or look.at - standing.state.last_look > REMEMBERED_FOR
+        same or better or standing.finding.level in look.proved or look.at - standing.state.last_look > REMEMBERED_FOR
     )
 
 
@@ -263,9 +263,9 @@ def memory_document(memory: PathMemory) -> Document:
             "first": _seconds(failing.state.since),
             "last": _seconds(failing.state.last_look),
             "count": failing.state.looks,
-            "trouble": _trouble_document(failing.trouble),
+            "trouble": _finding_document(failing.finding),
         },
-        "trouble": None if memory.trouble is None else _trouble_document(memory.trouble),
+        "trouble": None if memory.finding is None else _finding_document(memory.finding),
         "proofs": {str(level): _seconds(at) for level, at in sorted(memory.proofs.items())},
         "content": memory.content,
         "full_look": None if memory.full_look is None else _seconds(memory.full_look),
@@ -275,13 +275,13 @@ def memory_document(memory: PathMemory) -> Document:
     }
 
 
-def _trouble_document(trouble: Finding) -> Document:
+def _finding_document(finding: Finding) -> Document:
     return {
-        "cause": trouble.cause.value,
-        "layer": trouble.layer.value if trouble.layer else None,
-        "object": trouble.object[:_LONGEST_WORD],
-        "detail": trouble.detail[:_LONGEST_DETAIL],
-        "level": trouble.level,
+        "cause": finding.cause.value,
+        "layer": finding.layer.value if finding.layer else None,
+        "object": finding.object[:_LONGEST_WORD],
+        "detail": finding.detail[:_LONGEST_DETAIL],
+        "level": finding.level,
     }
 
 
@@ -289,7 +289,7 @@ def _seconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(seconds=1)
 
 
-class _TroubleRow(TypedDict):
+class _FindingRow(TypedDict):
     cause: str
     layer: NotRequired[str | None]
     object: str
@@ -301,14 +301,14 @@ class _FailingRow(TypedDict):
     first: int
     last: int
     count: wire.Count
-    trouble: _TroubleRow
+    trouble: _FindingRow
 
 
 class _MemoryRow(TypedDict):
     version: int
     past: list[list[object]]
     failing: NotRequired[_FailingRow | None]
-    trouble: NotRequired[_TroubleRow | None]
+    trouble: NotRequired[_FindingRow | None]
     proofs: dict[str, int]
     content: str
     full_look: NotRequired[int | None]
@@ -331,11 +331,11 @@ def memory_from(document: object) -> PathMemory | None:
 def _memory(row: _MemoryRow) -> PathMemory:
     if row["version"] != VERSION:
         raise UnreadableError("it is of another version")
-    failing, trouble, full_look = row.get("failing"), row.get("trouble"), row.get("full_look")
+    failing, finding, full_look = row.get("failing"), row.get("trouble"), row.get("full_look")
     return PathMemory(
         past=tuple(sorted((_past(one) for one in row["past"][-MOST_PAST:]), key=_in_order)),
         failing=_standing(failing) if failing is not None else None,
-        trouble=_trouble(trouble) if trouble is not None else None,
+        finding=_finding(finding) if finding is not None else None,
         proofs=_proofs(row["proofs"]),
         content=row["content"][:_LONGEST_WORD],
         full_look=_moment(full_look) if full_look is not None else None,
@@ -359,10 +359,10 @@ def _standing(row: _FailingRow) -> Failing:
     if last < first:
         raise UnreadableError("it ends before it begins")
     state = PathState(_FAILED.verdict, "", 0, first, max(1, row["count"]), last)
-    return Failing(state, _trouble(row["trouble"]))
+    return Failing(state, _finding(row["trouble"]))
 
 
-def _trouble(row: _TroubleRow) -> Finding:
+def _finding(row: _FindingRow) -> Finding:
     layer = row.get("layer")
     return Finding(
         cause=_known(Cause, row["cause"], Cause.UNKNOWN),

@@ -210,15 +210,12 @@ def look_of(verdict: PathVerdict, target: PathToCheck, *, maintenance: bool) -> 
 
 
 def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:
-    trouble = None
-    if verdict.cause not in {Cause.NONE, Cause.NOT_ASKED}:
-        trouble = verdict.finding
     picture = verdict.picture or PictureReport("")
     return PathLook(
         path=verdict.path,
         at=moment_of(verdict),
         verdict=verdict.verdict,
-        trouble=trouble,
+        finding=None if verdict.cause in {Cause.NONE, Cause.NOT_ASKED} else verdict.finding,
         proved=verdict.passed,
         content=content,
         complete=verdict.verdict is Verdict.UP and verdict.level == HIGHEST.number,
@@ -359,17 +356,17 @@ def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory
     failing = remembered(_before(memory, at), shown).failing
     if failing is None:
         raise TypeError("a look that failed is a failure")
-    trouble, confirmed = failing.trouble, _confirms(failing, at)
+    finding, confirmed = failing.finding, _confirms(failing, at)
     return replace(
         last,
         verdict=Verdict.DOWN if confirmed else Verdict.UNKNOWN,
-        finding=trouble if confirmed else replace(trouble, detail=_unconfirmed(trouble, at)),
+        finding=finding if confirmed else replace(finding, detail=_unconfirmed(finding, at)),
         standing=StandingFailure(failing.state.since, failing.state.looks, confirmed),
     )
 
 
-def _unconfirmed(trouble: Finding, at: datetime) -> str:
-    said = f": {trouble.detail}" if trouble.detail else ""
+def _unconfirmed(finding: Finding, at: datetime) -> str:
+    said = f": {finding.detail}" if finding.detail else ""
     return msg("failing, not yet confirmed: it failed once, at {at}{said}", local_time(at), said)
 
 
@@ -391,13 +388,9 @@ def _changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime) -> 
 
 
 def _flapping(verdict: PathVerdict, memory: PathMemory, changes: int) -> PathVerdict:
-    trouble = memory.trouble
-    was = (
-        ("; " + msg("the last time it was down: {value}", trouble.cause.value))
-        if trouble and trouble.cause.value
-        else ""
-    )
-    known = trouble if trouble and trouble.layer else Finding(Cause.FLAPPING, Layer.STREAM, verdict.path)
+    last = memory.finding
+    was = "; " + msg("the last time it was down: {value}", last.cause.value) if last and last.cause.value else ""
+    known = last if last and last.layer else Finding(Cause.FLAPPING, Layer.STREAM, verdict.path)
     detail = msg(
         "it is up now, and changed {changes} times between up and down in {flapping_window} h{was}",
         changes,

@@ -298,7 +298,7 @@ class PathLook:
         path: what the path's memory is called.
         at: when the evidence was gathered.
         verdict: by this look alone: `up`, `degraded`, `unknown` or `down`.
-        trouble: what is broken; None when up.
+        finding: what is broken; None when up.
         proved: the levels that passed.
         content: the hash of what the path was to be.
         complete: whether the highest level of all was among those that were asked for.
@@ -312,7 +312,7 @@ class PathLook:
     path: str
     at: datetime
     verdict: Verdict
-    trouble: Finding | None = None
+    finding: Finding | None = None
     proved: tuple[int, ...] = ()
     content: str = ""
     complete: bool = False

@@ -197,10 +197,10 @@ def _look(host: str, answer: wire.FlowLookAnswer, asked: frozenset[str], at: dat
     )
 
 
-def verdict_on(target: PathToCheck, verdict: Verdict, at: datetime, trouble: Finding) -> PathVerdict:
+def verdict_on(target: PathToCheck, verdict: Verdict, at: datetime, finding: Finding) -> PathVerdict:
     """The verdict of one look at whether a path flows."""
     level, passed = (LEVEL, (LEVEL,)) if verdict is Verdict.UP else (0, ())
-    return PathVerdict(*target.names, verdict, level, trouble, at, passed)
+    return PathVerdict(*target.names, verdict, level, finding, at, passed)
 
 
 def counted(
@@ -289,11 +289,11 @@ class PathStates:
     def _stands(self, relay: _Relay, target: PathToCheck, look: FlowLook) -> None:
         known = relay.paths.get(target.path.name)
         failing = known.memory.failing if known else None
-        trouble = failing.trouble if failing else Finding(Cause.UNKNOWN, Layer.STREAM, target.path.name, _NOTHING_COMES)
+        finding = failing.finding if failing else Finding(Cause.UNKNOWN, Layer.STREAM, target.path.name, _NOTHING_COMES)
         if look.stopped:
             why = f"the relay's service is {look.stopped}"
-            trouble = Finding(Cause.RELAY_STOPPED, Layer.RELAY, target.relay.id, why, LEVEL)
-        self._failed(relay, target, verdict_on(target, Verdict.DOWN, look.at, trouble))
+            finding = Finding(Cause.RELAY_STOPPED, Layer.RELAY, target.relay.id, why, LEVEL)
+        self._failed(relay, target, verdict_on(target, Verdict.DOWN, look.at, finding))
 
     def _failed(self, relay: _Relay, target: PathToCheck, verdict: PathVerdict) -> None:
         known = relay.paths.get(target.path.name) or _Standing(verdict)
@@ -403,8 +403,8 @@ class PathStates:
 
 def _is_absent(relay: _Relay, target: PathToCheck, at: datetime) -> None:
     known = relay.paths.get(target.path.name)
-    trouble = Finding(Cause.UNKNOWN, None, "", _NOT_THERE)
-    said = verdict_on(target, Verdict.UNKNOWN, at, trouble)
+    finding = Finding(Cause.UNKNOWN, None, "", _NOT_THERE)
+    said = verdict_on(target, Verdict.UNKNOWN, at, finding)
     if known is None:
         relay.paths[target.path.name] = _Standing(said)
     else:

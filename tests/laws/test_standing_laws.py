@@ -52,13 +52,13 @@ def look(verdict: Verdict, at: datetime = NOW, cause: Cause = Cause.CAMERA_REFUS
 moments = st.integers(-10 * 86_400, 86_400).map(lambda s: NOW + timedelta(seconds=s))
 verdicts = st.sampled_from([Verdict.UP, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.DOWN])
 causes = st.sampled_from([*SAID, *SILENT])
-troubles = st.builds(Finding, cause=causes, layer=st.just(Layer.CAMERA), object=st.just("x"), level=st.integers(0, 7))
+findings = st.builds(Finding, cause=causes, layer=st.just(Layer.CAMERA), object=st.just("x"), level=st.integers(0, 7))
 
 
 @st.composite
 def failings(draw: st.DrawFn) -> Failing:
     first, last = sorted([draw(moments), draw(moments)])
-    return Failing(PathState("down", "", 0, first, draw(st.integers(1, 9)), last), draw(troubles))
+    return Failing(PathState("down", "", 0, first, draw(st.integers(1, 9)), last), draw(findings))
 
 
 @st.composite
@@ -68,7 +68,7 @@ def memories(draw: st.DrawFn) -> PathMemory:
     return PathMemory(
         past=tuple(sorted(rows, key=lambda row: row.at)),
         failing=draw(st.none() | failings()),
-        trouble=draw(st.none() | troubles),
+        finding=draw(st.none() | findings),
         proofs=draw(st.dictionaries(st.sampled_from(LEVELS), moments)),
     )
 
@@ -144,19 +144,19 @@ def test_down_rests_on_two_failures_a_minute_apart_with_nothing_good_between(
     assert all(one.verdict is Verdict.DOWN for one in before)
 
 
-@given(memories(), troubles, causes)
+@given(memories(), findings, causes)
 def test_a_failure_of_long_ago_or_of_a_moment_ago_confirms_nothing(
-    memory: PathMemory, trouble: Finding, cause: Cause
+    memory: PathMemory, finding: Finding, cause: Cause
 ) -> None:
     for first, last in (
         (NOW - 2 * REMEMBERED_FOR, NOW - REMEMBERED_FOR - timedelta(seconds=1)),
         (NOW - APART + timedelta(seconds=1), NOW),
         (NOW + APART, NOW + APART),
     ):
-        known = replace(memory, failing=Failing(PathState("down", "", 0, first, 5, last), trouble))
+        known = replace(memory, failing=Failing(PathState("down", "", 0, first, 5, last), finding))
         assert settled([look(Verdict.DOWN, cause=cause)], known, TWICE).verdict is Verdict.UNKNOWN
         assert needs_second_look(look(Verdict.DOWN, cause=cause), known)
-    known = replace(memory, failing=Failing(PathState("down", "", 0, NOW - APART, 1, NOW - APART), trouble))
+    known = replace(memory, failing=Failing(PathState("down", "", 0, NOW - APART, 1, NOW - APART), finding))
     assert settled([look(Verdict.DOWN, cause=cause)], known, TWICE).verdict is Verdict.DOWN
     assert not needs_second_look(look(Verdict.DOWN, cause=cause), known)
 

@@ -34,7 +34,7 @@ LOOKED = [Verdict.UP, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.DOWN]
 
 moments = st.integers(0, 10**6).map(lambda s: START + timedelta(seconds=s))
 texts = st.text(st.characters(codec="ascii", exclude_categories=["C"]), max_size=20)
-troubles = st.builds(
+findings = st.builds(
     Finding,
     cause=st.sampled_from(sorted(Cause)),
     layer=st.none() | st.sampled_from(list(Layer)),
@@ -48,7 +48,7 @@ pasts = st.builds(PastVerdict, at=moments, verdict=st.sampled_from(LOOKED), caus
 @st.composite
 def failings(draw: st.DrawFn) -> Failing:
     first, last = sorted([draw(moments), draw(moments)])
-    return Failing(PathState("down", "", 0, first, draw(st.integers(1, 99)), last), draw(troubles))
+    return Failing(PathState("down", "", 0, first, draw(st.integers(1, 99)), last), draw(findings))
 
 
 memories = st.builds(
@@ -57,7 +57,7 @@ memories = st.builds(
         lambda p: tuple(sorted(p, key=lambda o: o.at))
     ),
     failing=st.none() | failings(),
-    trouble=st.none() | troubles,
+    finding=st.none() | findings,
     proofs=st.dictionaries(st.integers(1, 7), moments),
     content=texts,
     full_look=st.none() | moments,
@@ -71,7 +71,7 @@ looks = st.builds(
     path=st.just(NAME),
     at=moments,
     verdict=st.sampled_from(LOOKED),
-    trouble=st.none() | troubles,
+    finding=st.none() | findings,
     proved=st.lists(st.integers(1, 7), max_size=7).map(tuple),
     content=texts,
     complete=st.booleans(),
@@ -151,7 +151,7 @@ def test_a_good_look_ends_a_failure_and_an_unknown_one_leaves_it(memory: PathMem
         assert known.failing == memory.failing
     elif look.verdict is not Verdict.DOWN:
         assert known.failing is None
-    elif look.trouble is not None:
+    elif look.finding is not None:
         assert known.failing is not None
         assert known.failing.state.last_look == look.at
         if memory.failing is not None:
@@ -160,7 +160,7 @@ def test_a_good_look_ends_a_failure_and_an_unknown_one_leaves_it(memory: PathMem
 
 
 @given(
-    st.lists(looks.filter(lambda look: look.trouble or look.verdict is not Verdict.DOWN), unique_by=lambda one: one.at)
+    st.lists(looks.filter(lambda look: look.finding or look.verdict is not Verdict.DOWN), unique_by=lambda one: one.at)
 )
 def test_a_failure_is_the_state_of_the_path_by_its_looks_outside_windows(some: list[PathLook]) -> None:
     memory, state = NOTHING, None
