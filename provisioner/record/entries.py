@@ -308,7 +308,7 @@ def _cut_content(cut: Cut) -> dict[str, str | None]:
 
 def cut_of(content: EndedContent) -> Cut:
     """Return an entry's cut, or raise an error of `DAMAGE`."""
-    plain = content["cut"]
+    plain = content.get("cut", {})
     return Cut(*(datetime.fromisoformat(at) if (at := plain[name]) else None for name in ("documents", "verdicts")))
 
 

@@ -112,7 +112,7 @@ def _remember(change: Transaction, armed: Armed, state: last_good.LiveState | No
     """
     try:
         kept = last_good.generations()
-        if armed.get("kind") == "rollback":
+        if armed.get("kind") == "rollback" and "target" in armed:
             gone = next((int(g["number"]) for g in kept if g["run"] == armed["target"]), 0)
             for generation in kept:
                 if int(generation["number"]) >= gone:

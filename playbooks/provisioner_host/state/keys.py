@@ -168,7 +168,7 @@ def make(request: KeysRequest, folder: Path) -> KeysAnswer:
     if request["relay"]:
         answer["api_hash"] = _hash_of(paths.API_PASSWORD)
         answer["probe_hash"] = _hash_of(paths.PROBE_PASSWORD)
-    following = _following(request, folder) if "following" in request else ""
+    following = _following(request["following"], folder) if "following" in request else ""
     if following:
         answer["following"] = _public_key(following)
     if "seal" in request:
@@ -178,9 +178,8 @@ def make(request: KeysRequest, folder: Path) -> KeysAnswer:
     return answer
 
 
-def _following(request: KeysRequest, folder: Path) -> str:
+def _following(named: str, folder: Path) -> str:
     """Return the tunnel's next private key: stored, from the bundle, or new."""
-    named = request["following"]
     brought = folder / "files/next-key"
     if named and brought.exists():
         private_key = brought.read_text()
