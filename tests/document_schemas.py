@@ -20,7 +20,7 @@ def closed(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     inner = {key: closed(value) for key, value in schema.items()}
-    described = isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema
+    described = isinstance(schema.get("properties"), dict) and not {"additionalProperties", "anyOf"} & schema.keys()
     return inner | ({"additionalProperties": False} if described else {})
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial, reduce
 from itertools import pairwise
@@ -207,6 +207,16 @@ class ErrorDocument(Printed, name="error", title="An error"):
     object: str
     problems: tuple[ProblemRow, ...] | None = absent()
     """Only where there are some."""
+
+
+def schema_of_documents(name: str, models: Sequence[type[Row]]) -> Document:
+    """Return the JSON Schema of a document that has several forms."""
+    first, *others = (schema_of_document(name, model) for model in models)
+    common = ("$schema", "$id", "type", "title", "description", "required", "properties")
+    head = {key: first[key] for key in common} | {"required": ["schema", "version"]}
+    head["properties"] = {key: first["properties"][key] for key in head["required"]}
+    own = [{key: item for key, item in form.items() if key not in common[:2]} for form in (first, *others)]
+    return {**head, "anyOf": own} if others else first
 
 
 def schema_of_document(name: str, model: type[Row]) -> Document:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 import click
 
+from provisioner.base.document import AsGiven, Count, Known, Moment, Printed, Row, absent, of
 from provisioner.base.errors import HostError
-from provisioner.base.text import Document, counted, local_iso, local_time, printable
+from provisioner.base.text import Document, counted, local_time, printable
 from provisioner.cli.support.completion import checks_and_runs_like
 from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.output import print_document, print_warning
@@ -17,20 +20,18 @@ from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import Place
 from provisioner.inventory.model import Retention
+from provisioner.operations.apply.intent import ApprovalRow
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.questions.history import (
     CheckOptions,
     HistoryCheck,
-    HistoryFault,
-    PastRun,
     PastRuns,
     check_history,
     let_leave,
     past_runs,
     would_leave,
 )
-from provisioner.record.chain import Seals
-from provisioner.record.entries import OF_SINGLE_HOSTS
+from provisioner.record.entries import OF_SINGLE_HOSTS, Operation
 from provisioner.record.event_log import Event
 from provisioner.record.retention import HeldClass
 from provisioner.report.tables import text_table
@@ -94,7 +95,10 @@ def history(
 
 def _show_check(invocation: Invocation, check: HistoryCheck) -> int:
     if invocation.json:
-        _print("verify", _check_document(check))
+        seals = {"checked": not check.closed, **asdict(check.seals)}
+        unanswered = [{"host": host, "message": error.message} for host, error in sorted(check.unanswered.items())]
+        of_check = {"command": "verify", "ok": not check.faults, "seals": seals, "unanswered": unanswered}
+        print_document(CheckDocument.made_of(check, **of_check).plain)
     else:
         for line in _check_lines(check):
             click.echo(line)
@@ -106,24 +110,41 @@ def _show_check(invocation: Invocation, check: HistoryCheck) -> int:
     return _FAULTY if check.faults else 0
 
 
-def _check_document(check: HistoryCheck) -> Document:
-    seals = check.seals
-    return {
-        "ok": not check.faults,
-        "entries": check.length,
-        "head": check.head,
-        "faults": [_fault_document(fault) for fault in check.faults],
-        "remarks": [_fault_document(remark) for remark in check.remarks],
-        "seals": {"checked": not check.closed} | {name: getattr(seals, name) for name in Seals.__dataclass_fields__},
-        "notes": check.notes,
-        "hosts": None if check.hosts is None else list(check.hosts),
-        "unanswered": [{"host": host, "message": error.message} for host, error in sorted(check.unanswered.items())],
-    }
+class FaultRow(Row):
+    """A fault of an entry, or of a run's journal if `number` is 0."""
+
+    number: Count
+    message: str
+    host: Known = absent()
+    run: Known = absent()
+    hint: Known = absent()
 
 
-def _fault_document(fault: HistoryFault) -> Document:
-    more = {"host": fault.host, "run": fault.run, "hint": fault.hint}
-    return {"number": fault.number, "message": fault.message} | {name: text for name, text in more.items() if text}
+class Unanswered(Row):
+    """A host that was not asked."""
+
+    host: str
+    message: str
+
+
+class _OfCommand(Printed):
+    command: Literal["list", "run", "verify"]
+
+
+class CheckDocument(_OfCommand, name="history", title="The history checked"):
+    """What `provisioner history verify --output json` prints."""
+
+    ok: bool
+    entries: Count = of("length")
+    head: str
+    faults: tuple[FaultRow, ...]
+    remarks: tuple[FaultRow, ...]
+    seals: dict[str, bool | int]
+    """Whether seals were `checked`, and how many entries are proved by which kind."""
+    notes: Count
+    hosts: tuple[str, ...] | None
+    """Null if no host was asked."""
+    unanswered: tuple[Unanswered, ...]
 
 
 def _check_lines(check: HistoryCheck) -> Iterator[str]:
@@ -171,8 +192,8 @@ def _show_run(invocation: Invocation, runs: PastRuns, name: str) -> None:
     if past.damaged:
         print_warning(past.damaged, _DAMAGED_HINT, color=invocation.color)
     if invocation.json:
-        steps = [_event_document(event) for event in past.events]
-        _print("run", _run_document(past) | {"document": runs.document(name), "steps": steps})
+        more = {"document": runs.document(name), "steps": [_event_row(event) for event in past.events]}
+        print_document(RunDocument.made_of(past, command="run", **more).plain)
         return
     run = past.recorded.run
     _echo(f"run {run.id}: {run.operation.value}, {past.state}")
@@ -189,10 +210,10 @@ def _show_run(invocation: Invocation, runs: PastRuns, name: str) -> None:
         _echo(_event_line(event))
 
 
-def _event_document(event: Event) -> Document:
-    document = {"at": event.at.isoformat(), "host": event.host, "step": event.step, "state": event.state}
+def _event_row(event: Event) -> EventRow:
     # The beginning of a run holds its whole plan, which `document` and the plan itself show better.
-    return document | ({} if (event.step, event.state) == ("run", "begin") else {"detail": dict(event.detail)})
+    is_begin = (event.step, event.state) == ("run", "begin")
+    return EventRow.made_of(event, detail=None if is_begin else event.detail)
 
 
 def _event_line(event: Event) -> str:
@@ -204,7 +225,7 @@ def _event_line(event: Event) -> str:
 def _show_runs(invocation: Invocation, runs: PastRuns, number: int) -> None:
     newest, damaged = runs.newest(number), runs.damaged(number)
     if invocation.json:
-        _print("list", {"runs": [_run_document(past) for past in newest], "damaged": list(damaged)})
+        print_document(RunsDocument(command="list", runs=newest, damaged=damaged).plain)
     else:
         for past in newest:
             run = past.recorded.run
@@ -217,24 +238,51 @@ def _show_runs(invocation: Invocation, runs: PastRuns, number: int) -> None:
         print_warning(f"entry {entry} cannot be read, and is not shown", _DAMAGED_HINT, color=invocation.color)
 
 
-def _print(command: str, fields: Document) -> None:
-    print_document({"schema": "provisioner/history", "version": 1, "command": command} | fields)
+class RecordedInventory(Row):
+    """The inventory's commit and digest, as the run recorded them."""
+
+    commit: str
+    digest: str
 
 
-def _run_document(past: PastRun) -> Document:
-    run, finished = past.recorded.run, past.recorded.finished
-    return {
-        "run": run.id,
-        "operation": run.operation.value,
-        "started_at": run.started.isoformat(),
-        "finished_at": finished.isoformat() if finished else None,
-        "state": past.state,
-        "plan": run.plan,
-        "inventory": {"commit": run.commit, "digest": run.digest},
-        "who": dict(run.who),
-        "approvals": [one.document for one in run.approvals],
-        "hosts": list(past.recorded.done_to),
-    }
+class PastRunRow(Row):
+    """A recorded run."""
+
+    run: str = of("recorded", "run", "id")
+    operation: Operation = of("recorded", "run", "operation")
+    started_at: AsGiven = of("recorded", "run", "started")
+    finished_at: AsGiven | None = of("recorded", "finished")
+    state: str
+    plan: str = of("recorded", "run", "plan")
+    inventory: RecordedInventory = of("recorded", "run")
+    who: dict[str, str] = of("recorded", "run", "who")
+    approvals: tuple[ApprovalRow, ...] = of("recorded", "run", "approvals")
+    hosts: tuple[str, ...] = of("recorded", "done_to")
+
+
+class EventRow(Row):
+    """A step of a run."""
+
+    at: AsGiven
+    host: str
+    step: str
+    state: str
+    detail: Document | None = absent()
+
+
+class RunsDocument(_OfCommand, name="history", title="The newest runs"):
+    """What `provisioner history --output json` prints."""
+
+    runs: tuple[PastRunRow, ...]
+    damaged: tuple[int, ...]
+    """Numbers of entries that cannot be read."""
+
+
+class RunDocument(PastRunRow, _OfCommand, name="history", title="A run"):
+    """What `provisioner history RUN --output json` prints."""
+
+    document: Document | None
+    steps: tuple[EventRow, ...]
 
 
 def _echo(line: str) -> None:
@@ -270,25 +318,31 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
 
 def _show_kept(invocation: Invocation, policy: Retention, held: Sequence[HeldClass], *, done: bool) -> None:
     if invocation.json:
-        print_document(_kept_document(policy, held, done=done))
+        days = _days(policy)
+        classes = [KeptClass.made_of(one, days=days[one.name]) for one in held]
+        print_document(RetentionDocument(pruned=done, classes=classes).plain)
     else:
         click.echo("\n".join(_kept_lines(policy, held, done=done)))
 
 
-def _kept_document(policy: Retention, held: Sequence[HeldClass], *, done: bool) -> Document:
-    classes = [
-        {
-            "name": one.name,
-            "days": _days(policy)[one.name],
-            "kept": one.rows,
-            "bytes": one.size,
-            "oldest": local_iso(one.oldest) if one.oldest else None,
-            "leaving": one.leaving,
-            "leaving_bytes": one.leaving_size,
-        }
-        for one in held
-    ]
-    return {"schema": "provisioner/retention", "version": 1, "pruned": done, "classes": classes}
+class KeptClass(Row):
+    """A class of records, with what leaves."""
+
+    name: str
+    days: int | None
+    """Null if all stay."""
+    kept: Count = of("rows")
+    bytes: Count = of("size")
+    oldest: Moment | None
+    leaving: Count
+    leaving_bytes: Count = of("leaving_size")
+
+
+class RetentionDocument(Printed, name="retention", title="What the history keeps"):
+    """What `provisioner retention --output json` prints."""
+
+    pruned: bool
+    classes: tuple[KeptClass, ...]
 
 
 def _kept_lines(policy: Retention, held: Sequence[HeldClass], *, done: bool) -> Iterator[str]:

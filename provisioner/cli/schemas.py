@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Final
 
-from provisioner.base.document import Printed, schema_of_document
+from provisioner.base.document import Printed, schema_of_documents
 from provisioner.base.text import Document
 
 _IN: Final[Mapping[str, str]] = {
@@ -22,6 +22,7 @@ _IN: Final[Mapping[str, str]] = {
     "cli.forge": "forge",
     "cli.gateway": "gateway-installed gateway-set-key",
     "cli.geography": "geography",
+    "cli.history": "history retention",
     "cli.hosts": "hosts-adopt hosts-decommission hosts-release hosts-scan-key",
     "cli.import_": "import-template",
     "cli.init": "init",
@@ -72,4 +73,4 @@ def document_schema(name: str) -> Document:
     models = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Printed))
     own = (model for model in models if model.__module__ == module.__name__)
     schema = f"provisioner/{name}"
-    return schema_of_document(name, next(one for one in own if one.model_fields["schema_"].default == schema))
+    return schema_of_documents(name, [one for one in own if one.model_fields["schema_"].default == schema])

@@ -38,13 +38,17 @@ def page() -> str:
     """The page as it has to be."""
     sources = (path.read_text(encoding="utf-8") for path in (ROOT / "provisioner").rglob("*.py"))
     named = {name for text in sources for name in re.findall(r'"provisioner/([a-z-]+)"', text)}
+    entries = (entry(name, form) for name in DOCUMENTS for form in _forms(document_schema(name)))
     without = ", ".join(f"`{name}`" for name in sorted(named - {*NO_DOCUMENTS, *DOCUMENTS}))
-    return "\n".join([HEAD, wrapped(f"Documents without a schema: {without}."), TAIL, *map(entry, DOCUMENTS), "```\n"])
+    return "\n".join([HEAD, wrapped(f"Documents without a schema: {without}."), TAIL, *entries, "```\n"])
 
 
-def entry(name: str) -> str:
+def _forms(schema: Any) -> Any:
+    return schema.get("anyOf", [schema])
+
+
+def entry(name: str, schema: Any) -> str:
     """A document and its fields in order; a part that was shown before is an ellipsis."""
-    schema = document_schema(name)
     fields = ", ".join(_fields(schema, schema.get("$defs", {}), set()))
     return wrapped(f"{name}: {fields.removeprefix('schema, version, ')}", "    ")
 
