@@ -40,20 +40,20 @@ def site() -> Iterator[Site]:
 
 
 @contextmanager
-def sign_in_site(folder: Path, double: DoubleProvider) -> Iterator[str]:
+def sign_in_site(folder: Path, double: DoubleProvider, host: str = "localhost") -> Iterator[str]:
     """Serve pages for which readers sign in at a provider, until the block ends: their address."""
     (folder / "secret").write_text(SECRET)
     (folder / "secret").chmod(0o600)
 
     def serve(names: Sequence[str]) -> ServedPages:
-        own = next(name for name in names if name.startswith("localhost:"))
+        own = next(name for name in names if name.startswith("localhost:")).replace("localhost", host)
         (folder / "sign-in.toml").write_text(double.settings(f"http://{own}/sign-in/back"))
         door = open_sign_in(folder / "sign-in.toml")
         feed = Feed(GivenSource())
-        return ServedPages(feed, door, names, lambda: NOW, further=door.routes, leave="sign-out")
+        return ServedPages(feed, door, (*names, own), lambda: NOW, further=door.routes, leave="sign-out")
 
     with listening(serve=serve) as port:
-        yield f"http://localhost:{port}"
+        yield f"http://{host}:{port}"
 
 
 @contextmanager
