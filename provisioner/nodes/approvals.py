@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from provisioner.base.errors import StateError
 from provisioner.base.files import read_regular, replace_file
@@ -47,8 +47,6 @@ _WITHOUT: Final = frozenset({"observe", "probe", "flow", "status", "look", "abor
 
 _SHOWN: Final = 80
 _MOST_FILE_BYTES: Final = 16 * 1024 * 1024
-_FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
-_LONG_AGO: Final = datetime(2021, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,7 @@ class ApprovalMemory:
         self._file = file
         try:
             if file.exists():
-                self.memory = _memory_in(read_regular(file, most=_MOST_FILE_BYTES))
+                self.memory = _MEMORY.validate_json(read_regular(file, most=_MOST_FILE_BYTES), strict=True)
             else:
                 self.keep(NodeMemory(now.replace(microsecond=0)))
         except OSError as error:
@@ -157,19 +155,6 @@ class ApprovalMemory:
             hint = "nothing is changed without it: see that the disk has room and that the folder is the node's own"
             raise StateError(f"{self._file} cannot be written: {error.strerror}", hint=hint) from None
         self.memory = memory
-
-
-def _memory_in(data: bytes) -> NodeMemory:
-    if data.startswith(b"{"):
-        try:
-            return _MEMORY.validate_json(data, strict=True)
-        except ValidationError:
-            raise ValueError("no memory of approvals") from None
-    # As nodes wrote it before they remembered runs: a host and a moment a line, and no file without one.
-    if not data.strip():
-        raise ValueError("nothing is remembered")
-    rows = (line.partition(" ") for line in data.decode().splitlines())
-    return NodeMemory(_LONG_AGO, {host: BegunChange(_moment(at), "") for host, _, at in rows})
 
 
 class NodeApprovals:
@@ -409,7 +394,3 @@ def _out_of_time(approval: Approval, rules: ApprovalRules, now: _Now) -> str:
 
 def _second_of(now: datetime) -> datetime:
     return now.astimezone(UTC).replace(microsecond=0)
-
-
-def _moment(text: str) -> datetime:
-    return datetime.strptime(text, _FORM).replace(tzinfo=UTC)

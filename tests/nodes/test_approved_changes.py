@@ -671,15 +671,14 @@ def test_what_is_remembered_outlives_the_node(tmp_path: Path) -> None:
     assert ApprovalMemory(tmp_path / "memory", at + timedelta(days=1)).memory == kept
 
 
-def test_what_a_node_of_before_remembered_still_counts(tmp_path: Path) -> None:
-    (tmp_path / "memory").write_text(f"{RELAY} 2026-05-01T00:00:00Z\n")
-    memory = ApprovalMemory(tmp_path / "memory", datetime.now(UTC)).memory
-    assert memory.changes == {RELAY: BegunChange(datetime(2026, 5, 1, tzinfo=UTC), "")}
-    assert memory.since < datetime(2026, 1, 1, tzinfo=UTC)
-
-
+@NODE
 @pytest.mark.parametrize(
-    "content", [b"", b"\n", b"relay-vnpt-1", b"relay-vnpt-1 yesterday\n", b"\xff\n", b"{", b'{"since": 1}']
+    "content",
+    [
+        *(b"", b"\n", b"relay-vnpt-1", b"relay-vnpt-1 yesterday\n", b"\xff\n", b"{", b'{"since": 1}'),
+        # It would let each approval since 2021 count that a later run has used.
+        b"relay-vnpt-1 2021-01-01T00:00:00Z\n",
+    ],
 )
 def test_a_memory_that_is_damaged_is_no_reason_to_begin_anew(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "memory").write_bytes(content)
