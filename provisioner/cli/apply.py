@@ -60,7 +60,7 @@ def apply(
     Example: provisioner -i DIR apply plan.json
     """
     session = session_of(invocation)
-    invocation.refuse_proposed(folder)
+    invocation.refuse_proposed(saved, folder)
     if folder is not None and not saved:
         raise UsageError("--approvals is for a saved plan", hint="name it: apply PLAN --approvals DIR")
     if (resumed or aborted) and (saved or limits or allows or (resumed and aborted)):

@@ -94,6 +94,7 @@ def comment(
 
     Example: provisioner -i DIR --output markdown plan | provisioner forge comment -
     """
+    invocation.refuse_proposed(text, here=True)
     if not key.replace("-", "").replace("/", "").isalnum() or not key.isascii():
         raise UsageError(f"{key!r} is no key of a comment", hint="write letters, digits, - and /")
     client = _client(invocation, kind, url, project)
@@ -130,6 +131,7 @@ def labels(
 
     Example: provisioner -i DIR --output json plan --offline --against origin/main | provisioner forge labels -
     """
+    invocation.refuse_proposed(plan, here=True)
     if not family or not family.isascii() or not family.isprintable() or "," in family:
         raise UsageError(f"{family!r} is no beginning of labels", hint="write a word and a colon, as plan:")
     client = _client(invocation, kind, url, project)

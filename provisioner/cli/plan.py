@@ -274,6 +274,7 @@ def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
 
     Example: provisioner -i DIR plan push plan.json
     """
+    invocation.refuse_proposed(file)
     plan, content = read_plan(file)
     return _show_pushed(
         invocation, push_plan(session_of(invocation), plan, content, remote, place), remote, "pushed to"

@@ -55,12 +55,20 @@ class Invocation:
             raise UsageError("no inventory is named", hint=hint)
         return named
 
-    def refuse_proposed(self, *paths: Path | None) -> None:
-        """Raise `UsageError` for paths over a link in the inventory's checkout."""
+    def refuse_proposed(self, *paths: Path | None, here: bool = False) -> None:
+        """Refuse paths that a person named, to be read or written, where a link of the inventory's checkout leads.
+
+        Args:
+            paths: them; `-` is none.
+            here: whether the present folder's checkout counts if no inventory is named.
+
+        Raises:
+            UsageError: one is such a path: somebody else would have chosen the place.
+        """
         named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
         for path in paths:
-            if path is not None and named:
-                refuse_proposed_link(path, self.inventory)
+            if path is not None and str(path) != "-" and (named or here):
+                refuse_proposed_link(path, self.inventory if named else Path())
 
     def refuse_proposed_state(self) -> None:
         """Raise `StateError` for a state folder in Git, which may be forged."""

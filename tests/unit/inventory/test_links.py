@@ -193,6 +193,12 @@ def test_a_facility_is_not_written_into_a_folder_elsewhere(root: Path, tmp_path:
         ("schema", "facility", "--out", "{}"),
         ("import", "--template", "{}", "--force"),
         ("import", "{}"),
+        ("apply", "{}"),
+        ("plan", "push", "{}"),
+        ("certificate", "set", "relay-viettel-1", "{}"),
+        ("forge", "comment", "{}"),
+        ("forge", "labels", "{}"),
+        ("hosts", "prepare", "relay-viettel-1", "--key", "{}"),
     ],
     ids=lambda words: " ".join(words[:2]),
 )
