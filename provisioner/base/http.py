@@ -346,10 +346,21 @@ def allowed_addresses(host: str, port: int, named: Collection[str], variable: st
     addresses = list(dict.fromkeys(str(place[0]) for *_, place in listed))
     low = host.lower()
     is_named = not {low, f"{low}:{port}", f"[{low}]:{port}"}.isdisjoint(named)
-    if not addresses or not (is_named or all(map(is_public, addresses))):
+    if not addresses or not (is_named or all(is_public(one) and not _is_own(one) for one in addresses)):
         reason = f"{host} has no public address, and is not named in {variable}"
         raise ReachError(reason, f"name it in {variable} on this machine, if it is meant", lasting=True)
     return addresses
+
+
+def _is_own(address: str) -> bool:
+    """Tell whether an address is this machine's: then it is where a connection to it would come from."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, 9))
+        except OSError:
+            return False
+        return bool(probe.getsockname()[0] == address)
 
 
 def led_to(session: Session, parts: SplitResult, address: str) -> str:

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 import pytest
 
+from provisioner.base import http
 from provisioner.base.addresses import is_public
 from provisioner.base.http import Patience, ReachError
 from provisioner.base.secret import Secret
 from provisioner.integrations.notify.delivery import Outgoing, deliver
 from provisioner.integrations.notify.mail import Letter
-from provisioner.inventory.model import Receiver, ReceiverSecrets
+from provisioner.inventory.model import MailSecurity, Receiver, ReceiverSecrets
 from provisioner.operations.apply.silences import SilencedServer, SilenceText, make_silence
 from tests.hostile import MERGE_REQUEST
 from tests.sinks import certified, mail_sink, web_sink
@@ -42,6 +43,16 @@ def refused(sent: Outgoing, patience: Patience = QUICK) -> None:
         deliver(sent, patience)
     assert caught.value.reason.endswith("has no public address, and is not named in PROVISIONER_RECEIVER_HOSTS")
     assert caught.value.attempts == 1
+
+
+@MERGE_REQUEST
+def test_a_public_address_of_this_machine_itself_is_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here it reaches services that its own rules let nobody else reach."""
+    monkeypatch.setattr(http, "is_public", lambda _address: True)
+    with web_sink() as sink, mail_sink() as mails:
+        refused(outgoing("webhook", url=sink.url()))
+        refused(outgoing("smtp", server="127.0.0.1", port=mails.port, security=MailSecurity.NONE))
+        assert sink.taken == []
 
 
 @pytest.fixture
