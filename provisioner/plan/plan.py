@@ -49,11 +49,9 @@ class Basis:
         inventory: digest of the inventory's content.
         templates: digest of the templates and the on-host program.
         live: live digest of each host in the plan.
-        version: this program's version.
         desired: digest of each host's desired files.
         planned: digest of each host's changes; MediaMTX's start or a tunnel's port can change without a file or unit.
         allow: raised limits by name, as reviewed.
-        held: the frozen facilities.
         requests: by changing host and operation, the digest of the host's whole call (`hosts.call_rules.call_digest`),
             so that exactly this is approved. `host` is the machine's digest (`hosts.call_target.target_digest`).
     """
@@ -135,7 +133,6 @@ class Plan:
         left_out: hosts outside the limit, which were not read.
         outside: pending changes of chosen hosts outside the limit.
         carriers: the carrier of each relay; other hosts are centres.
-        refused: why it must not be applied.
         uncounted: hosts with unknown readers.
         unreadable: errors of unreadable hosts, whose changes are missing.
         unproved: unreadable hosts that did not prove that they were managed before; they got no request.
@@ -145,10 +142,7 @@ class Plan:
         lacking: needed programs that an apply from here cannot ship, with the reason.
         against: the revision of a comparison without hosts; such a plan cannot be applied and has no readers.
         noops_elsewhere: number of no-ops on uncompared hosts, which are not in `changes`.
-        held: frozen facilities.
         quarantined: paths that relays do not pull, since their devices refused the password.
-        approvals: needed approvals.
-        rego: the Rego rules' verdict, if any.
     """
 
     basis: Basis
