@@ -164,7 +164,7 @@ def pending(changes: Iterable[Change]) -> tuple[Change, ...]:
 
 
 def worst_first(change: Change) -> tuple[int, int, str, str]:
-    """Order changes by what they cut, the most first."""
+    """Return a sort key: the worst impact first, then the most readers."""
     return -change.impact.rank, -change.viewers, change.host, change.name
 
 

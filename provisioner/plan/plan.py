@@ -203,7 +203,7 @@ class TotalsRow:
 
     @property
     def severity(self) -> tuple[int, int, int]:
-        """What rows are ordered by."""
+        """Sort key of rows."""
         return self.impact.rank, self.viewers, sum(self.actions.values())
 
     def add(self, change: Change) -> None:

@@ -22,7 +22,7 @@ class Party(StrEnum):
 
     @property
     def words(self) -> str:
-        """What a sentence calls it."""
+        """Name of the party in sentences."""
         return {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}[self]
 
 
