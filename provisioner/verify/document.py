@@ -79,7 +79,7 @@ def _nulls(model: type[Row]) -> Mapping[str, None]:
 
 
 class _Older(Row):
-    """Base of what an older version recorded with fewer keys: one that may be null is null if it is missing."""
+    """Base of rows of older versions: a missing nullable key is null."""
 
     @model_validator(mode="before")
     @classmethod

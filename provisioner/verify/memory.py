@@ -1,10 +1,10 @@
-"""A path's memory, and the verdicts that are kept for years. Pure.
+"""A path's memory, and the verdicts stored for years. Pure.
 
-A memory makes verdicts more careful and causes more stable. It proves nothing about now: no rule takes it for evidence
-that a path is up. Everything in it is bounded, so that a path has one small row, even after years.
+A memory makes verdicts more careful and causes more stable. It is never evidence that a path is up now. All its parts
+are bounded, so that a path has one small row even after years.
 
-To remember more of a path: a field with its default here, its line in `memory_document` and in `_memory`, and its
-source in `PathLook` (`verify.result`) and `after`. An older document lacks the field: it gets the default.
+To remember more of a path, add a field with a default here, its line in `memory_document` and `_memory`, and its source
+in `PathLook` (`verify.result`) and `after`. An older document gets the default.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from provisioner.record.availability.verdict_table import KeptVerdict, SweptPath
 from provisioner.verify.result import INFERRED, Cause, Finding, Layer, PathLook, PathVerdict, Verdict, VerifyResult
 
 _WORTH: Final = ("quarantined", "down", "unknown", "degraded", "up")
-"""Of two looks at one path the later word here counts: where one saw nothing come, what nobody knows may have."""
+"""Of two looks at a path the later word wins: an unknown path may still deliver, unlike a failed one."""
 
 VERSION: Final = 1
 MOST_PAST: Final = 24
-"""So many verdicts are remembered: a night's few looks over some weeks, or the looks of one restless day."""
+"""The most verdicts: some weeks of nights, or one unsteady day."""
 MOST_KEYS: Final = 32
-"""So many hashes of key packets are remembered, the newest last."""
+"""The most hashes of key packets, newest last."""
 MOST_SUSPECTS: Final = 16
 MOST_LEVELS: Final = 16
 
 REMEMBERED_FOR: Final = timedelta(hours=6)
-"""A failure of longer ago says nothing about now."""
+"""The age at which a failure no longer counts for the present."""
 
 _FAILED: Final = KeptVerdict(Verdict.DOWN.value)
 _LONGEST_WORD = 200
@@ -53,11 +53,11 @@ _Word = TypeVar("_Word", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class PastVerdict:
-    """What one earlier look made of the path by itself.
+    """The result of one earlier look by itself.
 
     Attributes:
-        verdict: never `maintenance` or a verdict that rests on earlier ones: what that look showed.
-        maintenance: whether the path was in a maintenance window then, so that nothing follows from it.
+        verdict: the look's own; never `maintenance`, never based on earlier looks.
+        maintenance: whether the path was in a maintenance window, so that the look does not count.
     """
 
     at: datetime
@@ -81,13 +81,13 @@ class Failing:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """Something about the picture that a person should look at, once it lasts.
+    """A suspect picture; a person should look if it lasts.
 
     Attributes:
-        kind: what it is, in one word of the part that finds it.
-        first: the first check that saw it; none since saw that it was gone.
-        last: the last check that saw it.
-        checks: how many did.
+        kind: one word of the check that found it.
+        first: the first check that found it, without a good one since.
+        last: the last check that found it.
+        checks: their number.
     """
 
     kind: str
@@ -128,7 +128,7 @@ class PathMemory:
         return self.past[-1] if self.past else None
 
     def known_at(self, moment: datetime) -> PathMemory:
-        """The memory without what it says of later than a moment: a clock was wrong, then or now."""
+        """Return the memory without later entries, which a wrong clock made."""
         failing = self.failing if self.failing and self.failing.state.last_look <= moment else None
         full_look = self.full_look if self.full_look and self.full_look <= moment else None
         return replace(
@@ -142,18 +142,18 @@ class PathMemory:
 
 
 NOTHING: Final = PathMemory()
-"""The memory of a path that nobody looked at yet, or of which nothing is known."""
+"""An empty memory."""
 
 Memories = Mapping[str, PathMemory]
-"""Memories by the path's name."""
+"""Memories by path name."""
 
 
 def swept_paths(result: VerifyResult, *, whole: bool) -> SweptPaths:
-    """What a verification saw of each path; of those that it did not get to it says nothing.
+    """Return a verification's verdicts for the history, without unreached paths.
 
     Args:
-        result: what it found.
-        whole: whether no limit, sample or level left anything out.
+        result: the verification.
+        whole: whether it had no limit, sample or level.
     """
     looks = sorted((path for path in result.paths if _is_look(path)), key=_worth)
     # A path that two relays have is as good as the better of them: its readers have that one.
@@ -162,7 +162,7 @@ def swept_paths(result: VerifyResult, *, whole: bool) -> SweptPaths:
 
 
 def _is_look(path: PathVerdict) -> bool:
-    """Whether the run can say anything: what nobody asked for, or had no time for, leaves the last look standing."""
+    """Return whether the run looked: unrequested paths keep their last look."""
     is_left_out = path.cause is Cause.NOT_CHECKED and path.checked_at is None
     return path.cause is not Cause.NOT_ASKED and not is_left_out
 
@@ -179,7 +179,7 @@ def _kept(path: PathVerdict) -> KeptVerdict:
 
 
 def after(memory: PathMemory, look: PathLook) -> PathMemory:
-    """The memory after one look more; looks may come in any order, as commands run beside each other."""
+    """Add a look; parallel commands may add looks in any order."""
     cause = look.finding.cause if look.finding else Cause.NONE
     one = PastVerdict(look.at, look.verdict, cause, look.maintenance)
     past = tuple(sorted({*memory.past, one}, key=_in_order))[-MOST_PAST:]
@@ -207,7 +207,7 @@ def _later(proofs: Mapping[int, datetime], look: PathLook) -> Mapping[int, datet
 
 
 def _failing(memory: PathMemory, look: PathLook) -> Failing | None:
-    """A failure begins with a look that failed and ends with one that was good; what was not seen changes nothing."""
+    """Update the failure: a failed look starts, a good one ends it."""
     standing = memory.failing
     if look.maintenance or look.verdict is Verdict.UNKNOWN:
         return standing
@@ -219,10 +219,10 @@ def _failing(memory: PathMemory, look: PathLook) -> Failing | None:
 
 
 def _replaces(look: PathLook, finding: Finding, memory: PathMemory, standing: Failing) -> bool:
-    """Whether a look's cause takes the place of the one that stands.
+    """Return whether a look's cause replaces the present one.
 
-    It does if it is known better or is the same, if what the other one stood for is good again, if two looks in a row
-    have it, or if the other one is of long ago.
+    It does if it is better known or the same, if the other's level passes again, if two looks in a row agree, or if the
+    other is old.
     """
     before = next((p.cause for p in reversed(memory.past) if p.verdict is Verdict.DOWN and not p.maintenance), None)
     same = finding.cause in {standing.finding.cause, before}
@@ -233,7 +233,7 @@ def _replaces(look: PathLook, finding: Finding, memory: PathMemory, standing: Fa
 
 
 def quality(cause: Cause) -> int:
-    """How well a cause is known: not at all, concluded from a silence, or said."""
+    """Rate a cause: 0 unknown, 1 inferred from silence, 2 reported."""
     if cause in {Cause.UNKNOWN, Cause.NOT_CHECKED, Cause.NONE}:
         return 0
     return 1 if cause in INFERRED else 2
@@ -252,7 +252,7 @@ def _suspects(known: Iterable[Suspicion], seen: Iterable[str], at: datetime) -> 
 
 
 def memory_document(memory: PathMemory) -> Document:
-    """A memory as it is stored: plain values, times in whole seconds since 1970."""
+    """Return a memory in plain values, with seconds since 1970."""
     failing = memory.failing
     return {
         "version": VERSION,
@@ -318,9 +318,9 @@ class _MemoryRow(TypedDict):
 
 
 def memory_from(document: object) -> PathMemory | None:
-    """The memory that a document has, whoever wrote it; None where it is none of ours, so that nothing is remembered.
+    """Parse a stored memory; `None` if invalid.
 
-    What a later version added is left out; a cause or a layer that is not known here is `unknown`.
+    Fields of later versions are left out. Unknown causes and layers become `unknown`.
     """
     try:
         return _memory(read(_MemoryRow, document))

@@ -1,13 +1,13 @@
 """Checks of a host, its tunnels, cameras' ports and lossy lines. Pure.
 
 The meaning of a silence rests on facts of WireGuard and of our gateways (docs/internals/verify.md). A gateway refuses
-tunnel input to unmapped ports (an older one drops it), answers "no route" for a camera that is not on its LAN and "no
+tunnel input to unmapped ports (an older one drops it). It answers "no route" for a camera that is not on its LAN, "no
 network" if the LAN is gone, and passes a camera's own refusal on. A live peer that gets packets and has none to send
 answers within 10 s.
 
-TCP sends lost packets again, so that a stream may come in full over a line that loses every third packet, in one look,
-and not in the next. The receiving kernel counts packets that came before a lost one: this measures the line, whatever
-one stream was like. The loss of a line is one failure for all that comes over it.
+TCP resends lost packets, so a stream over a line that loses every third packet may be complete in one look and not in
+the next. The receiving kernel counts packets that came before a lost one. This measures the line, whatever the stream.
+A line's loss is one failure for all its streams.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ _PROHIBITED = frozenset({9, 10, 13})
 
 
 class Unreached(NamedTuple):
-    """What it means, in an access mode, that a device is not reached: a cause, and the msgid that names the place.
+    """The meaning of an unreached device in an access mode.
 
     Attributes:
-        silent: of a silence, where nobody says whose it is.
-        unmapped: of what a gateway itself refuses.
+        silent: cause and message of a silence.
+        unmapped: cause and message if the gateway itself refuses.
     """
 
     silent: tuple[Cause, str]
@@ -98,11 +98,11 @@ UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
         ),
     }
 )
-"""What it means that a device does not answer, by its access mode; of a site that pushes nobody asks one."""
+"""The meaning by access mode; pushing sites have none, since they are not called."""
 
 
 def site_line_check(case: Case) -> Check | None:
-    """The failure of a site's line that loses packets; None where it does not, or nobody counted."""
+    """Return the failure of a site's lossy line, if measured."""
     sources = case.relay.deliveries["sources"] if case.relay.deliveries else ()
     share = _lost_share(one for one in sources if one["address"] == case.device[0])
     if share is None:
@@ -118,7 +118,7 @@ def site_line_check(case: Case) -> Check | None:
 
 
 def centre_line_check(case: Case, centre: HostSpec) -> Check | None:
-    """The failure of a line between a relay and a centre that loses packets; None where it does not."""
+    """Return the failure of a lossy line between relay and centre."""
     host, relay = case.hosts.get(centre.id), case.target.relay
     incoming = host.centre.incoming if host and host.centre else ()
     share = _lost_share(one for one in incoming if one["address"] == str(relay.tunnel.address))
@@ -135,7 +135,7 @@ def centre_line_check(case: Case, centre: HostSpec) -> Check | None:
 
 
 def _lost_share(arrivals: Iterable[wire.ArrivalAnswer]) -> float | None:
-    """The share of packets that came before a lost one, of a line where most connections have some; else None."""
+    """Return the share of disordered packets if the line itself is lossy."""
     counted = [one for one in arrivals if one["segments"] >= _FEWEST_EACH]
     total = sum(one["segments"] for one in counted)
     losing = [one for one in counted if one["disordered"] >= _LOSES_EACH * one["segments"]]
@@ -146,9 +146,9 @@ def _lost_share(arrivals: Iterable[wire.ArrivalAnswer]) -> float | None:
 
 
 def host_check(case: Case) -> Check:
-    """Check that the hosts under the path equal the desired state; centres count as well as the relay.
+    """Check that relay and centres of the path have no drift.
 
-    A centre that answered nothing at all is left to `centre_check`.
+    A centre without any answer is left to `centre_check`.
     """
     answered = (c.id for c in case.target.centres if c.id in case.hosts and case.hosts[c.id].centre)
     hosts = {host: case.drift_of(host) for host in (case.target.relay.id, *answered)}
@@ -167,7 +167,7 @@ def host_check(case: Case) -> Check:
 
 
 def tunnel_check(case: Case) -> Check:
-    """Check for a recent handshake, the allowed IPs and a route; of a site without a tunnel that something comes."""
+    """Check handshake, allowed IPs and route; without tunnel, any arrival."""
     if not case.target.path.access.has_tunnel:
         return push_check(case) if case.target.path.access.is_pushed else _carrier_check(case)
     site, relay = case.target.path.facility, case.target.relay.id
@@ -185,9 +185,9 @@ def tunnel_check(case: Case) -> Check:
 
 
 def _peer_of(case: Case) -> wire.PeerEvidenceAnswer | None:
-    """The site's peer; of one whose gateway changes its key the one that has the addresses: the host gives them to it.
+    """Return the site's peer.
 
-    Where neither has them it is the present one's.
+    During a key change this is the peer with the addresses, else the present one.
     """
     peers = case.relay.tunnel["peers"]
     present = peers.get(case.target.peer_key)
@@ -225,9 +225,9 @@ def _peer_check(case: Case, peer: wire.PeerEvidenceAnswer) -> Check:
 
 
 def _alive(case: Case, peer: wire.PeerEvidenceAnswer) -> bool:
-    """Whether something came through this tunnel while we looked; that needs a valid session.
+    """Return whether data came through this tunnel, which needs a valid session.
 
-    A gateway that knocks with another key is heard as well, and answers no ping.
+    A gateway that tries another key also sends packets, but answers no ping.
     """
     answered = any(case.relay.devices.get(d) in {"ok", "refused"} for d in case.siblings)
     heard = peer["received_bytes"][1] > peer["received_bytes"][0] and not _answers_no_ping(case)
@@ -235,27 +235,27 @@ def _alive(case: Case, peer: wire.PeerEvidenceAnswer) -> bool:
 
 
 def _answers_no_ping(case: Case) -> bool:
-    """Whether the gateway was asked for an answer and gave none, while none of this host's rules stands in the way."""
+    """Return whether the gateway ignored a ping that no rule blocks."""
     return case.gateway is not None and not case.gateway["small"] and not _is_blocked(case)
 
 
 def _relay_is_cut_off(case: Case) -> bool:
-    """Whether nothing came from any peer, of several, while we looked."""
+    """Return whether no packet came from any of several peers."""
     peers = case.relay.tunnel["peers"].values()
     return len(peers) > 1 and all(peer["received_bytes"][1] == peer["received_bytes"][0] for peer in peers)
 
 
 def _silent(case: Case, peer: wire.PeerEvidenceAnswer) -> bool:
-    """Whether packets went out and nothing at all came back: a tunnel that went down a moment ago.
+    """Return whether packets went out and no answer came.
 
-    Not where a rule was seen to drop what goes to the site's devices: what went out was the tunnel's own.
+    Not if a rule drops packets to the site's devices: then only the tunnel's own went out.
     """
     outcomes = {case.relay.devices.get(d) for d in case.siblings}
     return outcomes == {"timeout"} and peer["sent_bytes"][1] > peer["sent_bytes"][0] and not _is_blocked(case)
 
 
 def port_check(case: Case) -> Check:
-    """Check that the camera's port answers from the relay, where that reaches it."""
+    """Check that the camera's port answers the relay, if pulled."""
     if case.target.path.access.is_pushed:
         return NOT_DUE
     outcome, where = case.relay.devices.get(case.device), case.where
@@ -279,7 +279,7 @@ def _not_tried(case: Case) -> Check:
 
 
 def _open_check(case: Case, where: str) -> Check:
-    """Judge a device that the probe reaches: rules may still keep MediaMTX itself from it."""
+    """Judge a reachable device, from which rules may still block MediaMTX."""
     drop = case.relay.closer.drop_of(case.device)
     flows = case.flowed or case.target.path.on_demand
     if drop is None or flows or _is_halted(case, drop):
@@ -288,13 +288,13 @@ def _open_check(case: Case, where: str) -> Check:
 
 
 def _is_halted(case: Case, drop: wire.DropAnswer) -> bool:
-    """Whether our own rules hold a device back that made its relay connect too often: it is the device's doing."""
+    """Return whether our rules block a device that caused too many connections."""
     sources = case.relay.sources
     return sources is not None and case.device in sources.halted and _is_of(drop, case.target.relay.names)
 
 
 def _is_of(drop: wire.DropAnswer, host: HostNames) -> bool:
-    """Whether it is our own table on a host that drops."""
+    """Return whether our own table on a host drops."""
     return (drop["family"], drop["table"]) == ("inet", host.table)
 
 
@@ -310,9 +310,9 @@ def _refused_check(case: Case, where: str) -> Check:
 
 
 def _carrier_check(case: Case) -> Check:
-    """Check that the carrier's network leads to a site without a tunnel: one device that answers is proof of that.
+    """Check that the carrier's network reaches a site without a tunnel.
 
-    So is a router there that says that it does not find one.
+    One device that answers proves it, and so does a router there that reports a missing device.
     """
     if any(_is_led_to(case, device) for device in case.siblings):
         return PASSED
@@ -340,7 +340,7 @@ def _carrier_network(case: Case) -> Check:
 
 
 def _is_led_to(case: Case, device: Device) -> bool:
-    """Whether a device, or a router of its site, was heard over the carrier's network."""
+    """Return whether a device, or a router of its site, answered."""
     outcome, icmp = case.relay.devices.get(device), case.relay.closer.icmp.get(device)
     if outcome == "ok" or (outcome == "refused" and icmp is None):
         return True
@@ -349,7 +349,7 @@ def _is_led_to(case: Case, device: Device) -> bool:
 
 
 def _is_own(case: Case, device: Device) -> bool:
-    """Whether it is the relay itself that says by ICMP why a device is not reached."""
+    """Return whether the relay itself sent the ICMP error."""
     icmp = case.relay.closer.icmp.get(device)
     return icmp is not None and (icmp.get("own") or icmp["sender"] == str(case.target.relay.tunnel.address))
 
@@ -381,7 +381,7 @@ def _no_route_check(case: Case, where: str) -> Check:
 
 
 def _no_way_check(case: Case, where: str) -> Check:
-    """Judge a device of a site without a tunnel to which no way is known, though the site is reached."""
+    """Judge an unroutable device of a reached site without a tunnel."""
     site, icmp = case.target.path.facility, case.relay.closer.icmp.get(case.device)
     if icmp is not None and icmp["code"] in _PROHIBITED:
         if _is_own(case, case.device):
@@ -408,7 +408,7 @@ def _site_network(case: Case) -> Check:
 
 
 def _site_is_dark(case: Case) -> bool:
-    """Whether a site has several devices and none was reached, though its gateway maps them all."""
+    """Return whether all of a site's several mapped devices are unreachable."""
     outcomes = {case.relay.devices.get(device) for device in case.siblings}
     icmp = case.relay.closer.icmp
     return (
@@ -469,7 +469,7 @@ def _unanswered(case: Case, where: str) -> Check:
 
 
 def _blocked(case: Case, where: str) -> Check:
-    """Judge a relay that does not let its own packets out: by our table, if that differs, else by somebody else's."""
+    """Judge a relay whose own or foreign rules block its packets."""
     relay = case.target.relay.id
     if case.firewall_blocks("output", _element_of(case)):
         return failed(
@@ -495,7 +495,7 @@ _OUTCOMES: Final[Mapping[str, Callable[[Case, str], Check]]] = MappingProxyType(
 
 
 def dropped(drop: wire.DropAnswer, host: str, what: str, names: HostNames = ALONE) -> Check:
-    """A failure by a chain that was seen to drop packets of the probe; on a shared centre other sides' are not ours."""
+    """Return the failure for a chain that dropped packets of the probe."""
     named = chain_name(drop)
     if _is_of(drop, names):
         detail = msg("our own {named} on {host} drops {what}: provisioner plan shows how it differs", named, host, what)
@@ -505,9 +505,9 @@ def dropped(drop: wire.DropAnswer, host: str, what: str, names: HostNames = ALON
 
 
 def _cameras_blocked(case: Case) -> bool:
-    """Whether the relay's own rules keep it from the device, by its table or by packets that never left.
+    """Return whether the relay's own rules block the device.
 
-    Rules in another table may drop too; then packets to a peer with a valid session are not counted as sent.
+    Its table differs, or packets to a peer with a valid session are not counted as sent: another table may drop them.
     """
     peer = _peer_of(case)
     fresh = peer is not None and peer["handshake_age_s"] is not None and peer["handshake_age_s"] <= _HANDSHAKE_S
@@ -516,7 +516,7 @@ def _cameras_blocked(case: Case) -> bool:
 
 
 def _element_of(case: Case) -> SetElement:
-    """What lets a relay connect to the device."""
+    """Return the element that allows connections to the device."""
     return SetElement(ElementSet.CAMERAS, device_value(*case.device))
 
 

@@ -2,17 +2,17 @@
 
 A verdict of `judge` is one look by itself. Here it becomes the verdict on the path:
 
-- The last look that showed anything counts. One that is not good is never overruled by an earlier good one, nor by a
-  memory; only a look at all levels makes a path `up`.
-- Down needs two failures at least a minute apart with nothing good between them: two looks of this run, or one of
-  this run and one that is remembered and at most some hours old. A single failure is `unknown` with its cause: the path
-  is not up, and no technician is sent out for a camera that was just starting.
-- A cause stays while the failure lasts, until another is known better, the level that it stood for passes, or two
-  looks in a row agree on another: a silence does not hide what a camera said an hour ago.
-- Flapping: a path that is up now, and went down and came back again and again, is `degraded`.
+- The last informative look counts. No earlier good look and no memory overrules a bad one. Only a look at all levels
+  makes a path `up`.
+- Down needs two failures at least a minute apart without a good look between them: two of this run, or one of this run
+  and a remembered one of at most some hours ago. A single failure is `unknown` with its cause. So no technician goes to
+  a camera that was just starting.
+- A cause stays during the failure until another is better known, its level passes, or two looks in a row agree on
+  another: a silence does not hide an earlier answer of the camera.
+- Flapping: a path that is up now, but went down and up repeatedly, is `degraded`.
 
-With `--once` one look decides, and nothing from before counts. A path in a maintenance window is measured and shown,
-and raises no alarm. Time, windows and memories are handed in with the orders of a run.
+With `--once` one look decides without the past. A path in a maintenance window is measured and shown, without an alarm.
+The caller passes time, windows and memories in the run's orders.
 """
 
 from __future__ import annotations
@@ -51,23 +51,23 @@ from provisioner.verify.result import (
 from provisioner.verify.rotation import Share, content_of
 
 APART: Final = timedelta(seconds=60)
-"""Two failures at least so far apart are no moment's weakness."""
+"""The least time between two failures that confirm each other."""
 FLAPPING_CHANGES: Final = 4
 FLAPPING_WINDOW: Final = timedelta(hours=48)
-"""So many changes between up and down within so long are flapping: two nights with an outage each."""
+"""The time for `FLAPPING_CHANGES` between up and down: two nights with an outage each."""
 
 _GOOD_OR_BAD = frozenset({Verdict.UP, Verdict.DOWN})
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A time in which work was announced, and what it is about.
+    """A maintenance window.
 
     Attributes:
         begin: its first moment.
         until: the first moment after it.
-        everything: whether it is about all there is.
-        cut: what a change of a host cuts, where it is one that is under way.
+        everything: whether it covers all paths.
+        cut: the cut of a host's present change, if any.
     """
 
     begin: datetime
@@ -80,11 +80,11 @@ class Window:
     cut: HostCut | None = None
 
     def holds(self, moment: datetime) -> bool:
-        """Whether a moment is inside."""
+        """Return whether a time is inside."""
         return self.begin <= moment < self.until
 
     def is_about(self, target: PathToCheck) -> bool:
-        """Whether a path is in it: by its facility, by a host that it goes over, or by its carrier."""
+        """Return whether it covers a path's facility, hosts or carrier."""
         over = {target.relay.id, *(centre.id for centre in target.centres), *(centre.id for centre in target.shut)}
         named = target.path.facility in self.facilities or target.carrier in self.carriers
         if self.cut is not None and self.cut.host in over and _is_cut(self.cut, target):
@@ -93,30 +93,30 @@ class Window:
 
 
 def _is_cut(cut: HostCut, target: PathToCheck) -> bool:
-    """Whether a host's change cuts a path: on its way to its relay, or from there to a centre."""
+    """Return whether a host's change cuts a path or its reading."""
     if cut.host == target.relay.id:
         return cut.takes(target.path.facility, target.path.name)
     return cut.takes_reading(target.relay.id)
 
 
 class Onlooker(Protocol):
-    """Who is told what a verification waits for, while it waits."""
+    """Receives the progress of a verification."""
 
     def asked(self, paths: Mapping[str, int]) -> None:
-        """All hosts were asked, each about so many paths."""
+        """All hosts were asked; numbers of paths by host."""
 
     def answered(self, host: str, outcome: str, seconds: float) -> None:
-        """A host has answered, or is not waited for any more."""
+        """A host answered, or timed out."""
 
 
 class NoOnlooker:
-    """Nobody is told."""
+    """Ignores the progress."""
 
     def asked(self, paths: Mapping[str, int]) -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
     def answered(self, host: str, outcome: str, seconds: float) -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
 
 _NOBODY = NoOnlooker()
@@ -124,41 +124,39 @@ _NOBODY = NoOnlooker()
 
 @dataclass(frozen=True, slots=True)
 class Timepiece:
-    """The time: which it is, and how to let some of it pass."""
+    """The present time, and a pause."""
 
     now: Callable[[], datetime]
     pause: Callable[[float], None]
 
 
 def _say_nothing(_sentence: str) -> None:
-    """Say nothing."""
+    """Ignore the text."""
 
 
 def _no_changes(_since: datetime) -> tuple[Window, ...]:
-    """Know of no change of a host."""
     return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """How far a verification goes, and what it knows from before.
+    """The extent of a verification, and the past for it.
 
     Attributes:
-        level: up to which level; None is all of them.
-        sample: which share of the cameras; None is all of them.
-        deadline_s: how long it may take at most; None: as long as it takes.
-        looks: how pictures are looked at.
-        asks_again: whether devices are asked about themselves with a login, too, that they refused before.
-        once: whether paths are judged by one look alone: one failure is enough for `down`, nothing of before counts.
-        memories: what earlier verifications left, by the path's name.
-        forgot: why there is nothing of that; empty where it could be read.
-        windows: the maintenance windows of the inventory.
-        changes: tells what was cut since a moment by changes of hosts: a window for each.
-        references: what people accepted of pictures, by the path's name, of whole facilities.
-        say: tells a person what is waited for.
-        onlooker: is told of each host when it is asked, and when it has answered.
-        keep: takes what looks proved, once a relay is judged and while others are still asked: what it took is not in
-            the result. None leaves all in the result.
+        level: the highest level; `None` for all.
+        sample: the share of cameras; `None` for all.
+        deadline_s: the longest duration; `None` for no limit.
+        looks: the kind of picture looks.
+        asks_again: whether devices get a login again that they refused.
+        once: whether one look decides, without the past.
+        memories: by path name.
+        forgot: why there are no memories; empty if readable.
+        windows: the inventory's maintenance windows.
+        changes: returns windows for the cuts of hosts' changes since a time.
+        references: accepted views of whole facilities, by path name.
+        say: shows a person what the run waits for.
+        onlooker: receives progress by host.
+        keep: takes proved looks of each judged relay out of the result, early; `None` keeps all in it.
     """
 
     level: int | None = None
@@ -178,23 +176,23 @@ class Orders:
 
 
 EVERYTHING = Orders()
-"""All levels of all paths, however long it takes, without a memory."""
+"""All levels of all paths, without a limit or memory."""
 
 
 def window_over(target: PathToCheck, windows: Sequence[Window], moment: datetime) -> Window | None:
-    """The window that a path is in at a moment, the one that ends last where there are several."""
+    """Return the last-ending window of a path at a time."""
     around = (window for window in windows if window.holds(moment) and window.is_about(target))
     return max(around, key=lambda window: window.until, default=None)
 
 
 def window_meanwhile(target: PathToCheck, windows: Sequence[Window], begun: datetime, until: datetime) -> Window | None:
-    """The window that a path was in at some moment of a time, the one that ends last where there are several."""
+    """Return the last-ending window of a path during a time."""
     around = (one for one in windows if one.begin <= until and begun < one.until and one.is_about(target))
     return max(around, key=lambda window: window.until, default=None)
 
 
 def in_window(verdict: PathVerdict, window: Window | None) -> PathVerdict:
-    """A verdict on a path that is in a window, with what it would be; without one, the verdict itself."""
+    """Return the verdict in a window, with the original one; else unchanged."""
     if window is None:
         return verdict
     shown = InMaintenance(window.begin, window.until, window.reason, verdict.verdict)
@@ -202,7 +200,7 @@ def in_window(verdict: PathVerdict, window: Window | None) -> PathVerdict:
 
 
 def look_of(verdict: PathVerdict, target: PathToCheck, *, maintenance: bool) -> PathLook | None:
-    """A verdict of `judge` as it is remembered; None where nobody looked."""
+    """Return a verdict of `judge` for the memory; `None` without a look."""
     if verdict.checked_at is None:
         return None
     look = _look(verdict, content_of(target), maintenance=maintenance)
@@ -228,18 +226,18 @@ def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:
 
 
 def _suspects(picture: PictureReport) -> frozenset[str] | None:
-    """The kinds that a look saw; None where it was no picture that could be judged."""
+    """Return a look's suspicions; `None` if it could not be judged."""
     if not picture.seconds or (picture.state != State.GOOD.value and not picture.seen):
         return None
     return frozenset(one.kind for one in picture.seen)
 
 
 def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathVerdict]) -> PathVerdict:
-    """A verdict with what a person should look at: what was suspect in several checks, spread in time.
+    """Add lasting suspicions: found in several checks, spread in time.
 
     Args:
-        verdict: what is said of the path.
-        memory: what earlier runs left.
+        verdict: the path's verdict.
+        memory: the path's.
         looks: the verdicts of this run's looks.
     """
     if not memory.suspects and not any(look.picture and look.picture.seen for look in looks):
@@ -252,9 +250,9 @@ def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathV
 
 
 def of_one_camera(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
-    """Verdicts whose streams of one camera say the same of its view: what the most telling of them does.
+    """Give a camera's streams the most specific suspicion of its view.
 
-    A lens is covered or it is not, and a small stream of little light may show only that its view is another one.
+    A lens is covered or not. In little light a small stream may only show that the view differs.
     """
     views: dict[tuple[str, str], list[tuple[int, str, ToLookAt]]] = defaultdict(list)
     for verdict in verdicts:
@@ -270,7 +268,6 @@ def _camera(verdict: PathVerdict) -> tuple[str, str]:
 
 
 def _alike(verdict: PathVerdict, rank: int, path: str, telling: ToLookAt) -> PathVerdict:
-    """A verdict that says of its camera's view what a more telling stream does."""
     detail = msg("{detail}, by its stream {path}", telling.detail, path.rpartition("/")[2])
     return replace(
         verdict,
@@ -282,7 +279,7 @@ def _alike(verdict: PathVerdict, rank: int, path: str, telling: ToLookAt) -> Pat
 
 
 def needs_second_look(verdict: PathVerdict, memory: PathMemory) -> bool:
-    """Whether a look that failed is the first that did, so that it has to be seen again before it is `down`."""
+    """Return whether a failure is new and needs a second look."""
     at = verdict.checked_at
     if verdict.verdict is not Verdict.DOWN or at is None:
         return False
@@ -290,12 +287,12 @@ def needs_second_look(verdict: PathVerdict, memory: PathMemory) -> bool:
 
 
 def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> PathVerdict:
-    """What is said of a path.
+    """Return the verdict on a path from all looks.
 
     Args:
-        looks: the verdicts of this run's looks, in their order, at least one.
-        memory: what earlier runs left.
-        scope: whether the path is to be judged by one look alone.
+        looks: the verdicts of this run's looks, in order, at least one.
+        memory: the path's.
+        scope: says whether one look decides.
     """
     last = next((look for look in reversed(looks) if _shows(look)), looks[-1])
     at = last.checked_at
@@ -312,14 +309,13 @@ def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> P
 
 
 def _by_itself(look: PathVerdict, memory: PathMemory) -> PathVerdict:
-    """What one look says, whatever was before it."""
+    """Return the verdict of one look, without the past."""
     standing = StandingFailure(moment_of(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
     said = replace(look, standing=standing)
     return said if look.verdict is Verdict.UP else _with_proof(said, memory)
 
 
 def _shows(look: PathVerdict) -> bool:
-    """Whether a look came to know anything about how the path is."""
     return look.checked_at is not None and look.verdict is not Verdict.UNKNOWN
 
 
@@ -328,7 +324,7 @@ def _with_proof(verdict: PathVerdict, memory: PathMemory) -> PathVerdict:
 
 
 def last_proof(memory: PathMemory) -> LastProof | None:
-    """What was last proved of a path at its highest level; None where nothing ever was."""
+    """Return the last proof of the highest proved level, if any."""
     if not memory.proofs:
         return None
     level = max(memory.proofs)
@@ -339,7 +335,7 @@ def last_proof(memory: PathMemory) -> LastProof | None:
 
 
 def _before(memory: PathMemory, at: datetime) -> PathMemory:
-    """What is remembered, without a failure that is too old to say anything about now."""
+    """Return the memory without a failure that is too old to count."""
     failing = memory.failing
     recent = failing is not None and at - failing.state.last_look <= REMEMBERED_FOR
     return memory if recent else replace(memory, failing=None)
@@ -350,7 +346,7 @@ def _confirms(failing: Failing | None, at: datetime) -> bool:
 
 
 def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory) -> PathVerdict:
-    """A path of which the last look that showed anything failed: down, or not yet."""
+    """Return a failed path as down, or as not yet confirmed."""
     at = moment_of(last)
     shown = (_look(look, "", maintenance=False) for look in looks[: looks.index(last) + 1] if _shows(look))
     failing = remembered(_before(memory, at), shown).failing
@@ -371,7 +367,7 @@ def _unconfirmed(finding: Finding, at: datetime) -> str:
 
 
 def moment_of(verdict: PathVerdict) -> datetime:
-    """When the look was that a verdict is of."""
+    """Return the time of a verdict's look."""
     if verdict.checked_at is None:
         raise TypeError("a look has a moment")
     return verdict.checked_at
@@ -381,7 +377,7 @@ def moment_of(verdict: PathVerdict) -> datetime:
 
 
 def _changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime) -> int:
-    """How often a path changed between up and down lately; what was in a maintenance window does not count."""
+    """Count recent changes between up and down, outside maintenance windows."""
     lately = [past.verdict for past in memory.past if at - past.at <= FLAPPING_WINDOW and not past.maintenance]
     known = [verdict for verdict in (*lately, *(look.verdict for look in looks)) if verdict in _GOOD_OR_BAD]
     return sum(one is not other for one, other in pairwise(known))
@@ -406,7 +402,7 @@ def _hours(time: timedelta) -> int:
 
 
 def remembered(memory: PathMemory, looks: Iterable[PathLook]) -> PathMemory:
-    """The memory after a run's looks."""
+    """Add a run's looks to the memory."""
     for look in looks:
         memory = after(memory, look)
     return memory

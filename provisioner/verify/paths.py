@@ -1,6 +1,6 @@
-"""Paths to check, and the drift of hosts that touches them. Pure.
+"""Paths to check, and the drift of hosts that affects them. Pure.
 
-`--limit` chooses paths here, not hosts. A drifted peer touches the paths of its site, a file of the relay all paths.
+`--limit` chooses paths here, not hosts. A drifted peer affects its site's paths, a file of the relay all paths.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _RELAY_FILE = "/etc/provisioner/mediamtx.yml"
 
 @dataclass(frozen=True, slots=True)
 class PathToCheck:
-    """One path to check: the relay that serves it, and the centres that have to read it.
+    """A path to check, with its relay and its centres.
 
-    `shut` are centres that have to read it as well, and cannot be asked: their secrets stayed shut.
+    `shut` are centres that cannot be asked, since their secrets are closed.
     """
 
     relay: HostSpec
@@ -52,7 +52,7 @@ class PathToCheck:
 
     @property
     def remembered_as(self) -> str:
-        """What its memory is called: a path of two relays is one to each of them, with failures of its own."""
+        """The memory's key; with two relays one for each."""
         return f"{self.relay.id}:{self.path.name}" if self.path.beside else self.path.name
 
     @property
@@ -62,7 +62,7 @@ class PathToCheck:
 
     @property
     def next_peer_key(self) -> str:
-        """The key that it is changing to; empty where it is changing to none."""
+        """The gateway's next key; empty without a key change."""
         return self._key_of(NEXT)
 
     def _key_of(self, kind: str) -> str:
@@ -71,11 +71,11 @@ class PathToCheck:
 
 
 def with_logins_in_use(targets: Sequence[PathToCheck], facts: Mapping[str, HostFacts]) -> tuple[PathToCheck, ...]:
-    """The paths as their relays pull them: where a login is under change, by the one that the relay has.
+    """Return the paths with the login that their relay has now.
 
     Args:
         targets: the paths.
-        facts: of the hosts that were read.
+        facts: of the observed hosts.
     """
     relays = with_live_logins({target.relay.id: target.relay for target in targets}.values(), facts)
     if not relays:
@@ -90,15 +90,14 @@ def with_logins_in_use(targets: Sequence[PathToCheck], facts: Mapping[str, HostF
 
 
 def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck, ...]:
-    """The paths to check, in the order of names.
+    """Return the paths to check, sorted by name.
 
-    `host` is the relay that serves a path, or a centre that reads it.
+    `host` is the relay of a path, or a centre that reads it.
 
     Raises:
-        UsageError: nothing is selected, so that nothing would be proved.
-        SecretsError: all that is selected is of hosts whose secrets stayed shut, or there is no limit and there are
-            such hosts.
-        InventoryError: all that is selected is held.
+        UsageError: no path is selected.
+        SecretsError: all selected hosts have closed secrets, or some have and there is no limit.
+        InventoryError: all selected facilities are frozen.
     """
     refuse_shut(state, limit)
     shut: dict[str, tuple[LeftOutHost, ...]] = defaultdict(tuple)
@@ -125,7 +124,7 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
 def _to_check(
     relay: HostSpec, path: MediaPath, centres: Sequence[HostSpec], shut: tuple[LeftOutHost, ...]
 ) -> PathToCheck:
-    """A path with those of its carrier's centres that may read it."""
+    """Return a path with the centres that may read it."""
     reading = tuple(centre for centre in centres if centre.may_read(path.name))
     return PathToCheck(relay, path, reading, tuple(centre for centre in shut if centre.may_read(path.name)))
 
@@ -138,9 +137,9 @@ def _takes(limit: Limit, target: PathToCheck) -> bool:
 
 
 def touching(changes: Iterable[Change], host: HostSpec, target: PathToCheck) -> tuple[Change, ...]:
-    """Those of a host's changes that can touch a path.
+    """Return a host's changes that may affect a path.
 
-    A file that differs in its paths or peers touches those: they are changes of their own.
+    A file that differs only in paths or peers is left out: they are separate changes.
     """
     listed = tuple(changes)
     resources = {change.resource for change in listed}
@@ -148,7 +147,7 @@ def touching(changes: Iterable[Change], host: HostSpec, target: PathToCheck) -> 
 
 
 def _is_sum(change: Change, host: HostSpec, resources: Collection[Resource]) -> bool:
-    """Whether a file differs in nothing but what is listed beside it."""
+    """Return whether a file differs only in changes listed beside it."""
     if change.resource is not Resource.FILE:
         return False
     if change.name == _RELAY_FILE:
@@ -170,7 +169,7 @@ def _touches(change: Change, host: HostSpec, target: PathToCheck) -> bool:
 
 
 def _is_peer_of(change: Change, host: HostSpec, target: PathToCheck) -> bool:
-    """Whether a peer of a tunnel leads to a path; a stranger may, unless it has the addresses of another site."""
+    """Return whether a peer may affect a path; unknown peers may."""
     kind, _, name = change.name.partition("/")
     match kind:
         case "site":
@@ -184,7 +183,7 @@ def _is_peer_of(change: Change, host: HostSpec, target: PathToCheck) -> bool:
 
 
 def _is_element_of(rule: str, target: PathToCheck) -> bool:
-    """Whether a rule can touch a path: of elements of a set only its own, of anything else all."""
+    """Return whether a rule may affect a path; set elements only theirs."""
     if (element := element_of(rule)) is None:
         return True
     match element.set:

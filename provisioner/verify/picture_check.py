@@ -1,9 +1,8 @@
 """The check of a picture by its measures, and its report. Pure.
 
-Each threshold stands here by its name with its reason. They come from synthetic pictures (drawn and photographed
-scenes by day, in fog, under infrared light, by lamps and nearly without light, encoded as cameras do). If none of the
-healthy and none of the faulty ones is near, a threshold lies between the two. A fault that is not certain is a
-suspicion: it changes no verdict.
+Each threshold has a name and a reason here. They come from synthetic pictures: drawn and photographed scenes by day, in
+fog, under infrared light, by lamps and almost in the dark, encoded as cameras do. A threshold lies between healthy and
+faulty pictures, far from both. An uncertain fault is a suspicion, which changes no verdict.
 """
 
 from __future__ import annotations
@@ -85,12 +84,12 @@ _LONG_ENOUGH_S: Final = 2.0
 _KBIT: Final = 125.0
 
 VIETNAM: Final = timedelta(hours=7)
-"""Before UTC, all the year."""
+"""The difference from UTC, all year."""
 NIGHT: Final = Hours(time(17, 30), time(6, 30))
-"""When it may be dark in Vietnam, all the year, dusk and dawn included."""
+"""The hours in which it may be dark in Vietnam, all year, with dusk and dawn."""
 
 NOT_DECIDABLE: Final = "freeze not decidable"
-"""The label of a camera that is too quiet to tell a frozen picture from one of an empty room."""
+"""The label of a camera too quiet to tell a frozen picture from an empty room."""
 
 NOT_LOOKED = "not due"
 NOT_MEASURED = "not measured"
@@ -102,7 +101,7 @@ _NO_TIME = datetime(2021, 1, 1, 17, tzinfo=UTC)
 
 
 class Suspect(StrEnum):
-    """What a person should look at, once it lasts."""
+    """Suspicions for a person, once they last."""
 
     COVERED = "covered"
     BLURRED = "blurred"
@@ -110,7 +109,7 @@ class Suspect(StrEnum):
 
 
 class State(StrEnum):
-    """What a look made of a picture."""
+    """The result of a picture look."""
 
     GOOD = "good"
     DARK = "dark: cannot judge"
@@ -119,7 +118,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What was agreed of a stream, as far as it was, and when its camera may see nothing."""
+    """A stream's agreed values, if any, and the hours of allowed darkness."""
 
     fps: float | None = None
     least_kbps: int | None = None
@@ -128,7 +127,7 @@ class Agreed:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What earlier looks left: key packets that were seen, how quiet the camera was, and how sharp its reference is."""
+    """Earlier looks' key packets and noise, and the reference's sharpness."""
 
     keys: Collection[str] = ()
     noise: float | None = None
@@ -137,7 +136,7 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, and in which words."""
+    """A fault in words."""
 
     cause: Cause
     detail: str
@@ -145,13 +144,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is said of a picture.
+    """The result for one picture.
 
     Attributes:
-        fault: what is wrong, the worst first found; None where nothing is.
-        suspects: what a person should look at, if it lasts.
-        labels: what cannot be said of this camera.
-        noise: the least that two of its key pictures differ; None where that was not measured.
+        fault: the worst fault, if any.
+        suspects: suspicions for a person, if they last.
+        labels: limits of this camera's checks.
+        noise: the smallest difference of two key pictures, if measured.
     """
 
     state: State
@@ -172,14 +171,14 @@ def judged(
     before: Before = NOTHING_BEFORE,
     damaged: int = 0,
 ) -> Judgement:
-    """What is said of a picture by one look.
+    """Judge a picture from one look.
 
     Args:
-        picture: what the look measured.
-        at: when it was taken.
-        agreed: what was agreed of the stream.
-        before: what earlier looks left.
-        damaged: pictures of which MediaMTX says that packets of them did not come, between its two samples.
+        picture: the look's measures.
+        at: its time.
+        agreed: the stream's agreed values.
+        before: results of earlier looks.
+        damaged: pictures with missing packets between MediaMTX's two samples.
     """
     dark = picture["scene"] is not None and is_dark(picture["scene"])
     allowed = dark and any(hours.hold(_local(at)) for hours in agreed.dark_hours)
@@ -201,7 +200,7 @@ def _local(at: datetime) -> time:
 def _faults(
     picture: wire.PictureAnswer, agreed: Agreed, before: Before, damaged: int, *, dark_allowed: bool
 ) -> Iterator[Fault]:
-    """What is wrong, the worst first: of a picture that a decoder had to make up nothing else can be said."""
+    """Yield faults, worst first; a badly corrupt picture hides all others."""
     corrupt = corruption(picture, damaged)
     if corrupt is not None and picture["complaints"] >= _RUINED * max(1, picture["frames"]):
         yield corrupt
@@ -219,12 +218,12 @@ def _faults(
 
 
 def is_dark(scene: wire.SceneAnswer) -> bool:
-    """Whether there is so little light that nothing can be said of the picture."""
+    """Return whether it is too dark to judge the picture."""
     return scene["median"] <= _DARK_MEDIAN and scene["gradient_p99"] < _DARK_EDGES
 
 
 def no_picture(scene: wire.SceneAnswer) -> Fault | None:
-    """A picture that no camera's sensor made: black, a card, one flat surface."""
+    """Return the fault of a picture that no sensor made, if any."""
     if scene["median"] <= _DARK_MEDIAN and scene["bright"] <= _BLACK_SPOT and scene["gradient_p99"] < _BLACK_EDGES:
         return Fault(Cause.BLACK_PICTURE, "the picture is black, without a light or an edge: look at lens and sensor")
     card = scene["one_level"] >= _CARD_LEVEL and scene["gradient_p99"] >= _CARD_EDGES
@@ -252,13 +251,13 @@ def _suspects(picture: wire.PictureAnswer, before: Before) -> Iterator[Suspect]:
 
 
 def is_covered(scene: wire.SceneAnswer) -> bool:
-    """Whether there is light and no edge."""
+    """Return whether there is light but no edge."""
     soft = scene["gradient_p90"] < _COVERED_P90 and scene["gradient_p99"] < _COVERED_P99
     return soft and scene["median"] > _COVERED_MEDIAN
 
 
 def is_still(picture: wire.PictureAnswer, noise: float | None) -> bool:
-    """Whether all key pictures are one, of a camera that was once seen not to be as quiet as that."""
+    """Return whether key pictures are equal, of a camera known to vary."""
     still = len(picture["differences"]) >= _FEWEST_COMPARED and max(picture["differences"]) <= _STILL
     return still and noise is not None and noise >= _QUIET
 
@@ -267,7 +266,7 @@ def is_still(picture: wire.PictureAnswer, noise: float | None) -> bool:
 
 
 def repetition(picture: wire.PictureAnswer, earlier: Collection[str]) -> Fault | None:
-    """A key packet that came twice, in this look or in one before: no sensor gives the same picture twice."""
+    """Return a fault if a key packet repeats: no sensor does that."""
     keys = picture["packets"]["keys"]
     if len(set(keys)) < len(keys):
         again = len(keys) - len(set(keys))
@@ -284,7 +283,7 @@ def repetition(picture: wire.PictureAnswer, earlier: Collection[str]) -> Fault |
 
 
 def corruption(picture: wire.PictureAnswer, damaged: int) -> Fault | None:
-    """A picture with damage: by the decoder, by what it did not decode, by what the relay missed."""
+    """Return damage reported by decoder, relay or reader, if any."""
     packets = picture["packets"]
     undecoded = picture["owed"] - picture["frames"]
     if picture["complaints"] >= _COMPLAINTS:
@@ -311,7 +310,7 @@ def corruption(picture: wire.PictureAnswer, damaged: int) -> Fault | None:
 
 
 def stuck_clock(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
-    """A stream whose pictures are not marked with the time at which they are shown."""
+    """Return a fault if the pictures' timestamps do not advance properly."""
     packets = picture["packets"]
     if packets["equal"] >= max(_EQUAL, _EQUAL_SHARE * packets["count"]):
         said = msg(
@@ -337,7 +336,7 @@ def stuck_clock(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
 
 
 def _is_in_time(picture: wire.PictureAnswer, agreed: Agreed) -> bool:
-    """Whether as many pictures come as are wanted; a slow line or a busy host brings fewer, whatever their marks."""
+    """Return whether enough pictures come; a slow line brings fewer."""
     packets, wanted = picture["packets"], agreed.fps or picture["declared_fps"]
     return wanted is not None and packets["count"] >= _IN_TIME * wanted * packets["arrived_s"]
 
@@ -347,7 +346,7 @@ def _is_long(packets: wire.PacketsAnswer) -> bool:
 
 
 def slow_rate(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
-    """A stream with fewer frames a second than was agreed, or where nothing was, than it declares itself."""
+    """Return a fault for fewer frames a second than agreed or declared."""
     packets, wanted = picture["packets"], agreed.fps or picture["declared_fps"]
     if not wanted or packets["count"] < _FEWEST_PACKETS or packets["step_s"] <= 0:
         return None
@@ -361,7 +360,7 @@ def slow_rate(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
 
 
 def low_bits(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
-    """A stream with a lower bit rate than was agreed as the least."""
+    """Return a fault for a bit rate below the agreed minimum."""
     packets = picture["packets"]
     seconds = packets["span_s"] + packets["step_s"]
     if not agreed.least_kbps or packets["count"] < _FEWEST_PACKETS or seconds <= 0:
@@ -376,9 +375,9 @@ def low_bits(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
 
 
 def picture_check(case: Case) -> Check:
-    """Check what a look measured: that it is a picture of something, whole, and comes as was agreed.
+    """Check that a look's picture is real, complete and as agreed.
 
-    Where no look was due nothing is said, and of a picture without light nothing can be.
+    Without a due look or without light, the check does not apply.
     """
     read = _read(case)
     if read is None or not read.looked:
@@ -397,9 +396,9 @@ def picture_check(case: Case) -> Check:
 
 
 def early_doubt(picture: wire.PictureAnswer, damaged: int) -> str:
-    """Why a look that ended before its time does not do; empty where it does, or went on for its whole time.
+    """Return why a look that ended early is insufficient; empty if sufficient.
 
-    The relay's own count, and what the decoder complained of at the end, have to be without a fault, too.
+    The relay's count and the decoder's last complaints have to be clean too.
     """
     parts = damaged + picture["complaints"]
     if picture["looked_s"] >= QUICK_S or not parts:
@@ -412,7 +411,7 @@ def early_doubt(picture: wire.PictureAnswer, damaged: int) -> str:
 
 
 def _goes_before(finding: Finding, judgement: Judgement, case: Case) -> bool:
-    """Whether what is wrong with how a stream came says more than what is wrong with its picture."""
+    """Return whether the delivery's fault explains more than the picture's."""
     # A camera that sends no more has no picture.
     if finding.cause is Cause.SILENT or judgement.fault is None:
         return True
@@ -425,7 +424,7 @@ def _goes_before(finding: Finding, judgement: Judgement, case: Case) -> bool:
 
 
 def report_of(case: Case) -> PictureReport:
-    """What is told of a path's picture."""
+    """Return the report of a path's picture."""
     read = _read(case)
     if read is None or not read.looked:
         return PictureReport(NOT_LOOKED)
@@ -453,13 +452,13 @@ def report_of(case: Case) -> PictureReport:
 
 
 def view_of(picture: wire.PictureAnswer) -> PictureView | None:
-    """What a look saw of the view; None where no picture was measured."""
+    """Return a look's view, if measured."""
     scene = picture["scene"]
     return None if scene is None else PictureView(scene["grid"], scene["strengths"], scene["sharpness"])
 
 
 def signs_of(judgement: Judgement, compared: ViewJudgement) -> tuple[SuspectSign, ...]:
-    """What is suspect in one look: of the picture by itself, then against its references, which know better."""
+    """Return suspicions: of the picture itself, then against its references."""
     if judgement.fault is not None:
         return ()
     beside = tuple(SuspectSign(one.kind, _word(one, judgement), one.detail) for one in compared.suspects)
@@ -469,13 +468,13 @@ def signs_of(judgement: Judgement, compared: ViewJudgement) -> tuple[SuspectSign
 
 
 def _word(suspect: SuspectView, judgement: Judgement) -> str:
-    """What a view is suspected of: one in which there is no edge at all is covered, whatever is left of its pattern."""
+    """Return a view's suspicion; a picture without any edge is covered."""
     unlike = suspect.word in {ViewDoubt.PARTLY_COVERED, ViewDoubt.MOVED}
     return (ViewDoubt.COVERED if unlike and Suspect.COVERED in judgement.suspects else suspect.word).value
 
 
 def is_full(picture: wire.PictureAnswer) -> bool:
-    """Whether it was looked at for as long, and over as many key frames, as a full look takes."""
+    """Return whether time and key frames suffice for a full look."""
     return picture["looked_s"] >= FULL_S - _ALMOST_S and (
         picture["key_frames"] >= FULL_KEYS or picture["looked_s"] >= LONGEST_S - _ALMOST_S
     )
@@ -488,7 +487,7 @@ def _judged(case: Case, picture: wire.PictureAnswer) -> Judgement:
 
 
 def _damaged(case: Case) -> int:
-    """Of how many pictures a part did not come to the relay between its samples, by MediaMTX's count."""
+    """Return MediaMTX's count of damaged pictures between its samples."""
     samples = case.relay.samples.get(case.target.path.name, (None, None))
     return samples[1].get("damaged", 0) - samples[0].get("damaged", 0) if samples[0] and samples[1] else 0
 

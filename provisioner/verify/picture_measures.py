@@ -1,6 +1,6 @@
-"""What a camera looks at, as the measures of a look at its stream (`wire.PictureAnswer`) have it. Pure.
+"""A camera's view, from the measures of a look (`wire.PictureAnswer`). Pure.
 
-No picture can be made again of the measures of a view.
+No picture can be restored from these measures.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ AN_EDGE: Final = 7
 FEWEST_EDGES: Final = 8
 
 GRID_CELLS: Final = 512
-"""So many hexadecimal digits a grid of edges has: 16 lines of 32."""
+"""Hexadecimal digits in a grid of edges: 16 lines of 32."""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureView:
-    """What a camera looks at.
+    """A camera's view in measures.
 
     Attributes:
-        grid: where edges are: a hexadecimal digit for each of 32x16 cells, line by line.
-        strengths: how strong the edges of each of 16x8 cells are, a digit each, in half octaves; 0 is none.
-        sharpness: how steep the steepest edges are for what they are high; 0 where there is none.
+        grid: the edges: a hexadecimal digit for each of 32x16 cells, line by line.
+        strengths: the edge strength of each of 16x8 cells, a digit each, in half octaves; 0 for no edge.
+        sharpness: the steepness of the steepest edges relative to their height; 0 without edges.
     """
 
     grid: str
@@ -43,7 +43,7 @@ class PictureView:
 
     @property
     def says_something(self) -> bool:
-        """Whether it has edges enough to be told from another view."""
+        """Whether it has enough edges to differ from other views."""
         return sum(1 for strength in self.steps if strength >= AN_EDGE) >= FEWEST_EDGES
 
 

@@ -1,4 +1,4 @@
-"""How pictures are looked at, as a person asks for it. It imports nothing, as commands name it before they begin."""
+"""Modes of picture looks. Imports no module, since commands use it early."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Looks(StrEnum):
-    """How pictures are looked at: not at all, quickly, fully, or fully where that is due and quickly elsewhere."""
+    """Modes of picture looks; `due` is full if due, else quick."""
 
     OFF = "off"
     QUICK = "quick"

@@ -1,8 +1,8 @@
-"""Whose picture it is, and whether it still shows what a person accepted: views against a camera's references. Pure.
+"""Compares views with a camera's accepted references. Pure.
 
-A reference is a view that a person's word made one: where edges are, how strong, how sharp; never a picture, and none
-can be made of it. A camera has up to four, as what is seen by day and by night differs. A view that lies far from all
-of them is suspect and no more: what stands in the way tonight may be a lorry. Only what lasts is shown (`lasting`).
+A reference is a view that a person accepted: position, strength and sharpness of edges, from which no picture can be
+restored. A camera has up to four, since day and night differ. A view far from all of them is only suspect, as a lorry
+may stand there tonight. Only lasting suspicions are shown (`lasting`).
 """
 
 from __future__ import annotations
@@ -25,22 +25,21 @@ from provisioner.verify.result import ReferenceReport
 ACROSS: Final = 32
 DOWN: Final = 16
 COARSE: Final = 2
-"""A cell of strengths is so many cells of edges wide and high."""
+"""Width and height of a strength cell, in edge cells."""
 
 FAR: Final = 0.7
 """A view further than this from every reference is another view."""
 NEAR: Final = 0.5
 """A view nearer than this to another camera's reference is that camera's."""
 LOST: Final = 0.25
-"""If this share of the cells that have edges in the reference has none, something covers them."""
+"""A cover hides this share of the reference's edge cells, or more."""
 ALL_LOST: Final = 0.85
 ONE_PIECE: Final = 0.5
-"""Of what a cover hides more than this lies together. Things that stand here and there hide as much, in several places.
-"""
+"""More than this share of a cover is one piece; scattered objects hide as much in several places."""
 SOFT: Final = 0.4
-"""A picture whose steps are softer than this share of the reference's is blurred."""
+"""A picture is blurred if its sharpness is below this share of the reference's."""
 SHARP: Final = 0.4
-"""A reference whose steps are no steeper than this, by little light and much noise, cannot tell a blurred picture."""
+"""A reference below this sharpness, from little light and much noise, cannot reveal a blurred picture."""
 MOST_REFERENCES: Final = 4
 
 LASTS_CHECKS: Final = 3
@@ -57,7 +56,7 @@ _NIGHT = (19, 5)
 
 
 class Daylight(StrEnum):
-    """What a camera sees by, as the clock of Vietnam has it."""
+    """The light by the clock of Vietnam."""
 
     DAY = "day"
     NIGHT = "night"
@@ -65,7 +64,7 @@ class Daylight(StrEnum):
 
 
 def daylight(at: datetime) -> Daylight:
-    """The light at a moment; within an hour or so of sunrise and sunset it may be either."""
+    """Return the light at a time; around sunrise and sunset `BETWEEN`."""
     hour = at.astimezone(VIETNAM).hour
     if _DAY[0] <= hour < _DAY[1]:
         return Daylight.DAY
@@ -74,11 +73,11 @@ def daylight(at: datetime) -> Daylight:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A view that a person accepted.
+    """An accepted view.
 
     Attributes:
-        at: when it was seen.
-        run: the run of the record that took it, which says who gave his word.
+        at: the time of the view.
+        run: the recorded run, which names the person.
     """
 
     view: PictureView
@@ -87,19 +86,19 @@ class Reference:
 
     @property
     def daylight(self) -> Daylight:
-        """The light in which it was taken."""
+        """The light of the view."""
         return daylight(self.at)
 
 
 References = tuple[Reference, ...]
-"""The references of one camera, the oldest first."""
+"""A camera's references, oldest first."""
 
 
 # --- distances ------------------------------------------------------------------------------------
 
 
 def distance(one: PictureView, other: PictureView) -> float:
-    """How far two views are from each other: 0 are the same edges, 1 are as far as chance."""
+    """Return the distance of two views: 0 equal, 1 like chance."""
     return _distance(zip(one.edges, other.edges, strict=True))
 
 
@@ -115,9 +114,9 @@ def _distance(pairs: Iterable[tuple[int, int]]) -> float:
 
 
 def likeness_to_itself(view: PictureView) -> float:
-    """How far a view is from itself, moved by 15 to 40 % of the picture: the nearest of these.
+    """Return the least distance to itself after a shift.
 
-    What a move brings into the picture is as far from the reference as chance.
+    Shifts are 15 to 40 % of the picture. The part that a shift brings into the picture counts as chance.
     """
     across = (_moved(view, shift, 0) for shift in _SHIFTS_ACROSS)
     down = (_moved(view, 0, shift) for shift in _SHIFTS_DOWN)
@@ -134,7 +133,7 @@ def _moved(view: PictureView, across: int, down: int) -> float:
 
 
 def report_on(references: References) -> ReferenceReport | None:
-    """What is told of a camera's references; None where it has none."""
+    """Return the report on a camera's references, if any."""
     if not references:
         return None
     lights = {one.daylight for one in references}
@@ -147,16 +146,16 @@ def report_on(references: References) -> ReferenceReport | None:
 
 
 def move_shows(view: PictureView) -> bool:
-    """Whether a camera that is moved looks other than it did; a fence looks the same a metre further."""
+    """Return whether a move changes the view; a fence may look alike."""
     return likeness_to_itself(view) > FAR
 
 
 SiteReferences = Mapping[str, Mapping[str, References]]
-"""References by site, which is a path's name without camera and stream, and there by camera."""
+"""References by site (a path's name without camera and stream), then by camera."""
 
 
 def references_by_site(references: Mapping[str, References]) -> SiteReferences:
-    """References of paths, put together once for all that ask what is beside them."""
+    """Group references by site, once for all paths."""
     sites: dict[str, dict[str, References]] = defaultdict(lambda: defaultdict(tuple))
     for name, of in references.items():
         site, camera, _ = name.rsplit("/", 2)
@@ -165,7 +164,7 @@ def references_by_site(references: Mapping[str, References]) -> SiteReferences:
 
 
 def references_beside(path: str, facility: str, sites: SiteReferences) -> Mapping[str, References]:
-    """The references of the other cameras of a path's facility, by facility and camera."""
+    """Return references of the facility's other cameras, by name."""
     site, camera, _ = path.rsplit("/", 2)
     return {f"{facility}/{other}": of for other, of in sites.get(site, {}).items() if other != camera}
 
@@ -174,7 +173,7 @@ def references_beside(path: str, facility: str, sites: SiteReferences) -> Mappin
 
 
 class ViewDoubt(StrEnum):
-    """What a view is suspected of."""
+    """Suspicions of a view."""
 
     MOVED = "moved"
     SWAPPED = "swapped"
@@ -190,18 +189,18 @@ KIND: Final[Mapping[ViewDoubt, str]] = {
     ViewDoubt.PARTLY_COVERED: "view",
     ViewDoubt.BLURRED: "blurred",
 }
-"""Under which kind a suspicion is remembered: a view that looks moved tonight and covered tomorrow is one matter."""
+"""The remembered kind of each suspicion: moved tonight and covered tomorrow are one matter."""
 
 TELLING: Final = (ViewDoubt.SWAPPED, ViewDoubt.COVERED, ViewDoubt.PARTLY_COVERED, ViewDoubt.MOVED)
-"""What a view is suspected of, the most telling first: each says more of what a person will see than the next."""
+"""Suspicions of a view, most specific first."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuspectView:
-    """What one look makes suspect.
+    """A suspicion of one look.
 
     Attributes:
-        detail: the evidence, in words.
+        detail: the evidence in words.
     """
 
     word: ViewDoubt
@@ -209,17 +208,17 @@ class SuspectView:
 
     @property
     def kind(self) -> str:
-        """Under which kind it is remembered."""
+        """The remembered kind."""
         return KIND[self.word]
 
 
 @dataclass(frozen=True, slots=True)
 class ViewJudgement:
-    """What one look says of a view.
+    """The result for one view.
 
     Attributes:
-        suspects: what is suspect.
-        not_decidable: why nothing is said, or what cannot be; empty where all was compared.
+        suspects: suspicions.
+        not_decidable: which comparison was impossible and why; empty if none.
     """
 
     suspects: tuple[SuspectView, ...] = ()
@@ -228,7 +227,7 @@ class ViewJudgement:
 
     @property
     def kinds(self) -> frozenset[str] | None:
-        """The kinds to remember; None where nothing was judged."""
+        """The kinds to remember; `None` if not judged."""
         return frozenset(suspect.kind for suspect in self.suspects) if self.judged else None
 
 
@@ -248,14 +247,14 @@ def judge_view(
     *,
     dark: bool = False,
 ) -> ViewJudgement:
-    """Compare a view with the camera's references, and where it lies far, with those of the facility's other cameras.
+    """Compare a view with its references, and if far with other cameras'.
 
     Args:
-        view: what was seen; None where nothing was measured.
-        references: the camera's own.
+        view: `None` if not measured.
+        references: the camera's.
         others: those of the other cameras, by name.
-        at: when it was seen.
-        dark: whether the picture was too dark to judge.
+        at: the time of the view.
+        dark: whether it is too dark to judge.
     """
     alike = _of_the_same_light(references, at)
     if why := _nothing_to_compare(view, references, alike, at, dark=dark):
@@ -280,7 +279,7 @@ def judge_view(
 def _nothing_to_compare(
     view: PictureView | None, references: References, alike: References, at: datetime, *, dark: bool
 ) -> str:
-    """Why nothing can be said of a view; empty where something can."""
+    """Return why no comparison is possible; empty if one is."""
     if not references:
         return NO_REFERENCE
     if dark:
@@ -298,7 +297,7 @@ def _of_the_same_light(references: References, at: datetime) -> References:
 
 
 def _stranger(view: PictureView, references: References, others: Mapping[str, References]) -> SuspectView | None:
-    """Another camera's view, where there is no reference of this light to compare with: so near is no chance."""
+    """Return a swapped view, found without a reference of this light."""
     far = min((distance(view, one.view) for one in references), default=1.0)
     if far <= FAR or not view.says_something:
         return None
@@ -323,7 +322,7 @@ def _another_view(view: PictureView, far: float, others: Mapping[str, References
 
 
 def _hidden(view: PictureView, reference: PictureView) -> SuspectView | None:
-    """Whether cells that have edges in the reference have none, while the others are as they were."""
+    """Return a suspicion if the reference's edges are partly or all missing."""
     had = [cell for cell, strength in enumerate(reference.steps) if strength >= AN_EDGE]
     if len(had) < FEWEST_EDGES:
         return None
@@ -346,7 +345,7 @@ def _is_lost(now: int, then: int) -> bool:
 
 
 def _largest_piece(cells: Iterable[int]) -> int:
-    """How many of these cells of strengths hang together, side by side or corner to corner, at the most."""
+    """Return the size of the largest connected group of cells."""
     left, most = set(cells), 0
     while left:
         edge, size = [left.pop()], 0
@@ -368,7 +367,7 @@ def _around(cell: int) -> Iterator[int]:
 def _pairs(
     view: PictureView, reference: PictureView, cells: frozenset[int], *, inside: bool
 ) -> Iterable[tuple[int, int]]:
-    """The edges of both inside some cells of strengths, or outside of them."""
+    """Yield both views' edges inside or outside some strength cells."""
     for place, pair in enumerate(zip(view.edges, reference.edges, strict=True)):
         row, column = divmod(place, ACROSS)
         if (row // COARSE * _STRENGTHS_ACROSS + column // COARSE in cells) == inside:
@@ -376,7 +375,7 @@ def _pairs(
 
 
 def _blurred(view: PictureView, softest: float) -> SuspectView | None:
-    """Whether it is much softer than the softest reference of the same light."""
+    """Return a suspicion if much softer than the softest reference."""
     if view.sharpness >= SOFT * softest:
         return None
     return SuspectView(
@@ -385,7 +384,7 @@ def _blurred(view: PictureView, softest: float) -> SuspectView | None:
 
 
 def lasting(suspicion: Suspicion) -> bool:
-    """Whether a suspicion has lasted long enough to send a person to look: several checks, spread in time."""
+    """Return whether a suspicion lasted for several checks, spread in time."""
     return suspicion.checks >= LASTS_CHECKS and suspicion.last - suspicion.first >= LASTS_FOR
 
 
@@ -408,7 +407,7 @@ class _References(TypedDict):
 
 
 def references_document(references: References) -> Document:
-    """References as they are stored: plain values, times in whole seconds since 1970."""
+    """Return references in plain values, with seconds since 1970."""
     return {"version": VERSION, "references": [_reference_document(one) for one in references]}
 
 
@@ -418,7 +417,7 @@ def _reference_document(reference: Reference) -> Document:
 
 
 def references_from(document: object) -> References:
-    """The references that a document has, whoever wrote it; none where it is none of ours."""
+    """Parse stored references; empty if invalid."""
     try:
         read_ = read(_References, document)
         if read_["version"] != VERSION:

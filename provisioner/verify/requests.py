@@ -1,6 +1,6 @@
 """The request to each host of a verification. Pure.
 
-Relays and centres are asked in the same round, with one `probe` a host.
+Relays and centres are asked in the same round, with one `probe` per host.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 QUICK_S: Final = 3.0
-"""A quick look: a key frame or two of most cameras, and enough packets for rate and damage."""
+"""The seconds of a quick look: one or two key frames, and packets for rate and damage."""
 FULL_S: Final = 10.0
-"""A full look, at least."""
+"""The least seconds of a full look."""
 FULL_KEYS: Final = 4
-"""So many key frames a full look has: two repeat what two others showed, where an encoder numbers them in turn."""
+"""The key frames of a full look. Two may repeat two others if an encoder numbers them in turn."""
 LONGEST_S: Final = 60.0
-"""A full look at most, where key frames are rare."""
+"""The most seconds of a full look, if key frames are rare."""
 
 # A quarter of a second of one processor for ten seconds; of larger streams key frames alone are decoded, unless their
 # frames come out of order: then none of them is shown in time.
@@ -51,13 +51,13 @@ _AT_ONE_SITE = 8
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """From one time of day to another; over midnight where the end is before the beginning."""
+    """A part of the day; may pass midnight."""
 
     begin: time
     end: time
 
     def hold(self, moment: time) -> bool:
-        """Whether a time of day is in them; the end is not."""
+        """Return whether a time is inside; the end is not."""
         if self.begin <= self.end:
             return self.begin <= moment < self.end
         return moment >= self.begin or moment < self.end
@@ -65,7 +65,7 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class ObserveCall:
-    """How a host's own facts are read: the request of `observe`, and the files that go with it."""
+    """The `observe` request for a host's facts, with its files."""
 
     request: wire.ObserveRequest
     files: Mapping[str, bytes]
@@ -73,19 +73,19 @@ class ObserveCall:
 
 @dataclass(frozen=True, slots=True)
 class ProbeLimits:
-    """How much a probe may take of a host.
+    """The limits of a probe.
 
     Attributes:
-        deadline_s: when it has to answer; None: by the number of paths.
-        max_readers: how many paths a host reads at once; of one site alone eight.
-        sample_s: for how long at most a path may take to show that it flows.
-        looks: by path, how its picture is looked at; the others end with their key frame.
-        early: whether a look of a centre that looks alone may end as soon as nothing is in doubt.
-        asks: whether devices are asked about themselves, where the inventory says how.
-        asks_again: whether with a login, too, that they refused before.
-        once: the paths that their relay need not read where a centre looks at them.
-        tried: of these the ones that it reads for a key frame all the same, so that it is known that it could.
-        samples_suffice: whether no picture of what is always pulled is asked for: then relays read the rest alone.
+        deadline_s: `None` derives it from the number of paths.
+        max_readers: simultaneous reads of a host; eight per site.
+        sample_s: the longest time for a path to show flow.
+        looks: picture looks by path; other reads end with their key frame.
+        early: whether a centre's only look may end once the picture is certain.
+        asks: whether devices are asked about themselves, if the inventory has how.
+        asks_again: whether devices get a login again that they refused.
+        once: paths that relays skip if a centre looks at them.
+        tried: those of them that relays read for a key frame anyway, to show that they can.
+        samples_suffice: whether relays read only on-demand paths.
     """
 
     deadline_s: float | None = None
@@ -101,23 +101,23 @@ class ProbeLimits:
     samples_suffice: bool = False
 
     def is_once(self, one: PathToCheck) -> bool:
-        """Whether a path is read by its centres alone: what their looks see stands for its relay."""
+        """Return whether only centres read a path."""
         return one.path.name in self.once and bool(one.centres) and one.path.name in self.looks
 
     def deadline_for(self, paths: Collection[str], readers: int) -> float:
-        """The deadline of a host that reads these paths, so many at once."""
+        """Return the deadline of a host for these paths."""
         looking_s = sum(longest_s(self.looks[name]) for name in paths if name in self.looks) / readers
         return self.deadline_s or min(_LONGEST_S, _FIXED_S + _PER_PATH_S * len(paths) + looking_s)
 
     def readers_for(self, sites: int) -> int:
-        """How many paths of so many sites a host reads at once."""
+        """Return the number of simultaneous reads for some sites."""
         return max(1, min(self.max_readers, _AT_ONE_SITE * sites))
 
 
 def looks_at(
     targets: Iterable[PathToCheck], looks: Looks, at: datetime, memories: Memories
 ) -> dict[str, wire.LookToTake]:
-    """The look that each path gets, by its name; none where none is asked for."""
+    """Return each path's picture look, by name."""
     if looks is Looks.OFF:
         return {}
     full = looks is Looks.FULL
@@ -130,7 +130,7 @@ def looks_at(
 
 
 def look_at(path: MediaPath, *, full: bool) -> wire.LookToTake:
-    """One look at a path."""
+    """Return a picture look at a path."""
     small = path.width * path.height * (path.fps or _USUAL_FPS) <= _PIXELS_A_SECOND
     if full:
         return {"seconds": FULL_S, "most_s": LONGEST_S, "keys": FULL_KEYS, "every": small, "skips": not small}
@@ -138,15 +138,15 @@ def look_at(path: MediaPath, *, full: bool) -> wire.LookToTake:
 
 
 def longest_s(look: wire.LookToTake) -> float:
-    """How long a look takes at most."""
+    """Return the longest duration of a look."""
     return max(look["seconds"], look["most_s"])
 
 
 def hours_of(text: str) -> Hours:
-    """Hours from `22:00-05:00`.
+    """Parse hours, e.g. `22:00-05:00`.
 
     Raises:
-        ValueError: they are none.
+        ValueError: they are invalid.
     """
     begin, _, end = text.partition("-")
     return Hours(time.fromisoformat(begin), time.fromisoformat(end))
@@ -155,13 +155,13 @@ def hours_of(text: str) -> Hours:
 def probe_calls(
     wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveCall], limits: ProbeLimits, *, read: bool = True
 ) -> tuple[HostCall, ...]:
-    """One call for every relay that serves, and every centre that reads, one of the paths.
+    """Return one call for each relay and centre of the paths.
 
     Args:
-        wanted: the paths to check; hosts read them in this order, as far as their time lasts.
-        observe: by host id, how its facts are read.
-        limits: how much a probe may take.
-        read: whether relays read the paths; where no picture is asked for they do not.
+        wanted: the paths; hosts read them in this order until their deadline.
+        observe: `observe` requests by host id.
+        limits: the limits of a probe.
+        read: whether relays read the paths.
     """
     of_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     of_centre: dict[str, list[PathToCheck]] = defaultdict(list)
@@ -188,12 +188,12 @@ def probe_calls(
 
 
 def paths_by_host(wanted: Iterable[PathToCheck]) -> dict[str, int]:
-    """How many paths each host is asked about, the relays that serve them and the centres that read them."""
+    """Count the paths of each relay and centre."""
     return dict(sorted(Counter(spec.id for one in wanted for spec in (one.relay, *one.centres)).items()))
 
 
 def one_a_relay(wanted: Iterable[PathToCheck]) -> frozenset[str]:
-    """Of each relay's paths the first."""
+    """Return the first path of each relay."""
     first: dict[str, str] = {}
     for one in wanted:
         first.setdefault(one.relay.id, one.path.name)
@@ -201,7 +201,7 @@ def one_a_relay(wanted: Iterable[PathToCheck]) -> frozenset[str]:
 
 
 def taking_turns(wanted: Iterable[PathToCheck]) -> list[PathToCheck]:
-    """Paths in the order in which hosts read them: those that are always pulled first, and sites take turns.
+    """Order paths for reading: always pulled first, alternating between sites.
 
     Relays and centres read in the same order, so that a main stream is pulled once for both.
     """
@@ -232,7 +232,7 @@ def _relay(spec: HostSpec, wanted: list[PathToCheck], limits: ProbeLimits, *, re
 
 
 def _devices(spec: HostSpec, wanted: Iterable[PathToCheck], *, again: bool) -> list[wire.DeviceToAsk]:
-    """The devices of some paths that are asked about themselves, each once."""
+    """Return the asked devices of paths, each once."""
     paths: dict[str, list[str]] = defaultdict(list)
     for one in wanted:
         paths[f"{one.path.facility}/{one.path.device}"].append(one.path.name)
@@ -296,7 +296,7 @@ def _relay_to_read(centre: HostSpec, wanted: list[PathToCheck], limits: ProbeLim
 
 
 def _at_centre(wanted: Sequence[PathToCheck], limits: ProbeLimits) -> dict[str, wire.LookToTake]:
-    """A centre counts what arrives: of pictures it needs no more than a key frame, where the relay looks at them."""
+    """Return a centre's looks: key frames only, unless it looks alone."""
     looks: dict[str, wire.LookToTake] = {}
     for path in (one.path for one in wanted if one.path.name in limits.looks):
         looks[path.name] = {**limits.looks[path.name], "every": False}

@@ -1,6 +1,6 @@
-"""Whose turn it is: full looks by rotation, samples by strata, what is read first where time is short. Pure.
+"""Turns of cameras: full looks, samples, and reading order. Pure.
 
-All turns hang on a hash of the camera and the week: any machine comes to the same, and over the weeks a camera has
+All turns depend on a hash of camera and week. So each machine gets the same result, and over the weeks a camera gets
 every weekday.
 """
 
@@ -24,14 +24,14 @@ from provisioner.verify.result import Verdict
 
 _DAYS: Final = 7
 OVERDUE: Final = timedelta(days=8)
-"""After so long without a full look, a path is due whatever the night: its turn was missed."""
+"""The time without a full look after which a path is due on any night."""
 
 Camera = tuple[str, str]
-"""A camera's facility, and its own id there."""
+"""A facility, and the camera's id there."""
 
 
 class Due(StrEnum):
-    """Why a path is due for a full look, the most pressing first."""
+    """Reasons for a full look, most urgent first."""
 
     CHANGED = "changed"
     FAILED = "failed"
@@ -42,7 +42,7 @@ class Due(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How much of the cameras a sample takes: a share of each stratum, or so many in all."""
+    """A sample's size: a share of each stratum, or a total number."""
 
     text: str
     fraction: Fraction | None = None
@@ -54,8 +54,9 @@ class Chosen:
     """The paths of a sample.
 
     Attributes:
-        week: the week whose sample it is.
-        cameras: how many cameras are in it, of how many.
+        week: the sample's week.
+        cameras: the sample's cameras.
+        of_cameras: all cameras.
     """
 
     targets: tuple[PathToCheck, ...]
@@ -65,22 +66,22 @@ class Chosen:
 
 
 def week_of(moment: datetime) -> str:
-    """The week in Vietnam, as ISO 8601 writes it."""
+    """Return the week in Vietnam, by ISO 8601."""
     year, week, _ = moment.astimezone(VIETNAM).isocalendar()
     return f"{year}-W{week:02}"
 
 
 _OTHERWISE: Final = frozenset({"source", "login_change", "former"})
-"""What of a path is written out apart, or is what it was before."""
+"""Fields of a path that are written apart, or that are former values."""
 
 
 def camera_of(target: PathToCheck) -> Camera:
-    """The camera of a path; both its streams have the same turn."""
+    """Return a path's camera; both its streams have the same turn."""
     return target.path.facility, target.path.camera
 
 
 def content_of(target: PathToCheck) -> str:
-    """The hash of all that a path is to be, but for its password: another one is another path to prove."""
+    """Hash the desired path without its password; another hash needs another proof."""
     path: MediaPath = target.path
     source = path.source
     where = [str(source.address), source.port, source.rtsp_path, source.username] if source else []
@@ -93,10 +94,10 @@ def _drawn(camera: Camera, week: str, what: str) -> int:
 
 
 def full_look_due(target: PathToCheck, memory: PathMemory, now: datetime) -> Due | None:
-    """Why a path is due for a full look at its picture; None where a quick one does.
+    """Return why a path is due for a full look, or `None`.
 
-    Due is what changed since it was proved, what was not good the last time, what never had a full look or has missed
-    its turn, and each week every camera once, on a night that is drawn anew for each week.
+    Due are paths that changed since their proof, were not good, never had a full look or missed their turn. Each camera
+    is also due once a week, on a night that is drawn for that week.
     """
     last = next((past for past in reversed(memory.past) if past.verdict is not Verdict.UNKNOWN), None)
     if memory.content and memory.content != content_of(target):
@@ -112,10 +113,10 @@ def full_look_due(target: PathToCheck, memory: PathMemory, now: datetime) -> Due
 
 
 def by_need(targets: Iterable[PathToCheck], memories: Memories) -> tuple[PathToCheck, ...]:
-    """Paths in the order in which they should be read where time is short.
+    """Order paths for reading under a deadline.
 
-    First what failed, then what was never proved, then what was proved longest ago: what one run does not reach comes
-    first in the next.
+    Failed ones come first, then unproved ones, then by age of the proof. So paths that one run misses come first in
+    the next.
     """
 
     def need(target: PathToCheck) -> tuple[bool, float, str]:
@@ -130,10 +131,10 @@ def by_need(targets: Iterable[PathToCheck], memories: Memories) -> tuple[PathToC
 
 
 def share_of(text: str) -> Share:
-    """The share or the number of cameras that a text asks for: `10%`, `0.1`, `500`.
+    """Parse a sample's size: `10%`, `0.1`, `500`.
 
     Raises:
-        ValueError: it is neither, or asks for nothing, or for more than all.
+        ValueError: it is invalid, 0, or more than all.
     """
     plain = text.strip()
     if plain.isascii() and plain.isdecimal() and len(plain) <= len("1000000"):
@@ -150,9 +151,10 @@ def share_of(text: str) -> Share:
 
 
 def sample_of(targets: Sequence[PathToCheck], share: Share, now: datetime) -> Chosen:
-    """A sample of the cameras: from every carrier, province and relay its part, at least one camera.
+    """Return a sample from each carrier, province and relay.
 
-    Which ones hangs on the camera and the week alone: runs of one week measure the same cameras, and each week others.
+    Each stratum gives at least one camera. Only camera and week decide: runs of one week measure the same cameras,
+    other weeks others.
     """
     strata: dict[tuple[str, str, str], set[Camera]] = defaultdict(set)
     for target in targets:
@@ -170,7 +172,7 @@ def sample_of(targets: Sequence[PathToCheck], share: Share, now: datetime) -> Ch
 
 
 def _parts(sizes: dict[tuple[str, str, str], int], fraction: Fraction) -> dict[tuple[str, str, str], int]:
-    """How many cameras of each stratum: its share, rounded so that the whole is right, and at least one."""
+    """Distribute a sample over strata, at least one camera each."""
     parts = {name: max(1, int(size * fraction)) for name, size in sizes.items()}
     missing = math.ceil(sum(sizes.values()) * fraction) - sum(parts.values())
     rounded_down = [name for name, size in sizes.items() if size * fraction >= 1]

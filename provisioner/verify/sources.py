@@ -1,8 +1,8 @@
-"""Checks of a picture's source: redirects, quarantine, sites that push. Pure.
+"""Checks of a picture's source: redirects, quarantine, pushing sites. Pure.
 
-A site that pushes cannot be asked: all evidence is what comes to the relay. One stream that comes proves the site's
-line, its gateway and its logins. Only the gateway's log says why another one does not come. Of a refused login MediaMTX
-names the address, and neither path nor user.
+A site that pushes cannot be asked: the only evidence is its streams at the relay. One arriving stream proves the
+site's line, gateway and logins. Only the gateway's log explains a missing one. Of a refused login MediaMTX reports the
+address, but neither path nor user.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NAMED = 3
 
 
 def origin_check(case: Case) -> Check:
-    """Check that a path that gives a picture gets it from its own device's address and port."""
+    """Check that a picture comes from its own device."""
     if not case.asks_origin:
         return PASSED
     return _on_demand_check(case) if case.target.path.on_demand else _pulled_check(case)
@@ -76,9 +76,9 @@ def _seen(origins: Origins) -> str:
 
 
 def redirect_check(case: Case) -> Check | None:
-    """The failure of a path whose relay was sent elsewhere, by the device's own word or the log's last ones; else None.
+    """Return the failure of a redirected path, if any.
 
-    The camera chose the words: of them a host and a port are shown, never a login or a path.
+    The camera chose the words, so only a host and a port are shown, never a login or a path.
     """
     said = case.relay.errors.get(case.target.path.name, ())
     if place := _answered(case) or next(filter(None, (_elsewhere(line, case.device) for line in said)), ""):
@@ -96,7 +96,7 @@ def redirect_check(case: Case) -> Check | None:
 
 
 def _answered(case: Case) -> str:
-    """Where the device itself sends its relay, if that is not to itself."""
+    """Return the device's redirect to another place, if any."""
     place = printable(case.said.get("redirect", "") if case.said else "", _SHOWN)
     return "" if place == _shown(case.device) else place
 
@@ -116,7 +116,7 @@ def _shown(place: Device) -> str:
 
 
 def _host(text: str) -> str:
-    """A host in a stranger's words: an address, or the letters of a name."""
+    """Return a foreign host as an address or a safe name."""
     bare = text.strip("[]")
     try:
         address = ip_address(bare)
@@ -126,9 +126,9 @@ def _host(text: str) -> str:
 
 
 def quarantine_check(case: Case) -> Check | None:
-    """What is said of a quarantined path instead of asking for its picture; None of any other one.
+    """Return the failure of a quarantined path, without asking for its picture.
 
-    Nothing asks its device again, so that nobody knows what would come of it.
+    No request goes to its device, so its present answer is unknown.
     """
     facts = case.hosts[case.target.relay.id].facts
     name = case.target.path.name
@@ -142,7 +142,7 @@ def quarantine_check(case: Case) -> Check | None:
 
 
 def push_check(case: Case) -> Check:
-    """Check that the path's site pushes to the relay: one of its streams that comes is proof of that."""
+    """Check that a site pushes: one arriving stream is proof."""
     relay, site = case.target.relay.id, case.target.path.facility
     listed = [second for name in _paths_of(case, site) if (second := _second(case, name)) is not None]
     if not listed:
@@ -163,7 +163,7 @@ def push_check(case: Case) -> Check:
 
 
 def pushed_check(case: Case) -> Check:
-    """Check that a path's stream comes from its site, and that inbound bytes grew."""
+    """Check that a pushed stream arrives and its bytes grow."""
     first, second = case.relay.samples.get(case.target.path.name, (None, None))
     if first is None or second is None:
         return not_checked(case.target.relay.id, "there are not two samples of the path")
@@ -171,7 +171,7 @@ def pushed_check(case: Case) -> Check:
 
 
 def unpushed(case: Case) -> Check:
-    """The failure of a path that its site does not push, or pushes without a picture."""
+    """Return the failure of a path without push or without picture."""
     path = case.target.path
     second = _second(case, path.name)
     if second is not None and second["available"]:
@@ -200,12 +200,12 @@ def _is_shut(case: Case) -> bool:
 
 
 def _refused_here(case: Case, site: str) -> str:
-    """The address of a site from which a login was refused of late; empty where none was, or nobody knows its own."""
+    """Return a site's address with a recently refused login, if any."""
     return next((one for one in sorted(_addresses_of(case, site)) if one in case.relay.publishing.refused), "")
 
 
 def _addresses_of(case: Case, site: str) -> set[str]:
-    """From where a site comes, as far as it is known: written down, or seen in its other sessions."""
+    """Return a site's known addresses, from inventory and sessions."""
     paths, relay = set(_paths_of(case, site)), case.target.relay.relay
     written = {one for user in relay.users if user.publishes in paths for one in user.addresses} if relay else set()
     seen = {address for path, address in (case.relay.publishing.comes_from or {}).items() if path in paths}
@@ -222,14 +222,14 @@ def _refused(case: Case, layer: Layer, name: str, address: str) -> Check:
 
 
 def _nobody_pushes(case: Case) -> str:
-    """How many sites push to the relay, where there are several and none of them is there; else empty."""
+    """Return the number of sites, in words, if all are silent."""
     sites = {one.facility for one in case.target.relay.paths if one.access.is_pushed}
     known = case.relay.publishing.comes_from
     return counted(len(sites), "site") if len(sites) > 1 and known is not None and not known else ""
 
 
 def _strangers(case: Case) -> str:
-    """The addresses from which most was refused: one of them may be this site; empty where nobody was."""
+    """Return the most refused addresses, one of which may be the site's."""
     refused = case.relay.publishing.refused
     names = sorted(refused, key=lambda one: (-refused[one], one))[:_NAMED]
     return ", ".join(names)

@@ -1,4 +1,4 @@
-"""Checks of what the relay receives, and of what readers decode on it and at the centre. Pure."""
+"""Checks of streams at the relay, and of pictures from readers. Pure."""
 
 from __future__ import annotations
 
@@ -71,9 +71,10 @@ _ABSENT = frozenset({400, 404})
 
 
 def relay_check(case: Case) -> Check:
-    """Check that MediaMTX says available and online, and that inbound bytes grew, from the camera itself.
+    """Check that MediaMTX receives the path's stream from the camera itself.
 
-    `online` alone is true for a dead camera, and `available` for a silent one (measured on 1.20.1).
+    It has to be available and online, with growing inbound bytes. `online` alone is true for a dead camera, and
+    `available` for a silent one (measured on 1.20.1).
     """
     relay = case.target.relay.id
     if case.relay.unit not in {"active", "unknown"}:
@@ -86,7 +87,7 @@ def relay_check(case: Case) -> Check:
 
 
 def _api_silent(case: Case) -> Check:
-    """Judge a relay whose Control API says nothing: it is down if it serves nobody either, else we cannot check."""
+    """Judge a silent Control API: down if readers fail too, else unknown."""
     relay, why = case.target.relay.id, words.of_own(case.relay.api_error)
     if _serves_nobody(case):
         detail = msg("its service runs and answers nobody: {why}; provisioner plan names its restart", why)
@@ -95,7 +96,7 @@ def _api_silent(case: Case) -> Check:
 
 
 def _serves_nobody(case: Case) -> bool:
-    """Whether every reader that asked the relay for a picture, on it and at centres, was not even answered."""
+    """Return whether the relay answered no reader, here or at centres."""
     here = [read for read in case.relay.reads.values() if read.run]
     centres = (case.hosts[c.id].centre for c in case.target.centres if c.id in case.hosts)
     there = [read for one in centres if one for read in one.reads.get(case.target.relay.id, {}).values() if read.run]
@@ -126,7 +127,7 @@ def _breaks_off(case: Case) -> Check:
 
 
 def _on_demand_check(case: Case) -> Check:
-    """An on-demand path is idle until it is read: its read, and the relay's word just after it, are the evidence."""
+    """Check an on-demand path by its read and its state afterwards."""
     name = case.target.path.name
     if case.relay.samples.get(name, (None, None)) == (None, None):
         return _unlisted(case)
@@ -149,7 +150,7 @@ def _on_demand_check(case: Case) -> Check:
 
 
 def _unlisted(case: Case) -> Check:
-    """Judge a path that MediaMTX does not know: drift, where drift was seen."""
+    """Judge a path that MediaMTX does not know."""
     relay, name = case.target.relay.id, case.target.path.name
     if case.drift_of(relay):
         return failed(Layer.HOST, relay, Cause.DRIFT, msg("the relay does not know {name}", name))
@@ -157,11 +158,11 @@ def _unlisted(case: Case) -> Check:
 
 
 def source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
-    """Judge a source that gives no picture, by what the relay, its log and the device itself say of it.
+    """Judge a source without a picture, from relay, log and device.
 
     Args:
         case: the path.
-        otherwise: the cause where nobody says more.
+        otherwise: the cause without other evidence.
         detail: the evidence for it in words.
     """
     if case.target.path.access.is_pushed:
@@ -190,14 +191,14 @@ def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
 
 
 def _serves_others(case: Case) -> bool:
-    """Whether another path of the same device flows: then it is no device that hangs."""
+    """Return whether another path of the device flows."""
     others = (p for p in case.target.relay.paths if device_of(p) == case.device and p.name != case.target.path.name)
     pairs = (case.relay.samples.get(path.name, (None, None)) for path in others)
     return any(first and second and second["inbound_bytes"] > first["inbound_bytes"] for first, second in pairs)
 
 
 def _offered(case: Case) -> tuple[Cause, str] | None:
-    """What the relay got instead of a picture, where it got a stream; None where it got none, or a picture."""
+    """Return the failure of a stream without a picture track, if any."""
     pulled = case.relay.pulled(case.target.path.name)
     samples = (pulled["after"] if pulled else None, *reversed(case.relay.samples.get(case.target.path.name, ())))
     codecs = next((codecs for sample in samples if sample and (codecs := codecs_in(sample))), [])
@@ -208,7 +209,7 @@ def _offered(case: Case) -> tuple[Cause, str] | None:
 
 
 def _by_answer(case: Case) -> tuple[Cause, str] | None:
-    """What the device's own first words say."""
+    """Return the cause in the device's own answer, if any."""
     if case.said is None:
         return None
     cause, what = _KINDS.get(case.said["kind"]) or _by_words(case.said)
@@ -216,7 +217,7 @@ def _by_answer(case: Case) -> tuple[Cause, str] | None:
 
 
 def _by_words(said: wire.SaidAnswer) -> tuple[Cause, str]:
-    """What a device's answer in RTSP says; no cause where it says nothing about it."""
+    """Return the cause in a device's RTSP answer; `Cause.NONE` if unclear."""
     if said["status"] is not None and said["status"] >= _SERVER_FAILED:
         return Cause.WRONG_ANSWER, msg("fails inside (RTSP status {status}): restart the device", said["status"])
     media = [word for word in said["media"] if word in _MEDIA]
@@ -226,7 +227,7 @@ def _by_words(said: wire.SaidAnswer) -> tuple[Cause, str]:
 
 
 def _by_log(case: Case) -> tuple[Cause, str] | None:
-    """What the log's last word says, or the Control API where it says it; MediaMTX 1.20's API has no reason."""
+    """Return the cause in the log; MediaMTX 1.20's API has no reason."""
     for line in case.relay.errors.get(case.target.path.name, ()):
         known = next((c for pattern, c in _LOG_LINES if pattern.search(line)), None)
         if known is not None:
@@ -235,16 +236,16 @@ def _by_log(case: Case) -> tuple[Cause, str] | None:
 
 
 def too_large(name: str, size: int) -> Check:
-    """The failure of a tunnel through which small packets come, and those of its own size do not."""
+    """Return the failure of a tunnel that passes only small packets."""
     detail = msg("packets of {size} bytes do not come through the tunnel, small ones do", size)
     hint = "the line has a smaller MTU than the tunnel: lower the tunnel's"
     return failed(Layer.TUNNEL, name, Cause.PACKETS_TOO_LARGE, f"{detail}: {hint}")
 
 
 def read_check(case: Case) -> Check:
-    """Check that a reader decoded the declared picture of the relay, without sound unless it was asked for.
+    """Check that a reader decoded the declared picture, without sound unless allowed.
 
-    What a centre decoded in full its relay had; what a centre did not get, or in part, says nothing of the relay.
+    A full read at a centre proves the relay's picture. A missing or partial one says little about the relay.
     """
     relay, read = case.target.relay.id, case.read
     if read is None or not read.run:
@@ -261,7 +262,7 @@ def _seen_check(case: Case, frame: tuple[str, int, int]) -> Check:
 
 
 def _unread_check(case: Case, read: Read) -> Check:
-    """Judge a reader on the relay that got no picture."""
+    """Judge a read on the relay without a picture."""
     if read.status == _UNAUTHORIZED:
         return _probe_refused(case)
     if read.status is not None or _offered(case):
@@ -280,7 +281,7 @@ def _unread_check(case: Case, read: Read) -> Check:
 
 
 def _other_codec_check(case: Case, read: Read) -> Check | None:
-    """The failure of a stream in a codec that no reader decodes; `None` if a reader failed for another reason."""
+    """Return the failure of an unknown codec, if that is the reason."""
     path, came = case.target.path, words.other_codec(read.error)
     if not came:
         return None
@@ -289,7 +290,7 @@ def _other_codec_check(case: Case, read: Read) -> Check | None:
 
 
 def _not_read(host: str, read: Read | None) -> Check:
-    """The outcome of a read that was not run: for want of time, or because the probe could not."""
+    """Return the outcome of a skipped read: no time, or unable."""
     if read is None:
         return not_checked(host, "the path was not read")
     cause = Cause.NOT_CHECKED if words.is_for_time(read.error) else Cause.CANNOT_CHECK
@@ -297,7 +298,7 @@ def _not_read(host: str, read: Read | None) -> Check:
 
 
 def _probe_refused(case: Case) -> Check:
-    """The outcome of a read that the relay refused its own probe: it says nothing about the picture."""
+    """Return the outcome of a probe whose login the relay refused."""
     detail = "the relay refuses the login of its own probe: its file or the probe's password was changed by hand"
     return not_checked(case.target.relay.id, msg("{detail}; provisioner plan shows it", detail), Cause.CANNOT_CHECK)
 
@@ -316,7 +317,7 @@ def _picture_check(case: Case, frame: tuple[str, int, int]) -> Check:
 
 
 def _sound_check(case: Case) -> Check:
-    """People in quarantine are filmed for an order of the ministry, not listened to: sound is off unless asked for."""
+    """Check for sound: the ministry ordered pictures, not sound, unless requested."""
     path = case.target.path
     pulled = case.relay.pulled(path.name)
     samples = (pulled["after"] if pulled else None, *case.relay.samples.get(path.name, ()))
@@ -329,11 +330,11 @@ def _sound_check(case: Case) -> Check:
 
 
 ANOTHER_CERTIFICATE = "another certificate"
-"""In what a host says of a relay that shows another one (`playbooks/provisioner_host/relay/pinned_tls.py`)."""
+"""The host's error if a relay shows another one (`playbooks/provisioner_host/relay/pinned_tls.py`)."""
 
 
 def centre_check(case: Case) -> Check:
-    """Check the same at every monitoring centre of the carrier, through the tunnel, and that it arrives in full."""
+    """Check that all centres read the stream in full, through the tunnel."""
     if not case.target.centres and not case.target.shut:
         return not_checked(case.target.relay.id, "no monitoring centre reads it")
     checks = [_one_centre(case, centre) for centre in case.target.centres]
@@ -380,7 +381,7 @@ def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -
 
 
 def _refusal_of(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -> Check | None:
-    """What is wrong with who is read, be it the relay or the centre's own hub, and not with the way there."""
+    """Return the failure of the relay or hub itself, if any."""
     relay, read_at = case.target.relay.id, centre.id if centre.hub else case.target.relay.id
     if ANOTHER_CERTIFICATE in read.error:
         detail = msg("{read_at} does not show {id} the certificate that is recorded", read_at, centre.id)
@@ -393,11 +394,11 @@ def _refusal_of(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) 
 
 
 def _short_at_relay(case: Case, *, comes: bool) -> Check | None:
-    """The failure of what comes to the relay itself: where that stops, or comes in part, a centre can read no more.
+    """Return the failure of a short stream at the relay, if any.
 
     Args:
         case: the path.
-        comes: whether any picture comes from the relay to the centre; where none does, a part is no reason.
+        comes: whether the centre gets any picture; if not, a partial stream is no explanation.
     """
     received = received_check(case)
     if received.finding and (comes or received.finding.cause is Cause.SILENT):
@@ -406,7 +407,7 @@ def _short_at_relay(case: Case, *, comes: bool) -> Check | None:
 
 
 def _way_check(case: Case, centre: HostSpec, said: CentreEvidence) -> Check | None:
-    """The failure of the way from a centre to a relay, by what the centre learnt; None where it learnt nothing."""
+    """Return the failure of the connection from centre to relay, if known."""
     relay, address = case.target.relay, str(case.target.relay.tunnel.address)
     tls = case.target.relay.relay.tls if case.target.relay.relay else None
     place = address, RTSPS_PORT if tls else RTSP_PORT
@@ -425,7 +426,7 @@ def _way_check(case: Case, centre: HostSpec, said: CentreEvidence) -> Check | No
 
 
 def _arrives(case: Case, centre: HostSpec) -> bool:
-    """Whether packets of a centre came out of the relay's tunnel while we looked."""
+    """Return whether the relay received the centre's packets."""
     peer = next((p for p in case.target.relay.tunnel.peers if p.name == f"centre/{centre.id}"), None)
     live = case.relay.tunnel["peers"].get(peer.public_key) if peer else None
     return live is not None and live["received_bytes"][1] > live["received_bytes"][0]

@@ -1,7 +1,7 @@
-"""What programs say, in plain words: ffmpeg's and MediaMTX's lines, and those of our own probe, as sentences. Pure.
+"""Messages of ffmpeg, MediaMTX and our probe in plain words. Pure.
 
-The words of other programs are for those who wrote them, and half of them are about our own way of reading. Whoever
-reads a verdict at night is told what happened, and nothing of pipes, filters and error numbers.
+Other programs' messages are for their authors, and half of them concern our way of reading. A person at night gets what
+happened, without pipes, filters and error numbers.
 """
 
 from __future__ import annotations
@@ -103,37 +103,37 @@ _OWN = _table(
 
 
 def of_status(status: int) -> str:
-    """What the relay answered to a reader, by its RTSP status."""
+    """Return the relay's RTSP status to a reader, in words."""
     return _STATUS.get(status, msg("the relay answers with RTSP status {status}", status))
 
 
 def of_read(status: int | None, error: str) -> str:
-    """Why a reader got no picture."""
+    """Return why a reader got no picture."""
     if status is not None:
         return of_status(status)
     return _first(_READS, error) or "the reader ended without a picture"
 
 
 def other_codec(error: str) -> str:
-    """The codec of a stream that is read by nobody here; empty if a reader failed for another reason."""
+    """Return a codec without a decoder here; empty for other failures."""
     named = re.search(r"no decoder for its video: ([\w-]{1,20})\Z", error)
     return named[1] if named else ""
 
 
 def of_source(line: str) -> str:
-    """Why the relay has no stream, by its log's last word; a word that is not known is quoted."""
+    """Return why the relay has no stream; an unknown message is quoted."""
     return _first(_SOURCES, line) or msg(
         "the relay cannot take the stream, and says of it: {line}", repr(printable(line, _SHOWN))
     )
 
 
 def of_own(error: str) -> str:
-    """Why our own probe could not look."""
+    """Return why our own probe could not look."""
     return _first(_OWN, error) or "the probe failed on the host"
 
 
 def is_for_time(error: str) -> bool:
-    """Whether a read was not run for want of time alone."""
+    """Return whether a read was skipped only for lack of time."""
     return bool(re.search(r"no time was left|the time ran out|readers ended before", error))
 
 
