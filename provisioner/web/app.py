@@ -129,10 +129,6 @@ class ServedPages:
     """Settings of a server.
 
     Attributes:
-        feed: the source of boards.
-        door: identifies readers.
-        names: the accepted hosts.
-        clock: returns the present time.
         secure: whether readers connect over TLS.
         contacts: `None` if the server does not show contacts.
         further: routes of the door, such as sign-in.

@@ -28,11 +28,10 @@ class SeenPath(WithFinding):
     """A camera's path as of the last verification that covers it.
 
     Attributes:
-        name: the path, e.g. `bac-giang/kcl-001/cam-03/sub`.
-        where: the camera's location; empty if the inventory has none.
-        zone: the camera's zone; empty if the inventory no longer has the camera.
+        name: e.g. `bac-giang/kcl-001/cam-03/sub`.
+        where: the camera's location; empty if unknown.
+        zone: empty if the inventory no longer has the camera.
         verdict: one of `WORST_FIRST`.
-        passed: the levels that passed.
         since: the start of the present verdict, if known.
         proved_at: the last full proof of a path that is not up, if remembered.
         until: the end of its maintenance window.
@@ -68,11 +67,11 @@ class FacilityRow:
         key: name and id without diacritics, for search.
         province: the slug of its present province.
         folder: the slug in its paths and files; mergers of provinces do not change it.
-        carriers: the carriers of its plan and of its paths.
+        carriers: those of its plan and its paths.
         state: its progress, e.g. `accepted`.
         worst: the worst verdict of its paths; empty if no host carries it.
         since: since when its worst path has that verdict.
-        cameras: the number of cameras in its file.
+        cameras: the number in its file.
     """
 
     id: str
@@ -118,8 +117,7 @@ class GroupRow:
 
     Attributes:
         id: the slug, or the carrier's id.
-        facilities: all facilities, also those that no host carries.
-        incidents: incidents that affect it.
+        facilities: all, also those that no host carries.
     """
 
     id: str
@@ -147,11 +145,8 @@ class Board:
         scheme: the list of provinces.
         verified_at: the end of the newest verification, if any.
         oldest_at: the end of the oldest verification that still counts.
-        engine: the media server.
         provinces: those with a facility, by slug.
         carriers: those with a facility or path, by id.
-        facilities: sorted by province and id.
-        incidents: worst first.
         unread: facilities with unreadable files.
         revision: changes with the content.
     """
@@ -187,8 +182,6 @@ class Merged:
     Attributes:
         paths: the last row of each path of each relay, by name. During a change of carriers a path has two relays.
         hosts: the newest verification's incidents without paths.
-        verified_at: the end of the newest verification.
-        oldest_at: the end of the oldest verification that still counts.
     """
 
     paths: tuple[SeenPath, ...] = ()

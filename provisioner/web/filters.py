@@ -95,10 +95,8 @@ class Links:
     """Relative addresses from one page.
 
     Attributes:
-        language: the page's.
         page: the page's own address below its language, e.g. `facilities/kcl-001`.
         suffix: of files; empty on a server.
-        query: the page's own query.
         stamp: the version of scripts and styles, for caches.
     """
 

@@ -44,10 +44,8 @@ class ServerPlace:
     """A server's address and certificate.
 
     Attributes:
-        host: an address of this machine.
         port: 0 for a free port.
         certificate: `None` without TLS.
-        names: further names of the server.
         proxies: networks that send many readers' connections from one address.
     """
 
@@ -184,7 +182,7 @@ class Listener(socket.socket):
 
     Attributes:
         proxies: networks without a bound per source.
-        guests: the connections, by file descriptor.
+        guests: by file descriptor.
         counts: connections per source.
     """
 

@@ -264,12 +264,11 @@ class _Session:
 
     Attributes:
         person: the subject at the provider.
-        tokens: the latest ones.
         is_vouched: whether the provider can be asked again.
         ends_s: the latest end.
         token_ends_s: the end of the ID token.
-        vouched_s: the time of the provider's last confirmation.
-        asked_s: the time of the last question to the provider.
+        vouched_s: the provider's last confirmation.
+        asked_s: the last question to the provider.
     """
 
     reader: Reader
@@ -580,12 +579,7 @@ def claims_of(
 ) -> Mapping[str, object]:
     """Verify an ID token and return its claims.
 
-    Args:
-        token: from the provider's answer.
-        keys: the provider's signing keys.
-        settings: issuer and client.
-        nonce: of the sign-in.
-        again: whether the token renews an earlier one, and so may lack the nonce.
+    With `again` the token renews an earlier one, and so may lack the nonce.
 
     Raises:
         UnknownKeyError: the key is not among `keys`.
