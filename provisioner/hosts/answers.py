@@ -98,12 +98,8 @@ def read_json(raw: bytes) -> object:
 def read(kind: type[_Answer], document: object) -> _Answer:
     """Validate an answer, or another document with the same bounds.
 
-    Args:
-        kind: its type, a TypedDict.
-        document: the parsed JSON.
-
     Raises:
-        UnreadableError: it does not match.
+        UnreadableError: it does not match the TypedDict.
     """
     try:
         answer: _Answer = _reader(cast("Hashable", kind)).validate_python(document)
@@ -119,11 +115,7 @@ def read(kind: type[_Answer], document: object) -> _Answer:
 def parsed(host: str, kind: type[_Answer], document: object, parse: Callable[[_Answer], _Parsed]) -> _Parsed:
     """Validate a host's answer and convert it.
 
-    Args:
-        host: the host's id.
-        kind: the answer's type in `wire`.
-        document: the parsed JSON.
-        parse: converts the answer, or raises `UnreadableError`.
+    `parse` may raise `UnreadableError`.
 
     Raises:
         HostError: the answer is unreadable.

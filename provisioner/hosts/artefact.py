@@ -57,9 +57,7 @@ class _Place:
 def architecture_of(artefact: Path, program: str) -> str:
     """Return a program's architecture, e.g. `arm64`; empty if not ELF.
 
-    Args:
-        artefact: the program itself, or a `.tar.gz` with it.
-        program: its name in the archive.
+    The file is the program, or a `.tar.gz` with it.
     """
     with artefact.open("rb") as stream:
         begins = stream.read(_HEADER)

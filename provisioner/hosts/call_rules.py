@@ -14,10 +14,7 @@ from provisioner.desired.render.templates import host_module
 def call_refusal(request: Mapping[str, object], sizes: Mapping[str, int], side: str) -> str:
     """Return why hosts refuse a call, after "it"; empty if valid.
 
-    Args:
-        request: the request.
-        sizes: the sizes of its files in bytes, by name.
-        side: the side of a shared centre; empty if the host is not shared.
+    `sizes` are bytes by file name. `side` is empty if the host is not shared.
     """
     return str(host_module("machine/carried").refusal(request, sizes, HostNames(side).ours))
 

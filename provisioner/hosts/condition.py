@@ -60,11 +60,8 @@ def findings(
 ) -> tuple[HostFault, ...]:
     """Return the faults of a host's disks and clock.
 
-    Args:
-        disks: from the host's answer.
-        clock: the host's clock at its start and end; `None` if unknown.
-        asked: the controller's time before the call.
-        answered: the controller's time after the answer.
+    `clock` is the host's time at start and end, or `None`. `asked` and `answered` are the controller's times around
+    the call.
     """
     return (*_full(disks), *_off(clock, asked.timestamp(), answered.timestamp()))
 

@@ -122,9 +122,7 @@ def is_shown_key(line: str) -> bool:
 class HostKeyScans(OpenRunner):
     """Carries only calls that read host keys.
 
-    Args:
-        environment: the caller's environment, for the search path.
-        asker: the name of this machine or node in errors.
+    `asker` names this machine or node in errors.
     """
 
     def __init__(self, environment: Mapping[str, str], asker: str = "this machine") -> None:

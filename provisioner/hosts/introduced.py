@@ -21,13 +21,8 @@ _WITHOUT_HOSTS: Final = frozenset({"facilities", "secrets", "allocations.lock.ym
 def introduced_hosts(inventory: Inventory, root: Path, name: str, today: date) -> dict[str, HostError]:
     """Return an error for each host whose login differs from a revision.
 
-    Address, user, host key and jump host each suffice to lead a login and its data to another machine.
-
-    Args:
-        inventory: from the folder.
-        root: the folder.
-        name: the trusted revision, e.g. `origin/main`.
-        today: the date for designations.
+    Address, user, host key and jump host each suffice to lead a login and its data to another machine. `name` is
+    the trusted revision, e.g. `origin/main`; `today` is the date for designations.
 
     Raises:
         InventoryError: the revision's inventory is unreadable.

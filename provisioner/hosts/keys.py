@@ -79,14 +79,9 @@ def make_host_keys(
 ) -> tuple[dict[str, HostKeys], dict[str, HostError]]:
     """Let hosts create missing keys; return keys and errors by host.
 
-    Args:
-        specs: the hosts.
-        runner: carries the calls.
-        templates: the on-host program, which stays there with the identity key.
-        known: recorded public keys with their owners; no host may have another's.
-        unproved: whether the hosts need no proof of identity.
-        who: the person, for the owner's mark.
-        recovery: the recovery key; empty if none.
+    The on-host program stays there with the identity key. No host may have a key of `known`, recorded keys with
+    their owners, unless it is its own. `who` is the person for the owner's mark; `recovery` is empty without a
+    recovery key.
     """
     left = [_left(spec, templates.for_side(spec.side).host_program, unproved=unproved) for spec in specs]
     calls = [
@@ -106,14 +101,9 @@ def make_host_keys(
 
 
 def make_next_key(spec: HostSpec, runner: HostRunner, program: bytes, *, who: str, recovery: str) -> HostKeys:
-    """Let a relay create its next key, if missing.
+    """Let a relay create and keep its next key, if missing.
 
-    Args:
-        spec: the relay.
-        runner: carries the call.
-        program: the on-host program.
-        who: the person.
-        recovery: the recovery key; empty if none.
+    `recovery` is empty without a recovery key.
 
     Raises:
         HostError: there is no answer, or it is unreadable.
@@ -138,14 +128,7 @@ def restore_host_keys(
 ) -> HostKeys:
     """Put a tunnel's key on a replacement host; it creates the others.
 
-    Args:
-        spec: the relay.
-        runner: carries the call.
-        program: the on-host program, which stays there.
-        restored: the key.
-        unproved: whether the host needs no proof of identity.
-        who: the person.
-        following: the next key, if the relay died during a rotation.
+    The on-host program stays there too. `following` is the next key, if the relay died during a rotation.
 
     Raises:
         HostError: there is no answer, it is unreadable, or the host refused the key.
@@ -236,8 +219,7 @@ def _sealed(host: str, box: wire.SealedKeyAnswer | None, public_key: str, recove
 def own_public_keys(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return kind and base64 of this machine's login keys.
 
-    Args:
-        environment: `PROVISIONER_SSH_KEY` names the one key, else the agent's keys count (`SSH_AUTH_SOCK`).
+    `PROVISIONER_SSH_KEY` names the one key, else the agent's keys count (`SSH_AUTH_SOCK`).
 
     Raises:
         UsageError: the named key is unreadable and has no public half beside it.

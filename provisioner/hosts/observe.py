@@ -28,11 +28,7 @@ def observe(
 ) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
     """Return facts of hosts that answer, and errors of the others.
 
-    Args:
-        specs: the hosts.
-        files: each host's rendered files.
-        runner: carries the calls.
-        unproved: whether hosts need no proof of identity; their facts then lack trust and policy.
+    With `unproved` hosts need no proof of identity; their facts then lack trust and policy.
     """
     calls = []
     for spec in specs:

@@ -28,11 +28,8 @@ _Posted = dict[tuple[Play, int], HostCall]
 class AnsibleRunner(OpenRunner):
     """Carries calls to hosts over SSH.
 
-    Plays of up to fifty hosts stay open for later calls, until this object is closed or collected, or the process ends.
-
-    Args:
-        templates: the on-host program's sources.
-        environment: the caller's environment; `PROVISIONER_SSH_KEY` names the key, else the agent's keys count.
+    Plays of up to fifty hosts stay open for later calls, until this object is closed or collected, or the process
+    ends. The environment's `PROVISIONER_SSH_KEY` names the key; without it the agent's keys count.
     """
 
     def __init__(self, templates: Templates, environment: Mapping[str, str]) -> None:

@@ -44,9 +44,6 @@ _GRACE_S = 10.0
 class BegunAnsible:
     """An Ansible process that waits for its hosts.
 
-    Args:
-        environment: the caller's environment.
-
     Raises:
         HostError: there is no tmpfs for secrets.
     """

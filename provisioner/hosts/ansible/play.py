@@ -128,12 +128,8 @@ class Proofs:
 class Play:
     """An Ansible run on some hosts.
 
-    Args:
-        specs: the hosts; if more than `MAX_WORKERS`, each takes one call only.
-        templates: the on-host program's sources.
-        environment: the caller's environment; `PROVISIONER_SSH_KEY` names the key, else the agent's keys count.
-        proofs: earlier proofs of hosts.
-        begun: an Ansible process that was started early; this play ends it.
+    With more than `MAX_WORKERS` hosts, each takes one call only. The play also ends `begun`, an Ansible process
+    that was started early.
 
     Raises:
         HostError: there is no tmpfs for secrets, or a host's name or address is unsafe for Ansible.
@@ -339,13 +335,7 @@ def answer_in(host: str, raw: bytes, way: Way = DIRECT) -> HostAnswer:
 
 
 def answer_of(host: str, document: object, way: Way = DIRECT) -> HostAnswer:
-    """Parse a host's document or its worker's failure. Never raises.
-
-    Args:
-        host: its id.
-        document: the parsed file.
-        way: how ssh went to the host.
-    """
+    """Parse a host's document or its worker's failure. Never raises."""
     match document:
         case {"ok": True, "answer": dict() as answer}:
             return HostAnswer(host, CallOutcome.ANSWERED, answer)

@@ -84,12 +84,10 @@ class OwnKey:
 
 
 def ssh_files(specs: Sequence[CallTarget], folder: Path, key: OwnKey | None) -> SshFiles:
-    """Return ssh's files for some hosts.
+    """Return ssh's files for some hosts, whose ids are ssh's names.
 
-    Args:
-        specs: the hosts; ssh is started with their ids.
-        folder: the folder of the files `CONFIG`, `ALONE`, `KNOWN_HOSTS` and of the sockets (`LINKS`).
-        key: the one key for logins; `None` allows all keys of the agent.
+    `folder` gets the files `CONFIG`, `ALONE` and `KNOWN_HOSTS`, and sockets in `LINKS`. Without `key`, all keys of
+    the agent count.
 
     Raises:
         HostError: a value may not stand in such a file.
