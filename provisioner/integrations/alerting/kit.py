@@ -62,8 +62,7 @@ class _Grid:
 def routes_file(addresses: Mapping[str, str]) -> str:
     """Return Alertmanager's configuration.
 
-    Args:
-        addresses: webhook addresses by carrier; `EVERYTHING` gets all alerts.
+    `addresses` are webhooks by carrier; `EVERYTHING` gets all alerts.
     """
     carriers = sorted(name for name in addresses if name != EVERYTHING)
     everything: list[Document] = [{"receiver": "all"}] if EVERYTHING in addresses else []

@@ -250,9 +250,7 @@ class _Once(Collector):
 def scope_of(incident: Incident, facility: str) -> str:
     """Return an incident's scope for inhibition: `host`, `site`, `device` or `path`.
 
-    Args:
-        incident: the incident.
-        facility: the facility of all its paths; empty if there are several.
+    `facility` is empty if its paths have several.
     """
     if incident.layer in _WHOLE_HOSTS or (incident.layer in _SITES and not facility):
         return "host"

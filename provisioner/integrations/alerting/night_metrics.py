@@ -75,11 +75,8 @@ def night_sheet(
 ) -> MetricSheet:
     """Return the metrics of recorded verifications.
 
-    Args:
-        inventory: its id.
-        looks: newest first, back to the last full one, if any.
-        now: the time of writing.
-        nights: ends of the last nightly runs that were `complete`, or at least a `part`.
+    `looks` are newest first, back to the last full one, if any. `nights` are ends of the last nightly runs that
+    were `complete`, or at least a `part`.
     """
     known, sheet = _Known(), MetricSheet(inventory, NIGHT)
     for look in reversed(looks):
@@ -151,10 +148,7 @@ def incident_series(
 ) -> Iterator[tuple[Labels, int]]:
     """Yield labels and number of paths of incidents, highest layer first.
 
-    Args:
-        incidents: the incidents.
-        rows: the affected paths.
-        carriers: carriers by host; by default those of its paths.
+    Without `carriers` by host, those of the paths count.
     """
     by_path, known = {}, dict(carriers or {})
     for row in rows:

@@ -101,16 +101,10 @@ def post(
     authorities: str = "",
     named: Collection[str] | None = None,
 ) -> int:
-    """Post a body; return the status code.
+    """Post a JSON body; return the status code.
 
-    Args:
-        url: the address, validated with the inventory.
-        body: JSON.
-        headers: further headers.
-        seconds: the longest silence of the server.
-        login: for HTTP basic authentication.
-        authorities: a file of CA certificates; empty for the usual ones.
-        named: hosts that may have any address; `None` allows all addresses.
+    The inventory's validation checked the address. The server may be silent for `seconds`. Empty `authorities`
+    means the usual CA certificates. Hosts in `named` may have any address; `None` allows all addresses.
 
     Raises:
         ReachError: the server did not accept it.
@@ -127,13 +121,8 @@ def body_of(document: object) -> bytes:
 def signed_headers(body: bytes, key: Secret, at: datetime, delivery: str) -> Mapping[str, str]:
     """Return headers with which a receiver detects foreign, old or repeated bodies.
 
-    The signature is an HMAC-SHA-256 over the timestamp, a full stop, and the body's bytes.
-
-    Args:
-        body: the body.
-        key: the receiver's.
-        at: the time of sending.
-        delivery: the notice's id, the same for each attempt.
+    The signature is an HMAC-SHA-256 over the timestamp, a full stop, and the body's bytes. `delivery` is the
+    notice's id, the same for each attempt.
     """
     timestamp = str(int(at.timestamp()))
     mac = hmac.digest(key.reveal().encode(), timestamp.encode() + b"." + body, "sha256").hex()

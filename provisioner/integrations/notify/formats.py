@@ -149,10 +149,7 @@ def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> Notice
 def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> tuple[list[Document], list[Labels]]:
     """Return alerts for an Alertmanager, and the labels of the active ones.
 
-    Args:
-        news: the news for this receiver.
-        before: labels of active alerts from earlier nights.
-        language: of the summaries.
+    `before` are labels of active alerts from earlier nights.
     """
     say = translator(language)
     has_numbers_alone = news.reader.reach(Matter.STATUS) is Reach.COUNTS

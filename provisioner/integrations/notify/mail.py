@@ -254,12 +254,7 @@ def cause_words(cause: Cause, say: Translator) -> str:
 def mail_of(letter: Letter, sender: Secret, addresses: Sequence[Secret], at: datetime, delivery: str) -> EmailMessage:
     """Return a letter as a mail.
 
-    Args:
-        letter: the content.
-        sender: an address.
-        addresses: the receivers.
-        at: the date.
-        delivery: the notice's id, the same for each attempt.
+    `delivery` is the notice's id, the same for each attempt.
 
     Raises:
         ValueError: an address is invalid.

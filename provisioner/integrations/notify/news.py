@@ -155,14 +155,7 @@ class _Turned:
 
 
 def news_for(reader: ReaderScope, night: NightSight, last: LastNotice, province_of: ProvinceOf) -> NightNews:
-    """Return one reader's news of a night.
-
-    Args:
-        reader: the role.
-        night: the night's results.
-        last: the receiver's last notice.
-        province_of: returns a facility's province.
-    """
+    """Return one reader's news of a night since the last notice."""
     before = last.known if last.scope == scope_name(reader) else {}
     places = _Places(reader, province_of)
     counted = [

@@ -134,7 +134,7 @@ def night_of(
 
     Args:
         document: the verification.
-        carriers: carriers with paths, by host.
+        carriers: those with paths, by host.
         inventory: its id.
         run: the recorded run.
         listed: keys of the inventory's paths; those not verified are silent.
