@@ -73,11 +73,7 @@ def accept(
 ) -> tuple[Acceptance, ...]:
     """Accept each path's view, or refuse it.
 
-    Args:
-        candidates: the paths with their views.
-        at: the time of the views.
-        run: the recorded run of the acceptance.
-        renew: whether to forget earlier references.
+    `at` is the time of the views. `renew` forgets earlier references.
     """
     return tuple(_accepted(one, at, run, renew=renew) for one in candidates)
 
@@ -153,11 +149,7 @@ def acceptances(
 ) -> tuple[Acceptance, ...]:
     """Return the result for every path of a verification.
 
-    Args:
-        result: the verification.
-        known: references of whole facilities, by path.
-        run: the recorded run of the acceptance.
-        renew: whether to forget earlier references.
+    `known` are references of whole facilities, by path. `renew` forgets earlier ones.
     """
     chosen = {verdict.path for verdict in result.paths}
     kept = references_by_site({path: of for path, of in known.items() if not (renew and path in chosen)})

@@ -154,11 +154,8 @@ class Case:
     def firewall_blocks(self, chain: str, element: SetElement | None = None) -> bool:
         """Return whether the relay's own firewall may block the path.
 
-        A table that is not loaded blocks no packet, so it explains no failure.
-
-        Args:
-            chain: `input` or `output`; any change of its rules may be the reason.
-            element: the element that the rule needs in its set.
+        Any change of the chain's rules (`input` or `output`) may be the reason, or a missing `element`. A table that is
+        not loaded blocks no packet, so it explains no failure.
         """
         facts = self.hosts[self.target.relay.id].facts
         if facts is None or not facts.firewall["present"]:

@@ -109,9 +109,7 @@ def _is_of_site(case: Case) -> bool:
 def came_s(seen: wire.PictureAnswer, fps: int | None = None) -> float:
     """Return the delivered seconds of a stream, without late and dropped pictures.
 
-    Args:
-        seen: the look.
-        fps: the agreed rate, if any. It also reveals that most pictures were dropped, unless they come at even steps.
+    The agreed rate also reveals that most pictures were dropped, unless they come at even steps.
     """
     packets = seen["packets"]
     step = packets["step_s"]

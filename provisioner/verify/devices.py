@@ -158,10 +158,8 @@ def device_reports(
 ) -> tuple[DeviceReport, ...]:
     """Return reports of the asked devices of paths, sorted by name.
 
-    Args:
-        targets: the measured paths.
-        rounds: the accounts of each visit, in order; the last one counts.
-        unsure: relays with a wrong clock, so their devices' clocks stay unknown.
+    `rounds` are the accounts of each visit, in order; the last one counts. The clocks of devices at relays in
+    `unsure`, whose own clock is wrong, stay unknown.
     """
     asked = _asked(targets)
     owners = {_word(one.device.serial): one.device.name for one in asked.values() if one.device.serial}
@@ -340,12 +338,7 @@ def _profile(device: AskedDevice, account: DeviceAccount) -> Iterator[_Fault]:
 def _off_s(clock: wire.DeviceClockAnswer, moment: int | None, zone_s: int) -> int | None:
     """Return how many seconds a clock is certainly ahead; below 0 behind.
 
-    A device shows whole seconds, and its answer takes time.
-
-    Args:
-        clock: the time of the question.
-        moment: the device's time, if any.
-        zone_s: the expected difference from UTC.
+    A device shows whole seconds, and its answer takes time. `zone_s` is the expected difference from UTC.
     """
     if moment is None:
         return None

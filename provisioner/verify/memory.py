@@ -151,9 +151,7 @@ Memories = Mapping[str, PathMemory]
 def swept_paths(result: VerifyResult, *, whole: bool) -> SweptPaths:
     """Return a verification's verdicts for the history, without unreached paths.
 
-    Args:
-        result: the verification.
-        whole: whether it had no limit, sample or level.
+    `whole` means without limit, sample or level.
     """
     looks = sorted((path for path in result.paths if _is_look(path)), key=_worth)
     # A path that two relays have is as good as the better of them: its readers have that one.

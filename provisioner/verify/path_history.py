@@ -233,13 +233,7 @@ def _suspects(picture: PictureReport) -> frozenset[str] | None:
 
 
 def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathVerdict]) -> PathVerdict:
-    """Add lasting suspicions: found in several checks, spread in time.
-
-    Args:
-        verdict: the path's verdict.
-        memory: the path's.
-        looks: the verdicts of this run's looks.
-    """
+    """Add lasting suspicions: found in several checks, spread in time."""
     if not memory.suspects and not any(look.picture and look.picture.seen for look in looks):
         return verdict
     checked = [_look(look, "", maintenance=False) for look in looks if look.checked_at is not None]
@@ -287,13 +281,7 @@ def needs_second_look(verdict: PathVerdict, memory: PathMemory) -> bool:
 
 
 def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> PathVerdict:
-    """Return the verdict on a path from all looks.
-
-    Args:
-        looks: the verdicts of this run's looks, in order, at least one.
-        memory: the path's.
-        scope: says whether one look decides.
-    """
+    """Return the verdict on a path from this run's looks and memory."""
     last = next((look for look in reversed(looks) if _shows(look)), looks[-1])
     at = last.checked_at
     if at is None:

@@ -71,12 +71,7 @@ class PathToCheck:
 
 
 def with_logins_in_use(targets: Sequence[PathToCheck], facts: Mapping[str, HostFacts]) -> tuple[PathToCheck, ...]:
-    """Return the paths with the login that their relay has now.
-
-    Args:
-        targets: the paths.
-        facts: of the observed hosts.
-    """
+    """Return the paths with the login that their relay has now."""
     relays = with_live_logins({target.relay.id: target.relay for target in targets}.values(), facts)
     if not relays:
         return tuple(targets)

@@ -173,12 +173,7 @@ def judged(
 ) -> Judgement:
     """Judge a picture from one look.
 
-    Args:
-        picture: the look's measures.
-        at: its time.
-        agreed: the stream's agreed values.
-        before: results of earlier looks.
-        damaged: pictures with missing packets between MediaMTX's two samples.
+    `damaged` are pictures with missing packets between MediaMTX's two samples.
     """
     dark = picture["scene"] is not None and is_dark(picture["scene"])
     allowed = dark and any(hours.hold(_local(at)) for hours in agreed.dark_hours)

@@ -247,15 +247,7 @@ def judge_view(
     *,
     dark: bool = False,
 ) -> ViewJudgement:
-    """Compare a view with its references, and if far with other cameras'.
-
-    Args:
-        view: `None` if not measured.
-        references: the camera's.
-        others: those of the other cameras, by name.
-        at: the time of the view.
-        dark: whether it is too dark to judge.
-    """
+    """Compare a view with its references, and if far with other cameras'."""
     alike = _of_the_same_light(references, at)
     if why := _nothing_to_compare(view, references, alike, at, dark=dark):
         strange = None if view is None or dark else _stranger(view, references, others)

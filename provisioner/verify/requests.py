@@ -157,11 +157,7 @@ def probe_calls(
 ) -> tuple[HostCall, ...]:
     """Return one call for each relay and centre of the paths.
 
-    Args:
-        wanted: the paths; hosts read them in this order until their deadline.
-        observe: `observe` requests by host id.
-        limits: the limits of a probe.
-        read: whether relays read the paths.
+    Hosts read the paths in this order until their deadline. Without `read`, relays read none.
     """
     of_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     of_centre: dict[str, list[PathToCheck]] = defaultdict(list)

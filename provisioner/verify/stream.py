@@ -160,10 +160,7 @@ def _unlisted(case: Case) -> Check:
 def source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
     """Judge a source without a picture, from relay, log and device.
 
-    Args:
-        case: the path.
-        otherwise: the cause without other evidence.
-        detail: the evidence for it in words.
+    `otherwise` and `detail` are used without other evidence.
     """
     if case.target.path.access.is_pushed:
         return _pushed_failure(case)
@@ -396,9 +393,7 @@ def _refusal_of(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) 
 def _short_at_relay(case: Case, *, comes: bool) -> Check | None:
     """Return the failure of a short stream at the relay, if any.
 
-    Args:
-        case: the path.
-        comes: whether the centre gets any picture; if not, a partial stream is no explanation.
+    Without `comes` (the centre gets no picture), a partial stream is no explanation.
     """
     received = received_check(case)
     if received.finding and (comes or received.finding.cause is Cause.SILENT):
