@@ -154,7 +154,7 @@ class CentreEvidence:
 
 @dataclass(frozen=True, slots=True)
 class HostEvidence:
-    """All evidence of one host, or why there is none.
+    """All evidence of one host, or the reason without any.
 
     Attributes:
         clock: its clock at start and end, in seconds since 1970; `None` if unknown.

@@ -198,15 +198,15 @@ def judge(
     asked: int | None = None,
     once: Collection[str] = (),
 ) -> tuple[PathVerdict, ...]:
-    """The verdict on every path by one look, in the order of names.
+    """Return the verdicts of one look, sorted by name.
 
     Args:
-        targets: the paths that had to be checked.
-        evidence: by host id, what it answered.
-        drift: by host id, what differs from the desired state; a host that is missing was not compared.
-        checked_at: when the evidence was gathered.
-        asked: up to which level is judged; None is all of them.
-        once: the paths that only centres were to read: what these saw stands for what a reader on the relay would have.
+        targets: the paths.
+        evidence: by host id.
+        drift: by host id; a missing host was not compared.
+        checked_at: the time of the evidence.
+        asked: the highest requested level; `None` for all.
+        once: paths that only centres read, in place of the relay.
     """
     return put_together([judge_each(targets, evidence, drift, checked_at, asked=asked, once=once)], targets)
 

@@ -98,7 +98,7 @@ UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
         ),
     }
 )
-"""The meaning by access mode; pushing sites have none, since they are not called."""
+"""The meaning by access mode, except for pushing sites, which are not called."""
 
 
 def site_line_check(case: Case) -> Check | None:

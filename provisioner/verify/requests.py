@@ -157,7 +157,7 @@ def probe_calls(
 ) -> tuple[HostCall, ...]:
     """Return one call for each relay and centre of the paths.
 
-    Hosts read the paths in this order until their deadline. Without `read`, relays read none.
+    Hosts read the paths in this order until their deadline. Relays read only with `read`.
     """
     of_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     of_centre: dict[str, list[PathToCheck]] = defaultdict(list)

@@ -1,6 +1,6 @@
 """The result of a verification (docs/internals/verify.md). Pure.
 
-Parts of a visit overlap, so that their times add up to more than the whole.
+Parts of a visit overlap, so their times sum to more than the whole.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "causes": "causes",
     }
 )
-"""The parts of a visit, in the host program's words, and in ours."""
+"""The parts of a visit: the host program's words and ours."""
 
 # Shorter ones are not worth a reader's time.
 _SHOWN_S = 0.1
@@ -46,12 +46,12 @@ NEW: Final = "new"
 
 @dataclass(frozen=True, slots=True)
 class HostWait:
-    """One host: when it had answered, how long its visit took by its own word, and what for.
+    """A host's times.
 
     Attributes:
-        answered_s: seconds from when all were asked until its answer; None where none came.
-        visit_s: seconds on the host itself; None where it did not say.
-        parts: seconds by the host program's words for them.
+        answered_s: seconds from the question to its answer, if any.
+        visit_s: seconds on the host itself, if known.
+        parts: seconds by the host program's words.
     """
 
     host: str
@@ -62,7 +62,7 @@ class HostWait:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """The whole: until hosts were asked, until the last one had answered, and each host."""
+    """Times before the question, until the last answer, and by host."""
 
     before_s: float = 0.0
     asked_s: float = 0.0
@@ -70,19 +70,19 @@ class Waits:
 
     @property
     def total_s(self) -> float:
-        """All of it."""
+        """The total."""
         return self.before_s + self.asked_s
 
     @property
     def last(self) -> HostWait | None:
-        """The host that all waited for, of those that answered."""
+        """The last host to answer."""
         answered = [wait for wait in self.hosts.values() if wait.answered_s is not None]
         return max(answered, key=lambda wait: wait.answered_s or 0.0, default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceAccount:
-    """What came of asking one device; `detail` is what it did instead of telling."""
+    """The result of asking a device; `detail` explains a missing account."""
 
     outcome: str
     detail: str = ""
@@ -94,7 +94,7 @@ class DeviceAccount:
 
 
 class Verdict(StrEnum):
-    """What is said of a path, from the best to the worst that can be said."""
+    """The state of a path."""
 
     UP = "up"
     DEGRADED = "degraded"
@@ -105,7 +105,7 @@ class Verdict(StrEnum):
 
 
 class Layer(StrEnum):
-    """Where something is broken, from the highest: what is broken above explains what is broken below."""
+    """Layers of broken objects, highest first: higher faults explain lower ones."""
 
     HOST = "host"
     RELAY = "relay"
@@ -120,7 +120,7 @@ class Layer(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a path is not up, and who goes where: its word and its next step."""
+    """Why a path is not up: a word, and its next step."""
 
     next_step: str
 
@@ -196,7 +196,7 @@ IMPERFECT = frozenset(
         *(Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW, Cause.ANOTHER_DEVICE),
     }
 )
-"""A picture comes, and it is not what was agreed."""
+"""Causes with a picture that differs from the agreed one."""
 
 INFERRED = frozenset(
     {
@@ -204,12 +204,12 @@ INFERRED = frozenset(
         *(Cause.SITE_SILENT, Cause.NOT_PUBLISHED),
     }
 )
-"""What is concluded from a silence; any other cause was said by somebody, or read off a host."""
+"""Causes inferred from a silence; all others were reported or read from a host."""
 
 
 @dataclass(frozen=True, slots=True)
 class StandingFailure:
-    """A failure that stands: since when, how many looks saw it, and whether that is enough for `down`."""
+    """A present failure: start, looks, and whether they suffice for `down`."""
 
     since: datetime
     looks: int
@@ -218,7 +218,7 @@ class StandingFailure:
 
 @dataclass(frozen=True, slots=True)
 class LastProof:
-    """The highest level that was ever proved of a path, and when that was the last time."""
+    """A path's highest proved level, and its last proof."""
 
     level: int
     at: datetime
@@ -226,7 +226,7 @@ class LastProof:
 
 @dataclass(frozen=True, slots=True)
 class InMaintenance:
-    """The maintenance window that a path is in, and what would be said of it without one."""
+    """A path's maintenance window, and its verdict without it."""
 
     begin: datetime
     until: datetime
@@ -239,12 +239,12 @@ _RANKS: Final[Mapping[str | None, int]] = MappingProxyType({layer: rank for rank
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A broken object: cause, layer, evidence. It goes from the check to the page as one value.
+    """A broken object as one value from check to page.
 
     Attributes:
-        layer: `None` if nothing is broken, or if the object is unknown.
+        layer: `None` without a fault, or if the object is unknown.
         detail: a `Sentence`; plain English text if it comes from a record.
-        level: the number of the level that failed; 0 if none did.
+        level: the failed level's number, or 0.
     """
 
     cause: Cause
@@ -255,7 +255,7 @@ class Finding:
 
     @property
     def rank(self) -> int:
-        """The layer's place, 0 for the highest; without a layer the last."""
+        """The layer's position, 0 for the highest; without a layer the last."""
         return _RANKS.get(self.layer, len(_RANKS))
 
 
@@ -264,14 +264,14 @@ NO_FINDING: Final = Finding(Cause.NONE)
 
 
 class WithFinding:
-    """Base of a value with a finding: documents and pages read its parts by name."""
+    """Base of a value with a finding, whose parts are its attributes."""
 
     __slots__ = ()
     finding: Finding
 
     @property
     def cause(self) -> Cause:
-        """Why it is not up."""
+        """The cause."""
         return self.finding.cause
 
     @property
@@ -325,13 +325,13 @@ class PathLook:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceReport:
-    """What is told of a path's references.
+    """The report on a path's references.
 
     Attributes:
-        count: how many there are.
-        newest: when the newest was seen.
-        lights: in which light they were taken: `day`, `night` or `between`.
-        move_shows: whether a move would be seen in all of them.
+        count: their number.
+        newest: the time of the newest view.
+        lights: `day`, `night` or `between`.
+        move_shows: whether all of them would show a move.
     """
 
     count: int
@@ -342,11 +342,11 @@ class ReferenceReport:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What came of a path whose picture was to be accepted.
+    """The result of a path's acceptance.
 
     Attributes:
-        refused: why it was not; empty where it was.
-        notes: what a person should know of it.
+        refused: the reason; empty if accepted.
+        notes: remarks for a person.
     """
 
     path: str
@@ -356,12 +356,12 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class SuspectSign:
-    """What one look makes suspect.
+    """A suspicion of one look.
 
     Attributes:
-        kind: under which it is remembered.
-        word: what it looks like.
-        detail: the evidence, in words.
+        kind: in the memory.
+        word: the appearance.
+        detail: the evidence in words.
     """
 
     kind: str
@@ -371,11 +371,11 @@ class SuspectSign:
 
 @dataclass(frozen=True, slots=True)
 class ToLookAt:
-    """What has been suspect for long enough to send a person to look.
+    """A lasting suspicion, for which a person should look.
 
     Attributes:
-        since: the first check that saw it; none since saw that it was gone.
-        checks: how many did.
+        since: the first check that found it, without a good one since.
+        checks: their number.
     """
 
     word: str
@@ -386,21 +386,21 @@ class ToLookAt:
 
 @dataclass(frozen=True, slots=True)
 class PictureReport:
-    """What a look made of a path's picture.
+    """The report of a picture look.
 
     Attributes:
-        state: `good`, `faulty`, `dark: cannot judge`, `not measured`, or `not due` where nobody looked.
-        full: whether the look was a full one.
-        seconds: how long it took.
-        suspects: kinds that a person should look at once they last.
-        labels: what cannot be said of this camera, e.g. `freeze not decidable`.
-        keys: what its key packets are known by.
-        noise: the least that two of its key pictures differed, in levels; None where that was not measured.
-        fps: how many frames a second came.
-        kbps: how much came.
-        view: what the last picture shows, in measures; None where none was measured.
-        seen: what is suspect in this look, with its evidence.
-        undecided: why its view was compared with nothing, or what cannot be said of it; empty where all was.
+        state: `good`, `faulty`, `dark: cannot judge`, `not measured`, or `not due` without a look.
+        full: whether the look was full.
+        seconds: its duration.
+        suspects: words of suspicions, for a person if they last.
+        labels: limits of this camera's checks, e.g. `freeze not decidable`.
+        keys: hashes of its key packets.
+        noise: the smallest difference of two key pictures, in levels, if measured.
+        fps: received frames per second.
+        kbps: the received bit rate.
+        view: the last picture's measures, if any.
+        seen: suspicions of this look, with evidence.
+        undecided: which comparison of the view was impossible and why; empty if none.
     """
 
     state: str
@@ -418,29 +418,29 @@ class PictureReport:
 
     @property
     def look(self) -> str | None:
-        """How it was looked at; `None` if nobody looked."""
+        """The kind of look, if any."""
         return ("full" if self.full else "quick") if self.seconds else None
 
     @property
     def is_notable(self) -> bool:
-        """Whether there is more to say of it than that it is good."""
+        """Whether the report has more than a good or faulty state."""
         return bool(self.seconds) and (self.state not in {"good", "faulty"} or bool(self.suspects or self.labels))
 
     @property
     def in_words(self) -> str:
-        """What is to be said of it."""
+        """The report in words."""
         return f"picture {', '.join((self.state, *self.suspects, *self.labels))}"
 
 
 @dataclass(frozen=True, slots=True)
 class SettingSeen:
-    """A setting under change, of which either is taken (`accept` in a facility's file).
+    """A setting under change, with old and new value accepted.
 
     Attributes:
         setting: `login` of a device, or `picture` of a stream.
-        object: the device or camera that it is of, within its facility.
-        until: the last day on which either is taken.
-        seen: `old` or `new`; empty where no picture told which it is.
+        object: the device or camera within its facility.
+        until: the last day of the change (`accept` in a facility's file).
+        seen: `old` or `new`; empty if unknown.
     """
 
     setting: str
@@ -451,20 +451,19 @@ class SettingSeen:
 
 @dataclass(frozen=True, slots=True)
 class PathVerdict(WithFinding):
-    """What is said of one path.
+    """The verdict on one path.
 
     Attributes:
-        level: the highest level passed with all lower ones of `judge.LEVELS` passed; 0 is none. The first one
-            is about the host, so that a good picture over a drifted host has level 0, is `degraded`, and shows
-            in `passed` how far it really came.
+        level: the highest level of `judge.LEVELS` passed with all lower ones; 0 if none. The first is the host's,
+            so a good picture over a drifted host has level 0 and is `degraded`; `passed` shows how far it came.
         passed: every level that passed.
-        checked_at: when evidence was gathered; None where there is none.
-        standing: the failure that stands, where the path failed.
-        last_proof: what was last proved of a path that is not up, as far as it is remembered.
-        maintenance: the window that it is in.
-        picture: what a look made of its picture; None where no host told anything of the path.
-        to_look_at: what a person should look at; it changes no verdict.
-        settings: those of it that are under change, and which of the two each was seen by.
+        checked_at: the time of the evidence, if any.
+        standing: the present failure, if any.
+        last_proof: the last proof of a path that is not up, if remembered.
+        maintenance: its maintenance window, if any.
+        picture: the report of its picture look; `None` without evidence.
+        to_look_at: lasting suspicions; they change no verdict.
+        settings: settings under change.
     """
 
     path: str
@@ -487,19 +486,19 @@ class PathVerdict(WithFinding):
 
     @property
     def without_window(self) -> Verdict:
-        """What is said of it, or would be if it were in no maintenance window."""
+        """The verdict without a maintenance window."""
         return self.maintenance.would_be if self.maintenance else self.verdict
 
     @property
     def is_measured(self) -> bool:
-        """Whether this run came to know how the path is, as far as it was asked."""
+        """Whether this run measured the path as far as requested."""
         is_known = self.without_window is not Verdict.UNKNOWN or self.standing is not None
         return is_known or (self.cause is Cause.NOT_ASKED and self.checked_at is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Incident(WithFinding):
-    """One thing that is broken, and the paths that suffer from it."""
+    """A fault and its paths."""
 
     finding: Finding
     paths: tuple[str, ...]
@@ -507,14 +506,13 @@ class Incident(WithFinding):
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """One host: whether it answered, its drift, and its condition.
+    """A host's answer, drift and faults.
 
     Attributes:
         outcome: `answered`, `unreachable` or `failed`.
-        drift: what differs from the desired state; None where that could not be read.
-        findings: what is wrong with the host itself, which degrades no path.
-        held: the facilities that are held and of which it has something.
-        facts: those about the machine; `None` if it did not tell them.
+        drift: differences from the desired state; `None` if unknown.
+        findings: faults of the host itself, which degrade no path.
+        held: frozen facilities with parts on it.
     """
 
     host: str
@@ -527,7 +525,7 @@ class HostReport:
 
 
 class DeviceState(StrEnum):
-    """What a device's account of itself comes to, from the best to the worst; never changes its meaning."""
+    """Results of devices' accounts, best first; values never change their meaning."""
 
     AS_AGREED = "as agreed"
     NOT_COMPARED = "not compared"
@@ -539,15 +537,15 @@ class DeviceState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceReport:
-    """One device that is asked about itself, at one relay.
+    """The report of a device at one relay, from its account.
 
     Attributes:
-        device: within its facility: a recorder, or a camera with an address of its own.
-        detail: why it is another one, or why it told nothing; empty where it did.
-        model: in its own words, as `serial` and `firmware`; empty where it does not tell.
-        clock_off_s: by how many seconds its clock is ahead (or behind, below 0) at least; None where nothing is known.
-        shown_off_s: the same of the time that it shows in its picture, beside Vietnam's.
-        findings: what is wrong with the device itself, which degrades no path.
+        device: a recorder, or a camera with its own address, within its facility.
+        detail: the difference, or why there is no account; else empty.
+        model: in its own words, as `serial` and `firmware`; empty if unknown.
+        clock_off_s: the least seconds its clock is ahead (below 0: behind), if known.
+        shown_off_s: the same for the time in its picture, compared with Vietnam's.
+        findings: faults of the device itself, which degrade no path.
     """
 
     facility: str
@@ -567,17 +565,17 @@ class DeviceReport:
 
     @property
     def name(self) -> str:
-        """The device within its facility, as verdicts name it."""
+        """The device within its facility, as in verdicts."""
         return f"{self.facility}/{self.device}"
 
 
 @dataclass(frozen=True, slots=True)
 class CameraSample:
-    """The cameras that a run was to measure, of those that were chosen.
+    """The sampled cameras of a run.
 
     Attributes:
-        asked: the share or the number, as it was written.
-        week: the week whose sample it is, e.g. `2021-W19`.
+        asked: the share or number, as written.
+        week: the sample's week, e.g. `2021-W19`.
     """
 
     asked: str
@@ -588,13 +586,13 @@ class CameraSample:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """How far a run was asked to go.
+    """The extent of a run.
 
     Attributes:
-        level: up to which level; None is all of them.
-        sample: None where every path was to be measured.
-        deadline_s: how long it could take at most; None: as long as it takes.
-        once: whether paths were to be judged by one look alone.
+        level: the highest level; `None` for all.
+        sample: `None` for all cameras.
+        deadline_s: the longest duration; `None` for no limit.
+        once: whether one look decides.
     """
 
     level: int | None = None
@@ -605,19 +603,19 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
-    """What came of a verification.
+    """The result of a verification.
 
     Attributes:
-        engine: what serves the paths, as it names itself; the lab's stand-in is never called MediaMTX.
-        held: of what was chosen, the facilities with errors of their own: what is live of them was not checked.
-        scope: how far it was asked to go.
-        forgot: why nothing is remembered of earlier runs; empty where the memory could be read.
-        looks: what each look showed, to be remembered; in no document.
-        references: what is known of the references of paths, by their names.
-        accepted: what came of paths whose pictures were to be accepted; None where none were.
-        waits: where the time went.
-        before: since when paths that are not up had been what they were, by earlier verifications.
-        devices: those that were asked about themselves; none where the inventory asks nobody.
+        engine: the media server's own name; the lab's stand-in is never called MediaMTX.
+        held: chosen frozen facilities, whose live paths were not checked.
+        scope: the requested extent.
+        forgot: why there is no memory; empty if readable.
+        looks: for the memory; in no document.
+        references: reports on references, by path name.
+        accepted: results of acceptances; `None` without `--accept`.
+        waits: the times of hosts.
+        before: states from earlier verifications of paths that are not up.
+        devices: reports of asked devices.
     """
 
     engine: str
@@ -638,7 +636,7 @@ class VerifyResult:
 
     @property
     def all_up(self) -> bool:
-        """Whether there are paths and every one of them is up."""
+        """Whether there are paths and all are up."""
         return bool(self.paths) and all(p.verdict is Verdict.UP for p in self.paths)
 
 
@@ -653,18 +651,18 @@ COUNTED = (
     Verdict.MAINTENANCE,
     Verdict.QUARANTINED,
 )
-"""The verdicts in the order in which documents count them."""
+"""The verdicts in the order of documents."""
 
 
 def together(rounds: Iterable[Waits]) -> Waits:
-    """The waits of several rounds in one; what is said of a host is of the round in which it was first asked."""
+    """Combine the times of several rounds; a host's first round counts."""
     every = list(rounds)
     hosts = {host: wait for one in reversed(every) for host, wait in one.hosts.items()}
     return Waits(sum(one.before_s for one in every), sum(one.asked_s for one in every), hosts)
 
 
 def host_wait(host: str, document: Mapping[str, object], answered_s: float | None) -> HostWait:
-    """A host's part, out of its answer; what it says of its time is worth nothing where it cannot be read."""
+    """Return a host's times from its answer, as far as readable."""
     try:
         times = read(wire.TimesAnswer, document)
     except UnreadableError:
@@ -675,7 +673,7 @@ def host_wait(host: str, document: Mapping[str, object], answered_s: float | Non
 
 
 def waits_line(waits: Waits) -> str:
-    """The whole in one line, for the host that all others waited for; what it did side by side, the longest first."""
+    """Return the times in one line, for the last host to answer."""
     head = msg("took {total_s} s: {before_s} s until hosts were asked", f"{waits.total_s:.1f}", f"{waits.before_s:.1f}")
     last = waits.last
     if last is None or last.answered_s is None:
@@ -692,7 +690,7 @@ def waits_line(waits: Waits) -> str:
 
 
 def accounts_in(accounts: Mapping[str, wire.AccountAnswer]) -> Mapping[str, DeviceAccount]:
-    """The accounts in a relay's answer, by the devices' names; none where nobody was asked.
+    """Return devices' accounts in a relay's answer, by name.
 
     Raises:
         UnreadableError: a clock ran backwards.
@@ -716,21 +714,20 @@ def _account(one: wire.AccountAnswer) -> DeviceAccount:
 
 
 def exit_code(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> int:
-    """The exit code: 1 if a path is as bad as `fail_on` or worse, or if no path was measured, else 0.
+    """Return 1 for a path as bad as `fail_on`, else 0.
 
-    What nobody asked for fails nothing: paths outside of a sample, levels above the asked one. What is in a
-    maintenance window does not, either.
+    A run without a measured path returns 1 too. Unrequested paths and levels, and maintenance windows, do not fail.
     """
     return int(not any(map(was_asked, result.paths)) or any(fails(path, fail_on) for path in result.paths))
 
 
 def was_asked(path: PathVerdict) -> bool:
-    """Whether a run was to measure a path, however far."""
+    """Return whether a run was to measure a path."""
     return path.cause is not Cause.NOT_ASKED or path.checked_at is not None
 
 
 def fails(path: PathVerdict, fail_on: Verdict) -> bool:
-    """Whether a path is as bad as `fail_on` or worse."""
+    """Return whether a path is as bad as `fail_on` or worse."""
     return path.verdict in _FAILURES[_FAILURES.index(fail_on) :] and path.cause is not Cause.NOT_ASKED
 
 

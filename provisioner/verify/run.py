@@ -1,9 +1,9 @@
 """A verification: one visit to all hosts at once, then verdicts.
 
-A path that failed for the first time is looked at once more, a minute later: this alone tells a camera that was just
-starting from one that is down (`path_history`).
+A path that failed for the first time is looked at again a minute later. Only this distinguishes a starting
+camera from a down one (`path_history`).
 
-A relay is judged once it and the centres that read it have answered. Then its evidence is dropped, so that a country's
+A relay is judged once it and its centres have answered. Then its evidence is dropped, so that a country's
 answers are never in memory together.
 """
 
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
 
 
 Compare = Callable[[HostFacts], Iterable[Change]]
-"""What differs from the desired state on a host, from its facts."""
+"""Returns a host's differences from the desired state."""
 
 # For the way there and back, and for the facts, which are read before the reads are counted.
 _MARGIN_S = 120.0
@@ -98,14 +98,14 @@ _LOWEST_READ: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class HeardHost:
-    """What is kept of a host's answer.
+    """The stored part of a host's answer.
 
     Attributes:
-        evidence: without its facts, and what it tells of paths.
-        facts: those about the machine; `None` if it did not tell them.
-        drift: what differs from the desired state; None where that could not be read.
-        accounts: what devices told of themselves, by their names.
-        read: the paths that it read as their relay; None where it told of none.
+        evidence: without facts and paths.
+        facts: those about the machine, if known.
+        drift: differences from the desired state; `None` if unknown.
+        accounts: devices' accounts by name.
+        read: the paths that it read as their relay; `None` without a relay's evidence.
         refused: those of them that it could not read at all.
     """
 
@@ -118,7 +118,7 @@ class HeardHost:
 
 
 class JudgesRelay(Protocol):
-    """Who judges the paths of one relay."""
+    """Judges the paths of one relay."""
 
     def __call__(
         self,
@@ -126,12 +126,12 @@ class JudgesRelay(Protocol):
         evidence: Mapping[str, HostEvidence],
         drift: Mapping[str, Sequence[Change]],
     ) -> Judged:
-        """The verdicts on a relay's paths, by what it and their centres say."""
+        """Return verdicts from the relay's and its centres' evidence."""
         ...
 
 
 def heard_of(evidence: HostEvidence, drift: tuple[Change, ...] | None) -> HeardHost:
-    """What is kept of what a host says."""
+    """Return the part of a host's evidence to store."""
     facts, relay = evidence.facts, evidence.relay
     bare = replace(evidence, facts=None, relay=None, centre=None)
     heard = HeardHost(bare, facts and _of_machine(facts), drift)
@@ -151,7 +151,7 @@ def _of_machine(facts: HostFacts) -> HostFacts:
 
 
 def _version(facts: HostFacts) -> str:
-    """The version of what serves paths, as it names itself; empty if nothing does."""
+    """Return the media server's version; empty without a media server."""
     running = facts.runtime["version"] if facts.runtime else ""
     return running or (facts.program["version"] if facts.program else "")
 
@@ -159,12 +159,7 @@ def _version(facts: HostFacts) -> str:
 class VisitAnswers:
     """The answers of one visit.
 
-    Args:
-        targets: the paths that are judged.
-        asked: by relay, the centres that are asked for its paths.
-        compare: what differs from the desired state on a host.
-        judge: judges the paths of one relay.
-        before: what hosts that are not asked again said a moment ago.
+    `asked` has by relay the centres for its paths. `before` is earlier evidence of hosts that are not asked again.
     """
 
     def __init__(
@@ -187,17 +182,17 @@ class VisitAnswers:
         self._evidence: dict[str, HostEvidence] = {}
         self._drift: dict[str, tuple[Change, ...]] = {}
         self.heard: dict[str, HeardHost] = {}
-        """By host, what is kept of its answer."""
+        """The stored part of each answer, by host."""
         self.judged: list[Judged] = []
-        """The verdicts so far, a relay's together."""
+        """The verdicts so far, by relay."""
 
     @property
     def kept(self) -> frozenset[str]:
-        """The hosts of which all that they said is still there: a relay waits for it."""
+        """Hosts whose whole evidence a relay still needs."""
         return frozenset(self._evidence)
 
     def take(self, answer: HostAnswer) -> None:
-        """Take a host's answer, and judge the relays for which it was the last one."""
+        """Take an answer, and judge relays that now have all answers."""
         host = answer.host
         if host in self.heard:
             return
@@ -212,7 +207,7 @@ class VisitAnswers:
                 self._settle(relay)
 
     def _settle(self, relay: str) -> None:
-        """Judge a relay's paths, and let go of what no other relay needs."""
+        """Judge a relay's paths, and drop evidence that no relay needs."""
         targets = self._targets.pop(relay)
         hosts = {relay, *(centre.id for target in targets for centre in target.centres)}
         evidence = {host: one for host in hosts if (one := self._evidence.get(host) or self._before.get(host))}
@@ -236,14 +231,7 @@ def verify(
 ) -> VerifyResult:
     """Check paths on their relays and from their centres.
 
-    Args:
-        targets: the paths, at least one (`paths.select` refuses an empty set).
-        runner: carries the calls.
-        observe: by host id, how a host's own facts are read.
-        compare: what differs from the desired state on a host, from its facts.
-        watch: the time, with its zone.
-        limits: how much a probe may take of a host.
-        orders: how far it goes, and what it knows from before.
+    There has to be a path (`paths.select` refuses an empty set), and `watch` needs a time zone.
     """
     started = watch.now()
     chosen = sample_of(targets, orders.sample, started) if orders.sample else None
@@ -292,10 +280,10 @@ def _sample(orders: Orders, chosen: Chosen | None) -> CameraSample | None:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """One visit to hosts: what is kept of their answers, and the verdict on each path by those alone.
+    """One visit to hosts, with its own verdict on each path.
 
     Attributes:
-        kept: the paths whose looks somebody has taken already, with their relays.
+        kept: the paths, with relays, whose looks are stored already.
     """
 
     begun: datetime
@@ -309,17 +297,17 @@ class _Round:
 
     @property
     def accounts(self) -> Mapping[str, Mapping[str, DeviceAccount]]:
-        """What devices told of themselves, by relay and device."""
+        """Devices' accounts by relay and device."""
         return {host: one.accounts for host, one in self.heard.items() if one.read is not None}
 
     def of(self, target: PathToCheck) -> PathVerdict | None:
-        """The verdict on a path; None where this visit was not about it."""
+        """Return the verdict on a path, if visited."""
         return self.verdicts.get((target.path.name, target.relay.id))
 
     def doubts(self, target: PathToCheck) -> bool:
-        """Whether more would be known of a path if its relay, which answers, had read it, too.
+        """Return whether the relay's own read would add evidence.
 
-        A relay that cannot read at all says so of each: nobody would know where trouble is once there is some.
+        This includes a relay that cannot read at all: later faults could not be located.
         """
         verdict, host = self.of(target), self.heard.get(target.relay.id)
         if verdict is None or host is None or host.read is None:
@@ -329,34 +317,34 @@ class _Round:
         return not is_read and (cannot or not is_proved(verdict))
 
     def with_second(self, second: _Round) -> _Round:
-        """This visit with a second one to some of its paths, of which that counts."""
+        """Add a second visit, whose verdicts replace the first's."""
         verdicts, kept = {**self.verdicts, **second.verdicts}, self.kept - second.verdicts.keys() | second.kept
         return replace(self, at=second.at, verdicts=verdicts, waits=together((self.waits, second.waits)), kept=kept)
 
 
 @dataclass(frozen=True, slots=True)
 class _Windows:
-    """The windows that were declared, and those of changes of hosts meanwhile."""
+    """Declared maintenance windows, and those of hosts' changes."""
 
     declared: Sequence[Window] = ()
     changes: Sequence[Window] = ()
 
     def over(self, target: PathToCheck, visit: _Round, at: datetime | None = None) -> Window | None:
-        """The window that a path is in as a visit saw it.
+        """Return the window of a path during a visit.
 
-        What a change cut it may have cut at any moment of the visit.
+        A change may have cut the path at any moment of the visit.
         """
         declared = window_over(target, self.declared, at or visit.at)
         return declared or window_meanwhile(target, self.changes, visit.begun, visit.at)
 
     def meanwhile(self, target: PathToCheck, begun: datetime, until: datetime) -> bool:
-        """Whether a path was in any of them between two moments."""
+        """Return whether a path was in a window between two times."""
         return window_meanwhile(target, (*self.declared, *self.changes), begun, until) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class _Looking:
-    """How hosts are visited; `end` is when there is no more time for that, `changes` are those of hosts meanwhile."""
+    """Visits to hosts until `end`; `changes` are windows of hosts' changes."""
 
     runner: HostRunner
     observe: Mapping[str, ObserveCall]
@@ -368,9 +356,10 @@ class _Looking:
     changes: Sequence[Window] = ()
 
     def at(self, targets: Sequence[PathToCheck]) -> _Round:
-        """Visit every host of some paths, and judge them: what one read does not prove by a second visit alone.
+        """Visit all hosts of some paths, and judge the paths.
 
-        A centre's look shows that all is well; where it does not, the relay's beside it says what is wrong, and where.
+        A centre's look can prove a path. For unproved paths a second visit also reads on the relay, to locate the
+        fault.
         """
         once = self.visit(targets, self._well(targets))
         doubtful = [target for target in targets if target.path.name in once.once and once.doubts(target)]
@@ -384,11 +373,10 @@ class _Looking:
         return once.with_second(self.visit(beside, before=once))
 
     def _left_s(self) -> float | None:
-        """How long it is until the end; None where there is none."""
         return (self.end - self.watch.now()).total_seconds() if self.end else None
 
     def _well(self, targets: Sequence[PathToCheck]) -> frozenset[str]:
-        """The paths of sites at which nothing failed when they were last looked at."""
+        """Return the paths of sites without a remembered failure."""
         failing = [t for t in targets if self.orders.memories.get(t.remembered_as, NOTHING).failing is not None]
         troubled = {target.path.name for target in _with_their_sites(failing, targets)}
         return frozenset(target.path.name for target in targets) - troubled
@@ -396,12 +384,9 @@ class _Looking:
     def visit(
         self, targets: Sequence[PathToCheck], once: frozenset[str] = frozenset(), before: _Round | None = None
     ) -> _Round:
-        """Visit every host of some paths.
+        """Visit all hosts of some paths once.
 
-        Args:
-            targets: the paths.
-            once: those that relays need not read where a centre looks at them.
-            before: a visit of a moment ago; who did not answer in it is not asked again.
+        Relays skip paths in `once` if a centre looks at them. Hosts without an answer in `before` are skipped.
         """
         begun, left_s = self.watch.now(), self._left_s()
         ordered = by_need(targets, self.orders.memories) if left_s is not None else taking_turns(targets)
@@ -431,7 +416,7 @@ class _Looking:
     def _keep(
         self, begun: datetime, kept: set[tuple[str, str]], targets: Sequence[PathToCheck], judged: Judged
     ) -> None:
-        """Hand on what a relay's visit proved: what hangs on other relays changes nothing of that."""
+        """Store proved looks of a relay, which other relays cannot change."""
         if self.orders.keep is None:
             return
         asked = {(target.path.name, target.relay.id): target for target in targets}
@@ -452,7 +437,7 @@ class _Looking:
         now: Callable[[], datetime],
         keep: Callable[[Sequence[PathToCheck], Judged], None],
     ) -> JudgesRelay:
-        """Who judges a relay's paths, when its evidence is there; `once` are those that only centres read."""
+        """Return the judge of a relay's paths; only centres read `once`."""
         known = self.orders.references
         sites = references_by_site(known)
 
@@ -479,9 +464,10 @@ class _Looking:
         return of_relay
 
     def again(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
-        """Look a minute later at what failed for the first time; None where nothing did, or there is no time for it.
+        """Look again a minute later at first failures.
 
-        Sites are looked at whole: what a device's silence means hangs on its neighbours.
+        `None` if all is well, or there is no time. Sites are visited whole, since a device's silence depends on its
+        neighbours.
         """
         failing = [target for target in targets if not self.orders.once and self._failed_once(target, first)]
         wait_s = (first.at + APART - self.watch.now()).total_seconds()
@@ -507,11 +493,11 @@ class _Looking:
 
     @property
     def asks(self) -> bool:
-        """Whether devices are asked about themselves: it is a question about pictures that are seen."""
+        """Whether devices are asked about themselves: only with the picture level."""
         return self.orders.level is None or self.orders.level >= PICTURES
 
     def _asked(self, target: PathToCheck) -> PathToCheck:
-        """A path as hosts are asked about it: centres only where their level is."""
+        """Return a path with its centres only if their level is requested."""
         to_its_end = self.orders.level is None or self.orders.level >= HIGHEST.number
         return target if to_its_end else replace(target, centres=())
 
@@ -527,20 +513,20 @@ class _Looking:
         return replace(limits, deadline_s=min(probe_s, usual) if usual else probe_s)
 
     def _looks(self, targets: Sequence[PathToCheck]) -> Mapping[str, wire.LookToTake]:
-        """The look that each picture gets, where the level of pictures is among those that are asked for."""
+        """Return the picture looks, if their level is requested."""
         if self.orders.level is not None and self.orders.level < PICTURES:
             return {}
         return looks_at(targets, self.orders.looks, self.watch.now(), self.orders.memories)
 
 
 def _with_their_sites(chosen: Iterable[PathToCheck], targets: Iterable[PathToCheck]) -> list[PathToCheck]:
-    """Some paths with all others of their sites: what a device's silence means hangs on its neighbours."""
+    """Add other paths of their sites, which a device's silence depends on."""
     sites = {(target.relay.id, target.path.facility) for target in chosen}
     return [target for target in targets if (target.relay.id, target.path.facility) in sites]
 
 
 def _of_answering(target: PathToCheck, before: _Round | None) -> PathToCheck:
-    """A path with those of its centres that answered a moment ago."""
+    """Return a path with only the centres that answered before."""
     if before is None:
         return target
     answered = {host for host, one in before.heard.items() if one.evidence.outcome is CallOutcome.ANSWERED}
@@ -548,7 +534,7 @@ def _of_answering(target: PathToCheck, before: _Round | None) -> PathToCheck:
 
 
 def _centres_asked(asked: Iterable[PathToCheck]) -> Mapping[str, frozenset[str]]:
-    """By relay, the centres that are asked for its paths."""
+    """Return the centres asked for each relay's paths."""
     centres: dict[str, set[str]] = defaultdict(set)
     for target in asked:
         centres[target.relay.id].update(centre.id for centre in target.centres)
@@ -556,13 +542,13 @@ def _centres_asked(asked: Iterable[PathToCheck]) -> Mapping[str, frozenset[str]]
 
 
 def _of_before(before: _Round | None) -> Mapping[str, HostEvidence]:
-    """What hosts said that did not answer a moment ago: they are not asked again."""
+    """Return earlier evidence of hosts that did not answer."""
     heard = before.heard if before is not None else {}
     return {host: one.evidence for host, one in heard.items() if one.evidence.outcome is not CallOutcome.ANSWERED}
 
 
 class _TimedAnswers:
-    """The answers of hosts as they come, and how long each took; `at` is when the last one came, or none more."""
+    """Answers with their times; `at` is the time of the last."""
 
     def __init__(self, runner: HostRunner, onlooker: Onlooker, watch: Timepiece) -> None:
         self._runner, self._onlooker, self._watch = runner, onlooker, watch
@@ -570,7 +556,7 @@ class _TimedAnswers:
         self.at: datetime | None = None
 
     def of(self, calls: Sequence[HostCall], timeout_s: float) -> Iterator[HostAnswer]:
-        """Every answer that comes."""
+        """Yield each answer as it arrives."""
         begun, waits = time.monotonic(), dict[str, HostWait]()
         for answer in self._coming(calls, timeout_s):
             seconds = time.monotonic() - begun
@@ -600,14 +586,13 @@ def _end_of(started: datetime, orders: Orders) -> datetime | None:
 
 
 def _with_wrong_clocks(hosts: Iterable[HostReport]) -> frozenset[str]:
-    """The hosts whose own clock is off."""
     return frozenset(host.host for host in hosts if any(f.cause is Cause.CLOCK_OFF for f in host.findings))
 
 
 def _outside_windows(
     devices: Iterable[DeviceReport], targets: Iterable[PathToCheck], windows: _Windows, visit: _Round
 ) -> Iterable[DeviceReport]:
-    """The devices on which nobody is said to work now."""
+    """Yield devices outside maintenance windows."""
     inside = {f"{target.path.facility}/{target.path.device}" for target in targets if windows.over(target, visit)}
     return (report for report in devices if report.name not in inside)
 
@@ -631,7 +616,7 @@ def _settled(
 
 
 def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:
-    """A path of which nobody asked anything: unknown, even where it is in a maintenance window."""
+    """Return an unrequested path as unknown, even in a maintenance window."""
     memory = orders.memories.get(target.remembered_as, NOTHING)
     return settled([not_reached(target, "it is not in this week's sample")], memory, Scope())
 

@@ -1,6 +1,6 @@
-"""Live paths without a check, named and `unknown`. Pure.
+"""Unchecked live paths, named and `unknown`. Pure.
 
-They are of frozen facilities, or of hosts whose secrets stayed shut.
+They belong to frozen facilities, or to hosts with closed secrets.
 """
 
 from __future__ import annotations
@@ -35,14 +35,7 @@ def with_held(
     chosen: Mapping[str, Collection[str]],
     held: Collection[HeldFacility],
 ) -> VerifyResult:
-    """A result that also names what is live of facilities that are held, so that it is not green.
-
-    Args:
-        result: what came of the paths that were checked.
-        relays: the hosts that were read, each with its facts.
-        chosen: by host, the names of held paths that a limit takes.
-        held: the held facilities that were chosen.
-    """
+    """Add live paths of frozen facilities, so the result is not green."""
     verdicts = [
         _of_frozen(spec, name, spec.held_names[facility])
         for spec, facts in relays
@@ -77,12 +70,7 @@ def _held(held: HeldFacility) -> Finding:
 
 
 def with_shut(result: VerifyResult, left_out: Sequence[tuple[LeftOutHost, Sequence[str]]]) -> VerifyResult:
-    """A result that also names what was not opened, so that it is not green.
-
-    Args:
-        result: what came of the hosts that were asked.
-        left_out: each host that was to be asked and was left out, with the names of the paths that were chosen.
-    """
+    """Add hosts with closed secrets, so the result is not green."""
     verdicts = [_of_shut(host, name) for host, names in left_out for name in sorted(names)]
     incidents = tuple(Incident(_shut(host), tuple(sorted(names))) for host, names in left_out if names)
     reports = tuple(HostReport(host.id, CallOutcome.FAILED.value, host.reason, None) for host, _ in left_out)

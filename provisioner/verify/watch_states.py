@@ -1,13 +1,13 @@
-"""The state of paths and relays in a watch, look after look.
+"""The state of paths and relays in a watch, look by look.
 
 It follows the rules of `path_history`, and has no clock of its own:
 
-- A path is down when two looks at least a minute apart saw it stand still, and none between saw it flow; before it is
-  unknown. So it is with a relay that does not answer.
-- A visit (`verify --level 4` of its whole site) finds the cause, once the path stood still in two looks. A path is not
-  shown as down before that visit, so that one fault is one incident; but it waits no longer than so.
-- A path that was not looked at for a minute is unknown; one that was down stays down until a look sees it flow.
-- A path that its relay has not got is no failure of the camera: quarantined, or not applied yet.
+- A path is down if two looks at least a minute apart saw it still, without a look between that saw it flow.
+  Before, it is unknown. The same holds for a silent relay.
+- A visit (`verify --level 4` of its whole site) finds the cause after two still looks. A path is not shown as down
+  before that visit, so that one fault is one incident; this wait is bounded.
+- A path without a look for a minute is unknown; a down one stays down until a look sees it flow.
+- A path that its relay lacks is not the camera's failure: it is quarantined, or not applied yet.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from provisioner.verify.paths import PathToCheck
 from provisioner.verify.result import NO_FINDING, Cause, Finding, Incident, Layer, PathVerdict, Scope, Verdict
 
 SAMPLE_S: Final = 4.0
-"""A path that has not grown for so long stands still: the slowest cameras send a picture a second."""
+"""A path without growth for this time stands still: the slowest cameras send a picture a second."""
 
 LEVEL: Final = 4
-"""The level that a watch looks at: the relay receives."""
+"""The level of a watch: the relay receives."""
 
 VISIT_AGAIN: Final = timedelta(minutes=5)
-"""So often a visit asks anew why something does not flow."""
+"""The pause between two visits for the same fault."""
 _SILENT_PAUSE: Final = timedelta(seconds=20)
 _VISITED_BY: Final = timedelta(seconds=75)
 _LOOKS_BEFORE_VISIT: Final = 2
@@ -55,16 +55,16 @@ _NOT_THERE: Final = "its relay has no such path: what was applied last is not th
 
 @dataclass(frozen=True, slots=True)
 class FlowLook:
-    """What a relay told of its paths, or why it told nothing.
+    """A relay's answer about its paths, or an error.
 
     Attributes:
-        at: when it was asked.
-        seconds: how long it took.
-        outcome: how the call ended.
-        error: why nothing is known of paths; empty where it is.
-        stopped: the state of the relay's service where that is not running; empty where it is.
-        flowing: the paths in which something came.
-        standing: those that the relay has, and in which nothing came.
+        at: the time of the question.
+        seconds: its duration.
+        outcome: of the call.
+        error: why the paths are unknown; empty if known.
+        stopped: the state of the relay's service; empty if it runs.
+        flowing: paths with growing bytes.
+        standing: known paths without.
     """
 
     host: str
@@ -78,13 +78,13 @@ class FlowLook:
 
     @property
     def is_known(self) -> bool:
-        """Whether it is known of each path whether it flows."""
+        """Whether the flow of all paths is known."""
         return not self.error
 
 
 @dataclass(frozen=True, slots=True)
 class RelayView:
-    """What is known of one relay: when it last told of its paths, how long that took, and why it tells nothing now."""
+    """A relay's last answer, its duration, and the present error."""
 
     host: str
     carrier: str
@@ -95,12 +95,12 @@ class RelayView:
 
 @dataclass(frozen=True, slots=True)
 class WatchView:
-    """What a watch knows at one moment.
+    """The state of a watch.
 
     Attributes:
-        counts: paths by carrier, province and state; `up` stands for what flows.
-        standing: what is said of every path that does not flow, or flows again of late.
-        incidents: what is broken, confirmed.
+        counts: paths by carrier, province and state; `up` means flowing.
+        standing: verdicts on paths that do not flow, or that flow again recently.
+        incidents: confirmed ones.
     """
 
     at: datetime
@@ -111,22 +111,22 @@ class WatchView:
 
     @property
     def total(self) -> int:
-        """How many paths are watched."""
+        """The number of watched paths."""
         return sum(self.counts.values())
 
     def number(self, verdict: Verdict) -> int:
-        """How many paths have a verdict."""
+        """Return the number of paths with a verdict."""
         return sum(count for (_, _, word), count in self.counts.items() if word is verdict)
 
 
 @dataclass(slots=True)
 class _Standing:
-    """A path that did not flow in some look of late.
+    """A path that recently did not flow.
 
     Attributes:
-        said: what is said of it, whatever windows there are.
-        quarantine: the verdict of a visit that saw it quarantined.
-        flowed: since when it flows again; None while it does not.
+        said: the verdict without windows.
+        quarantine: the verdict of a visit that found it quarantined.
+        flowed: since when it flows again, if it does.
     """
 
     said: PathVerdict
@@ -137,12 +137,12 @@ class _Standing:
 
 @dataclass(slots=True)
 class _Relay:
-    """A relay, its paths, and what was heard of it.
+    """A relay and its paths.
 
     Attributes:
-        known: when it last told of its paths.
-        silent_since: the first look that it did not answer, with none that it did since.
-        visited: when it was last asked why something does not flow.
+        known: its last answer.
+        silent_since: the first of its present unanswered looks.
+        visited: the last visit for a cause.
     """
 
     targets: Mapping[str, PathToCheck]
@@ -158,18 +158,17 @@ class _Relay:
 
     @property
     def carrier(self) -> str:
-        """Whose it is."""
         return next((target.carrier for target in self.targets.values()), "")
 
 
 def flow_call(targets: Mapping[str, PathToCheck]) -> HostCall:
-    """The call that asks a relay about paths of its own, over the connection of the look before."""
+    """Return the call for some paths' flow, over a shared connection."""
     request: wire.FlowLookRequest = {"operation": "flow", "paths": sorted(targets), "sample_s": SAMPLE_S}
     return HostCall(next(iter(targets.values())).relay, request, shares=True)
 
 
 def flow_in(answer: HostAnswer, paths: Collection[str], at: datetime, seconds: float) -> FlowLook:
-    """A look, by a host's answer; one that cannot be read is no look."""
+    """Parse a look; an unreadable answer is a failed call."""
     if answer.outcome is not CallOutcome.ANSWERED:
         return FlowLook(answer.host, at, seconds, answer.outcome, answer.error or "there is no answer")
     try:
@@ -198,7 +197,7 @@ def _look(host: str, answer: wire.FlowLookAnswer, asked: frozenset[str], at: dat
 
 
 def verdict_on(target: PathToCheck, verdict: Verdict, at: datetime, finding: Finding) -> PathVerdict:
-    """The verdict of one look at whether a path flows."""
+    """Return the verdict of one look at a path's flow."""
     level, passed = (LEVEL, (LEVEL,)) if verdict is Verdict.UP else (0, ())
     return PathVerdict(*target.names, verdict, level, finding, at, passed)
 
@@ -206,12 +205,10 @@ def verdict_on(target: PathToCheck, verdict: Verdict, at: datetime, finding: Fin
 def counted(
     totals: Mapping[tuple[str, str], int], shown: Iterable[PathVerdict], *, fresh: bool
 ) -> Counter[tuple[str, str, Verdict]]:
-    """The paths of a relay by carrier, province and state.
+    """Count a relay's paths by carrier, province and state.
 
-    Args:
-        totals: how many there are, by carrier and province.
-        shown: what is said of those that do not flow, or flow again of late; the others flow.
-        fresh: whether the relay told of them within the last minute: else what flowed is unknown.
+    `shown` are verdicts on paths that do not flow or recently did not; the others flow. Unless `fresh` (answered
+    within a minute), flowing paths are unknown.
     """
     rest = Counter(totals)
     counts: Counter[tuple[str, str, Verdict]] = Counter()
@@ -225,19 +222,14 @@ def counted(
 
 
 class PathStates:
-    """The paths of some relays.
-
-    Args:
-        targets: pulled paths; what is on demand flows for its readers only.
-        windows: the maintenance windows.
-    """
+    """The pulled paths of some relays; on-demand paths flow only for readers."""
 
     def __init__(self, targets: Sequence[PathToCheck], windows: Sequence[Window]) -> None:
         self._relays: dict[str, _Relay] = {}
         self.replace_targets(targets, windows)
 
     def replace_targets(self, targets: Sequence[PathToCheck], windows: Sequence[Window]) -> None:
-        """Go by another inventory; what is known of paths that stay is kept."""
+        """Use another inventory; remaining paths keep their state."""
         by_host: dict[str, dict[str, PathToCheck]] = {}
         for target in targets:
             by_host.setdefault(target.relay.id, {})[target.path.name] = target
@@ -251,7 +243,7 @@ class PathStates:
             self._relays[host] = relay
 
     def replace_windows(self, windows: Sequence[Window]) -> None:
-        """Go by other maintenance windows."""
+        """Use other maintenance windows."""
         self._windows = windows
 
     @property
@@ -260,13 +252,13 @@ class PathStates:
         return tuple(self._relays)
 
     def targets(self, host: str) -> Mapping[str, PathToCheck]:
-        """The paths of a relay, by name."""
+        """Return a relay's paths by name."""
         return self._relays[host].targets
 
     # --- looks ------------------------------------------------------------------------------------
 
     def look(self, look: FlowLook) -> None:
-        """Take a look at a relay."""
+        """Record a look at a relay."""
         relay = self._relays.get(look.host)
         if relay is None:  # it is of an inventory of before
             return
@@ -322,9 +314,9 @@ class PathStates:
     # --- visits -----------------------------------------------------------------------------------
 
     def to_visit(self, host: str, now: datetime) -> tuple[PathToCheck, ...]:
-        """The paths of all sites of a relay where it is time to ask why something does not flow; none where it is not.
+        """Return a relay's paths whose sites are due for a visit.
 
-        Sites are visited whole: what a device's silence means hangs on its neighbours.
+        Sites are visited whole, since a device's silence depends on its neighbours.
         """
         relay = self._relays.get(host)
         if relay is None or relay.silent_since is not None:
@@ -338,7 +330,7 @@ class PathStates:
         return tuple(target for target in relay.targets.values() if target.path.facility in sites)
 
     def visit(self, host: str, verdicts: Iterable[PathVerdict], at: datetime) -> None:
-        """Take what a visit made of paths: of those that stand still, why."""
+        """Record a visit's causes for paths that stand still."""
         relay = self._relays.get(host)
         if relay is None:
             return
@@ -353,9 +345,9 @@ class PathStates:
                 self._failed(relay, target, verdict)
 
     def due(self, host: str, every: timedelta) -> datetime | None:
-        """When a relay is looked at next; None where it never was: at once.
+        """Return when a relay is due for a look; `None` for now.
 
-        A path that stands still is looked at again a minute after it was first seen to; so it is with a silent relay.
+        A still path or a silent relay is looked at again a minute after the first such look.
         """
         relay = self._relays[host]
         if relay.asked is None:
@@ -368,7 +360,7 @@ class PathStates:
     # --- what it comes to -------------------------------------------------------------------------
 
     def view(self, now: datetime) -> WatchView:
-        """What is known now."""
+        """Return the present state."""
         counts: Counter[tuple[str, str, Verdict]] = Counter()
         standing: list[PathVerdict] = []
         incidents: list[Incident] = []
@@ -393,7 +385,7 @@ class PathStates:
         return in_window(said, window)
 
     def _silent(self, host: str, relay: _Relay, now: datetime) -> Iterator[Incident]:
-        """The incident of a relay that has not answered for a minute, in two looks at least."""
+        """Yield the incident of a relay that is silent for a minute."""
         if relay.silent_since is None or relay.asked is None or relay.asked - relay.silent_since < APART:
             return
         if all(window_over(target, self._windows, now) for target in relay.targets.values()):
@@ -412,7 +404,7 @@ def _is_absent(relay: _Relay, target: PathToCheck, at: datetime) -> None:
 
 
 def _is_new(one: _Standing, visited: datetime | None) -> bool:
-    """Whether nobody has asked yet why a path does not flow, though it stood still in two looks, or is gone."""
+    """Return whether a fault still needs a visit."""
     failing = one.memory.failing
     if failing is None:
         return one.quarantine is None and (visited is None or moment_of(one.said) - visited > VISIT_AGAIN)
@@ -420,7 +412,7 @@ def _is_new(one: _Standing, visited: datetime | None) -> bool:
 
 
 def _thinned(memory: PathMemory) -> PathMemory:
-    """A memory of changes: of three looks in a row that saw the same the middle one is forgotten."""
+    """Drop the middle one of three equal looks in a row."""
     past = memory.past
     if len(past) > 2 and len({one.verdict for one in past[-3:]}) == 1:  # noqa: PLR2004 (three in a row)
         return replace(memory, past=(*past[:-2], past[-1]))
