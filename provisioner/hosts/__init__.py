@@ -1,1 +1,1 @@
-"""Calls to hosts and what they answer. Imports `desired`, `inventory`, `base`."""
+"""Calls to hosts and their answers. Imports `desired`, `inventory`, `base`."""

@@ -270,7 +270,7 @@ def is_public_key(text: str) -> bool:
 
 
 def looking(user: str, keys: Sequence[str], place: ScriptPlace | None = None, names: HostNames = ALONE) -> ShellScript:
-    """Return a script that reports a host's state and changes nothing.
+    """Return a script that only reports a host's state.
 
     Raises:
         HostError: a value is invalid.

@@ -1,7 +1,7 @@
 """A host's facts: the answer of `observe` as typed values. Pure.
 
-This is the only parser of `wire.FactsAnswer`, which `playbooks/provisioner_host/observe/host.py` writes. Elements of
-our firewall sets have the host's names: `element SET VALUE`.
+This is the only parser of `wire.FactsAnswer`, which `playbooks/provisioner_host/observe/host.py` writes. Elements
+of our firewall sets have the host's names: `element SET VALUE`.
 """
 
 from __future__ import annotations
@@ -64,39 +64,39 @@ def nothing_held() -> wire.HeldAnswer:
 
 
 def source_in(path: wire.PathAnswer) -> str | None:
-    """Return the source of a path without login, if any."""
+    """Return a path's source address without login, if any."""
     source = path["settings"].get("source")
     return source if isinstance(source, str) else None
 
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """A host's facts, without secrets (files and pre-shared keys as keyed digests).
+    """A host's facts without secrets: files and pre-shared keys are keyed digests.
 
     Attributes:
-        missing_programs: what the host lacks and never installs by itself.
-        files: of desired and installed files those that are there.
-        installed: the files that our manifest on the host lists.
-        live_digest: one digest over what a plan rests on; a host that moved has another one.
-        generations: the states that the host can return to, the newest first.
-        ssh_peer: the address from which the host saw the controller come, empty where it did not say.
-        owner: whose it is by its mark; None where it has none.
-        beside: by their marks, the inventories that have sides of their own on it.
-        epoch: the number of the run that began to change it last (`record.leases`); 0 where none did.
-        proved: whether it has proved that it is the host that was managed before.
-        trust: what it was trusted for when it was applied last; None where it never was.
-        policy: what held plans back then.
-        confirmed: the run that its manifest says was confirmed last; empty where it names none.
-        recorded: that run's entry in the record, as the manifest has it.
-        receipts: the entries of the record in its receipts; none where they were not asked for.
-        held: what it has of facilities that are held; `files` and `relay` are without it.
-        quarantine: by name, the paths whose devices refuse their login; `files` and `relay` are with them.
-        disks: those below the folders that we need.
-        clock: its clock when it began and when it ended, in seconds since 1970; None where it did not say.
-        faults: what is wrong with the host itself: full disks, a clock that is off.
-        firewalls: those of others that are at work on a relay beside our table.
-        routes_elsewhere: networks inside of the tunnel's that other interfaces have, each with the interface.
-        surroundings: its way out, and who has ports that ours are to have.
+        missing_programs: missing needs, which a host never installs itself.
+        files: present files that are desired or installed.
+        installed: the files in the host's manifest.
+        live_digest: the digest of a plan's basis on the host.
+        generations: the states for a rollback, newest first.
+        ssh_peer: the controller's address as the host saw it; empty if unknown.
+        owner: from its mark, if any.
+        beside: other inventories with a side on the host.
+        epoch: the number of the last run that changed it (`record.leases`); 0 before the first.
+        proved: whether it proved its identity.
+        trust: of its last apply, if any.
+        policy: of its last apply.
+        confirmed: the last confirmed run in its manifest; empty if unknown.
+        recorded: that run's entry in the record, from the manifest.
+        receipts: entries of the record in its receipts, if requested.
+        held: parts of frozen facilities; `files` and `relay` exclude them.
+        quarantine: quarantined paths by name; `files` and `relay` include them.
+        disks: the file systems of our folders.
+        clock: its time at start and end, in seconds since 1970; `None` if unknown.
+        faults: of the host itself.
+        firewalls: other active firewalls on a relay.
+        routes_elsewhere: networks of the tunnel that other interfaces have, with the interface.
+        surroundings: its default route, and ports in use.
     """
 
     host: str
@@ -139,7 +139,7 @@ class HostFacts:
 
     @property
     def counted(self) -> bool:
-        """Whether viewers are known, or the relay is off; centres have none."""
+        """Whether viewers are known; so without a running relay."""
         states = (unit["active"] for name, unit in self.units.items() if name.startswith("provisioner-mediamtx"))
         return self.runtime is not None or all(state in {"inactive", "failed"} for state in states)
 
@@ -148,8 +148,8 @@ class ElementSet(StrEnum):
     """The sets of our table (docs/internals/host-program.md).
 
     `cameras` and `onvif` contain devices (`address . port`) that a relay may pull from, or its probe may question.
-    `management`, `management_v6`, `routed` and `publishers` contain networks. `centres` and `relays` contain addresses
-    in the tunnel.
+    `management`, `management_v6`, `routed` and `publishers` contain networks. `centres` and `relays` contain
+    addresses in the tunnel.
     """
 
     CAMERAS = "cameras"
