@@ -141,7 +141,7 @@ def scope_name(reader: ReaderScope) -> str:
 
 
 ProvinceOf = Callable[[str], str]
-"""Returns a facility's province in the reader's list of provinces; empty if it has none."""
+"""Returns a facility's province in the reader's list of provinces, or an empty text."""
 
 
 @dataclass(frozen=True, slots=True)
