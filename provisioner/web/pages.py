@@ -107,7 +107,7 @@ class PageWords:
         return self.now.astimezone(VIETNAM).date()
 
     def next(self, cause: Cause) -> str:
-        """What to do about a cause; empty if there is nothing."""
+        """Return the next step for a cause; empty if unknown."""
         return self.t(cause.next_step) if cause.next_step else ""
 
     def paths(self, number: int) -> str:

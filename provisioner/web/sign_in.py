@@ -85,7 +85,7 @@ _AGAIN_ABOUT_S: Final = 30.0
 _MOST_ASKED: Final = 8
 _MOST_SIGN_INS: Final = 64
 _MOST_OF_SOURCE: Final = 16
-"""Sign-ins of one address that wait at once, except loopback, where a proxy sends many readers'."""
+"""Sign-ins of one address that wait at once. Loopback is exempt: a proxy there serves many readers."""
 
 _FAILED_S: Final = 10.0
 """The pause after a provider did not answer."""
