@@ -94,7 +94,7 @@ class Case:
 
     @property
     def path_as_seen(self) -> MediaPath:
-        """The agreed picture; during a change of settings also the former one."""
+        """The path, with former settings if its picture shows them."""
         return self.target.path.as_seen(self.frame) if self.frame else self.target.path
 
     @property

@@ -103,10 +103,10 @@ class Onlooker(Protocol):
     """Receives the progress of a verification."""
 
     def asked(self, paths: Mapping[str, int]) -> None:
-        """All hosts were asked; numbers of paths by host."""
+        """Report that all hosts were asked, with paths by host."""
 
     def answered(self, host: str, outcome: str, seconds: float) -> None:
-        """A host answered, or timed out."""
+        """Report that a host answered or timed out."""
 
 
 class NoOnlooker:
@@ -281,7 +281,10 @@ def needs_second_look(verdict: PathVerdict, memory: PathMemory) -> bool:
 
 
 def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> PathVerdict:
-    """Return the verdict on a path from this run's looks and memory."""
+    """Return the verdict on a path from this run's looks and memory.
+
+    There has to be a look; `looks` are in order.
+    """
     last = next((look for look in reversed(looks) if _shows(look)), looks[-1])
     at = last.checked_at
     if at is None:

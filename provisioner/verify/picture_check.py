@@ -1,8 +1,9 @@
 """The check of a picture by its measures, and its report. Pure.
 
-Each threshold has a name and a reason here. They come from synthetic pictures: drawn and photographed scenes by day, in
-fog, under infrared light, by lamps and almost in the dark, encoded as cameras do. A threshold lies between healthy and
-faulty pictures, far from both. An uncertain fault is a suspicion, which changes no verdict.
+Each threshold has a name and a reason here. They come from synthetic pictures: drawn and photographed scenes by
+day, in fog, under infrared light, by lamps and almost in the dark, encoded as cameras do. If no healthy and no
+faulty picture is near, a threshold lies between the two. An uncertain fault is a suspicion, which changes no
+verdict.
 """
 
 from __future__ import annotations

@@ -714,9 +714,10 @@ def _account(one: wire.AccountAnswer) -> DeviceAccount:
 
 
 def exit_code(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> int:
-    """Return 1 for a path as bad as `fail_on`, else 0.
+    """Return 1 if a path is as bad as `fail_on` or worse.
 
-    A run without a measured path returns 1 too. Unrequested paths and levels, and maintenance windows, do not fail.
+    Also 1 if no path was measured, else 0. Unrequested paths and levels do not fail, nor do paths in a maintenance
+    window.
     """
     return int(not any(map(was_asked, result.paths)) or any(fails(path, fail_on) for path in result.paths))
 

@@ -142,7 +142,7 @@ def heard_of(evidence: HostEvidence, drift: tuple[Change, ...] | None) -> HeardH
 
 
 def _of_machine(facts: HostFacts) -> HostFacts:
-    """Facts without those that grow with a host's paths."""
+    """Return the facts without those that grow with the paths."""
     less: wire.RuntimeAnswer | None = facts.runtime and {**facts.runtime, "viewers": {}, "readers": None}
     least = HostFacts(facts.host)
     return replace(
@@ -307,7 +307,7 @@ class _Round:
     def doubts(self, target: PathToCheck) -> bool:
         """Return whether the relay's own read would add evidence.
 
-        This includes a relay that cannot read at all: later faults could not be located.
+        This includes a relay that cannot read at all: no later fault could be located.
         """
         verdict, host = self.of(target), self.heard.get(target.relay.id)
         if verdict is None or host is None or host.read is None:

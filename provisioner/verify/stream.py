@@ -314,7 +314,10 @@ def _picture_check(case: Case, frame: tuple[str, int, int]) -> Check:
 
 
 def _sound_check(case: Case) -> Check:
-    """Check for sound: the ministry ordered pictures, not sound, unless requested."""
+    """Check that a stream has no sound unless requested.
+
+    People in quarantine are filmed by the ministry's order, which does not cover sound.
+    """
     path = case.target.path
     pulled = case.relay.pulled(path.name)
     samples = (pulled["after"] if pulled else None, *case.relay.samples.get(path.name, ()))
