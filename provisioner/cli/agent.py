@@ -28,19 +28,20 @@ _SHOWN: Final = 20
 
 @click.command()
 @click.argument("file", type=Place(path_type=Path, dir_okay=False), metavar="FILE")
-@click.option("--once", is_flag=True, help="Do one round, and end with its code.")
-@click.option("--again", is_flag=True, help="Try a commit that failed, or was refused for its errors, once more.")
-@click.option("--status", "shows", is_flag=True, help="Show what became of commits, and do nothing.")
+@click.option("--once", is_flag=True, help="Run one round, and exit with its code.")
+@click.option("--again", is_flag=True, help="Retry a commit that failed or was refused for its errors.")
+@click.option("--status", "shows", is_flag=True, help="Show the outcome of commits, and exit.")
 @click.pass_obj
 def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows: bool) -> int:
-    """Follow a branch of a Git remote, and bring hosts to what it says.
+    """Follow a branch of a Git remote, and apply its signed commits.
 
-    FILE says what is followed, and whose signatures count (TOML); at least inventory = "ID", remote = "URL" and
-    signers = "FILE", a file of allowed signers as in ssh-keygen(1). A commit is fetched into a clone of the agent's
-    own, its signature held against FILE's signers, planned from live hosts, and applied in waves once it has the
-    approvals that the inventory asks for; then all paths are verified, and what became of it is told. What nobody
-    notices of drift is corrected, all other drift told. Of several agents one leads, others stand by. A first SIGINT
-    or SIGTERM ends it with 0, a second at once with 130.
+    FILE (TOML) has at least inventory = "ID", remote = "URL" and signers = "FILE", a file of allowed signers as in
+    ssh-keygen(1). The agent fetches each commit into its own clone and checks the signature against FILE's signers. It
+    plans from live hosts. When the commit has the approvals that the inventory asks for, it applies the plan in waves,
+    verifies all paths and reports the outcome.
+
+    The agent corrects drift if no viewer would notice, and reports all other drift. One of several agents leads; the
+    others stand by. A first SIGINT or SIGTERM ends the agent with exit code 0, a second one at once with 130.
 
     Example: provisioner agent /etc/provisioner/agent.toml --once
     """

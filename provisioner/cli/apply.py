@@ -29,11 +29,11 @@ from provisioner.plan.guards.policy import parse_allowances
     "folder",
     type=Place(path_type=Path),
     metavar="DIR",
-    help="Where the approvals of PLAN are; approvals/ of the inventory otherwise.",
+    help="The folder of PLAN's approvals. Default: approvals/ of the inventory.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--resume", "resumed", is_flag=True, help="Go on with the last run that has not ended.")
-@click.option("--abort", "aborted", is_flag=True, help="End the last run that has not ended; hosts that wait return.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--resume", "resumed", is_flag=True, help="Resume the last unfinished run.")
+@click.option("--abort", "aborted", is_flag=True, help="End the last unfinished run; waiting hosts return.")
 @rollout_options
 @click.pass_obj
 def apply(
@@ -49,13 +49,15 @@ def apply(
     aborted: bool,
     **chosen: Unpack[RolloutChoices],
 ) -> int:
-    """Bring hosts to what the inventory says.
+    """Change hosts to match the inventory.
 
-    With a saved PLAN exactly that plan is enacted, or refused if the inventory or a host has moved
-    since. Without one it plans, shows the plan and asks. Hosts change in waves. Each checks everything
-    aside, switches in one transaction, is looked at over new connections, and returns to its last-good
-    state unless its paths are as good as before. Where the inventory has people approve plans
-    (policy.approvals) it takes a saved PLAN alone, and ends with 6 while somebody is still needed.
+    With a saved PLAN the command applies exactly that plan, or refuses it if the inventory or a host has changed since.
+    Without PLAN it plans, shows the plan and asks.
+
+    Hosts change in waves. Each host checks all files aside, switches in one transaction, and is read again over new
+    connections. It returns to its last-good state unless its paths are as good as before.
+
+    If the inventory requires approvals (policy.approvals), pass a saved PLAN. Exit code 6: an approval is missing.
 
     Example: provisioner -i DIR apply plan.json
     """
@@ -89,7 +91,7 @@ def apply(
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[HOST…|RUN]", shell_complete=hosts_and_runs_like)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @rollout_options
 @click.pass_obj
 def rollback(
@@ -97,13 +99,13 @@ def rollback(
 ) -> int:
     """Return hosts to the state before a run.
 
-    With a RUN, the hosts that it changed return to their state before it; with hosts, each returns to
-    its state before its own last run; without either, the last run is undone. A host keeps its last
-    three states. Going back is a change like any other: checked aside, in waves, looked at, confirmed,
-    and it can be undone the same way. The inventory stays as it is: the next plan names the difference.
+    With a RUN, the hosts that it changed return to their state before it. With hosts, each one returns to the state
+    before its own last run. Without arguments the command undoes the last run. A host keeps its last three states. A
+    rollback is checked aside, made in waves, and confirmed like any other change, and it can be undone the same way.
+    The inventory stays as it is: the next plan shows the difference.
 
-    What an apply has taken away since (peers, paths, readers) stays away, and secrets stay the present
-    ones: each host's notes name it. To bring something back, change the inventory and apply.
+    Peers, paths and readers that an apply has removed since stay away, and secrets stay the present ones; each host's
+    notes list them. To bring one back, change the inventory and apply.
 
     Example: provisioner -i DIR rollback relay-viettel-1
     """

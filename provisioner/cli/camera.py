@@ -29,32 +29,34 @@ from provisioner.operations.edit.cameras import (
 )
 from provisioner.operations.edit.file_edit import named_values
 
-_RTSP_PATH = "Its RTSP path, where it is not the make's own."
+_RTSP_PATH = "The stream's RTSP path, if not the make's own."
 _STREAM = "WxH[/CODEC][@FPS]"
 
 
 _FIELDS = field_options(Camera, required=True)
-_SERIAL = {"serial": click.option("--serial", metavar="TEXT", help="The serial number that it says by ONVIF.")}
+_SERIAL = {"serial": click.option("--serial", metavar="TEXT", help="The serial number that ONVIF reports.")}
 _SHARED = {name: option for name, option in _FIELDS.items() if name in Recorder.model_fields}
 _OF_DEVICE = in_order(_SHARED | _SERIAL)
 _OF_CAMERA = in_order({name: _FIELDS[name] for name in ("zone", "location")} | _SHARED | _SERIAL | _FIELDS)
 _OF_MOVE = in_order(
     field_options(
         Camera,
-        zone="What it looks at from now on.",
-        location="Where it hangs from now on, for people.",
+        zone="The new zone.",
+        location="The new location, as text.",
         recorder="",
         channel="",
         ip_channel="",
-        address="Its own address: it is no recorder's channel any more.",
-        make="With an address of its own: whose RTSP address it has.",
-        port="With an address of its own: its RTSP port, where it is not 554.",
+        address="The camera's own address, instead of a recorder's channel.",
+        make="With --address: the make, which decides the RTSP address.",
+        port="With --address: the RTSP port, if not 554.",
     )
 )
 _OF_STREAMS = in_order(
     {
-        "sub": click.option("--sub", metavar=_STREAM, help="What was contracted of the stream that is always pulled."),
-        "main": click.option("--main", metavar=_STREAM, help="What was contracted of the stream on demand."),
+        "sub": click.option(
+            "--sub", metavar=_STREAM, help="The contracted quality of the stream that is always pulled."
+        ),
+        "main": click.option("--main", metavar=_STREAM, help="The contracted quality of the stream on demand."),
         "sub_path": click.option("--sub-path", metavar="PATH", help=_RTSP_PATH),
         "main_path": click.option("--main-path", metavar="PATH", help=_RTSP_PATH),
     }
@@ -69,7 +71,9 @@ def camera() -> None:
 @camera.command()
 @click.argument("name", metavar="FACILITY[/CAMERA]", shell_complete=facilities_like)
 @_OF_CAMERA
-@click.option("--recorder-address", default="", metavar="ADDRESS", help="The recorder's, where that is new as well.")
+@click.option(
+    "--recorder-address", default="", metavar="ADDRESS", help="The address of a new recorder, to add with the camera."
+)
 @_OF_STREAMS
 @edit_options
 @click.pass_obj
@@ -83,10 +87,10 @@ def add(
     commits: bool,
     **words: object,
 ) -> int:
-    """Add a camera to a facility: a recorder's channel, or one with an address of its own.
+    """Add a camera: a channel of a recorder, or a device with its own address.
 
-    Without an id it gets the next number. --recorder-address registers the recorder with it: --make, --model, --port
-    and --serial are the recorder's then. Whoever signed the facility's plan has to sign it anew.
+    Without an id the camera gets the next number. --recorder-address adds the recorder too: --make, --model, --port and
+    --serial then describe the recorder. The parties that signed the facility's plan have to sign again.
 
     Example: provisioner -i DIR camera add kcl-bg-001 --zone san --recorder nvr-01 --channel 5 --sub 640x360
     """
@@ -107,7 +111,7 @@ def add(
     "--accept-old-until",
     type=DAY,
     metavar="DATE",
-    help="The last day on which its streams may come as they did: codec, size, rate.",
+    help="The last day on which the former codec, size and rate are valid.",
 )
 @edit_options
 @click.pass_obj
@@ -121,10 +125,10 @@ def replace(
     commits: bool,
     **words: object,
 ) -> int:
-    """Write down that another device hangs in the place of a camera or a recorder; its id and zone stay.
+    """Record another device in the place of a camera or recorder.
 
-    Name what is another one; the rest stays as it is. Its login is written by `secrets set`, and its picture is
-    accepted anew by `verify --accept`.
+    The id and the zone stay. Name only the values that changed. `secrets set` writes the new login; `verify --accept`
+    accepts the new picture.
 
     Example: provisioner -i DIR camera replace kcl-bg-001/cam-04 --make hikvision --model DS-2CD --sub 640x360
     """
@@ -136,17 +140,17 @@ def replace(
 
 @camera.command()
 @click.argument("name", metavar="FACILITY/DEVICE", shell_complete=facilities_like)
-@click.option("--finish", is_flag=True, help="The change is over: only the new settings count.")
-@click.option("--until", type=DAY, metavar="DATE", help="Another last day on which either is taken.")
+@click.option("--finish", is_flag=True, help="End the change: only the new settings are valid.")
+@click.option("--until", type=DAY, metavar="DATE", help="Another last day on which both are valid.")
 @edit_options
 @click.pass_obj
 def accept(
     invocation: Invocation, name: str, *, finish: bool, until: datetime | None, dry_run: bool, commits: bool
 ) -> int:
-    """End a change of a device's settings of which either is taken, or give it another last day.
+    """End a change of device settings, or set another last day for it.
 
-    A change begins with --accept-old-until of `camera replace` (codec, size, rate) or `secrets set` (login). `verify`
-    says which of the two is so.
+    During such a change the old and the new settings are both valid. The change begins with --accept-old-until of
+    `camera replace` (codec, size, rate) or `secrets set` (login). `verify` shows which of the two the device has.
 
     Example: provisioner -i DIR camera accept kcl-bg-001/nvr-01 --finish
     """
@@ -169,7 +173,7 @@ def accept(
 @edit_options
 @click.pass_obj
 def move(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, **words: object) -> int:
-    """Write down that a camera looks at something else, or is reached another way.
+    """Record a camera's new zone, or its new recorder or address.
 
     Example: provisioner -i DIR camera move kcl-bg-001/cam-03 --recorder nvr-01 --channel 18
     """
@@ -185,7 +189,7 @@ def move(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, 
 @edit_options
 @click.pass_obj
 def remove(invocation: Invocation, name: str, *, dry_run: bool, commits: bool) -> int:
-    """Take a camera out of a facility, or a recorder that has no channel any more.
+    """Remove a camera from a facility, or a recorder without channels.
 
     Example: provisioner -i DIR camera remove kcl-bg-001/cam-04
     """

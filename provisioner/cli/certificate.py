@@ -31,15 +31,15 @@ from provisioner.operations.questions.packages import carrying_what_is_desired
 
 @click.group(cls=NamedGroup)
 def certificate() -> None:
-    """Renew what relays show readers, or have a CA sign it."""
+    """Renew the TLS certificates of relays, or have a CA sign them."""
 
 
 @certificate.command("list")
 @click.pass_obj
 def list_(invocation: Invocation) -> int:
-    """List the certificates of relays, with their fingerprints and last days.
+    """List the certificates of relays with their fingerprints and last days.
 
-    A fingerprint is SHA-256 over the certificate, as MediaMTX's sourceFingerprint takes it. Opens no vault.
+    A fingerprint is SHA-256 over the certificate, as in MediaMTX's sourceFingerprint. The command opens no vault.
 
     Example: provisioner -i DIR certificate list
     """
@@ -59,22 +59,27 @@ def list_(invocation: Invocation) -> int:
 
 @certificate.command()
 @click.argument("relay")
-@click.option("--finish", "finishes", is_flag=True, help="The next certificate takes the present one's place.")
-@click.option("--cancel", "cancels", is_flag=True, help="The present certificate stays, and no next one is known.")
-@click.option("--leave", "leaves", multiple=True, metavar="FACILITY", help="This site may be refused for a while.")
-@click.option("--at-once", is_flag=True, help="Whoever knows the present one alone is refused from the next apply on.")
+@click.option("--finish", "finishes", is_flag=True, help="Replace the present certificate with the next one.")
+@click.option("--cancel", "cancels", is_flag=True, help="Keep the present certificate; drop the next one.")
+@click.option(
+    "--leave", "leaves", multiple=True, metavar="FACILITY", help="Finish although this site is refused for a while."
+)
+@click.option(
+    "--at-once", is_flag=True, help="Refuse clients that know only the present certificate, from the next apply on."
+)
 @click.pass_obj
 def renew(
     invocation: Invocation, relay: str, *, finishes: bool, cancels: bool, leaves: tuple[str, ...], at_once: bool
 ) -> int:
-    """Draw another key for a relay, and a certificate that it signs itself.
+    """Create a new key and a self-signed certificate for a relay.
 
-    The key goes into the vault, the certificate into allocations.lock.yml; the relay has both with the next apply, and
-    who reads at the moment is not cut. Whoever knows the former one by its fingerprint is refused when he comes anew:
-    tell him the new one first.
-    Where sites push to the relay it is the next one first: their packages name both certificates, and --finish lets the
-    relay show it once all of them are known to be installed (gateway installed); else it ends with 6 and lists them.
-    --at-once is for a key that somebody else has.
+    The key goes into the vault, the certificate into allocations.lock.yml. The next apply brings both to the relay and
+    cuts no reader. A client that pins the former fingerprint is refused at its next connection: give it the new
+    fingerprint first.
+
+    If sites push to the relay, the new certificate is the next one at first. Their packages then have both
+    certificates. --finish makes the relay use it once all of these packages are installed (gateway installed);
+    otherwise the command ends with 6 and lists the others. Use --at-once if the key has leaked.
 
     Example: provisioner -i DIR certificate renew relay-viettel-1
     """
@@ -99,9 +104,10 @@ def _refuse_flags(*, finishes: bool, cancels: bool, leaves: tuple[str, ...], at_
 @click.argument("relay")
 @click.pass_obj
 def request(invocation: Invocation, relay: str) -> int:
-    """Print what a CA is to sign for a relay, as PEM.
+    """Print a certificate request for a CA, as PEM.
 
-    It is signed by the key in the vault, which stays there, and names the relay's id and its address in the tunnel.
+    The key in the vault signs the request and stays there. The request has the relay's id and its address in the
+    tunnel.
 
     Example: provisioner -i DIR certificate request relay-viettel-1 > relay-viettel-1.csr
     """
@@ -116,14 +122,16 @@ def request(invocation: Invocation, relay: str) -> int:
 @certificate.command("set")
 @click.argument("relay")
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--at-once", is_flag=True, help="Whoever knows the present one alone is refused from the next apply on.")
+@click.option(
+    "--at-once", is_flag=True, help="Refuse clients that know only the present certificate, from the next apply on."
+)
 @click.pass_obj
 def set_(invocation: Invocation, relay: str, file: Path, *, at_once: bool) -> int:
     """Record the certificate that a CA signed for a relay.
 
-    FILE is PEM: the relay's own certificate first, behind it those that signed it. It has to be of the relay's key,
-    for its address, and to count today. The relay shows it with the next apply; where sites push to it, as certificate
-    renew says.
+    FILE is PEM: first the relay's own certificate, then the chain. The certificate has to match the relay's key and
+    address, and to be valid today. The relay uses it from the next apply on. If sites push to the relay, see
+    certificate renew.
 
     Example: provisioner -i DIR certificate set relay-viettel-1 relay-viettel-1.pem
     """

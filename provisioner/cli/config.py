@@ -60,10 +60,10 @@ class SchemaDocument(Printed, name="schema", title="Kinds of files and documents
 @click.command()
 @click.pass_obj
 def config(invocation: Invocation) -> int:
-    """Show what is set, and where: in the environment, or in your configuration file.
+    """Show each setting with its source: the environment or your configuration file.
 
-    The file is ~/.config/provisioner/config.toml, or the one that PROVISIONER_CONFIG names. An option of a
-    command counts before the environment, and that before the file.
+    The file is ~/.config/provisioner/config.toml, or the file in PROVISIONER_CONFIG. An option of a command overrides
+    the environment; the environment overrides the file.
 
     Example: provisioner config
     """
@@ -103,9 +103,9 @@ def _config_head(say: Translator, file: Path | None, *, exists: bool) -> str:
 )
 @click.pass_obj
 def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
-    """Print the JSON Schema of a kind of file, for editors, or of a command's document.
+    """Print the JSON Schema of a kind of file, or of a command's document.
 
-    Without a kind, and without --out, it lists the kinds: where their files stand, or who prints them.
+    Without a kind, and without --out, it lists the kinds with their files or commands.
 
     Example: provisioner schema facility
     """

@@ -144,13 +144,22 @@ def _bytes(document: OfficialDocument, basis: DocumentBasis) -> bytes:
 
 @click.command()
 @click.argument("what", type=ListedWord(list(REPORTS)))
-@click.option("--out", type=Place(path_type=Path), metavar="FILE.xlsx", help="Write it as a spreadsheet, too.")
-@click.option("--docx", type=Place(path_type=Path), metavar="FILE", help="Write it as an official document, too.")
-@click.option("--docx-dir", type=Place(path_type=Path), metavar="DIR", help="Of minutes: a file a facility.")
+@click.option("--out", type=Place(path_type=Path), metavar="FILE.xlsx", help="Write a spreadsheet too.")
+@click.option("--docx", type=Place(path_type=Path), metavar="FILE", help="Write an official document too.")
 @click.option(
-    "--fill", "filled", multiple=True, metavar="KEY=TEXT", help=f"Fill into the document's head: {', '.join(KEYS)}."
+    "--docx-dir",
+    type=Place(path_type=Path),
+    metavar="DIR",
+    help="Write minutes, one file a facility, into this folder.",
 )
-@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+@click.option(
+    "--fill",
+    "filled",
+    multiple=True,
+    metavar="KEY=TEXT",
+    help=f"Fill in a field of the document's head: {', '.join(KEYS)}.",
+)
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @from_option
 @until_option
 @limit_option
@@ -168,15 +177,17 @@ def export(
     begin: datetime | None,
     until: datetime | None,
 ) -> int:
-    """Count how far the work has come, for provinces and the ministry.
+    """Count the progress of the work, for provinces and the ministry.
 
-    progress: facilities connected once, up now, claimed, blocked by reason and overdue, by province, carrier and
-    managing body; how old its proof is stands first. surveys: who was surveyed, and what was found. zones: where
-    no camera looks. scorecard: what each carrier did in time, how it is now, what is broken, and for what share of a
-    time (--from, --until) its pictures came, as `availability` says it. acceptance: who was proved twice.
-    survey-minutes: what each survey found, with the devices. Prints the counts; with --out a spreadsheet in
-    Vietnamese as well, with every facility; with --docx progress as a report, acceptance and survey-minutes as
-    minutes to sign, in the layout of Decree 30/2020. Asks no host, and holds nothing of persons.
+    progress: facilities ever connected, up now, claimed, blocked by reason and overdue, by province, carrier and
+    managing body, with the age of the verification first. surveys: surveyed facilities and the results. zones: zones
+    without a camera. scorecard: each carrier's work in time, current state, broken paths, and the share of time
+    (--from, --until) as in `availability`. acceptance: facilities proved twice. survey-minutes: the results of each
+    survey, with the devices.
+
+    The command prints the counts. --out writes a Vietnamese spreadsheet with every facility. --docx writes progress as
+    a report, acceptance and survey-minutes as minutes to sign, in the layout of Decree 30/2020. The command calls no
+    host. The output has no personal data.
 
     Example: provisioner -i DIR export progress --out progress.xlsx --docx progress.docx
     """
@@ -314,18 +325,18 @@ def _book(
 
 @click.group(cls=NamedGroup)
 def report() -> None:
-    """Write pages for people who look and do not type."""
+    """Write web pages of all provinces and facilities."""
 
 
 @report.command()
 @click.argument("folder", type=Place(path_type=Path), metavar="DIR")
 @click.pass_obj
 def html(invocation: Invocation, folder: Path) -> int:
-    """Write the pages of `serve` as files: one a province, one a facility, in both languages.
+    """Write the pages of `serve` as files, in both languages.
 
-    They hold what the engineer sees, so that they are for engineers: DIR and its files are readable by their owner
-    alone. They hold nothing of persons. DIR is a new folder, an empty one, or one that was written by this before: then
-    it is brought up to date.
+    There is one page a province and one a facility, with the content of the engineer's role: DIR and its files are
+    readable by their owner only. The pages have no personal data. DIR is new, empty, or a folder that this command
+    wrote; then it is updated.
 
     Example: provisioner -i DIR report html pages
     """

@@ -60,7 +60,9 @@ _OF_FACILITY = in_order(
     field_options(Facility)
     | {
         "province": click.option("--province", metavar="SLUG", shell_complete=provinces_like, help=_PROVINCE),
-        "operating": click.option("--operating", type=_OPENINGS, help="open; with --opens-on it is preparing."),
+        "operating": click.option(
+            "--operating", type=_OPENINGS, help="The operating state. Default: open; with --opens-on, preparing."
+        ),
     }
 )
 
@@ -69,10 +71,10 @@ _OF_FACILITY = in_order(
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
 @click.pass_context
 def next_(ctx: click.Context, name: str) -> int:
-    """Say what has to happen next for a facility, and the command that does it.
+    """Show the next step of a facility, and its command.
 
-    In a terminal it offers to run that command, asks for the words that only you know, and goes on to the next
-    step, until one is somebody else's. Elsewhere it only says it.
+    In a terminal the command offers to run the step, asks for missing values, and goes on until a step needs another
+    party. Elsewhere it only shows the step.
 
     Example: provisioner -i DIR facility next kcl-bg-003
     """
@@ -152,7 +154,7 @@ def _filled_words(command: Command) -> list[str]:
 
 @click.group(cls=NamedGroup)
 def facility() -> None:
-    """Register, plan, move, close and reopen a facility; say what comes next for it."""
+    """Add, plan, move, close and reopen a facility; show its next step."""
 
 
 facility.add_command(next_)
@@ -161,17 +163,17 @@ facility.add_command(next_)
 @facility.command()
 @click.argument("identifier", metavar="[ID]", required=False, default="")
 @_OF_FACILITY
-@click.option("--same-name", is_flag=True, help="Another facility of the province has that name, and is another one.")
+@click.option("--same-name", is_flag=True, help="Allow the name of another facility in the province.")
 @edit_options
 @click.pass_obj
 def add(
     invocation: Invocation, /, identifier: str, *, same_name: bool, dry_run: bool, commits: bool, **words: object
 ) -> int:
-    """Register a facility: write its file, with what is known of it now.
+    """Add a facility: write its file.
 
-    In a terminal it asks for what it needs and was not told. Without an ID it gets the next free one of its
-    province. No name, phone number or address of a person belongs here. Of many facilities, `provisioner import`
-    reads a province's spreadsheet.
+    In a terminal the command asks for missing values. Without an ID the facility gets the lowest unused id of its
+    province. Enter no name, phone number or address of a person here. For many facilities, `provisioner import` reads a
+    province's spreadsheet.
 
     Example: provisioner -i DIR facility add --province bac-giang --kind school --managing-body ubnd_tinh
     """
@@ -189,11 +191,13 @@ def add(
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
-@click.option("--on", "day", type=_DAY, help="Since when; today if left out.")
+@click.option("--on", "day", type=_DAY, help="The first day. Default: today.")
 @edit_options
 @click.pass_obj
 def contact(invocation: Invocation, name: str, day: datetime | None, *, dry_run: bool, commits: bool) -> int:
-    """Note that the DIC's list names a facility's current representative; who it is stands in contacts/ alone.
+    """Record that the DIC's list names a facility's current representative.
+
+    The name itself is in contacts/ only.
 
     Example: provisioner -i DIR facility contact kcl-bg-003 --on 2021-05-07
     """
@@ -203,13 +207,19 @@ def contact(invocation: Invocation, name: str, day: datetime | None, *, dry_run:
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
-@click.option("--on", "day", type=_DAY, help="The day of the survey; today if left out.")
-@click.option("--by", type=ListedWord([p.value for p in Party]), multiple=True, required=True, help="Who was there.")
-@click.option("--uplink", type=ListedWord([k.value for k in UplinkKind]), required=True, help="Its line.")
-@click.option("--upload", type=Amount(min=0, min_open=True), metavar="MBPS", help="Towards the Internet.")
-@click.option("--present", type=click.IntRange(min=0), required=True, help="How many cameras are there.")
-@click.option("--fit", type=click.IntRange(min=0), help="How many of them will do; all if left out.")
-@click.option("--missing", type=click.IntRange(min=0), default=0, show_default=True, help="How many are to be added.")
+@click.option("--on", "day", type=_DAY, help="The day of the survey. Default: today.")
+@click.option(
+    "--by", type=ListedWord([p.value for p in Party]), multiple=True, required=True, help="The parties of the survey."
+)
+@click.option("--uplink", type=ListedWord([k.value for k in UplinkKind]), required=True, help="The uplink's type.")
+@click.option(
+    "--upload", type=Amount(min=0, min_open=True), metavar="MBPS", help="The upload rate towards the Internet."
+)
+@click.option("--present", type=click.IntRange(min=0), required=True, help="The number of cameras on site.")
+@click.option("--fit", type=click.IntRange(min=0), help="The number of suitable cameras. Default: all.")
+@click.option(
+    "--missing", type=click.IntRange(min=0), default=0, show_default=True, help="The number of cameras to add."
+)
 @click.option("--verdict", type=ListedWord([v.value for v in SurveyVerdict]), required=True)
 @edit_options
 @click.pass_obj
@@ -223,7 +233,9 @@ def survey(
     commits: bool,
     **words: Unpack[SurveyOrder],
 ) -> int:
-    """Write down what DIC, Health and the carrier found at a facility; what else an older survey says stays.
+    """Record the survey of a facility by DIC, Health and the carrier.
+
+    Values of an older survey stay unless you name them.
 
     Example: provisioner -i DIR facility survey kcl-bg-003 --by dic --uplink fibre --present 4 --verdict ready
     """
@@ -238,40 +250,40 @@ def survey(
     default="",
     metavar="NAME",
     shell_complete=hosts_like,
-    help="The relay; the only one that may serve it if left out.",
+    help="The relay. Default: the only possible one.",
 )
 @click.option(
     "--backup-relay",
     default="",
     metavar="NAME",
     shell_complete=hosts_like,
-    help="Another relay of its carrier, for readers when the first one is gone; `none` takes it back.",
+    help="Another relay of the carrier, for readers if the first one fails; `none` removes it.",
 )
-@click.option("--lan", default="", metavar="NETWORK", help="The site's network; that of its devices if left out.")
-@click.option("--lan-interface", default="", metavar="NAME", help="The gateway's interface in it; br-lan if left out.")
+@click.option("--lan", default="", metavar="NETWORK", help="The site's network. Default: the network of its devices.")
+@click.option("--lan-interface", default="", metavar="NAME", help="The gateway's LAN interface. Default: br-lan.")
 @click.option(
     "--system",
     type=ListedWord([system.value for system in GatewaySystem]),
-    help="What the gateway runs; linux if left out.",
+    help="The gateway's system. Default: linux.",
 )
 @click.option(
     "--relay-port",
     type=click.IntRange(0, 65535),
     metavar="PORT",
-    help="The UDP port of its relays that the gateway dials, of those that they offer; 0 is their first one again.",
+    help="The UDP port that the gateway dials, one of its relays' ports; 0 restores their first one.",
 )
 @click.option(
     "--access",
     type=ListedWord([mode.value for mode in Access]),
-    help="How the relay reaches the devices; pull_portmap in a new plan.",
+    help="The relay's way to the devices. Default in a new plan: pull_portmap.",
 )
 @edit_options
 @click.pass_obj
 def plan(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, **words: Unpack[PlanOrder]) -> int:
-    """Propose over which relay a facility is to be connected, and describe its gateway.
+    """Propose the relay of a facility, and describe its gateway.
 
-    What its parties then sign is this plan, with the recorders and the cameras as the file has them. Another --access
-    of a plan that is there is another plan: all three sign anew, and the gateway needs its new package.
+    The parties then sign this plan, with the recorders and cameras in the file. A change of --access makes another
+    plan: all three parties sign again, and the gateway needs a new package.
 
     Example: provisioner -i DIR facility plan kcl-bg-003 --relay relay-viettel-1
     """
@@ -281,13 +293,14 @@ def plan(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, 
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
-@click.option("--on", "day", type=_DAY, help="The day on which it was closed; today if left out.")
+@click.option("--on", "day", type=_DAY, help="The day of the closure. Default: today.")
 @edit_options
 @click.pass_obj
 def close(invocation: Invocation, name: str, day: datetime | None, *, dry_run: bool, commits: bool) -> int:
-    """Close a facility: the next apply takes its paths, peers and secrets off every host.
+    """Close a facility: the next apply removes it from every host.
 
-    Its address becomes a tombstone with the next `allocate`. One that is protected is refused.
+    Its paths, peers and secrets go. Its address becomes a tombstone with the next `allocate`. A protected facility is
+    refused.
 
     Example: provisioner -i DIR facility close kcl-bg-002 --on 2021-06-30
     """
@@ -297,14 +310,14 @@ def close(invocation: Invocation, name: str, day: datetime | None, *, dry_run: b
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
-@click.option("--on", "day", type=_DAY, help="The day on which people came; today if left out.")
-@click.option("--opens-on", type=_DAY, help="The day on which people are to come: it is prepared until then.")
+@click.option("--on", "day", type=_DAY, help="The day of arrival. Default: today.")
+@click.option("--opens-on", type=_DAY, help="The planned day of arrival; until then the facility is in preparation.")
 @edit_options
 @click.pass_obj
 def reopen(
     invocation: Invocation, name: str, day: datetime | None, opens_on: datetime | None, *, dry_run: bool, commits: bool
 ) -> int:
-    """Open a facility that is closed, on standby or prepared: people are in it, or come on a day.
+    """Reopen a facility that is closed, on standby or in preparation.
 
     Example: provisioner -i DIR facility reopen kcl-bg-002 --opens-on 2021-08-01
     """
@@ -327,11 +340,15 @@ def _day(moment: datetime | None) -> date | None:
     default="",
     metavar="RELAY",
     shell_complete=hosts_like,
-    help="The relay that it is to be pulled by.",
+    help="The new relay.",
 )
-@click.option("--finish", "finishes", is_flag=True, help="Make the successor the plan: the old carrier lets go.")
-@click.option("--unproved", is_flag=True, help="With --finish: although the successor's connection is not accepted.")
-@click.option("--at-once", is_flag=True, help="With --to a relay of the same carrier: no successor, with a cut.")
+@click.option("--finish", "finishes", is_flag=True, help="Make the successor the plan; the old relay stops.")
+@click.option("--unproved", is_flag=True, help="With --finish: before the successor's connection is accepted.")
+@click.option(
+    "--at-once",
+    is_flag=True,
+    help="With --to a relay of the same carrier: move at once, without a successor, with a cut.",
+)
 @edit_options
 @click.pass_obj
 def move(
@@ -345,12 +362,14 @@ def move(
     dry_run: bool,
     commits: bool,
 ) -> int:
-    """Move a facility to another relay, of the same carrier or of another one.
+    """Move a facility to another relay of the same or another carrier.
 
-    --to writes a successor, which is signed like a plan: both relays serve until the new connection is accepted, and
-    --finish makes it the plan. --to with the present relay takes a successor back. A plan that no host carries yet
-    gets another relay of the same carrier at once; so does one that is carried with --at-once, where the devices bear
-    no second relay: then its pictures are cut until the site's new package is installed.
+    --to writes a successor, which the parties sign like a plan. Both relays serve the facility until the new connection
+    is accepted; then --finish makes the successor the plan. --to with the present relay removes the successor.
+
+    If no host has the plan yet, another relay of the same carrier replaces the relay at once. --at-once does so for a
+    connected facility whose devices allow no second relay: its pictures are cut until the site's new package is
+    installed.
 
     Example: provisioner -i DIR facility move kcl-hd-001 --to relay-vnpt-1
     """

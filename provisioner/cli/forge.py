@@ -45,35 +45,33 @@ _SCHEMAS: Final = (SCHEMA, COMPARE_SCHEMA, DRIFT_SCHEMA)
 
 @click.group(cls=NamedGroup)
 def forge() -> None:
-    """Comment on a merge request, label it, set a commit's status.
+    """Comment on merge requests; set labels and commit statuses.
 
-    In a pipeline of GitHub, GitLab, Forgejo or Gitea the forge, the project, the merge request and the commit are
-    known. The token is PROVISIONER_FORGE_TOKEN, or stands in the file that PROVISIONER_FORGE_TOKEN_FILE names.
-    Nothing of the inventory is read. Each command ends with 14 if the forge did not take what it was sent.
+    In a pipeline of GitHub, GitLab, Forgejo or Gitea the command knows the forge, the project, the merge request and
+    the commit. The token is in PROVISIONER_FORGE_TOKEN, or in the file PROVISIONER_FORGE_TOKEN_FILE. The command reads
+    no inventory. Exit code 14: the forge refused the request.
     """
 
 
 def _place_options(command: F) -> F:
     """Add the options that choose a project."""
     for option in (
-        click.option("--project", metavar="NAME", default="", help="OWNER/NAME; of GitLab its number as well."),
-        click.option("--url", metavar="URL", default="", help="The address of its API."),
-        click.option("--forge", "kind", type=ListedWord(_KINDS), help="Whose API is spoken."),
+        click.option("--project", metavar="NAME", default="", help="OWNER/NAME; for GitLab also its number."),
+        click.option("--url", metavar="URL", default="", help="The address of the forge's API."),
+        click.option("--forge", "kind", type=ListedWord(_KINDS), help="The forge's kind."),
     ):
         command = option(command)
     return command
 
 
-_request = click.option(
-    "--request", metavar="NUMBER", default="", help="The merge request; a pipeline's own otherwise."
-)
+_request = click.option("--request", metavar="NUMBER", default="", help="The merge request. Default: the pipeline's.")
 
 
 @forge.command()
 @click.argument("text", metavar="FILE", type=Place(path_type=Path, dir_okay=False, allow_dash=True))
 @_request
-@click.option("--key", default="plan", metavar="WORD", help="Tells several comments apart.  [default: plan]")
-@click.option("--account", default="", metavar="NAME", help="Whose the token is, where the forge does not say it.")
+@click.option("--key", default="plan", metavar="WORD", help="The key, if there are several comments.  [default: plan]")
+@click.option("--account", default="", metavar="NAME", help="The token's account, if the forge does not return it.")
 @_place_options
 @click.pass_obj
 def comment(
@@ -87,10 +85,10 @@ def comment(
     url: str,
     project: str,
 ) -> int:
-    """Write one comment on a merge request, or write it anew.
+    """Write one comment on a merge request, or replace it.
 
-    FILE is Markdown, as `--output markdown plan` prints it; `-` reads standard input. The comment of the same key and
-    account is replaced, so that a merge request has one, whatever was pushed to it.
+    FILE is Markdown, as `--output markdown plan` prints it; `-` reads standard input. A new comment replaces the one
+    with the same key and account, so that a merge request has one comment.
 
     Example: provisioner -i DIR --output markdown plan | provisioner forge comment -
     """
@@ -110,7 +108,7 @@ def comment(
 @forge.command()
 @click.argument("plan", metavar="FILE", type=Place(path_type=Path, dir_okay=False, allow_dash=True))
 @_request
-@click.option("--family", default="plan:", metavar="WORD", help="How each label begins.  [default: plan:]")
+@click.option("--family", default="plan:", metavar="WORD", help="The prefix of the labels.  [default: plan:]")
 @_place_options
 @click.pass_obj
 def labels(
@@ -123,11 +121,11 @@ def labels(
     url: str,
     project: str,
 ) -> int:
-    """Label a merge request by what its plan would do.
+    """Label a merge request with the effects of its plan.
 
-    FILE is the document of `--output json plan`, with or without --offline; `-` reads standard input. The labels are
-    plan:none, plan:hot, plan:path or plan:all for the worst impact, plan:no-change, and plan:trust, plan:refused,
-    plan:held and plan:unreadable where that is so. Others of the family are taken off, all other labels stay.
+    FILE is the document of `--output json plan`, with or without --offline; `-` reads standard input. The worst impact
+    is plan:none, plan:hot, plan:path or plan:all. Further labels are plan:no-change, plan:trust, plan:refused,
+    plan:held and plan:unreadable. The command removes other labels of the family and keeps the rest.
 
     Example: provisioner -i DIR --output json plan --offline --against origin/main | provisioner forge labels -
     """
@@ -148,9 +146,9 @@ def labels(
 @forge.command()
 @click.argument("state", type=ListedWord([state.value for state in StatusState]))
 @click.argument("description")
-@click.option("--commit", metavar="ID", default="", help="Its whole id; the pipeline's own otherwise.")
-@click.option("--name", default="provisioner", metavar="WORD", help="Which status.  [default: provisioner]")
-@click.option("--target", default="", metavar="URL", help="Where a person reads more.")
+@click.option("--commit", metavar="ID", default="", help="The commit's full id. Default: the pipeline's.")
+@click.option("--name", default="provisioner", metavar="WORD", help="The name of the status.  [default: provisioner]")
+@click.option("--target", default="", metavar="URL", help="A page with details.")
 @_place_options
 @click.pass_obj
 def status(
@@ -165,9 +163,9 @@ def status(
     url: str,
     project: str,
 ) -> int:
-    """Set the status of a commit: pending, success, failure or error, and a line of why.
+    """Set a commit's status (pending, success, failure, error) and its reason.
 
-    The status of the same name is replaced. A line that is too long for the forge is cut.
+    The new status replaces one of the same name. The command shortens a reason that is too long for the forge.
 
     Example: provisioner forge status success "applied; 24 of 24 paths are up" --name provisioner/apply
     """

@@ -23,7 +23,7 @@ _MOST_BYTES = 4096
 
 @click.group(cls=NamedGroup)
 def gateway() -> None:
-    """Note what technicians report of a site's gateway."""
+    """Record the keys and installed packages of gateways."""
 
 
 class GatewayKeyDocument(Printed, name="gateway-set-key", title="A gateway's key"):
@@ -50,16 +50,20 @@ class InstalledDocument(Printed, name="gateway-installed", title="Packages insta
 @gateway.command("set-key")
 @click.argument("facility", shell_complete=facilities_like)
 @click.argument("key")
-@click.option("--replace", "replaces", is_flag=True, help="Take the place of another key, whose tunnel then ends.")
-@click.option("--next", "follows", is_flag=True, help="It follows the present key, which stays until it is seen.")
+@click.option("--replace", "replaces", is_flag=True, help="Replace the present key; its tunnel ends.")
+@click.option(
+    "--next",
+    "follows",
+    is_flag=True,
+    help="Record it as the next key; the present one stays until the gateway uses it.",
+)
 @click.pass_obj
 def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool, follows: bool) -> int:
     """Write a gateway's public key into its facility's file.
 
-    KEY is what install.sh of the site's package printed; a dash takes it from standard input. The rest of the file
-    stays as it is. A key that another peer has is refused, and so is one in the place of another, without --replace.
-    While its key is changed (keys rotate) the next one, which change-key.sh printed, is noted with --next: nothing is
-    cut by that.
+    KEY is the key that the package's install.sh printed; `-` reads standard input. The rest of the file stays as it is.
+    The command refuses a key of another peer, and a second key without --replace. During a rotation (keys rotate)
+    --next records the key that change-key.sh printed; no viewer is cut.
 
     Example: provisioner -i DIR gateway set-key kcl-bg-001 - < what-install.sh-printed
     """
@@ -97,14 +101,16 @@ def _next(invocation: Invocation, facility: str, key: str) -> int:
 
 @gateway.command()
 @click.argument("facilities", nargs=-1, required=True, metavar="FACILITY…", shell_complete=facilities_like)
-@click.option("--as-desired", is_flag=True, help="It has what the inventory says now, whoever handed that out.")
+@click.option(
+    "--as-desired", is_flag=True, help="The gateway has the content of today's package, whatever was handed out."
+)
 @click.pass_obj
 def installed(invocation: Invocation, facilities: tuple[str, ...], *, as_desired: bool) -> int:
-    """Record that the package of a site, as it was handed out last, is installed on its gateway.
+    """Record that a site's last package is installed on its gateway.
 
-    Goes into the history, beside when it was handed out, and needs the vault's password. A gateway is asked nothing:
-    it is your word. A package that was handed out before that was recorded has --as-desired: say so of a site whose
-    gateway you know to have what its package would say now.
+    The history gets the entry, beside the day on which the package was handed out. The command needs the vault's
+    password. It does not ask the gateway: the entry is your statement. For a package from before such records use
+    --as-desired, if you know that the gateway has the content of today's package.
 
     Example: provisioner -i DIR gateway installed kcl-bg-001
     """

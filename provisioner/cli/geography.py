@@ -19,21 +19,21 @@ _scheme = ListedWord(SCHEMES)
 
 @click.group(cls=NamedGroup)
 def geography() -> None:
-    """Look provinces up, and convert between the lists of 2021 and 2025.
+    """Look up provinces, and convert between the lists of 2021 and 2025.
 
-    Needs no inventory. A name has to be exact: case, marks, spaces and the words for province and city
-    do not count, and nothing is guessed.
+    The command needs no inventory. A name has to match except for case, marks, spaces and the words for province and
+    city. The command does not guess.
     """
 
 
 @geography.command()
 @click.argument("text")
-@click.option("--scheme", type=_scheme, help="The list that the text is of; both otherwise.")
+@click.option("--scheme", type=_scheme, help="The text's list. Default: both.")
 @click.pass_obj
 def lookup(invocation: Invocation, text: str, scheme: str | None) -> int:
-    """Show which province a name, slug or code is.
+    """Show the province of a name, slug or code.
 
-    Seven codes are another province in the other list: without --scheme such a code ends with 2.
+    Seven codes mean another province in the other list: for these, exit code 2 without --scheme.
 
     Example: provisioner geography lookup "TP. HCM"
     """
@@ -47,13 +47,13 @@ def lookup(invocation: Invocation, text: str, scheme: str | None) -> int:
 
 @geography.command("convert")
 @click.argument("text")
-@click.option("--from", "source", type=_scheme, required=True, help="The list that the text is of.")
-@click.option("--to", "target", type=_scheme, help="The list to convert to; the other one otherwise.")
+@click.option("--from", "source", type=_scheme, required=True, help="The text's list.")
+@click.option("--to", "target", type=_scheme, help="The target list. Default: the other one.")
 @click.pass_obj
 def convert_command(invocation: Invocation, text: str, source: str, target: str | None) -> int:
-    """Show where a province is in the other list.
+    """Show a province in the other list.
 
-    It is in exactly one province of 2025, and in one or several of 2021.
+    Each province of 2021 is in exactly one of 2025; one of 2025 has one or several of 2021.
 
     Example: provisioner geography convert bac-giang --from gso-2021
     """
@@ -68,12 +68,12 @@ def convert_command(invocation: Invocation, text: str, source: str, target: str 
 
 
 @geography.command("list")
-@click.option("--scheme", type=_scheme, required=True, help="Which list.")
+@click.option("--scheme", type=_scheme, required=True, help="The list.")
 @click.pass_obj
 def list_command(invocation: Invocation, scheme: str) -> int:
-    """Show every province of a list.
+    """List all provinces of a list.
 
-    In columns: code, slug, name, phone area codes, and the codes of 2021 that a merged province is from.
+    The columns are: code, slug, name, phone area codes, and the 2021 codes of a merged province.
 
     Example: provisioner geography list --scheme gso-2025
     """

@@ -49,17 +49,21 @@ _KIB = 1024
 
 @click.command()
 @click.argument("what", required=False, metavar="[RUN|verify]", shell_complete=checks_and_runs_like)
-@click.option("--limit", "number", type=click.IntRange(min=1), default=20, show_default=True, help="So many runs.")
-@click.option("--hosts", is_flag=True, help="With verify: ask hosts what they hold of the record, over SSH.")
+@click.option(
+    "--limit", "number", type=click.IntRange(min=1), default=20, show_default=True, help="The number of runs."
+)
+@click.option("--hosts", is_flag=True, help="With verify: compare with the hosts' copies of the record, over SSH.")
 @click.option(
     "--public-key",
     "public",
     multiple=True,
     type=Place(path_type=Path),
     metavar="FILE",
-    help="With verify: hold signatures against this key. May be repeated.",
+    help="With verify: check signatures with this key. May be repeated.",
 )
-@click.option("--lost", default="", metavar="FIRST-LAST", help="With verify: entries that went with a backup.")
+@click.option(
+    "--lost", default="", metavar="FIRST-LAST", help="With verify: entries that were lost when a backup was restored."
+)
 @click.pass_obj
 def history(
     invocation: Invocation,
@@ -71,12 +75,12 @@ def history(
     public: tuple[Path, ...],
     lost: str,
 ) -> int:
-    """Show what was changed and verified: when, by whom, and what became of it.
+    """Show runs: time, author, changes and outcome.
 
-    Alone it lists runs, the newest first. With a RUN it shows its hosts, steps and causes, also while it
-    goes on. With `verify` it proves that no entry was changed, made up or cut off, and ends with 1 if one
-    was: entries are held against their hashes and seals, and against what this machine, Git notes and (with
-    --hosts) hosts hold of them.
+    Without an argument it lists runs, newest first. With a RUN it shows the run's hosts, steps and causes, also of a
+    run in progress. `history verify` proves that no entry was changed, forged or cut off; exit code 1: one was. It
+    checks the entries against their hashes and seals, and against the copies on this machine, in Git notes and (with
+    --hosts) on hosts.
 
     Example: provisioner -i DIR history verify
     """
@@ -291,16 +295,16 @@ def _echo(line: str) -> None:
 
 
 @click.command()
-@click.option("--prune", is_flag=True, help="Let it leave; without, it is only shown.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--prune", is_flag=True, help="Delete the expired documents.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
-    """Show what the history keeps by class, and what is older than the policy says; let that leave.
+    """Show the history's documents by class; delete expired ones.
 
-    `policy.retention` in inventory.yml says for how many days whole documents of verifications and verdicts
-    on paths stay; without it all stays. Runs, checks of facilities and what hosts held stay for ever, and so
-    does the newest document. What left is recorded, so that `history verify` misses nothing. A history that
-    is damaged keeps all (13).
+    `policy.retention` in inventory.yml has the days for which whole documents of verifications and verdicts on paths
+    stay; without it all stay. Runs, checks of facilities, the hosts' states and the newest document always stay. The
+    history records each deletion, so that `history verify` finds no gap. Exit code 13: the history is damaged; it keeps
+    everything.
 
     Example: provisioner -i DIR retention --prune
     """

@@ -57,21 +57,31 @@ _ON_THE_HOST = "ssh-keygen -lf /etc/ssh/ssh_host_*.pub"
 
 @click.command("prepare")
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
-@click.option("--user", "login", default="", metavar="NAME", help="Log in as root, or who may use sudo there.")
-@click.option("--key", "keys", multiple=True, type=Place(path_type=Path), metavar="FILE", help="Its user's public key.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--user", "login", default="", metavar="NAME", help="The login: root, or a user with sudo on the host.")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=Place(path_type=Path),
+    metavar="FILE",
+    help="The public key of the inventory's user.",
+)
+@click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...], *, dry_run: bool, yes: bool) -> int:
-    """Make a bare Debian, Ubuntu or Enterprise Linux host ready: packages, the user of the inventory, its sudo rule.
+    """Prepare a bare Debian, Ubuntu or Enterprise Linux host.
 
-    Says what is there and what will be, asks, does it, and looks again, at last as that user. By --user it goes as
-    another login that the host has, root or one with sudo, by key; address, port, jump host and host key are the
-    inventory's. The user is made without a password, for the key of this machine or that of --key. Before keys init it
-    gets the right to do anything by sudo; afterwards the same command leaves it the two words of provisioner's program
-    and no more. Nothing is removed, no source of packages is added, and its SSH server stays as it is.
-    Repeat it where it was interrupted. What only a person can do is named, and then it ends with 5. Ends with 6 where
-    the host is another inventory's.
+    The command installs packages, the inventory's user and its sudo rule. It shows the present and the future state,
+    asks, makes the changes, and checks again, at last as that user. --user names another login of the host, root or one
+    with sudo, by key. Address, port, jump host and host key come from the inventory.
+
+    The user has no password; the key is this machine's, or --key. Before keys init the user may run any command with
+    sudo. Run the same command afterwards: the user may then run only the two commands of provisioner's program. The
+    command removes no package, adds no package source and leaves the SSH server as it is.
+
+    If it is interrupted, run it again. Exit code 5: a person has to do the listed steps; 6: the host belongs to another
+    inventory.
 
     Example: provisioner -i DIR hosts prepare relay-viettel-1 --user root
     """
@@ -146,16 +156,18 @@ def _first_contact(after: Prepared) -> str:
 
 @click.command("scan-key")
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
-@click.option("--host-key", "compared", metavar="HOST=SHA256:…", help="Its fingerprint, or the key, as the host says.")
+@click.option(
+    "--host-key", "compared", metavar="HOST=SHA256:…", help="The key or its fingerprint, as read on the host."
+)
 @edit_options
 @click.pass_obj
 def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run: bool, commits: bool) -> int:
-    """Ask a host which SSH key it shows, and write that into its file once somebody has compared it.
+    """Read a host's SSH key, and write it into its file after you compared it.
 
-    For a host that was installed anew, or whose key was changed. It is asked from here, or by its carrier's node; one
-    behind a jump host shows its key to nobody else, so that --host-key has to name it whole. Nobody logs in. At a
-    terminal a person is asked; --host-key says what was read on the host, and another key ends with 6. Only the line
-    of the key changes.
+    Use it for a host that was installed anew or has a new key. The controller asks the host, or its carrier's node
+    does. Nobody else can ask a host behind a jump host: give its whole key with --host-key. The command does not log
+    in. In a terminal it asks you to compare the key. --host-key is the key as read on the host; exit code 6: the host
+    shows another one. Only the line of the key changes.
 
     Example: provisioner -i DIR hosts scan-key relay-viettel-1
     """
@@ -257,9 +269,10 @@ def _key_text(key: ShownKey) -> str:
 
 @click.group(cls=NamedGroup)
 def hosts() -> None:
-    """Make a bare host ready, take one over from another inventory, let one go, or take one out of service.
+    """Prepare, adopt, release and decommission hosts.
 
-    A host carries the mark of the inventory that manages it. No other inventory changes it, whatever is allowed.
+    A host has a mark of its owner, the inventory that manages it. No other inventory can change the host, with any
+    option.
     """
 
 
@@ -269,15 +282,15 @@ hosts.add_command(scan_key)
 
 @hosts.command()
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def adopt(invocation: Invocation, host: str, *, yes: bool) -> int:
-    """Record that a host is to be taken over from its owner.
+    """Record that this inventory takes a host over from its owner.
 
-    Shows whose it is and what was done there last, and writes that into allocations.lock.yml. On the host nothing
-    changes: the next plan shows the take-over and what it ends, and needs --allow trust=NUMBER. If the owner changes
-    something there before that is applied, it is refused again. Of a host that is ours, or nobody's, a record that
-    is spent goes.
+    The command shows the owner and its last change, and writes them into allocations.lock.yml. The host does not
+    change. The next plan shows the take-over and what it ends; it needs --allow trust=NUMBER. If the owner changes the
+    host before your apply, the apply is refused. If the host is this inventory's already, or has no owner, the command
+    removes a used record.
 
     Example: provisioner -i DIR hosts adopt relay-viettel-1
     """
@@ -336,14 +349,14 @@ def _adoption_ending(adoption: Adoption) -> str:
 
 @hosts.command()
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def release(invocation: Invocation, host: str, *, yes: bool) -> int:
-    """Let a host go, so that another inventory may take it.
+    """Release a host, so that another inventory may take it.
 
-    The host has to prove that it is this inventory's. What runs there goes on running, until another inventory's
-    apply, which then needs no adoption, but --allow trust=NUMBER. Take the host out of this inventory's files
-    afterwards: the next apply of this inventory would ask to have it back.
+    The host has to prove that it is this inventory's. Its services run on until another inventory's apply, which needs
+    no adoption, but --allow trust=NUMBER. Remove the host from this inventory's files afterwards: otherwise the next
+    apply asks to take it back.
 
     Example: provisioner -i DIR hosts release relay-viettel-1
     """
@@ -373,18 +386,22 @@ def _warn(invocation: Invocation, left: str) -> None:
 
 @hosts.command("decommission")
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
-@click.option("--allow", "allows", multiple=True, metavar="trust=1", help="The host proves nothing, and is meant.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--allow", "allows", multiple=True, metavar="trust=1", help="Confirm a host that cannot prove its identity."
+)
+@click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_run: bool, yes: bool) -> int:
-    """Take everything of ours off a host that nothing uses any more.
+    """Remove everything of provisioner from an unused host.
 
-    Units, rules, tunnel, files, keys and the users of ours go; packages, the machine's own rules and the
-    SSH user stay. Refused (6) while a facility's plan names the relay, or a carrier the centre, while it is protected,
-    and while its tunnel has a site's peer: apply that first, as a plan says whom it cuts. The host has to prove that it
-    is this inventory's. What was cut off in the middle is finished by the same command; where its key is gone already,
-    and its mark still names this inventory, add --allow trust=1. Afterwards the host says itself that nothing is there.
+    Its units, rules, tunnel, files, keys and users go. Packages, the machine's own rules and the SSH user stay. Exit
+    code 6: a facility's plan names the relay, a carrier names the centre, the host is protected, or its tunnel has a
+    site's peer. Apply that removal first: its plan shows the viewers it cuts.
+
+    The host has to prove that it is this inventory's. If the command is interrupted, run it again; if the host's key is
+    gone already and its mark still names this inventory, add --allow trust=1. At the end the host confirms that the
+    removal is complete.
 
     Example: provisioner -i DIR hosts decommission relay-viettel-1
     """

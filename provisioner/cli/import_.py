@@ -75,14 +75,14 @@ class _Options:
 @click.command("import")
 @click.argument("files", nargs=-1, type=_path, metavar="FILE…")
 @click.option(
-    "--from", "mapping", type=_path, metavar="MAPPING.yml", help="Read the NetBox or Nautobot that a mapping names."
+    "--from", "mapping", type=_path, metavar="MAPPING.yml", help="Read the NetBox or Nautobot in this mapping file."
 )
 @click.option("--token-file", type=_path, metavar="FILE", help="With --from: the file with the server's token.")
-@click.option("--write", "to_write", is_flag=True, help="Write what the sheets ask for, if nothing in them is wrong.")
-@click.option("--partial", is_flag=True, help="With --write: write the rows that are right all the same.")
+@click.option("--write", "to_write", is_flag=True, help="Write the sheets' content if they have no errors.")
+@click.option("--partial", is_flag=True, help="With --write: write the correct rows even if others have errors.")
 @click.option("--lang", type=ListedWord([one.value for one in Language]), default="vi", show_default=True)
-@click.option("--report", type=_path, metavar="OUT.xlsx", help="Write the findings as a spreadsheet as well.")
-@click.option("--province", metavar="SLUG", shell_complete=provinces_like, help="The province of rows that name none.")
+@click.option("--report", type=_path, metavar="OUT.xlsx", help="Write the findings as a spreadsheet too.")
+@click.option("--province", metavar="SLUG", shell_complete=provinces_like, help="The province of rows without one.")
 @click.option("--answer", "answers", multiple=True, metavar="ROW=ID", help="Answer a question: ROW=ID or ROW=new.")
 @click.option(
     "--whole-list",
@@ -90,30 +90,29 @@ class _Options:
     multiple=True,
     metavar="SLUG",
     shell_complete=provinces_like,
-    help="The sheets are all of a province's sites.",
+    help="The sheets have all sites of their province.",
 )
 @click.option("--template", type=_path, metavar="OUT.xlsx", help="Write the workbook that provinces fill in.")
 @click.option(
     "--fill",
     metavar="SLUG",
     shell_complete=provinces_like,
-    help="With --template: fill in what the inventory has of a province.",
+    help="With --template: fill in the province's data of the inventory.",
 )
-@click.option("--with-contacts", is_flag=True, help="With --fill: fill in its contacts as well. Personal data.")
+@click.option("--with-contacts", is_flag=True, help="With --fill: fill in the contacts too (personal data).")
 @click.option("--contacts", "chosen", type=_path, metavar="DIR", help="The folder of contacts.")
-@click.option("--purpose", default="import", show_default=True, metavar="TEXT", help="What for: for the access log.")
-@click.option("--requester", metavar="WHO", help="On whose behalf; the user of this machine otherwise.")
-@click.option("--force", is_flag=True, help="Overwrite OUT.xlsx if it is there.")
+@click.option("--purpose", default="import", show_default=True, metavar="TEXT", help="The purpose, for the access log.")
+@click.option("--requester", metavar="WHO", help="The requester, for the access log. Default: this machine's user.")
+@click.option("--force", is_flag=True, help="Overwrite an existing OUT.xlsx.")
 @click.pass_obj
 # `Any`: each option has a type of its own, which click makes and `_Options` names.
 def import_(invocation: Invocation, /, **options: Any) -> int:
-    """Read spreadsheets of provinces, and say what is wrong in them, cell by cell.
+    """Check a province's spreadsheet cell by cell, and write its sites.
 
-    Reads XLSX and CSV, or with --from the sites and devices of a NetBox or Nautobot. Changes nothing without
-    --write; with it, facility files and encrypted contacts get the smallest edit. No value that may be a password
-    or a person's data is shown. A row that may be a site which is there, and does not say so, is a question to a
-    person, and is not written. Ends with 3 if the sheets have errors or rows wait for an answer, with 12 if
-    contacts are to be written and cannot be opened.
+    The command reads XLSX and CSV, or with --from the sites and devices of a NetBox or Nautobot. It changes files only
+    with --write: facility files and encrypted contacts get the smallest edit. It shows no value that may be a password
+    or personal data. If a row may be an existing site and does not name it, the command asks a person and does not
+    write the row. Exit code 3: the sheets have errors, or rows wait for an answer; 12: contacts cannot be decrypted.
 
     Example: provisioner -i DIR import bac-giang.xlsx --lang en
     """

@@ -40,24 +40,39 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 
 @click.command("init")
 @click.argument("folder", metavar="DIR", required=False, type=Place(path_type=Path, file_okay=False))
-@click.option("--from", "answers", type=Place(path_type=Path), metavar="FILE", help="Take answers from a YAML file.")
-@click.option("--print-answers", "prints", is_flag=True, help="Print an example of such a file, and do nothing else.")
-@click.option("--id", "identifier", default="", metavar="ID", help="The inventory's id, frozen; the folder's name.")
+@click.option(
+    "--from", "answers", type=Place(path_type=Path), metavar="FILE", help="Read the answers from a YAML file."
+)
+@click.option("--print-answers", "prints", is_flag=True, help="Print an example of such a file, and exit.")
+@click.option(
+    "--id",
+    "identifier",
+    default="",
+    metavar="ID",
+    help="The inventory's id, which never changes. Default: the folder's name.",
+)
 @click.option("--carrier", "carriers", multiple=True, metavar="ID[=NAME]", help="A carrier, e.g. viettel=Viettel.")
-@click.option("--province", "provinces", multiple=True, metavar="SLUG[=CARRIER]", help="Who serves a province.")
+@click.option("--province", "provinces", multiple=True, metavar="SLUG[=CARRIER]", help="A province and its carriers.")
 @click.option("--scheme", type=ListedWord([s.value for s in ProvinceScheme]), default="gso-2025", show_default=True)
 @click.option("--source", default="", metavar="TEXT", help="The document that designates the carriers.")
-@click.option("--since", type=_DAY, help="Since when it does; today if left out.")
-@click.option("--management", "networks", multiple=True, metavar="NETWORK", help="From where SSH to the hosts comes.")
+@click.option("--since", type=_DAY, help="The first day of the designation. Default: today.")
+@click.option(
+    "--management", "networks", multiple=True, metavar="NETWORK", help="A network from which SSH to the hosts comes."
+)
 @click.option("--centre", default="", metavar="ID@ADDRESS[:PORT]", help="The monitoring centre.")
-@click.option("--centre-name", default="", metavar="TEXT", help="What the centre is called.")
+@click.option("--centre-name", default="", metavar="TEXT", help="The centre's name.")
 @click.option("--relay", "relays", multiple=True, metavar="[CARRIER/]ID@ADDRESS[:PORT]", help="A relay of a carrier.")
-@click.option("--user", default="", metavar="NAME", help="Who logs in on the hosts: a normal user with sudo.")
+@click.option("--user", default="", metavar="NAME", help="The login on the hosts: a normal user with sudo.")
 @click.option("--host-key", "known", multiple=True, metavar="HOST=KEY", help="A host's key, or its SHA256 fingerprint.")
 @click.option("--mediamtx-version", "version", default=RELEASE, show_default=True)
 @click.option("--mediamtx-source", "artefact", default="release", show_default=True, metavar="SOURCE")
-@click.option("--mediamtx-sha256", "sums", multiple=True, metavar="ARCH=SUM", help="The checksum of what is fetched.")
-@click.option("--vault-password", type=Place(path_type=Path, dir_okay=False), metavar="FILE", help="Where it lies.")
+@click.option("--mediamtx-sha256", "sums", multiple=True, metavar="ARCH=SUM", help="The checksum of the download.")
+@click.option(
+    "--vault-password",
+    type=Place(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The file of the vault's password.",
+)
 @click.pass_context
 def init(
     ctx: click.Context,
@@ -69,12 +84,12 @@ def init(
     vault_password: Path | None,
     **words: object,
 ) -> int:
-    """Begin an inventory: its commented files, its vault's password, its Git repository.
+    """Create an inventory: files with comments, vault password, Git repository.
 
-    In a terminal it asks for what it needs and was not told, and shows each host's SSH key for you to compare, as the
-    carrier's node sees it where there is one. Elsewhere name the keys with --host-key, as keys or as fingerprints. With
-    --from a file has the answers, by the options' names. DIR is new or empty. The password lies outside of it, in a
-    file that only you can read: keep a copy in a safe, since nothing opens the vault without it.
+    In a terminal the command asks for missing values and shows each host's SSH key for you to compare, as the carrier's
+    node sees it if there is one. Elsewhere give the keys with --host-key, as keys or fingerprints. --from reads the
+    answers from a file, by the names of the options. DIR is new or empty. The password is outside DIR, in a file that
+    only you can read. Keep a copy in a safe: without the password the vault stays closed.
 
     Example: provisioner init inventory --carrier viettel=Viettel --province bac-ninh
     """

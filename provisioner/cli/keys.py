@@ -81,15 +81,15 @@ def _typed(number: int) -> bytes:
 
 
 @click.command()
-@click.option("--relay", default="", metavar="RELAY", help="Ask this relay who has moved to its next key.")
+@click.option("--relay", default="", metavar="RELAY", help="Ask this relay which gateways use its next key.")
 @click.pass_obj
 def status(invocation: Invocation, relay: str) -> int:
-    """Show how old the keys of the tunnels are, where they were born, and when the next ones are due.
+    """Show the age and origin of tunnel keys, and their next rotation.
 
-    Of a gateway's and a relay's key counts the first commit that has its public half, of a pre-shared key the run that
-    drew it; what nobody recorded is shown as not recorded. policy.key_days in inventory.yml says how old a key is to
-    become (365 days). Asks no host and opens no vault, but with --relay: of a relay that changes its own key it shows
-    who was seen with the next one, and who was not.
+    The age of a gateway's or relay's key counts from the first commit with its public half; that of a pre-shared key
+    from the run that created it. Otherwise the age is shown as not recorded. policy.key_days in inventory.yml is the
+    highest age (365 days). The command calls no host and opens no vault. With --relay it asks a relay in rotation which
+    gateways use the next key.
 
     Example: provisioner -i DIR keys status
     """
@@ -118,7 +118,7 @@ def _of_relay(invocation: Invocation, session: Session, relay: str) -> int:
 
 @click.group(cls=NamedGroup)
 def keys() -> None:
-    """Make the keys and secrets that hosts and the vault hold, change them, and say how old they are."""
+    """Create and rotate the keys of tunnels; show their age."""
 
 
 keys.add_command(rotate)
@@ -127,18 +127,20 @@ keys.add_command(status)
 
 
 @keys.command()
-@click.option("--allow", "allows", multiple=True, metavar="trust=NUMBER", help="So many hosts are new, and meant.")
+@click.option("--allow", "allows", multiple=True, metavar="trust=NUMBER", help="Confirm this number of new hosts.")
 @click.pass_obj
 def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
-    """Let every relay and centre make its keys, and draw the vault's secrets.
+    """Create the keys of relays and centres, and the vault's secrets.
 
-    Private keys and passwords are born on the hosts and stay there; public keys and hashes go into
-    allocations.lock.yml, reader secrets and pre-shared keys into secrets/. What is there already stays.
-    Where inventory.yml has a recovery key each relay seals its tunnel's private key to it, and the lock keeps the box.
-    Each host is also left a key with which it proves later that it is the same one. A host that cannot is asked
-    nothing: at a first contact say how many are new, --allow trust=NUMBER.
-    Ends with 5 if a host could not be reached or did not prove itself; run it again then. One that belongs to another
-    inventory is sent nothing, whatever is allowed, and it ends with 6: see hosts adopt.
+    Hosts create their private keys and passwords and keep them. Public keys and hashes go into allocations.lock.yml,
+    reader secrets and pre-shared keys into secrets/. Existing keys stay.
+
+    If inventory.yml has a recovery key, each relay seals its tunnel's private key to it; the lock has the sealed box.
+    Each host also gets a key with which it proves its identity later. A host without that proof gets no request: at the
+    first contact give the number of new hosts, --allow trust=NUMBER.
+
+    Exit code 5: a host could not be reached or did not prove itself; run the command again. 6: a host belongs to
+    another inventory and got no request; see hosts adopt.
 
     Example: provisioner -i DIR keys init --allow trust=3
     """
@@ -194,18 +196,19 @@ def _print_made(made: KeysMade, invocation: Invocation) -> None:
 
 
 @keys.command()
-@click.option("--replace", "replaces", is_flag=True, help="Take the place of another one.")
-@click.option("--check", "checks", is_flag=True, help="Try a private half on every relay's box; nothing is written.")
+@click.option("--replace", "replaces", is_flag=True, help="Replace the present recovery key.")
+@click.option("--check", "checks", is_flag=True, help="Try a private half on every relay's box, without changes.")
 @click.pass_obj
 def recovery(invocation: Invocation, *, replaces: bool, checks: bool) -> int:
-    """Make the recovery key, with which a lost relay's new hardware takes its place.
+    """Create the recovery key, for new hardware in place of a lost relay.
 
-    The public half goes into inventory.yml. The private half is printed once, in four lines, each with a checksum:
-    write them down, or print them, and lock them away; nothing keeps them. Then run keys init: each relay seals its
-    tunnel's private key to it, and relay restore opens the box. Who has the private half and the inventory's files has
-    those keys.
-    --check asks for the private half, or takes it from standard input, and says which relays' boxes it opens; it ends
-    with 12 if one does not open. Try it when the paper goes into the safe, and once a year.
+    The public half goes into inventory.yml. The command prints the private half once, in four lines with a checksum
+    each, and keeps no copy. Write the lines down or print them, and lock them away. Then run keys init: each relay
+    seals its tunnel's private key to the recovery key, and relay restore opens the box. The private half and the
+    inventory's files together give these keys to anybody.
+
+    --check reads the private half from the terminal or standard input, and lists the relays whose boxes it opens. Exit
+    code 12: a box does not open. Run it when the paper goes into the safe, and once a year.
 
     Example: provisioner -i DIR keys recovery
     """
@@ -311,23 +314,23 @@ def secrets() -> None:
 
 @secrets.command("set")
 @click.argument("devices", nargs=-1, required=True, metavar="FACILITY/DEVICE…")
-@click.option("--username", default="", metavar="NAME", help="The user; of a device that has a login the one it has.")
+@click.option("--username", default="", metavar="NAME", help="The user. Default: the device's present one.")
 @click.option(
     "--accept-old-until",
     type=DAY,
     metavar="DATE",
-    help="The last day on which the login that they have now is taken as well.",
+    help="The last day on which the present login is valid too.",
 )
 @click.pass_obj
 def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept_old_until: datetime | None) -> int:
-    """Set the login of cameras and recorders, in the encrypted file that has it.
+    """Set the login of cameras and recorders in their encrypted file.
 
-    The password is asked for twice and not shown; without a terminal it is the one line of standard input. All that
-    are named get the same one. A recorder has the login of its channels. The file keeps its vault id, its comments
-    and its order, and is written only where something in it is another one. Hosts have it with the next apply.
+    The command asks for the password twice, without echo; without a terminal it reads one line of standard input. All
+    named devices get the same password. A recorder has the login of its channels. The file keeps its vault id, comments
+    and order, and is written only if a value changes. Hosts get the login with the next apply.
 
-    With --accept-old-until the password may be changed on the device on any day until then: relays go on with the old
-    login until the device refuses it, and the apply after that brings the new one. The facilities' files say so.
+    With --accept-old-until you may change the password on the device on any day until then. Relays use the old login
+    until the device refuses it; the next apply brings the new one. The facilities' files record this.
 
     Example: provisioner -i DIR secrets set kcl-bg-001/nvr-1 --username viewer
     """
@@ -380,7 +383,7 @@ def _line(file: LoginsFile) -> str:
 @click.argument("devices", nargs=-1, required=True, metavar="FACILITY/DEVICE…")
 @click.pass_obj
 def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
-    """Remove the old logins of devices from the vault, once a change of theirs is finished.
+    """Remove the old logins of devices from the vault, after their change is finished.
 
     Example: provisioner -i DIR secrets forget kcl-bg-001/nvr-1
     """

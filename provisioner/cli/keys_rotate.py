@@ -133,16 +133,16 @@ class RotationDocument(Printed, name="keys-rotate", title="Changes of gateways' 
     type=click.IntRange(1, 65535),
     default=None,
     metavar="PORT",
-    help="With --relay: the UDP port at which it answers with its next key.",
+    help="With --relay: the UDP port for the next key.",
 )
-@click.option("--finish", "finishes", is_flag=True, help="Begin none; go on with those that are under way.")
-@click.option("--cancel", "cancels", is_flag=True, help="With --relay: take the change back.")
+@click.option("--finish", "finishes", is_flag=True, help="Begin no rotation; go on with present ones.")
+@click.option("--cancel", "cancels", is_flag=True, help="With --relay: cancel the rotation.")
 @click.option(
     "--leave",
     "leaves",
     multiple=True,
     metavar="FACILITY",
-    help="With --relay: end the change although this site has not moved; it is dark until somebody is there.",
+    help="With --relay: finish although this site uses the present key; it is dark until a technician is there.",
 )
 @click.option(
     "--wait",
@@ -150,13 +150,13 @@ class RotationDocument(Printed, name="keys-rotate", title="Changes of gateways' 
     type=click.IntRange(0, _LONGEST_WAIT_S),
     default=0,
     metavar="SECONDS",
-    help="Wait so long for gateways that may change, and finish those that do.",
+    help="Wait this long for gateways, and finish those that change.",
 )
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
-@click.option("--approval", default="", metavar="TEXT", help="What approved this: it goes into the record.")
-@click.option("--commit", "commits", is_flag=True, help="Commit the files that it edits, and nothing else.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--approval", default="", metavar="TEXT", help="The reference of the approval, for the record.")
+@click.option("--commit", "commits", is_flag=True, help="Commit the edited files, and no other ones.")
+@click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def rotate(
     invocation: Invocation,
@@ -175,23 +175,22 @@ def rotate(
     dry_run: bool,
     yes: bool,
 ) -> int:
-    """Change gateways' keys, and their pre-shared keys with them, while pictures go on.
+    """Rotate the keys and pre-shared keys of gateways without cutting pictures.
 
-    Each call does all that can be done now, and the same command takes it up again: begins a change where none is
-    under way (the file gets gateway.next_key, the vault a pre-shared key), lets relays know both keys once the next one
-    is noted (gateway set-key --next), and lets the present one go once the gateway was seen with the next one. In
-    between somebody runs change-key.sh of the site's package on the gateway, twice. The relay itself gives the site's
-    address to the key that spoke last, within a second, so that a picture rests for that long. A site that cannot go on
-    stops no other.
+    Each call does all steps that are possible now; run the same command again to go on. It begins a rotation (the file
+    gets gateway.next_key, the vault a pre-shared key). Once the next key is recorded (gateway set-key --next), relays
+    accept both keys. Once the gateway uses the next key, relays drop the present one. In between a technician runs
+    change-key.sh of the site's package on the gateway, twice. The relay gives the site's address to the key that spoke
+    last, within one second: the picture stops for that time. A site that cannot go on does not stop the others.
 
-    Cuts nobody: a relay with other changes that would is left as it is (and so is one whose plan is refused). Ends with
-    1 where a site was left as it is.
+    No viewer is cut. The command skips a relay if its plan is refused, or if other changes on it would cut viewers.
+    Exit code 1: a site was skipped.
 
-    With --relay it is the relay's own key, by two calls and a visit at each site. The first one (--port) lets the relay
-    answer with a next key at a port of its own, beside its present one, and tells that key to its centres; packages
-    that are made from then on have it (site-package). Whoever installs one is reached there within a second. --finish
-    lets the next key be the only one; it is refused with the list of those that were not seen with it. --cancel takes
-    all of it back, likewise.
+    --relay rotates the relay's own key, with two calls and a visit to each site. The first call (--port) adds the next
+    key at a second port of the relay and sends it to the centres. New packages (site-package) have the next key; a
+    gateway that installs one connects to it within a second. --finish removes the present key; the command refuses it,
+    with a list, while gateways still use the present key. --cancel takes the rotation back, and is refused while
+    gateways use the next key.
 
     Example: provisioner -i DIR keys rotate kcl-bg-001
     """
@@ -219,14 +218,14 @@ def rotate(
 
 @click.command()
 @click.argument("facilities", nargs=-1, required=True, metavar="FACILITY…", shell_complete=facilities_like)
-@click.option("--commit", "commits", is_flag=True, help="Commit the files that it edits, and nothing else.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--commit", "commits", is_flag=True, help="Commit the edited files, and no other ones.")
+@click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def keep(invocation: Invocation, facilities: tuple[str, ...], *, commits: bool, dry_run: bool, yes: bool) -> int:
-    """Take a change of keys back: gateways keep the keys that they have, and relays forget the next ones.
+    """Cancel a rotation: gateways keep their keys, relays drop the next ones.
 
-    Cuts nobody. A gateway that was seen with its next key already has no other one to go back to: finish its change.
+    No viewer is cut. A gateway that uses its next key already cannot go back: finish its rotation.
 
     Example: provisioner -i DIR keys keep kcl-bg-001
     """

@@ -103,41 +103,41 @@ def _pieces(pieces: Iterable[str]) -> Iterator[str]:
 
 
 _ENVIRONMENT: Final[Mapping[str, str]] = {
-    "PROVISIONER_INVENTORY": "The inventory's folder, where -i is left out.",
-    "PROVISIONER_OUTPUT": "text or json, where --output is left out.",
-    "PROVISIONER_LANGUAGE": "en or vi, where --language is left out; LANG is not asked.",
-    "PROVISIONER_CONFIG": "The configuration file in another place; empty, there is none.",
-    "PROVISIONER_STATE": "Where runs are recorded: a folder, or the URL of a PostgreSQL database.",
+    "PROVISIONER_INVENTORY": "The inventory's folder, if -i is missing.",
+    "PROVISIONER_OUTPUT": "text or json, if --output is missing.",
+    "PROVISIONER_LANGUAGE": "en or vi, if --language is missing; LANG does not count.",
+    "PROVISIONER_CONFIG": "Another configuration file; empty: no file.",
+    "PROVISIONER_STATE": "The record of runs: a folder, or the URL of a PostgreSQL database.",
     "PROVISIONER_CONTACTS": "The folder of contacts.",
-    "PROVISIONER_SSH_KEY": "The file of the SSH key, or of its public half where the agent has the other.",
-    "PROVISIONER_NODES": "The file that says which carriers have a node, and where the broker is.",
-    "PROVISIONER_ARTEFACTS": "Folders, separated by colons, from which MediaMTX may be taken.",
-    "PROVISIONER_ARTEFACT_MIRRORS": "Hosts, separated by commas, that may be asked for MediaMTX at any address.",
-    "PROVISIONER_RECEIVER_HOSTS": "Hosts of receivers, separated by commas, that may have any address.",
-    "PROVISIONER_APPROVAL": "What approved a change, for the record.",
+    "PROVISIONER_SSH_KEY": "The file of the SSH key, or of its public half if the SSH agent has the private half.",
+    "PROVISIONER_NODES": "The file with the broker and the carriers that have a node.",
+    "PROVISIONER_ARTEFACTS": "Folders with MediaMTX programs, separated by colons.",
+    "PROVISIONER_ARTEFACT_MIRRORS": "Mirrors of MediaMTX with any address: hosts, separated by commas.",
+    "PROVISIONER_RECEIVER_HOSTS": "Receivers with any address: hosts, separated by commas.",
+    "PROVISIONER_APPROVAL": "The reference of a change's approval, for the record.",
     "PROVISIONER_RECORD_KEY": "The file of the private key that signs entries of the record.",
-    "PROVISIONER_FORGE": "The forge that forge tells: github, gitlab or forgejo; the pipeline's own otherwise.",
-    "PROVISIONER_FORGE_PROJECT": "Its project, likewise.",
-    "PROVISIONER_FORGE_TOKEN": "Its token.",
-    "PROVISIONER_FORGE_TOKEN_FILE": "The file that has its token, where no variable may.",
-    "PROVISIONER_FORGE_URL": "The address of its API, likewise.",
-    "PROVISIONER_RECORD_NOTE": "1 leaves each run's last entry as a Git note.",
-    "PROVISIONER_PAGER": "What shows long plans and tables at a terminal, before PAGER; empty or cat: nothing does.",
-    "PAGER": "The same, where PROVISIONER_PAGER is not set; otherwise less.",
-    "PROVISIONER_NO_CACHE": "Any value: files are read anew, and nothing is kept for the next run.",
+    "PROVISIONER_FORGE": "The forge: github, gitlab or forgejo. Default: the pipeline's.",
+    "PROVISIONER_FORGE_PROJECT": "The forge's project. Default: the pipeline's.",
+    "PROVISIONER_FORGE_TOKEN": "The forge's token.",
+    "PROVISIONER_FORGE_TOKEN_FILE": "The file with the forge's token, instead of the variable.",
+    "PROVISIONER_FORGE_URL": "The address of the forge's API. Default: the pipeline's.",
+    "PROVISIONER_RECORD_NOTE": "1: write each run's last entry as a Git note.",
+    "PROVISIONER_PAGER": "The pager of long plans and tables, before PAGER; empty or cat: no pager.",
+    "PAGER": "The pager, if PROVISIONER_PAGER is not set. Default: less.",
+    "PROVISIONER_NO_CACHE": "Any value: read files anew, and write no cache.",
     "ANSIBLE_VAULT_PASSWORD_FILE": "The vault's password, as Ansible takes it.",
     "ANSIBLE_VAULT_IDENTITY_LIST": "The vault's passwords by vault id, as Ansible takes them.",
-    "XDG_CONFIG_HOME": "Where the configuration file is; otherwise ~/.config.",
-    "XDG_STATE_HOME": "Where runs are recorded; otherwise ~/.local/state.",
-    "XDG_CACHE_HOME": "What can be read or fetched again; otherwise ~/.cache.",
-    "XDG_RUNTIME_DIR": "A folder on tmpfs for what travels to hosts.",
+    "XDG_CONFIG_HOME": "The folder of the configuration file. Default: ~/.config.",
+    "XDG_STATE_HOME": "The folder of the record. Default: ~/.local/state.",
+    "XDG_CACHE_HOME": "The folder of caches. Default: ~/.cache.",
+    "XDG_RUNTIME_DIR": "A folder on tmpfs for files on their way to hosts.",
     "NO_COLOR": "Any value: no colours.",
 }
 _FILES: Final[Mapping[str, str]] = {
-    "~/.config/provisioner/config.toml": "It stands in for variables of the environment that are not set."
-    " An option counts before the environment, and that before the file.",
+    "~/.config/provisioner/config.toml": "Defaults of variables. An option overrides the environment,"
+    " the environment overrides the file.",
     "~/.local/state/provisioner": "The history of runs, and traces of internal errors.",
-    "~/.cache/provisioner": "What was read of inventories, and MediaMTX's programs.",
+    "~/.cache/provisioner": "Caches of inventories, and MediaMTX programs.",
 }
 _EXAMPLE: Final = re.compile(r"^Example:\s*")
 
@@ -168,9 +168,7 @@ def _front(program: click.Group, ctx: click.Context, names: list[str]) -> Iterat
     yield from _name("provisioner", program)
     yield from [section("SYNOPSIS"), *synopsis("provisioner", program.collect_usage_pieces(ctx))]
     yield from [section("DESCRIPTION"), *_description(program)]
-    options = (
-        "The options, but for --version, stand before the command or after it. Each command has a page of its own."
-    )
+    options = "All options except --version may stand before or after the command. Each command has its own page."
     yield from paragraph(options)
     yield from _options(program, ctx, section("OPTIONS"))
     yield section("COMMANDS")
@@ -272,14 +270,14 @@ class ManDocument(Printed, name="man", title="Manual pages"):
 
 
 @click.command()
-@click.option("--out", type=Place(path_type=Path), metavar="DIR", required=True, help="The folder that they go into.")
+@click.option("--out", type=Place(path_type=Path), metavar="DIR", required=True, help="The folder for the pages.")
 @click.pass_context
 def man(ctx: click.Context, /, *, out: Path) -> int:
     """Write the manual pages: one for the program, and one for each command.
 
-    They say what --help says. The package installs them already: man provisioner, man provisioner-plan. This is for
-    machines on which man looks elsewhere, e.g. ~/.local/share/man/man1. DIR is made where it is missing, and of what is
-    in it only files of these names are overwritten.
+    They have the text of --help. The package installs them already: man provisioner, man provisioner-plan. Use this
+    command if man reads another folder on this machine, e.g. ~/.local/share/man/man1. The command creates a missing DIR
+    and overwrites only files of these names.
 
     Example: provisioner man --out ~/.local/share/man/man1
     """

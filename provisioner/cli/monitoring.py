@@ -27,14 +27,34 @@ _USUAL = ScrapePlaces()
 
 @click.command()
 @click.argument("folder", type=Place(path_type=Path), metavar="DIR")
-@click.option("--webhook", "webhooks", multiple=True, metavar="[CARRIER=]URL", help="Who hears of alerts. May repeat.")
-@click.option("--watch", default=_USUAL.watch, show_default=True, metavar="ADDRESS:PORT", help="The watch's metrics.")
-@click.option("--node", default=_USUAL.node, show_default=True, metavar="ADDRESS:PORT", help="The node exporter.")
 @click.option(
-    "--alertmanager", default=_USUAL.alertmanager, show_default=True, metavar="ADDRESS:PORT", help="Where alerts go."
+    "--webhook", "webhooks", multiple=True, metavar="[CARRIER=]URL", help="A webhook for alerts. May be repeated."
 )
-@click.option("--agent", "agents", multiple=True, metavar="ADDRESS:PORT", help="An agent's metrics. May repeat.")
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@click.option(
+    "--watch",
+    default=_USUAL.watch,
+    show_default=True,
+    metavar="ADDRESS:PORT",
+    help="The address of the watch's metrics.",
+)
+@click.option(
+    "--node", default=_USUAL.node, show_default=True, metavar="ADDRESS:PORT", help="The address of the node exporter."
+)
+@click.option(
+    "--alertmanager",
+    default=_USUAL.alertmanager,
+    show_default=True,
+    metavar="ADDRESS:PORT",
+    help="The address of the Alertmanager.",
+)
+@click.option(
+    "--agent",
+    "agents",
+    multiple=True,
+    metavar="ADDRESS:PORT",
+    help="The address of an agent's metrics. May be repeated.",
+)
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 @click.pass_obj
 def monitoring(
     invocation: Invocation,
@@ -46,11 +66,11 @@ def monitoring(
     agents: tuple[str, ...],
     **places: str,
 ) -> int:
-    """Write what Prometheus, Alertmanager and Grafana need to watch camera paths.
+    """Write the files with which Prometheus, Alertmanager and Grafana watch paths.
 
-    prometheus.yml (what is scraped), provisioner-rules.yml (recording and alert rules), alertmanager.yml (who hears,
-    and what hides what: one broken tunnel is one alert), grafana-dashboard.json. A webhook with a carrier hears of
-    that carrier alone, one without of everything. Asks no host, and holds no secret.
+    prometheus.yml: the scrape targets. provisioner-rules.yml: recording and alert rules. alertmanager.yml: receivers,
+    and inhibition (one broken tunnel is one alert). grafana-dashboard.json. A webhook with a carrier gets the alerts of
+    that carrier, a webhook without a carrier all alerts. The command calls no host and writes no secret.
 
     Example: provisioner -i DIR monitoring out/monitoring --webhook http://127.0.0.1:8080/alerts
     """
@@ -131,16 +151,16 @@ def _holds(path: Path, text: str) -> bool:
 
 
 @click.command()
-@click.option("--out", type=Place(path_type=Path), metavar="FILE.prom", help="Write them there, all or nothing.")
-@click.option("--listen", metavar="[ADDRESS:]PORT", help="Serve them over HTTP on loopback until a signal comes.")
+@click.option("--out", type=Place(path_type=Path), metavar="FILE.prom", help="Write the metrics into FILE, atomically.")
+@click.option("--listen", metavar="[ADDRESS:]PORT", help="Serve the metrics over HTTP on loopback until a signal.")
 @click.pass_obj
 def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int:
-    """Tell Prometheus what the last recorded verification found.
+    """Write Prometheus metrics of the last recorded verification.
 
-    One state series a path, all else counted by carrier, province, facility and host; no names of facilities, no
-    person, no secret. With --out into the folder of a node exporter's text files, at the end of each night; with
-    --listen over HTTP, made anew once a verification was recorded. Asks no host. `provisioner monitoring` writes the
-    rules for it.
+    Each path has one state series. All other counts are by carrier, province, facility and host. There are no names of
+    facilities, no personal data and no secrets. --out writes a text file for a node exporter, at the end of each night.
+    --listen serves the metrics over HTTP, and renews them after each recorded verification. The command calls no host.
+    `provisioner monitoring` writes the rules.
 
     Example: provisioner -i DIR metrics --out /var/lib/prometheus/node-exporter/provisioner.prom
     """

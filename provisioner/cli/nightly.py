@@ -81,24 +81,24 @@ class _Terminal:
     "--report",
     type=Place(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write verify.html, verify.json, drift.json and nightly.json into DIR; each replaces the last night's.",
+    help="Write verify.html, verify.json, drift.json and nightly.json into DIR, in place of the last night's.",
 )
 @click.option(
     "--metrics",
     type=Place(path_type=Path),
     metavar="FILE.prom",
-    help="Write metrics there at the end, for a node exporter, as `metrics --out` does.",
+    help="Write metrics for a node exporter at the end, like `metrics --out`.",
 )
-@deadline_option("Be done with the verification in this time; what is not reached is unknown.")
+@deadline_option("The time limit of the verification; paths not reached are unknown.")
 @picture_option(Looks.DUE)
 @fail_on_option("Paths count in the exit code only if they are this bad or worse.")
-@click.option("--no-notify", "is_silent", is_flag=True, help="Tell no receiver.")
+@click.option("--no-notify", "is_silent", is_flag=True, help="Notify no receiver.")
 @click.option(
     "--print-units",
     "unit",
     type=ListedWord(["service", "timer"]),
     default=None,
-    help="Print a systemd unit that runs this inventory's night, and do nothing else.",
+    help="Print a systemd unit for this inventory's night, and exit.",
 )
 @click.option("--at", "time", default="01:30", show_default=True, metavar="HH:MM", help="The timer's time, in Vietnam.")
 @click.option("--user", default=_PROGRAM, show_default=True, metavar="NAME", help="The service's user.")
@@ -117,12 +117,12 @@ def nightly(
     time: str,
     user: str,
 ) -> int:
-    """Verify all paths, find drift, report, and tell whom it concerns.
+    """Verify all paths, find drift, write reports, notify receivers.
 
-    One night of an inventory at a time: a second one is refused (9), with who runs the first. Each step is done
-    whatever became of the others, and ends the night with the code of the worst: 13 if it could not be recorded, 5 if a
-    host was not read, 14 if a receiver was not told, 15 if a report or the metrics could not be written, 3 if a
-    facility is held, 10 for drift, 1 if a path is not up. The verification is recorded before anything else is tried.
+    An inventory has one night at a time: a second one ends with 9 and names the owner of the first. Every step runs,
+    whatever the result of the others. The exit code is the worst one: 13 the verification was not recorded, 5 a host
+    was not read, 14 a receiver was not notified, 15 a report or the metrics were not written, 3 a facility is held, 10
+    drift, 1 a path is not up. The verification is recorded before all other steps.
 
     Example: provisioner -i DIR nightly --report /var/lib/provisioner/reports
     """
@@ -208,15 +208,15 @@ class NotifyDocument(Printed, name="notify", title="Notices"):
 
 
 @click.command()
-@click.option("--test", "test", metavar="RECEIVER", help="Send one receiver a message that says that it is a test.")
-@click.option("--dry-run", "is_dry", is_flag=True, help="Show what would be sent to whom, and send nothing.")
+@click.option("--test", "test", metavar="RECEIVER", help="Send a test message to one receiver.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Show the notices and their receivers without sending.")
 @click.option("--receiver", "receivers", multiple=True, metavar="ID", help="Only these receivers. May be repeated.")
 @click.pass_obj
 def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers: tuple[str, ...]) -> int:
-    """Tell receivers what the last recorded verification found, as far as they were not told.
+    """Send the last recorded verification to receivers that did not get it.
 
-    `nightly` does that by itself; this is for what could not be delivered then. Who is told of what: receivers.yml,
-    and the role of each receiver. Ends with 14 if a receiver was not told.
+    `nightly` notifies by itself. Use this command for notices that could not be delivered. receivers.yml and each
+    receiver's role decide the content of its notice. Exit code 14: a receiver was not notified.
 
     Example: provisioner -i DIR notify --dry-run
     """

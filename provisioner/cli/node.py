@@ -28,24 +28,25 @@ _DAYS: Final = 397
 def node() -> None:
     """Call hosts from inside their carrier's network.
 
-    A node is a process there that dials out to a broker (NATS JetStream), takes what a controller signs for it, and
-    logs in to its carrier's hosts with a key that the controller never sees. The controller's file, named by
-    PROVISIONER_NODES, says which carriers have one.
+    A node is a process in that network. It dials out to a broker (NATS JetStream), takes units that a controller
+    signed, and logs in to its carrier's hosts with a key that the controller never has. The controller's file,
+    PROVISIONER_NODES, lists the carriers with a node.
     """
 
 
 @node.command("run")
 @click.argument("file", type=Place(path_type=Path, dir_okay=False), metavar="FILE")
-@click.option("--check", "checks", is_flag=True, help="Read the file and the key, and do nothing.")
+@click.option("--check", "checks", is_flag=True, help="Check the file and the key, and exit.")
 @click.pass_obj
 def run_node(invocation: Invocation, file: Path, *, checks: bool) -> int:
     """Take units from the broker and carry their calls, until a signal.
 
-    FILE (TOML) says what is carried: carrier = "ID", the broker and its certificates (broker, ca, certificate,
-    certificate_key), key = "FILE" of this node's own keys, controllers = ["LINE"] whose units are taken, networks =
-    ["NETWORK"] in which hosts are, ssh_key = "FILE" to log in with, state = "FOLDER" to remember what was begun.
-    Whatever a controller signs, changes = false allows looks alone, and a host elsewhere is refused. A first SIGINT or
-    SIGTERM ends it once what it has begun is over, a second at once.
+    FILE (TOML) has carrier = "ID", the broker and its certificates (broker, ca, certificate, certificate_key), key =
+    "FILE" with this node's own keys, controllers = ["LINE"] whose units the node accepts, networks = ["NETWORK"] of the
+    hosts, ssh_key = "FILE" for the login, state = "FOLDER" for units in progress.
+
+    changes = false allows read-only units, whatever a controller signs. The node refuses hosts outside its networks. A
+    first SIGINT or SIGTERM ends the node after the units in progress, a second one at once.
 
     Example: provisioner node run /etc/provisioner-node/vnpt/node.toml
     """
@@ -89,13 +90,13 @@ def _tell(line: str) -> None:
 
 @node.command("key")
 @click.argument("file", type=Place(path_type=Path, dir_okay=False), metavar="FILE")
-@click.option("--make", "makes", is_flag=True, help="Draw the keys into FILE, where there is none.")
+@click.option("--make", "makes", is_flag=True, help="Create the keys in FILE, if it does not exist.")
 @click.pass_obj
 def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
-    """Print the public half of an end's keys.
+    """Print the public half of the keys of a node or controller.
 
-    A node and a controller each have keys of their own, in a file that only its user can read. The line that is printed
-    goes to the other end: a node's into the controller's file under [nodes], a controller's into the node's file under
+    Each node and each controller has its own keys, in a file that only its user can read. The printed line goes to the
+    other end: a node's line into the controller's file under [nodes], a controller's line into the node's file under
     controllers.
 
     Example: provisioner node key /etc/provisioner-node/vnpt/node.key --make
@@ -111,24 +112,24 @@ def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
 @click.argument("folder", type=Place(path_type=Path, file_okay=False), metavar="FOLDER")
 @click.option("--place", "places", multiple=True, required=True, help="A host name or address of the broker.")
 @click.option("--carrier", "carriers", multiple=True, required=True, help="A carrier that has a node.")
-@click.option("--port", type=click.IntRange(1, 65_535), default=4222, show_default=True, help="Where it listens.")
+@click.option("--port", type=click.IntRange(1, 65_535), default=4222, show_default=True, help="The broker's port.")
 @click.option(
     "--days",
     type=click.IntRange(1, _MOST_DAYS),
     default=_DAYS,
     show_default=True,
-    help="How long new certificates count.",
+    help="The validity of new certificates in days.",
 )
 @click.pass_obj
 def node_broker(
     invocation: Invocation, /, folder: Path, places: tuple[str, ...], carriers: tuple[str, ...], **chosen: int
 ) -> int:
-    """Write what the broker reads, and a certificate for everybody who dials in.
+    """Write the broker's configuration and the certificates of its clients.
 
-    FOLDER gets an authority of its own (ca.pem, ca.key), certificates and keys of the broker, of the controller, and of
-    each carrier's node, and nats-server.conf with an account each: a node may take its own units and write its own
-    reports, and nothing else. What is there stays, but for what ends within 30 days. Who has an authority already lets
-    it sign the same names: CN=controller, CN=node-CARRIER.
+    FOLDER gets its own CA (ca.pem, ca.key), certificates and keys of the broker, the controller and each carrier's
+    node, and nats-server.conf with one account each. A node's account may read its own units and write its own reports
+    only. Existing files stay, except certificates that end within 30 days. If you have a CA, let it sign the same
+    names: CN=controller, CN=node-CARRIER.
 
     Example: provisioner node broker /etc/provisioner-broker --place broker.example.com --carrier vnpt
     """

@@ -74,11 +74,11 @@ _MOST_MOVED = 200
 _SIGNS = {ChangeTurn.APPEARS: ("+", "green"), ChangeTurn.VANISHES: ("-", "red"), ChangeTurn.DIFFERS: ("~", "yellow")}
 F = TypeVar("F", bound=Callable[..., object])
 _MOST_CHANGES = 10
-_all = click.option("--all", "everything", is_flag=True, help="List what is as desired, too.")
+_all = click.option("--all", "everything", is_flag=True, help="List unchanged objects too.")
 _known_in = click.option(
     "--known-in",
     metavar="REF",
-    help="Log in only to hosts that REF has so: address, user, host key, jump host.",
+    help="Log in only to hosts whose address, user, host key and jump host are the same in REF.",
 )
 _details = click.option("--details", is_flag=True, help="List every change with its reason, by host.")
 
@@ -190,13 +190,13 @@ def _show_check(invocation: Invocation, result: PlanCheck) -> None:
 @click.argument("second", type=Place(path_type=Path), metavar="SECOND")
 @click.pass_obj
 def diff(invocation: Invocation, first: Path, second: Path) -> int:
-    """Show what moved from one saved plan to another.
+    """Show the differences between two saved plans.
 
-    FIRST and SECOND are files that plan --out wrote, or documents that plan --output json printed. Ends with 0 if both
-    do the same, and with 8 if the second is another plan: a change appears, vanishes or has another impact or reason, a
-    host is to hold something else, or something else is allowed or held. Another commit or an edit that moves nothing
-    on the hosts that change leaves it the same, and so do other viewers, which are shown. No host is asked, no vault is
-    opened, and seals are not proved: apply does that.
+    FIRST and SECOND are files of plan --out or documents of plan --output json. Exit code 0: both plans have the same
+    effect. 8: a change appears, vanishes or has another impact or reason, a host gets another desired state, or other
+    limits or held facilities count. Another commit, an edit without effect on changing hosts, and other viewers leave
+    the plan the same; other viewers are shown. The command calls no host, opens no vault and proves no seal; apply
+    does.
 
     Example: provisioner plan diff before.json after.json
     """
@@ -253,7 +253,11 @@ def _more(number: int, say: Translator) -> Iterator[str]:
 
 def _remote_options(command: F) -> F:
     command = click.option(
-        "--refs", "place", default=REFERENCES, metavar="PREFIX", help=f"Where plans are there.  [default: {REFERENCES}]"
+        "--refs",
+        "place",
+        default=REFERENCES,
+        metavar="PREFIX",
+        help=f"The refs of plans on the remote.  [default: {REFERENCES}]",
     )(command)
     return click.option("--remote", default="origin", metavar="NAME", help="The Git remote.  [default: origin]")(
         command
@@ -265,12 +269,12 @@ def _remote_options(command: F) -> F:
 @_remote_options
 @click.pass_obj
 def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
-    """Push a saved plan to a Git remote, where `plan fetch` finds it once the same inventory is merged.
+    """Push a saved plan to a Git remote, for `plan fetch` after the merge.
 
-    Its name there is the digest of the inventory's content: a merge makes a new commit, and moves no content where
-    nothing else was merged before. A plan of the same content that was there is replaced. It is of no branch, no secret
-    is in it, and its seal shows every edit. Ends with 8 if the plan is of another content, and with 14 if the remote
-    does not take it.
+    The plan's name there is the digest of the inventory's content. A merge makes a new commit and leaves the content
+    the same if no other change was merged. The plan replaces one of the same content. It belongs to no branch and has
+    no secret; its seal shows every edit. Exit code 8: the plan has another content than the inventory; 14: the remote
+    refuses it.
 
     Example: provisioner -i DIR plan push plan.json
     """
@@ -282,14 +286,14 @@ def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
 
 
 @click.command()
-@click.option("--out", type=Place(path_type=Path), required=True, metavar="FILE", help="Where it is written.")
+@click.option("--out", type=Place(path_type=Path), required=True, metavar="FILE", help="The file to write.")
 @_remote_options
 @click.pass_obj
 def fetch(invocation: Invocation, *, out: Path, remote: str, place: str) -> int:
-    """Fetch the plan that was pushed of this very content of the inventory, for apply FILE.
+    """Fetch the plan that was pushed for this revision, for apply FILE.
 
-    Ends with 8 if nobody pushed one: something else was merged since it was made, so that what was looked at is not
-    what there is now; and with 14 if the remote is not reached. That the plan is ours, and fits hosts, apply says.
+    Exit code 8: no plan was pushed for this content, e.g. because another change was merged since the review. 14: the
+    remote does not answer. apply checks the plan's origin, and that it fits the hosts.
 
     Example: provisioner -i DIR plan fetch --out plan.json
     """
@@ -319,11 +323,11 @@ def _show_pushed(invocation: Invocation, plan: PushedPlan, remote: str, done: st
 @_details
 @_all
 @click.option("--out", type=Place(path_type=Path), metavar="FILE", help="Save the plan, for apply FILE.")
-@click.option("--check", "expected", metavar="DIGEST|FILE", help="End with 8 if the plan is another one now.")
-@click.option("--offline", is_flag=True, help="Ask no host: compare with an older revision, --against.")
+@click.option("--check", "expected", metavar="DIGEST|FILE", help="Exit with code 8 if the plan has changed.")
+@click.option("--offline", is_flag=True, help="Call no host: compare with the revision of --against.")
 @click.option("--against", metavar="REF", help="With --offline: a branch, tag or commit, e.g. origin/main.")
 @_known_in
-@click.option("--exit-code", "by_exit_code", is_flag=True, help="End with 10 if there are changes.")
+@click.option("--exit-code", "by_exit_code", is_flag=True, help="Exit with code 10 if there are changes.")
 @click.pass_context
 def plan(
     ctx: click.Context,
@@ -340,14 +344,15 @@ def plan(
     known_in: str | None,
     by_exit_code: bool,
 ) -> int:
-    """Show what apply would change, on which host, and whom it would cut.
+    """Show the changes of the next apply by host, and the viewers they cut.
 
-    Reads every chosen host and changes nothing. Ends with 6 if a policy refuses the plan, and with 5 if a
-    host could not be read: its changes are not in the plan; with 3 if a facility has errors of its own: what hosts
-    have of it is held as it is, and the plan is that of all others. With --check it compares instead: 0 if the plan
-    is still the one of that digest or file, 8 with what moved if it is not. With --offline it says what an
-    edit of the inventory means, without hosts and without the vault; such a plan cannot be applied. With --known-in,
-    for merge requests, a host that the edit introduces is not logged in to, and ends it with 5.
+    The command reads every chosen host and changes none. Exit code 6: a policy refuses the plan. 5: a host could not be
+    read, and its changes are not in the plan. 3: a facility has errors; hosts keep its present state, and the plan has
+    all other facilities.
+
+    --check compares instead: 0 if the plan still has that digest or equals that file, 8 with the differences if not.
+    --offline shows the effects of an edit without hosts and vault; such a plan cannot be applied. --known-in is for
+    merge requests: the command does not log in to hosts that the edit introduces, and ends with 5 if there are any.
 
     Example: provisioner -i DIR plan --out plan.json
     """
@@ -427,9 +432,9 @@ def _older_packages(invocation: Invocation, session: Session, planned: Planned) 
 @_all
 @click.pass_obj
 def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, everything: bool) -> int:
-    """Tell whether hosts are as the inventory says: 0 if they are, 10 if not.
+    """Check whether hosts match the inventory: exit code 0 yes, 10 no.
 
-    A policy that would hold the correction back is shown and does not change the exit code.
+    The command shows a policy that would refuse the correction. This does not change the exit code.
 
     Example: provisioner -i DIR drift --limit carrier=viettel
     """

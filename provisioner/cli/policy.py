@@ -55,9 +55,9 @@ def policy() -> None:
 def test(invocation: Invocation) -> int:
     """Run the tests of the inventory's Rego rules.
 
-    Runs every rule test_… of policy/*_test.rego and prints how it ended. Then each deny and warn is left out in turn:
-    a rule that no test misses is named, as it might never hold anything back. Needs no host, no vault and no network.
-    Ends with 1 if a test fails or a rule is missed by none, and with 3 if a file cannot be evaluated.
+    The command runs every rule test_… of policy/*_test.rego and prints its result. Then it leaves out each deny and
+    warn in turn, and names each rule that no test misses: such a rule may never refuse a plan. It needs no host, no
+    vault and no network. Exit code 1: a test fails, or no test misses a rule; 3: a file cannot be evaluated.
 
     Example: provisioner -i DIR policy test
     """
@@ -77,10 +77,10 @@ def test(invocation: Invocation) -> int:
 @limit_option
 @click.pass_obj
 def input_(invocation: Invocation, limits: tuple[str, ...]) -> int:
-    """Print what Rego rules see of the plan that would be made now, as JSON.
+    """Print the input that Rego rules would get for the plan of now, as JSON.
 
-    Reads every chosen host and changes nothing; no rule is asked. Ends with 5 if a host could not be read. `provisioner
-    schema policy-input` says what each field is.
+    The command reads every chosen host, changes none and evaluates no rule. Exit code 5: a host could not be read.
+    `provisioner schema policy-input` describes each field.
 
     Example: provisioner -i DIR policy input --limit province=bac-giang
     """

@@ -27,18 +27,23 @@ _READING_COLUMNS = ("path", "read at", "when that is gone")
 
 
 @click.command()
-@click.option("--from", "sources", multiple=True, metavar="PLACE", help="Only from there; may be given several times.")
-@click.option("--to", "targets", multiple=True, metavar="PLACE", help="Only to there; may be given several times.")
-@click.option("--why", is_flag=True, help="A line a service, with the rule that decides it.")
+@click.option(
+    "--from", "sources", multiple=True, metavar="PLACE", help="Only connections from this place. May be repeated."
+)
+@click.option(
+    "--to", "targets", multiple=True, metavar="PLACE", help="Only connections to this place. May be repeated."
+)
+@click.option("--why", is_flag=True, help="Print one line a service, with the deciding rule.")
 @click.pass_obj
 def prove(invocation: Invocation, sources: tuple[str, ...], targets: tuple[str, ...], *, why: bool) -> int:
-    """Show who can reach what by the inventory, and hold every statement against it.
+    """Show the allowed connections, and check the reachability intents.
 
-    By the rules, tunnels and logins that are rendered: no host is asked, and no vault is opened. Statements are the
-    built-in ones and those of intents.yml; a plan that breaks one is refused. A PLACE is internet, management,
-    centres, relays, sites, or one of them: management/viettel, centre/ID, relay/ID, site/FACILITY, province/SLUG.
-    What is judged is what hosts should have; whether they have it, drift tells.
-    Ends with 6 if a statement does not hold, and with 1 if one of intents.yml is about nothing that is there.
+    The command reads the rendered rules, tunnels and logins. It calls no host and opens no vault. The intents are the
+    built-in ones and those of intents.yml; a plan that breaks one is refused. A PLACE is internet, management, centres,
+    relays, sites, or one of them: management/viettel, centre/ID, relay/ID, site/FACILITY, province/SLUG. The result is
+    the desired state of hosts; `drift` checks the real one.
+
+    Exit code 6: an intent does not hold; 1: an intent of intents.yml matches no object.
 
     Example: provisioner -i DIR prove --from site/kcl-bg-001 --why
     """
@@ -107,17 +112,17 @@ class ReadersDocument(Printed, name="readers", title="Where paths are read"):
     default="",
     metavar="ID",
     shell_complete=hosts_like,
-    help="Where it reads; the only centre if left out.",
+    help="The reader's centre. Default: the only centre.",
 )
-@click.option("--viewer", default="", metavar="ID", help="A viewer of the centre; the centre itself if left out.")
+@click.option("--viewer", default="", metavar="ID", help="A viewer of the centre. Default: the centre itself.")
 @limit_option
 @click.pass_obj
 def readers(invocation: Invocation, centre: str, viewer: str, limits: tuple[str, ...]) -> int:
-    """List where a reader at a monitoring centre has each path that it may read.
+    """List the addresses at which a reader gets each path.
 
-    By the inventory alone: no host is asked, and no vault is opened. A path has one name at every relay that carries
-    it. The first relay always pulls it; at a backup relay it comes when somebody reads it there, which is what a reader
-    does that gets nothing from the first one any more. Passwords are in no list: they are in the vault.
+    The command reads the inventory only: it calls no host and opens no vault. A path has the same name at each of its
+    relays. The first relay always pulls the path; a backup relay pulls it when a reader asks. A reader goes to the
+    backup relay when the first relay sends no picture. The list has no passwords: they are in the vault.
 
     Example: provisioner -i DIR --output json readers --limit province=bac-giang
     """

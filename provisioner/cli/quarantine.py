@@ -29,11 +29,10 @@ from provisioner.plan.document import QuarantinedRow
 
 @click.group(cls=NamedGroup)
 def quarantine() -> None:
-    """List refused passwords, or have them tried again.
+    """List devices that refused their login, or retry the login.
 
-    A camera that refuses its password twice is asked no more: cameras lock out whoever goes on trying. Its
-    paths leave the relay's file until the password in secrets/ is another one, which the next apply brings,
-    or until somebody has the same one tried again.
+    Relays stop asking a camera that refused its password twice: cameras lock out clients that go on. Its paths leave
+    the relay's file until the next apply brings another password from secrets/, or until you lift the quarantine.
     """
 
 
@@ -48,9 +47,9 @@ class QuarantineDocument(Printed, name="quarantine", title="Quarantined paths"):
 @limit_option
 @click.pass_obj
 def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
-    """List the paths that relays do not pull, since their cameras refuse the password.
+    """List quarantined paths: their devices refused the login.
 
-    Reads the relays and changes nothing. Ends with 5 if a host could not be read.
+    The command reads the relays and changes none. Exit code 5: a host could not be read.
 
     Example: provisioner -i DIR quarantine list --limit province=bac-giang
     """
@@ -73,7 +72,7 @@ def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
 @quarantine.command()
 @click.argument("names", nargs=-1, metavar="PATH…")
 @limit_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @rollout_options
 @click.pass_obj
 def lift(
@@ -85,12 +84,11 @@ def lift(
     yes: bool,
     **chosen: Unpack[RolloutChoices],
 ) -> int:
-    """Have cameras asked again with the password that they refused.
+    """Retry the login of quarantined paths.
 
-    Takes paths, or with --limit all that are quarantined there; every path that shares the device's login comes
-    with them. It is a change like any other: recorded with who made it, made in waves, looked at, confirmed. Where a
-    host has other changes pending it is refused: apply those first. A camera that still refuses is quarantined again
-    after two tries.
+    Name paths, or use --limit for all quarantined paths there. Every path with the same login comes along. The change
+    is recorded with its author and made in waves; each host is checked. Exit code 6: a host has other pending changes;
+    apply those first. A camera that still refuses is quarantined again after two tries.
 
     Example: provisioner -i DIR quarantine lift bac-giang/kcl-bg-001/cam-01/sub
     """

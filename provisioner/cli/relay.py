@@ -41,11 +41,11 @@ from provisioner.report.tables import some_of
 
 @click.command()
 @click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
-@click.option("--allow", "allows", multiple=True, metavar="trust=1", help="The hardware is new, and meant.")
-@click.option("--packages", type=Place(path_type=Path), metavar="DIR", help="Write the sites' new packages there.")
-@click.option("--recovery-lost", is_flag=True, help="Although its key lies in a box: nobody can open it any more.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask whether to do it.")
+@click.option("--allow", "allows", multiple=True, metavar="trust=1", help="Confirm new hardware.")
+@click.option("--packages", type=Place(path_type=Path), metavar="DIR", help="The folder for the sites' new packages.")
+@click.option("--recovery-lost", is_flag=True, help="Replace the key although it is sealed: the recovery key is lost.")
+@click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def replace(
     invocation: Invocation,
@@ -57,12 +57,12 @@ def replace(
     dry_run: bool,
     yes: bool,
 ) -> int:
-    """Put new hardware into the place of a dead relay whose key nobody has: each of its sites needs a new package.
+    """Replace a dead relay without its key: each site needs a new package.
 
-    The hardware's address and SSH host key stand in the carrier's file already. Says first how many sites are dark
-    until somebody has installed their package, and which; asks; lets the hardware make new keys, which take the place
-    of the former ones in the lock, and writes the packages. Where the relay had sealed its key it refuses (6) and
-    names relay restore, with which no site needs anything. Repeat it where it was interrupted. Then apply.
+    First write the new hardware's address and SSH host key into the carrier's file. The command lists the sites that
+    are dark until their package is installed, and asks. The hardware creates new keys, which replace the former ones in
+    the lock, and the command writes the packages. Exit code 6: the relay had sealed its key; use relay restore, after
+    which no site needs a package. If the command is interrupted, run it again. Then apply.
 
     Example: provisioner -i DIR relay replace relay-viettel-1 --allow trust=1 --packages /run/user/1000/sites
     """
@@ -179,7 +179,7 @@ def replacement_lines(seen: Replacement, say: Translator = ENGLISH) -> Iterator[
 
 @click.group(cls=NamedGroup)
 def relay() -> None:
-    """Empty a relay onto another one, or keep it after all; replace a dead one."""
+    """Drain a relay onto another one, or keep it; replace a dead relay."""
 
 
 relay.add_command(drain)
@@ -189,21 +189,22 @@ relay.add_command(replace)
 
 @relay.command()
 @click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
-@click.option("--allow", "allows", multiple=True, metavar="trust=1", help="The hardware is new, and meant.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done; ask for no key, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask whether to do it.")
+@click.option("--allow", "allows", multiple=True, metavar="trust=1", help="Confirm new hardware.")
+@click.option("--dry-run", is_flag=True, help="Show the steps without reading a key or changing anything.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_run: bool, yes: bool) -> int:
-    """Put a dead relay's tunnel key onto the hardware that stands in for it, so that no site needs a new package.
+    """Restore a dead relay's tunnel key onto new hardware: no new packages.
 
-    The hardware's address and SSH host key stand in the carrier's file already. Says which sites go on and which paths
-    are cut until the next apply, asks, and takes the recovery key's private half: line by line, not shown, or from
-    standard input. The box that keys init left in the lock is opened here, in memory, and the key goes to the hardware;
-    passwords and identity are made anew there. Hardware that proves nothing needs --allow trust=1. Repeat it where it
-    was interrupted. Then apply.
-    Ends with 3 where the key was never sealed or the box is of another key than the lock's, with 12 where the recovery
-    key is not the one or the box is damaged or another host's, with 6 where the host is another inventory's or has run
-    with a key of its own. Nothing is changed then.
+    First write the new hardware's address and SSH host key into the carrier's file. The command shows the sites that go
+    on and the paths that are cut until the next apply, and asks. It reads the private half of the recovery key, without
+    echo or from standard input, opens the box in the lock in memory, and sends the key to the hardware. The hardware
+    creates new passwords and a new identity. New hardware needs --allow trust=1. If the command is interrupted, run it
+    again. Then apply.
+
+    Exit code 3: the relay never sealed its key, or the box has another key than the lock. 12: wrong recovery key,
+    damaged box, or another host's box. 6: the host belongs to another inventory, or has used a key of its own. In these
+    cases the command changes nothing.
 
     Example: provisioner -i DIR relay restore relay-viettel-1 --allow trust=1
     """

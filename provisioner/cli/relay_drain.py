@@ -236,15 +236,15 @@ def drain_document(outcome: DrainOutcome, *, dry_run: bool) -> DrainDocument:
 
 @click.command()
 @click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
-@click.option("--to", required=True, metavar="RELAY", shell_complete=hosts_like, help="The relay that takes its sites.")
-@click.option("--source", default="", metavar="TEXT", help="The minutes in which all parties agreed to it.")
-@click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day of those minutes; today if left out.")
+@click.option("--to", required=True, metavar="RELAY", shell_complete=hosts_like, help="The relay that takes the sites.")
+@click.option("--source", default="", metavar="TEXT", help="The minutes in which all parties agreed.")
+@click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day of those minutes. Default: today.")
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
-@click.option("--unproved", multiple=True, metavar="FACILITY", help="Let this site go although it is not proved.")
-@click.option("--approval", default="", metavar="TEXT", help="What approved this: it goes into the record.")
-@click.option("--commit", "commits", is_flag=True, help="Commit the files that it edits, and nothing else.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--unproved", multiple=True, metavar="FACILITY", help="Move this site before it is proved.")
+@click.option("--approval", default="", metavar="TEXT", help="The reference of the approval, for the record.")
+@click.option("--commit", "commits", is_flag=True, help="Commit the edited files, and no other ones.")
+@click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def drain(
     invocation: Invocation,
@@ -260,17 +260,17 @@ def drain(
     dry_run: bool,
     yes: bool,
 ) -> int:
-    """Empty a living relay onto another one of its carrier: make before break.
+    """Move all sites of a living relay to another one of its carrier.
 
-    Each call does all that can be done now, and the same command takes it up again. Every site gets the other relay as
-    its successor (with --source all parties have signed that), the other relay carries them too, and each gateway gets
-    a package with both. A site whose gateway is seen at the other relay is verified over both, and let go where nothing
-    comes worse there: one site first, then a tenth, a half, and the rest, each looked at again. What waits for somebody
-    (a signature, a package, a gateway that is off) stays on both, and is listed. Nothing is cut before a site is let
-    go; then its readers at RELAY read on at the other one, once.
+    Each call does all steps that are possible now; run the same command again to go on. Every site gets the other relay
+    as its successor (--source: all parties have signed that). The other relay carries the sites too, and each gateway
+    gets a package with both relays. Once a site's gateway is connected to the other relay, the command verifies the
+    site over both, and removes it from RELAY if no path is worse: one site first, then a tenth, a half and the rest,
+    with a check after each. Sites that wait (for a signature, a package, a gateway) stay on both relays and are listed.
+    A site's readers at RELAY are cut once, when the site leaves RELAY; they read on at the other relay.
 
-    A step that is refused (6: a limit of the policy, or somebody else would be cut) leaves files and hosts as they
-    were. Ends with 1 where something came worse.
+    Exit code 6: a step was refused, because of a limit of the policy or because it would cut other viewers; files and
+    hosts stay as they were. 1: a path got worse.
 
     Example: provisioner -i DIR relay drain relay-viettel-1 --to relay-viettel-2 --source 02/BB
     """
@@ -366,12 +366,12 @@ def _code(outcome: DrainOutcome) -> int:
 @edit_options
 @click.pass_obj
 def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) -> int:
-    """Take back a drain that is half done: the relay keeps the sites that it still has.
+    """Cancel a drain: the relay keeps its remaining sites.
 
-    Files alone are written: those sites lose their successor over the other relay, and drain_to goes. No host is
-    called; the next apply takes these sites off the other relay, and its plan says whom that cuts there. A site that
-    was let go already stays at the other relay; facility move brings one back. Ends with 3 where a site's file has
-    errors: it stays as it is, and the same command goes on.
+    The command writes files only: these sites lose their successor, and drain_to goes. It calls no host. The next apply
+    removes these sites from the other relay; its plan shows the viewers it cuts there. Sites that left already stay at
+    the other relay; facility move brings one back. Exit code 3: a site's file has errors and stays as it is; run the
+    command again.
 
     Example: provisioner -i DIR relay keep relay-viettel-1
     """

@@ -52,10 +52,10 @@ class SitePackageDocument(Printed, name="site-package", title="Site packages"):
 @hosts_limit_option
 @click.pass_obj
 def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int:
-    """Write every file as it should lie on each host.
+    """Write the config files of each host into a folder.
 
-    Contacts no host. The relay files hold camera passwords: they are written with mode 0600 into a
-    folder with mode 0700, and belong into no repository.
+    The command contacts no host. The files of relays have camera passwords: they get mode 0600 in a folder of mode
+    0700. Keep them out of every repository.
 
     Example: provisioner -i DIR render --out /run/user/1000/rendered
     """
@@ -88,29 +88,28 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
     type=click.IntRange(1, MOST_DAYS),
     default=USUAL_DAYS,
     metavar="N",
-    help=f"For how many days after today it may be installed, at most {MOST_DAYS}; {USUAL_DAYS} if left out.",
+    help=f"The days in which the package may be installed, at most {MOST_DAYS}. Default: {USUAL_DAYS}.",
 )
 @click.pass_obj
 def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Path, valid_days: int) -> int:
-    """Write what a technician installs on a site's gateway.
+    """Write the install package of a site's gateway.
 
-    One folder a facility, made for what its gateway runs (gateway.system: linux, routeros or openwrt), with
-    install.sh or site.rsc: run as root on the gateway it brings up the tunnel and the port map, and prints
-    the public key that goes into the facility's file at gateway.public_key. For any other router that takes
-    a WireGuard file (gateway.system: wireguard) it is wg-prov.conf, and the rest is set by hand. setup.html
-    and setup.pdf are the technician's sheet, in English and Vietnamese: what to do, and what the tests on
-    site have to show. The package holds the site's pre-shared key: hand it over by a channel that you trust,
-    and remove it.
+    There is one folder a facility, for the gateway's system (gateway.system: linux, routeros or openwrt), with
+    install.sh or site.rsc. Run it as root on the gateway: it starts the tunnel and the port map, and prints the public
+    key for gateway.public_key in the facility's file. For any other router that reads a WireGuard file (gateway.system:
+    wireguard) the package has wg-prov.conf; set the rest by hand. setup.html and setup.pdf are the technician's sheet
+    in English and Vietnamese: the steps, and the expected results of the tests on site. The package has the site's
+    pre-shared key: hand it over by a channel that you trust, and delete it.
 
-    A package is valid for --valid-days; later it refuses to be installed, where the gateway's clock is right.
-    There is no way around that but a new package. What takes a gateway down never expires.
+    A package is valid for --valid-days. Later it refuses to install if the gateway's clock is right: make a new
+    package. A package that takes a gateway down never expires.
 
-    The history keeps which relays it names, and when it was handed out, and no secret; status says which
-    sites carry an older one. Once it is installed: gateway installed FACILITY.
+    The history records the relays in the package and the day on which it was handed out, and no secret; status lists
+    sites with an older package. After the installation: gateway installed FACILITY.
 
-    The package of a facility that is closed takes its gateway down: it stops and removes the tunnel, the
-    port map and the keys, and says so. It is made only where the facility is named. That of a site without a
-    tunnel (access: routed) is a sheet alone, for whoever runs the carrier's network and the site's router.
+    The package of a closed facility takes its gateway down: it stops and removes the tunnel, the port map and the keys.
+    Name the facility to get it. A site without a tunnel (access: routed) gets the sheet only, for the staff of the
+    carrier's network and the site's router.
 
     Example: provisioner -i DIR site-package kcl-bg-001 --out /run/user/1000/sites
     """

@@ -21,14 +21,22 @@ _PORT = 8300
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
-@click.option("--port", type=click.IntRange(0, 65535), default=_PORT, show_default=True, help="0 takes a free one.")
-@click.option("--name", "names", multiple=True, metavar="HOST", help="A name by which readers call it, e.g. a proxy's.")
-@click.option("--trust", "trusted", multiple=True, metavar="ADDRESS", help="A proxy that says who reads, in a header.")
-@click.option("--sign-in", type=Place(path_type=Path), metavar="FILE", help="Have readers sign in (OpenID Connect).")
-@click.option("--certificate", type=Place(path_type=Path), metavar="FILE", help="Of TLS, with those that signed it.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=_PORT,
+    show_default=True,
+    help="The port to listen on; 0 takes a free one.",
+)
+@click.option("--name", "names", multiple=True, metavar="HOST", help="A host name that readers use, e.g. the proxy's.")
+@click.option("--trust", "trusted", multiple=True, metavar="ADDRESS", help="A proxy that names the reader in a header.")
+@click.option("--sign-in", type=Place(path_type=Path), metavar="FILE", help="Require a sign-in (OpenID Connect).")
+@click.option("--certificate", type=Place(path_type=Path), metavar="FILE", help="The TLS certificate with its chain.")
 @click.option("--key", type=Place(path_type=Path), metavar="FILE", help="The certificate's private key.")
-@click.option("--contacts-for", "purpose", metavar="TEXT", help="Show who to call, and record it with this purpose.")
+@click.option(
+    "--contacts-for", "purpose", metavar="TEXT", help="Show contacts, and record each access with this purpose."
+)
 @click.pass_obj
 def serve(
     invocation: Invocation,
@@ -42,11 +50,11 @@ def serve(
     key: Path | None,
     purpose: str | None,
 ) -> int:
-    """Serve the pages where people look: incidents, facilities, provinces.
+    """Serve the web pages: incidents, facilities, provinces.
 
-    Read-only. Shows what runs recorded, loads it once for each run, and tells open pages when there is more. On
-    loopback everybody is the engineer who started it; elsewhere a proxy that is trusted says who reads (--trust), or
-    readers sign in (--sign-in), and each sees what the role may see. Ends when it is interrupted.
+    The server is read-only. It shows recorded runs, loads each run once, and updates open pages. On loopback every
+    reader is the engineer who started it. Elsewhere a trusted proxy names the reader (--trust), or readers sign in
+    (--sign-in); the role decides the content. The server runs until you interrupt it.
 
     Example: provisioner -i DIR serve
     """

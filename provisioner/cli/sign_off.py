@@ -58,29 +58,29 @@ class _Chosen(TypedDict):
 @click.command("sign-off")
 @click.argument("facility", shell_complete=facilities_like)
 @click.option("--by", "parties", type=ListedWord([p.value for p in Party]), multiple=True)
-@click.option("--all-parties", is_flag=True, help="Of DIC, Health and the carrier: one document that all have signed.")
-@click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day of the agreement; today if left out.")
-@click.option("--source", default="", metavar="TEXT", help="The minutes or letter that holds the agreement.")
-@click.option("--successor", is_flag=True, help="Sign the plan of its successor instead of the present one.")
-@click.option("--show", "reads", is_flag=True, help="Show what the parties sign, on one sheet, and write nothing.")
+@click.option("--all-parties", is_flag=True, help="Sign for DIC, Health and the carrier: one document signed by all.")
+@click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day of the agreement. Default: today.")
+@click.option("--source", default="", metavar="TEXT", help="The minutes or letter of the agreement.")
+@click.option("--successor", is_flag=True, help="Sign the successor's plan instead of the present one.")
+@click.option("--show", "reads", is_flag=True, help="Show the plan on one sheet, without signing.")
 @click.option(
     "--out",
     type=Place(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="With --show: a page in both languages (.html), or minutes in Vietnamese to be signed (.docx).",
+    help="With --show: a page in both languages (.html), or Vietnamese minutes to sign (.docx).",
 )
-@click.option("--statement", "shown", is_flag=True, help="Print what the party has to sign, and write nothing.")
+@click.option("--statement", "shown", is_flag=True, help="Print the statement that the party signs, and exit.")
 @click.option(
     "--signature",
     type=Place(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
-    help="Record what the party signed elsewhere: the .sig file of `ssh-keygen -Y sign`.",
+    help="Record the party's signature: the .sig file of `ssh-keygen -Y sign`.",
 )
 @click.option(
     "--key",
     type=Place(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
-    help="Sign by the party's key here, through ssh-keygen; a .pub file for a key in an agent.",
+    help="Sign with the party's key, through ssh-keygen; a .pub file for a key in an agent.",
 )
 @click.pass_obj
 def sign_off(
@@ -98,17 +98,17 @@ def sign_off(
     reads: bool,
     out: Path | None,
 ) -> int:
-    """Write into a facility's file that its plan was agreed as it stands there now.
+    """Record in a facility's file that the parties agreed to its plan.
 
-    DIC, Health and the carrier each agree to the carrier, the relay, the access mode, the recorders and
-    the cameras with their streams. The sign-off holds a hash of exactly that: a later edit shows. The
-    rest of the file stays as it is. No name of a person belongs into --source.
+    DIC, Health and the carrier each agree to the carrier, the relay, the access mode, the recorders and the cameras
+    with their streams. The sign-off has a hash of exactly that: it shows a later edit. The rest of the file stays as it
+    is. Write no name of a person into --source.
 
-    With --key or --signature the sign-off is the party's own, by a key of signers.yml; without, it is
-    what you say of the party. With the last of the three the plan is agreed. A party without Git signs
-    what --statement prints, anywhere: ssh-keygen -Y sign -n plan@provisioner -f KEY FILE.
+    With --key or --signature the sign-off is the party's own, with a key of signers.yml; otherwise it is your statement
+    about the party. After all three sign-offs the plan is agreed. A party without Git signs the output of --statement
+    anywhere: ssh-keygen -Y sign -n plan@provisioner -f KEY FILE.
 
-    --show is for people: the plan as it stands, before anybody signs, as text, or with --out as a page or minutes.
+    --show prints the plan for people before anybody signs: as text, or with --out as a page or as minutes.
 
     Example: provisioner -i DIR sign-off kcl-bg-001 --by dic --by health --by carrier --source "12/BB"
     """
@@ -190,41 +190,43 @@ class SignOffDocument(Printed, name="sign-off", title="A sign-off"):
 
 @click.command()
 @click.argument("saved", type=Place(path_type=Path), metavar="PLAN")
-@click.option("--as", "person", required=True, metavar="ID", help="Who approves: an approver of signers.yml.")
-@click.option("--role", "roles", multiple=True, metavar="ROLE", help="As what; otherwise as all that ID is.")
+@click.option("--as", "person", required=True, metavar="ID", help="The approver's id in signers.yml.")
+@click.option("--role", "roles", multiple=True, metavar="ROLE", help="The approver's role. Default: all roles of ID.")
 @click.option(
     "--key",
     type=Place(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
-    help="Sign by this key, through ssh-keygen; a .pub file for a key in an agent.",
+    help="Sign with this key, through ssh-keygen; a .pub file for a key in an agent.",
 )
-@click.option("--statement", "shown", is_flag=True, help="Print what has to be signed, and write nothing.")
+@click.option("--statement", "shown", is_flag=True, help="Print the statement to sign, and exit.")
 @click.option(
     "--signature",
     type=Place(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
-    help="Take what was signed elsewhere: the .sig file of `ssh-keygen -Y sign`; with --at.",
+    help="Read a signature made elsewhere: the .sig file of `ssh-keygen -Y sign`; with --at.",
 )
-@click.option("--at", type=MomentWord(), metavar="MOMENT", help="The moment that is signed; this one otherwise.")
+@click.option("--at", type=MomentWord(), metavar="MOMENT", help="The signed time. Default: now.")
 @click.option(
     "--approvals",
     "folder",
     type=Place(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where the approval is written; approvals/ of the inventory otherwise.",
+    help="The folder for the approval. Default: approvals/ of the inventory.",
 )
-@click.option("--keep-plan", "keeps", is_flag=True, help="Keep the plan there, too: what moves later can be said then.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--keep-plan", "keeps", is_flag=True, help="Store the plan there too, so that later differences can be shown."
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, ...], **chosen: Unpack[_Chosen]) -> int:
-    """Approve a saved plan by a key of your own.
+    """Approve a saved plan with your own key.
 
-    It shows what PLAN does, and writes a file that a merge request or an artefact can carry: who approves it, as what
-    and when, signed with SSH. It is of what the plan does, and not of its commit: a plan made anew that does the same
-    is approved by it, and one that moves a change, or what a host is to hold, is not. No host is asked and no vault is
-    opened: apply proves that the plan is the one that was made.
+    The command shows the changes of PLAN and writes a file for a merge request or an artefact: the approver, the role
+    and the time, signed with SSH. The approval covers the plan's changes, not its commit: it stays valid for a new plan
+    with the same changes, and is void if a change or a host's desired state differs. The command calls no host and
+    opens no vault; apply proves the origin of the plan.
 
-    Who has no checkout signs what --statement prints, anywhere: ssh-keygen -Y sign -n approval@provisioner -f KEY FILE.
+    Without a checkout, sign the output of --statement anywhere: ssh-keygen -Y sign -n approval@provisioner -f KEY FILE.
 
     Example: provisioner -i DIR approve plan.json --as noc-viettel-1 --key ~/.ssh/id_ed25519
     """

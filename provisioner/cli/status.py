@@ -40,7 +40,7 @@ _MISSED = 1
 
 @click.command()
 @click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
-@click.option("--why", is_flag=True, help="Tell in sentences why each stands there, and what comes next.")
+@click.option("--why", is_flag=True, help="Explain each facility's state and its next step.")
 @limit_option
 @click.pass_obj
 def status(
@@ -50,11 +50,10 @@ def status(
     *,
     why: bool,
 ) -> int:
-    """Show where facilities stand, and how they stand against their deadlines.
+    """Show the state of facilities and their deadlines.
 
-    States are derived: from the facility's file up to the agreed plan, then from what apply and verify
-    recorded. Asks no host. An inventory with errors is shown as far as it can be read; it ends with 3 if
-    a facility cannot be.
+    States come from the facility's file up to the agreed plan, then from recorded runs of apply and verify. The command
+    calls no host. It shows an inventory with errors as far as it can be read. Exit code 3: a facility cannot be read.
 
     Example: provisioner -i DIR status --why kcl-bg-001
     """
@@ -148,14 +147,18 @@ def _print(lines: Iterable[str]) -> None:
     type=ListedWord([by.value for by in GroupedBy]),
     default=GroupedBy.FACILITY.value,
     show_default=True,
-    help="What a row is about.",
+    help="The subject of a row.",
 )
 @from_option
 @until_option
-@click.option("--as-of", type=MomentWord(), metavar="MOMENT", help="By what was known at that moment; now.")
-@click.option("--against-before", is_flag=True, help="Beside the span of the same length just before.")
+@click.option("--as-of", type=MomentWord(), metavar="MOMENT", help="Use the records up to this moment. Default: now.")
+@click.option("--against-before", is_flag=True, help="Compare with the span of the same length before.")
 @click.option(
-    "--rows", type=click.IntRange(min=1), default=_USUAL_ROWS, show_default=True, help="Show so many, worst first."
+    "--rows",
+    type=click.IntRange(min=1),
+    default=_USUAL_ROWS,
+    show_default=True,
+    help="The number of rows, worst first.",
 )
 @limit_option
 @click.pass_obj
@@ -171,11 +174,11 @@ def availability(
     as_of: datetime | None,
     against_before: bool,
 ) -> int:
-    """Show for what share of a time pictures came, against the agreed level.
+    """Show the share of time in which paths were up, against the agreed level.
 
-    By what verifications recorded: a look stands until the next one, and no longer than is agreed; the rest
-    is not measured, and shown so. Maintenance stands apart, degraded counts as up. Asks no host. Ends with 1
-    where an agreed level (policy.availability in inventory.yml) was missed, or nobody measured.
+    The figures come from recorded verifications: a verdict counts until the next one, and no longer than agreed. The
+    rest is shown as not measured. Maintenance is a column of its own; degraded counts as up. The command calls no host.
+    Exit code 1: an agreed level (policy.availability in inventory.yml) was missed, or no time was measured.
 
     Example: provisioner -i DIR availability --by province --from 2021-05-03 --until 2021-05-10 --against-before
     """

@@ -28,27 +28,27 @@ from provisioner.operations.edit.validate import validate as check_all
     "--date",
     "day",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="Judge designations as of this day; today in Vietnam otherwise.",
+    help="Check designations as of this day. Default: today in Vietnam.",
 )
 @click.option(
     "--sarif",
     type=Place(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write the problems to FILE as well, as SARIF 2.1.0, which merge requests show beside the lines.",
+    help="Write the problems to FILE too, as SARIF 2.1.0 (merge requests show them beside the lines).",
 )
 @click.option(
     "--code-quality",
     type=Place(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write them as a Code Quality report too, which GitLab's merge requests show.",
+    help="Write the problems as a Code Quality report too (for GitLab's merge requests).",
 )
 @click.option(
     "--junit",
     type=Place(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write them as JUnit XML too: a case a problem.",
+    help="Write the problems as JUnit XML too, one case a problem.",
 )
-@click.option("--no-cache", is_flag=True, help="Read every file anew, and keep nothing for the next run.")
+@click.option("--no-cache", is_flag=True, help="Read every file anew, and write no cache.")
 @click.pass_obj
 def validate(
     invocation: Invocation,
@@ -61,8 +61,8 @@ def validate(
 ) -> int:
     """Check the inventory and list every problem.
 
-    Needs no network. Without a vault password all but the secrets is checked. Ends with 3 if there is
-    an error, with 0 if there are warnings only. Errors come first; with --output json each has its code.
+    The command needs no network. Without a vault password it checks everything except the secrets. Exit code 3: there
+    is an error; 0: warnings only. Errors come first; with --output json each problem has its code.
 
     Example: provisioner -i DIR validate
     """
@@ -163,10 +163,10 @@ class AllocateDocument(Printed, name="allocate", title="An allocation"):
 @click.command()
 @click.pass_obj
 def allocate(invocation: Invocation) -> int:
-    """Record tunnel addresses, ports and prefixes of what is new.
+    """Assign tunnel addresses, ports and prefixes to new objects.
 
-    Writes allocations.lock.yml and nothing else; contacts no host. What is recorded never moves, and
-    what was in use is not given out again. Commit the file.
+    The command writes allocations.lock.yml only and contacts no host. Recorded addresses never move; retired ones are
+    not reused. Commit the file.
 
     Example: provisioner -i DIR allocate
     """

@@ -50,21 +50,25 @@ class Sampled(click.ParamType["Share"]):
 
 @click.command()
 @limit_option
-@click.option("--html", type=Place(path_type=Path), metavar="FILE", help="Write the report as one HTML page, too.")
-@click.option("--junit", type=Place(path_type=Path), metavar="FILE", help="Write it as JUnit XML, too: a case a path.")
-@click.option("--markdown", type=Place(path_type=Path), metavar="FILE", help="Write it as a comment in Markdown, too.")
-@click.option("--detail", is_flag=True, help="List every path, not only incidents.")
-@fail_on_option("End with 1 only if a path is this bad or worse.")
-@click.option("--level", type=click.IntRange(1, LEVELS), metavar="N", help="Up to which level; 7 is all.")
+@click.option("--html", type=Place(path_type=Path), metavar="FILE", help="Write the report as one HTML page too.")
 @click.option(
-    "--sample", type=Sampled(), metavar="SHARE", help="Measure a part of the cameras: a share (10%) or a number (500)."
+    "--junit", type=Place(path_type=Path), metavar="FILE", help="Write the report as JUnit XML too, one case a path."
 )
-@deadline_option("Be done in this time; what is not reached is unknown.")
+@click.option(
+    "--markdown", type=Place(path_type=Path), metavar="FILE", help="Write the report as a Markdown comment too."
+)
+@click.option("--detail", is_flag=True, help="List every path, not only incidents.")
+@fail_on_option("Exit with code 1 only if a path is this bad or worse.")
+@click.option("--level", type=click.IntRange(1, LEVELS), metavar="N", help="The highest level to check; 7 is all.")
+@click.option(
+    "--sample", type=Sampled(), metavar="SHARE", help="Check a sample of the cameras: a share (10%) or a number (500)."
+)
+@deadline_option("The time limit; paths not reached are unknown.")
 @picture_option(Looks.QUICK)
-@click.option("--once", is_flag=True, help="Judge by one look alone: down at the first failure, no flapping.")
-@click.option("--onvif-again", is_flag=True, help="Try logins once more that devices refused by ONVIF.")
-@click.option("--accept", is_flag=True, help="Accept what the chosen cameras show; needs --limit.")
-@click.option("--renew", is_flag=True, help="With --accept: forget what was accepted of them before.")
+@click.option("--once", is_flag=True, help="Decide from one look: down at the first failure, no flapping.")
+@click.option("--onvif-again", is_flag=True, help="Retry logins that devices refused by ONVIF.")
+@click.option("--accept", is_flag=True, help="Make the present pictures references; needs --limit.")
+@click.option("--renew", is_flag=True, help="With --accept: delete the former references.")
 @click.pass_obj
 def verify(
     invocation: Invocation,
@@ -86,17 +90,17 @@ def verify(
 ) -> int:
     """Prove that every camera path is up.
 
-    Visits each relay and each monitoring centre once, at the same time: tunnels, camera ports, what the
-    relay receives, a decoded key frame of every stream at the centre, or on the relay where none reads it,
-    and whether the picture shows something. Where a centre does not see that all is well, its relay reads
-    as well, which tells what is wrong and where. What was not checked is unknown, never up. Ends with 0 if
-    every path is up, else with 1; paths in a maintenance window and what was not asked for (--sample,
-    --level) change neither. A path that fails for the first time is looked at again after a minute. What
-    was found is recorded, and moves facilities on (`provisioner status`); where it cannot be, a warning
-    says so.
+    The command visits each relay and each monitoring centre once, in parallel. It checks tunnels, camera ports, the
+    relay's input, and a decoded key frame of every stream: at the centre, or on the relay if no centre reads the
+    stream. It checks the picture's content too. If a centre finds a problem, the relay reads as well, to locate the
+    cause. Unchecked paths are unknown, never up.
 
-    With --accept, the view of every chosen camera that is up becomes a reference (measures, never a picture):
-    later checks tell when it was moved, covered, blurred or swapped. Do it by day and by night.
+    Exit code 0: every path is up; 1: a path is not. Paths in a maintenance window and paths outside --sample or --level
+    do not count. A path that fails for the first time is checked again after a minute. The result is recorded and
+    updates facilities (`provisioner status`); a warning says if it cannot be recorded.
+
+    --accept makes the view of every chosen camera that is up its reference (measures, no picture). Later checks then
+    detect a camera that was moved, covered, blurred or swapped. Run it by day and by night.
 
     Example: provisioner -i DIR verify --limit province=bac-giang --html report.html
     """
@@ -147,24 +151,24 @@ def _refuse_blind(limits: tuple[str, ...], *, accept: bool, renew: bool) -> None
     default=_USUAL_S,
     show_default=True,
     metavar="SECONDS",
-    help="How often each relay is looked at.",
+    help="The interval of calls to each relay.",
 )
 @click.option(
     "--for",
     "until_s",
     type=click.IntRange(1, _LONGEST_WATCH_S),
     metavar="SECONDS",
-    help="End after so long: with 0 if all flows then, else with 1.",
+    help="End after this time: exit code 0 if all paths flow then, else 1.",
 )
 @click.pass_obj
 def watch(invocation: Invocation, limits: tuple[str, ...], listen: str | None, every: int, until_s: int | None) -> int:
-    """Look at every path again and again: does it flow from its camera into the relay?
+    """Check every few seconds that every path flows from its camera to the relay.
 
-    Asks each relay every few seconds, over one connection that stays open, and changes nothing there: no lease is
-    taken, and apply goes on beside it. What stands still in two looks a minute apart is down; why, a visit of its
-    site says. That it flows is level 4: that there is a picture, only verify says. Tells what begins and what ends,
-    keeps nothing, and serves metrics with --listen. A first SIGINT or SIGTERM ends it with 0, a second at once with
-    130.
+    The command asks each relay over one open connection and changes nothing on it: it takes no lease, and apply can run
+    at the same time. A path that stands still in two looks a minute apart is down; a visit of its site finds the cause.
+    A flowing path has passed level 4; only verify checks its picture. The command prints each beginning and end of an
+    outage, stores none, and serves metrics with --listen. A first SIGINT or SIGTERM ends it with 0, a second one at
+    once with 130.
 
     Example: provisioner -i DIR watch --listen 9464
     """

@@ -14,8 +14,8 @@ __all__ = ["contacts"]
 def contacts() -> None:
     """Check, list, find and erase the facilities' contacts.
 
-    Contacts are personal data: each province's are encrypted with a password of their own, each access
-    is recorded in contacts-access.log in the state folder, and no other command can open them.
+    Contacts are personal data. Each province has its own password. Each access is recorded in contacts-access.log in
+    the state folder. No other command can open contacts.
     """
 
 

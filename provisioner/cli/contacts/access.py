@@ -41,13 +41,13 @@ folder_option = click.option(
     "chosen",
     type=Place(path_type=Path),
     metavar="DIR",
-    help="The folder of contacts; PROVISIONER_CONTACTS or contacts/ in the inventory otherwise.",
+    help="The folder of contacts. Default: PROVISIONER_CONTACTS, else contacts/ in the inventory.",
 )
-purpose_option = click.option("--purpose", required=True, metavar="TEXT", help="What for: it goes into the access log.")
+purpose_option = click.option("--purpose", required=True, metavar="TEXT", help="The purpose, for the access log.")
 requester_option = click.option(
-    "--requester", metavar="WHO", help="On whose behalf; the user of this machine otherwise."
+    "--requester", metavar="WHO", help="The requester, for the access log. Default: this machine's user."
 )
-force_option = click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
+force_option = click.option("--force", is_flag=True, help="Overwrite an existing file.")
 texts_argument = click.argument("texts", nargs=-1, required=True, metavar="TEXT…")
 facilities_option = click.option(
     "--facility", "facilities", multiple=True, metavar="ID", help="Only records of this facility. May be repeated."

@@ -47,19 +47,19 @@ from provisioner.inventory.model import Facility, Operating
 
 @click.command()
 @click.option(
-    "--province", metavar="SLUG", shell_complete=provinces_like, help="Only this one; all provinces otherwise."
+    "--province", metavar="SLUG", shell_complete=provinces_like, help="Only this province. Default: all provinces."
 )
-@click.option("--purpose", default="check", show_default=True, metavar="TEXT", help="It goes into the access log.")
+@click.option("--purpose", default="check", show_default=True, metavar="TEXT", help="The purpose, for the access log.")
 @requester_option
 @folder_option
 @click.pass_obj
 def check(
     invocation: Invocation, *, province: str | None, purpose: str, requester: str | None, chosen: Path | None
 ) -> int:
-    """Check that every open facility has a representative who can be reached.
+    """Check that every open facility has a representative with contact data.
 
-    Judges every field of every contact, and shows none of them. Needs the passwords of all provinces
-    that it checks. Ends with 3 if there is an error, with 0 if there are warnings only.
+    The command checks every field of every contact and shows none of them. It needs the passwords of all chosen
+    provinces. Exit code 3: there is an error; 0: warnings only.
 
     Example: provisioner -i DIR contacts check --province bac-giang
     """
@@ -101,7 +101,7 @@ def _summary(errors: int, warnings: int, extent: str) -> str:
 @click.command()
 @texts_argument
 @facilities_option
-@click.option("--show", is_flag=True, help="Show the personal data, too, not only where it is.")
+@click.option("--show", is_flag=True, help="Show the personal data too, not only its place.")
 @click.option(
     "--export", "out", type=Place(path_type=Path), metavar="FILE.json", help="Write the records for the person."
 )
@@ -122,11 +122,11 @@ def find(
     requester: str | None,
     chosen: Path | None,
 ) -> int:
-    """Find every record of one person, in all provinces.
+    """Find all records of one person, in all provinces.
 
-    TEXT is a phone number, an e-mail address or a name, accents or not; a record has to have all that
-    are given. Other users of this machine can see a command's words: with - they are read from standard
-    input, one a line. Ends with 2 if nothing is found, with 12 if a province could not be searched.
+    TEXT is a phone number, an e-mail address or a name, with or without accents; a record has to match each TEXT. Other
+    users of this machine can see a command's arguments: `-` reads them from standard input, one a line. Exit code 2: no
+    record; 12: a province could not be searched.
 
     Example: provisioner -i DIR contacts find - --purpose "request of the person" < person.txt
     """
@@ -181,13 +181,13 @@ def nobody(searched: Iterable[str]) -> UsageError:
 @click.command()
 @texts_argument
 @facilities_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(
     "--new-password-file",
     "new_password_file",
     type=Place(path_type=Path),
     metavar="FILE",
-    help="A new password of your own making, where the old one comes from a program.",
+    help="A file with your new password, if a program returns the old one.",
 )
 @purpose_option
 @requester_option
@@ -204,10 +204,10 @@ def erase(
     requester: str | None,
     chosen: Path | None,
 ) -> int:
-    """Erase every record of one person, and the password that opens what older commits say.
+    """Erase all records of one person, in older commits too.
 
-    The province's contacts get a new password, and the old one is destroyed where it lies, so that old
-    commits cannot be read any more. TEXT is as in find, but a name has to be whole. If it is
+    The province's contacts get a new password. The command destroys the old password in its file, so that the contacts
+    in old commits can no longer be read. TEXT is as in find, but a name has to be complete. If the command is
     interrupted, run it again: it finishes first. Commit the files that it names.
 
     Example: provisioner -i DIR contacts erase - --yes --purpose "request of the person" < person.txt
@@ -289,8 +289,8 @@ def _renewal_lines(renewal: Renewal) -> Iterator[str]:
 
 
 @click.command("list")
-@click.option("--province", required=True, metavar="SLUG", shell_complete=provinces_like, help="Whose list.")
-@click.option("--out", type=Place(path_type=Path), required=True, metavar="FILE.xlsx", help="Where it goes.")
+@click.option("--province", required=True, metavar="SLUG", shell_complete=provinces_like, help="The list's province.")
+@click.option("--out", type=Place(path_type=Path), required=True, metavar="FILE.xlsx", help="The spreadsheet to write.")
 @force_option
 @purpose_option
 @requester_option
@@ -306,10 +306,10 @@ def list_(
     requester: str | None,
     chosen: Path | None,
 ) -> int:
-    """Write a province's consolidated list for the ministry, in Vietnamese, as a spreadsheet.
+    """Write a province's list of contacts for the ministry (Vietnamese spreadsheet).
 
-    Everybody who has a duty today at a facility that is not closed, and below them those that are open or
-    prepared for people and have no complete representative. The file has mode 0600.
+    The list has each person with a duty today at a facility that is not closed. Below them are the facilities, open or
+    in preparation, without a complete representative. The file has mode 0600.
 
     Example: provisioner -i DIR contacts list --province bac-giang --out list.xlsx --purpose "letter 1407"
     """

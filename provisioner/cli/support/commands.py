@@ -70,7 +70,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
         "retention": (
             "provisioner.cli.history",
             "retention",
-            "Show the size of the history; delete expired documents.",
+            "Show the documents in the history; delete expired ones.",
         ),
     },
     "Keys and secrets": {

@@ -68,11 +68,9 @@ class MomentWord(click.ParamType[datetime]):
 
 
 from_option = click.option(
-    "--from", "begin", type=MomentWord(), metavar="DAY", help="From when on; a week before the end."
+    "--from", "begin", type=MomentWord(), metavar="DAY", help="The first moment. Default: a week before the end."
 )
-until_option = click.option(
-    "--until", type=MomentWord(), metavar="DAY", help="The first moment that is not in it; now."
-)
+until_option = click.option("--until", type=MomentWord(), metavar="DAY", help="The end, exclusive. Default: now.")
 
 
 class RolloutChoices(TypedDict):
@@ -108,17 +106,17 @@ def rollout_options(command: C) -> C:
     """Add the rollout options to a command."""
     options = (
         click.option("--max-failed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
-                     help="So many hosts may fail before no further wave is started."),
-        click.option("--pause-after", type=ListedWord(NAMES), default=None, help="Pause when this wave is through."),
+                     help="The number of hosts that may fail before waves stop."),
+        click.option("--pause-after", type=ListedWord(NAMES), default=None, help="Pause after this wave."),
         click.option("--min-new-up", type=Amount(0, 1), default=0.0, show_default=True, metavar="SHARE",
-                     help="This share of new paths has to give a picture, else the host returns."),
+                     help="The share of new paths that need a picture, or the host returns."),
         click.option("--max-lost", type=Amount(0, 1), default=0.0, show_default=True, metavar="SHARE",
-                     help="This share of paths that gave a picture before may give none after."),
+                     help="The share of paths that may lose their picture."),
         click.option("--require-up", "required", multiple=True, metavar="PATH",
-                     help="This path, or all that begin so, has to give a picture whatever it gave before."),
+                     help="Require a picture of this path, or of all paths with this prefix, even of new ones."),
         click.option("--gate-patience", type=Amount(5, 600), default=60.0, show_default=True,
-                     metavar="SECONDS", help="So long paths may take to come back."),
-        click.option("--approval", default="", metavar="TEXT", help="What approved this: it goes into the record."),
+                     metavar="SECONDS", help="The time in which paths have to come back."),
+        click.option("--approval", default="", metavar="TEXT", help="The reference of the approval, for the record."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -200,7 +198,7 @@ def picture_option(default: Looks) -> Callable[[C], C]:
         type=ListedWord([looks.value for looks in Looks]),
         default=default.value,
         show_default=True,
-        help="How each picture is looked at: not at all, for 3 s at most, for 10 to 60 s, or so long where it is due.",
+        help="The picture check: none, at most 3 s, 10 to 60 s, or that long for paths due in this run.",
     )
 
 

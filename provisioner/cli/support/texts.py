@@ -47,10 +47,8 @@ class Writing:
 
 def edit_options(command: F) -> F:
     """Add the options of editing commands."""
-    command = click.option("--commit", "commits", is_flag=True, help="Commit the file as well, and nothing else.")(
-        command
-    )
-    return click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")(command)
+    command = click.option("--commit", "commits", is_flag=True, help="Commit the file, and no other one.")(command)
+    return click.option("--dry-run", is_flag=True, help="Show the changes without writing them.")(command)
 
 
 def edits_of(invocation: Invocation) -> Edits:

@@ -212,18 +212,18 @@ class Camera(Model):
     """A camera: an IP camera with an address of its own, or a channel of a recorder."""
 
     id: Annotated[Slug, SIGNED]
-    zone: Annotated[Zone, Use(signed=True, option="What it looks at, after the list of order 4403/CV-BCĐ.")]
-    location: Annotated[Text | None, Use(signed=True, option="Where it hangs, for people.")] = None
+    zone: Annotated[Zone, Use(signed=True, option="The camera's zone, from the list of order 4403/CV-BCĐ.")]
+    location: Annotated[Text | None, Use(signed=True, option="The camera's location, as text.")] = None
     """Where it hangs, for people; no name of a person belongs here."""
-    make: Annotated[Make | None, Use(signed=True, option="Whose RTSP address it has.")] = None
+    make: Annotated[Make | None, Use(signed=True, option="The make, which decides the RTSP address.")] = None
     model: Annotated[Text | None, Use(signed=True, option="")] = None
-    address: Annotated[LanAddress | None, Use(signed=True, option="Its address in the site's network.")] = None
-    port: Annotated[Port, Use(signed=True, option="Its RTSP port, where it is not 554.")] = 554
-    recorder: Annotated[Slug | None, Use(signed=True, option="The recorder whose channel it is.")] = None
+    address: Annotated[LanAddress | None, Use(signed=True, option="The device's address in the site's network.")] = None
+    port: Annotated[Port, Use(signed=True, option="The RTSP port, if not 554.")] = 554
+    recorder: Annotated[Slug | None, Use(signed=True, option="The camera's recorder.")] = None
     channel: Annotated[Channel, Use(signed=True, option="The channel, as the recorder's RTSP address counts them.")] = 1
     """The recorder's channel as its RTSP address counts them."""
     ip_channel: Annotated[
-        Channel | None, Use(signed=True, option="On a hybrid recorder: the number among its IP channels.")
+        Channel | None, Use(signed=True, option="The number among the IP channels of a hybrid recorder.")
     ] = None
     """On a hybrid recorder: the number among its IP channels; they follow the analog ones."""
     dark_hours: Annotated[tuple[DarkHours, ...], SIGNED] = ()

@@ -67,7 +67,7 @@ class Location(Model):
 class Capacity(Model):
     """How large a facility is; enough cameras is judged against it."""
 
-    people: Annotated[Positive, Use(option="For how many people it is.")]
+    people: Annotated[Positive, Use(option="The facility's capacity in people.")]
     rooms: Positive | None = None
     floors: Positive | None = None
 
@@ -121,7 +121,7 @@ class Facility(Model):
     managing_body: Annotated[ManagingBody, Use(option="")]
     operating: Annotated[Operating, Use(option="")]
     """`open` while people are in it, `preparing` before they come; `closed` removes it from every host."""
-    opens_on: Annotated[Day | None, Use(option="The day on which people are to come.")] = None
+    opens_on: Annotated[Day | None, Use(option="The planned day of arrival.")] = None
     """The day on which people are to come; it stays as a record once they have."""
     opened_on: Day | None = None
     closed_on: Day | None = None
