@@ -258,6 +258,43 @@ ELSEWHERE = (
 )
 """What hosts, Python and modules beside say, where people see it in a sentence of ours."""
 
+RECORDED = "(in records)"
+FORMER = (
+    "it sent {came_s} s of picture, and then nothing for {nothing_s} s: restart the camera",
+    "the line between them does not bear what is watched",
+    (
+        "it takes the login for pictures and refuses it by ONVIF: make a user of that name and"
+        " password for ONVIF on the device, then verify --onvif-again; until then nobody tries it"
+    ),
+    (
+        "it tells the serial number {serial}, which is that of {owner}, and not {serial_2}: put"
+        " the devices where they belong, or correct the inventory"
+    ),
+    "nothing more is known",
+    "the closer look has what is no address",
+    "nothing came from the site, though its handshake is {age} s old: its line is cut, or it is off",
+    "nothing comes through any tunnel of the relay: its own line, or its address there",
+    "nothing of the site answers over the carrier's network{heard}: the route to it, its line, or its power",
+    (
+        "the gateway answers and maps its devices, and none of them does: it forwards nothing"
+        " (net.ipv4.ip_forward), or its rules for it are not those of the site package"
+    ),
+    "the gateway answers and reaches none of its cameras: its LAN port, the switch, or the power there",
+    "the line loses packets, or does not bear what is watched",
+    "{share} of what had edges has none",
+    "its site pushes it, and nothing comes",
+    "none of the {none} that push to the relay does: its own line, or its address there",
+    "nothing of the site comes: its line, its power, or its gateway is off",
+    "it told nothing",
+    "its service runs and answers nobody: {why}; provisioner plan names its restart",
+    "takes the connection and answers nothing: restart the device",
+    "takes the connection and closes it: too many viewers, or none are allowed",
+    "the device sends nothing",
+    "the relay's rules do not let it out to where it was sent",
+    "the stream offers nothing to be read",
+)
+"""Sentences that records of earlier versions have, and that readers get in their language."""
+
 _LIGHTS = tuple(light.value for light in Daylight)
 _KINDS = ("trust", "path", "peer", "rule", "file", "unit")
 _OBJECTS = ("carrier", "centre", "contact", "designation", "facility", "instruction", "relay", "recorder", "tombstone")
@@ -285,6 +322,7 @@ def spoken() -> Iterator[Msgid]:
                 yield from _of_call(node, str(path.relative_to(PACKAGE)))
     yield from (Msgid(cause.next_step, "", "verify/result.py") for cause in Cause if cause.next_step)
     yield from (Msgid(one, "", "(put together of values)") for one in PUT_TOGETHER)
+    yield from (Msgid(one, "", RECORDED) for one in FORMER)
     for noun in NOUNS:
         yield Msgid(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", "(put together of values)")
     for path in sorted(PACKAGE.rglob("*.j2")):

@@ -35,7 +35,7 @@ _SARIF_ROOT: Final = "%SRCROOT%"
 _SARIF_LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning"}
 _STEPS: Final = {
     Verdict.DOWN: "repair what is named here, then verify again",
-    Verdict.UNKNOWN: "what was not checked may be down: settle why it was not, then verify again",
+    Verdict.UNKNOWN: "unchecked paths may be down: remove the reason, then verify again",
     Verdict.QUARANTINED: "correct the password in secrets/ and apply, or try it again: provisioner quarantine lift",
     Verdict.DEGRADED: "see its incident; where a host drifted, provisioner plan shows what apply would correct",
 }

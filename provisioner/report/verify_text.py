@@ -49,7 +49,7 @@ _DRIFT_LISTED = 10
 _QUIET = frozenset({DeviceState.AS_AGREED, DeviceState.NOT_COMPARED, DeviceState.NOT_ASKED})
 _NEXT_STEPS = {
     Verdict.DOWN: marked("repair what its incidents name, those of the highest layer first, then verify again"),
-    Verdict.UNKNOWN: marked("what was not checked may be down: settle why it was not, then verify again"),
+    Verdict.UNKNOWN: marked("unchecked paths may be down: remove the reason, then verify again"),
     Verdict.QUARANTINED: marked(
         "correct the password in secrets/ and apply, or try it again: provisioner quarantine lift"
     ),
@@ -375,7 +375,7 @@ def verify_ending(result: VerifyResult, say: Translator = ENGLISH) -> tuple[str,
     sentences += [line for line in (_maintenance_ending(result, say), _share_ending(result, say)) if line]
     if silent := [host.host for host in result.hosts if host.outcome != "answered"]:
         hosts, names = say.counted(len(silent), "host"), say.restated(named(silent))
-        sentences.append(say("{hosts} not read: {names}; nothing is said of what it holds", hosts=hosts, names=names))
+        sentences.append(say("{hosts} not read: {names}; its state is unknown", hosts=hosts, names=names))
     if drifted := [host.host for host in result.hosts if host.drift]:
         hosts, names = say.counted(len(drifted), "host"), say.restated(named(drifted))
         sentences.append(say("{hosts} drifted: {names}; provisioner drift tells how", hosts=hosts, names=names))
@@ -419,7 +419,7 @@ def _share_ending(result: VerifyResult, say: Translator) -> str:
     paths = say.counted(len(result.paths), "path")
     share = say("{count} of {paths} measured, {good}", count=len(measured), paths=paths, good=good)
     left = len(result.paths) - len(measured)
-    return say("{share}; nothing is said of the other {left}", share=share, left=left) if left else share
+    return say("{share}; the other {left} are unknown", share=share, left=left) if left else share
 
 
 def seconds_of(result: VerifyResult) -> int:
@@ -435,11 +435,11 @@ def scope_lines(result: VerifyResult, say: Translator = ENGLISH) -> Iterator[str
         values = {"count": sample.cameras, "cameras": cameras, "week": sample.week, "asked": printable(sample.asked)}
         yield say("sample: {count} of {cameras}, those of week {week} ({asked})", **values)
     if scope.level is not None:
-        yield say("up to level {level}: what is above was not asked for", level=scope.level)
+        yield say("up to level {level}: higher levels were not requested", level=scope.level)
     if scope.deadline_s is not None:
         yield say("deadline: {seconds} s", seconds=f"{scope.deadline_s:g}")
     if scope.once:
-        yield say("by one look alone (--once): a failure is down at once, and nothing of before counts")
+        yield say("one look only (--once): the first failure is down, earlier looks do not count")
     if result.forgot:
         yield say("without a memory of earlier runs: {why}", why=say.restated(printable(result.forgot)))
 

@@ -56,7 +56,7 @@ _WAITING_BYTES = 8 * 1024
 _DISCARDED = 0.01
 _UNREAD = 0.5
 
-_LINE = "the line between them does not bear what is watched"
+_LINE = "the line between them is too slow for the watched streams"
 
 
 def stopped_check(case: Case) -> Check | None:
@@ -68,7 +68,7 @@ def stopped_check(case: Case) -> Check | None:
         return None
     came_s, nothing_s = seen["packets"]["arrived_s"], _end_s(seen)
     detail = msg(
-        "it sent {came_s} s of picture, and then nothing for {nothing_s} s: restart the camera",
+        "it sent {came_s} s of picture, then no picture for {nothing_s} s: restart the camera",
         f"{came_s:.0f}",
         f"{nothing_s:.0f}",
     )

@@ -133,7 +133,7 @@ def _address(text: str) -> str:
     try:
         return str(IPv4Address(text))
     except AddressValueError:
-        raise UnreadableError("the closer look has what is no address") from None
+        raise UnreadableError("the closer look has an invalid address") from None
 
 
 def _either_address(text: str) -> str:
@@ -143,7 +143,7 @@ def _either_address(text: str) -> str:
     except ValueError:
         address = None
     if address is None or getattr(address, "scope_id", None):
-        raise UnreadableError("the closer look has what is no address")
+        raise UnreadableError("the closer look has an invalid address")
     return str(address)
 
 
@@ -234,8 +234,8 @@ def _another(device: AskedDevice, account: DeviceAccount, owners: Mapping[str, s
         owner = owners.get(_word(serial))
         if owner is not None and owner != device.name:
             return msg(
-                "it tells the serial number {serial}, which is that of {owner}, and not {serial_2}: put "
-                "the devices where they belong, or correct the inventory",
+                "it reports serial number {serial} of {owner}, not {serial_2}: swap the devices, or"
+                " correct the inventory",
                 serial,
                 owner,
                 device.serial,
@@ -268,7 +268,7 @@ def _plain(model: str) -> str:
 
 def _why_not(account: DeviceAccount) -> str:
     """Return why a device gave no account; empty if it did."""
-    outcome, detail = account.outcome, account.detail or "nothing more is known"
+    outcome, detail = account.outcome, account.detail or "no details are known"
     if outcome in {TOLD, NOT_ASKED}:
         return ""
     if outcome == REFUSED_BEFORE and account.detail:
@@ -278,8 +278,9 @@ def _why_not(account: DeviceAccount) -> str:
         )
     if outcome in {REFUSED, REFUSED_BEFORE}:
         return (
-            "it takes the login for pictures and refuses it by ONVIF: make a user of that name and password for ONVIF"
-            " on the device, then verify --onvif-again; until then nobody tries it"
+            "the device accepts the login for pictures and refuses it for ONVIF: add an ONVIF user"
+            " with that name and password, then verify --onvif-again; until then the login is not"
+            " tried"
         )
     if outcome == NOT_RUN:
         return msg("it could not be asked by ONVIF: {detail}", detail)

@@ -39,7 +39,7 @@ _FEWEST, _FEWEST_EACH = 100, 20
 _MOST_OF_THEM = 2 / 3
 
 _APPLY = "apply its plan first (provisioner plan)"
-_HINT = "the line loses packets, or does not bear what is watched"
+_HINT = "the line loses packets, or is too slow for the watched streams"
 
 # WireGuard rejects a session's packets after 180 s without a new handshake.
 _HANDSHAKE_S = 180
@@ -208,7 +208,7 @@ def _peer_check(case: Case, peer: wire.PeerEvidenceAnswer) -> Check:
     if drop := case.relay.closer.tunnel_drop:
         return dropped(drop, relay, "the tunnel's own packets")
     if _relay_is_cut_off(case):
-        detail = "nothing comes through any tunnel of the relay: its own line, or its address there"
+        detail = "no packet comes through any tunnel of the relay: check its own line, and its address there"
         return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, detail)
     if peer["received_bytes"][1] > peer["received_bytes"][0]:
         detail = "packets come from the site that cannot be understood: its key or pre-shared key is another one"
@@ -218,7 +218,7 @@ def _peer_check(case: Case, peer: wire.PeerEvidenceAnswer) -> Check:
         detail = msg("the last handshake was {age} s ago: the gateway is off, or its line is cut", f"{age:.0f}")
     else:
         detail = msg(
-            "nothing came from the site, though its handshake is {age} s old: its line is cut, or it is off",
+            "no packet came from the site, though its handshake is {age} s old: its line is cut, or it is off",
             f"{age:.0f}",
         )
     return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, detail)
@@ -334,7 +334,9 @@ def _carrier_network(case: Case) -> Check:
     names = sorted({icmp[device]["sender"] for device in case.siblings if device in icmp and not _is_own(case, device)})
     heard = (" " + msg("({names} knows no way)", " and ".join(names))) if names else ""
     detail = msg(
-        "nothing of the site answers over the carrier's network{heard}: the route to it, its line, or its power", heard
+        "no device of the site answers over the carrier's network{heard}: check the route to it,"
+        " its line, and its power",
+        heard,
     )
     return failed(Layer.CARRIER, case.target.path.facility, Cause.CARRIER_NETWORK_DOWN, detail)
 
@@ -403,7 +405,7 @@ def _no_way_check(case: Case, where: str) -> Check:
 
 
 def _site_network(case: Case) -> Check:
-    detail = "the gateway answers and reaches none of its cameras: its LAN port, the switch, or the power there"
+    detail = "the gateway answers but reaches no camera: check its LAN port, the switch, and the power there"
     return failed(Layer.SITE, case.target.path.facility, Cause.SITE_NETWORK_DOWN, detail)
 
 
@@ -456,8 +458,8 @@ def _behind_gateway(case: Case, where: str) -> Check:
 
 def _not_forwarded(case: Case) -> Check:
     detail = (
-        "the gateway answers and maps its devices, and none of them does: it forwards nothing (net.ipv4.ip_forward), or"
-        " its rules for it are not those of the site package"
+        "the gateway answers and maps its devices, but no device answers: forwarding is off"
+        " (net.ipv4.ip_forward), or its rules differ from the site package"
     )
     return failed(Layer.SITE, case.target.path.facility, Cause.NOT_FORWARDED, detail)
 

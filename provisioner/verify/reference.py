@@ -323,7 +323,7 @@ def _hidden(view: PictureView, reference: PictureView) -> SuspectView | None:
         # Fog, or less light: what is too faint to count as an edge is where it was. Behind a cover nothing is.
         return None
     share = len(lost) / len(had)
-    detail = msg("{share} of what had edges has none", f"{share:.0%}")
+    detail = msg("{share} of the former edges are gone", f"{share:.0%}")
     if share >= ALL_LOST:
         return SuspectView(ViewDoubt.COVERED, detail)
     if share < LOST or _largest_piece(lost) <= ONE_PIECE * len(lost):

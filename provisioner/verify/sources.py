@@ -154,9 +154,9 @@ def push_check(case: Case) -> Check:
     if own := _refused_here(case, site):
         return _refused(case, Layer.SITE, site, own)
     if none := _nobody_pushes(case):
-        detail = msg("none of the {none} that push to the relay does: its own line, or its address there", none)
+        detail = msg("all {none} stopped pushing to the relay: check its own line, and its address there", none)
         return failed(Layer.RELAY, relay, Cause.SITE_SILENT, detail)
-    detail = "nothing of the site comes: its line, its power, or its gateway is off"
+    detail = "no stream of the site arrives: its line, its power, or its gateway is off"
     if strangers := _strangers(case):
         detail = msg("{detail}; refused of late, perhaps it: {strangers}", detail, strangers)
     return failed(Layer.SITE, site, Cause.SITE_SILENT, detail)
@@ -175,7 +175,7 @@ def unpushed(case: Case) -> Check:
     path = case.target.path
     second = _second(case, path.name)
     if second is not None and second["available"]:
-        return failed(Layer.CAMERA, case.camera_name, Cause.SILENT, "its site pushes it, and nothing comes")
+        return failed(Layer.CAMERA, case.camera_name, Cause.SILENT, "its site pushes it, but no stream arrives")
     site = push_check(case)
     if not site.passed:
         return site

@@ -30,8 +30,8 @@ _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
 )
 # What a device answers that is no RTSP, by `wire.SaidAnswer`'s `kind`.
 _KINDS: dict[str, tuple[Cause, str]] = {
-    "nothing": (Cause.CAMERA_HUNG, "takes the connection and answers nothing: restart the device"),
-    "closed": (Cause.WRONG_ANSWER, "takes the connection and closes it: too many viewers, or none are allowed"),
+    "nothing": (Cause.CAMERA_HUNG, "takes the connection and does not answer: restart the device"),
+    "closed": (Cause.WRONG_ANSWER, "takes the connection and closes it: too many viewers, or viewers are not allowed"),
     "http": (Cause.WRONG_ANSWER, "answers as a web page does: its port stands for RTSP's in the inventory or the map"),
     "tls": (Cause.WRONG_ANSWER, "answers encrypted: its port of RTSPS stands for RTSP's in the inventory or the map"),
     "other": (Cause.WRONG_ANSWER, "answers with something that is no RTSP: another service has the port"),
@@ -90,7 +90,7 @@ def _api_silent(case: Case) -> Check:
     """Judge a silent Control API: down if readers fail too, else unknown."""
     relay, why = case.target.relay.id, words.of_own(case.relay.api_error)
     if _serves_nobody(case):
-        detail = msg("its service runs and answers nobody: {why}; provisioner plan names its restart", why)
+        detail = msg("its service runs but does not answer: {why}; see the restart in provisioner plan", why)
         return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, detail)
     return not_checked(relay, why, Cause.CANNOT_CHECK)
 
@@ -115,7 +115,7 @@ def _pulled_check(case: Case) -> Check:
         return not_checked(case.target.relay.id, "there are not two samples of the path")
     if second["available"] and second["online"] and case.flowed:
         return _breaks_off(case) if case.stalls >= _MANY_STALLS else origin_check(case)
-    detail = "the device sends nothing" if second["available"] else "the relay has no stream of it"
+    detail = "the device sends no data" if second["available"] else "the relay has no stream of it"
     return source_failure(case, Cause.SILENT if second["available"] else Cause.UNKNOWN, detail)
 
 
@@ -348,7 +348,7 @@ def _one_centre(case: Case, centre: HostSpec) -> Check:
     if host is None or host.outcome is CallOutcome.UNREACHABLE:
         return not_checked(centre.id, msg("{id} could not be reached", centre.id), Cause.HOST_UNREACHABLE)
     if host.centre is None:
-        return not_checked(centre.id, f"{centre.id}: {host.error or 'it told nothing'}", Cause.CANNOT_CHECK)
+        return not_checked(centre.id, f"{centre.id}: {host.error or 'it sent no answer'}", Cause.CANNOT_CHECK)
     read = host.centre.reads.get(case.target.relay.id, {}).get(case.target.path.name)
     if read is None or not read.run:
         return _not_read(centre.id, read)

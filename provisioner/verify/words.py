@@ -30,7 +30,7 @@ _STATUS = {
     454: "the session was closed",
     461: "it cannot be read over TCP",
     500: "the relay failed inside",
-    501: "the stream offers nothing to be read",
+    501: "the stream has no readable track",
     503: "the relay is overloaded",
 }
 # The reader's and the decoder's words of a read. The first that fits counts.
@@ -74,7 +74,7 @@ _SOURCES = _table(
         (r"request timed out", "the device takes the connection and does not answer"),
         (r"tcp timeout", "the device stopped sending"),
         (r"i/o timeout|timed out", "the device does not answer"),
-        (r"operation not permitted|permission denied", "the relay's rules do not let it out to where it was sent"),
+        (r"operation not permitted|permission denied", "the relay's rules block the address of the redirect"),
         (r"content-type header|invalid (?:sdp|status line|header|response)|sdp", "its answer is not as RTSP has it"),
         (r"connection reset|broken pipe|\beof\b", "the device closed the connection"),
     )

@@ -301,10 +301,10 @@ def test_a_camera_whose_small_stream_shows_less_is_covered_in_both() -> None:
     main, sub = (
         replace(look(Verdict.UP), path=f"p/kcl-001/cam-01/{name}", to_look_at=(ToLookAt(word, NOW, 3, detail),))
         for name, word, detail in (
-            ("main", "covered", "100% of what had edges has none"),
+            ("main", "covered", "100% of the former edges are gone"),
             ("sub", "moved", "it shows another view than was accepted"),
         )
     )
     assert [one.to_look_at[0].word for one in of_one_camera([sub, main])] == ["covered", "covered"]
-    assert of_one_camera([sub, main])[0].to_look_at[0].detail == "100% of what had edges has none, by its stream main"
+    assert of_one_camera([sub, main])[0].to_look_at[0].detail == "100% of the former edges are gone, by its stream main"
     assert of_one_camera([sub]) == (sub,)

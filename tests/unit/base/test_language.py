@@ -237,7 +237,7 @@ AGAIN = {
     "facility kcl-1: camera cam-1: address: '1' is not an IPv4 address": (
         "cơ sở kcl-1: camera cam-1: address: '1' không phải là một địa chỉ IPv4"
     ),
-    "10.0.0.1:554 takes the connection and answers nothing: restart the device": (
+    "10.0.0.1:554 takes the connection and does not answer: restart the device": (
         "10.0.0.1:554 nhận kết nối mà không trả lời: khởi động lại thiết bị"
     ),
     "carrier a is designated for b (formerly c) no longer (designated: d)": (

@@ -149,7 +149,7 @@ def test_a_word_is_compared_as_far_as_relays_hand_it_on(agreed: str, told: str) 
 @pytest.mark.parametrize(
     ("account", "says"),
     [
-        ({"outcome": "login refused before"}, "it takes the login for pictures and refuses it by ONVIF: "),
+        ({"outcome": "login refused before"}, "the device accepts the login for pictures and refuses it for ONVIF: "),
         (
             {"outcome": "login refused before", "detail": "within the hour"},
             "it was asked by ONVIF with its login less than an hour ago and did not take it, ",
@@ -196,8 +196,8 @@ def test_two_devices_that_were_swapped_name_each_other() -> None:
     }
     result, _ = looked(told, OWN, OTHER)
     details = {one.name: one.detail for one in result.devices}
-    assert "which is that of kcl-002/cam-01" in details[OWN.name]
-    assert "which is that of kcl-001/cam-09" in details[OTHER.name]
+    assert "of kcl-002/cam-01" in details[OWN.name]
+    assert "of kcl-001/cam-09" in details[OTHER.name]
     assert {path.object for path in result.paths if path.verdict is Verdict.DEGRADED} == {OWN.name, OTHER.name}
 
 

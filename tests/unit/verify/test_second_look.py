@@ -294,7 +294,7 @@ def test_the_last_lines_say_what_to_do_and_nothing_of_what_nobody_asked_for() ->
     assert verify_ending(run(Hosts(well()), level=3)) == ("5 of 5 paths measured, 5 good up to level 3",)
     sampled = verify_ending(run(Hosts(well()), sample=share_of("1")))
     assert len(sampled) == 1
-    assert sampled[0].endswith(" up; nothing is said of the other 4")
+    assert sampled[0].endswith(" up; the other 4 are unknown")
     step = "they failed once; verify again in a minute, or see their incidents"
     assert verify_ending(run(Hosts(failing()), deadline_s=60)) == (
         f"1 of 5 paths failing and not yet confirmed on edge-1; {step}",

@@ -72,7 +72,7 @@ SOURCES = {
     "dial tcp 100.64.0.4:10554: connect: connection refused": "refuses the connection",
     "dial tcp 100.64.0.4:10554: connect: no route to host": "no way to the device",
     "dial tcp 100.64.0.4:10554: i/o timeout": "does not answer",
-    "dial tcp 192.168.9.9:554: connect: operation not permitted": "rules do not let it out",
+    "dial tcp 192.168.9.9:554: connect: operation not permitted": "rules block the address of the redirect",
     "request timed out": "takes the connection and does not answer",
     "TCP timeout": "stopped sending",
     "EOF": "closed the connection",

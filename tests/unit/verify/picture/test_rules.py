@@ -344,8 +344,8 @@ def test_a_host_that_says_what_cannot_be_is_not_believed() -> None:
 
 @pytest.mark.parametrize("doubt", [ViewDoubt.COVERED, ViewDoubt.PARTLY_COVERED, ViewDoubt.MOVED])
 def test_a_lens_without_an_edge_is_covered_and_said_once(doubt: ViewDoubt) -> None:
-    compared = ViewJudgement((SuspectView(doubt, "70% of what had edges has none"),))
+    compared = ViewJudgement((SuspectView(doubt, "70% of the former edges are gone"),))
     signs = signs_of(Judgement(State.GOOD, suspects=(Suspect.COVERED,)), compared)
-    assert signs == (SuspectSign("view", "covered", "70% of what had edges has none"),)
+    assert signs == (SuspectSign("view", "covered", "70% of the former edges are gone"),)
     seen = [sign.word for sign in signs_of(Judgement(State.GOOD), compared)]
     assert seen == [doubt.value]
