@@ -263,6 +263,12 @@ class _Generator(GenerateJsonSchema):
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
         return {"enum": [member.value for member in schema["members"]]}
 
+    def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
+        made = super().dataclass_schema(schema)
+        del made["title"]
+        made["description"] = " ".join(made["description"].partition("\n\n")[0].split())
+        return made
+
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         made, model = super().model_schema(schema), schema["cls"]
         made["description"] = " ".join(made["description"].split())

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import click
 
-from provisioner.base.document import Moment, Printed, Row
+from provisioner.base.document import Printed, Row
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
 from provisioner.base.text import local_time, printable
@@ -20,7 +20,7 @@ from provisioner.operations.agent.run import Agent, code_of, status_line
 from provisioner.operations.agent.settings import AgentSettings, read_agent_settings
 from provisioner.plan.change import Impact
 from provisioner.record.place import state_place_of
-from provisioner.record.sent import reached_last, read_commit_states
+from provisioner.record.sent import CommitRow, reached_last, read_commit_states
 
 _MOST_SETTINGS: Final = 64 * 1024
 _SHOWN: Final = 20
@@ -88,24 +88,6 @@ def _once(invocation: Invocation, one: Agent, settings: AgentSettings) -> int:
     return code_of(end)
 
 
-class AgentCommit(Row):
-    """What became of a commit."""
-
-    state: str
-    cause: str
-    reason: str
-    rules: str
-    signer: str
-    run: str
-    within: str
-    proof: str
-    commit: str
-    stuck: tuple[str, ...]
-    held: tuple[str, ...]
-    at: Moment
-    due: tuple[str, ...]
-
-
 class AgentDrift(Row):
     """A host that differs, and how bad that is."""
 
@@ -121,7 +103,7 @@ class AgentDocument(Printed, name="agent", title="A branch followed"):
     tip: str = ""
     reached: str
     step: Act | Literal[""] = ""
-    commits: tuple[AgentCommit, ...]
+    commits: tuple[CommitRow, ...]
     drift: tuple[AgentDrift, ...] = ()
     problems: tuple[str, ...] = ()
 

@@ -20,6 +20,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 
+from provisioner.base.document import Moment
 from provisioner.base.text import Document, printable
 from provisioner.record.database import has_table, made_database, open_database
 from provisioner.record.entries import canonical
@@ -46,7 +47,7 @@ class ReadNotices:
     unread: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommitRow:
     """The state of a commit.
 
@@ -64,9 +65,7 @@ class CommitRow:
         due: receivers still to notify: `notes`, `forge`.
     """
 
-    commit: str
     state: str
-    at: datetime
     cause: str = ""
     reason: str = ""
     rules: str = ""
@@ -74,8 +73,10 @@ class CommitRow:
     run: str = ""
     within: str = ""
     proof: str = ""
+    commit: str
     stuck: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
+    at: Moment
     due: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -191,7 +192,7 @@ def _commit_row(commit: object, at: datetime | None, content: object) -> CommitR
         return None
     texts = {name: printable(str(document.get(name, "")), _LONGEST_TEXT) for name in _TEXTS}
     stuck, held, due = (_names(document, name) for name in ("stuck", "held", "due"))
-    return CommitRow(printable(commit, 64), at=at, **texts, stuck=stuck, held=held, due=due)
+    return CommitRow(commit=printable(commit, 64), at=at, **texts, stuck=stuck, held=held, due=due)
 
 
 def _names(document: Mapping[str, object], name: str) -> tuple[str, ...]:

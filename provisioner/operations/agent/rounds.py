@@ -376,9 +376,9 @@ class AgentRounds:
             # A clock that was set back makes no older commit the one that was reached last.
             at = max(at, last.at + _NEXT)
         return CommitRow(
-            commit,
-            state.value,
-            at,
+            commit=commit,
+            state=state.value,
+            at=at,
             cause=cause.value if cause else "",
             reason=reason,
             rules=work.rules,

@@ -18,12 +18,16 @@ from provisioner.record.tables import commit_states
 pytestmark = pytest.mark.contract
 AT = datetime(2021, 6, 1, tzinfo=UTC)
 ONE = LeaseHolder("noc@one", "11", "2021-05-20 01:30:00 +07:00")
-REACHED = CommitRow("a" * 40, "reached", AT, signer="merger", run="run-1", proof="5 of 5 paths up", stuck=("relay-a",))
+UNSIGNED = "is not signed"
+PROOF = "5 of 5 paths up"
+REACHED = CommitRow(
+    commit="a" * 40, state="reached", at=AT, signer="merger", run="run-1", proof=PROOF, stuck=("relay-a",)
+)
 
 
 def test_the_last_word_on_a_commit_counts_and_there_is_one(place: StatePlace) -> None:
     assert read_commit_states(place) == ()
-    waiting = CommitRow("b" * 40, "waiting", AT, cause="freeze", reason="until Monday", due=("forge",))
+    waiting = CommitRow(commit="b" * 40, state="waiting", at=AT, cause="freeze", reason="until Monday", due=("forge",))
     keep_commit_states(place, [REACHED, waiting])
     keep_commit_states(place, [replace(waiting, state="reached", cause="", reason="", within="c" * 40, due=())])
     rows = {row.commit: row for row in read_commit_states(place)}
@@ -34,7 +38,7 @@ def test_the_last_word_on_a_commit_counts_and_there_is_one(place: StatePlace) ->
 
 def test_what_was_reached_is_known_however_many_are_refused_after_it(place: StatePlace) -> None:
     refused = [
-        CommitRow(f"{n:040x}", "refused", AT + timedelta(seconds=n), cause="signature", reason="is not signed")
+        CommitRow(commit=f"{n:040x}", state="refused", at=AT + timedelta(seconds=n), cause="signature", reason=UNSIGNED)
         for n in range(1, MOST + 20)
     ]
     keep_commit_states(

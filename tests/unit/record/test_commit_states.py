@@ -14,7 +14,7 @@ NOON: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 def row(number: int, state: str, reason: str = "") -> CommitRow:
-    return CommitRow(f"{number:040x}", state, NOON + timedelta(minutes=number), reason=reason)
+    return CommitRow(commit=f"{number:040x}", state=state, at=NOON + timedelta(minutes=number), reason=reason)
 
 
 @MERGE_REQUEST
