@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from provisioner.desired.render.host import POLICY_FILE
-from provisioner.operations.agent.decision import Act, CommitCause
+from provisioner.operations.agent.decision import Act, CommitCause, CommitState
 from provisioner.operations.agent.run import code_of
 from provisioner.record.place import state_place_of
+from provisioner.record.sent import CommitRow, keep_commit_states
 from tests.agent.site import ID, RELAY, STRANGER, Site
 from tests.hostile import LOCAL_USER, MERGE_REQUEST
 from tests.pipelines.git_server import git
@@ -131,3 +134,23 @@ def test_a_key_whose_time_has_ended_counts_for_what_was_reached_before(
     del host.files[POLICY_FILE]
     site.rounds(clock=lambda: datetime.now(UTC) + timedelta(days=2)).round(due=True)
     assert (POLICY_FILE in host.files) is corrected, site.lines
+
+
+@LOCAL_USER
+def test_a_made_up_commit_in_the_history_stops_the_agent_until_a_person_removes_it(site: Site) -> None:
+    """It changes nothing meanwhile, so that whoever makes a row up brings no older commit back."""
+    first = site.round().reached
+    place = state_place_of(site.environment, ID)
+    keep_commit_states(place, [CommitRow("f" * 40, CommitState.REACHED, datetime.now(UTC))])
+    site.another_channel()
+    second, writes = site.commit(), site.writes
+    for _ in range(2):
+        end = site.round()
+        assert end.reached == "f" * 40
+        assert site.row(second).reason == "the branch leads apart from ffffffffffff, which was reached"
+    assert site.writes == writes
+    assert place.file is not None
+    with closing(sqlite3.connect(place.file)) as database, database:
+        database.execute("DELETE FROM provisioner_commit_states WHERE revision = ?", ("f" * 40,))
+    site.rounds().branch.remember(first)
+    assert site.round().reached == second, site.lines
