@@ -78,15 +78,15 @@ Positive = Annotated[int, form(minimum=1)]
 Said = Annotated[str, form(minLength=1)]
 """A text that is not empty."""
 OrNull = BeforeValidator(lambda value: value or None)
-"""Of a field: an empty value is written as `null`."""
+"""Writes an empty value of a field as `null`."""
 Known = Annotated[str | None, OrNull]
 Truth = Annotated[bool, BeforeValidator(bool)]
 Ordered = Annotated[tuple[str, ...], BeforeValidator(sorted)]
-"""Texts in the order of the alphabet."""
+"""Texts in alphabetical order."""
 InOrder = BeforeValidator(lambda value: dict(sorted(value.items())))
-"""Of a field: its keys are in the order of the alphabet."""
+"""Writes a field's keys in alphabetical order."""
 Messages = Annotated[dict[str, str], BeforeValidator(lambda errors: {k: e.message for k, e in sorted(errors.items())})]
-"""What each error says, by host or relay."""
+"""Messages of errors, by host or relay."""
 Share = Annotated[float, form(minimum=0, maximum=1)]
 Seconds = Annotated[int | float, WithJsonSchema({"type": "number", "minimum": 0})]
 """A time as received: `2` and `2.0` are different texts."""
@@ -97,7 +97,7 @@ DayText = Annotated[str, form(format="date")]
 Moment = Annotated[datetime, PlainSerializer(local_iso, return_type=str), form(format="date-time")]
 """A time, written in Vietnam's time zone."""
 AsGiven = Annotated[datetime, PlainSerializer(datetime.isoformat, return_type=str), form(format="date-time")]
-"""A time, written in the zone that it has."""
+"""A time, written in its own time zone."""
 Day = Annotated[date, PlainSerializer(date.isoformat, return_type=str), form(format="date")]
 
 

@@ -284,9 +284,9 @@ def _exchange_at(request: Request, address: str, seconds: float, advice: Advice,
 
 
 def ending_session() -> Session:
-    """Make a session without the environment's proxies and logins; its connections end with their attempt.
+    """Make a session whose connections end with their attempt.
 
-    It follows no redirect.
+    It follows no redirects, and uses no proxies or logins of the environment.
     """
     from requests import Session  # noqa: PLC0415 (it takes time)
 

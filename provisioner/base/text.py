@@ -210,12 +210,10 @@ def canonical_json(value: object) -> bytes:
 
 
 def strict_json(text: str | bytes) -> Document:
-    """Read a JSON object that all readers take for the same.
-
-    No key stands twice and no number has a fraction.
+    """Parse a JSON object without duplicate keys and fractions, for equal readings.
 
     Raises:
-        ValueError, TypeError, RecursionError: it is no such object.
+        ValueError, TypeError, RecursionError: it is invalid.
     """
     read: Document | object = json.loads(
         text, object_pairs_hook=_one_each, parse_float=_no_number, parse_constant=_no_number
@@ -310,7 +308,7 @@ def local_iso(moment: datetime) -> str:
 
 
 def utc_text(moment: datetime) -> str:
-    """A moment in UTC, with `Z` at its end."""
+    """Return a moment in UTC, with the suffix `Z`."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

@@ -443,7 +443,7 @@ def _naming_lines(relay: str, naming: Sequence[PackageStanding]) -> Iterator[str
 
 
 def _naming(naming: Sequence[PackageStanding]) -> tuple[list[str], list[str]]:
-    """The sites whose packages name a relay, and those of which it is not known."""
+    """Return sites whose packages name a relay, and sites with unknown packages."""
     unknown = [one.facility for one in naming if one.state is PackageState.NOT_RECORDED]
     return [one.facility for one in naming if one.facility not in unknown], unknown
 

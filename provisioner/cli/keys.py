@@ -160,7 +160,7 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
 
 
 Drawn = Annotated[dict[str, Literal[""]], BeforeValidator(lambda names: dict.fromkeys(names, ""))]
-"""The names of sites for which something was drawn, each with an empty text."""
+"""Names of sites with new secrets, each with an empty text."""
 
 
 class KeysDocument(Printed, name="keys", title="Keys made"):

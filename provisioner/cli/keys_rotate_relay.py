@@ -108,7 +108,7 @@ def own_key_ending(outcome: OwnKeyOutcome, say: Translator = ENGLISH, *, dry_run
 
 
 Written = Annotated[tuple[str, ...], BeforeValidator(lambda paths: sorted({str(path) for path in paths}))]
-"""The files that were written, each once."""
+"""Written files, without duplicates."""
 
 
 _BY_HOST = BeforeValidator(lambda results: {result.host: result.outcome for result in results})

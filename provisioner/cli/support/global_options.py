@@ -55,7 +55,7 @@ def _path(ctx: click.Context, name: str) -> Path | None:
 
 
 class _GlobalOption(click.Option):
-    """An option that the program's help lists, and no command's."""
+    """An option that only the program's help lists."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         return None if ctx.parent else super().get_help_record(ctx)

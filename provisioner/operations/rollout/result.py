@@ -267,7 +267,7 @@ def end_class(result: HostResult) -> EndClass:
 
 
 def run_ending(end: RunEnd, *, going_back: bool = False) -> tuple[str, ...]:
-    """Return the sentences at the end of a run or of a rollback, worst first."""
+    """Return the last sentences of a run or rollback, worst first."""
     by_class: dict[EndClass, list[str]] = {kind: [] for kind in EndClass}
     for result in end.results:
         by_class[end_class(result)].append(result.host)
