@@ -1,7 +1,7 @@
 """Views of cameras, accepted by a person as references or refused. Pure.
 
-Views become references only by a person who has looked, and never if they are suspect. A camera that was moved on
-purpose is accepted anew (`renew`), without its earlier references.
+Only a person who looks makes a view a reference, and never a suspect one. A camera that was moved on purpose is
+accepted anew (`renew`), without its earlier references.
 """
 
 from __future__ import annotations

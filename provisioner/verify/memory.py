@@ -68,11 +68,11 @@ class PastVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """A failure that stands: since when, and what it was seen to be the last time.
+    """A present failure.
 
     Attributes:
-        state: since when it stands, by the looks outside of maintenance windows.
-        finding: what was broken, of all the looks' causes the one that is known best.
+        state: its start and looks, outside maintenance windows.
+        finding: the best-known cause of all its looks.
     """
 
     state: PathState
@@ -98,18 +98,18 @@ class Suspicion:
 
 @dataclass(frozen=True, slots=True)
 class PathMemory:
-    """What is remembered of one path.
+    """The memory of one path.
 
     Attributes:
-        past: the last looks, the newest last.
-        failing: the failure that stands; None where the last look that showed anything was good.
-        finding: what was broken the last time that something was.
-        proofs: by number, when each level was last proved.
-        content: the hash of what the path was to be when its highest level was last proved.
-        full_look: when a full look was last taken at the picture, and nothing failed in it.
-        keys: hashes of the last key packets, the newest last.
-        suspects: what is suspected, by kind.
-        noise: the most that two key pictures were seen to differ at the least: less, of a camera, is a still picture.
+        past: the last looks, newest last.
+        failing: the present failure; `None` if the last informative look was good.
+        finding: the last fault.
+        proofs: the last proof of each level.
+        content: the hash of the desired path at the last proof of its highest level.
+        full_look: the last full look without a fault.
+        keys: hashes of the last key packets, newest last.
+        suspects: suspicions by kind.
+        noise: the largest of the looks' smallest differences between key pictures: whether the camera can look still.
     """
 
     past: tuple[PastVerdict, ...] = ()

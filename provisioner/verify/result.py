@@ -292,20 +292,20 @@ class WithFinding:
 
 @dataclass(frozen=True, slots=True)
 class PathLook:
-    """What one look showed of a path by itself, to be remembered (`verify.memory`).
+    """The result of one look at a path, for its memory (`verify.memory`).
 
     Attributes:
-        path: what the path's memory is called.
-        at: when the evidence was gathered.
-        verdict: by this look alone: `up`, `degraded`, `unknown` or `down`.
-        finding: what is broken; None when up.
+        path: the memory's key.
+        at: the time of the evidence.
+        verdict: of this look alone: `up`, `degraded`, `unknown` or `down`.
+        finding: the fault; `None` if up.
         proved: the levels that passed.
-        content: the hash of what the path was to be.
-        complete: whether the highest level of all was among those that were asked for.
-        full: whether a full look was taken at the picture, and nothing failed in it.
-        keys: hashes of key packets that were seen, in their order.
-        suspects: kinds that were seen; None where the picture was not judged, so that nothing is known of them.
-        noise: the least that two of its key pictures differed, in levels; None where that was not measured.
+        content: the hash of the desired path.
+        complete: whether the highest level was requested.
+        full: whether a full look found no fault.
+        keys: hashes of key packets, in order.
+        suspects: kinds of suspicions; `None` if the picture was not judged.
+        noise: the smallest difference of two key pictures, in levels, if measured.
         maintenance: whether the path was in a maintenance window.
     """
 
