@@ -141,7 +141,7 @@ def test_a_made_up_commit_in_the_history_stops_the_agent_until_a_person_removes_
     """It changes nothing meanwhile, so that whoever makes a row up brings no older commit back."""
     first = site.round().reached
     place = state_place_of(site.environment, ID)
-    keep_commit_states(place, [CommitRow("f" * 40, CommitState.REACHED, datetime.now(UTC))])
+    keep_commit_states(place, [CommitRow(commit="f" * 40, state=CommitState.REACHED, at=datetime.now(UTC))])
     site.another_channel()
     second, writes = site.commit(), site.writes
     for _ in range(2):
