@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import click
 from pydantic import BeforeValidator
 
-from provisioner.base.document import HeldRow, Known, Messages, Printed, Row, of
+from provisioner.base.document import HeldRow, Known, Messages, Printed, of
 from provisioner.base.errors import HostError, PolicyError, SecretsError, UsageError
 from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_from_paper, on_paper, pair_of
 from provisioner.base.secret import Secret
@@ -373,10 +373,10 @@ def _password(invocation: Invocation) -> Secret:
 
 def _line(file: LoginsFile) -> str:
     if not file.changed:
-        return f"{file.path}: {', '.join(file.devices)} had this login already"
+        return f"{file.file}: {', '.join(file.devices)} had this login already"
     same = len(file.devices) - len(file.changed)
     rest = f"; {counted(same, 'device')} had it already" if same else ""
-    return f"{file.path}: the login of {', '.join(file.changed)} is set{rest}"
+    return f"{file.file}: the login of {', '.join(file.changed)} is set{rest}"
 
 
 @secrets.command()
@@ -395,21 +395,13 @@ def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
         return 0
     for file in files:
         gone = f"the old login of {', '.join(file.changed)} is gone" if file.changed else "there is no old login"
-        click.echo(f"{file.path}: {gone}")
+        click.echo(f"{file.file}: {gone}")
     return 0
-
-
-class LoginsFileRow(Row):
-    """What became of one encrypted file."""
-
-    file: Path = of("path")
-    devices: tuple[str, ...]
-    changed: tuple[str, ...]
 
 
 class LoginsDocument(Printed, name="secrets-set", title="Logins set"):
     """What `provisioner secrets set` and `secrets forget` print with `--output json`."""
 
-    files: tuple[LoginsFileRow, ...]
+    files: tuple[LoginsFile, ...]
     accepted: tuple[Annotated[Path, BeforeValidator(attrgetter("path"))], ...]
     """Facilities' files that say until when the former login is taken."""

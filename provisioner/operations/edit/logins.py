@@ -53,7 +53,7 @@ class LoginsOrder:
 class LoginsFile:
     """An edited vault file, its named devices, and the changed ones."""
 
-    path: Path
+    file: Path
     devices: tuple[str, ...]
     changed: tuple[str, ...]
 
@@ -212,7 +212,7 @@ class _Edit:
         """Encrypt and replace the file if it changes."""
         if self.result.changed:
             encrypted = encrypt(self.text.encode(), passwords.password(self.vault_id), self.vault_id)
-            write_atomic(self.result.path, encrypted, mode=0o600, within=root)
+            write_atomic(self.result.file, encrypted, mode=0o600, within=root)
 
 
 def _opened(root: Path, passwords: VaultPasswords, owner: str) -> tuple[Path, str, bytes]:
