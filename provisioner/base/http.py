@@ -334,7 +334,9 @@ def named_hosts(environment: Mapping[str, str], variable: str) -> frozenset[str]
 
 
 def allowed_addresses(host: str, port: int, named: Collection[str], variable: str) -> list[str]:
-    """Return a host's addresses, all public unless this machine names the host.
+    """Return a host's addresses.
+
+    Unless this machine names the host, all must be public, and none may be this machine's own.
 
     Raises:
         ReachError: the host has no allowed address; the message does not tell of others.
@@ -353,7 +355,10 @@ def allowed_addresses(host: str, port: int, named: Collection[str], variable: st
 
 
 def _is_own(address: str) -> bool:
-    """Tell whether an address is this machine's: then it is where a connection to it would come from."""
+    """Return whether an address is this machine's.
+
+    Connections to an own address start from that address.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

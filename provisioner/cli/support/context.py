@@ -56,14 +56,14 @@ class Invocation:
         return named
 
     def refuse_proposed(self, *paths: Path | None, here: bool = False) -> None:
-        """Refuse paths that a person named, to be read or written, where a link of the inventory's checkout leads.
+        """Refuse a person's paths over links of the inventory's checkout.
 
         Args:
-            paths: them; `-` is none.
+            paths: for reading or writing; `-` is no path.
             here: whether the present folder's checkout counts if no inventory is named.
 
         Raises:
-            UsageError: one is such a path: somebody else would have chosen the place.
+            UsageError: a path follows such a link, whose target others may choose.
         """
         named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
         for path in paths:
