@@ -176,9 +176,11 @@ class MailSink:
 
     Attributes:
         refused: addresses that it does not take.
+        later: addresses that it takes from the second time on.
         login: the name and password that it asks for.
     """
 
+    later: set[str] = field(default_factory=set)
     mails: list[EmailMessage] = field(default_factory=list)
     envelopes: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
@@ -191,6 +193,9 @@ class MailSink:
         """Take an address, or not."""
         if address in self.refused:
             return f"550 {address} canary-of-the-server is nobody here"
+        if address in self.later:
+            self.later.remove(address)
+            return "450 4.2.0 come again"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

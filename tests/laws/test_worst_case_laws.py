@@ -198,7 +198,7 @@ def send_letter(data: bytes, _folder: Path) -> object:
     login = ServerLogin(Secret("a"), Secret("b"))
     with _said(data) as port:
         server = MailServer("127.0.0.1", port, MailSecurity.NONE, login, named=_ONCE.named)
-        return _tried(lambda: send_mail(letter, server, seconds=10.0))
+        return _tried(lambda: send_mail(letter, server, ["b@x.example"], seconds=10.0))
 
 
 def _tried(work: Callable[[], object]) -> object:

@@ -16,7 +16,7 @@ from typing import Final
 from provisioner.base.http import Advice, Patience, ReachError, Request, ServerLogin, exchange, taken, try_often
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document
-from provisioner.integrations.notify.mail import Letter, MailServer, mail_of, send_mail
+from provisioner.integrations.notify.mail import FIRST_LASTING, Letter, MailServer, mail_of, send_mail
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.loader.receivers import ReceiversVault, faults_in_vault
 from provisioner.inventory.model import Frame, Receiver, ReceiverKind, ReceiverSecrets
@@ -183,13 +183,24 @@ def _to_mail_server(outgoing: Outgoing, patience: Patience) -> Delivered:
     except ValueError:
         raise _incomplete() from None
 
-    def attempt(seconds: float) -> int:
-        return send_mail(mail, server, seconds=seconds)
+    left, missed = [one.reveal() for one in secrets.addresses], len(secrets.addresses)
 
-    reached = try_often(attempt, patience)
-    missed = len(secrets.addresses) - reached.value
+    def attempt(seconds: float) -> None:
+        nonlocal left, missed
+        refused = send_mail(mail, server, left, seconds=seconds)
+        missed -= len(left) - len(refused)
+        left = [address for address, code in refused.items() if code < FIRST_LASTING]
+        if left:
+            raise ReachError("it takes some of the addresses later", "see the server's own log")
+
+    try:
+        attempts = try_often(attempt, patience).attempts
+    except ReachError as error:
+        if missed == len(secrets.addresses):
+            raise
+        attempts = error.attempts
     note = f"{missed} of its {len(secrets.addresses)} addresses were refused" if missed else ""
-    return Delivered(reached.attempts, note)
+    return Delivered(attempts, note)
 
 
 def _incomplete() -> ReachError:

@@ -58,7 +58,7 @@ _GONE: Final = marked("{paths} that were told of before are not in the inventory
 _PLAIN_ADDRESS: Final = re.compile(r"[!#$%&'*+/=?^_`{|}~.0-9A-Za-z-]{1,64}@[0-9A-Za-z.-]{1,255}")
 """The form of addresses, checked with the inventory and again before a header."""
 
-_FIRST_LASTING: Final = 500
+FIRST_LASTING: Final = 500
 _READY: Final = 220
 
 _MOST_ANSWERED: Final = 256 * 1024
@@ -283,19 +283,19 @@ def _address(text: Secret) -> Address:
     return Address(addr_spec=text.reveal())
 
 
-def send_mail(mail: EmailMessage, server: MailServer, *, seconds: float) -> int:
-    """Send a mail; return the number of accepted addresses.
+def send_mail(mail: EmailMessage, server: MailServer, addresses: Sequence[str], *, seconds: float) -> Mapping[str, int]:
+    """Send a mail to some of its addresses; return the codes of those that the server refuses.
 
     Raises:
         ReachError: the server accepted no address.
     """
     try:
-        return _send_over(mail, server, seconds)
+        return _send_over(mail, server, addresses, seconds)
     except smtplib.SMTPAuthenticationError:
         hint = "see that the login in secrets/receivers.yml is the one that the server knows"
         raise ReachError("it refuses the login", hint, lasting=True) from None
     except smtplib.SMTPRecipientsRefused as error:
-        is_lasting = all(code >= _FIRST_LASTING for code, _ in error.recipients.values())
+        is_lasting = all(code >= FIRST_LASTING for code, _ in error.recipients.values())
         hint = "see whether the addresses in secrets/receivers.yml are right"
         raise ReachError("it takes none of the addresses", hint, lasting=is_lasting) from None
     except smtplib.SMTPNotSupportedError:
@@ -303,7 +303,7 @@ def send_mail(mail: EmailMessage, server: MailServer, *, seconds: float) -> int:
         raise ReachError("it offers no encryption, or no login", hint, lasting=True) from None
     except smtplib.SMTPResponseException as error:
         hint = "see the server's own log"
-        raise ReachError(f"it answers {error.smtp_code}", hint, lasting=error.smtp_code >= _FIRST_LASTING) from None
+        raise ReachError(f"it answers {error.smtp_code}", hint, lasting=error.smtp_code >= FIRST_LASTING) from None
     except ssl.SSLCertVerificationError:
         hint = "see that its certificate is valid and its authority known (SSL_CERT_FILE names one's own)"
         raise ReachError("its certificate is not trusted", hint, lasting=True) from None
@@ -312,7 +312,7 @@ def send_mail(mail: EmailMessage, server: MailServer, *, seconds: float) -> int:
         raise ReachError("it cannot be reached, or speaks no SMTP", hint) from None
 
 
-def _send_over(mail: EmailMessage, server: MailServer, seconds: float) -> int:
+def _send_over(mail: EmailMessage, server: MailServer, addresses: Sequence[str], seconds: float) -> Mapping[str, int]:
     context = ssl.create_default_context(cafile=server.authorities or None)
     *others, last = allowed_addresses(server.host, server.port, server.named, RECEIVER_HOSTS)
     client: smtplib.SMTP | None = None
@@ -325,9 +325,8 @@ def _send_over(mail: EmailMessage, server: MailServer, seconds: float) -> int:
             client.starttls(context=context)
         if server.login:
             client.login(server.login.username.reveal(), server.login.password.reveal())
-        recipients = [address.addr_spec for address in mail["To"].addresses]
-        refused = client.send_message(mail, mail["From"].addresses[0].addr_spec, recipients)
-        return len(recipients) - len(refused)
+        refused = client.send_message(mail, mail["From"].addresses[0].addr_spec, addresses)
+        return {address: code for address, (code, _) in refused.items()}
     finally:
         # It said all that it had to; how the goodbye goes changes nothing.
         client.close()

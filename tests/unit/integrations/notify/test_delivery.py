@@ -230,6 +230,15 @@ def test_an_address_that_is_refused_keeps_the_notice_from_nobody_else() -> None:
     assert sink.envelopes == [(SENDER, (SECOND,))]
 
 
+def test_an_address_that_is_taken_later_is_tried_again_and_nobody_gets_the_mail_twice() -> None:
+    """Postfix says so where it greylists one of two addresses."""
+    with mail_sink() as sink:
+        sink.later = {FIRST}
+        delivered = deliver(mail(sink.port, "none"), QUICK)
+    assert (delivered.note, delivered.attempts) == ("", 2)
+    assert sink.envelopes == [(SENDER, (SECOND,)), (SENDER, (FIRST,))]
+
+
 def test_no_address_and_nothing_that_a_server_said_is_repeated() -> None:
     with mail_sink(refused=frozenset({FIRST, SECOND})) as sink, pytest.raises(ReachError) as caught:
         deliver(mail(sink.port, "none"), QUICK)
