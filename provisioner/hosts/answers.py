@@ -68,7 +68,7 @@ _WRONG: Final = {
     "bool_type": "{place} is neither true nor false",
     "dict_type": "{place} is no object",
     "list_type": "{place} is no list",
-    "literal_error": "{place} is none of {expected}",
+    "literal_error": "{place} is not one of {expected}",
     "greater_than": "{place} is no number",
     "less_than": "{place} is no number",
     "greater_than_equal": "{place} is less than {ge}",
@@ -108,7 +108,7 @@ def read(kind: type[_Answer], document: object) -> _Answer:
     else:
         return answer
     wrong = {"place": _place(first["loc"]), **first.get("ctx", {})}
-    template = "{place} is less than nothing" if wrong.get("ge") == 0 else _WRONG.get(first["type"], first["type"])
+    template = "{place} is negative" if wrong.get("ge") == 0 else _WRONG.get(first["type"], first["type"])
     raise UnreadableError(template.format_map(wrong))
 
 

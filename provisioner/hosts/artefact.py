@@ -185,8 +185,8 @@ def _checked(place: _Place) -> Path:
                 place.arch,
             ),
             hint=msg(
-                "nothing was installed; have mediamtx.source lead to each architecture's own file, and "
-                "put its checksum at mediamtx.sha256.{arch}",
+                "MediaMTX was not installed; let mediamtx.source lead to each architecture's own file,"
+                " and put its checksum at mediamtx.sha256.{arch}",
                 place.arch,
             ),
             object="mediamtx",
@@ -207,7 +207,7 @@ def _digest(path: Path) -> str:
 def _other_checksum(origin: str) -> HostError:
     return HostError(
         msg("MediaMTX: the checksum of {origin} is not the one in the inventory", origin),
-        hint="nothing was installed; compare mediamtx.sha256 with the release's checksums.sha256",
+        hint="MediaMTX was not installed; compare mediamtx.sha256 with the release's checksums.sha256",
         object="mediamtx",
     )
 

@@ -85,9 +85,9 @@ def ending_certificate(host: str, tls: ReaderEncryption | None, now: datetime) -
 
 def _beside(name: str) -> str:
     return msg(
-        "{name} is at work beside our table, and what it refuses stays refused; it is left "
-        "alone: let the ports of WireGuard (UDP), of SSH and of its readers (TCP) in there too "
-        "({opens}), or switch it off",
+        "{name} filters beside our table, and its refusals count; we do not change it: open the"
+        " ports of WireGuard (UDP), of SSH and of its readers (TCP) there too ({opens}), or switch"
+        " it off",
         name,
         _OPENS[name],
     )

@@ -14,16 +14,20 @@ from provisioner.desired.owner import Owner
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.unreachable import unreachable_by
 
-UNPROVED = "it has not proved that it is the host that was managed before; nothing was sent to it"
+UNPROVED = "it has not proved that it is the host that was managed before; it got no request"
 
 _ADOPT_HINT: Final = (
-    "ask them first: adopting shows whose it is and changes nothing there, and the next plan shows what a take-over"
-    " cuts; if it is not meant, find out who changed the address, the vault or that host"
+    "ask them first: hosts adopt shows the owner and leaves the host as it is, and the next"
+    " plan shows the cuts of a take-over; if it is not intended, find out who changed the"
+    " address, the vault or that host"
 )
 FOREIGN_HINTS: Final = {
     "": "",
-    "alone": "a centre is shared by all of its inventories or by none: that one takes it out of service, writes"
-    " `shared: true` into its own file of the centre, and sets it up anew; then there is room for both",
+    "alone": (
+        "either all inventories of a centre share it, or one inventory has it alone: the other"
+        " inventory takes it out of service, writes `shared: true` into its own file of the"
+        " centre, and sets it up anew; then both can use it"
+    ),
     "shared": "write `shared: true` into this inventory's file of the centre, for a side of its own beside theirs; a"
     " relay cannot be shared",
 }
@@ -211,7 +215,7 @@ def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
             object=spec.id,
         )
     if answer.outcome is CallOutcome.REFUSED:
-        hint = "its carrier's people say in the node's file what is carried: ask them"
+        hint = "the carrier's staff decide in the node's file which calls are carried: ask them"
         return HostError(f"{place}: {answer.error}", hint=answer.hint or hint, object=spec.id)
     return HostError(
         msg("{id} could not be read: {error}", spec.id, answer.error),

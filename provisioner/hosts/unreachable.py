@@ -76,7 +76,7 @@ _DENIED = Unreachable(
     "it refused the login: no key of this machine is one of that user's",
     "check ssh.user in the inventory, that user's authorized_keys, and your key (agent or PROVISIONER_SSH_KEY)",
 )
-_REFUSED = Unreachable("nothing answers at its SSH port: refused", msg("see that sshd runs there; {network}", _NETWORK))
+_REFUSED = Unreachable("its SSH port refuses the connection", msg("see that sshd runs there; {network}", _NETWORK))
 _NO_SSH = Unreachable(
     "what answers there did not begin SSH: it ended the connection, or is no SSH server",
     "see whether sshd is overloaded (MaxStartups), a firewall or TCP wrapper cuts the connection, or another service"
@@ -190,7 +190,7 @@ def _in_our_words(said: str) -> Unreachable | None:
 def _directly(lines: list[str], *, signed: bool) -> Unreachable:
     named = [one for line in lines if (one := _cause_in(line))]
     if not named:
-        return Unreachable(printable(lines[-1], _LONGEST_SHOWN) if lines else "ssh says nothing of why", _ELSE)
+        return Unreachable(printable(lines[-1], _LONGEST_SHOWN) if lines else "ssh gives no reason", _ELSE)
     if named[-1] is _NOT_THE_KEY:
         of_keys = next((one for one in named if one in _OF_KEYS), _NOT_THE_KEY)
         return _NO_CERTIFICATE if signed and of_keys in (_ANOTHER_TYPE, _NOT_THE_KEY) else of_keys

@@ -273,7 +273,7 @@ def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
         yield PlanRefusal("lock_out", message, hint, host=spec.id)
     if deaf_to_neighbours(_rules(observed, spec), sources):
         message = msg(
-            "{id}: its new rules would drop neighbour discovery (ICMPv6): nobody would find it over IPv6", spec.id
+            "{id}: its new rules would drop neighbour discovery (ICMPv6): it could not be reached over IPv6", spec.id
         )
         hint = (
             "compare the template with ours: it accepts nd-router-advert, nd-neighbor-solicit and -advert from anybody"

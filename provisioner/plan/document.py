@@ -429,7 +429,7 @@ def no_change(plan: Plan, since: str = "") -> str:
     read = len(plan.basis.live)
     all_of_them = read + len(plan.unreadable) + len(plan.left_out)
     if all_of_them and not read:
-        return msg("nothing is known: none of {hosts} was read", counted(all_of_them, "host"))
+        return msg("unknown: {hosts} could not be read", counted(all_of_them, "host"))
     where = (" " + msg("on {read} of {hosts}", read, counted(all_of_them, "host"))) if all_of_them > read else ""
     return msg("no change{where}{since}: {resources} as desired", where, since, counted(plan.resources, "resource"))
 
@@ -457,7 +457,8 @@ def _refused(plan: Plan) -> Iterator[str]:
         policies = named(sorted({refusal.policy for refusal in plan.refused}))
         reasons = counted(len(plan.refused), "reason")
         yield msg(
-            "refused, for {reasons} ({policies}): nothing of it is applied until each is settled as its hint says",
+            "refused, for {reasons} ({policies}): the plan cannot be applied until each reason is"
+            " settled as its hint says",
             reasons,
             policies,
         )
@@ -498,7 +499,7 @@ def held_ending(names: Sequence[str]) -> str:
     """Return the last sentence about frozen facilities, with the next step."""
     facilities, are = counted(len(names), "facility"), "is" if len(names) == 1 else "are"
     return msg(
-        "{facilities} {are} held: {names}; hosts keep what they have: mend what provisioner validate lists",
+        "{facilities} {are} held: {names}; hosts keep their state: correct the errors of provisioner validate",
         facilities,
         are,
         named(names),

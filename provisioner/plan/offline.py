@@ -271,7 +271,7 @@ def not_known(old: Mapping[str, bytes], new: Mapping[str, bytes], left: Sequence
             change = "is new" if path not in old else "is gone" if path not in new else "changed"
             yield msg("{path} {change}, and the vault was not opened: {path_2}", path, change, _meaning(path))
     for host in left:
-        yield msg("{host} leaves the inventory: nothing is changed on it any more, and what is on it stays there", host)
+        yield msg("{host} leaves the inventory: it keeps its state, and gets no changes any more", host)
 
 
 def _meaning(path: str) -> str:

@@ -61,7 +61,7 @@ def _worst_of_plan(plan: Plan, *, judged: bool) -> str:
         return "not read"
     if plan.lacking:
         return "cannot be had here"
-    return "to update" if plan.pending else "no change" if plan.basis.live else "nothing is known"
+    return "to update" if plan.pending else "no change" if plan.basis.live else "unknown"
 
 
 @MANY

@@ -142,7 +142,7 @@ def drain_begun(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -> 
                 "it is just moving to {relay}: facility move {name} --to {to}", order.relay, name, order.to
             )
         elif outline.plan is not None and outline.plan.backup_relay == order.relay:
-            stays[name] = msg("{relay} is its backup relay: name another one first, or none", order.relay)
+            stays[name] = msg("{relay} is its backup relay: name another one first, or remove it", order.relay)
         elif outline.plan is None or outline.plan.relay != order.relay:
             continue
         elif outline.successor is not None and outline.successor.relay != order.to:

@@ -142,7 +142,7 @@ _AN_APPLY: Mapping[EndClass, str] = {
         "{hosts} would shut SSH out by its new rules: {names}; repair management_networks, then plan again"
     ),
     EndClass.FOREIGN: (
-        "{hosts} of another inventory, sent nothing: {names}; ask its owner, then provisioner hosts adopt"
+        "{hosts} of another inventory, not called: {names}; ask its owner, then provisioner hosts adopt"
     ),
     EndClass.NODE: (
         "{hosts} not carried by the node of its carrier, untouched: {names}; do what its line says, or ask its people"
@@ -161,7 +161,7 @@ _A_ROLLBACK = {
         "a person is needed now: {hosts} did not go back, and stayed as it was: {names}; see the lines above"
     ),
     EndClass.REFUSED: (
-        "a person is needed now: {hosts} refused to go back, and nothing was touched: {names}; see the lines above"
+        "a person is needed now: {hosts} refused to go back and stayed as they were: {names}; see the lines above"
     ),
     EndClass.LOCK_OUT: ("a person is needed now: {hosts} would shut SSH out with its older rules, and stayed: {names}"),
     EndClass.STALE: "{hosts} moved meanwhile: {names}; call provisioner rollback again",
@@ -316,8 +316,8 @@ def _remaining(end: RunEnd) -> Iterator[str]:
         changes = msg("{listed} and {more} more", ", ".join(listed), more) if more > 0 else ", ".join(listed)
         yield (
             msg(
-                "a fresh plan still finds {changes} on what was applied: {changes_2}; see provisioner "
-                "plan --details, and apply again",
+                "a fresh plan still finds {changes} on the applied hosts: {changes_2}; see provisioner"
+                " plan --details, and apply again",
                 counted(len(end.remaining), "change"),
                 changes,
             )
@@ -340,7 +340,7 @@ def _good_lines(end: RunEnd, by_class: Mapping[EndClass, Sequence[str]], *, goin
     hosts = len(end.results) + len(end.left_out)
     if applied and going_back:
         yield msg(
-            "{hosts} returned, run {run}; the inventory still says what was undone",
+            "{hosts} returned, run {run}; the inventory still has the undone changes",
             counted(len(applied), "host"),
             end.run,
         )
@@ -361,5 +361,5 @@ def _fresh_lines(end: RunEnd, good: int, hosts: int) -> str:
     if unread:
         return "; " + msg("what a fresh plan finds on {unread} is not known: provisioner plan tells it", named(unread))
     if good < hosts:
-        return "; " + msg("a fresh plan finds nothing more on {good} of {hosts}", good, counted(hosts, "host"))
-    return "; a fresh plan is empty but for what is held" if end.held else "; a fresh plan is empty"
+        return "; " + msg("a fresh plan finds no change on {good} of {hosts}", good, counted(hosts, "host"))
+    return "; a fresh plan is empty except for held changes" if end.held else "; a fresh plan is empty"

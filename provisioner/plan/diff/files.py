@@ -44,7 +44,7 @@ _CAMERAS = {
 }
 _ASKING = {
     Action.CREATE: "its probe is to ask {device} about itself (ONVIF)",
-    Action.DELETE: "its probe asks nobody there about itself any more (ONVIF)",
+    Action.DELETE: "its probe no longer asks devices there about themselves (ONVIF)",
 }
 _OTHER = {
     Action.CREATE: "the live table does not have it",
@@ -98,7 +98,7 @@ def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
     if path == READERS_FILE and at.spec.media is not None:
         # Measured on 1.20.1: the file is watched, and who reads at the moment goes on under the former one.
         impact = Impact.HOT
-        reason = msg("{reason}: whoever comes from now on is shown another certificate, and nobody is cut", reason)
+        reason = msg("{reason}: new clients get another certificate, present ones are not cut", reason)
         reason += caution(at.spec.media.artefact.version)
     return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, impact, reason, cut)
 
@@ -196,7 +196,7 @@ def rule_changes(at: Comparison) -> Iterator[Change]:
     for difference in differences:
         yield _change(at, difference)
     if at.spec.firewall is not None and not differences:
-        yield at.noop(Resource.RULE, table, "what is loaded means what the intended file means")
+        yield at.noop(Resource.RULE, table, "the loaded rules equal the intended file")
 
 
 def _change(at: Comparison, difference: wire.DifferenceAnswer) -> Change:

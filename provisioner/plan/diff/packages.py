@@ -191,11 +191,7 @@ def _other_relay_address(at: Comparison) -> str:
 def _of_one_site(at: Comparison, peer: Peer, live: wire.PeerAnswer | None) -> str:
     if live is None:
         others = sorted(at.fleet.holders.get(peer.public_key, frozenset()) - {at.spec.id})
-        return (
-            msg("{id} serves it from now on, where it was served by {others}", at.spec.id, ", ".join(others))
-            if others
-            else ""
-        )
+        return msg("{id} serves it from now on, instead of {others}", at.spec.id, ", ".join(others)) if others else ""
     if psk_is_renewed(at, peer, live):
         return "its pre-shared key is another one"
     desired = sorted(map(str, peer.allowed_ips))

@@ -31,7 +31,7 @@ def trust_changes(at: Comparison) -> Iterator[Change]:
         )
     if not at.facts.proved and before is None:
         yield _change(
-            at, HOST, Action.CREATE, msg("nothing proves that it was managed before: {desired}", _place(desired))
+            at, HOST, Action.CREATE, msg("it has no proof that it was managed before: {desired}", _place(desired))
         )
         return
     if not at.facts.proved:
@@ -105,7 +105,7 @@ def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str
             yield msg("SSH from {network}", network), Action.CREATE, "new SSH could not come from there"
     for network in desired.publishers:
         if not _within(network, live.publishers):
-            yield msg("sites push from {network}", network), Action.CREATE, "nobody could come to push from there"
+            yield msg("sites push from {network}", network), Action.CREATE, "that network could not push"
     for reader in (one for one in sorted(desired.readers) if not was_read(one, live.readers)):
         yield msg("reader {reader}", reader), Action.CREATE, "it could not read, or hold these secrets, before"
 

@@ -66,12 +66,12 @@ class Measure(NamedTuple):
 
 MEASURES: Final = (
     Measure(
-        "deletions", lambda e: e.lost, lambda _, n: msg("{paths} would be served nowhere any more", counted(n, "path"))
+        "deletions", lambda e: e.lost, lambda _, n: msg("{paths} would have no relay any more", counted(n, "path"))
     ),
     Measure(
         "deletion_percent",
         lambda e: -(-100 * e.lost // e.paths) if e.lost else 0,
-        lambda _, n: msg("{n} % of all paths would be served nowhere any more", n),
+        lambda _, n: msg("{n} % of all paths would have no relay any more", n),
     ),
     Measure("hosts", lambda e: e.hosts, lambda _, n: msg("{hosts} would change", counted(n, "host"))),
     Measure(
@@ -193,7 +193,7 @@ def refused_trust(changes: Sequence[Change], unproved: Collection[str], allowed:
     first = "; ".join(msg("{name} on {hosts}", change.name, named(hosts)) for hosts, change in trusted[:_NAMED])
     more = ("; " + msg("and {trusted} more", len(trusted) - _NAMED)) if len(trusted) > _NAMED else ""
     message = msg(
-        "{changes} of who and what is trusted ({first}{more}); {allowed} may be",
+        "{changes} of trust ({first}{more}); {allowed} allowed",
         counted(len(trusted), "change"),
         first,
         more,

@@ -41,7 +41,7 @@ _SMALLEST_MTU: Final = 576
 CONDITIONS: Final = {
     Condition.CLOCK_OFF: ("host-clock-off", "set its clock right: timedatectl set-ntp true on it"),
     Condition.DISK_FULL: ("host-disk-full", "make room before anything is applied to it"),
-    Condition.ANOTHER_FIREWALL: ("host-other-firewall", "see what it lets in before anything is applied"),
+    Condition.ANOTHER_FIREWALL: ("host-other-firewall", "check its rules before you apply"),
     Condition.CERTIFICATE_ENDS: ("certificate-ends", "renew it before readers refuse it, and apply"),
 }
 """Code and hint for each fault of a host."""
@@ -184,8 +184,8 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
         if spec.side and is_of_a_side(device):
             continue  # the plan is refused
         message = msg(
-            "{id} reaches {network} by {device}, and the tunnel is to have that network: sites there "
-            "would not be reached, or what is there now would not",
+            "{id} reaches {network} by {device}, and the tunnel would take that network: either its"
+            " sites or the present hosts there could not be reached",
             spec.id,
             network,
             device,
@@ -221,7 +221,7 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
         hint = "stop that program, or give it another port"
         if at and spec.firewall and port["port"] in spec.firewall.further_ports:
             at = (owner, (*block, "further_wireguard_ports"))
-            hint = "give that program another port, or take this one out: nothing would come to that program any more"
+            hint = "give that program another port, or take this one out: that program would get no packets any more"
         elif at:
             hint = "give that program another port, or write another wireguard_port: gateways get new packages then"
         yield warning("host-port-taken", message, hint, at)

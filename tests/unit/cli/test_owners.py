@@ -112,7 +112,7 @@ def test_a_rollback_of_all_leaves_the_host_of_somebody_else_and_says_so_by_its_c
     [result] = [host for host in document["hosts"] if host["host"] == RELAY]
     assert (result["outcome"], "inventory other" in result["cause"]) == ("not-started", True)
     assert call.hosts.hosts[RELAY] == before[RELAY]
-    assert "of another inventory, sent nothing" in call("rollback", "--yes")[1]
+    assert "of another inventory, not called" in call("rollback", "--yes")[1]
 
 
 @TAKEOVERS

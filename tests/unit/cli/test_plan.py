@@ -391,7 +391,7 @@ def test_drift_with_an_unreadable_host_says_so_last_and_no_change_of_the_others_
     assert (code, "### Plan: no change on 2 of 3 hosts" in out, "1 host was not read" in out) == (5, True, True)
     for host in call.hosts.hosts.values():
         host.reachable = False
-    assert call("drift")[1].splitlines()[0] == "nothing is known: none of 3 hosts was read"
+    assert call("drift")[1].splitlines()[0] == "unknown: 3 hosts could not be read"
 
 
 def test_a_partial_apply_ends_with_what_failed_and_never_with_an_empty_plan(call: Terminal) -> None:
@@ -401,7 +401,7 @@ def test_a_partial_apply_ends_with_what_failed_and_never_with_an_empty_plan(call
     lines = out.splitlines()
     assert code == 5
     assert lines[-2].startswith("1 host not reached, or what became of it is not known: relay-vnpt-1; once it answers")
-    assert "a fresh plan finds nothing more on 2 of 3 hosts" in lines[-1]
+    assert "a fresh plan finds no change on 2 of 3 hosts" in lines[-1]
     assert "is empty" not in out
     assert call("apply", "--yes")[1].splitlines()[-1] == "nothing to do on 2 of 3 hosts"
 
@@ -409,7 +409,7 @@ def test_a_partial_apply_ends_with_what_failed_and_never_with_an_empty_plan(call
 def test_an_apply_of_some_hosts_says_nothing_of_the_others(call: Terminal) -> None:
     call.other_channel()
     _, out, _ = call("apply", "--yes", "--limit", f"host={RELAY}")
-    assert "a fresh plan finds nothing more on 1 of 3 hosts" in out.splitlines()[-1]
+    assert "a fresh plan finds no change on 1 of 3 hosts" in out.splitlines()[-1]
     assert call("apply", "--yes", "--limit", f"host={RELAY}")[1].splitlines()[-1] == "nothing to do on 1 of 3 hosts"
 
 
@@ -576,7 +576,7 @@ def test_a_full_disk_a_clock_that_is_off_and_another_firewall_are_told_before_an
     assert code == 0
     assert f"note: {RELAY}: /var/lib/provisioner is on a disk that is full, 1 of 1024 MiB free: make room there" in out
     assert "note: relay-vnpt-1: its clock is behind of the controller's by 90 s or more" in out
-    assert "note: relay-vnpt-1: ufw is at work beside our table, and what it refuses stays refused" in out
+    assert "note: relay-vnpt-1: ufw filters beside our table, and its refusals count" in out
     notes = call.document("drift")[1]["notes"]
     assert [note.partition(":")[0] for note in notes] == [RELAY, "relay-vnpt-1", "relay-vnpt-1"]
 
@@ -590,7 +590,9 @@ def test_a_clock_within_half_a_minute_is_nothing_to_tell(call: Terminal, off_s: 
 def test_a_network_that_goes_another_way_already_is_told(call: Terminal) -> None:
     call.hosts.hosts[RELAY].routes_elsewhere = [{"network": "10.91.3.0/24", "device": "eth1"}]
     (note,) = call.document("plan")[1]["notes"]
-    assert note.startswith(f"{RELAY} reaches 10.91.3.0/24 by eth1, and the tunnel is to have that network: sites there")
+    assert note.startswith(
+        f"{RELAY} reaches 10.91.3.0/24 by eth1, and the tunnel would take that network: either its sites"
+    )
 
 
 def test_a_host_that_says_thousands_of_routes_is_not_repeated_thousandfold(call: Terminal) -> None:

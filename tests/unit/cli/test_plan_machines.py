@@ -58,7 +58,7 @@ def test_a_program_at_a_further_port_of_the_tunnel_is_named_with_where_that_port
     document = call.document("plan")[1]
     (told,) = [one for one in document["warnings"] if one["code"] == "host-port-taken"]
     assert told["line"] == line_of(call, "carriers/viettel.yml", "further_wireguard_ports")
-    assert "nothing would come to that program any more" in told["hint"]
+    assert "that program would get no packets any more" in told["hint"]
 
 
 def test_every_condition_of_a_host_has_a_code_of_its_own() -> None:

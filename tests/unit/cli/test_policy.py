@@ -145,7 +145,7 @@ def test_a_request_cannot_take_a_rule_away_by_itself(call: Terminal, edit: str) 
     assert names == {"Rego rules channels.rego"}
     code, _, err = call("apply", "--yes")
     assert code == 6
-    assert "1 change of who and what is trusted (Rego rules channels.rego on" in err
+    assert "1 change of trust (Rego rules channels.rego on" in err
     assert call("plan", "--allow", "trust=1")[0] == (6 if edit == "comment" else 0)
 
 

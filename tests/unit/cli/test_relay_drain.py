@@ -723,7 +723,7 @@ def test_a_site_whose_backup_relay_is_to_go_stays_and_is_named(call: DrainTermin
         assert call("sign-off", site, "--all-parties", "--source", "5")[0] == 0
     _, out, _ = call("relay", "drain", NEW, "--to", OLD, "--dry-run")
     for site in SITES:
-        assert f"{site}: {NEW} is its backup relay: name another one first, or none" in out
+        assert f"{site}: {NEW} is its backup relay: name another one first, or remove it" in out
     assert call(*DRAIN, "--dry-run")[0] == 0
     assert call("facility", "move", first, "--to", NEW)[0] == 0
     plan = call.plans()[first]

@@ -44,7 +44,7 @@ def test_what_nft_does_not_say_is_no_firewall(listed: str) -> None:
 def test_a_firewall_that_is_known_is_told_with_what_opens_it_and_one_that_is_not_is_not() -> None:
     (fault,) = other_firewalls(["firewalld", "what; rm -rf /"])
     assert fault.condition is Condition.ANOTHER_FIREWALL
-    assert fault.detail.startswith("firewalld is at work beside our table")
+    assert fault.detail.startswith("firewalld filters beside our table")
     assert "firewall-cmd --permanent --add-port=PORT/udp" in fault.detail
     assert other_firewalls([]) == ()
 

@@ -42,7 +42,7 @@ OTHER_SERVER = """\
 kex_exchange_identification: banner line contains invalid characters
 banner exchange: Connection to 203.0.113.31 port 22: invalid format"""
 SAID = {
-    "refused": (f"ssh: connect to host {_AT}: Connection refused", "refused"),
+    "refused": (f"ssh: connect to host {_AT}: Connection refused", "refuses"),
     "timeout": (f"ssh: connect to host {_AT}: Connection timed out", "in time"),
     "timeout elsewhere": (f"ssh: connect to host {_AT}: Operation timed out", "in time"),
     "ours": ("no answer within 40 s", "in time"),
@@ -101,7 +101,7 @@ LEG = "channel 0: open failed: {}\nstdio forwarding failed" + NOTHING_CAME
 OVER_JUMP = {
     "the jump host refuses": (
         "ssh: connect to host 203.0.113.29 port 22: Connection refused",
-        "cannot be used: nothing",
+        "cannot be used: its SSH port refuses",
     ),
     "no way to the jump host": (
         "ssh: connect to host 203.0.113.29 port 22: No route to host",
@@ -126,7 +126,7 @@ OVER_JUMP = {
     "the jump host is overloaded": (CLOSED_AT_ONCE, "cannot be used: what answers there did not begin SSH"),
 }
 LAST_LEG = {
-    "connect failed: Connection refused": "nothing answers at its SSH port",
+    "connect failed: Connection refused": "its SSH port refuses the connection",
     "connect failed: No route to host": "no network leads to it",
     "connect failed: Connection timed out": "it did not answer in time",
     "administratively prohibited: open failed": "it may not lead connections on",
@@ -173,8 +173,8 @@ def test_the_error_of_a_host_behind_a_jump_host_names_both_and_whose_fault_it_is
     answer = answer_of("relay-1", {"ok": False, "kind": "unreachable", "error": error}, OVER)
     spec = relay_spec()
     assert unanswered(spec, answer).message == (
-        f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: its jump host {JUMP} cannot be used: nothing"
-        " answers at its SSH port: refused"
+        f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: its jump host {JUMP} cannot be used: its"
+        " SSH port refuses the connection"
     )
 
 

@@ -171,7 +171,7 @@ def test_a_site_that_goes_to_another_relay_or_is_closed_is_named() -> None:
     plan = {"plan": {"state": "agreed", "carrier": "viettel", "relay": "relay-viettel-2"}}
     moved = [fleets.facility("kcl-bg-001", 1, **plan), fleets.facility("kcl-bg-002", 2)]
     found = needs(world, inventories.inventory(facilities=moved, **two))
-    assert found == {"kcl-bg-001": f"relay-viettel-2 serves it from now on, where it was served by {RELAY}"}
+    assert found == {"kcl-bg-001": f"relay-viettel-2 serves it from now on, instead of {RELAY}"}
     closed = [fleets.facility("kcl-bg-001", 1, operating="closed"), fleets.facility("kcl-bg-002", 2)]
     found = needs(world, inventories.inventory(facilities=closed, **two))
     assert found == {"kcl-bg-001": "no relay serves it any more: its package takes the gateway down"}

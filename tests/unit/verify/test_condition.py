@@ -105,7 +105,7 @@ def test_a_full_disk_a_wrong_clock_and_another_firewall_are_told_of_the_host_and
     assert [one["cause"] for one in told["findings"]] == ["disk full", "clock off", "another firewall"]
     for page in (text_report(result), html_page(result)):
         assert "make room there" in page
-        assert "firewalld is at work beside our table" in page
+        assert "firewalld filters beside our table" in page
         assert "60 minutes" in page or "58 minutes" in page
 
 

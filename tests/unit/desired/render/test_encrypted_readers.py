@@ -122,9 +122,7 @@ def test_a_new_certificate_cuts_nobody_and_switching_encryption_on_cuts_all() ->
     fleets.certificate_key.cache_clear()
     (renewed,) = [c for c in world.plan(encrypted("optional")).plan.pending if c.host == RELAY]
     assert (renewed.name, renewed.impact, renewed.viewers) == (READERS_FILE, Impact.HOT, 0)
-    assert renewed.reason == (
-        "content differs: whoever comes from now on is shown another certificate, and nobody is cut"
-    )
+    assert renewed.reason == ("content differs: new clients get another certificate, present ones are not cut")
 
 
 @pytest.mark.parametrize(("before", "words"), [(31, ""), (10, "ends in 10 days"), (-1, "has ended")])
