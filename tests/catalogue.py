@@ -260,8 +260,10 @@ ELSEWHERE = (
 
 RECORDED = "(in records)"
 FORMER = (
-    "{name} is at work beside our table, and what it refuses stays refused; it is left alone: let the ports of"
-    " WireGuard (UDP), of SSH and of its readers (TCP) in there too ({opens}), or switch it off",
+    (
+        "{name} is at work beside our table, and what it refuses stays refused; it is left alone: let the ports of"
+        " WireGuard (UDP), of SSH and of its readers (TCP) in there too ({opens}), or switch it off"
+    ),
     "it has not proved that it is the host that was managed before; nothing was sent to it",
     "nothing answers at its SSH port: refused",
     "ssh says nothing of why",
