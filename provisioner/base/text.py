@@ -190,7 +190,7 @@ def checked_url(text: str) -> str:
     if parts.scheme not in {"https", "http"} or not host or port == 0:
         raise ValueError("a URL is written https://HOST[:PORT]/PATH")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise ValueError("a URL here has no login, no query and no fragment: what is secret stands in secrets/")
+        raise ValueError("a URL here has no login, no query and no fragment: put secrets into secrets/")
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("http:// is for this machine alone: write https://")
     return text

@@ -75,7 +75,7 @@ _READ = (".yml", ".yaml", ".rego")
 _LINKS_FOLLOWED = frozenset({*_FOLDERS, "facilities", _SECRETS, REGO_RULES})
 _FACILITY_DEPTH = 3
 _DEEPEST = 16
-_LINK_HINT = "put what it leads to in its place: nothing outside of an inventory is read as a part of it"
+_LINK_HINT = "replace the link with its target: an inventory has no files outside its folder"
 _LAYOUT_HINT = (
     "files are inventory.yml, instructions.yml, designations.yml, signers.yml, maintenance.yml, intents.yml,"
     " receivers.yml, carriers/<carrier>.yml, centres/<centre>.yml, facilities/<province>/<facility>.yml,"
@@ -434,14 +434,12 @@ def _link(file: File) -> Problem:
 
 
 def _unexpected(file: File) -> Problem:
-    message = msg("{relative} is not a file of an inventory: nothing reads it", _printable(file.relative))
+    message = msg("{relative} is not a file of an inventory: it is ignored", _printable(file.relative))
     return Problem(file.shown, 0, 0, "file-unexpected", message, _LAYOUT_HINT, file.owner)
 
 
 def _unreadable(folder: File) -> Problem:
-    message = msg(
-        "the folder {relative} cannot be read: what it holds is not checked", _printable(folder.relative) or "."
-    )
+    message = msg("the folder {relative} cannot be read: its files are not checked", _printable(folder.relative) or ".")
     return Problem(folder.shown, 0, 0, "folder-unreadable", message, "correct its permissions", folder.owner)
 
 

@@ -94,8 +94,8 @@ MAX_FAULTS = 100
 
 _DIRECTIVE: Final = ("yaml-directive", "a % directive is not allowed", "remove the line")
 _TEMPLATE_HINT = (
-    "nothing in an inventory is a template: one that reached Ansible would run code on the controller; write the"
-    " value itself, in quotes if it holds braces"
+    "an inventory has no templates: a template in Ansible would run code on the controller;"
+    " write the value itself, in quotes if it has braces"
 )
 
 
@@ -459,7 +459,7 @@ def _decoded(data: bytes, max_bytes: int) -> bytes:
         raise _Stop(Problem("", line, column, "yaml-encoding", "the text is not UTF-8", hint)) from None
     if hidden := _HIDDEN_BREAK.search(text):
         line, column = _line_column(text[: hidden.start()].encode())
-        message = msg("a line break that editors and Git show as none (U+{hidden})", f"{ord(hidden[0]):04X}")
+        message = msg("a line break that editors and Git do not show (U+{hidden})", f"{ord(hidden[0]):04X}")
         hint = "end the line with an ordinary line break, or take the character out"
         raise _Stop(Problem("", line, column, "yaml-encoding", message, hint))
     if text.count("\n%") > _MOST_DIRECTIVES:
@@ -535,7 +535,7 @@ class _Reader:
 
     def _check_properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.anchor is not None:
-            self._fault(event, "yaml-anchor", "an anchor (&) is not allowed", "write the value out where it is used")
+            self._fault(event, "yaml-anchor", "an anchor (&) is not allowed", "write the value out at each use")
         if event.tag is not None:
             self._fault(event, "yaml-tag", "a tag (!) is not allowed", _tag_hint(event.tag))
 

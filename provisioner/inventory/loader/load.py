@@ -383,7 +383,7 @@ class _FilesPass:
             if name not in self.sources:
                 message, hint = (
                     msg("{name}.yml is missing", name),
-                    msg("write {name}.yml; `provisioner schema {name_2}` prints what it holds", name, name),
+                    msg("write {name}.yml; `provisioner schema {name_2}` prints its fields", name, name),
                 )
                 self._problem(File(self.root, f"{name}.yml", name, Model), "file-missing", message, hint)
 

@@ -89,7 +89,7 @@ class FormerStream(Model):
     @model_validator(mode="after")
     def _says_something(self) -> FormerStream:
         if not self.model_dump(exclude_none=True):
-            raise ValueError("write what it was: codec, width, height, fps or least_kbps")
+            raise ValueError("write the former values: codec, width, height, fps or least_kbps")
         return self
 
 
@@ -153,7 +153,7 @@ class Stream(Model):
             return self
         old = self.accept.old.model_dump(exclude_none=True)
         if all(getattr(self, name) == value for name, value in old.items()):
-            raise ValueError("accept: what it was is what it is now: write the new values beside accept")
+            raise ValueError("accept: the former values equal the present ones: write the new values beside accept")
         return self
 
 

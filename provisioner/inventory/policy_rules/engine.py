@@ -192,7 +192,7 @@ def verdict_of(file: str, rules: Sequence[RegoRule], answers: Sequence[RegoAnswe
             continue
         findings = list(_findings(file, line, answer.value))
         if any(one is None for one in findings):
-            failed.append(RegoFinding(file, line, msg("{name} says what is no message", rule.name), _MESSAGES))
+            failed.append(RegoFinding(file, line, msg("{name} returns an invalid message", rule.name), _MESSAGES))
         said = [one for one in findings if one is not None]
         (denied if rule.name == DENY else warned).extend(_few(said))
     return RegoVerdict(1, len(rules), tuple(denied), tuple(warned), tuple(failed))
@@ -208,7 +208,7 @@ def failed_verdict(file: str, rules: Sequence[RegoRule], why: str) -> RegoVerdic
 def _no_answer(answer: RegoAnswer) -> str:
     if answer.error:
         return msg("came to no answer: {error}", answer.error)
-    return "came to no answer" if not answer.is_defined else "came to what is no set of messages"
+    return "came to no answer" if not answer.is_defined else "returned no set of messages"
 
 
 def _findings(file: str, line: int, values: Sequence[object]) -> Iterator[RegoFinding | None]:

@@ -256,7 +256,7 @@ class _Brackets:
         """Return a word with its depth; wrong brackets raise `RegoTextError`."""
         if word.text in _CLOSES.values():
             if not self._opened or _CLOSES[self._opened[-1].text] != word.text:
-                raise RegoTextError(msg("nothing opens this {text}", word.text), word.line, word.column)
+                raise RegoTextError(msg("this {text} is not opened", word.text), word.line, word.column)
             self._opened.pop()
         made = replace(word, depth=len(self._opened))
         if word.text in _CLOSES:
@@ -269,7 +269,7 @@ class _Brackets:
         """Raise `RegoTextError` if a bracket is open."""
         if self._opened:
             last = self._opened[-1]
-            raise RegoTextError(msg("nothing closes this {text}", last.text), last.line, last.column)
+            raise RegoTextError(msg("this {text} is not closed", last.text), last.line, last.column)
 
 
 def _kind(group: str) -> RegoWordKind:
@@ -364,7 +364,7 @@ def _of_beginning(name: str, statements: Sequence[tuple[RegoWord, ...]]) -> Iter
             yield fault_at(
                 head,
                 msg("it imports {text}: a file of rules stands alone", text[:60]),
-                "write input.… where it is meant",
+                "write input.… instead of the imported name",
             )
     for head, statement in zip(heads[1:], statements[1:], strict=True):
         if head.text == "package":
@@ -394,7 +394,7 @@ def _rule(statement: tuple[RegoWord, ...]) -> RegoRule | Problem:
 def _of_rules(module: RegoModule) -> Iterator[Problem]:
     if not module.is_test and not module.judging:
         yield Problem(
-            "", 1, 1, "rego-form", "it has no rule named deny or warn, and judges nothing", "write `deny contains …`"
+            "", 1, 1, "rego-form", "it has no rule named deny or warn, and so no effect", "write `deny contains …`"
         )
     seen: set[str] = set()
     for rule in module.rules:
@@ -404,7 +404,7 @@ def _of_rules(module: RegoModule) -> Iterator[Problem]:
     for rule in module.rules:
         if rule.name not in used and rule.name not in JUDGING and not rule.name.startswith(TEST):
             hint = "rules that judge are called deny and warn; take it out, or use it"
-            yield fault_at(rule.head, msg("nothing uses {name}", rule.name), hint)
+            yield fault_at(rule.head, msg("{name} is unused", rule.name), hint)
 
 
 def _of_name(module: RegoModule, rule: RegoRule, seen: set[str]) -> Iterator[Problem]:

@@ -59,11 +59,11 @@ EMPTY: Final = RegoInput(
 ).plain
 """Rules' input for a plan without changes."""
 _EVALUATOR: Final = (
-    "install it beside provisioner: pip install 'regopy>=1.5.2,<1.6', which needs glibc 2.34 or later; until then"
-    " nothing is planned or applied"
+    "install it beside provisioner: pip install 'regopy>=1.5.2,<1.6', which needs glibc 2.34"
+    " or later; until then every plan is refused"
 )
 _LIBRARIES: Final = (
-    "install what it names (on Debian: apt-get install libatomic1 libstdc++6); until then nothing is planned or applied"
+    "install the missing library (on Debian: apt-get install libatomic1 libstdc++6); until then every plan is refused"
 )
 
 
@@ -418,7 +418,7 @@ class _PlannedTests:
         queries = [RegoQuery(f"data.{self.module.package}.{c.rule.name}", n) for n, c in enumerate(self.cases.cases)]
         came_to = _asked([text, self.cases.text], queries, [plan.value for plan in self.plans], self.end)
         return tuple(
-            answer if plan.is_defined else RegoAnswer(error=plan.error or "its plan comes to nothing")
+            answer if plan.is_defined else RegoAnswer(error=plan.error or "its plan has no value")
             for plan, answer in zip(self.plans, came_to, strict=True)
         )
 

@@ -52,8 +52,8 @@ _WHY_NOT: Final = {
     "rand.": "it comes to something else each time",
     "uuid.": "it comes to something else each time",
     "time.now_ns": "the moment is input.now, so that tests can say which one",
-    "trace": "nobody would read it",
-    "print": "nobody would read it",
+    "trace": "its output is not read",
+    "print": "its output is not read",
     "io.jwt.": "plans hold no tokens",
     "crypto.": "plans hold no secrets",
 }
@@ -170,7 +170,7 @@ class _Scope:
         declared = _declared(rule)
         for word in declared.values():
             if word.text in {"input", *self.rules}:
-                yield fault_at(word, msg("{text} is declared anew", word.text), "give what is declared another name")
+                yield fault_at(word, msg("{text} is declared anew", word.text), "use another name")
         types = self._types(rule)
         if self.module.is_test:
             yield from self._of_test_documents(words)
@@ -244,7 +244,7 @@ class _Scope:
         elif base != "input" and base not in declared and base not in self.rules and base != "_":
             close = asked(nearest(base, sorted({*declared, *self.rules, "input"})))
             hint = msg("{close} declare it: some {base} in …, or {base_2} := …", close, base, base).lstrip()
-            yield fault_at(chain.base, msg("nothing declares {base}", base), hint, _REFERENCE)
+            yield fault_at(chain.base, msg("{base} is not declared", base), hint, _REFERENCE)
         elif base in JUDGING and not self.module.is_test:
             yield fault_at(chain.base, msg("a rule reads {base}: only tests do", base), "judge by the plan", _REFERENCE)
         yield from self._of_steps(chain, types)
@@ -303,7 +303,7 @@ class _Scope:
                     _A_KIND.get(kind, kind),
                     other.text[:40],
                 )
-                yield fault_at(other, message, "compare it with what it may be", _REFERENCE)
+                yield fault_at(other, message, "compare it with a possible value", _REFERENCE)
             elif values and other.value is not None and other.value not in values:
                 close = asked(nearest(other.value, values))
                 hint = msg("{close} it is one of {values}", close, ", ".join(values)).lstrip()

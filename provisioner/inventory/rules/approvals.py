@@ -127,7 +127,7 @@ def whoever_is_asked_for_is_there(view: View) -> Iterator[Problem]:
                 has = ", ".join(sorted(people)) or "nobody"
                 asked = msg("policy.approvals asks for {people} of those who approve{role}", rule.people, role)
                 message = msg("{asked}, and for hosts of {carrier} there is: {has}", asked, carrier, has)
-                hint = "add approvers to signers.yml, or ask for fewer; until then such plans are applied by nobody"
+                hint = "add approvers to signers.yml, or ask for fewer; until then such plans cannot be applied"
                 path: KeyPath = ("policy", "approvals", "rules", index)
                 yield view.problem("inventory", path, "approvers-lacking", message, hint, severity=Severity.WARNING)
 

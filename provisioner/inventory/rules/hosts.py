@@ -117,7 +117,7 @@ def hosts_are_known_by_a_key(view: View) -> Iterator[Problem]:
     """Hosts and jump hosts have a recorded SSH key or CA."""
     for (owner, path), name, ssh in _logins(view):
         if ssh.host_key is None and ssh.host_ca is None:
-            message = msg("nothing says by which SSH host key {name} is known", name)
+            message = msg("the SSH host key of {name} is missing", name)
             hint = "write ssh.host_key, as its ssh_host_*_key.pub has it, or host_ca, the key of who signs hosts' keys"
             yield view.problem(owner, (*path, "ssh"), "ssh-host-key-unknown", message, hint)
 
@@ -163,7 +163,7 @@ def centres_are_managed_from_somewhere(view: View) -> Iterator[Problem]:
         return
     for centre in view.inventory.centres.values():
         if centre.id not in named and not centre.management_networks:
-            message = "no carrier names it and it has no management_networks: SSH could come from nowhere"
+            message = "no carrier names it and it has no management_networks: no network could reach its SSH"
             hint = "name it under centres of a carrier, or write management_networks, where SSH to it comes from"
             yield view.problem(f"centre/{centre.id}", (), "centre-without-management", message, hint)
 
@@ -218,7 +218,7 @@ def backups_are_other_relays_of_the_carrier(view: View) -> Iterator[Problem]:
 
 def _relays(view: View, carrier: str) -> str:
     known = view.inventory.carriers.get(carrier)
-    return ", ".join(relay.id for relay in known.relays) if known else "none that can be read"
+    return ", ".join(relay.id for relay in known.relays) if known else "no readable entry"
 
 
 def relays_hold_their_paths(view: View) -> Iterator[Problem]:
@@ -266,13 +266,13 @@ def _of_certificate(
     path: KeyPath = (kind, host, "certificates")
     after = entry.next_certificate if isinstance(entry, RelayAllocation) else None
     if after and _certificate(after.certificates[0]) is None:
-        message = msg("{host}: what is recorded as its next certificate is none", host)
+        message = msg("{host}: its recorded next certificate is invalid", host)
         hint = msg("take the file back from Git; or take it back: provisioner certificate renew {host} --cancel", host)
         at = (kind, host, "next_certificate")
         yield view.problem("allocations", at, "certificate-broken", message, hint, severity=Severity.ERROR)
     shown = _certificate(entry.certificates[0]) if entry.certificates else None
     if entry.certificates and shown is None:
-        message = msg("{host}: what is recorded as its certificate is none", host)
+        message = msg("{host}: its recorded certificate is invalid", host)
         hint = "take the file back from Git: `provisioner keys init` and `provisioner certificate` write it"
         yield view.problem("allocations", path, "certificate-broken", message, hint)
         return
@@ -322,7 +322,9 @@ def _on_drained_relays(view: View) -> Iterator[Problem]:
             message = msg(
                 "its backup relay is {backup_relay}, which is being emptied onto {onto}", plan.backup_relay, onto
             )
-            hint = msg("name another one, or none: provisioner facility plan {id} --backup-relay NAME", facility.id)
+            hint = msg(
+                "name another one, or remove it: provisioner facility plan {id} --backup-relay NAME", facility.id
+            )
             code = "plan-on-drained-relay"
             yield view.problem(owner, (key, "backup_relay"), code, message, hint, severity=Severity.WARNING)
 
@@ -334,7 +336,7 @@ def public_keys_are_unique(view: View) -> Iterator[Problem]:
         if key in peers:
             other, whose = peers[key]
             message = msg("the public key of {name} is also that of {other}", name, other)
-            hint = "generate a new key on one of the two: a private key never leaves the host where it was born"
+            hint = "generate a new key on one of the two: a private key never leaves its host"
             named = tuple(o.partition("/")[2] for o in (whose, owner) if o.startswith("facility/"))
             yield view.problem(owner, path, "public-key-duplicate", message, hint, concerns=named)
         peers.setdefault(key, (name, owner))
@@ -363,7 +365,7 @@ def next_keys_follow_one(view: View) -> Iterator[Problem]:
     """A gateway with a next key also has a present key."""
     for owner, facility in view.facilities():
         if facility.next_key is not None and facility.public_key is None:
-            message = "the gateway has a next key and none that it follows"
+            message = "the gateway has a next key but no present key"
             hint = msg(
                 "remove next_key; its first key is noted with: provisioner gateway set-key {id} KEY", facility.id
             )

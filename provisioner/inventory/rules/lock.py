@@ -163,7 +163,7 @@ def numbers_are_recorded_once(view: View) -> Iterator[Problem]:
         for device, number in site.numbers.items():
             path = ("sites", name, "numbers", device)
             if largest is not None and number > largest:
-                message = msg("site {name}: {device}: number {number} is none of its prefix", name, device, number)
+                message = msg("site {name}: {device}: number {number} is outside its prefix", name, device, number)
                 yield view.problem("allocations", path, "allocation-outside-pool", message, _NEVER_EDIT)
             if number in owners:
                 message = msg(

@@ -50,7 +50,7 @@ def pools_are_complete(view: View) -> Iterator[Problem]:
         if carrier not in view.inventory.settings.pools.carriers:
             message = msg("carrier {carrier} has no pool of tunnel addresses", carrier)
             hint = msg(
-                "add pools.carriers.{carrier}: a private network that {carrier_2} uses nowhere else", carrier, carrier
+                "add pools.carriers.{carrier}: a private network that {carrier_2} does not use yet", carrier, carrier
             )
             yield view.problem("inventory", ("pools", "carriers"), "pool-missing", message, hint)
     for carrier in view.inventory.settings.pools.carriers:
@@ -154,9 +154,7 @@ def routed_lans_are_the_carriers(view: View) -> Iterator[Problem]:
             spans[relay].append(_RoutedLan(lan, facility.id, owner))
             if relay == plan.relay and not any(lan.subnet_of(network) for network in carrier.routed_networks):
                 listed = ", ".join(map(str, carrier.routed_networks)) or "none"
-                message = msg(
-                    "the LAN {lan} lies in none of the routed networks of {id}: {listed}", lan, carrier.id, listed
-                )
+                message = msg("the LAN {lan} is outside the routed networks of {id}: {listed}", lan, carrier.id, listed)
                 hint = msg(
                     "correct gateway.lan, or add the network to routed_networks in carriers/{id}.yml", carrier.id
                 )
@@ -342,7 +340,7 @@ def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
                     continue
                 if kind := _of_no_host(endpoint):
                     message = msg(
-                        "relay {id}: nobody can send WireGuard to {endpoint}, {kind}", relay.id, endpoint, kind
+                        "relay {id}: WireGuard packets cannot reach {endpoint}, {kind}", relay.id, endpoint, kind
                     )
                     hint = "write under endpoint the address at which sites and centres reach the relay"
                     yield view.problem(owner, path, "relay-endpoint-unusable", message, hint)
@@ -357,7 +355,7 @@ def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
                         whose,
                         network,
                     )
-                    hint = "if sites do not reach that network write under endpoint where they reach the relay"
+                    hint = "if sites do not reach that network, write the relay's address for them under endpoint"
                     code = "endpoint-in-management-network"
                     yield view.problem(owner, path, code, message, hint, severity=Severity.WARNING)
 
@@ -386,9 +384,7 @@ def named_endpoints_have_an_address(view: View) -> Iterator[Problem]:
                 hint = "write that address under endpoint_address; gateways go by the name"
                 yield view.problem(owner, (*at, relay.endpoints[0][0]), "relay-endpoint-unnumbered", message, hint)
             elif relay.endpoint_address is not None and not isinstance(relay.wireguard_endpoint, HostName):
-                message = msg(
-                    "relay {id}: endpoint_address stands beside an address, and would count for nothing", relay.id
-                )
+                message = msg("relay {id}: endpoint_address is beside an address, and has no effect", relay.id)
                 hint = "remove it; or write under endpoint the name that gateways are to resolve"
                 yield view.problem(owner, (*at, "endpoint_address"), "relay-endpoint-twice", message, hint)
 

@@ -340,7 +340,7 @@ def windows_are_about_something(view: View) -> Iterator[Problem]:
     """A window names facilities, hosts or carriers, or explicitly everything."""
     for index, window in enumerate(view.inventory.maintenance):
         if not window.names and not window.everything:
-            message = msg("{index} names nothing, so that it is about nothing", _named(index))
+            message = msg("{index} names no object, so that it has no effect", _named(index))
             hint = "write facilities, hosts or carriers with their ids, or `everything: true`"
             yield view.problem("maintenance", ("windows", index), "maintenance-of-nothing", message, hint)
 

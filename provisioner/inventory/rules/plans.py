@@ -382,7 +382,7 @@ def blocks_are_in_order(site: SiteView) -> Iterator[Problem]:
         message = msg(
             "blocked ({value}): {value_2} was due on {due}", blocked.reason.value, blocked.owner.value, blocked.due
         )
-        hint = "write what is done next and until when, or remove blocked if it is solved"
+        hint = "write the next step and its date, or remove blocked if it is solved"
         yield site.problem(("blocked", "due"), "block-overdue", message, hint, severity=Severity.WARNING)
 
 
@@ -440,7 +440,7 @@ def pushing_sites_are_not_asked(site: SiteView) -> Iterator[Problem]:
     asked = [(("recorders", n, "onvif"), one.id) for n, one in enumerate(facility.recorders) if one.onvif]
     asked += [(("cameras", n, "onvif"), one.id) for n, one in enumerate(facility.cameras) if one.onvif]
     for path, device in asked:
-        message = msg("{device} is asked by nobody: no relay reaches a device of a site that pushes", device)
+        message = msg("{device} cannot be asked: no relay reaches a device of a site that pushes", device)
         hint = "remove onvif, or agree another access"
         yield site.problem(path, "publish-not-asked", message, hint, severity=Severity.WARNING)
 

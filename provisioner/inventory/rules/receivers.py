@@ -75,7 +75,7 @@ def _faults_of_role(receiver: Receiver, view: View) -> Iterator[ReceiverFault]:
         return
     name = receiver.of.get(wanted)
     if name is None:
-        message = msg("the role {role} is of a {wanted}, and none is named", receiver.role, wanted)
+        message = msg("the role {role} needs a {wanted}: name one", receiver.role, wanted)
         yield ReceiverFault((), "receiver-role-unfit", message, msg("add '{wanted}: …'", wanted))
     elif fault := _ABSENT[wanted](receiver, name, view):
         yield fault
@@ -132,7 +132,7 @@ def _faults_of_kind(receiver: Receiver) -> Iterator[ReceiverFault]:
     is_open = receiver.security is MailSecurity.NONE
     if receiver.kind is ReceiverKind.SMTP and is_open and not is_loopback(receiver.server or ""):
         message = "its mails would go over a network in the clear"
-        hint = "write security: starttls or implicit; none is for a mail server on this machine"
+        hint = "write security: starttls or implicit; `none` is for a mail server on this machine"
         yield ReceiverFault(("security",), "receiver-in-the-clear", message, hint)
 
 
@@ -242,7 +242,7 @@ def viewers_come_from_somewhere(view: View) -> Iterator[Problem]:
         for index, viewer in enumerate(centre.viewers):
             owner, path = f"centre/{centre.id}", ("viewers", index)
             if centre.hub is not None and not viewer.networks:
-                message = msg("viewer {id} reads at a hub, and nothing says from where", viewer.id)
+                message = msg("viewer {id} reads at a hub, but has no source network", viewer.id)
                 hint = "write networks: the networks that it comes from"
                 yield view.problem(owner, path, "viewer-without-networks", message, hint)
             if centre.hub is None and viewer.networks:
@@ -273,7 +273,7 @@ def hubs_can_serve(view: View) -> Iterator[Problem]:
             yield view.problem(owner, ("hub",), "hub-shared", message, hint)
         if centre.id not in named and not unread:
             message, hint = (
-                "no carrier names it, so that its hub would offer nothing",
+                "no carrier names it, so that its hub would have no paths",
                 "name it under centres of a carrier",
             )
             yield view.problem(owner, ("hub",), "hub-without-carriers", message, hint)

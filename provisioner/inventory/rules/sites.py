@@ -411,7 +411,7 @@ def sites_push_from_where_they_may(view: View) -> Iterator[Problem]:
             for index, address in enumerate(facility.public_addresses):
                 if networks and not any(IPv4Address(address) in network for network in networks):
                     message = msg(
-                        "it pushes from {address}, which lies in none of the networks that {carrier} lets push",
+                        "it pushes from {address}, which is outside the networks that {carrier} lets push",
                         address,
                         carrier,
                     )

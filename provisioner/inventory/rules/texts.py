@@ -96,7 +96,7 @@ def _path_finding(path: str) -> _Finding | None:
         return _PATH
     if unknown := unknown_references(path):
         # What stands between the braces may itself be a password.
-        message = msg("the RTSP path refers {times} to what nothing fills in", counted(len(unknown), "time"))
+        message = msg("the RTSP path has an unknown placeholder, {times}", counted(len(unknown), "time"))
         hint = "write {username} or {password}, which stand for the login in secrets/; other braces as %7B and %7D"
         return "rtsp-path-reference", message, hint, _ERROR
     return None
@@ -169,9 +169,7 @@ def downloads_need_no_login(view: View) -> Iterator[Problem]:
     address = source.partition("://")[2].replace("{version}", "").replace("{arch}", "")
     if address and path_holds_login(address):
         message = "mediamtx.source holds a login that is written out (it is not repeated here)"
-        hint = msg(
-            "name a mirror that asks for none, or file: and a path. {git}change the password of the mirror", _GIT
-        )
+        hint = msg("name a mirror without a login, or file: and a path. {git}change the password of the mirror", _GIT)
         yield view.problem("inventory", ("mediamtx", "source"), "password-in-path", message, hint)
 
 

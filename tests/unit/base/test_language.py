@@ -41,7 +41,7 @@ _OTHER_SENSES = {
     },
     "path": {
         "write release, an https:// address, or file: and a path",
-        "name a mirror that asks for none, or file: and a path. {git}change the password of the mirror",
+        "name a mirror without a login, or file: and a path. {git}change the password of the mirror",
         "path or credentials of the source differ",
         "write rtsp_path: the path and query of the device's RTSP address, without host and login",
     },

@@ -84,7 +84,7 @@ def test_receivers_in_order_are_no_problem(folder: Folder) -> None:
         ("kind: webhook\nrole: dic\nprovince: bac-gian\nurl: https://a.example", "province-unknown", 6, "bac-gian"),
         ("kind: webhook\nrole: carrier\ncarrier: vietel\nurl: https://a.example", "carrier-unknown", 6, "vietel"),
         ("kind: webhook\nrole: facility\nfacility: kcl-x\nurl: https://a.example", "facility-unknown", 6, "kcl-x"),
-        ("kind: webhook\nrole: health\nurl: https://a.example", "receiver-role-unfit", 3, "of a province"),
+        ("kind: webhook\nrole: health\nurl: https://a.example", "receiver-role-unfit", 3, "needs a province"),
         ("kind: webhook\nrole: ministry\ncarrier: vnpt\nurl: https://a.example", "receiver-role-unfit", 6, "whole"),
         ("kind: webhook\nrole: ministry", "receiver-incomplete", 3, "'url'"),
         ("kind: smtp\nrole: ministry\nserver: a.example", "receiver-incomplete", 3, "'port'"),

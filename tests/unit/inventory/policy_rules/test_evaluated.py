@@ -70,11 +70,11 @@ def test_a_plan_is_judged_by_every_file_and_each_message_has_its_rule() -> None:
     [
         ("deny contains m if {\n\tm := 1 / 0\n}\n", "a function failed, or two rules contradict each other"),
         ("a := 1\n\na := 2\n\ndeny contains m if m := a\n", "a function failed, or two rules contradict each other"),
-        ("deny contains m if m := 5\n", "deny says what is no message"),
-        ('deny contains m if m := ""\n', "deny says what is no message"),
-        ('deny contains m if m := {"message": "x", "hint": 1}\n', "deny says what is no message"),
-        ('deny contains m if m := {"hint": "x"}\n', "deny says what is no message"),
-        ("warn contains m if m := null\n", "warn says what is no message"),
+        ("deny contains m if m := 5\n", "deny returns an invalid message"),
+        ('deny contains m if m := ""\n', "deny returns an invalid message"),
+        ('deny contains m if m := {"message": "x", "hint": 1}\n', "deny returns an invalid message"),
+        ('deny contains m if m := {"hint": "x"}\n', "deny returns an invalid message"),
+        ("warn contains m if m := null\n", "warn returns an invalid message"),
         ("deny contains m if {\n\tf(1)\n\tm := 1\n}\n\nf(a) if f(a)\n", "Recursion detected"),
     ],
 )
@@ -175,7 +175,7 @@ def test_without_regopy_nothing_is_judged(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("provisioner.inventory.policy_rules.judge.is_installed", lambda: False)
     judgement = judge.judge(page_files(), ROOT, EMPTY)
     assert [one.code for one in judgement.problems] == ["rego-not-installed"]
-    assert "nothing is planned or applied" in judgement.problems[0].hint
+    assert "every plan is refused" in judgement.problems[0].hint
 
 
 def test_a_regopy_that_cannot_be_loaded_judges_nothing_and_says_what_is_missing(
