@@ -11,7 +11,7 @@ from typing import Any, Final
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.outline import outlined
 from provisioner.record.availability.measured import Measured, Span
-from provisioner.record.availability.path_state import PathState, SeenNight
+from provisioner.record.availability.path_state import PathState, WorstOfDay
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE
 from provisioner.record.lifecycle.status import statuses
 from provisioner.verify.document import recorded_verification
@@ -96,10 +96,10 @@ def board(revision: str = "one") -> Board:
 class StripedPast:
     """A past of which every path has one bad night, five days ago."""
 
-    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[SeenNight]]:
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[WorstOfDay]]:
         """The last days of each path whose name begins so."""
         days = days_until(last, number)
-        squares = [SeenNight(day, "down" if (last - day).days == _BAD else "up" if number else "") for day in days]
+        squares = [WorstOfDay(day, "down" if (last - day).days == _BAD else "up" if number else "") for day in days]
         return {path: squares for path in {row.name for row in board().paths} if path.startswith(prefix)}
 
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:

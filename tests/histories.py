@@ -14,7 +14,7 @@ from sqlalchemy import make_url, text
 
 from provisioner.record.database import open_database
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import find_history
 
 START = datetime(2021, 5, 8, 2, 0, tzinfo=UTC)
@@ -67,7 +67,7 @@ def holding(number: int = 1, host: str = "relay-1", held: dict[str, str] | None 
     return Holding(**(plain | changes))
 
 
-def restore(place: StatePlace, name: str = "") -> None:
+def restore(place: StateFolder, name: str = "") -> None:
     """Restore a stored history: the one before revisions, or the one of that name."""
     if place.file:
         place.file.parent.mkdir(parents=True, mode=0o700)
@@ -79,7 +79,7 @@ def restore(place: StatePlace, name: str = "") -> None:
         server.execute((_CASES / f"{name}postgresql.sql").read_bytes())
 
 
-def tamper(place: StatePlace, statement: str, values: Mapping[str, object] | None = None) -> None:
+def tamper(place: StateFolder, statement: str, values: Mapping[str, object] | None = None) -> None:
     """Change a database by hand."""
     database = open_database(place, create=False)
     assert database is not None
@@ -87,7 +87,7 @@ def tamper(place: StatePlace, statement: str, values: Mapping[str, object] | Non
         connection.execute(text(statement), values or {})
 
 
-def faults(place: StatePlace) -> list[str]:
+def faults(place: StateFolder) -> list[str]:
     """What the chain of a record says against it."""
     history = find_history(place)
     assert history is not None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from provisioner.base.language import Language
 from provisioner.base.roles import BOUND_TO, ReaderRole, ReaderScope, Whereabouts
-from provisioner.integrations.notify.night import DEVICE_SIGHT, HOST_SIGHT, NightSight, Sight
+from provisioner.integrations.notify.night import DEVICE_SIGHT, HOST_SIGHT, NightItem, NightReport
 from provisioner.inventory.model import Receiver, ReceiverKind
 from provisioner.verify.result import Cause, Finding, Layer, Verdict
 
@@ -26,35 +26,35 @@ def province_of(facility: str) -> str:
     return next(province for province in PROVINCES if province in facility)
 
 
-def place_of(sight: Sight) -> Whereabouts:
+def place_of(sight: NightItem) -> Whereabouts:
     """Whose a sight is."""
     return Whereabouts(province_of(sight.facility) if sight.facility else "", sight.facility, sight.carriers)
 
 
-def path(facility: str, camera: int, carrier: str, verdict: Verdict, cause: Cause) -> Sight:
+def path(facility: str, camera: int, carrier: str, verdict: Verdict, cause: Cause) -> NightItem:
     """A path; what it hangs on and its evidence name it, so that a leak of either is seen."""
     name = f"{province_of(facility)}/{facility}/cam-{camera}/sub"
     if verdict is Verdict.UP:
-        return Sight(name, f"relay-{carrier}", facility, frozenset({carrier}), verdict)
+        return NightItem(name, f"relay-{carrier}", facility, frozenset({carrier}), verdict)
     layer, thing = (
         (Layer.TUNNEL, facility) if cause is Cause.TUNNEL_DOWN else (Layer.CAMERA, f"{facility}/cam-{camera}")
     )
     finding = Finding(cause, layer, thing, f"canary-{facility}-{carrier} <b>10.9.8.7</b>")
-    return Sight(name, f"relay-{carrier}", facility, frozenset({carrier}), verdict, finding)
+    return NightItem(name, f"relay-{carrier}", facility, frozenset({carrier}), verdict, finding)
 
 
-def host(carrier: str, cause: Cause = Cause.DRIFT) -> Sight:
+def host(carrier: str, cause: Cause = Cause.DRIFT) -> NightItem:
     """A host that drifted."""
     name = f"relay-{carrier}"
     finding = Finding(cause, Layer.HOST, name, f"canary-{carrier} 10.9.8.7")
-    return Sight(f"{HOST_SIGHT}{name}:{cause}", "", "", frozenset({carrier}), Verdict.DEGRADED, finding)
+    return NightItem(f"{HOST_SIGHT}{name}:{cause}", "", "", frozenset({carrier}), Verdict.DEGRADED, finding)
 
 
-def device(facility: str, camera: int, carrier: str, cause: Cause = Cause.DEVICE_CLOCK_OFF) -> Sight:
+def device(facility: str, camera: int, carrier: str, cause: Cause = Cause.DEVICE_CLOCK_OFF) -> NightItem:
     """A device with which something is wrong by its own word."""
     name, whose = f"{facility}/cam-{camera}", frozenset({carrier})
     finding = Finding(cause, Layer.CAMERA, name, f"canary-{facility}-{carrier} 10.9.8.7")
-    return Sight(f"{DEVICE_SIGHT}{name}:{cause}", "", facility, whose, Verdict.DEGRADED, finding)
+    return NightItem(f"{DEVICE_SIGHT}{name}:{cause}", "", facility, whose, Verdict.DEGRADED, finding)
 
 
 _VERDICTS = st.sampled_from([Verdict.UP, Verdict.UP, *BAD])
@@ -72,11 +72,11 @@ SIGHTS = st.tuples(
 ).map(lambda kinds: (*kinds[0], *kinds[1], *kinds[2]))
 
 
-def night(sights: tuple[Sight, ...], number: int = 0) -> NightSight:
+def night(sights: tuple[NightItem, ...], number: int = 0) -> NightReport:
     """A night of some paths, hosts and devices; the later, the higher its number. All devices were asked."""
     asked = frozenset(f"{facility}/cam-{camera}" for facility in FACILITIES for camera in range(1, 10))
     at = FIRST + timedelta(days=number)
-    return NightSight("example", f"run-{number}", at, sights, asked_devices=asked)
+    return NightReport("example", f"run-{number}", at, sights, probed_devices=asked)
 
 
 def _of(role: ReaderRole) -> st.SearchStrategy[ReaderScope]:

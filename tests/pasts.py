@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from hypothesis import strategies as st
 
 from provisioner.record.availability.path_state import PathState, after
-from provisioner.record.availability.verdict_table import KeptVerdict
+from provisioner.record.availability.verdict_table import StoredVerdict
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
-from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence, LastCheck, Proof, Shown, Verification, Word
+from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence, LastCheck, Proof, ProvedAt, Verification, Word
 from tests import histories as make
 
 FACILITIES = ("kcl-1", "kcl-2")
@@ -108,7 +108,7 @@ def read(recorded: Sequence[Past]) -> Evidence:
     checks = [(c, p.run.id) for p in ended if p.ending for c in p.ending.checks]
     proofs = {}
     for key in {(c.facility, c.content) for c, _ in checks}:
-        moments = [Shown(c.at, run) for c, run in checks if (c.facility, c.content) == key and _whole(c)]
+        moments = [ProvedAt(c.at, run) for c, run in checks if (c.facility, c.content) == key and _whole(c)]
         if moments:
             proofs[key] = _proof(moments)
     seen = sorted(_seen(ended), key=lambda one: one[0].at)
@@ -116,15 +116,15 @@ def read(recorded: Sequence[Past]) -> Evidence:
     for past in recorded:
         for host in past.hosts if past.ending is None else ():
             if host not in words or words[host].shown.at <= past.run.started:
-                words[host] = Word(Shown(past.run.started, past.run.id), None, exact=False)
-    carried: dict[tuple[str, str], dict[str, Shown]] = {}
+                words[host] = Word(ProvedAt(past.run.started, past.run.id), None, exact=False)
+    carried: dict[tuple[str, str], dict[str, ProvedAt]] = {}
     holders: dict[str, frozenset[str]] = {}
     for shown, holding in seen:
         for facility, content in (holding.held or {}).items():
             if content:
                 carried.setdefault((facility, content), {}).setdefault(holding.host, shown)
             holders[facility] = holders.get(facility, frozenset()) | {holding.host}
-    connected: dict[str, Shown] = {}
+    connected: dict[str, ProvedAt] = {}
     for (facility, _), proof in sorted(proofs.items()):
         connected[facility] = min(proof.first, connected.get(facility, proof.first))
     last = {(c.facility, c.relay): (c, run) for c, run in sorted(checks, key=lambda one: one[0].at)}
@@ -146,7 +146,7 @@ def read(recorded: Sequence[Past]) -> Evidence:
 
 def _verification(past: Past) -> Verification:
     assert past.ending
-    return Verification(Shown(past.ending.finished, past.run.id), past.run.started, past.run.limit)
+    return Verification(ProvedAt(past.ending.finished, past.run.id), past.run.started, past.run.limit)
 
 
 def _latest(verifications: Sequence[Verification]) -> Verification | None:
@@ -155,20 +155,20 @@ def _latest(verifications: Sequence[Verification]) -> Verification | None:
     return ordered[-1] if ordered else None
 
 
-def _declined(checks: Sequence[tuple[FacilityCheck, str]]) -> dict[tuple[str, str], Shown]:
+def _declined(checks: Sequence[tuple[FacilityCheck, str]]) -> dict[tuple[str, str], ProvedAt]:
     """Since when each content is down, by the same fold of checks that says it of a path."""
     states: dict[tuple[str, str], PathState] = {}
     runs: dict[tuple[tuple[str, str], datetime], str] = {}
     for check, run in sorted(checks, key=lambda one: one[0].at):
         key = check.facility, check.content
-        kept = KeptVerdict("up" if _whole(check) else "down" if check.proved < check.checked else "unknown")
+        kept = StoredVerdict("up" if _whole(check) else "down" if check.proved < check.checked else "unknown")
         states[key] = after(states.get(key), kept, check.at)
         runs.setdefault((key, check.at), run)
-    return {key: Shown(one.since, runs[key, one.since]) for key, one in states.items() if one.verdict == "down"}
+    return {key: ProvedAt(one.since, runs[key, one.since]) for key, one in states.items() if one.verdict == "down"}
 
 
 def _last_check(check: FacilityCheck, run: str) -> LastCheck:
-    shown = Shown(check.at, run)
+    shown = ProvedAt(check.at, run)
     return LastCheck(shown, check.relay, check.content, check.pulled, check.checked, check.proved)
 
 
@@ -176,26 +176,26 @@ def _whole(check: FacilityCheck) -> bool:
     return 0 < check.pulled == check.proved
 
 
-def _proof(moments: list[Shown]) -> Proof:
+def _proof(moments: list[ProvedAt]) -> Proof:
     first, last = _earliest(moments), _earliest([m for m in moments if m.at == max(n.at for n in moments)])
     later = [m for m in moments if m.at >= first.at + ACCEPTANCE]
     return Proof(first, _earliest(later) if later else None, last)
 
 
-def _earliest(moments: list[Shown]) -> Shown:
+def _earliest(moments: list[ProvedAt]) -> ProvedAt:
     """The earliest moment; of two the one that was recorded first."""
     return min(moments, key=lambda shown: shown.at)
 
 
-def _seen(ended: list[Past]) -> Iterator[tuple[Shown, Holding]]:
+def _seen(ended: list[Past]) -> Iterator[tuple[ProvedAt, Holding]]:
     for past in ended:
         for holding in past.ending.holdings if past.ending else ():
-            yield Shown(holding.at, past.run.id), holding
+            yield ProvedAt(holding.at, past.run.id), holding
 
 
 def _without(
-    seen: list[tuple[Shown, Holding]], words: dict[str, Word], holders: dict[str, frozenset[str]]
-) -> dict[tuple[str, str], Shown]:
+    seen: list[tuple[ProvedAt, Holding]], words: dict[str, Word], holders: dict[str, frozenset[str]]
+) -> dict[tuple[str, str], ProvedAt]:
     found = {}
     for facility, hosts in holders.items():
         for host in hosts:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.secret import Secret
 from provisioner.desired.limit import Limit, chosen_hosts
 from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile
@@ -54,7 +54,7 @@ class World:
         return fleets.complete(inventories.with_lock(inventory, self.lock), held)
 
     def state(
-        self, inventory: Inventory, password: str = PASSWORD, held: Mapping[str, HeldFacility] = NOTHING_HELD
+        self, inventory: Inventory, password: str = PASSWORD, held: Mapping[str, FrozenFacility] = NOTHING_HELD
     ) -> tuple[Inventory, Secrets, DesiredState]:
         """The complete inventory, its secrets and what hosts should hold."""
         whole = self.complete(inventory, {name for one in held.values() for name in one.names})
@@ -86,7 +86,7 @@ class World:
         allow: Mapping[str, int] = EVERYTHING,
         now: datetime = NOW,
         password: str = PASSWORD,
-        held: Mapping[str, HeldFacility] = NOTHING_HELD,
+        held: Mapping[str, FrozenFacility] = NOTHING_HELD,
     ) -> Planned:
         """The plan that makes hosts what an inventory says, but for what is held."""
         whole, _, state = self.state(inventory, password, held)
@@ -103,7 +103,7 @@ class World:
         inventory: Inventory,
         *,
         password: str = PASSWORD,
-        held: Mapping[str, HeldFacility] = NOTHING_HELD,
+        held: Mapping[str, FrozenFacility] = NOTHING_HELD,
     ) -> Planned:
         """Bring all hosts to what an inventory says, and give the plan that was applied."""
         whole, secrets, state = self.state(inventory, password, held)

@@ -17,7 +17,7 @@ from unittest import mock
 from provisioner.cli.main import run
 from provisioner.operations.apply import execution
 from provisioner.operations.pipeline import session
-from provisioner.record.place import FILE, StatePlace, state_place_of
+from provisioner.record.state_folder import FILE, StateFolder, state_folder_of
 from tests.watched import WatchedHosts
 
 EXAMPLE = Path(__file__).parents[1] / "inventories" / "example"
@@ -72,9 +72,9 @@ class RecordingController:
         return self.folder / "state/provisioner/example"
 
     @property
-    def place(self) -> StatePlace:
+    def place(self) -> StateFolder:
         """Where the record is."""
-        return state_place_of(self.environment, "example")
+        return state_folder_of(self.environment, "example")
 
     def run(self, *arguments: str, **environment: str) -> Printed:
         """Run a command."""

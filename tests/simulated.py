@@ -630,10 +630,10 @@ def _confirm(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     return _answer(run, "applied") | {"receipt": "/receipt", "facts": _observe(host, call)}
 
 
-def texts_in(files: dict[str, File]) -> revocable_texts.HeldTexts:
+def texts_in(files: dict[str, File]) -> revocable_texts.RevocableTexts:
     """What can be revoked in a host's files."""
     names = (MEDIAMTX_FILE, WG_FILE, PSK_FILE, NFT_FILE)
-    return revocable_texts.HeldTexts(*(files[name][0].decode() if name in files else "" for name in names))
+    return revocable_texts.RevocableTexts(*(files[name][0].decode() if name in files else "" for name in names))
 
 
 def _bury(host: SimulatedHost) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from provisioner.cli.main import main
-from provisioner.hosts.ansible.early_start import BegunAnsible
+from provisioner.hosts.ansible.early_start import WaitingAnsible
 from provisioner.hosts.runner import HostAnswer, HostCall, OpenRunner
 from provisioner.operations.pipeline import session
 from tests.simulated import SimulatedHosts
@@ -23,7 +23,7 @@ class SlowHosts(SimulatedHosts, OpenRunner):
             time.sleep(self.delay_s)
             yield self.call([call], timeout_s=timeout_s)[call.spec.id]
 
-    def goes_on_with(self, begun: BegunAnsible) -> None:
+    def goes_on_with(self, begun: WaitingAnsible) -> None:
         """Let what was begun end: these hosts are not called by it."""
         begun.close()
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 from provisioner.inventory.model import Inventory, path_name
 from provisioner.inventory.model.devices import StreamName
 from provisioner.inventory.signed import signed_content
-from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
+from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
 from provisioner.record.entries import Ending, FacilityCheck, Operation, Run
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
 
 _LEVELS: Final = {"up": (1, 2, 3, 4, 5, 6, 7), "degraded": (2, 3, 4, 5, 6, 7), "unknown": (), "quarantined": (1, 2)}
@@ -125,11 +125,11 @@ class DrawnNight:
             "reference": None,
         }
 
-    def record(self, place: StatePlace, *, document: bool = True) -> str:
+    def record(self, place: StateFolder, *, document: bool = True) -> str:
         """Record it as a run: the run's id."""
         found = self.document()
         run = Run(f"{self.at:%Y%m%dT%H%M%SZ}-{self.seed:04d}", Operation.VERIFY, self.at, "", "", {}, "test")
-        kept = {one["path"]: KeptVerdict(one["verdict"], one["cause"], one["level"]) for one in found["paths"]}
+        kept = {one["path"]: StoredVerdict(one["verdict"], one["cause"], one["level"]) for one in found["paths"]}
         carriers = {one["path"]: one["carrier"] for one in found["paths"]}
         ending = Ending(
             self.at,

@@ -735,7 +735,7 @@ class PolicyAnswer(TypedDict):
     rego: NotRequired[list[str]]
 
 
-class HeldAnswer(TypedDict):
+class FrozenAnswer(TypedDict):
     """Frozen parts on the host: paths by facility, peers, addresses, cameras.
 
     `digests` are those of the files without them; `unclear` says why the parts cannot be assigned.
@@ -764,7 +764,7 @@ class RouteAnswer(TypedDict):
     device: Sentence
 
 
-class WayOutAnswer(TypedDict):
+class DefaultRouteAnswer(TypedDict):
     """The default route's interface and MTU."""
 
     device: Sentence
@@ -806,12 +806,12 @@ class FactsAnswer(TypedDict):
     owner: NotRequired[object]
     epoch: NotRequired[Annotated[int, Bounds(0, 10**12)]]
     beside: NotRequired[Annotated[list[object], Longest(20)]]
-    held: NotRequired[HeldAnswer]
+    held: NotRequired[FrozenAnswer]
     quarantine: NotRequired[dict[str, QuarantineAnswer]]
     disks: NotRequired[Annotated[list[DiskAnswer], Longest(50)]]
     clock: NotRequired[Clock]
     routes_elsewhere: NotRequired[Annotated[list[RouteAnswer], Longest(20)]]
-    way_out: NotRequired[WayOutAnswer | None]
+    way_out: NotRequired[DefaultRouteAnswer | None]
     ports_taken: NotRequired[Annotated[list[PortAnswer], Longest(20)]]
     live_digest: str
 
@@ -1223,14 +1223,14 @@ class TunnelEvidenceAnswer(TypedDict):
     peers: dict[str, PeerEvidenceAnswer]
 
 
-class PlaceAnswer(TypedDict):
+class EndpointAnswer(TypedDict):
     """An address and a port."""
 
     address: str
     port: Port
 
 
-class SourceAnswer(PlaceAnswer):
+class SourceAnswer(EndpointAnswer):
     """A relay's connections to an address, and those with a picture."""
 
     count: Count
@@ -1241,7 +1241,7 @@ class SourcesAnswer(TypedDict):
     """The relay's source connections; `halted` devices had too many attempts."""
 
     connections: list[SourceAnswer]
-    halted: list[PlaceAnswer]
+    halted: list[EndpointAnswer]
 
 
 class DeliveryAnswer(TypedDict):
@@ -1269,7 +1269,7 @@ class DeliveryAnswer(TypedDict):
     unread_s: Size
 
 
-class ArrivalAnswer(PlaceAnswer):
+class ArrivalAnswer(EndpointAnswer):
     """Data received on a connection while watched.
 
     Keys:
@@ -1358,7 +1358,7 @@ class RelayEvidenceAnswer(TypedDict):
     chains: NotRequired[Annotated[list[BaseChainAnswer], Bounds(0, 1000)] | None]
     onvif: NotRequired[dict[str, AccountAnswer]]
     publishing: NotRequired[PublishingAnswer]
-    not_installed: NotRequired[list[PlaceAnswer]]
+    not_installed: NotRequired[list[EndpointAnswer]]
 
 
 class CentreEvidenceAnswer(TypedDict):

@@ -66,7 +66,7 @@ def self_signed(key: Secret, host: str, address: IPv4Address, now: datetime, day
     """Make a host's self-signed certificate; an invalid key raises `ValueError`."""
     private, name = _private(key), common_name(host)
     certificate = (
-        certificate_begun(name, name, private, now, days)
+        certificate_start(name, name, private, now, days)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(address)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(private, hashes.SHA256())
@@ -74,7 +74,7 @@ def self_signed(key: Secret, host: str, address: IPv4Address, now: datetime, day
     return base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()
 
 
-def certificate_begun(
+def certificate_start(
     name: x509.Name, issuer: x509.Name, private: EllipticCurvePrivateKey, now: datetime, days: int
 ) -> x509.CertificateBuilder:
     """Begin a certificate with the parts that all have."""

@@ -9,7 +9,7 @@ from provisioner.base.text import counted, msg
 
 
 @dataclass(frozen=True, slots=True)
-class HeldFacility:
+class FrozenFacility:
     """A facility whose errors concern it alone.
 
     Attributes:

@@ -121,7 +121,7 @@ FORKING = frozenset({Stage.READ, Stage.RECORD, Stage.SECRETS})
 class StageWatcher(Protocol):
     """Receiver of stages' progress."""
 
-    def stage_begun(self, stage: Stage, total: int) -> None:
+    def stage_started(self, stage: Stage, total: int) -> None:
         """A stage begins; `total` is 0 if items are not counted."""
         ...
 
@@ -173,7 +173,7 @@ def at_stage(stage: Stage, total: int = 0) -> Iterator[Callable[[int], None]]:
     if watcher is None:
         yield unwatched
         return
-    watcher.stage_begun(stage, total)
+    watcher.stage_started(stage, total)
     try:
         yield lambda number: watcher.stage_advanced(stage, number)
     finally:

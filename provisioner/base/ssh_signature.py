@@ -122,7 +122,7 @@ class SshSignature:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownKey:
+class SshHostKey:
     """A host's SSH key and its fingerprint, for a person to compare."""
 
     host_key: str

@@ -19,8 +19,8 @@ from provisioner.operations.agent.decision import Act
 from provisioner.operations.agent.run import Agent, code_of, status_line
 from provisioner.operations.agent.settings import AgentSettings, read_agent_settings
 from provisioner.plan.change import Impact
-from provisioner.record.place import state_place_of
 from provisioner.record.sent import CommitRow, reached_last, read_commit_states
+from provisioner.record.state_folder import state_folder_of
 
 _MOST_SETTINGS: Final = 64 * 1024
 _SHOWN: Final = 20
@@ -109,7 +109,7 @@ class AgentDocument(Printed, name="agent", title="A branch followed"):
 
 
 def _show_states(invocation: Invocation, settings: AgentSettings) -> int:
-    rows = read_commit_states(state_place_of(invocation.env, settings.inventory))
+    rows = read_commit_states(state_folder_of(invocation.env, settings.inventory))
     if invocation.json:
         reached = reached_last(rows)
         commit = reached.commit if reached else ""

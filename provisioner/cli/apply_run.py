@@ -26,7 +26,7 @@ from provisioner.cli.support.results import (
     show_applied,
 )
 from provisioner.cli.support.terminal import stderr_of
-from provisioner.cli.support.texts import code_with_held, held_lines
+from provisioner.cli.support.texts import code_with_frozen, frozen_lines
 from provisioner.operations.apply.apply import RollbackPlan, abort, apply_plan, plan_rollback, resume, roll_back
 from provisioner.operations.apply.intent import Applied, RunOptions, RunRow
 from provisioner.operations.apply.saved_plan import plan_again, reviewed_plan
@@ -100,7 +100,7 @@ def _ask_for_rollback(invocation: Invocation, planned: RollbackPlan, *, yes: boo
 def show_rolled_back(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> int:
     """Print the hosts' outcomes or the document; return the exit code."""
     _show_rollback(invocation, planned, applied)
-    return code_with_held(code_of(applied, _rollback_exit_code(applied.results)), applied.held)
+    return code_with_frozen(code_of(applied, _rollback_exit_code(applied.results)), applied.held)
 
 
 def _show_rollback(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> None:
@@ -112,7 +112,7 @@ def _show_rollback(invocation: Invocation, planned: RollbackPlan, applied: Appli
         word = _ROLLBACK_WORDS.get(result.outcome)
         for line in (host_line(result, say(word) if word else "", say), *note_lines(result, say)):
             click.echo(line, color=invocation.color)
-    for line in (*held_lines(applied.held, say=say), *ending_lines(applied, going_back=True, say=say)):
+    for line in (*frozen_lines(applied.held, say=say), *ending_lines(applied, going_back=True, say=say)):
         click.echo(line, color=invocation.color)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from provisioner.base.errors import StateError, UnreadableError, UsageError
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import counted, local_time
@@ -20,10 +20,10 @@ from provisioner.cli.support.options import from_option, limit_option, span_of, 
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.session import overview_of, write_report, write_tree
 from provisioner.cli.support.terminal import ListedWord, Place
-from provisioner.cli.support.texts import code_with_held, print_held
+from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.desired.render.host import RenderedFile
-from provisioner.operations.questions.availability import AvailabilityAsked, availability_of
+from provisioner.operations.questions.availability import AvailabilityRequest, availability_of
 from provisioner.operations.questions.overview import Overview, document_of, overview
 from provisioner.record.availability.measured import GroupedBy, Span
 from provisioner.record.lifecycle.pictures import Freshness, freshness
@@ -77,7 +77,7 @@ def document_order(
 
 
 def write_documents(
-    order: DocumentOrder, listing: FacilityList, whole: Overview, proof: Freshness, held: Sequence[HeldFacility]
+    order: DocumentOrder, listing: FacilityList, whole: Overview, proof: Freshness, held: Sequence[FrozenFacility]
 ) -> list[str]:
     """Write the requested documents; return a line a result.
 
@@ -236,7 +236,7 @@ def _export(
             what, counts, listing, whole.now, whole.evidence.runs, inventory=inventory, proof=proof, held=held
         )
         print_document(document)
-        return code_with_held(0, held)
+        return code_with_frozen(0, held)
     if proof is not None:
         click.echo(freshness_line(proof))
     click.echo(f"as of: {local_time(whole.now)}, by the evidence of {counted(whole.evidence.runs, 'run')}\n")
@@ -244,8 +244,8 @@ def _export(
         click.echo(line)
     for number, line in enumerate(wrote):
         click.echo(line if number else f"\n{line}")
-    print_held(held, color=invocation.color, what="not counted")
-    return code_with_held(0, held)
+    print_frozen(held, color=invocation.color, what="not counted")
+    return code_with_frozen(0, held)
 
 
 def _listing(whole: Overview, statuses: tuple[FacilityStatus, ...], *, with_incidents: bool) -> FacilityList:
@@ -290,7 +290,7 @@ def _shares(invocation: Invocation, whole: Overview, span: Span, limit: Limit) -
     """
     if "host" in limit.wanted:
         return None
-    asked = AvailabilityAsked(span, whole.now, GroupedBy.CARRIER, limit, is_strict=False)
+    asked = AvailabilityRequest(span, whole.now, GroupedBy.CARRIER, limit, is_strict=False)
     report = availability_of(whole.root, invocation.env, asked)
     warn_of_damage(invocation, report.damaged)
     total = report.total if report.rows else None
@@ -307,7 +307,7 @@ def _book(
     whole: Overview,
     *,
     proof: Freshness | None,
-    held: Sequence[HeldFacility],
+    held: Sequence[FrozenFacility],
     more: str,
 ) -> bytes:
     # The spreadsheet library is imported where there is a spreadsheet to write.

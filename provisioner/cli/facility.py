@@ -44,9 +44,9 @@ from provisioner.operations.edit.facilities import (
     surveyed,
 )
 from provisioner.operations.questions.next_step import (
-    Asked,
     Command,
     FacilityStep,
+    Placeholder,
     facility_step,
     has_accepted_successor,
 )
@@ -99,7 +99,7 @@ def next_(ctx: click.Context, name: str) -> int:
 
 def _named(command: Command) -> list[str]:
     """Return a command's words; unknown ones in angle brackets."""
-    return [f"<{word.name}>" if isinstance(word, Asked) else word for word in command]
+    return [f"<{word.name}>" if isinstance(word, Placeholder) else word for word in command]
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_named)]
@@ -133,7 +133,7 @@ def _afterwards(step: FacilityStep) -> list[str]:
 
 
 def _shown(command: Command) -> str:
-    return " ".join(word.name if isinstance(word, Asked) else word for word in command)
+    return " ".join(word.name if isinstance(word, Placeholder) else word for word in command)
 
 
 def _run_command(ctx: click.Context, invocation: Invocation, words: Sequence[str]) -> int:
@@ -148,7 +148,7 @@ def _run_command(ctx: click.Context, invocation: Invocation, words: Sequence[str
 
 def _filled_words(command: Command) -> list[str]:
     """Ask for a command's unknown words."""
-    words = (click.prompt(f"{w.name}: {w.question}", err=True) if isinstance(w, Asked) else w for w in command)
+    words = (click.prompt(f"{w.name}: {w.question}", err=True) if isinstance(w, Placeholder) else w for w in command)
     return [str(word) for word in words]
 
 

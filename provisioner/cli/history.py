@@ -33,7 +33,7 @@ from provisioner.operations.questions.history import (
 )
 from provisioner.record.entries import OF_SINGLE_HOSTS, Operation
 from provisioner.record.event_log import Event
-from provisioner.record.retention import HeldClass
+from provisioner.record.retention import RetentionClass
 from provisioner.report.tables import text_table
 
 _FAULTY = 1
@@ -320,7 +320,7 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
     return 0
 
 
-def _show_kept(invocation: Invocation, policy: Retention, held: Sequence[HeldClass], *, done: bool) -> None:
+def _show_kept(invocation: Invocation, policy: Retention, held: Sequence[RetentionClass], *, done: bool) -> None:
     if invocation.json:
         days = _days(policy)
         classes = [KeptClass.made_of(one, days=days[one.name]) for one in held]
@@ -349,7 +349,7 @@ class RetentionDocument(Printed, name="retention", title="What the history keeps
     classes: tuple[KeptClass, ...]
 
 
-def _kept_lines(policy: Retention, held: Sequence[HeldClass], *, done: bool) -> Iterator[str]:
+def _kept_lines(policy: Retention, held: Sequence[RetentionClass], *, done: bool) -> Iterator[str]:
     verb = "left" if done else "leave"
     days = _days(policy)
     rows = [

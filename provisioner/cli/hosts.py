@@ -13,7 +13,7 @@ import click
 from provisioner.base.document import Known, Printed, Row, of
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.git import committing
-from provisioner.base.ssh_signature import ShownKey
+from provisioner.base.ssh_signature import SshHostKey
 from provisioner.base.text import counted, endpoint_text, printable
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
@@ -47,8 +47,8 @@ from provisioner.operations.hosts.prepare import (
 )
 from provisioner.operations.questions.packages import still_naming
 from provisioner.plan.guards.policy import TRUST, named, parse_allowances
-from provisioner.record.lifecycle.site_packages import PackageStanding, PackageState
-from provisioner.record.place import who, who_text
+from provisioner.record.lifecycle.site_packages import PackageState, PackageStatus
+from provisioner.record.state_folder import who, who_text
 
 _PREPARE_WIDTH = 10
 _SHOWN = 80
@@ -175,7 +175,7 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
     known = keyed_host(edits_of(invocation), host)
     said = _compared(host, compared)
     if is_host_key(said):
-        key = ShownKey(said)
+        key = SshHostKey(said)
     else:
         key = scanned_key(invocation.env, invocation.inventory, known)
         _compare(invocation, known, key, said, dry_run=dry_run)
@@ -200,7 +200,7 @@ def _compared(host: str, named: str | None) -> str:
     return said
 
 
-def _compare(invocation: Invocation, known: KeyedHost, key: ShownKey, said: str, *, dry_run: bool) -> None:
+def _compare(invocation: Invocation, known: KeyedHost, key: SshHostKey, said: str, *, dry_run: bool) -> None:
     """Have a person compare a key that only the network vouches for.
 
     Raises:
@@ -222,7 +222,7 @@ def _compare(invocation: Invocation, known: KeyedHost, key: ShownKey, said: str,
     if before == key.host_key:
         return
     if before:
-        click.echo(f"{known.file} names {_key_text(ShownKey(before))}", err=True)
+        click.echo(f"{known.file} names {_key_text(SshHostKey(before))}", err=True)
     click.echo(f"{known.id} ({place}) shows {_key_text(key)}", err=True)
     if not click.confirm(f"Is that its own? On the host: {_ON_THE_HOST}", err=True):
         raise click.Abort
@@ -241,7 +241,7 @@ class HostKeyDocument(Printed, name="hosts-scan-key", title="A host's SSH key"):
 
 
 def _show_scanned(
-    invocation: Invocation, known: KeyedHost, edit: FileEdit, commit: str, key: ShownKey, *, dry_run: bool
+    invocation: Invocation, known: KeyedHost, edit: FileEdit, commit: str, key: SshHostKey, *, dry_run: bool
 ) -> None:
     if invocation.json:
         more = {"host": known.id, "host_key": key.host_key, "fingerprint": key.fingerprint}
@@ -263,7 +263,7 @@ def _show_scanned(
     )
 
 
-def _key_text(key: ShownKey) -> str:
+def _key_text(key: SshHostKey) -> str:
     return printable(f"{key.host_key.partition(' ')[0]} {key.fingerprint}")
 
 
@@ -432,7 +432,7 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
     return 0
 
 
-def _naming_lines(relay: str, naming: Sequence[PackageStanding]) -> Iterator[str]:
+def _naming_lines(relay: str, naming: Sequence[PackageStatus]) -> Iterator[str]:
     """Warn of gateways that may keep sending to a removed relay."""
     may, unknown = _naming(naming)
     if may:
@@ -442,7 +442,7 @@ def _naming_lines(relay: str, naming: Sequence[PackageStanding]) -> Iterator[str
         yield f"of {counted(len(unknown), 'site')} of its carrier it is not recorded which package they carry"
 
 
-def _naming(naming: Sequence[PackageStanding]) -> tuple[list[str], list[str]]:
+def _naming(naming: Sequence[PackageStatus]) -> tuple[list[str], list[str]]:
     """Return sites whose packages name a relay, and sites with unknown packages."""
     unknown = [one.facility for one in naming if one.state is PackageState.NOT_RECORDED]
     return [one.facility for one in naming if one.facility not in unknown], unknown

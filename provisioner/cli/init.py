@@ -23,9 +23,9 @@ from provisioner.operations.edit.init import (
     RELEASE,
     RELEASE_SHA256,
     Beginning,
-    Begun,
     FirstHost,
     KeyAskers,
+    NewInventory,
     NewPlaces,
     OptionAnswer,
     begin,
@@ -280,7 +280,7 @@ def _pairs(given: Iterable[str], option: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def _lines(begun: Begun, root: Path, hosts: list[str]) -> list[str]:
+def _lines(begun: NewInventory, root: Path, hosts: list[str]) -> list[str]:
     lines = [f"wrote {file}" for file in begun.files if not file.name.startswith(".")]
     if begun.password:
         lines.append(f"wrote {begun.password}: the vault's password; keep a copy of it in a safe")

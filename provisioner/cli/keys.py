@@ -27,7 +27,7 @@ from provisioner.cli.support.output import print_document, print_error_line, pri
 from provisioner.cli.support.question import is_attended
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import DAY
-from provisioner.cli.support.texts import code_with_held, print_held
+from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.recovery_key import tried
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.operations.edit.keys import NewRecoveryKey, draw_recovery_key, relay_named
@@ -37,10 +37,10 @@ from provisioner.operations.keys.progress import known_ages
 from provisioner.operations.keys.relay_key import look_at_own_key
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import KeysMade, init_keys
-from provisioner.plan.document import held_ending
+from provisioner.plan.document import frozen_ending
 from provisioner.plan.guards.policy import named, parse_allowances
 from provisioner.record.entries import Operation
-from provisioner.record.place import who, who_text
+from provisioner.record.state_folder import who, who_text
 from provisioner.report.facilities import key_age_lines, key_ages_document
 
 _TRIES = 3
@@ -156,7 +156,7 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
     ):
         print_warning(left, UNRECORDED_HINT, color=invocation.color)
     failed = PolicyError if made.foreign else HostError
-    return code_with_held(failed.exit_code if made.unreadable else 0, made.held)
+    return code_with_frozen(failed.exit_code if made.unreadable else 0, made.held)
 
 
 Drawn = Annotated[dict[str, Literal[""]], BeforeValidator(lambda names: dict.fromkeys(names, ""))]
@@ -188,7 +188,7 @@ def _print_made(made: KeysMade, invocation: Invocation) -> None:
     for file, vault_id in made.shut.items():
         hint = f"whoever has a password for the vault id {vault_id} runs this, too"
         print_warning(f"{file}.yml stayed shut: nothing was made for it", hint, color=invocation.color)
-    print_held(made.held, color=invocation.color, what="nothing was made, and what there is stays")
+    print_frozen(made.held, color=invocation.color, what="nothing was made, and what there is stays")
     for _, error in sorted(made.unreadable.items()):
         print_error_line(error, color=invocation.color, margin="  ")
     for line in keys_ending(made):
@@ -284,7 +284,7 @@ def keys_ending(made: KeysMade) -> tuple[str, ...]:
         files = named([f"{file}.yml" for file in made.shut])
         sentences.append(f"{counted(len(made.shut), 'file')} stayed shut: {files}; nothing was made for it")
     if made.held:
-        sentences.append(held_ending([one.id for one in made.held]))
+        sentences.append(frozen_ending([one.id for one in made.held]))
     for relay, sites in made.site_packages.items():
         sentences.append(
             f"{relay} has a new key: {counted(len(sites), 'site')} of it connects only with a new package:"

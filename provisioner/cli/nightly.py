@@ -14,7 +14,7 @@ from provisioner.base.errors import NoticeError, UsageError
 from provisioner.base.processes import program_path, small_environment
 from provisioner.base.text import printable
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.support.attendance import AskedAfter
+from provisioner.cli.support.attendance import FirstAnswerClock
 from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.options import deadline_option, fail_on_option, limit_option, picture_option
 from provisioner.cli.support.output import print_document, print_warning, problem_lines
@@ -28,9 +28,9 @@ from provisioner.operations.nightly.notices import (
     Sending,
     SendingRow,
     last_verification,
+    night_report_of,
     refuse_unknown,
     send_test,
-    sight_of,
     switchboard,
     tell_all,
 )
@@ -140,7 +140,7 @@ def nightly(
         limits=limits,
         limit=parse_limits(limits),
         verification=Orders(
-            deadline_s=deadline, looks=Looks(picture), say=invocation.progress.remark, onlooker=AskedAfter()
+            deadline_s=deadline, looks=Looks(picture), say=invocation.progress.remark, onlooker=FirstAnswerClock()
         ),
         fail_on=Verdict(fail_on),
         report=report,
@@ -232,7 +232,7 @@ def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers:
     else:
         refuse_unknown(board, receivers)
         run, verification = last_verification(session)
-        sendings = tell_all(board, sight_of(session, verification, run), only=receivers, dry=is_dry)
+        sendings = tell_all(board, night_report_of(session, verification, run), only=receivers, dry=is_dry)
     if invocation.json:
         listed = [TriedRow(**sending.row.plain, notice=sending.notice if is_dry else None) for sending in sendings]
         print_document(NotifyDocument(run=run, dry_run=is_dry, test=test is not None, notices=listed).plain)

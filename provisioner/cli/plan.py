@@ -27,7 +27,7 @@ from provisioner.cli.support.options import limit_option
 from provisioner.cli.support.output import print_document, print_error_line, print_warning
 from provisioner.cli.support.session import read_plan, session_of
 from provisioner.cli.support.terminal import Place, Terminal, stdout_of
-from provisioner.cli.support.texts import code_with_held, held_lines
+from provisioner.cli.support.texts import code_with_frozen, frozen_lines
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.operations.apply.saved_plan import (
     REFERENCES,
@@ -50,12 +50,12 @@ from provisioner.plan.document import (
     DriftDocument,
     HeldInPlanRow,
     PlanDocument,
-    held_row,
+    frozen_row,
     plan_in_parts,
 )
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedChange, between, between_document
-from provisioner.record.lifecycle.site_packages import PackageStanding
+from provisioner.record.lifecycle.site_packages import PackageStatus
 from provisioner.report.facilities import PackageRow, older_lines, package_rows
 from provisioner.report.plan_markdown import (
     beside_lines,
@@ -134,7 +134,7 @@ def check(invocation: Invocation, session: Session, expected: str, limit: Limit,
     _show_check(invocation, result)
     if result.planned.unreadable and not (result.saved and result.moved):
         return HostError.exit_code
-    return code_with_held(0, result.planned.plan.held_back) if result.same else StalePlanError.exit_code
+    return code_with_frozen(0, result.planned.plan.held_back) if result.same else StalePlanError.exit_code
 
 
 def _refuse_nonsense(name: str, *, given: bool) -> None:
@@ -161,13 +161,13 @@ def _show_check(invocation: Invocation, result: PlanCheck) -> None:
             digest=digest,
             moved=[{"host": host, "what": words} for host, words in result.moved],
             unreadable=dict(sorted(planned.plan.unreadable.items())),
-            held=[held_row(one) for one in planned.plan.held],
+            held=[frozen_row(one) for one in planned.plan.held],
         )
         print_document(document.plain)
         return
     terminal = stdout_of(invocation.env, color=invocation.color)
     held = [one.facility for one in planned.plan.held_back]
-    terminal.print(held_lines(held))
+    terminal.print(frozen_lines(held))
     if result.same:
         terminal.print([f"the plan is still {digest}"])
         return
@@ -378,7 +378,7 @@ def plan(
         _show_plan(invocation, compared, details=details, everything=everything)
         code = PolicyError.exit_code if compared.refused else 0
         code = code or (_MOST_CHANGES if by_exit_code and not compared.is_empty else 0)
-        return code_with_held(code, compared.held_back)
+        return code_with_frozen(code, compared.held_back)
     planned = make_plan(session, parse_limits(limits), allow=allow)
     if out is not None:
         write_atomic(out, planned.text(session.seal_key, maker_here(session)), mode=0o600)
@@ -389,7 +389,7 @@ def plan(
     if planned.unreadable:
         return HostError.exit_code
     code = _MOST_CHANGES if by_exit_code and not planned.plan.is_empty else 0
-    return code_with_held(code, planned.plan.held_back)
+    return code_with_frozen(code, planned.plan.held_back)
 
 
 plan.add_command(diff)
@@ -416,7 +416,7 @@ def _show_plan(invocation: Invocation, plan: Plan, *, details: bool, everything:
         terminal.print(plan_lines(plan, terminal, details=details, everything=everything, say=invocation.say))
 
 
-def _older_packages(invocation: Invocation, session: Session, planned: Planned) -> tuple[PackageStanding, ...]:
+def _older_packages(invocation: Invocation, session: Session, planned: Planned) -> tuple[PackageStatus, ...]:
     """Return the sites whose last recorded package is outdated."""
     try:
         return older_packages(session, {spec.id for spec in planned.hosts})
@@ -443,7 +443,7 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
     _show_planned(invocation, planned, DriftDocument, details=details, everything=everything)
     if planned.unreadable:
         return HostError.exit_code
-    return code_with_held(0 if planned.plan.is_empty else _MOST_CHANGES, planned.plan.held_back)
+    return code_with_frozen(0 if planned.plan.is_empty else _MOST_CHANGES, planned.plan.held_back)
 
 
 def _show_planned(
@@ -453,7 +453,7 @@ def _show_planned(
     *,
     details: bool,
     everything: bool,
-    packages: Sequence[PackageStanding] | None = None,
+    packages: Sequence[PackageStatus] | None = None,
 ) -> None:
     if invocation.json:
         of_sites: Document = {} if packages is None else {"packages": [row.plain for row in package_rows(packages)]}

@@ -10,7 +10,7 @@ import click
 from provisioner.base.language import ENGLISH, Language, Translator, marked
 from provisioner.base.text import msg, printable
 from provisioner.cli.support.terminal import Terminal
-from provisioner.cli.support.texts import held_lines, quarantine_lines
+from provisioner.cli.support.texts import frozen_lines, quarantine_lines
 from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
 from provisioner.plan.change import Action, Change, Impact, distinct_trust, worst_first
 from provisioner.plan.guards.approvals import need_lines
@@ -42,7 +42,7 @@ def plan_lines(
     totals = totals_of(changing, plan.carriers)
     held = [one.facility for one in plan.held_back]
     yield from _trust(plan, changing, terminal, say)
-    yield from held_lines(held, say=say)
+    yield from frozen_lines(held, say=say)
     yield from _head(plan, changing, totals, say)
     if changing:
         yield ""

@@ -14,7 +14,7 @@ from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import limit_option
 from provisioner.cli.support.output import print_document, print_warning, problem_lines
 from provisioner.cli.support.session import session_of
-from provisioner.cli.support.texts import code_with_held, print_held
+from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import parse_limits
 from provisioner.desired.readers import ReadPath, reading_list
 from provisioner.operations.questions.reachability import ReachProof
@@ -54,7 +54,7 @@ def prove(invocation: Invocation, sources: tuple[str, ...], targets: tuple[str, 
     else:
         _print_proof(invocation, proof, why=why)
     code = PolicyError.exit_code if proof.problems else _ABOUT_NOTHING if proof.about_nothing else 0
-    return code_with_held(code, proof.held)
+    return code_with_frozen(code, proof.held)
 
 
 def _print_proof(invocation: Invocation, proof: ReachProof, *, why: bool) -> None:
@@ -64,7 +64,7 @@ def _print_proof(invocation: Invocation, proof: ReachProof, *, why: bool) -> Non
     for result in proof.about_nothing:
         message = f"intent {result.statement.name} is about nothing that is there: {result.statement.words}"
         print_warning(message, "remove it from intents.yml, or correct what it names", color=invocation.color)
-    print_held(proof.held, color=invocation.color, what="nothing is said of them")
+    print_frozen(proof.held, color=invocation.color, what="nothing is said of them")
     for line in problem_lines(proof.problems):
         click.echo(line, err=True, color=invocation.color)
     for line in ending_lines(proof.cells, proof.results):
@@ -132,9 +132,9 @@ def readers(invocation: Invocation, centre: str, viewer: str, limits: tuple[str,
         twice = sum(len(one.read_at) > 1 for one in seen.readings)
         summary = ReadingCounts(paths=len(seen.readings), at_two_relays=twice)
         print_document(ReadersDocument.made_of(seen, summary=summary).plain)
-        return code_with_held(0, seen.held)
+        return code_with_frozen(0, seen.held)
     for line in reading_lines(seen.readings):
         click.echo(line)
-    print_held(seen.held, color=invocation.color, what="nothing is said of them")
+    print_frozen(seen.held, color=invocation.color, what="nothing is said of them")
     click.echo(reading_ending(seen.readings, seen.user))
-    return code_with_held(0, seen.held)
+    return code_with_frozen(0, seen.held)

@@ -35,7 +35,7 @@ from provisioner.operations.hosts.replace import (
 from provisioner.operations.pipeline.stages import site_packages
 from provisioner.operations.questions.packages import NOT_RECORDED_HINT, record_handed
 from provisioner.plan.guards.policy import TRUST, parse_allowances
-from provisioner.record.place import who, who_text
+from provisioner.record.state_folder import who, who_text
 from provisioner.report.tables import some_of
 
 

@@ -20,7 +20,7 @@ from provisioner.base.git import committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import printable
 from provisioner.cli.keys_rotate_relay import StepTerminal
-from provisioner.cli.support.attendance import AskedAfter
+from provisioner.cli.support.attendance import FirstAnswerClock
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, print_error
@@ -32,7 +32,7 @@ from provisioner.operations.drain.drain import DrainEnd, DrainOutcome, DrainTerm
 from provisioner.operations.drain.progress import DrainLook
 from provisioner.operations.drain.steps import SiteProof, write_all
 from provisioner.operations.edit.file_edit import FileEdit
-from provisioner.operations.edit.relay_drain import DrainEdits, DrainOrder, KeptRelay, drain_taken_back
+from provisioner.operations.edit.relay_drain import DrainEdits, DrainOrder, DrainUndone, drain_taken_back
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.operations.rollout import exit_code
 from provisioner.plan.guards.policy import parse_allowances
@@ -44,7 +44,7 @@ _WAIT_S: Final = 5.0
 _NOT_UP: Final = 1
 
 
-def begun_lines(look: DrainLook, begun: DrainEdits, say: Translator = ENGLISH) -> Iterator[str]:
+def start_lines(look: DrainLook, begun: DrainEdits, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield a drain's effects and cuts, before the question."""
     relay, to = look.order.relay, look.order.to
     sites, paths = say.counted(len(look.paths), "site"), say.counted(sum(look.paths.values()), "path")
@@ -306,7 +306,7 @@ class _Terminal(StepTerminal):
 
     def begins(self, look: DrainLook, begun: DrainEdits) -> None:
         """Show progress and planned edits; ask."""
-        self._say(begun_lines(look, begun, self._invocation.say))
+        self._say(start_lines(look, begun, self._invocation.say))
         self._say(line for edit in begun.edits for line in diff_lines(edit))
         if begun.edits and not self._dry_run:
             self._ask("Write these files?", "whether to write these files")
@@ -345,7 +345,7 @@ class _Terminal(StepTerminal):
     @cached_property
     def orders(self) -> Orders:
         """All levels of every path; failures are checked again in the run."""
-        return Orders(say=lambda sentence: self._say((sentence,)), onlooker=AskedAfter())
+        return Orders(say=lambda sentence: self._say((sentence,)), onlooker=FirstAnswerClock())
 
 
 def _code(outcome: DrainOutcome) -> int:
@@ -407,7 +407,7 @@ class KeepDocument(Printed, name="relay-keep", title="A drain taken back"):
     commit: Known
 
 
-def keep_ending(kept: KeptRelay, say: Translator = ENGLISH, *, dry_run: bool) -> tuple[str, ...]:
+def keep_ending(kept: DrainUndone, say: Translator = ENGLISH, *, dry_run: bool) -> tuple[str, ...]:
     """Return the last lines, worst first, with the next step."""
     values = {"relay": kept.relay, "to": kept.to}
     if not kept.to:

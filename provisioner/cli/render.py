@@ -14,7 +14,7 @@ from provisioner.cli.support.options import hosts_limit_option
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.session import session_of, write_tree
 from provisioner.cli.support.terminal import Place
-from provisioner.cli.support.texts import code_with_held, print_held
+from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import parse_limits
 from provisioner.desired.render.site import MOST_DAYS, USUAL_DAYS, SitePackage, valid_for
 from provisioner.inventory.model import GatewaySystem
@@ -74,8 +74,8 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
         for reason in left_out.values():
             print_warning(reason, "set a password for its vault id to render it as well", color=invocation.color)
         click.echo(f"wrote {counted(len(written), 'file')} below {folder}; those of relays hold secrets")
-        print_held(held, color=invocation.color, what="not in these files; hosts keep what they have")
-    return code_with_held(0, held)
+        print_frozen(held, color=invocation.color, what="not in these files; hosts keep what they have")
+    return code_with_frozen(0, held)
 
 
 @click.command("site-package")
@@ -129,7 +129,7 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
             "takes_down": [facility for facility, package in files.items() if package.takes_down],
         }
         print_document(SitePackageDocument.made_of(packages, **of_sites).plain)
-        return code_with_held(0, packages.held)
+        return code_with_frozen(0, packages.held)
     for facility, shut_files in packages.shut.items():
         hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
         print_warning(f"{facility} has no package: {', '.join(shut_files)} stayed shut", hint, color=invocation.color)
@@ -138,8 +138,8 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     installed = [facility for facility, package in packages.files.items() if not package.is_sheet]
     if installed and not left:
         click.echo(f"once installed: provisioner gateway installed {' '.join(installed[:_MOST_PACKAGES])}")
-    print_held(packages.held, color=invocation.color, what="no package is made")
-    return code_with_held(0, packages.held)
+    print_frozen(packages.held, color=invocation.color, what="no package is made")
+    return code_with_frozen(0, packages.held)
 
 
 def _what_to_do(facility: str, package: SitePackage) -> str:

@@ -13,7 +13,7 @@ from provisioner.cli.support.terminal import Place
 from provisioner.operations.questions.overview import overview
 from provisioner.web import server
 from provisioner.web.app import ServedPages
-from provisioner.web.readers import HeaderDoor, LocalDoor, read_networks
+from provisioner.web.readers import HeaderIdentification, LocalIdentification, read_networks
 from provisioner.web.sign_in import open_sign_in
 from provisioner.web.source import Feed, RecordedSource
 
@@ -60,7 +60,7 @@ def serve(
     """
     invocation.refuse_proposed(sign_in, certificate, key)
     networks = read_networks(trusted)
-    place = server.ServerPlace(host, port, certificate, key, names, networks)
+    place = server.ServerAddress(host, port, certificate, key, names, networks)
     server.refuse_open(place, trusts=bool(networks), signs_in=sign_in is not None)
     server.refuse_certificate(place)
     signing_in = None
@@ -80,7 +80,7 @@ def serve(
         contacts = cards_for(invocation, purpose)
     served = ServedPages(
         feed=feed,
-        door=signing_in or (HeaderDoor(networks) if networks else LocalDoor()),
+        door=signing_in or (HeaderIdentification(networks) if networks else LocalIdentification()),
         names=server.names_of(place, bound),
         clock=now,
         secure=place.is_secure or signing_in is not None,

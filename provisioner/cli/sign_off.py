@@ -25,8 +25,8 @@ from provisioner.cli.support.terminal import ListedWord, Place, Terminal, stdout
 from provisioner.inventory.model import Party
 from provisioner.inventory.signed import NAMESPACE
 from provisioner.operations.apply.approvals import (
-    ApprovalAsked,
     ApprovalMade,
+    ApprovalRequest,
     approval_to_sign,
     keep_plan,
     record_approval,
@@ -237,7 +237,7 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     if chosen["signature"] and chosen["at"] is None:
         raise UsageError("--signature needs the moment that was signed", hint="add --at, as the statement says it")
     session, (plan, content) = session_of(invocation), read_plan(saved)
-    approval = approval_to_sign(session, plan, ApprovalAsked(person, roles, chosen["at"] or now()))
+    approval = approval_to_sign(session, plan, ApprovalRequest(person, roles, chosen["at"] or now()))
     if chosen["shown"]:
         _show_statement(invocation, approval)
         return 0

@@ -18,7 +18,7 @@ from provisioner.cli.support.options import MomentWord, from_option, limit_optio
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.session import overview_of
 from provisioner.cli.support.terminal import ListedWord
-from provisioner.cli.support.texts import HOSTS_KEEP, code_with_held, print_held
+from provisioner.cli.support.texts import HOSTS_KEEP, code_with_frozen, print_frozen
 from provisioner.desired.limit import parse_limits
 from provisioner.operations.questions.overview import Overview
 from provisioner.operations.questions.packages import package_standings, read_packages
@@ -72,7 +72,7 @@ def _status(
     chosen, held = whole.statuses(facilities, parse_limits(limits)), whole.held_by(facilities, parse_limits(limits))
     _warn_of_inventory(invocation, whole)
     if not invocation.json:
-        print_held(held, color=invocation.color, what=HOSTS_KEEP, say=invocation.say)
+        print_frozen(held, color=invocation.color, what=HOSTS_KEEP, say=invocation.say)
     explained = _all_explained(whole, chosen) if why else {}
     drains = drain_standings(whole.inventory, whole.evidence)
     sites = [one.facility for one in chosen]
@@ -100,7 +100,7 @@ def _status(
         lines = status_lines(chosen, whole.evidence, whole.now, invocation.say)
         seen_to = (*drain_lines(drains, invocation.say), *change_lines(list(changing), invocation.say))
         _print([*lines, *seen_to, *package_lines(packages, invocation.say)])
-    return code_with_held(InventoryError.exit_code if whole.unreadable else 0, held)
+    return code_with_frozen(InventoryError.exit_code if whole.unreadable else 0, held)
 
 
 def _warn_of_inventory(invocation: Invocation, whole: Overview) -> None:
@@ -183,10 +183,10 @@ def availability(
     Example: provisioner -i DIR availability --by province --from 2021-05-03 --until 2021-05-10 --against-before
     """
     # `status`, which stands here as well, needs no database where nothing is recorded yet.
-    from provisioner.operations.questions.availability import AvailabilityAsked, availability_of  # noqa: PLC0415
+    from provisioner.operations.questions.availability import AvailabilityRequest, availability_of  # noqa: PLC0415
 
     moment = as_of or now()
-    asked = AvailabilityAsked(
+    asked = AvailabilityRequest(
         span_of(begin, until, moment), moment, GroupedBy(by), parse_limits(limits), before=against_before
     )
     with without_collector():

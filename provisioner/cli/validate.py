@@ -17,7 +17,7 @@ from provisioner.base.language import Translator
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, problem_lines
 from provisioner.cli.support.terminal import Place
-from provisioner.cli.support.texts import code_with_held, print_held
+from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.operations.edit.validate import COUNTED, AllocatedItem, Validation
 from provisioner.operations.edit.validate import allocate as record_allocations
 from provisioner.operations.edit.validate import validate as check_all
@@ -173,10 +173,10 @@ def allocate(invocation: Invocation) -> int:
     allocation = record_allocations(invocation.inventory, invocation.env, today=today())
     if invocation.json:
         print_document(AllocateDocument.made_of(allocation, file=allocation.path or "").plain)
-        return code_with_held(0, allocation.held)
+        return code_with_frozen(0, allocation.held)
     for word, items in (("assigned", allocation.assigned), ("retired", allocation.retired)):
         for item in items:
             click.echo(f"{word} {item.object}: {item.address or 'port'} {item.port or ''}".rstrip())
     click.echo(f"wrote {allocation.path}: commit it" if allocation.path else "nothing to allocate")
-    print_held(allocation.held, color=invocation.color, what="what is recorded stays as it is")
-    return code_with_held(0, allocation.held)
+    print_frozen(allocation.held, color=invocation.color, what="what is recorded stays as it is")
+    return code_with_frozen(0, allocation.held)

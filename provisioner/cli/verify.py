@@ -110,9 +110,9 @@ def verify(
     expect_hosts(session, parse_limits(limits))
     # Only now: while what carries calls to hosts starts beside us, there is time for this import.
     with without_collector():
-        from provisioner.cli.verify_run import AskedVerification, verify_and_record  # noqa: PLC0415
+        from provisioner.cli.verify_run import VerificationRequest, verify_and_record  # noqa: PLC0415
 
-    asked = AskedVerification(
+    asked = VerificationRequest(
         limits=limits,
         files=(html, junit, markdown),
         detail=detail,

@@ -15,10 +15,10 @@ from provisioner.base.errors import InventoryError, StateError
 from provisioner.base.files import write_atomic
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import msg
-from provisioner.cli.support.attendance import AskedAfter
+from provisioner.cli.support.attendance import FirstAnswerClock
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document, print_warning
-from provisioner.cli.support.texts import code_with_held
+from provisioner.cli.support.texts import code_with_frozen
 from provisioner.desired.limit import parse_limits
 from provisioner.operations.apply.verification import (
     NoteError,
@@ -53,7 +53,7 @@ class VerifyFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedVerification:
+class VerificationRequest:
     """A requested verification.
 
     Attributes:
@@ -106,7 +106,7 @@ def write_files(
     return tuple(unwritten)
 
 
-def verify_and_record(invocation: Invocation, session: Session, asked: AskedVerification) -> int:
+def verify_and_record(invocation: Invocation, session: Session, asked: VerificationRequest) -> int:
     """Verify paths, show and record the result; return the exit code.
 
     Raises:
@@ -115,7 +115,7 @@ def verify_and_record(invocation: Invocation, session: Session, asked: AskedVeri
     """
     if asked.accept:
         refuse_job(session)
-    onlooker = AskedAfter()
+    onlooker = FirstAnswerClock()
     orders = Orders(
         level=asked.level,
         sample=asked.sample,
@@ -149,4 +149,4 @@ def verify_and_record(invocation: Invocation, session: Session, asked: AskedVeri
             raise
         message = msg("this verification is not recorded: {message}", error.message)
         print_warning(message, error.hint, color=color, say=say)
-    return code_with_held(exit_code(result, fail_on), (*result.held, *unwritten))
+    return code_with_frozen(exit_code(result, fail_on), (*result.held, *unwritten))

@@ -19,7 +19,7 @@ from provisioner.base.secret import Secret, content_key, identity_key, mediamtx_
 from provisioner.desired.access import ACCESS, linked_site
 from provisioner.desired.encryption import encryption_of
 from provisioner.desired.names import side_of
-from provisioner.desired.paths import asked_devices, media_paths
+from provisioner.desired.paths import media_paths, probed_devices
 from provisioner.desired.readers import centre_user, networks_of, own_users, publishers, viewer_user
 from provisioner.desired.required import (
     carrier_secrets,
@@ -39,7 +39,7 @@ from provisioner.desired.spec import (
     Firewall,
     HostKind,
     HostSpec,
-    HubDoor,
+    HubAccess,
     HubPath,
     HubService,
     MediaPath,
@@ -63,7 +63,7 @@ from provisioner.inventory.model import (
     Secrets,
     path_name,
 )
-from provisioner.inventory.new_secrets import shown_key_beside
+from provisioner.inventory.new_secrets import host_key_beside
 from provisioner.inventory.renamed_ids import old_names
 
 
@@ -108,9 +108,9 @@ def hub_service(
     )
 
 
-def hub_door(hub: HubService) -> HubDoor:
+def hub_access(hub: HubService) -> HubAccess:
     """Return the address and networks of a hub's readers."""
-    return HubDoor(hub.address, reader_ports(hub.tls), hub.networks)
+    return HubAccess(hub.address, reader_ports(hub.tls), hub.networks)
 
 
 def _viewers(own: HubSecrets, centre: Centre) -> Iterator[User]:
@@ -181,7 +181,7 @@ def relay_certificate(
     if carrier.certificates is None:
         return None
     known, entry = carrier_secrets(secrets, carrier.id), relay_allocation(inventory, relay)
-    key = shown_key_beside(known, entry, relay.id) or secret_of(
+    key = host_key_beside(known, entry, relay.id) or secret_of(
         known.certificate_keys, relay.id, "key of its certificate"
     )
     return encryption_of(carrier.certificates, key, entry.certificates, relay.id)
@@ -219,7 +219,7 @@ def centre_host(
                 for relay in sorted(c.relays, key=lambda r: r.id)
             ),
         ),
-        firewall=_guard(inventory, centre, carriers, hub_door(hub) if hub else None),
+        firewall=_guard(inventory, centre, carriers, hub_access(hub) if hub else None),
         side=side_of(inventory.settings.id) if centre.shared else "",
         readers={c.id: secret_of(carrier_secrets(secrets, c.id).readers, centre.id, "reader secret") for c in carriers},
         reads=centre.reads,
@@ -228,7 +228,7 @@ def centre_host(
     )
 
 
-def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier], hub: HubDoor | None) -> Firewall:
+def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier], hub: HubAccess | None) -> Firewall:
     """Return a centre's firewall; its relays' managers may use SSH, too."""
     networks = inventory.ssh_sources(centre.id)
     return Firewall(
@@ -297,7 +297,7 @@ def relay_host(
     centres = [inventory.centres[c] for c in sorted(carrier.centres)]
     centre_addresses = {c.id: centre_address(inventory, c) for c in centres}
     tls = relay_encryption(secrets, carrier, relay, inventory)
-    asked = tuple(one for c in served for one in asked_devices(inventory, c, today))
+    asked = tuple(one for c in served for one in probed_devices(inventory, c, today))
     paths = sorted((p for c in served for p in media_paths(inventory, secrets, c, today)), key=attrgetter("name"))
     return HostSpec(
         id=relay.id,

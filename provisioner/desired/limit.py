@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.base.addresses import HostPlace
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.secret import content_key, identity_key
 from provisioner.base.text import asked, did_you_mean, nearest, printable
 from provisioner.desired.names import side_of
@@ -100,7 +100,7 @@ class Limit:
             }
         )
 
-    def takes_held(self, held: HeldFacility, hosts: Collection[str] = ()) -> bool:
+    def takes_frozen(self, held: FrozenFacility, hosts: Collection[str] = ()) -> bool:
         """Return whether a frozen facility is selected; `hosts` have parts of it."""
         names: dict[str, Collection[str]] = {"facility": held.names or (held.id,), "host": hosts}
         names |= {"province": (held.province,)} if held.province else {}
@@ -129,7 +129,7 @@ class HostLogin:
     jump: str = ""
 
 
-def names_of_held(held: Iterable[HeldFacility]) -> frozenset[str]:
+def names_of_frozen(held: Iterable[FrozenFacility]) -> frozenset[str]:
     """Return all names that can select frozen facilities."""
     return frozenset(name for one in held for name in (one.province, *one.names, *one.carriers))
 
@@ -181,7 +181,7 @@ def chosen_hosts(state: DesiredState, limit: Limit) -> tuple[HostSpec, ...]:
     chosen = tuple(host for host in state.hosts.values() if limit.takes_host(host))
     if not chosen:
         refuse_all_shut(state, limit)
-        refuse_held(state, limit)
+        refuse_frozen(state, limit)
         raise UsageError("--limit selects nothing", hint=f"hosts are: {', '.join(state.hosts)}")
     return chosen
 
@@ -215,9 +215,9 @@ def refuse_all_shut(state: DesiredState, limit: Limit) -> None:
         raise _closed(state, shut)
 
 
-def refuse_held(state: DesiredState, limit: Limit) -> None:
+def refuse_frozen(state: DesiredState, limit: Limit) -> None:
     """Refuse (`InventoryError`) a limit that selects frozen facilities."""
-    held = [one for one in state.held.values() if limit.wanted and limit.takes_held(one, state.hosts)]
+    held = [one for one in state.held.values() if limit.wanted and limit.takes_frozen(one, state.hosts)]
     if held:
         named = ", ".join(one.id for one in held)
         problems = tuple(sorted({problem for one in held for problem in one.problems}))

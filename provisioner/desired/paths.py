@@ -12,8 +12,8 @@ from ipaddress import IPv4Address
 from provisioner.desired.access import ACCESS, linked_site
 from provisioner.desired.access.mode import device_places
 from provisioner.desired.required import secret_of
-from provisioner.desired.spec import AskedDevice, FormerPicture, LoginChange, MediaPath, StreamSource
-from provisioner.inventory.allocate import asked_devices_of
+from provisioner.desired.spec import FormerPicture, LoginChange, MediaPath, ProbedDevice, StreamSource
+from provisioner.inventory.allocate import probed_devices_of
 from provisioner.inventory.makes import behind, path_behind
 from provisioner.inventory.model import (
     Connection,
@@ -134,14 +134,14 @@ def former_picture(stream: Stream, today: date) -> FormerPicture | None:
     )
 
 
-def asked_devices(inventory: Inventory, connection: Connection, today: date | None = None) -> Iterator[AskedDevice]:
+def probed_devices(inventory: Inventory, connection: Connection, today: date | None = None) -> Iterator[ProbedDevice]:
     """Yield the pulled devices with ONVIF, sorted by id.
 
     `today` is as for `media_paths`. A port that is not recorded raises `InventoryError`, whose hint has the command.
     """
     facility = connection.facility
     pulled = {device_of(camera) for camera in facility.cameras}
-    devices = [device for device in asked_devices_of(facility) if device in pulled]
+    devices = [device for device in probed_devices_of(facility) if device in pulled]
     if not devices or connection.plan.access.is_pushed:
         return
     linked, access = linked_site(inventory, connection), ACCESS[connection.plan.access]
@@ -149,7 +149,7 @@ def asked_devices(inventory: Inventory, connection: Connection, today: date | No
         yield _asked(facility, device, access.onvif_address(linked, device), today)
 
 
-def _asked(facility: Facility, device: str, place: tuple[IPv4Address, int], today: date | None) -> AskedDevice:
+def _asked(facility: Facility, device: str, place: tuple[IPv4Address, int], today: date | None) -> ProbedDevice:
     recorder = next((one for one in facility.recorders if one.id == device), None)
     camera = next((one for one in facility.cameras if one.id == device), None)
     onvif = recorder.onvif if recorder else camera.onvif if camera else None
@@ -159,7 +159,7 @@ def _asked(facility: Facility, device: str, place: tuple[IPv4Address, int], toda
     sub = camera.streams.sub if camera and not recorder else None
     size = (sub.width, sub.height) if sub else None
     former = former_picture(sub, today) if sub and today else None
-    return AskedDevice(
+    return ProbedDevice(
         facility.province,
         facility.id,
         device,

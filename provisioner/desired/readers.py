@@ -19,12 +19,12 @@ from typing import NamedTuple
 
 from provisioner.base.addresses import HostPlace
 from provisioner.base.errors import UsageError
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret, mediamtx_hash
 from provisioner.base.text import did_you_mean, endpoint_text, printable
 from provisioner.desired.encryption import shown_certificate
-from provisioner.desired.limit import Limit, names_of_held
+from provisioner.desired.limit import Limit, names_of_frozen
 from provisioner.desired.paths import pulled_by_site
 from provisioner.desired.required import carrier_secrets, recorded, relay_allocation, secret_of
 from provisioner.desired.spec import ANYWHERE, RTSP_PORT, RTSPS_PORT, MediaPath, PushedStream, PushEnd, User
@@ -80,10 +80,10 @@ class ReadingList:
     centre: str
     user: str
     readings: tuple[ReadPath, ...]
-    held: tuple[HeldFacility, ...]
+    held: tuple[FrozenFacility, ...]
 
 
-class PushPlace(NamedTuple):
+class PushEndpoint(NamedTuple):
     """A relay that a site pushes to: endpoint and certificate's fingerprint.
 
     `following` is the fingerprint of the next certificate, which is also accepted, or empty.
@@ -168,7 +168,7 @@ def _base(tls: ReaderTls | None, address: IPv4Address) -> str:
 
 
 def reading_list(
-    inventory: Inventory, held: Mapping[str, HeldFacility], who: tuple[str, str], limit: Limit
+    inventory: Inventory, held: Mapping[str, FrozenFacility], who: tuple[str, str], limit: Limit
 ) -> ReadingList:
     """Return the readable paths of a centre or viewer.
 
@@ -176,13 +176,13 @@ def reading_list(
     name or ambiguous centre raises `UsageError`, a relay's address that is not recorded `InventoryError`.
     """
     centre, viewer = _reader(inventory, *who)
-    limit = limit.of(inventory, also=names_of_held(held.values()))
+    limit = limit.of(inventory, also=names_of_frozen(held.values()))
     user, reads = (viewer_user(viewer.id), viewer.reads) if viewer else (centre_user(centre.id), centre.reads)
     return ReadingList(
         centre.id,
         user,
         tuple(readings(inventory, centre.id, limit, reads, centre.hub if viewer else None)),
-        tuple(one for one in held.values() if limit.takes_held(one)),
+        tuple(one for one in held.values() if limit.takes_frozen(one)),
     )
 
 
@@ -242,18 +242,18 @@ def site_key(secrets: CarrierSecrets, facility: str) -> Secret:
     return secret_of(secrets.publish_keys, facility, "publish key")
 
 
-def push_places(inventory: Frame, facility: Facility | Outline) -> tuple[PushPlace, ...]:
+def push_places(inventory: Frame, facility: Facility | Outline) -> tuple[PushEndpoint, ...]:
     """Return the relays that a facility pushes to; `InventoryError` without certificate."""
     plans: Sequence[ConnectionPlan | PlanOutline] = facility.carried_plans
     return tuple(_place(inventory, over) for plan, over in relays_of(plans) if plan.access.is_pushed)
 
 
-def _place(inventory: Frame, over: str) -> PushPlace:
+def _place(inventory: Frame, over: str) -> PushEndpoint:
     _, relay = inventory.relays[over]
     entry = relay_allocation(inventory, relay)
     shown, after = shown_certificate(entry.certificates, relay.id), entry.next_certificate
     following = shown_certificate(after.certificates, relay.id).fingerprint if after else ""
-    return PushPlace(relay.id, (relay.wireguard_endpoint, RTSPS_PORT), shown.fingerprint, following)
+    return PushEndpoint(relay.id, (relay.wireguard_endpoint, RTSPS_PORT), shown.fingerprint, following)
 
 
 def pushed_streams(inventory: Inventory, secrets: Secrets, facility: Facility) -> tuple[PushedStream, ...]:
@@ -272,6 +272,6 @@ def pushed_streams(inventory: Inventory, secrets: Secrets, facility: Facility) -
     )
 
 
-def _end(place: PushPlace, key: Secret, path: str) -> PushEnd:
+def _end(place: PushEndpoint, key: Secret, path: str) -> PushEnd:
     login = publisher_user(path), publish_password(key, path)
     return PushEnd(place.relay, place.endpoint, place.fingerprint, *login, place.following)

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final, NamedTuple, Protocol
 
 from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret
 from provisioner.desired.names import ALONE, HostNames
@@ -144,7 +144,7 @@ class MediaPath(NamedTuple):
         return self._replace(fps=_lower(self.fps, old.fps), least_kbps=_lower(self.least_kbps, old.least_kbps))
 
 
-class AskedDevice(NamedTuple):
+class ProbedDevice(NamedTuple):
     """A device with ONVIF: address for the probe, and expected values.
 
     Attributes:
@@ -210,7 +210,7 @@ class Tunnel:
     following: SecondKey | None = None
 
 
-class HubDoor(NamedTuple):
+class HubAccess(NamedTuple):
     """Address, ports and networks of a hub's readers; others are blocked."""
 
     address: IPv4Address
@@ -250,7 +250,7 @@ class Firewall:
     routed: tuple[IPv4Network, ...] = ()
     speaks_ipv6: bool = False
     reader_ports: tuple[int, ...] = (RTSP_PORT,)
-    hub: HubDoor | None = None
+    hub: HubAccess | None = None
     further_ports: tuple[int, ...] = ()
     publishers: tuple[IPv4Network, ...] = ()
     second_port: int | None = None
@@ -310,7 +310,7 @@ class RelayService:
     users: tuple[User, ...]
     paths: tuple[MediaPath, ...]
     artefact: MediamtxArtefact
-    asked: tuple[AskedDevice, ...] = ()
+    asked: tuple[ProbedDevice, ...] = ()
     tls: ReaderEncryption | None = None
     publishing: ReaderEncryption | None = None
 
@@ -395,7 +395,7 @@ class HostSpec:
     identity: Secret = field(default_factory=partial(Secret, ""))
     trust: Trust | None = None
     policy: AppliedPolicy | None = None
-    held: tuple[HeldFacility, ...] = ()
+    held: tuple[FrozenFacility, ...] = ()
     lifted: frozenset[str] = frozenset()
     owner: Owner | None = None
     adopted: Owner | None = None
@@ -420,7 +420,7 @@ class HostSpec:
         return HostNames(self.side)
 
     @property
-    def held_names(self) -> Mapping[str, HeldFacility]:
+    def frozen_names(self) -> Mapping[str, FrozenFacility]:
         """Frozen facilities by each id that the host may know."""
         return {name: one for one in self.held for name in one.names}
 
@@ -559,7 +559,7 @@ class DesiredState:
 
     hosts: dict[str, HostSpec]
     left_out: dict[str, LeftOutHost] = field(default_factory=dict)
-    held: Mapping[str, HeldFacility] = field(default_factory=dict)
+    held: Mapping[str, FrozenFacility] = field(default_factory=dict)
 
     @property
     def paths(self) -> tuple[tuple[HostSpec, MediaPath], ...]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from provisioner.base.errors import InventoryError, SecretsError
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.roles import words_of_reading
 from provisioner.desired.hosts import centre_host, relay_host
 from provisioner.desired.limit import left_out_centre, left_out_relay
@@ -21,13 +21,13 @@ from provisioner.desired.spec import SITE, DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.trust import Trust, policy_of, trust_of
 from provisioner.inventory.model import Connection, Inventory, Secrets
 
-NOTHING_HELD: Final[Mapping[str, HeldFacility]] = MappingProxyType({})
+NOTHING_HELD: Final[Mapping[str, FrozenFacility]] = MappingProxyType({})
 
 
 def desired_state(
     inventory: Inventory,
     secrets: Secrets,
-    held: Mapping[str, HeldFacility] = NOTHING_HELD,
+    held: Mapping[str, FrozenFacility] = NOTHING_HELD,
     today: date | None = None,
 ) -> DesiredState:
     """Return the desired state of all hosts, without frozen facilities.

@@ -154,7 +154,7 @@ class Deeds:
 
 
 @dataclass(frozen=True, slots=True)
-class ScriptPlace:
+class ScriptEnvironment:
     """The script's root folder and search path; only tests change them."""
 
     root: str = ""
@@ -269,7 +269,9 @@ def is_public_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
 
 
-def looking(user: str, keys: Sequence[str], place: ScriptPlace | None = None, names: HostNames = ALONE) -> ShellScript:
+def looking(
+    user: str, keys: Sequence[str], place: ScriptEnvironment | None = None, names: HostNames = ALONE
+) -> ShellScript:
     """Return a script that only reports a host's state.
 
     Raises:
@@ -279,7 +281,7 @@ def looking(user: str, keys: Sequence[str], place: ScriptPlace | None = None, na
 
 
 def making(
-    user: str, keys: Sequence[str], deeds: Deeds, place: ScriptPlace | None = None, names: HostNames = ALONE
+    user: str, keys: Sequence[str], deeds: Deeds, place: ScriptEnvironment | None = None, names: HostNames = ALONE
 ) -> ShellScript:
     """Return a script that prepares a host and reports its state.
 
@@ -299,7 +301,7 @@ def making(
     return ShellScript(_text("make", user, keys, values, place=place, names=names), as_root=True)
 
 
-def proving(user: str, place: ScriptPlace | None = None, names: HostNames = ALONE) -> ShellScript:
+def proving(user: str, place: ScriptEnvironment | None = None, names: HostNames = ALONE) -> ShellScript:
     """Return a script that reports login and sudo rights, without changes.
 
     Raises:
@@ -309,10 +311,16 @@ def proving(user: str, place: ScriptPlace | None = None, names: HostNames = ALON
 
 
 def _text(
-    mode: str, user: str, keys: Sequence[str], more: Mapping[str, str], *, place: ScriptPlace | None, names: HostNames
+    mode: str,
+    user: str,
+    keys: Sequence[str],
+    more: Mapping[str, str],
+    *,
+    place: ScriptEnvironment | None,
+    names: HostNames,
 ) -> str:
     _refuse(is_user(user))
-    place = place or ScriptPlace()
+    place = place or ScriptEnvironment()
     values = {
         "mode": mode,
         "root": place.root,

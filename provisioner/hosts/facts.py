@@ -58,7 +58,7 @@ def no_rules() -> wire.FirewallAnswer:
     return {"present": False, "differences": []}
 
 
-def nothing_held() -> wire.HeldAnswer:
+def nothing_held() -> wire.FrozenAnswer:
     """Return the answer of a host without frozen facilities."""
     return {"paths": {}, "peers": {}, "addresses": [], "cameras": [], "digests": {}, "unclear": ""}
 
@@ -123,7 +123,7 @@ class HostFacts:
     confirmed: str = ""
     recorded: wire.RecordHead | None = None
     receipts: Sequence[wire.RecordHead] = ()
-    held: wire.HeldAnswer = field(default_factory=nothing_held)
+    held: wire.FrozenAnswer = field(default_factory=nothing_held)
     quarantine: Mapping[str, QuarantinedPath] = field(default_factory=dict)
     disks: Sequence[wire.DiskAnswer] = ()
     clock: Sequence[float] | None = field(default=None, compare=False)
@@ -261,7 +261,7 @@ def _approver(one: wire.ApproverAnswer) -> TermsApprover:
     return TermsApprover(one["id"], one["key"], tuple(one["roles"]), tuple(one["carriers"]), since, until)
 
 
-def _files(files: Mapping[str, wire.FileAnswer | None], held: wire.HeldAnswer | None) -> dict[str, wire.FileAnswer]:
+def _files(files: Mapping[str, wire.FileAnswer | None], held: wire.FrozenAnswer | None) -> dict[str, wire.FileAnswer]:
     """Return files by path; a digest excludes parts of frozen facilities."""
     rest = held["digests"] if held else {}
     known = {path: file for path, file in files.items() if file is not None}

@@ -68,7 +68,7 @@ def _facts(spec: HostSpec, answer: HostAnswer, between: tuple[datetime, datetime
     return replace(facts, faults=(*faults, *other_firewalls(facts.firewalls), *ending))
 
 
-def _unkept(spec: HostSpec, held: wire.HeldAnswer) -> str:
+def _unkept(spec: HostSpec, held: wire.FrozenAnswer) -> str:
     """Return why frozen parts conflict with the desired state; empty if not."""
     if spec.held and (unclear := held["unclear"]):
         return f"{unclear}: what in it is of {', '.join(one.id for one in spec.held)}, which is held, cannot be told"
@@ -98,6 +98,6 @@ def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[wire
     if spec.hub is not None:
         request["ports"] = {"tcp": [*reader_ports(spec.hub.tls), API_PORT], "udp": []}
     if spec.held:
-        request["held"] = sorted(spec.held_names)
+        request["held"] = sorted(spec.frozen_names)
     rules = [file.content for file in files if file.path == spec.names.nft_file]
     return request, {"nft": rules[0]} if rules else {}

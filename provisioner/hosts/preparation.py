@@ -181,7 +181,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenBare:
+class BareHostFacts:
     """A host's observed state.
 
     Attributes:
@@ -287,7 +287,7 @@ def by_its_program(facts: HostFacts, user: str, names: HostNames = ALONE) -> Bar
     )
 
 
-def preparation(seen: SeenBare, wanted: Wanted) -> Preparation:
+def preparation(seen: BareHostFacts, wanted: Wanted) -> Preparation:
     """Return the preparation that a host needs."""
     host, user = seen.host, wanted.user
     family = family_of(host.system)
@@ -413,7 +413,7 @@ def may_program(allowed: Collection[str], names: HostNames = ALONE) -> bool:
     return {command.strip() for commands in listed for command in commands} >= _words(names)
 
 
-def _rule(seen: SeenBare, wanted: Wanted) -> str:
+def _rule(seen: BareHostFacts, wanted: Wanted) -> str:
     """Return the new file of sudo rules; empty for no change."""
     host, names = seen.host, wanted.names
     everything, program = rule_for_all(wanted.user), rule_for_program(wanted.user, names)
@@ -447,7 +447,7 @@ def _of_user(host: BareHost, user: str) -> Step:
     return Step(Thing.USER, f"{user} is there")
 
 
-def _of_keys(seen: SeenBare, wanted: Wanted, adds: Collection[str]) -> Iterator[Step]:
+def _of_keys(seen: BareHostFacts, wanted: Wanted, adds: Collection[str]) -> Iterator[Step]:
     if seen.logs_in and not adds:
         yield Step(Thing.KEY, f"this machine logs {wanted.user} in")
         return
@@ -479,7 +479,7 @@ def _of_rule(host: BareHost, wanted: Wanted, rule: str) -> Step:
     return Step(Thing.SUDO, now, f"may do anything by {names.rule_file}, as the first contact needs it")
 
 
-def _notes(seen: SeenBare, wanted: Wanted, rule: str) -> Iterator[str]:
+def _notes(seen: BareHostFacts, wanted: Wanted, rule: str) -> Iterator[str]:
     host, user = seen.host, wanted.user
     if seen.is_by_program and wanted.are_named:
         yield f"whether the keys of --key are among those of {user} only another login can see: --user root"

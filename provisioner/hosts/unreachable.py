@@ -142,7 +142,7 @@ _AFTER_JUMP = re.compile(r"its jump host (\S+) does not get to it: (.*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class SshRoute:
     """ssh's connection to a host.
 
     Attributes:
@@ -156,18 +156,18 @@ class Way:
     jump_signed: bool = False
 
 
-DIRECT: Final = Way()
+DIRECT: Final = SshRoute()
 """Without a jump host, to a host with a known key."""
 
 
-def way_to(spec: CallTarget) -> Way:
+def way_to(spec: CallTarget) -> SshRoute:
     """Return ssh's connection to a host."""
     jump = spec.jump
     jump_signed = jump is not None and jump.ssh.host_key is None
-    return Way(jump.ssh.place(jump.address) if jump else "", spec.ssh.host_key is None, jump_signed)
+    return SshRoute(jump.ssh.place(jump.address) if jump else "", spec.ssh.host_key is None, jump_signed)
 
 
-def unreachable_by(said: str, way: Way = DIRECT) -> Unreachable:
+def unreachable_by(said: str, way: SshRoute = DIRECT) -> Unreachable:
     """Return the cause in ssh's or Ansible's output.
 
     The last line with a cause counts, since a server's banner may precede it with any text. If it only reports an ended
@@ -197,7 +197,7 @@ def _directly(lines: list[str], *, signed: bool) -> Unreachable:
     return named[-2] if named[-1] is _ENDED and named[-2:-1] == [_NO_SSH] else named[-1]
 
 
-def _over_jump(lines: list[str], way: Way) -> Unreachable:
+def _over_jump(lines: list[str], way: SshRoute) -> Unreachable:
     """Read output of two ssh processes: the jump host's, then the host's."""
     ends = [number for number, line in enumerate(lines) if _NOTHING_CAME.search(line)]
     if not ends:

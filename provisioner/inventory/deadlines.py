@@ -71,7 +71,7 @@ class Timeliness(StrEnum):
     OVERDUE = "overdue"
 
 
-class StandingOrders:
+class OrdersInForce:
     """The orders of an inventory, and the facilities that they bind.
 
     An order binds the managing bodies in its scope. If it names districts and is from their time, it also binds the
@@ -109,8 +109,8 @@ class StandingOrders:
 
 
 def duties_of(inventory: Frame, facility: Ordered) -> tuple[Duty, ...]:
-    """Return one facility's duties, as `StandingOrders`."""
-    return StandingOrders(inventory).duties_of(facility)
+    """Return one facility's duties, as `OrdersInForce`."""
+    return OrdersInForce(inventory).duties_of(facility)
 
 
 def _is_in_scope(body: ManagingBody, order: Instruction) -> bool:

@@ -62,7 +62,7 @@ def completed(
         pushing = sorted(name for name in _pushing(inventory, carrier.id) if name not in held)
         known = tidied(known, inventory)
         shown = {relay.id for relay in carrier.relays if carrier.certificates}
-        known = with_shown_keys(known, inventory.allocations, shown)
+        known = with_host_keys(known, inventory.allocations, shown)
         kept = {name: psk for name, psk in known.site_psks.items() if name in held}
         carriers[carrier.id] = CarrierSecrets(
             readers={c: known.readers.get(c) or _random() for c in sorted(carrier.centres)},
@@ -140,12 +140,12 @@ def _host_keys(hosts: Iterable[str], known: CarrierSecrets, digest_key: Secret |
     return keys | {host: known.host_keys[host] for host in hosts if host in known.host_keys}
 
 
-def with_shown_keys(known: CarrierSecrets, lock: Allocations, relays: Collection[str]) -> CarrierSecrets:
+def with_host_keys(known: CarrierSecrets, lock: Allocations, relays: Collection[str]) -> CarrierSecrets:
     """Make a next certificate's key present if the lock says so. Pure.
 
     Only the lock says which certificate is present, so the key is right whenever this runs.
     """
-    over = {name: key for name in relays if (key := shown_key_beside(known, lock.relays.get(name), name))}
+    over = {name: key for name in relays if (key := host_key_beside(known, lock.relays.get(name), name))}
     if not over:
         return known
     following = {name: key for name, key in known.next_certificate_keys.items() if name not in over}
@@ -153,7 +153,7 @@ def with_shown_keys(known: CarrierSecrets, lock: Allocations, relays: Collection
     return known.model_copy(update={"certificate_keys": keys, "next_certificate_keys": following})
 
 
-def shown_key_beside(known: CarrierSecrets, entry: RelayAllocation | None, relay: str) -> Secret | None:
+def host_key_beside(known: CarrierSecrets, entry: RelayAllocation | None, relay: str) -> Secret | None:
     """Return a relay's next key if its present certificate already uses it."""
     following = known.next_certificate_keys.get(relay)
     return following if following is not None and entry is not None and _fits(entry, following) else None

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from provisioner.base.private_text import path_as_read
-from provisioner.inventory.allocate import asked_devices_of, devices_of
+from provisioner.inventory.allocate import devices_of, probed_devices_of
 from provisioner.inventory.model import (
     Access,
     Blocked,
@@ -112,7 +112,7 @@ class Outline(NamedTuple):
     managing_body: ManagingBody
     recorders: int = 0
     rtsp_paths: str = ""
-    asked_devices: tuple[str, ...] = ()
+    probed_devices: tuple[str, ...] = ()
     contact_confirmed_on: date | None = None
     surveyed_on: date | None = None
     opens_on: date | None = None
@@ -181,7 +181,7 @@ def outline_of(facility: Facility) -> Outline:
         managing_body=facility.managing_body,
         recorders=len(facility.recorders),
         rtsp_paths=rtsp_paths_of(facility),
-        asked_devices=asked_devices_of(facility),
+        probed_devices=probed_devices_of(facility),
         contact_confirmed_on=facility.contact_confirmed_on,
         surveyed_on=survey.surveyed_on if survey else None,
         opens_on=facility.opens_on,

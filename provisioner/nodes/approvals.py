@@ -77,7 +77,7 @@ class ApprovalRules:
 
 
 @dataclass(frozen=True, slots=True)
-class BegunChange:
+class AdmittedChange:
     """The last change that a node admitted on a host.
 
     Attributes:
@@ -96,7 +96,7 @@ class BegunChange:
 
 
 @dataclass(frozen=True, slots=True)
-class BegunPlan:
+class StartedPlan:
     """A started plan: start of its first change, and the run."""
 
     at: datetime
@@ -116,10 +116,10 @@ class NodeMemory:
     """
 
     since: datetime
-    changes: Mapping[str, BegunChange] = field(default_factory=dict)
+    changes: Mapping[str, AdmittedChange] = field(default_factory=dict)
     used: Mapping[str, str] = field(default_factory=dict)
     taken_back: frozenset[str] = frozenset()
-    plans: Mapping[str, BegunPlan] = field(default_factory=dict)
+    plans: Mapping[str, StartedPlan] = field(default_factory=dict)
 
 
 _MEMORY: Final = TypeAdapter(NodeMemory)
@@ -251,7 +251,7 @@ def _of_rollback(call: CarriedCall, memory: NodeMemory) -> str:
     return _marking(call, last)
 
 
-def _marking(call: CarriedCall, last: BegunChange) -> str:
+def _marking(call: CarriedCall, last: AdmittedChange) -> str:
     if last.owner and _owner_of(call) not in {"", last.owner}:
         return "it would mark the host otherwise than the plan that was approved"
     return ""
@@ -268,7 +268,7 @@ def _taken_back(call: CarriedCall, memory: NodeMemory, now: datetime) -> NodeMem
     # What a host keeps of before an earlier run takes later ones back as well.
     runs = {call.request["target"], before.run if before else ""}
     at, owner = (before.at, before.owner) if before else (_second_of(now), "")
-    begun = BegunChange(at, call.request["run"], owner=owner, takes_back=call.request["target"])
+    begun = AdmittedChange(at, call.request["run"], owner=owner, takes_back=call.request["target"])
     taken_back = memory.taken_back | (runs & set(memory.used.values()))
     return replace(memory, changes={**memory.changes, call.spec.id: begun}, taken_back=taken_back)
 
@@ -300,11 +300,11 @@ def _of_apply(call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: 
             f"what was approved at {moment_text(at)} is older than what was carried to it last, of"
             f" {moment_text(last.at)}: have the plan approved anew"
         ), memory
-    begun = BegunChange(at, run, warrant.basis.requests[host]["confirm"], _owner_of(call))
+    begun = AdmittedChange(at, run, warrant.basis.requests[host]["confirm"], _owner_of(call))
     used = {**memory.used, **{_id_of(approval): run for approval in counted.values()}}
     plans, meaning = memory.plans, warrant.basis.meaning
     if meaning not in plans or plans[meaning].run != run:
-        plans = {**plans, meaning: BegunPlan(_second_of(now), run)}
+        plans = {**plans, meaning: StartedPlan(_second_of(now), run)}
     return "", replace(memory, changes={**memory.changes, host: begun}, used=used, plans=plans)
 
 

@@ -81,7 +81,7 @@ _QUIET: Final = 4
 """Quiet receives without failure before the broker counts as reached."""
 
 
-class BegunUnits:
+class StartedUnits:
     """Units begun in the last day, one per line of a file.
 
     Raises:
@@ -127,7 +127,7 @@ class BegunUnits:
         return StateError(f"{self._file} cannot be written: {error.strerror}", hint=hint)
 
 
-class KeptArtefacts:
+class ArtefactCache:
     """A cache of files by SHA-256; the last used ones stay.
 
     It only saves time: a full disk or a changed file counts as a miss.
@@ -286,11 +286,11 @@ class NodeParts:
     key: ExchangeKey
     controllers: Mapping[str, PublicExchangeKey]
     rules: NodeRules
-    begun: BegunUnits
+    begun: StartedUnits
     runner: Callable[[], OpenRunner]
     folder: Callable[[], Path]
     tell: Callable[[str], None]
-    artefacts: KeptArtefacts
+    artefacts: ArtefactCache
     scans: OpenRunner
     approvals: NodeApprovals | None = None
     reaches: Callable[[bool], None] = lambda _: None

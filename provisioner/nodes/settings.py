@@ -30,7 +30,7 @@ from provisioner.nodes.broker import place_of, standing_line
 from provisioner.nodes.controller import NodeRunner, RoutedRunner
 from provisioner.nodes.envelope import PublicExchangeKey, is_carrier, public_exchange_key, read_exchange_key
 from provisioner.nodes.jetstream import Broker, controller_mailbox, node_mailbox
-from provisioner.nodes.node import BegunUnits, KeptArtefacts, Node, NodeParts, NodeRules
+from provisioner.nodes.node import ArtefactCache, Node, NodeParts, NodeRules, StartedUnits
 from provisioner.nodes.unit import is_sha256
 
 _URL: Final = re.compile(r"(tls|nats)://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
@@ -128,7 +128,7 @@ class NodeService:
             runner=self._runner,
             folder=lambda: make_private_folder(self.environment),
             tell=self.tell,
-            artefacts=KeptArtefacts(settings.state / _ARTEFACTS),
+            artefacts=ArtefactCache(settings.state / _ARTEFACTS),
             scans=HostKeyScans(self.environment, f"the node of {settings.rules.carrier}"),
             reaches=lambda reaches: notice.status(standing_line(settings.broker.url, reaches=reaches)),
         )
@@ -142,14 +142,14 @@ class NodeService:
             mailbox.close()
             begun.close()
 
-    def _begun(self) -> BegunUnits:
+    def _begun(self) -> StartedUnits:
         folder = self.settings.state
         try:
             make_own_folder(folder)
         except OSError as error:
             hint = "name a folder in `state` that is the node's own"
             raise UsageError(f"{folder} cannot be made: {error.strerror}", hint=hint) from None
-        return BegunUnits(folder / _BEGUN, time.time())
+        return StartedUnits(folder / _BEGUN, time.time())
 
     def _runner(self) -> OpenRunner:
         own = {name: value for name, value in self.environment.items() if name in _OF_CALLER}

@@ -13,7 +13,7 @@ from provisioner.plan.document import (
 from provisioner.plan.plan import (
     Against,
     Basis,
-    HeldInPlan,
+    FrozenInPlan,
     HostItems,
     Plan,
     Totals,
@@ -43,7 +43,7 @@ __all__ = [
     "SCHEMA",
     "Against",
     "Basis",
-    "HeldInPlan",
+    "FrozenInPlan",
     "HostItems",
     "Plan",
     "PlanMaker",

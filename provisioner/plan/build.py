@@ -24,7 +24,7 @@ from provisioner.plan.diff import (
     Fleet,
     changes_of,
     former_keys,
-    held_on,
+    frozen_on,
     needs_of_sites,
     overrides_ours,
     policy_changes,
@@ -41,7 +41,7 @@ from provisioner.plan.guards.reachability import (
     outside_of,
     required_sources,
 )
-from provisioner.plan.plan import Basis, HeldInPlan, Plan, desired_digest, planned_digest
+from provisioner.plan.plan import Basis, FrozenInPlan, Plan, desired_digest, planned_digest
 
 _NOTED = 5
 """Maximum number of files in notes: a host can report any number."""
@@ -137,13 +137,13 @@ def _host_terms(read: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dic
     }
 
 
-def _held(observed: Observed, limit: Limit, read: Sequence[HostSpec]) -> tuple[HeldInPlan, ...]:
+def _held(observed: Observed, limit: Limit, read: Sequence[HostSpec]) -> tuple[FrozenInPlan, ...]:
     hosts: dict[str, list[str]] = defaultdict(list)
     for spec in read:
-        for facility in held_on(spec, observed.facts[spec.id]):
+        for facility in frozen_on(spec, observed.facts[spec.id]):
             hosts[facility].append(spec.id)
     return tuple(
-        HeldInPlan(one, tuple(sorted(hosts[name])), limit.takes_held(one, hosts[name]))
+        FrozenInPlan(one, tuple(sorted(hosts[name])), limit.takes_frozen(one, hosts[name]))
         for name, one in observed.state.held.items()
     )
 
@@ -186,7 +186,7 @@ def fleet_of(observed: Observed) -> Fleet:
         former_keys=former_keys(chosen, observed.facts, _recorded_keys(observed.inventory)),
         holders=_holders(chosen, observed.facts),
         served_sites=frozenset(site for spec in relays for site in sites_of(spec)),
-        known_sites=frozenset(observed.inventory.facilities),
+        cached_sites=frozenset(observed.inventory.facilities),
         next_keys={
             relay: of.next_key.public_key
             for relay, of in observed.inventory.allocations.relays.items()
@@ -308,7 +308,7 @@ def _of_sides(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iter
 
 
 def _notes(
-    observed: Observed, read: Sequence[HostSpec], changed: Collection[str], held: Sequence[HeldInPlan]
+    observed: Observed, read: Sequence[HostSpec], changed: Collection[str], held: Sequence[FrozenInPlan]
 ) -> Iterator[str]:
     yield from (host.reason for host in observed.state.left_out.values())
     yield from _of_sides(read, observed.facts)

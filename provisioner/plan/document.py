@@ -30,7 +30,7 @@ from provisioner.inventory.policy_rules.engine import RegoVerdict
 from provisioner.plan.change import Action, Impact, Resource, distinct_trust
 from provisioner.plan.diff import SitePackageNeed
 from provisioner.plan.guards.policy import TRUST, named
-from provisioner.plan.plan import HeldInPlan, Plan, Totals, totals_of
+from provisioner.plan.plan import FrozenInPlan, Plan, Totals, totals_of
 
 SCHEMA = "provisioner/plan"
 DRIFT_SCHEMA = "provisioner/drift"
@@ -389,7 +389,7 @@ def plan_in_parts(plan: Plan, *, everything: bool = False, model: type[PlanDocum
             "site_packages": plan.site_packages,
             "notes": [*plan.lacking, *plan.notes, *(f"{one.message}; {one.hint}" for one in plan.warnings)],
             "warnings": plan.warnings,
-            "held": [held_row(one) for one in plan.held],
+            "held": [frozen_row(one) for one in plan.held],
             "quarantined": plan.quarantined,
             "approvals": tuple(dict.fromkeys(map(NeedRow.model_validate, plan.approvals))),
             "rego": _rego(plan.rego),
@@ -412,7 +412,7 @@ def _totals(totals: Totals) -> Document:
     }
 
 
-def held_row(held: HeldInPlan) -> HeldInPlanRow:
+def frozen_row(held: FrozenInPlan) -> HeldInPlanRow:
     """Return the row of a frozen facility."""
     return HeldInPlanRow.made_of(held.facility, hosts=held.hosts, chosen=held.chosen)
 
@@ -492,10 +492,10 @@ def _unreadable(plan: Plan) -> Iterator[str]:
 
 def _held(plan: Plan) -> Iterator[str]:
     if plan.held_back:
-        yield held_ending([one.facility.id for one in plan.held_back])
+        yield frozen_ending([one.facility.id for one in plan.held_back])
 
 
-def held_ending(names: Sequence[str]) -> str:
+def frozen_ending(names: Sequence[str]) -> str:
     """Return the last sentence about frozen facilities, with the next step."""
     facilities, are = counted(len(names), "facility"), "is" if len(names) == 1 else "are"
     return msg(

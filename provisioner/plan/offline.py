@@ -92,7 +92,7 @@ def without(inventory: Inventory, names: Collection[str]) -> Inventory:
     return inventory.model_copy(update={"facilities": facilities})
 
 
-def with_held(facts: Mapping[str, HostFacts], inventory: Inventory, names: Collection[str]) -> dict[str, HostFacts]:
+def with_frozen(facts: Mapping[str, HostFacts], inventory: Inventory, names: Collection[str]) -> dict[str, HostFacts]:
     """Return facts with the older configuration of frozen facilities."""
     paths: dict[str, dict[str, str]] = defaultdict(dict)
     peers: dict[str, dict[str, str]] = defaultdict(dict)
@@ -107,7 +107,7 @@ def with_held(facts: Mapping[str, HostFacts], inventory: Inventory, names: Colle
             peers[relay][facility.gateway.public_key] = f"site/{facility.id}"
             if facility.gateway.next_key and facility.gateway.next_key.public_key:
                 peers[relay][facility.gateway.next_key.public_key] = f"next/{facility.id}"
-    kept: dict[str, wire.HeldAnswer] = {
+    kept: dict[str, wire.FrozenAnswer] = {
         host: {**nothing_held(), "paths": paths[host], "peers": peers[host]} for host in facts
     }
     return {host: replace(of, held=kept[host]) for host, of in facts.items()}

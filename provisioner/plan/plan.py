@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from provisioner import __version__
 from provisioner.base.errors import Problem
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.secret import keyed_digest
 from provisioner.base.text import canonical_json, msg
 from provisioner.desired.render.host import RenderedFile
@@ -111,7 +111,7 @@ class Against:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldInPlan:
+class FrozenInPlan:
     """A frozen facility, whose configuration no plan changes.
 
     Attributes:
@@ -119,7 +119,7 @@ class HeldInPlan:
         chosen: whether the limit selects it; otherwise it is only noted.
     """
 
-    facility: HeldFacility
+    facility: FrozenFacility
     hosts: tuple[str, ...] = ()
     chosen: bool = True
 
@@ -161,7 +161,7 @@ class Plan:
     lacking: tuple[str, ...] = ()
     against: Against | None = None
     noops_elsewhere: int = 0
-    held: tuple[HeldInPlan, ...] = ()
+    held: tuple[FrozenInPlan, ...] = ()
     quarantined: tuple[Quarantined, ...] = ()
     approvals: tuple[ApprovalNeed, ...] = ()
     rego: RegoVerdict | None = None
@@ -172,7 +172,7 @@ class Plan:
         return len(self.changes) + self.noops_elsewhere
 
     @property
-    def held_back(self) -> tuple[HeldInPlan, ...]:
+    def held_back(self) -> tuple[FrozenInPlan, ...]:
         """Frozen facilities in the limit; commands that show them exit with 3."""
         return tuple(one for one in self.held if one.chosen)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from provisioner.record.place import StatePlace
+    from provisioner.record.state_folder import StateFolder
     from provisioner.record.store import History
 
 
-def history_at(place: StatePlace) -> History | None:
+def history_at(place: StateFolder) -> History | None:
     """Return the history of a place, or `None` before any run.
 
     Raises:

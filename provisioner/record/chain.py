@@ -46,7 +46,7 @@ from provisioner.record.tables import (
     unpacked,
     verdicts,
 )
-from provisioner.record.verdict_rows import PathLists, kept_digest, row_seals
+from provisioner.record.verdict_rows import PathLists, row_seals, stored_digest
 
 _LONGEST_SHOWN = 70
 # Clocks of several machines differ, and a verification may begin before a change that it is recorded after.
@@ -391,7 +391,7 @@ def _of_ending(
     shown = {h.host: [moment_text(h.at), h.held, _flag(h.flag)] for h in connection.execute(of_hosts)}
     if shown != content["holdings"]:
         yield "what it says of hosts was changed"
-    kept = kept_digest(connection, row.inventory, row.number, lists)
+    kept = stored_digest(connection, row.inventory, row.number, lists)
     if kept != content.get("verdicts", "") and not (not kept and _is_before(row, cut.verdicts)):
         yield "what it kept of paths is missing or was changed"
 

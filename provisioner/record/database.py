@@ -23,9 +23,9 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from provisioner.base.errors import StateError
 from provisioner.base.files import make_own_folder, refuse_link
 from provisioner.base.text import printable
-from provisioner.record.entries import BegunContent, EndedContent, EntryKind, Run, canonical, genesis, linked
-from provisioner.record.place import VARIABLE, StatePlace
+from provisioner.record.entries import EndedContent, EntryKind, Run, StartContent, canonical, genesis, linked
 from provisioner.record.seal import Head, RecordKeys, SealVerdict
+from provisioner.record.state_folder import VARIABLE, StateFolder
 from provisioner.record.tables import (
     DAMAGE,
     PRUNED_SCHEMA,
@@ -63,7 +63,7 @@ class Entry:
     run: Run
     step: EntryKind
     at: datetime
-    content: BegunContent | EndedContent
+    content: StartContent | EndedContent
 
 
 def revision_of(connection: Connection) -> str | None:
@@ -106,7 +106,7 @@ class Database:
     Methods raise `StateError` if the database does not answer, or stays locked.
     """
 
-    def __init__(self, place: StatePlace, engine: Engine) -> None:
+    def __init__(self, place: StateFolder, engine: Engine) -> None:
         self.place = place
         self._engine = engine
 
@@ -159,7 +159,7 @@ class Database:
         self._engine.dispose()
 
 
-def open_database(place: StatePlace, *, create: bool) -> Database | None:
+def open_database(place: StateFolder, *, create: bool) -> Database | None:
     """Open the database of a place; `None` without a history, unless `create`.
 
     Raises:
@@ -187,7 +187,7 @@ def open_database(place: StatePlace, *, create: bool) -> Database | None:
     return database
 
 
-def made_database(place: StatePlace) -> Database:
+def made_database(place: StateFolder) -> Database:
     """Open the database of a place to write, or make it."""
     database = open_database(place, create=True)
     if database is None:
@@ -200,7 +200,7 @@ def has_table(connection: Connection, table: Table) -> bool:
     return inspect(connection).has_table(table.name)
 
 
-def _refuse_other(connection: Connection, place: StatePlace, revision: str) -> None:
+def _refuse_other(connection: Connection, place: StateFolder, revision: str) -> None:
     if revision not in KNOWN | {BEFORE}:
         raise StateError(
             f"the history in {place.shown} is ahead: its tables are of revision {printable(revision, _SHOWN)}, and"
@@ -219,7 +219,7 @@ def _refuse_other(connection: Connection, place: StatePlace, revision: str) -> N
 # --- SQLite and PostgreSQL ------------------------------------------------------------------------
 
 
-def _engine(place: StatePlace) -> Engine:
+def _engine(place: StateFolder) -> Engine:
     if place.file:
         url = URL.create(_SQLITE, database=str(place.file))
         engine = create_engine(url, connect_args={"timeout": _WAIT_S}, hide_parameters=True)
@@ -285,7 +285,7 @@ def _make_private(file: Path) -> None:
 
 
 @contextmanager
-def _damage(place: StatePlace) -> Iterator[None]:
+def _damage(place: StateFolder) -> Iterator[None]:
     """Turn errors from a tampered row into one that quotes nothing."""
     try:
         yield
@@ -296,7 +296,7 @@ def _damage(place: StatePlace) -> Iterator[None]:
 
 
 @contextmanager
-def _database_errors(place: StatePlace, verb: str) -> Iterator[None]:
+def _database_errors(place: StateFolder, verb: str) -> Iterator[None]:
     """Turn the database's errors into ours, without the query and its values."""
     try:
         yield
@@ -317,7 +317,7 @@ def _database_errors(place: StatePlace, verb: str) -> Iterator[None]:
 # --- the newest entry ------------------------------------------------------------------------------
 
 
-def append(connection: Connection, place: StatePlace, entry: Entry) -> Head:
+def append(connection: Connection, place: StateFolder, entry: Entry) -> Head:
     """Append an entry to an inventory's record in a `writing` transaction.
 
     A tampered newest entry raises `DamagedRecordError`.
@@ -334,7 +334,7 @@ def append(connection: Connection, place: StatePlace, entry: Entry) -> Head:
     return _sealed(connection, place, Head(run.id, number, chained["hash"]))
 
 
-def _sealed(connection: Connection, place: StatePlace, head: Head) -> Head:
+def _sealed(connection: Connection, place: StateFolder, head: Head) -> Head:
     message = head.message(place.inventory)
     seal, signature = place.keys.seal(message), place.keys.sign(message)
     if seal or signature:
@@ -343,7 +343,7 @@ def _sealed(connection: Connection, place: StatePlace, head: Head) -> Head:
     return Head(head.run, head.number, head.hash, seal)
 
 
-def _newest(connection: Connection, place: StatePlace) -> Head | None:
+def _newest(connection: Connection, place: StateFolder) -> Head | None:
     """Return the newest entry, checked with its hash and its seal."""
     number = stored(entries.c.number)
     newest = select(number).where(entries.c.inventory == place.inventory).order_by(entries.c.number.desc()).limit(1)

@@ -100,7 +100,7 @@ class Holding:
     exact: bool = False
 
     @property
-    def held_digest(self) -> str | None:
+    def frozen_digest(self) -> str | None:
         """The hash of the content, or `None` if the content is unknown."""
         return None if self.held is None else digest(canonical(dict(self.held)))
 
@@ -204,7 +204,7 @@ class RunContent(TypedDict):
     approvals: NotRequired[list[Document]]
 
 
-class BegunContent(RunContent):
+class StartContent(RunContent):
     """The first entry's content; `intent` is the hash of the planned work."""
 
     hosts: list[str]
@@ -282,10 +282,10 @@ def moment_text(moment: datetime) -> str:
     return aware(moment).astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def begun_content(run: Run, hosts: Iterable[str], intent: str = "") -> BegunContent:
+def start_content(run: Run, hosts: Iterable[str], intent: str = "") -> StartContent:
     """Return the first entry's content: changing hosts, hash of the planned work."""
     content = {**_run_content(run, EntryKind.BEGUN, run.started), "hosts": sorted(hosts)}
-    return cast("BegunContent", content | {"intent": intent} if intent else content)
+    return cast("StartContent", content | {"intent": intent} if intent else content)
 
 
 def ended_content(run: Run, ending: Ending, verdicts: str = "", document: str | None = None) -> EndedContent:
@@ -295,7 +295,7 @@ def ended_content(run: Run, ending: Ending, verdicts: str = "", document: str | 
         "outcome": ending.outcome,
         "document": document,
         "checks": checks_digest(ending.checks),
-        "holdings": {h.host: [moment_text(h.at), h.held_digest, h.exact] for h in ending.holdings},
+        "holdings": {h.host: [moment_text(h.at), h.frozen_digest, h.exact] for h in ending.holdings},
     }
     kept = {"verdicts": verdicts} if verdicts else {}
     return cast("EndedContent", content | kept | ({"cut": _cut_content(ending.cut)} if ending.cut else {}))
@@ -336,7 +336,7 @@ def checks_digest(checks: Iterable[FacilityCheck]) -> str:
     return digest(canonical(rows))
 
 
-def recorded_of(begun: BegunContent | None, ended: EndedContent | None) -> Recorded:
+def recorded_of(begun: StartContent | None, ended: EndedContent | None) -> Recorded:
     """Make a run from its entries; at least one is needed."""
     entry = ended or begun
     if entry is None:

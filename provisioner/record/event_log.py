@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Select, case, insert, select
 from provisioner.base.errors import StateError
 from provisioner.record.database import open_database
 from provisioner.record.entries import canonical, digest
-from provisioner.record.place import StatePlace
 from provisioner.record.seal import SealVerdict
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import DAMAGE, DamagedRecordError, events, microseconds, moment, plain_object, stored
 
 BEGIN = "begin"
@@ -46,7 +46,7 @@ class EventLog:
     Methods raise `StateError` if the database does not answer.
     """
 
-    def __init__(self, place: StatePlace, *, create: bool = True) -> None:
+    def __init__(self, place: StateFolder, *, create: bool = True) -> None:
         database = open_database(place, create=create)
         if database is None:
             raise StateError(
@@ -100,7 +100,7 @@ class EventLog:
         return digest(canonical([[e.at.isoformat(), e.host, e.step, e.state, e.detail] for e in self.of(run)]))
 
 
-def add_step(connection: Connection, place: StatePlace, run: str, event: Event) -> None:
+def add_step(connection: Connection, place: StateFolder, run: str, event: Event) -> None:
     """Add a step in a write transaction; its seal covers all before."""
     query = _steps(place.inventory, run).order_by(events.c.sequence.desc()).limit(1)
     last = connection.execute(query).first()
@@ -112,7 +112,7 @@ def add_step(connection: Connection, place: StatePlace, run: str, event: Event) 
     connection.execute(insert(events).values(**row, sequence=sequence, **{column: outcome}))
 
 
-def _after(place: StatePlace, run: str, sequence: object, outcome: object) -> tuple[int, str]:
+def _after(place: StateFolder, run: str, sequence: object, outcome: object) -> tuple[int, str]:
     """Return the next step's number, and the last one's seal if readable."""
     if not isinstance(sequence, int):
         raise _damaged(place, run, 1, "has a number that is none")
@@ -132,7 +132,7 @@ def _steps(inventory: str, run: str) -> Select[object, object, object, object, o
     return query.where(events.c.inventory == inventory, events.c.run == run)
 
 
-def _damaged(place: StatePlace, run: str, number: int, what: str) -> DamagedRecordError:
+def _damaged(place: StateFolder, run: str, number: int, what: str) -> DamagedRecordError:
     message = f"the history in {place.shown} is damaged: step {number} of run {run} {what}"
     return DamagedRecordError(message, object=run)
 

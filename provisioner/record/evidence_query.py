@@ -35,7 +35,7 @@ from provisioner.record.entries import (
     Operation,
     recorded_of,
 )
-from provisioner.record.lifecycle.evidence import Content, Evidence, LastCheck, Proof, Shown, Verification
+from provisioner.record.lifecycle.evidence import Content, Evidence, LastCheck, Proof, ProvedAt, Verification
 from provisioner.record.lifecycle.site_packages import HandedPackage, NamedRelay, PackageRecord
 from provisioner.record.state_queries import HoldingsQuery
 from provisioner.record.tables import (
@@ -61,7 +61,7 @@ _BY: Final = "user"
 @dataclass(frozen=True)
 class _Checked:
     proofs: Mapping[Content, Proof]
-    declined: Mapping[Content, Shown]
+    declined: Mapping[Content, ProvedAt]
     latest: Mapping[Content, LastCheck]
 
     def last_checks(self) -> dict[str, tuple[LastCheck, ...]]:
@@ -83,7 +83,7 @@ def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> E
     runs = {row.number: row.run for row in connection.execute(ended)}
     checked = _checked(connection, inventory, acceptance, runs)
     verifications = tuple(_latest_verifications(connection, inventory))
-    connected: dict[str, Shown] = {}
+    connected: dict[str, ProvedAt] = {}
     for (facility, _), proof in checked.proofs.items():
         connected[facility] = min(proof.first, connected.get(facility, proof.first))
     hosts = HoldingsQuery(connection, inventory)
@@ -114,27 +114,27 @@ def _latest_verifications(connection: Connection, inventory: str) -> Iterator[Ve
         recorded = recorded_of(None, cast("EndedContent", entry))
         if recorded.finished is None:
             raise TypeError("an ending has a moment")
-        yield Verification(Shown(recorded.finished, recorded.run.id), recorded.run.started, recorded.run.limit)
+        yield Verification(ProvedAt(recorded.finished, recorded.run.id), recorded.run.started, recorded.run.limit)
         if not recorded.run.limit:
             return
 
 
 def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs: Mapping[int, str]) -> _Checked:
     proofs: dict[Content, Proof] = {}
-    declined: dict[Content, Shown] = {}
+    declined: dict[Content, ProvedAt] = {}
     latest: dict[Content, LastCheck] = {}
     spans = _spans(inventory)
     for row in connection.execute(select(spans, *_contents(spans, inventory, acceptance))):
         content = row.facility, row.content
         if row.first is not None:
             proofs[content] = Proof(
-                Shown(moment(row.first), runs[row.first_entry]),
-                None if row.again is None else Shown(moment(row.again), runs[row.again_entry]),
-                Shown(moment(row.last), runs[row.last_entry]),
+                ProvedAt(moment(row.first), runs[row.first_entry]),
+                None if row.again is None else ProvedAt(moment(row.again), runs[row.again_entry]),
+                ProvedAt(moment(row.last), runs[row.last_entry]),
             )
         if row.declined is not None:
-            declined[content] = Shown(moment(row.declined), runs[row.declined_entry])
-        shown = Shown(moment(row.newest), runs[row.newest_entry])
+            declined[content] = ProvedAt(moment(row.declined), runs[row.declined_entry])
+        shown = ProvedAt(moment(row.newest), runs[row.newest_entry])
         if None in (row.relay, row.pulled, row.checked, row.proved):
             raise TypeError("a check says all of it")
         latest[content] = LastCheck(shown, row.relay, row.content, row.pulled, row.checked, row.proved)
@@ -234,7 +234,7 @@ def _moment(word: object) -> datetime:
 def package_records(connection: Connection, inventory: str) -> tuple[dict[str, PackageRecord], tuple[str, ...]]:
     """Return each site's recorded packages, and the runs with unreadable ones."""
     handed: dict[str, list[HandedPackage]] = defaultdict(list)
-    installed: dict[str, list[tuple[Shown, str]]] = defaultdict(list)
+    installed: dict[str, list[tuple[ProvedAt, str]]] = defaultdict(list)
     damaged = []
     kinds = entries.c.operation.in_(sorted(kind.value for kind in OF_PACKAGES))
     ended = entries.c.inventory == inventory, kinds, entries.c.step == EntryKind.ENDED.value
@@ -244,7 +244,7 @@ def package_records(connection: Connection, inventory: str) -> tuple[dict[str, P
     for number, run, at, content, packed in connection.execute(query):
         try:
             entry = entry_content(content, number)
-            shown = Shown(moment(at), str(run))  # type: ignore[arg-type]
+            shown = ProvedAt(moment(at), str(run))  # type: ignore[arg-type]
             of_sites = plain_object(unpacked(packed))["packages"]
             for facility, said in _items(of_sites):
                 if entry["operation"] == Operation.INSTALLED.value:
@@ -266,7 +266,7 @@ def _add(packages: list[HandedPackage], one: HandedPackage) -> None:
         packages[-1] = replace(packages[-1], until=until)
 
 
-def _handed(shown: Shown, by: str, said: Mapping[str, object]) -> HandedPackage:
+def _handed(shown: ProvedAt, by: str, said: Mapping[str, object]) -> HandedPackage:
     relays = said["relays"]
     if not isinstance(relays, list):
         raise TypeError("a package lists its relays")

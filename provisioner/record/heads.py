@@ -29,8 +29,8 @@ from provisioner.base.git import Checkout, ask_git, checkout_of
 from provisioner.base.text import printable
 from provisioner.record.database import seals_of
 from provisioner.record.entries import Cut, EndedContent, EntryKind, Operation, cut_of, linked
-from provisioner.record.place import StatePlace
 from provisioner.record.seal import Head, RecordKeys, SealVerdict
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import DAMAGE, entries, entry_content, stored
 
 _Entry = tuple[int, str, str, str, str]
@@ -58,7 +58,7 @@ UNKNOWN_RUN_HINT = (
 
 
 @dataclass(frozen=True, slots=True)
-class HeldHead:
+class WitnessedHead:
     """An entry that a holder outside the database has.
 
     `holder` is in words, e.g. `relay-vnpt-1 (manifest)`; `host` is empty for other holders.
@@ -73,7 +73,7 @@ class HeldHead:
 class HeadFault:
     """A held entry that the record lacks or has in another form."""
 
-    held: HeldHead
+    held: WitnessedHead
     message: str
     hint: str
 
@@ -111,7 +111,7 @@ def _is_whole(connection: Connection, inventory: str, keys: RecordKeys, entry: _
 # --- this machine's newest entry -------------------------------------------------------------------
 
 
-def remembered(place: StatePlace) -> Head | None:
+def remembered(place: StateFolder) -> Head | None:
     """Return this machine's newest entry, or `None` if unreadable."""
     if place.remembered is None:
         return None
@@ -122,7 +122,7 @@ def remembered(place: StatePlace) -> Head | None:
         return None
 
 
-def remember(place: StatePlace, head: Head) -> None:
+def remember(place: StateFolder, head: Head) -> None:
     """Write an entry to this machine's file; an error is ignored."""
     if place.remembered is None:
         return
@@ -240,7 +240,7 @@ def _git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldRecord:
+class Witnesses:
     """The record with which held entries are compared.
 
     `lost` are numbers of entries known to be lost, after a backup was restored.
@@ -251,14 +251,14 @@ class HeldRecord:
     keys: RecordKeys
     lost: range = range(0)
 
-    def lacking(self, held: Iterable[HeldHead]) -> Iterator[HeadFault]:
+    def lacking(self, held: Iterable[WitnessedHead]) -> Iterator[HeadFault]:
         """Yield the faults of held entries, in the holders' order."""
         for one in held:
             fault = self._fault(one)
             if fault is not None:
                 yield fault
 
-    def _fault(self, held: HeldHead) -> HeadFault | None:
+    def _fault(self, held: WitnessedHead) -> HeadFault | None:
         head, here = held.head, self.entries.get(held.head.number)
         verdict = self.keys.judge_seal(head.seal, head.message(self.inventory))
         what = f"{held.holder} holds entry {head.number} (run {head.run[:_RUN_SHOWN]})"

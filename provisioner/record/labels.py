@@ -23,7 +23,7 @@ from provisioner.inventory.model import (
     Zone,
 )
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
-from provisioner.record.availability.measured import Kept
+from provisioner.record.availability.measured import AgreedLevel
 from provisioner.record.lifecycle.pictures import Pictures
 from provisioner.record.lifecycle.state import FacilityState, Since
 from provisioner.record.lifecycle.status import OpeningRisk, OpeningWarning
@@ -49,10 +49,10 @@ _WORDS: tuple[tuple[StrEnum, str], ...] = (
     (Timeliness.ON_TIME, "Đúng hạn"),
     (Timeliness.LATE, "Trễ hạn"),
     (Timeliness.OVERDUE, "Quá hạn"),
-    (Kept.NOT_AGREED, "Chưa thỏa thuận"),
-    (Kept.MET, "Đạt"),
-    (Kept.MISSED, "Không đạt"),
-    (Kept.UNMEASURED, "Chưa đo"),
+    (AgreedLevel.NOT_AGREED, "Chưa thỏa thuận"),
+    (AgreedLevel.MET, "Đạt"),
+    (AgreedLevel.MISSED, "Không đạt"),
+    (AgreedLevel.UNMEASURED, "Chưa đo"),
     (FacilityKind.SCHOOL, "Trường học"),
     (FacilityKind.DORMITORY, "Ký túc xá"),
     (FacilityKind.HOTEL, "Khách sạn"),

@@ -28,7 +28,7 @@ from provisioner.base.errors import LockedError, StateError
 from provisioner.base.files import make_own_folder, refuse_link
 from provisioner.base.text import printable
 from provisioner.record.database import Database, has_table, made_database
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import host_epochs, leases, stored
 
 NIGHTLY: Final = "nightly"
@@ -54,7 +54,7 @@ class LeaseHolder:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldLease:
+class TakenLease:
     """A lease that this process took.
 
     `before` is the previous holder, if it did not return the lease. `is_held` returns false if the server and its lock
@@ -106,7 +106,7 @@ def epochs_of(connection: Connection, inventory: str) -> dict[str, int]:
 
 
 @contextmanager
-def night_lease(place: StatePlace, holder: LeaseHolder) -> Iterator[HeldLease]:
+def night_lease(place: StateFolder, holder: LeaseHolder) -> Iterator[TakenLease]:
     """Hold the lease of an inventory's night.
 
     If another process has it, raises `LockedError`; if it cannot be requested, `StateError`.
@@ -116,14 +116,14 @@ def night_lease(place: StatePlace, holder: LeaseHolder) -> Iterator[HeldLease]:
 
 
 @contextmanager
-def agent_lease(place: StatePlace, holder: LeaseHolder) -> Iterator[HeldLease]:
+def agent_lease(place: StateFolder, holder: LeaseHolder) -> Iterator[TakenLease]:
     """Hold the lease of an inventory's leading agent; raises as `night_lease`."""
     with _lease(place, AGENT, holder) as lease:
         yield lease
 
 
 @contextmanager
-def _lease(place: StatePlace, name: str, holder: LeaseHolder) -> Iterator[HeldLease]:
+def _lease(place: StateFolder, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
     if place.file is not None:
         with _in_folder(place.file.parent / f"{name}.lease", place.inventory, name, holder) as lease:
             yield lease
@@ -137,7 +137,7 @@ def _lease(place: StatePlace, name: str, holder: LeaseHolder) -> Iterator[HeldLe
 
 
 @contextmanager
-def _in_folder(file: Path, inventory: str, name: str, holder: LeaseHolder) -> Iterator[HeldLease]:
+def _in_folder(file: Path, inventory: str, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
     try:
         make_own_folder(file.parent)
         refuse_link(file)
@@ -154,7 +154,7 @@ def _in_folder(file: Path, inventory: str, name: str, holder: LeaseHolder) -> It
         before = _holder_in(stream.read(_MOST_READ))
         _write(stream.fileno(), _text(holder))
         try:
-            yield HeldLease(before)
+            yield TakenLease(before)
         finally:
             _write(stream.fileno(), b"")
 
@@ -183,7 +183,7 @@ def _unusable(file: Path, error: OSError) -> StateError:
 
 
 @contextmanager
-def _on_server(database: Database, inventory: str, name: str, holder: LeaseHolder) -> Iterator[HeldLease]:
+def _on_server(database: Database, inventory: str, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
     key = int.from_bytes(hashlib.sha256(f"provisioner/{name}/{inventory}".encode()).digest()[:8], "big", signed=True)
     with database.holding() as connection:
         is_ours = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
@@ -194,7 +194,7 @@ def _on_server(database: Database, inventory: str, name: str, holder: LeaseHolde
         if not is_ours:
             raise _refused(inventory, name, before)
         try:
-            yield HeldLease(before, lambda: _answers(connection))
+            yield TakenLease(before, lambda: _answers(connection))
         finally:
             with suppress(StateError), database.writing() as other:
                 _replace(other, inventory, name, None)

@@ -27,7 +27,7 @@ from sqlalchemy import Connection, Insert, Result, delete, func, insert, select
 from provisioner.base.text import Document, canonical_json
 from provisioner.record.database import Database, has_table, made_database, open_database
 from provisioner.record.entries import canonical
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import path_memories, stored, view_references
 
 LARGEST: Final = 64 * 1024
@@ -71,7 +71,7 @@ class ReadReferences:
 # --- memories --------------------------------------------------------------------------------------
 
 
-def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories | None:
+def read_memories(place: StateFolder, paths: Collection[str]) -> ReadMemories | None:
     """Return the memories of paths, or `None` without a history."""
     each = each_memory(place, paths)
     if each is None:
@@ -81,19 +81,19 @@ def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories | N
     return ReadMemories({path: one for path, one in documents.items() if one is not None}, tuple(unread))
 
 
-def each_memory(place: StatePlace, paths: Collection[str]) -> Iterator[tuple[str, Document | None]] | None:
+def each_memory(place: StateFolder, paths: Collection[str]) -> Iterator[tuple[str, Document | None]] | None:
     """Yield memories on demand; a rejected row gives `None`."""
     database = open_database(place, create=False)
     return None if database is None else _each(database, place, paths)
 
 
-def _each(database: Database, place: StatePlace, paths: Collection[str]) -> Iterator[tuple[str, Document | None]]:
+def _each(database: Database, place: StateFolder, paths: Collection[str]) -> Iterator[tuple[str, Document | None]]:
     with closing(database), database.reading() as connection:
         for path, row in _rows(connection, place.inventory, paths):
             yield path, _memory(place, path, row)
 
 
-def remember_paths(place: StatePlace, paths: Collection[str], change: Change, at: datetime) -> None:
+def remember_paths(place: StateFolder, paths: Collection[str], change: Change, at: datetime) -> None:
     """Change the memories of all paths or none.
 
     Writes by other commands in the meantime are kept, so `change` may be called twice for one path. Paths without a
@@ -121,7 +121,7 @@ def remember_paths(place: StatePlace, paths: Collection[str], change: Change, at
             connection.execute(delete(path_memories).where(*old))
 
 
-def _made(place: StatePlace, path: str, document: Document) -> _Made:
+def _made(place: StateFolder, path: str, document: Document) -> _Made:
     text = canonical_json(document).decode()
     return _Made(text, place.keys.seal(_memory_message(place.inventory, path, text)))
 
@@ -131,7 +131,7 @@ def _known_by(row: Row) -> bytes:
     return hashlib.sha256(repr(row).encode(errors="surrogatepass")).digest()
 
 
-def _row(place: StatePlace, path: str, made: _Made, at: datetime) -> dict[str, object]:
+def _row(place: StateFolder, path: str, made: _Made, at: datetime) -> dict[str, object]:
     return {"inventory": place.inventory, "path": path, "at": at, "content": made.content, "seal": made.seal}
 
 
@@ -161,7 +161,7 @@ def _of(rows: Result[object, object, object], paths: Collection[str]) -> Iterato
     return ((path, (content, seal)) for path, content, seal in rows if isinstance(path, str) and path in wanted)
 
 
-def _memory(place: StatePlace, path: str, row: Row | None) -> Document | None:
+def _memory(place: StateFolder, path: str, row: Row | None) -> Document | None:
     return _document(place, *row, partial(_memory_message, place.inventory, path)) if row else None
 
 
@@ -173,7 +173,7 @@ def _memory_message(inventory: str, path: str, text: str) -> str:
 # --- references -----------------------------------------------------------------------------------
 
 
-def read_references(place: StatePlace, paths: Collection[str]) -> ReadReferences:
+def read_references(place: StateFolder, paths: Collection[str]) -> ReadReferences:
     """Return the references of paths; empty without a history."""
     database = open_database(place, create=False)
     if database is None:
@@ -184,7 +184,7 @@ def read_references(place: StatePlace, paths: Collection[str]) -> ReadReferences
         )
 
 
-def add_references(place: StatePlace, accepted: Mapping[str, Document], at: datetime) -> None:
+def add_references(place: StateFolder, accepted: Mapping[str, Document], at: datetime) -> None:
     """Add accepted references, all or none; a path's new ones count."""
     database = made_database(place)
     with closing(database), database.writing() as connection:
@@ -200,7 +200,7 @@ def add_references(place: StatePlace, accepted: Mapping[str, Document], at: date
             connection.execute(insert(view_references), rows)
 
 
-def _read(connection: Connection, place: StatePlace, wanted: frozenset[str]) -> ReadReferences:
+def _read(connection: Connection, place: StateFolder, wanted: frozenset[str]) -> ReadReferences:
     table = view_references
     own = table.c.inventory == place.inventory
     newest = select(func.max(table.c.number)).where(own).group_by(table.c.path)
@@ -229,7 +229,7 @@ def _reference_message(inventory: str, number: int, path: str, text: str) -> str
 # --- both -----------------------------------------------------------------------------------------
 
 
-def _document(place: StatePlace, content: object, seal: object, message: Callable[[str], str]) -> Document | None:
+def _document(place: StateFolder, content: object, seal: object, message: Callable[[str], str]) -> Document | None:
     """Return a row's document, or `None` for a rejected row."""
     if not (isinstance(content, str) and isinstance(seal, str)) or len(content) > LARGEST:
         return None

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 from provisioner.record.database import Entry, append, has_table, made_database, open_database
 from provisioner.record.entries import Cut, Ending, EntryKind, Operation, Run, ended_content
 from provisioner.record.heads import remember
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
 from provisioner.record.tables import (
     PRUNED_SCHEMA,
@@ -39,7 +39,7 @@ _PART: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class HeldClass:
+class RetentionClass:
     """The amount of one class (packed bytes), and what would leave."""
 
     name: str
@@ -50,7 +50,7 @@ class HeldClass:
     leaving_size: int
 
 
-def held_classes(place: StatePlace, cut: Cut) -> tuple[HeldClass, ...]:
+def retention_classes(place: StateFolder, cut: Cut) -> tuple[RetentionClass, ...]:
     """Return the amount of each class; an unreadable history raises `StateError`."""
     database = open_database(place, create=False)
     if database is None:
@@ -63,18 +63,18 @@ def held_classes(place: StatePlace, cut: Cut) -> tuple[HeldClass, ...]:
         return tuple(held)
 
 
-def _class(name: str, rows: list[tuple[int, int]], before: int, spared: int = 0) -> HeldClass:
+def _class(name: str, rows: list[tuple[int, int]], before: int, spared: int = 0) -> RetentionClass:
     rows.sort()
     leaving = [size for at, size in rows[: len(rows) - spared] if at < before]
     oldest = moment(rows[0][0]) if rows else None
-    return HeldClass(name, len(rows), sum(size for _, size in rows), oldest, len(leaving), sum(leaving))
+    return RetentionClass(name, len(rows), sum(size for _, size in rows), oldest, len(leaving), sum(leaving))
 
 
 def _micro(before: datetime | None) -> int:
     return 0 if before is None else microseconds(before)
 
 
-def _verifications(connection: Connection, place: StatePlace) -> Iterator[tuple[str, int, int]]:
+def _verifications(connection: Connection, place: StateFolder) -> Iterator[tuple[str, int, int]]:
     """Yield verifications with a document, its time and size, earliest first."""
     own = documents.c.inventory == place.inventory, entries.c.inventory == place.inventory
     ended = entries.c.run == documents.c.run, entries.c.step == EntryKind.ENDED.value
@@ -85,7 +85,7 @@ def _verifications(connection: Connection, place: StatePlace) -> Iterator[tuple[
         yield run, _whole(at), length
 
 
-def _sizes(connection: Connection, place: StatePlace) -> Iterator[tuple[int, int]]:
+def _sizes(connection: Connection, place: StateFolder) -> Iterator[tuple[int, int]]:
     size: ColumnElement[int] = func.length(verdicts.c.marks) + func.length(verdicts.c.causes)
     query = select(stored(verdicts.c.at), size).where(verdicts.c.inventory == place.inventory)
     for at, length in connection.execute(query):
@@ -101,7 +101,7 @@ def _whole(value: object) -> int:
 # --- leaving --------------------------------------------------------------------------------------
 
 
-def prune(place: StatePlace, run: Run, at: datetime, cut: Cut) -> tuple[HeldClass, ...]:
+def prune(place: StateFolder, run: Run, at: datetime, cut: Cut) -> tuple[RetentionClass, ...]:
     """Remove data older than a cut, all or nothing, and record that.
 
     The newest document stays. Returns the amounts before.
@@ -113,7 +113,7 @@ def prune(place: StatePlace, run: Run, at: datetime, cut: Cut) -> tuple[HeldClas
     with closing(open_history(place)) as history:
         if not history.verify_chain().whole:
             raise DamagedRecordError(f"the history in {place.shown} is damaged: nothing may leave it")
-    before = held_classes(place, cut)
+    before = retention_classes(place, cut)
     database = made_database(place)
     with closing(database):
         with database.writing() as connection:
@@ -126,7 +126,7 @@ def prune(place: StatePlace, run: Run, at: datetime, cut: Cut) -> tuple[HeldClas
     return before
 
 
-def _leave(connection: Connection, place: StatePlace, cut: Cut) -> None:
+def _leave(connection: Connection, place: StateFolder, cut: Cut) -> None:
     if cut.documents is not None:
         runs = [run for run, at, _ in list(_verifications(connection, place))[:-1] if at < microseconds(cut.documents)]
         for start in range(0, len(runs), _PART):

@@ -24,7 +24,7 @@ from provisioner.base.document import Moment
 from provisioner.base.text import Document, printable
 from provisioner.record.database import has_table, made_database, open_database
 from provisioner.record.entries import canonical
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import commit_states, notices, stored
 
 LARGEST: Final = 64 * 1024 * 1024
@@ -89,7 +89,7 @@ class CommitRow:
 # --- notices ---------------------------------------------------------------------------------------
 
 
-def read_notices(place: StatePlace, receivers: Collection[str]) -> ReadNotices:
+def read_notices(place: StateFolder, receivers: Collection[str]) -> ReadNotices:
     """Return the last notice of each receiver; empty without a history."""
     database = open_database(place, create=False)
     if database is None:
@@ -101,7 +101,7 @@ def read_notices(place: StatePlace, receivers: Collection[str]) -> ReadNotices:
     return ReadNotices({name: one for name, one in documents.items() if one is not None}, unread)
 
 
-def keep_notice(place: StatePlace, receiver: str, document: Document, at: datetime) -> None:
+def keep_notice(place: StateFolder, receiver: str, document: Document, at: datetime) -> None:
     """Replace a receiver's last notice; after a failure it is repeated."""
     database = made_database(place)
     packed = zlib.compress(canonical(document).encode())
@@ -113,13 +113,13 @@ def keep_notice(place: StatePlace, receiver: str, document: Document, at: dateti
         connection.execute(insert(notices).values(**row))
 
 
-def _notice_rows(connection: Connection, place: StatePlace) -> dict[str, tuple[object, object]]:
+def _notice_rows(connection: Connection, place: StateFolder) -> dict[str, tuple[object, object]]:
     columns = stored(notices.c.receiver), stored(notices.c.packed), stored(notices.c.seal)
     query = select(*columns).where(notices.c.inventory == place.inventory)
     return {name: (packed, seal) for name, packed, seal in connection.execute(query) if isinstance(name, str)}
 
 
-def _notice_document(place: StatePlace, receiver: str, packed: object, seal: object) -> Document | None:
+def _notice_document(place: StateFolder, receiver: str, packed: object, seal: object) -> Document | None:
     if not (isinstance(packed, bytes) and isinstance(seal, str)):
         return None
     try:
@@ -140,7 +140,7 @@ def _seal_message(inventory: str, receiver: str, packed: bytes) -> str:
 # --- states of commits -----------------------------------------------------------------------------
 
 
-def read_commit_states(place: StatePlace) -> tuple[CommitRow, ...]:
+def read_commit_states(place: StateFolder) -> tuple[CommitRow, ...]:
     """Return the states of commits, latest first; empty without a history."""
     database = open_database(place, create=False)
     if database is None:
@@ -167,7 +167,7 @@ def reached_last(rows: Collection[CommitRow]) -> CommitRow | None:
     return max(reached, key=lambda row: row.at, default=None)
 
 
-def keep_commit_states(place: StatePlace, rows: Collection[CommitRow]) -> None:
+def keep_commit_states(place: StateFolder, rows: Collection[CommitRow]) -> None:
     """Replace the rows of commits, all or none."""
     database = made_database(place)
     with closing(database), database.writing() as connection:

@@ -29,10 +29,10 @@ from provisioner.record.availability.verdict_table import (
     table_of,
 )
 from provisioner.record.database import has_table, open_database
-from provisioner.record.entries import BegunContent, EntryKind, recorded_of
-from provisioner.record.lifecycle.evidence import Content, Shown, Word
-from provisioner.record.place import StatePlace
+from provisioner.record.entries import EntryKind, StartContent, recorded_of
+from provisioner.record.lifecycle.evidence import Content, ProvedAt, Word
 from provisioner.record.seal import SealVerdict
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import (
     DAMAGE,
     entries,
@@ -60,8 +60,8 @@ class _Span:
     host: str
     held: Mapping[str, str] | None
     exact: bool
-    first: Shown
-    last: Shown
+    first: ProvedAt
+    last: ProvedAt
 
 
 @dataclass
@@ -104,9 +104,9 @@ class HoldingsQuery:
                 last[host] = Word(began, None, exact=False)
         return dict(sorted(last.items()))
 
-    def carried(self) -> dict[Content, dict[str, Shown]]:
+    def carried(self) -> dict[Content, dict[str, ProvedAt]]:
         """Return, by content and host, when the host first had it."""
-        by_content: dict[Content, dict[str, Shown]] = defaultdict(dict)
+        by_content: dict[Content, dict[str, ProvedAt]] = defaultdict(dict)
         for span in self._spans:
             for content in (item for item in (span.held or _EMPTY).items() if item[1]):
                 by_content[content][span.host] = min(span.first, by_content[content].get(span.host, span.first))
@@ -120,9 +120,9 @@ class HoldingsQuery:
                 by_facility[facility].add(span.host)
         return {facility: frozenset(hosts) for facility, hosts in by_facility.items()}
 
-    def without(self) -> dict[tuple[str, str], Shown]:
+    def without(self) -> dict[tuple[str, str], ProvedAt]:
         """Return, by facility and host, since when it is gone there."""
-        last_held: dict[tuple[str, str], Shown] = {}
+        last_held: dict[tuple[str, str], ProvedAt] = {}
         for span in self._spans:
             for facility in span.held or ():
                 key = facility, span.host
@@ -148,11 +148,11 @@ class HoldingsQuery:
             .where(holdings.c.inventory == self._mine, or_(at == spans.c.first, at == spans.c.last))
             .order_by(holdings.c.number.desc())
         )
-        shown: dict[_Sight, dict[int, Shown]] = defaultdict(dict)
+        shown: dict[_Sight, dict[int, ProvedAt]] = defaultdict(dict)
         ends: dict[_Sight, tuple[int, int]] = {}
         for row in self._connection.execute(query):
             key = row.host, row.held, row.exact
-            shown[key][row.moment] = Shown(moment(row.moment), row.run)
+            shown[key][row.moment] = ProvedAt(moment(row.moment), row.run)
             ends[key] = row.first, row.last
         return tuple(
             _Span(key[0], self._held(key[1]), key[2], shown[key][first], shown[key][last])
@@ -178,15 +178,15 @@ class HoldingsQuery:
             sets[row.digest][row.facility] = row.content
         return dict(sets)
 
-    def _unfinished(self) -> Iterator[tuple[str, Shown]]:
+    def _unfinished(self) -> Iterator[tuple[str, ProvedAt]]:
         ended = select(entries.c.run).where(entries.c.inventory == self._mine, entries.c.step == EntryKind.ENDED.value)
         began = entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended)
         query = select(entries.c.number, entries.c.content).where(entries.c.inventory == self._mine, *began)
         for row in self._connection.execute(query.order_by(entries.c.number)):
-            recorded = recorded_of(cast("BegunContent", entry_content(row.content, row.number)), None)
-            yield from ((host, Shown(recorded.run.started, recorded.run.id)) for host in recorded.hosts)
+            recorded = recorded_of(cast("StartContent", entry_content(row.content, row.number)), None)
+            yield from ((host, ProvedAt(recorded.run.started, recorded.run.id)) for host in recorded.hosts)
 
-    def _next_known(self, host: str, after: Shown) -> Shown:
+    def _next_known(self, host: str, after: ProvedAt) -> ProvedAt:
         """Return when a host was next completely known."""
         at = type_coerce(holdings.c.at, BigInteger)
         query = (
@@ -198,11 +198,11 @@ class HoldingsQuery:
             .limit(1)
         )
         row = self._connection.execute(query).first()
-        return Shown(moment(row.moment), row.run) if row else self.words[host].shown
+        return ProvedAt(moment(row.moment), row.run) if row else self.words[host].shown
 
 
 def read_looks(
-    place: StatePlace,
+    place: StateFolder,
     prefix: str,
     begin: datetime | None,
     until: datetime | None,
@@ -241,7 +241,7 @@ def _rows(inventory: str, prefix: str, begin: datetime | None, until: datetime |
 class _Reader:
     """Turns rows into sweeps; a malformed row counts as unknown."""
 
-    def __init__(self, connection: Connection, place: StatePlace, looks: ReadLooks, *, with_causes: bool) -> None:
+    def __init__(self, connection: Connection, place: StateFolder, looks: ReadLooks, *, with_causes: bool) -> None:
         self._connection, self._place, self._looks = connection, place, looks
         self._with_causes = with_causes
         self._listings: dict[str, Listing | None] = {}

@@ -12,16 +12,16 @@ from sqlalchemy import Connection, func, insert, select
 from provisioner.record.chain import ChainReport, checked
 from provisioner.record.database import Database, Entry, append, head_at, heads_of, made_database, open_database
 from provisioner.record.entries import (
-    BegunContent,
     EndedContent,
     Ending,
     EntryKind,
     Holding,
     Recorded,
     Run,
-    begun_content,
+    StartContent,
     ended_content,
     recorded_of,
+    start_content,
 )
 from provisioner.record.event_log import Event, add_step
 from provisioner.record.evidence_query import PRE_SHARED, TO_PUSH, evidence, keys_drawn, package_records
@@ -29,8 +29,8 @@ from provisioner.record.heads import remember, remembered
 from provisioner.record.leases import epochs_of, take_epochs
 from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence
 from provisioner.record.lifecycle.site_packages import PackageRecord
-from provisioner.record.place import StatePlace
 from provisioner.record.seal import Head
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import (
     DAMAGE,
     DamagedRecordError,
@@ -81,7 +81,7 @@ class History:
         written in the same transaction. If this fails, the run may change nothing.
         """
         with self._database.writing() as connection:
-            content = begun_content(run, hosts, intent)
+            content = start_content(run, hosts, intent)
             lost = self._lost(connection)
             head = append(connection, self.place, Entry(run, EntryKind.BEGUN, run.started, content))
             if first is not None:
@@ -107,7 +107,12 @@ class History:
                 connection.execute(insert(checks), rows)
             for holding in ending.holdings:
                 self._keep(connection, holding)
-                columns = {"host": holding.host, "at": holding.at, "held": holding.held_digest, "exact": holding.exact}
+                columns = {
+                    "host": holding.host,
+                    "at": holding.at,
+                    "held": holding.frozen_digest,
+                    "exact": holding.exact,
+                }
                 connection.execute(insert(holdings).values(**own, **columns))
         return self._remembered(head, lost)
 
@@ -138,8 +143,8 @@ class History:
         return head
 
     def _keep(self, connection: Connection, holding: Holding) -> None:
-        own = {"inventory": self._mine, "digest": holding.held_digest}
-        there = select(held.c.digest).where(held.c.inventory == self._mine, held.c.digest == holding.held_digest)
+        own = {"inventory": self._mine, "digest": holding.frozen_digest}
+        there = select(held.c.digest).where(held.c.inventory == self._mine, held.c.digest == holding.frozen_digest)
         if holding.held and connection.execute(there.limit(1)).first() is None:
             rows = [own | {"facility": facility, "content": content} for facility, content in holding.held.items()]
             connection.execute(insert(held), rows)
@@ -159,7 +164,7 @@ class History:
         latest = latest.order_by(func.max(entries.c.number).desc()).limit(limit)
         own = entries.c.inventory == self._mine, entries.c.run.in_(latest)
         query = select(stored(entries.c.number), stored(entries.c.content)).where(*own)
-        begun: dict[str, BegunContent] = {}
+        begun: dict[str, StartContent] = {}
         ended: dict[str, EndedContent] = {}
         damaged: list[object] = []
         with self._database.reading() as connection:
@@ -170,7 +175,7 @@ class History:
                     damaged.append(number)
                     continue
                 if content["step"] == EntryKind.BEGUN:
-                    begun[content["run"]] = cast("BegunContent", content)
+                    begun[content["run"]] = cast("StartContent", content)
                 else:
                     ended[content["run"]] = cast("EndedContent", content)
         runs = (recorded_of(begun.get(run), ended.get(run)) for run in begun.keys() | ended.keys())
@@ -187,7 +192,7 @@ class History:
         with self._database.reading() as connection:
             for number, raw in connection.execute(query):
                 try:
-                    runs.append(recorded_of(cast("BegunContent", entry_content(raw, number)), None))
+                    runs.append(recorded_of(cast("StartContent", entry_content(raw, number)), None))
                 except DAMAGE:
                     continue
         return tuple(runs)
@@ -203,7 +208,7 @@ class History:
         with self._database.reading() as connection:
             for number, raw in connection.execute(query):
                 try:
-                    runs.append(recorded_of(cast("BegunContent", entry_content(raw, number)), None).run)
+                    runs.append(recorded_of(cast("StartContent", entry_content(raw, number)), None).run)
                 except DAMAGE:
                     message = f"the history in {self.place.shown} is damaged: {_entries((entry_name(number),))}"
                     raise DamagedRecordError(message) from None
@@ -275,13 +280,13 @@ def _entries(names: tuple[str, ...]) -> str:
     return f"entry {named} cannot be read" + (f", and {more} more" if more > 0 else "")
 
 
-def open_history(place: StatePlace) -> History:
+def open_history(place: StateFolder) -> History:
     """Open the history of a place to record runs, or make it."""
     database = made_database(place)
     return History(database)
 
 
-def find_history(place: StatePlace) -> History | None:
+def find_history(place: StateFolder) -> History | None:
     """Open the history of a place to read; `None` without one."""
     database = open_database(place, create=False)
     return History(database) if database else None

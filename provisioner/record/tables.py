@@ -42,7 +42,7 @@ from sqlalchemy import (
 from sqlalchemy.types import NullType, TypeEngine
 
 from provisioner.base.errors import StateError
-from provisioner.record.entries import BegunContent, EndedContent, EntryKind, Operation, canonical
+from provisioner.record.entries import EndedContent, EntryKind, Operation, StartContent, canonical
 
 # An entry names its hosts and a hash or two; a document has every path of a country.
 LARGEST_ENTRY = 16 * 2**20
@@ -78,7 +78,7 @@ def entry_name(number: object) -> str:
     return str(number) if isinstance(number, int) else "of no number"
 
 
-def entry_content(text: object, number: object) -> BegunContent | EndedContent:
+def entry_content(text: object, number: object) -> StartContent | EndedContent:
     """Parse the content of an entry, or raise an error of `DAMAGE`."""
     if not isinstance(text, str) or len(text) > LARGEST_ENTRY:
         raise ValueError("an entry's content is a text, and no endless one")
@@ -99,7 +99,7 @@ def entry_content(text: object, number: object) -> BegunContent | EndedContent:
             raise ValueError("hosts are texts")
     elif not _are_texts(content["outcome"], content["checks"], *([content["document"]] if content["document"] else [])):
         raise ValueError("an ending says what became of the run in texts")
-    return cast("BegunContent | EndedContent", content)
+    return cast("StartContent | EndedContent", content)
 
 
 def plain_object(text: str | bytes) -> dict[str, object]:

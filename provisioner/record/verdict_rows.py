@@ -23,8 +23,8 @@ from provisioner.base.text import canonical_json, canonical_parts
 from provisioner.record.availability.verdict_table import ABSENT, Listing, SweptPaths, mark_of
 from provisioner.record.database import has_table
 from provisioner.record.entries import canonical, digest, moment_text
-from provisioner.record.place import StatePlace
 from provisioner.record.seal import RecordKeys, SealVerdict
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import DAMAGE, microseconds, path_lists, stored, unpacked, verdicts
 
 _LONGEST_PLANE: Final = 2**24
@@ -101,7 +101,7 @@ def _sha(content: bytes) -> str:
 
 
 def pack_sweep(
-    connection: Connection, place: StatePlace, run: str, at: datetime, swept: SweptPaths | None
+    connection: Connection, place: StateFolder, run: str, at: datetime, swept: SweptPaths | None
 ) -> PackedSweep:
     """Make the rows of a run's verdicts; write nothing."""
     if swept is None:
@@ -118,7 +118,7 @@ def pack_sweep(
     return PackedSweep(run, at, tuple(provinces), _not_stored(connection, place, lists))
 
 
-def _with_others(connection: Connection, place: StatePlace, province: str, own: Mapping[str, str]) -> dict[str, str]:
+def _with_others(connection: Connection, place: StateFolder, province: str, own: Mapping[str, str]) -> dict[str, str]:
     mine = verdicts.c.inventory == place.inventory, verdicts.c.province == province
     latest = select(stored(verdicts.c.paths)).where(*mine).order_by(verdicts.c.at.desc(), verdicts.c.number.desc())
     name = connection.scalar(latest.limit(1))
@@ -138,13 +138,13 @@ def _packed(province: str, listing: str, paths: list[str], swept: SweptPaths) ->
     return PackedProvince(province, listing, zlib.compress(bytes(marks), 9), zlib.compress(head + bytes(causes), 9))
 
 
-def _not_stored(connection: Connection, place: StatePlace, lists: Mapping[str, str]) -> dict[str, str]:
+def _not_stored(connection: Connection, place: StateFolder, lists: Mapping[str, str]) -> dict[str, str]:
     there = select(stored(path_lists.c.digest)).where(path_lists.c.inventory == place.inventory)
     known = set(connection.scalars(there.where(path_lists.c.digest.in_(sorted(lists)))))
     return {name: text for name, text in lists.items() if name not in known}
 
 
-def keep_sweep(connection: Connection, place: StatePlace, number: int, sweep: PackedSweep) -> None:
+def keep_sweep(connection: Connection, place: StateFolder, number: int, sweep: PackedSweep) -> None:
     """Write the rows of a run's entry."""
     own = {"inventory": place.inventory}
     if sweep.lists:
@@ -228,7 +228,7 @@ class PathLists:
         return all(self._whole[name] for name in names)
 
 
-def kept_digest(connection: Connection, inventory: str, number: int, lists: PathLists) -> str:
+def stored_digest(connection: Connection, inventory: str, number: int, lists: PathLists) -> str:
     """Return the hash of an entry's rows; empty without rows.
 
     Rows of several runs, or with a missing or changed list of paths, get a hash that fits no entry. A malformed row

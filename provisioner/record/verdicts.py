@@ -18,10 +18,10 @@ from sqlalchemy import func, select
 from provisioner.base.text import start_of
 from provisioner.record.availability.measured import LONGEST_STANDING, Measured, Span, measured
 from provisioner.record.availability.path_state import PathState, Strip, nights, since
-from provisioner.record.availability.verdict_table import ByPath, KeptVerdict, SweptPaths
+from provisioner.record.availability.verdict_table import ByPath, StoredVerdict, SweptPaths
 from provisioner.record.database import has_table, open_database
 from provisioner.record.entries import Ending, Operation, Run
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.state_queries import ReadLooks, read_looks
 from provisioner.record.store import open_history
 from provisioner.record.tables import stored, verdicts
@@ -30,10 +30,10 @@ _PROVINCE: Final = re.compile(r"[a-z0-9-]{1,63}")
 
 
 def record_verdicts(
-    place: StatePlace,
+    place: StateFolder,
     run_id: str,
     at: datetime,
-    kept: Mapping[str, KeptVerdict],
+    kept: Mapping[str, StoredVerdict],
     carriers: Mapping[str, str] | None = None,
     *,
     whole: bool = True,
@@ -48,7 +48,7 @@ def record_verdicts(
 
 
 def read_since(
-    place: StatePlace, prefix: str = "", as_of: datetime | None = None, begin: datetime | None = None
+    place: StateFolder, prefix: str = "", as_of: datetime | None = None, begin: datetime | None = None
 ) -> ByPath[PathState]:
     """Return the state of each path and its start.
 
@@ -58,7 +58,7 @@ def read_since(
     return read_looks(place, prefix, begin, as_of).by_path(lambda table: since(table, as_of))
 
 
-def read_nights(place: StatePlace, prefix: str, last: date, number: int) -> ByPath[Strip]:
+def read_nights(place: StateFolder, prefix: str, last: date, number: int) -> ByPath[Strip]:
     """Return each path's days, earliest first, by Vietnam's calendar."""
     first = start_of(last - timedelta(days=number - 1))
     looks = read_looks(place, prefix, first, start_of(last + timedelta(days=1)))
@@ -66,7 +66,7 @@ def read_nights(place: StatePlace, prefix: str, last: date, number: int) -> ByPa
 
 
 def read_availability(
-    place: StatePlace, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING
+    place: StateFolder, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING
 ) -> ByPath[Measured]:
     """Return how long each path had which verdict within a span."""
     return read_span(place, prefix, span, longest).by_path(lambda table: measured(table, span, longest))
@@ -84,7 +84,7 @@ class Extent:
     newest: int = 0
 
 
-def read_extent(place: StatePlace, span: Span, longest: timedelta = LONGEST_STANDING) -> Extent | None:
+def read_extent(place: StateFolder, span: Span, longest: timedelta = LONGEST_STANDING) -> Extent | None:
     """Return the amount of rows for `read_span`, or `None` if malformed."""
     database = open_database(place, create=False)
     if database is None:
@@ -103,7 +103,7 @@ def read_extent(place: StatePlace, span: Span, longest: timedelta = LONGEST_STAN
 
 
 def read_span(
-    place: StatePlace, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING, newest: int | None = None
+    place: StateFolder, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING, newest: int | None = None
 ) -> ReadLooks:
     """Return the checks that show path times within a span, without causes.
 

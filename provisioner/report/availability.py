@@ -9,7 +9,7 @@ from pydantic import Field
 
 from provisioner.base.document import Count, Moment, Positive, Printed, Row, Seconds, Share
 from provisioner.base.text import are, counted, local_time, percent, printable
-from provisioner.record.availability.measured import GroupedBy, Kept, Measured, ShareRow, Span
+from provisioner.record.availability.measured import AgreedLevel, GroupedBy, Measured, ShareRow, Span
 from provisioner.report.tables import text_table
 
 _NAMED = 3
@@ -88,8 +88,8 @@ def _change(change: float | None) -> str:
 def availability_ending(noun: str, rows: Sequence[ShareRow], total: ShareRow) -> Iterator[str]:
     """Yield the last lines: missed levels, unmeasured rows, the whole."""
     of_rows = f"of {counted(len(rows), noun)}"
-    below = [row for row in rows if row.kept is Kept.MISSED]
-    blind = [row for row in rows if row.kept is Kept.UNMEASURED]
+    below = [row for row in rows if row.kept is AgreedLevel.MISSED]
+    blind = [row for row in rows if row.kept is AgreedLevel.UNMEASURED]
     if below:
         named = ", ".join(f"{row.name} {percent(row.measured.available)} of {row.agreed:g} %" for row in below[:_NAMED])
         yield f"{len(below)} {of_rows} below the agreed level: {named}{_more(below)}"
@@ -144,7 +144,7 @@ class AgreedTimesRow(TimesRow, _OfPaths):
 
     agreed_percent: float | None
     """The agreed level; null where nothing is agreed."""
-    kept: Kept
+    kept: AgreedLevel
 
 
 class AvailabilityRow(AgreedTimesRow, _Named):

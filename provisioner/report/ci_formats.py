@@ -23,7 +23,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.text import Document, local_iso, local_time, printable
 from provisioner.report.problem_catalogue import CATALOGUE, ProblemEntry
 from provisioner.report.verify_text import proof_sentence
@@ -213,11 +213,11 @@ def _suite(path: PathVerdict) -> str:
     return f"{path.province}.{path.facility}"
 
 
-def _held_suite(one: HeldFacility) -> str:
+def _held_suite(one: FrozenFacility) -> str:
     return f"{one.province}.{one.id}" if one.province else one.id
 
 
-def _held_outcome(one: HeldFacility) -> JUnitOutcome:
+def _held_outcome(one: FrozenFacility) -> JUnitOutcome:
     text = "\n".join(part for part in (one.text, one.hint) if part)
     return JUnitOutcome("error", "held", f"held, not checked: {one.reason}", text)
 

@@ -25,7 +25,7 @@ from provisioner.inventory.model import (
 )
 from provisioner.inventory.signed import Worth
 from provisioner.record.lifecycle.evidence import KeyAge, KeyKind, KeyOrigin
-from provisioner.record.lifecycle.site_packages import PackageStanding, PackageState
+from provisioner.record.lifecycle.site_packages import PackageState, PackageStatus
 from provisioner.record.lifecycle.state import STEPS, FacilityState, Since
 from provisioner.record.lifecycle.status import FacilityStatus, OpeningRisk
 from provisioner.report.tables import some_of
@@ -330,7 +330,7 @@ def since_text(since: Since) -> str | None:
     return str(since) if since else None
 
 
-def package_lines(standings: Iterable[PackageStanding], say: Translator = ENGLISH) -> Iterator[str]:
+def package_lines(standings: Iterable[PackageStatus], say: Translator = ENGLISH) -> Iterator[str]:
     """Yield lines about packages: outdated, uninstalled, expired, unrecorded."""
     listed = list(standings)
     yield from older_lines(listed, say)
@@ -361,7 +361,7 @@ def package_lines(standings: Iterable[PackageStanding], say: Translator = ENGLIS
         )
 
 
-def older_lines(standings: Iterable[PackageStanding], say: Translator = ENGLISH) -> Iterator[str]:
+def older_lines(standings: Iterable[PackageStatus], say: Translator = ENGLISH) -> Iterator[str]:
     """Yield lines about sites with an outdated package, by former relays."""
     older: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for one in standings:
@@ -414,12 +414,12 @@ class PackageRow(Row):
     """What comes next."""
 
 
-def package_rows(standings: Iterable[PackageStanding]) -> list[PackageRow]:
+def package_rows(standings: Iterable[PackageStatus]) -> list[PackageRow]:
     """Make a row of each site's package."""
     return [_package(one) for one in standings]
 
 
-def _package(one: PackageStanding) -> PackageRow:
+def _package(one: PackageStatus) -> PackageRow:
     handed = one.handed and HandedOutRow.made_of(one.handed, relays=[named.relay for named in one.handed.relays])
     installed = one.installed and one.installed.at
     return PackageRow.made_of(one, handed_out=handed, installed_at=installed, command=one.command or None)

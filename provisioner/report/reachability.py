@@ -9,7 +9,7 @@ from pydantic import Field
 
 from provisioner.base.document import Count, HeldRow, Printed, ProblemRow, Row, of
 from provisioner.base.errors import Problem
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.text import counted, printable
 from provisioner.inventory.model.orders import Program, Service
 from provisioner.plan.reach.roads import CellReach
@@ -126,7 +126,7 @@ def reachability_document(
     cells: Sequence[ReachCell],
     results: Sequence[StatementResult],
     problems: Sequence[Problem] = (),
-    held: Sequence[HeldFacility] = (),
+    held: Sequence[FrozenFacility] = (),
 ) -> ProveDocument:
     """Return the matrix and the statements."""
     return ProveDocument(

@@ -24,7 +24,7 @@ from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Evidence, Pr
 from provisioner.record.lifecycle.pictures import STALE_HOURS, Freshness, Pictures, freshness
 from provisioner.record.lifecycle.reasons import Reason
 from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Since
-from provisioner.record.lifecycle.status import DrainStanding, FacilityStatus
+from provisioner.record.lifecycle.status import DrainProgress, FacilityStatus
 from provisioner.report.facilities import (
     DutyRow,
     FacilityReader,
@@ -293,7 +293,7 @@ def _pictures_line(statuses: Iterable[FacilityStatus], say: Translator) -> str:
     return f"{connected}: {states}; {cameras_now}"
 
 
-def drain_lines(drains: Iterable[DrainStanding], say: Translator = ENGLISH) -> Iterator[str]:
+def drain_lines(drains: Iterable[DrainProgress], say: Translator = ENGLISH) -> Iterator[str]:
     """Yield a line for each relay being emptied, with the next command."""
     for one in drains:
         values = {"relay": one.relay, "to": one.to, "command": one.command}
@@ -460,7 +460,7 @@ def status_document(
     why: Mapping[str, Explained],
     *,
     files: FacilityReader,
-    drains: Iterable[DrainStanding] = (),
+    drains: Iterable[DrainProgress] = (),
     **more: object,
 ) -> Document:
     """Return the `status` document; `why` has the requested reasons."""

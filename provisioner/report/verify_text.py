@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import click
 
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.language import ENGLISH, Language, Translator, marked
 from provisioner.base.text import local_time, printable
 from provisioner.plan.guards.policy import named
@@ -20,13 +20,13 @@ from provisioner.verify.result import (
     COUNTED,
     NEW,
     OLD,
+    AcceptedSetting,
     Cause,
     DeviceReport,
     DeviceState,
     HostReport,
     Incident,
     PathVerdict,
-    SettingSeen,
     Verdict,
     VerifyResult,
     waits_line,
@@ -103,23 +103,23 @@ def under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> Ite
 
 def settings_under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> list[str]:
     """Return a sentence for each setting with two valid values."""
-    seen: dict[SettingSeen, set[str]] = defaultdict(set)
+    seen: dict[AcceptedSetting, set[str]] = defaultdict(set)
     for path in paths:
         for one in path.settings:
-            seen[SettingSeen(one.setting, one.object, one.until, "")].add(one.seen)
+            seen[AcceptedSetting(one.setting, one.object, one.until, "")].add(one.seen)
     return [
         printable(f"{_named(one, say)}: {_which(one, states, say)}")
         for one, states in sorted(seen.items(), key=lambda item: (item[0].object, item[0].setting))
     ]
 
 
-def _named(one: SettingSeen, say: Translator) -> str:
+def _named(one: AcceptedSetting, say: Translator) -> str:
     if one.setting == "picture":
         return say("picture of {object}", object=one.object)
     return say("login of {object}", object=one.object)
 
 
-def _which(one: SettingSeen, states: set[str], say: Translator) -> str:
+def _which(one: AcceptedSetting, states: set[str], say: Translator) -> str:
     until = one.until.isoformat()
     if {OLD, NEW} <= states:
         return say("the old one on some paths, the new one on others; either is taken until {until}", until=until)
@@ -235,7 +235,7 @@ def _not_reached(result: VerifyResult, say: Translator, *, detail: bool) -> Iter
         yield f"  {_more(len(left) - _LISTED, say)}"
 
 
-def _held(held: Sequence[HeldFacility], say: Translator, *, color: bool) -> Iterator[str]:
+def _held(held: Sequence[FrozenFacility], say: Translator, *, color: bool) -> Iterator[str]:
     if held:
         line = say("held, not checked: {facilities} with errors", facilities=say.counted(len(held), "facility"))
         yield click.style(line, fg="red", bold=True) if color else line

@@ -20,7 +20,7 @@ from typing import Final
 
 from provisioner.base.errors import UnreadableError
 from provisioner.base.text import msg
-from provisioner.desired.spec import AskedDevice
+from provisioner.desired.spec import ProbedDevice
 from provisioner.hosts.answers import wire
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.result import (
@@ -100,7 +100,7 @@ class _Asked:
 
     relay: str
     carrier: str
-    device: AskedDevice
+    device: ProbedDevice
     target: PathToCheck
 
 
@@ -124,7 +124,7 @@ def closer_in(
     )
 
 
-def device_in(place: wire.PlaceAnswer | wire.DeviceEvidenceAnswer) -> Device:
+def device_in(place: wire.EndpointAnswer | wire.DeviceEvidenceAnswer) -> Device:
     """Return the address and port of an answer."""
     return place["address"], place["port"]
 
@@ -173,7 +173,7 @@ def device_reports(
 def _asked(targets: Iterable[PathToCheck]) -> dict[tuple[str, str], _Asked]:
     """Return the asked devices of paths, by relay and name."""
     asked: dict[tuple[str, str], _Asked] = {}
-    by_relay: dict[str, Mapping[str, AskedDevice]] = {}
+    by_relay: dict[str, Mapping[str, ProbedDevice]] = {}
     for target in targets:
         relay = target.relay
         if relay.id not in by_relay:
@@ -214,7 +214,7 @@ def _report(one: _Asked, account: DeviceAccount, owners: Mapping[str, str], *, k
     )
 
 
-def _state(device: AskedDevice, account: DeviceAccount, *, another: bool) -> DeviceState:
+def _state(device: ProbedDevice, account: DeviceAccount, *, another: bool) -> DeviceState:
     if account.outcome in {NOT_ASKED, NOT_RUN}:
         return DeviceState.NOT_ASKED
     if account.outcome in {REFUSED, REFUSED_BEFORE}:
@@ -227,7 +227,7 @@ def _state(device: AskedDevice, account: DeviceAccount, *, another: bool) -> Dev
     return DeviceState.AS_AGREED if device.serial or device.model else DeviceState.NOT_COMPARED
 
 
-def _another(device: AskedDevice, account: DeviceAccount, owners: Mapping[str, str]) -> str:
+def _another(device: ProbedDevice, account: DeviceAccount, owners: Mapping[str, str]) -> str:
     """Return the proof of another device; empty if there is none."""
     serial, model = account.serial, account.model
     if device.serial and serial and _word(device.serial) != _word(serial):
@@ -289,7 +289,7 @@ def _why_not(account: DeviceAccount) -> str:
     return msg("it does not answer as ONVIF has it: {detail}", detail)
 
 
-def _findings(device: AskedDevice, account: DeviceAccount, off: tuple[int | None, int | None]) -> Iterator[_Fault]:
+def _findings(device: ProbedDevice, account: DeviceAccount, off: tuple[int | None, int | None]) -> Iterator[_Fault]:
     if account.outcome in {SILENT, NO_ANSWER, REFUSED, REFUSED_BEFORE}:
         yield Cause.ACCOUNT_LACKING, _why_not(account)
     elif account.outcome == TOLD:
@@ -310,7 +310,7 @@ def _lacking(missing: Sequence[str], account: DeviceAccount) -> str:
     )
 
 
-def _wanted(device: AskedDevice, account: DeviceAccount) -> Iterator[tuple[str, bool]]:
+def _wanted(device: ProbedDevice, account: DeviceAccount) -> Iterator[tuple[str, bool]]:
     if device.model:
         yield "model", bool(account.model)
     if device.serial:
@@ -319,7 +319,7 @@ def _wanted(device: AskedDevice, account: DeviceAccount) -> Iterator[tuple[str, 
         yield "media profiles", account.profile is not None
 
 
-def _profile(device: AskedDevice, account: DeviceAccount) -> Iterator[_Fault]:
+def _profile(device: ProbedDevice, account: DeviceAccount) -> Iterator[_Fault]:
     profile = account.profile
     if not device.profile or profile is None:
         return

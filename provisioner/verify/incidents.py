@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeVar
 
 from provisioner.base.text import counted, msg
 from provisioner.record.availability.path_state import PathState, after
-from provisioner.record.availability.verdict_table import KeptVerdict
+from provisioner.record.availability.verdict_table import StoredVerdict
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.result import (
     IMPERFECT,
@@ -66,7 +66,7 @@ class FailingPath(Protocol):
 _P = TypeVar("_P", bound=FailingPath)
 
 
-def as_wholes(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -> tuple[PathVerdict, ...]:
+def paths_by_incident(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -> tuple[PathVerdict, ...]:
     """Return the verdicts with layer and object of the largest broken part."""
     groups: Groups = defaultdict(list)
     for verdict in agreed(verdicts):
@@ -227,7 +227,7 @@ def in_a_row(result: VerifyResult, incident: Incident) -> PathState | None:
     """Return the state of the incident's longest-failing path, or `None` if new."""
     wanted = frozenset(incident.paths)
     states = (
-        after(before, KeptVerdict(path.without_window.value), result.finished_at)
+        after(before, StoredVerdict(path.without_window.value), result.finished_at)
         for path in result.paths
         if path.path in wanted and path.without_window is not Verdict.UNKNOWN
         if (before := result.before.get(path.path))

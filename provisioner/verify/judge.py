@@ -36,7 +36,7 @@ from provisioner.plan.change import Change
 from provisioner.verify.case import Case, Check
 from provisioner.verify.devices import Device
 from provisioner.verify.evidence import HostEvidence, device_of, origins_of
-from provisioner.verify.incidents import as_wholes
+from provisioner.verify.incidents import paths_by_incident
 from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.network import host_check, port_check, tunnel_check
 from provisioner.verify.paths import PathToCheck
@@ -47,11 +47,11 @@ from provisioner.verify.result import (
     NEW,
     NO_FINDING,
     OLD,
+    AcceptedSetting,
     Cause,
     Finding,
     Layer,
     PathVerdict,
-    SettingSeen,
     Verdict,
 )
 from provisioner.verify.sources import quarantine_check
@@ -268,8 +268,8 @@ def put_together(judged: Iterable[Judged], targets: Sequence[PathToCheck]) -> tu
     verdicts, quarantined = (
         sorted((one for part in parts for one in part[kind]), key=attrgetter("path", "relay")) for kind in (0, 1)
     )
-    kept = {(one.path, one.relay): one for one in as_wholes(quarantined, targets)}
-    return tuple(kept.get((one.path, one.relay), one) for one in as_wholes(verdicts, targets))
+    kept = {(one.path, one.relay): one for one in paths_by_incident(quarantined, targets)}
+    return tuple(kept.get((one.path, one.relay), one) for one in paths_by_incident(verdicts, targets))
 
 
 def is_proved(verdict: PathVerdict) -> bool:
@@ -313,17 +313,17 @@ def _judged(case: Case, levels: Sequence[Level], checked_at: datetime, quarantin
     return judged
 
 
-def _settings_seen(case: Case) -> Iterator[SettingSeen]:
+def _settings_seen(case: Case) -> Iterator[AcceptedSetting]:
     """Yield the settings under change, with the one that a picture confirms."""
     path, frame = case.target.path, case.frame
     if (change := path.login_change) is not None:
         came = bool(frame or case.flowed)
         seen = NEW if change.done else OLD
-        yield SettingSeen("login", f"{path.facility}/{path.device}", change.until, seen if came else "")
+        yield AcceptedSetting("login", f"{path.facility}/{path.device}", change.until, seen if came else "")
     if (former := path.former) is not None:
         is_new, is_old = frame == (path.codec, path.width, path.height), frame == former[1:4]
         seen = "" if is_new == is_old else NEW if is_new else OLD
-        yield SettingSeen("picture", f"{path.facility}/{path.camera}", former.until, seen)
+        yield AcceptedSetting("picture", f"{path.facility}/{path.camera}", former.until, seen)
 
 
 def _checked(level: Level, case: Case, quarantine: Check | None) -> Check:

@@ -22,7 +22,7 @@ from provisioner.base.text import Document
 from provisioner.hosts.answers import read, wire
 from provisioner.record.availability import path_state
 from provisioner.record.availability.path_state import PathState
-from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
+from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
 from provisioner.verify.result import INFERRED, Cause, Finding, Layer, PathLook, PathVerdict, Verdict, VerifyResult
 
 _WORTH: Final = ("quarantined", "down", "unknown", "degraded", "up")
@@ -39,7 +39,7 @@ MOST_LEVELS: Final = 16
 REMEMBERED_FOR: Final = timedelta(hours=6)
 """The age at which a failure no longer counts for the present."""
 
-_FAILED: Final = KeptVerdict(Verdict.DOWN.value)
+_FAILED: Final = StoredVerdict(Verdict.DOWN.value)
 _LONGEST_WORD = 200
 _LONGEST_DETAIL = 300
 _HIGHEST_LEVEL = 99
@@ -169,8 +169,8 @@ def _worth(path: PathVerdict) -> tuple[str, int, int]:
     return path.path, _WORTH.index(path.without_window.value), path.level
 
 
-def _kept(path: PathVerdict) -> KeptVerdict:
-    return KeptVerdict(path.without_window.value, path.cause.value, path.level, path.maintenance is not None)
+def _kept(path: PathVerdict) -> StoredVerdict:
+    return StoredVerdict(path.without_window.value, path.cause.value, path.level, path.maintenance is not None)
 
 
 # --- one look more --------------------------------------------------------------------------------

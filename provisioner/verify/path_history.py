@@ -37,13 +37,13 @@ from provisioner.verify.result import (
     Cause,
     Finding,
     InMaintenance,
+    LastingFailure,
     LastProof,
     Layer,
     PathLook,
     PathVerdict,
     PictureReport,
     Scope,
-    StandingFailure,
     SuspectSign,
     ToLookAt,
     Verdict,
@@ -301,7 +301,7 @@ def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> P
 
 def _by_itself(look: PathVerdict, memory: PathMemory) -> PathVerdict:
     """Return the verdict of one look, without the past."""
-    standing = StandingFailure(moment_of(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
+    standing = LastingFailure(moment_of(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
     said = replace(look, standing=standing)
     return said if look.verdict is Verdict.UP else _with_proof(said, memory)
 
@@ -348,7 +348,7 @@ def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory
         last,
         verdict=Verdict.DOWN if confirmed else Verdict.UNKNOWN,
         finding=finding if confirmed else replace(finding, detail=_unconfirmed(finding, at)),
-        standing=StandingFailure(failing.state.since, failing.state.looks, confirmed),
+        standing=LastingFailure(failing.state.since, failing.state.looks, confirmed),
     )
 
 

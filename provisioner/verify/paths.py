@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provisioner.base.errors import UsageError
-from provisioner.desired.limit import Limit, refuse_all_shut, refuse_held, refuse_shut
+from provisioner.desired.limit import Limit, refuse_all_shut, refuse_frozen, refuse_shut
 from provisioner.desired.spec import NEXT, SITE, DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
 from provisioner.hosts.facts import ElementSet, device_value, element_of
 from provisioner.plan.change import Change, Impact, Resource
@@ -108,7 +108,7 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
     chosen = tuple(sorted((w for w in every if _takes(limit, w)), key=lambda w: (w.path.name, w.relay.id)))
     if not chosen:
         refuse_all_shut(state, limit)
-        refuse_held(state, limit)
+        refuse_frozen(state, limit)
         options = " ".join(f"--limit {k}={v}" for k, vs in sorted(limit.wanted.items()) for v in sorted(vs))
         message = f"{options} selects no path" if options else "the inventory has no path to check"
         hint = "only facilities that are open and whose plan is agreed have paths; see provisioner validate"

@@ -19,7 +19,7 @@ from provisioner.verify.evidence import device_of
 from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.picture_mode import Looks
-from provisioner.verify.rotation import full_look_due
+from provisioner.verify.rotation import full_look_reason
 
 if TYPE_CHECKING:
     from provisioner_host import wire
@@ -124,7 +124,7 @@ def looks_at(
     due = looks is Looks.DUE
 
     def is_full(target: PathToCheck) -> bool:
-        return full or (due and full_look_due(target, memories.get(target.remembered_as, NOTHING), at) is not None)
+        return full or (due and full_look_reason(target, memories.get(target.remembered_as, NOTHING), at) is not None)
 
     return {target.path.name: look_at(target.path, full=is_full(target)) for target in targets}
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final, Self
 
 from provisioner.base.errors import UnreadableError
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.text import msg
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.facts import HostFacts
@@ -208,7 +208,7 @@ INFERRED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class StandingFailure:
+class LastingFailure:
     """A present failure: start, looks, and whether they suffice for `down`."""
 
     since: datetime
@@ -433,7 +433,7 @@ class PictureReport:
 
 
 @dataclass(frozen=True, slots=True)
-class SettingSeen:
+class AcceptedSetting:
     """A setting under change, with old and new value accepted.
 
     Attributes:
@@ -477,12 +477,12 @@ class PathVerdict(WithFinding):
     finding: Finding
     checked_at: datetime | None
     passed: tuple[int, ...] = ()
-    standing: StandingFailure | None = None
+    standing: LastingFailure | None = None
     last_proof: LastProof | None = None
     maintenance: InMaintenance | None = None
     picture: PictureReport | None = None
     to_look_at: tuple[ToLookAt, ...] = ()
-    settings: tuple[SettingSeen, ...] = ()
+    settings: tuple[AcceptedSetting, ...] = ()
 
     @property
     def without_window(self) -> Verdict:
@@ -624,7 +624,7 @@ class VerifyResult:
     paths: tuple[PathVerdict, ...]
     incidents: tuple[Incident, ...]
     hosts: tuple[HostReport, ...] = ()
-    held: tuple[HeldFacility, ...] = ()
+    held: tuple[FrozenFacility, ...] = ()
     scope: Scope = Scope()
     forgot: str = ""
     looks: tuple[PathLook, ...] = field(default=(), repr=False)

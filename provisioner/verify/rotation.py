@@ -30,7 +30,7 @@ Camera = tuple[str, str]
 """A facility, and the camera's id there."""
 
 
-class Due(StrEnum):
+class FullLookReason(StrEnum):
     """Reasons for a full look, most urgent first."""
 
     CHANGED = "changed"
@@ -93,7 +93,7 @@ def _drawn(camera: Camera, week: str, what: str) -> int:
     return int.from_bytes(hashlib.sha256(canonical_json([what, *camera, week])).digest()[:8], "big")
 
 
-def full_look_due(target: PathToCheck, memory: PathMemory, now: datetime) -> Due | None:
+def full_look_reason(target: PathToCheck, memory: PathMemory, now: datetime) -> FullLookReason | None:
     """Return why a path is due for a full look, or `None`.
 
     Due are paths that changed since their proof, were not good, never had a full look or missed their turn. Each camera
@@ -101,15 +101,15 @@ def full_look_due(target: PathToCheck, memory: PathMemory, now: datetime) -> Due
     """
     last = next((past for past in reversed(memory.past) if past.verdict is not Verdict.UNKNOWN), None)
     if memory.content and memory.content != content_of(target):
-        return Due.CHANGED
+        return FullLookReason.CHANGED
     if last is not None and last.verdict is not Verdict.UP and not last.maintenance:
-        return Due.FAILED
+        return FullLookReason.FAILED
     if memory.full_look is None:
-        return Due.NEVER
+        return FullLookReason.NEVER
     if now - memory.full_look >= OVERDUE:
-        return Due.OVERDUE
+        return FullLookReason.OVERDUE
     night = _drawn(camera_of(target), week_of(now), "full look") % _DAYS
-    return Due.TURN if night == now.astimezone(VIETNAM).weekday() else None
+    return FullLookReason.TURN if night == now.astimezone(VIETNAM).weekday() else None
 
 
 def by_need(targets: Iterable[PathToCheck], memories: Memories) -> tuple[PathToCheck, ...]:

@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.desired.spec import HostSpec, LeftOutHost
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import CallOutcome
-from provisioner.plan.diff import held_on
+from provisioner.plan.diff import frozen_on
 from provisioner.verify.result import (
     Cause,
     Finding,
@@ -29,18 +29,18 @@ from provisioner.verify.result import (
 _SEPARATORS = 3  # province/facility/camera/stream
 
 
-def with_held(
+def with_frozen(
     result: VerifyResult,
     relays: Sequence[tuple[HostSpec, HostFacts]],
     chosen: Mapping[str, Collection[str]],
-    held: Collection[HeldFacility],
+    held: Collection[FrozenFacility],
 ) -> VerifyResult:
     """Add live paths of frozen facilities, so the result is not green."""
     verdicts = [
-        _of_frozen(spec, name, spec.held_names[facility])
+        _of_frozen(spec, name, spec.frozen_names[facility])
         for spec, facts in relays
         for name, facility in facts.held["paths"].items()
-        if name in chosen.get(spec.id, ()) and facility in spec.held_names
+        if name in chosen.get(spec.id, ()) and facility in spec.frozen_names
     ]
     known = {one.id: one for spec, _ in relays for one in spec.held}
     by_facility: dict[str, list[str]] = defaultdict(list)
@@ -49,7 +49,7 @@ def with_held(
     incidents = tuple(
         Incident(_held(known[name]), tuple(sorted(set(paths)))) for name, paths in sorted(by_facility.items())
     )
-    of_host = {spec.id: tuple(sorted(held_on(spec, facts))) for spec, facts in relays}
+    of_host = {spec.id: tuple(sorted(frozen_on(spec, facts))) for spec, facts in relays}
     return replace(
         result,
         paths=tuple(sorted((*result.paths, *verdicts), key=attrgetter("path", "relay"))),
@@ -59,13 +59,13 @@ def with_held(
     )
 
 
-def _of_frozen(spec: HostSpec, name: str, held: HeldFacility) -> PathVerdict:
+def _of_frozen(spec: HostSpec, name: str, held: FrozenFacility) -> PathVerdict:
     province, _, camera, _ = name.split("/") if name.count("/") == _SEPARATORS else (held.province, "", "", "")
     names = (name, spec.carriers[0], province, held.id, camera, spec.id)
     return PathVerdict(*names, Verdict.UNKNOWN, 0, _held(held), None)
 
 
-def _held(held: HeldFacility) -> Finding:
+def _held(held: FrozenFacility) -> Finding:
     return Finding(Cause.HELD, Layer.SITE, held.id, held.text)
 
 

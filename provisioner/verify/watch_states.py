@@ -22,7 +22,7 @@ from provisioner.base.errors import UnreadableError
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.verify import words
-from provisioner.verify.incidents import as_wholes, incidents_of
+from provisioner.verify.incidents import incidents_of, paths_by_incident
 from provisioner.verify.memory import NOTHING, PathMemory, after
 from provisioner.verify.path_history import (
     APART,
@@ -371,7 +371,7 @@ class PathStates:
             fresh = relay.known is not None and now - relay.known <= APART
             counts.update(counted(relay.counts, shown, fresh=fresh))
             broken = [one for one in shown if one.verdict in {Verdict.DOWN, Verdict.QUARANTINED}]
-            incidents += incidents_of(as_wholes(broken, relay.targets.values())) if broken else ()
+            incidents += incidents_of(paths_by_incident(broken, relay.targets.values())) if broken else ()
             incidents += self._silent(host, relay, now)
             relays.append(RelayView(host, relay.carrier, relay.known, relay.seconds, relay.error))
         return WatchView(now, counts, tuple(standing), tuple(incidents), tuple(relays))

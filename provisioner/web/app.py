@@ -41,7 +41,7 @@ from provisioner.web.pages import (
     province_page,
     sentence_page,
 )
-from provisioner.web.readers import Door, NobodyError, Reader, SignInError, place_of, role_name
+from provisioner.web.readers import Identification, NobodyError, Reader, SignInError, place_of, role_name
 from provisioner.web.source import MOST_LISTENERS, Feed
 from provisioner.web.texts import page_translator
 
@@ -136,7 +136,7 @@ class ServedPages:
     """
 
     feed: Feed
-    door: Door
+    door: Identification
     names: Collection[str]
     clock: Callable[[], datetime]
     secure: bool = False

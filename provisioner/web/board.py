@@ -24,7 +24,7 @@ _PARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class SeenPath(WithFinding):
+class BoardPath(WithFinding):
     """A camera's path as of the last verification that covers it.
 
     Attributes:
@@ -90,7 +90,7 @@ class FacilityRow:
     counts: Mapping[str, int] = field(default_factory=dict)
     worst: str = ""
     since: datetime | None = None
-    paths: tuple[SeenPath, ...] = ()
+    paths: tuple[BoardPath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class Board:
         return {facility.id: facility for facility in self.facilities}
 
     @property
-    def paths(self) -> Iterator[SeenPath]:
+    def paths(self) -> Iterator[BoardPath]:
         """All paths."""
         return (path for facility in self.facilities for path in facility.paths)
 
@@ -184,7 +184,7 @@ class Merged:
         hosts: the newest verification's incidents without paths.
     """
 
-    paths: tuple[SeenPath, ...] = ()
+    paths: tuple[BoardPath, ...] = ()
     hosts: tuple[IncidentRow, ...] = ()
     verified_at: datetime | None = None
     oldest_at: datetime | None = None
@@ -253,9 +253,9 @@ def merged(documents: Sequence[VerifyDocument]) -> Merged:
     )
 
 
-def _seen(row: PathRow) -> SeenPath:
+def _seen(row: PathRow) -> BoardPath:
     failing, proof, window = row.failing, row.last_proof, row.maintenance
-    return SeenPath(
+    return BoardPath(
         name=row.path,
         facility=row.facility,
         camera=row.camera,

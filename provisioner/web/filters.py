@@ -16,7 +16,7 @@ from provisioner.base.language import Language
 from provisioner.base.vietnamese import fold
 from provisioner.verify.incidents import NO_INCIDENT, incident_causes, incident_detail
 from provisioner.verify.result import Finding
-from provisioner.web.board import WORST_FIRST, Board, FacilityRow, IncidentRow, SeenPath, rank, worst_of
+from provisioner.web.board import WORST_FIRST, Board, BoardPath, FacilityRow, IncidentRow, rank, worst_of
 
 PAGE_SIZE: Final = 100
 
@@ -225,7 +225,7 @@ def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]
     """
     by_id = {facility.id: facility for facility in facilities}
     failing = (path for facility in by_id.values() for path in facility.paths if path.verdict not in NO_INCIDENT)
-    groups: dict[Finding, list[tuple[SeenPath, FacilityRow]]] = defaultdict(list)
+    groups: dict[Finding, list[tuple[BoardPath, FacilityRow]]] = defaultdict(list)
     for path, cause in incident_causes(failing):
         if path.layer:
             groups[Finding(cause, path.layer, path.object)].append((path, by_id[path.facility]))
@@ -233,7 +233,7 @@ def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]
     return tuple(sorted([*incidents, *hosts], key=_gravity))
 
 
-def _incident(finding: Finding, of: Sequence[tuple[SeenPath, FacilityRow]]) -> IncidentRow:
+def _incident(finding: Finding, of: Sequence[tuple[BoardPath, FacilityRow]]) -> IncidentRow:
     return IncidentRow(
         finding=replace(finding, detail=incident_detail([path for path, _ in of])),
         verdict=worst_of(Counter(path.verdict for path, _ in of)),

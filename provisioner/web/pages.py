@@ -18,11 +18,11 @@ from provisioner.base.language import Language, Translator
 from provisioner.base.text import VIETNAM, percent, printable
 from provisioner.inventory.geography import ProvinceError, by_slug
 from provisioner.record.availability.measured import Measured, Span, total_of
-from provisioner.record.availability.path_state import SeenNight
+from provisioner.record.availability.path_state import WorstOfDay
 from provisioner.record.lifecycle.pictures import STALE
 from provisioner.verify.judge import LEVELS
 from provisioner.verify.result import Cause
-from provisioner.web.board import WORST_FIRST, Board, FacilityRow, GroupRow, SeenPath
+from provisioner.web.board import WORST_FIRST, Board, BoardPath, FacilityRow, GroupRow
 from provisioner.web.filters import (
     FACILITIES,
     INCIDENTS,
@@ -157,7 +157,7 @@ class PageWords:
         facility = self.board.by_id.get(id_)
         return facility.name if facility else id_
 
-    def proof(self, path: SeenPath) -> str:
+    def proof(self, path: BoardPath) -> str:
         """Return when a path was last checked and last proved."""
         looked = self.t("Checked {time}.", time=self.time(path.checked_at)) if path.checked_at else ""
         if path.verdict == "up":
@@ -169,7 +169,7 @@ class PageWords:
         )
         return " ".join(filter(None, (looked, proved)))
 
-    def ladder_words(self, path: SeenPath) -> str:
+    def ladder_words(self, path: BoardPath) -> str:
         """Format the levels that a path passed."""
         levels = ", ".join(map(str, path.passed))
         return self.t("levels {levels} passed", levels=levels) if levels else self.t("no level passed")
@@ -184,7 +184,7 @@ class PageWords:
         shown = percent(share)
         return shown.replace(".", ",") if self.links.language is Language.VI else shown
 
-    def strip(self, squares: Sequence[SeenNight]) -> Markup:
+    def strip(self, squares: Sequence[WorstOfDay]) -> Markup:
         """Render a path's last nights."""
         return strip(tuple(squares), self.links.language)
 
@@ -376,11 +376,11 @@ def facility_page(sheet: PageSheet, id_: str) -> str | None:
     )
 
 
-def _strips(past: Past, facility: FacilityRow, c: PageWords) -> Mapping[str, Sequence[SeenNight]]:
+def _strips(past: Past, facility: FacilityRow, c: PageWords) -> Mapping[str, Sequence[WorstOfDay]]:
     if not facility.paths:
         return {}
     strips = past.nights(f"{facility.folder}/{facility.id}/", c.today, NIGHTS)
-    blank = [SeenNight(day) for day in days_until(c.today, NIGHTS)]
+    blank = [WorstOfDay(day) for day in days_until(c.today, NIGHTS)]
     return {path.name: strips.get(path.name, blank) for path in facility.paths} if strips else {}
 
 

@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from provisioner.base.errors import UsageError
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope, Whereabouts
-from provisioner.web.board import Board, FacilityRow, SeenPath, by_carrier, by_province, total, worst_of
+from provisioner.web.board import Board, BoardPath, FacilityRow, by_carrier, by_province, total, worst_of
 from provisioner.web.filters import incidents_of
 
 NOC: Final = "noc"
@@ -71,7 +71,7 @@ class SignInError(Exception):
     """The reader has to sign in first."""
 
 
-class Door(Protocol):
+class Identification(Protocol):
     """Identifies the reader of a request."""
 
     def reader(self, request: Request) -> Reader:
@@ -84,7 +84,7 @@ class Door(Protocol):
         ...
 
 
-class LocalDoor:
+class LocalIdentification:
     """Treats every reader as the engineer, for a server on loopback only."""
 
     def reader(self, request: Request) -> Reader:
@@ -95,7 +95,7 @@ class LocalDoor:
 
 
 @dataclass(frozen=True, slots=True)
-class HeaderDoor:
+class HeaderIdentification:
     """Trusts the role header of certain proxies.
 
     Attributes:
@@ -170,11 +170,11 @@ def _facility(facility: FacilityRow, scope: ReaderScope) -> FacilityRow:
     return replace(facility, paths=paths, counts=counts, worst=worst, since=since, carriers=own_carrier)
 
 
-def _path_place(facility: FacilityRow, path: SeenPath) -> Whereabouts:
+def _path_place(facility: FacilityRow, path: BoardPath) -> Whereabouts:
     return Whereabouts(facility.province, facility.id, frozenset({path.carrier}))
 
 
-def _without_evidence(path: SeenPath) -> SeenPath:
+def _without_evidence(path: BoardPath) -> BoardPath:
     """Remove details, which contain addresses and ports of devices."""
     suspicions = tuple(one.model_copy(update={"detail": ""}) for one in path.suspicions)
     return replace(path, finding=replace(path.finding, detail=""), suspicions=suspicions)

@@ -40,7 +40,7 @@ _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True, slots=True)
-class ServerPlace:
+class ServerAddress:
     """A server's address and certificate.
 
     Attributes:
@@ -70,7 +70,7 @@ class ServerPlace:
         return self.certificate is not None
 
 
-def refuse_open(place: ServerPlace, *, trusts: bool, signs_in: bool) -> None:
+def refuse_open(place: ServerAddress, *, trusts: bool, signs_in: bool) -> None:
     """Refuse a server that would show all pages to everybody.
 
     `trusts`: a proxy names the readers. `signs_in`: readers sign in.
@@ -101,7 +101,7 @@ def refuse_open(place: ServerPlace, *, trusts: bool, signs_in: bool) -> None:
         raise UsageError(f"--host {place.host} would send what readers sign in with in the clear", hint=hint)
 
 
-def refuse_certificate(place: ServerPlace) -> None:
+def refuse_certificate(place: ServerAddress) -> None:
     """Refuse an unusable certificate or key.
 
     Raises:
@@ -250,7 +250,7 @@ def source_of(address: AnyAddress) -> str:
     return str(ip_network((address, 64), strict=False) if isinstance(address, IPv6Address) else address)
 
 
-def listen(place: ServerPlace) -> Listener:
+def listen(place: ServerAddress) -> Listener:
     """Return a listening socket.
 
     Raises:
@@ -269,7 +269,7 @@ def listen(place: ServerPlace) -> Listener:
     return listener
 
 
-def names_of(place: ServerPlace, port: int) -> tuple[str, ...]:
+def names_of(place: ServerAddress, port: int) -> tuple[str, ...]:
     """Return the accepted hosts: with port, and without a default port."""
     usual = 443 if place.is_secure else 80
     own = [*_LOOPBACK_NAMES] if place.is_loopback else [f"[{place.host}]" if ":" in place.host else place.host]
@@ -277,14 +277,14 @@ def names_of(place: ServerPlace, port: int) -> tuple[str, ...]:
     return (*with_port, *(own if port == usual else ()), *place.names)
 
 
-def address_of(place: ServerPlace, port: int) -> str:
+def address_of(place: ServerAddress, port: int) -> str:
     """Return the address for a browser."""
     host = f"[{place.host}]" if ":" in place.host else place.host
     return f"{'https' if place.is_secure else 'http'}://{host}:{port}/"
 
 
 def make_server(
-    served: ServedPages, place: ServerPlace, listener: Listener, ready: Callable[[], None]
+    served: ServedPages, place: ServerAddress, listener: Listener, ready: Callable[[], None]
 ) -> uvicorn.Server:
     """Return a server for a socket; call `ready` once it answers."""
     config = uvicorn.Config(

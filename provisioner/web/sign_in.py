@@ -320,7 +320,7 @@ class _Begun:
     verifier: str = field(repr=False)
 
 
-class SignInDoor:
+class SessionIdentification:
     """Identifies readers by their session.
 
     A started sign-in is sealed in the browser's cookie, so other sign-ins cannot displace it.
@@ -633,7 +633,7 @@ def reader_of(claims: Mapping[str, object], settings: ProviderSettings) -> Reade
     return Reader(next(iter(readers)).scope, name[:_LONGEST_NAME] if name.isprintable() else "")
 
 
-def open_sign_in(path: Path) -> SignInDoor:
+def open_sign_in(path: Path) -> SessionIdentification:
     """Create the door from a settings file.
 
     Raises:
@@ -641,12 +641,12 @@ def open_sign_in(path: Path) -> SignInDoor:
     """
     settings = read_settings(_read_file(path), path.name)
     if not settings.secret_file:
-        return SignInDoor(Provider(settings))
+        return SessionIdentification(Provider(settings))
     secret_file = path.parent / settings.secret_file
     secret = Secret(_read_file(secret_file).strip())
     if secret_file.stat().st_mode & 0o077:
         raise UsageError(f"{secret_file} can be read by others", hint=f"chmod 600 {secret_file}")
-    return SignInDoor(Provider(settings, secret))
+    return SessionIdentification(Provider(settings, secret))
 
 
 def _read_file(path: Path) -> str:

@@ -31,20 +31,20 @@ from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model import Camera, Facility, Inventory
 from provisioner.inventory.outline import OutlinedInventory
 from provisioner.record.availability.measured import Measured, Span
-from provisioner.record.availability.path_state import PathState, SeenNight
+from provisioner.record.availability.path_state import PathState, WorstOfDay
 from provisioner.record.entries import last_verifications
 from provisioner.record.lifecycle.evidence import Evidence
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import History, find_history
 from provisioner.record.verdicts import read_availability, read_nights, read_since
 from provisioner.verify.document import VerifyDocument, recorded_verification
 from provisioner.web.board import (
     WORST_FIRST,
     Board,
+    BoardPath,
     FacilityRow,
     Merged,
-    SeenPath,
     by_carrier,
     by_province,
     merged,
@@ -76,7 +76,7 @@ _MOST_SCOPES: Final = 256
 class Past(Protocol):
     """The path history."""
 
-    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[SeenNight]]:
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[WorstOfDay]]:
         """Return the last days of each path with this prefix, earliest first."""
         ...
 
@@ -88,7 +88,7 @@ class Past(Protocol):
 class NoPast:
     """A missing path history."""
 
-    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[SeenNight]]:
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[WorstOfDay]]:
         """Return no paths."""
         del prefix, last, number
         return {}
@@ -145,7 +145,7 @@ class InventoryOverview(Protocol):
         ...
 
     @property
-    def place(self) -> StatePlace:
+    def place(self) -> StateFolder:
         """The location of the history."""
         ...
 
@@ -164,7 +164,7 @@ class RecordedSource:
     """
 
     overview: Callable[[], InventoryOverview]
-    _place: StatePlace | None = None
+    _place: StateFolder | None = None
 
     def mark(self) -> str:
         """Return a text that changes with each recorded run.
@@ -208,7 +208,7 @@ class RecordedSource:
                 revision=hashlib.sha256(f"{whole.loaded.digest} {mark}".encode()).hexdigest()[:16],
             )
 
-    def _documents(self, place: StatePlace) -> tuple[Sequence[VerifyDocument], str]:
+    def _documents(self, place: StateFolder) -> tuple[Sequence[VerifyDocument], str]:
         history = find_history(place)
         if history is None:
             return (), "none"
@@ -230,9 +230,9 @@ class RecordedSource:
 class _RecordedPast:
     """The path history of a place; `None` before the first board."""
 
-    place: StatePlace | None
+    place: StateFolder | None
 
-    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[SeenNight]]:
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[WorstOfDay]]:
         """Return the last days of each path with this prefix."""
         return {} if self.place is None else read_nights(self.place, prefix, last, number)
 
@@ -365,7 +365,7 @@ def build_board(
 
     `since` has path states of the history, with the start of each verdict.
     """
-    by_facility: dict[str, list[SeenPath]] = defaultdict(list)
+    by_facility: dict[str, list[BoardPath]] = defaultdict(list)
     for path in merged.paths:
         by_facility[path.facility].append(_dated(path, since.get(path.name)))
     names = {carrier.id: carrier.name for carrier in inventory.carriers.values()}
@@ -393,7 +393,7 @@ def build_board(
     )
 
 
-def _dated(path: SeenPath, seen: PathState | None) -> SeenPath:
+def _dated(path: BoardPath, seen: PathState | None) -> BoardPath:
     """Set the start of a path's verdict from the history, if known."""
     begun = seen.since_as(path.would_be or path.verdict) if seen else None
     return replace(path, since=begun) if begun else path
@@ -406,7 +406,7 @@ def _province_name(inventory: Inventory, facility: Facility) -> str:
         return facility.province
 
 
-def _facility_row(status: FacilityStatus, facility: Facility, province: str, paths: list[SeenPath]) -> FacilityRow:
+def _facility_row(status: FacilityStatus, facility: Facility, province: str, paths: list[BoardPath]) -> FacilityRow:
     cameras = {camera.id: camera for camera in facility.cameras}
     placed = tuple(_placed(path, cameras.get(path.camera)) for path in paths)
     counts = total([Counter(path.verdict for path in placed)])
@@ -435,7 +435,7 @@ def _facility_row(status: FacilityStatus, facility: Facility, province: str, pat
     )
 
 
-def _placed(path: SeenPath, camera: Camera | None) -> SeenPath:
+def _placed(path: BoardPath, camera: Camera | None) -> BoardPath:
     return replace(path, zone=camera.zone.value, where=camera.location or "") if camera else path
 
 
@@ -445,14 +445,14 @@ def days_until(last: date, number: int) -> tuple[date, ...]:
 
 
 @lru_cache(maxsize=4096)
-def strip(squares: tuple[SeenNight, ...], language: Language) -> Markup:
+def strip(squares: tuple[WorstOfDay, ...], language: Language) -> Markup:
     """Render the row of nights, with tooltips for other verdicts than up."""
     return _STRIP.format(
         words=strip_words(squares, language), squares=Markup("").join(_square(one, language) for one in squares)
     )
 
 
-def _square(square: SeenNight, language: Language) -> Markup:
+def _square(square: WorstOfDay, language: Language) -> Markup:
     if square.verdict == "up":
         return _UP
     t, words = page_translator(language), words_of(language)["Verdict"]
@@ -461,7 +461,7 @@ def _square(square: SeenNight, language: Language) -> Markup:
     return _OTHER.format(tone=tone, day=day_text(square.day, language), word=word)
 
 
-def strip_words(squares: Sequence[SeenNight], language: Language) -> str:
+def strip_words(squares: Sequence[WorstOfDay], language: Language) -> str:
     """Count the nights of a row in words, best verdict first."""
     t, words = page_translator(language), words_of(language)["Verdict"]
     verdicts = [square.verdict for square in squares]

@@ -14,7 +14,7 @@ from provisioner.base.files import replace_file
 from provisioner.base.language import Language
 from provisioner.base.service import Stage, at_stage
 from provisioner.record.availability.measured import Measured, Span
-from provisioner.record.availability.path_state import SeenNight
+from provisioner.record.availability.path_state import WorstOfDay
 from provisioner.web.app import ASSETS, asset
 from provisioner.web.board import Board
 from provisioner.web.filters import FACILITIES, INCIDENTS, Filters, Links
@@ -112,11 +112,11 @@ class _ProvincePast:
     def __init__(self, past: Past) -> None:
         self._past = past
         self._asked: tuple[str, date, int] | None = None
-        self._known: dict[str, dict[str, Sequence[SeenNight]]] = {}
+        self._known: dict[str, dict[str, Sequence[WorstOfDay]]] = {}
         self._span: tuple[str, Span] | None = None
         self._shares: dict[str, dict[str, Measured]] = {}
 
-    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[SeenNight]]:
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[WorstOfDay]]:
         """Return the last days of each path of a facility."""
         province = prefix.partition("/")[0] + "/"
         if self._asked != (province, last, number):

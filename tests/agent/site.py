@@ -15,8 +15,8 @@ import pytest
 from provisioner.operations.agent.rounds import AgentRounds, RoundEnd
 from provisioner.operations.agent.settings import AgentSettings, read_agent_settings
 from provisioner.operations.pipeline import stages
-from provisioner.record.place import state_place_of
 from provisioner.record.sent import CommitRow, read_commit_states
+from provisioner.record.state_folder import state_folder_of
 from provisioner.verify.path_history import Timepiece
 from tests.example_terminal import EXAMPLE, ROOT, applied
 from tests.pipelines.git_server import git
@@ -122,7 +122,7 @@ class Site:
     # --- what is seen -----------------------------------------------------------------------------
 
     def row(self, commit: str) -> CommitRow:
-        (row,) = [row for row in read_commit_states(state_place_of(self.environment, ID)) if row.commit == commit]
+        (row,) = [row for row in read_commit_states(state_folder_of(self.environment, ID)) if row.commit == commit]
         return row
 
     @property

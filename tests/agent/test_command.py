@@ -16,7 +16,7 @@ from provisioner.integrations.forge.dialects import StatusState
 from provisioner.operations.agent.run import Agent
 from provisioner.operations.agent.state import status_of
 from provisioner.record.leases import LeaseHolder, agent_lease
-from provisioner.record.place import state_place_of
+from provisioner.record.state_folder import state_folder_of
 from tests.agent.site import CAMERA, ID, MERGER, RELAY, STRANGER, Site
 from tests.forges import TOKEN, served_forge
 from tests.pipelines.git_server import WRITER, git, served_repository
@@ -124,7 +124,7 @@ def test_a_facility_that_is_held_holds_up_nothing_and_is_no_success(site: Site) 
 
 def test_a_second_agent_stands_by_and_is_told_who_leads(site: Site) -> None:
     holder = LeaseHolder("noc@one", "11", "2021-05-20 01:30:00 +07:00")
-    with agent_lease(state_place_of(site.environment, ID), holder):
+    with agent_lease(state_folder_of(site.environment, ID), holder):
         code, document, _ = command(site, "--once")
         assert (code, document["error"]["code"] if "error" in document else document["code"]) == (9, "locked")
         assert holder.text in json.dumps(document)

@@ -12,8 +12,8 @@ import pytest
 
 from provisioner.operations.agent.actions import unfinished_run
 from provisioner.operations.agent.decision import UnfinishedRun
-from provisioner.record.place import state_place_of
 from provisioner.record.sent import read_commit_states
+from provisioner.record.state_folder import state_folder_of
 from tests.agent.disk_hosts import DiskHosts, forked
 from tests.agent.site import ID, RELAY, Site
 
@@ -65,7 +65,7 @@ def run_kills(site: Site, hosts: DiskHosts, kills: int, seed: int) -> tuple[int,
         else:
             for _ in range(chance.randint(1, 3) if kills > SAMPLE else SAMPLE):
                 cut += killed_after(site, chance.uniform(0.02, whole))
-                run, _ = unfinished_run(state_place_of(site.environment, ID), datetime.now(UTC))
+                run, _ = unfinished_run(state_folder_of(site.environment, ID), datetime.now(UTC))
                 midst += run is not UnfinishedRun.NONE
             site.round()
         hosts.load()
@@ -75,7 +75,7 @@ def run_kills(site: Site, hosts: DiskHosts, kills: int, seed: int) -> tuple[int,
         applied = [run for run, (outcome, _) in relay.receipts.items() if outcome == "applied"]
         assert len(applied) == number + BEFORE, "applied once, and not twice"
     assert site.call("drift")
-    rows = read_commit_states(state_place_of(site.environment, ID))
+    rows = read_commit_states(state_folder_of(site.environment, ID))
     assert len({row.commit for row in rows}) == len(rows)
     assert {row.state for row in rows} == {"reached"}
     return cut, midst

@@ -12,8 +12,8 @@ import pytest
 from provisioner.desired.render.host import POLICY_FILE
 from provisioner.operations.agent.decision import Act, CommitCause, CommitState
 from provisioner.operations.agent.run import code_of
-from provisioner.record.place import state_place_of
 from provisioner.record.sent import CommitRow, keep_commit_states
+from provisioner.record.state_folder import state_folder_of
 from tests.agent.site import ID, RELAY, STRANGER, Site
 from tests.hostile import LOCAL_USER, MERGE_REQUEST
 from tests.pipelines.git_server import git
@@ -27,7 +27,7 @@ def lose_folder(site: Site) -> None:
 
 def lose_history(site: Site) -> None:
     """Lose the database, and nothing else."""
-    file = state_place_of(site.environment, ID).file
+    file = state_folder_of(site.environment, ID).file
     assert file is not None
     for one in file.parent.glob(f"{file.name}*"):
         one.unlink()
@@ -72,7 +72,7 @@ def test_an_older_signed_commit_is_refused_whatever_was_lost_before(
 def test_a_history_that_was_set_back_brings_no_older_commit_back_without_the_clone(site: Site) -> None:
     first = git(site.person, "rev-parse", "HEAD")
     assert site.round().reached == first
-    file = state_place_of(site.environment, ID).file
+    file = state_folder_of(site.environment, ID).file
     assert file is not None
     kept = site.folder / "kept"
     shutil.copytree(file.parent, kept)
@@ -140,7 +140,7 @@ def test_a_key_whose_time_has_ended_counts_for_what_was_reached_before(
 def test_a_made_up_commit_in_the_history_stops_the_agent_until_a_person_removes_it(site: Site) -> None:
     """It changes nothing meanwhile, so that whoever makes a row up brings no older commit back."""
     first = site.round().reached
-    place = state_place_of(site.environment, ID)
+    place = state_folder_of(site.environment, ID)
     keep_commit_states(place, [CommitRow(commit="f" * 40, state=CommitState.REACHED, at=datetime.now(UTC))])
     site.another_channel()
     second, writes = site.commit(), site.writes

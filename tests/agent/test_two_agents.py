@@ -16,8 +16,8 @@ import pytest
 
 from provisioner.operations.agent import run
 from provisioner.operations.agent.run import Agent
-from provisioner.record.place import VARIABLE, state_place_of
 from provisioner.record.sent import CommitRow, read_commit_states
+from provisioner.record.state_folder import VARIABLE, state_folder_of
 from tests.agent.disk_hosts import DiskHosts, forked
 from tests.agent.site import ID, MERGER, RELAY, STRANGER, Site
 from tests.postgresql import server_programs, started_server
@@ -57,7 +57,7 @@ class Pair:
         os.waitpid(self.children.pop(number), 0)
 
     def rows(self) -> dict[str, CommitRow]:
-        return {row.commit: row for row in read_commit_states(state_place_of(self.environment, ID))}
+        return {row.commit: row for row in read_commit_states(state_folder_of(self.environment, ID))}
 
     def until_settled(self, commit: str) -> CommitRow:
         end = time.monotonic() + PATIENCE_S

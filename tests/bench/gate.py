@@ -25,7 +25,7 @@ from provisioner.desired.spec import MediaPath, StreamSource
 from provisioner.hosts.answers import wire
 from provisioner.inventory.model import StreamName
 from provisioner.operations.rollout.affected_paths import Served, Touched, device_of
-from provisioner.operations.rollout.answers import PathsSeen, Watch
+from provisioner.operations.rollout.answers import GateResult, Watch
 from provisioner.operations.rollout.gate import Decision, GateRules, GateVerdict, decide
 from tests.simulated import NO_STREAM, live_rules, peer_session, stream
 
@@ -492,7 +492,7 @@ def decision_of(world: World, rules: GateRules = _RULES) -> Decision:
     sessions, _ = _sessions(world, _AT_SWITCH_S, earlier)
     read, away = tuple(path.name for path in world.touched.read), tuple[str, ...]()
     up = frozenset(name for name in read if name not in earlier or earlier[name].flows)
-    watch, begun = Watch.since(PathsSeen(up, sessions=sessions), world.touched.served), _FIRST_LOOK_S
+    watch, begun = Watch.since(GateResult(up, sessions=sessions), world.touched.served), _FIRST_LOOK_S
     asked = begun
     while True:
         seen, ended = _look(world, asked, read, away)
@@ -504,7 +504,7 @@ def decision_of(world: World, rules: GateRules = _RULES) -> Decision:
         asked = ended + decision.again_s
 
 
-def _look(world: World, now_s: float, read: Sequence[str], away: Iterable[str]) -> tuple[PathsSeen, float]:
+def _look(world: World, now_s: float, read: Sequence[str], away: Iterable[str]) -> tuple[GateResult, float]:
     """One look: its list first, then reads, and how devices answer; and when it is over."""
     sessions, streams = _sessions(world, now_s + _TO_LIST_S)
     asked = {name: streams.get(name, _REST) for name in read}
@@ -515,7 +515,7 @@ def _look(world: World, now_s: float, read: Sequence[str], away: Iterable[str]) 
     took = _CALL_S + (_READ_S if read else 0)
     took += _PORT_S if "timeout" in ports.values() else 0
     why = dict.fromkeys(asked.keys() - good, "no frame")
-    return PathsSeen(frozenset(good), why, sessions, ports, said), now_s + took
+    return GateResult(frozenset(good), why, sessions, ports, said), now_s + took
 
 
 # --- the curve ------------------------------------------------------------------------------------

@@ -19,11 +19,11 @@ from typing import Final
 
 from provisioner.base.secret import Secret
 from provisioner.record.availability.measured import Span
-from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
+from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
 from provisioner.record.entries import Cut, Ending, Operation, Run
-from provisioner.record.place import StatePlace, state_place_of
-from provisioner.record.retention import held_classes, prune
+from provisioner.record.retention import prune, retention_classes
 from provisioner.record.seal import record_keys
+from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.store import History, open_history
 from provisioner.record.verdicts import read_availability, read_nights, read_since
 from provisioner.verify.document import verify_document
@@ -118,7 +118,7 @@ def _result(country: _Country, states: list[State], at: datetime) -> VerifyResul
 
 
 def _swept(country: _Country, states: list[State]) -> SweptPaths:
-    kept = {state: KeptVerdict(state[0].value, state[1].value, state[2]) for state in set(states)}
+    kept = {state: StoredVerdict(state[0].value, state[1].value, state[2]) for state in set(states)}
     return SweptPaths(
         {path: kept[state] for path, state in zip(country.paths, states, strict=True)},
         dict(zip(country.paths, country.carriers, strict=True)),
@@ -150,8 +150,8 @@ class _Bench:
     def __init__(self, folder: Path, size: int, nights: int, runs: int) -> None:
         self._folder, self._nights, self._runs = folder, nights, runs
         self._environment = {"PROVISIONER_STATE": str(folder / "state")}
-        place = state_place_of(self._environment, "example")
-        self._place = StatePlace("example", place.file, keys=record_keys(Secret("a" * 64), {}, "example"))
+        place = state_folder_of(self._environment, "example")
+        self._place = StateFolder("example", place.file, keys=record_keys(Secret("a" * 64), {}, "example"))
         self._country = _country(size)
         self._group = f"{size:,} paths"
         self._span = Span(_FIRST, _FIRST + nights * _DAY)
@@ -178,7 +178,7 @@ class _Bench:
 
     def _sizes(self, when: str) -> list[Figure]:
         assert self._place.file is not None
-        held = {one.name: one for one in held_classes(self._place, Cut())}
+        held = {one.name: one for one in retention_classes(self._place, Cut())}
         each = [
             Figure(self._group, f"{name}, one night, packed", "KiB", (one.size / 1024 / nights,))
             for name, one in held.items()

@@ -25,7 +25,7 @@ from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.inventory.loader.load import load_inventory
 from provisioner.operations.questions.overview import overview
-from provisioner.record.place import state_place_of
+from provisioner.record.state_folder import state_folder_of
 from provisioner.web.filters import FACILITIES, INCIDENTS, Filters, Links, choose_facilities
 from provisioner.web.pages import (
     PageSheet,
@@ -85,7 +85,7 @@ def measure(cameras: int, runs: int, seed: int, say: Callable[[str], None]) -> P
         environment = {"XDG_STATE_HOME": str(folder / "state"), "XDG_CACHE_HOME": str(folder / "cache")}
         inventory = load_inventory(folder / "inventory", today=TODAY)
         now = datetime.now(UTC).replace(microsecond=0)
-        place = state_place_of(environment, inventory.settings.id)
+        place = state_folder_of(environment, inventory.settings.id)
         since: dict[str, datetime] = {}
         for back in (1, 0):
             night = DrawnNight(inventory, now - timedelta(days=back, minutes=5), seed, since)

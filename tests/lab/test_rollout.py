@@ -19,7 +19,7 @@ import pytest
 
 from provisioner.operations.rollout import GateRules, HostOutcome, NotStartedBecause
 from provisioner.record.event_log import EventLog
-from provisioner.record.place import VARIABLE, state_place_of
+from provisioner.record.state_folder import VARIABLE, state_folder_of
 from provisioner.record.store import open_history
 from tests.hostile import LOCAL_USER
 
@@ -75,7 +75,7 @@ def until(true: Callable[[], bool], seconds: float = 150) -> None:
 
 def is_armed(deployment: Deployment, host: str = RELAY) -> bool:
     """Tell whether the last run has a host that waits for its confirmation, as the journal has it."""
-    place = state_place_of(deployment.environment, "lab")
+    place = state_folder_of(deployment.environment, "lab")
     history, log = open_history(place), EventLog(place)
     try:
         (last,) = history.runs(1)
@@ -145,7 +145,7 @@ def test_back_is_back_and_the_record_is_whole(deployment: Deployment) -> None:
 @LOCAL_USER
 @pytest.mark.soak
 def test_a_record_that_is_emptied_is_missed_by_the_hosts_that_hold_its_entries(deployment: Deployment) -> None:
-    place = state_place_of(deployment.environment, "lab")
+    place = state_folder_of(deployment.environment, "lab")
     assert place.file is not None
     fewer_cameras(deployment)
     run = deployment.document("apply", "--yes")["run"]

@@ -12,10 +12,10 @@ from provisioner.operations.agent.decision import (
     Act,
     AgentStep,
     CommitCause,
+    CommitRecord,
     CommitState,
     HostDrift,
     HostsLook,
-    KnownCommit,
     Line,
     Objection,
     Situation,
@@ -49,7 +49,7 @@ looks = st.builds(
     unread=st.sampled_from([(), (), ("relay-b",)]),
 )
 knowns = st.builds(
-    KnownCommit,
+    CommitRecord,
     st.just(TIP),
     st.sampled_from(CommitState),
     st.sampled_from([*CommitCause]),
@@ -84,7 +84,7 @@ def consistent_one(now: Situation) -> Situation:
         case Line.FIRST:
             return replace(now, reached="")
         case Line.SAME:
-            return replace(now, reached=TIP, known=KnownCommit(TIP, CommitState.REACHED))
+            return replace(now, reached=TIP, known=CommitRecord(TIP, CommitState.REACHED))
         case _:
             return now
 
@@ -129,7 +129,7 @@ def test_a_refused_commit_is_refused_once_and_never_applied(now: Situation) -> N
     step = decide(now)
     if step.act is not Act.REFUSE:
         return
-    known = KnownCommit(step.commit, CommitState.REFUSED, step.cause, step.reason, now.rules)
+    known = CommitRecord(step.commit, CommitState.REFUSED, step.cause, step.reason, now.rules)
     after = decide(replace(now, known=known, again=False))
     assert after.act not in {Act.REFUSE, Act.APPLY}
     assert after.commit in {"", now.reached}
@@ -140,7 +140,7 @@ def test_a_refused_commit_is_refused_once_and_never_applied(now: Situation) -> N
 def test_a_failed_commit_is_not_tried_again_by_itself(now: Situation) -> None:
     if now.tip is None or now.tip.line is Line.SAME:
         return
-    failed = KnownCommit(TIP, CommitState.FAILED, CommitCause.APPLY, "relay-a went back", "new")
+    failed = CommitRecord(TIP, CommitState.FAILED, CommitCause.APPLY, "relay-a went back", "new")
     assert decide(replace(now, known=failed, again=False)).act is not Act.APPLY
 
 
@@ -194,7 +194,7 @@ def after(now: Situation, step: AgentStep) -> Situation:
         case Act.CORRECT:
             return replace(now, look=HostsLook(), corrected=True)
         case Act.PROVE:
-            known = KnownCommit(step.commit, CommitState.REACHED)
+            known = CommitRecord(step.commit, CommitState.REACHED)
             tip = replace(now.tip, line=Line.SAME) if now.tip else None
             return replace(now, reached=step.commit, known=known, tip=tip, look=HostsLook(), is_due=False)
         case _:

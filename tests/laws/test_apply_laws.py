@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from provisioner.desired.spec import DesiredState
 from provisioner.operations.rollout import GateRules, HostOutcome, waves_of
-from provisioner_host.state.revocable_texts import HeldTexts, holdings
+from provisioner_host.state.revocable_texts import RevocableTexts, holdings
 from tests.hostile import LOCAL_USER
 from tests.simulated import SimulatedHosts, go_back, texts_in
 from tests.unit.operations.rollout.world import Controller, at_call, state
@@ -40,7 +40,7 @@ def applied(controller: Controller, desired: DesiredState, run: str) -> None:
     assert {result.outcome for result in results.values()} <= {HostOutcome.APPLIED}, results
 
 
-def texts_of(controller: Controller, host: str) -> HeldTexts:
+def texts_of(controller: Controller, host: str) -> RevocableTexts:
     """What a host's files say that can be revoked."""
     return texts_in(controller.hosts.hosts[host].files)
 
@@ -95,7 +95,7 @@ def test_what_an_apply_took_away_no_rollback_brings_back(
             assert password_lines(kept) <= password_lines(then)
 
 
-def password_lines(texts: HeldTexts) -> set[str]:
+def password_lines(texts: RevocableTexts) -> set[str]:
     """Where cameras' logins are sent, and the users."""
     lines = texts.relay.splitlines()
     return {line.partition("://")[2].partition("/")[0] for line in lines if "://" in line} | {

@@ -19,14 +19,14 @@ from provisioner.record.availability.measured import (
     measured,
     total_of,
 )
-from provisioner.record.availability.path_state import PathState, SeenNight, after, nights, since
+from provisioner.record.availability.path_state import PathState, WorstOfDay, after, nights, since
 from provisioner.record.availability.verdict_table import (
     ABSENT,
     MARKS,
     VERDICTS,
-    KeptVerdict,
     Listing,
     LookTable,
+    StoredVerdict,
     Sweep,
     kept_of,
     mark_of,
@@ -41,12 +41,12 @@ CAUSES = ("", "camera unplugged", "drift")
 LONGEST = timedelta(hours=26)
 
 kept = st.builds(
-    KeptVerdict, st.sampled_from(VERDICTS), st.sampled_from(CAUSES), st.integers(0, 7), maintenance=st.booleans()
+    StoredVerdict, st.sampled_from(VERDICTS), st.sampled_from(CAUSES), st.integers(0, 7), maintenance=st.booleans()
 )
 moments = st.integers(0, 20 * 24 * 60).map(lambda minutes: START + timedelta(minutes=minutes))
 looks = st.dictionaries(st.sampled_from(PATHS), kept)
 told = st.dictionaries(moments, st.tuples(st.sets(st.sampled_from(PATHS), min_size=1), looks), max_size=12)
-Told = Mapping[datetime, tuple[set[str], Mapping[str, KeptVerdict]]]
+Told = Mapping[datetime, tuple[set[str], Mapping[str, StoredVerdict]]]
 
 
 @st.composite
@@ -54,7 +54,7 @@ def spans(draw: st.DrawFn) -> Span:
     return Span(*sorted((draw(moments), draw(moments))))
 
 
-def sweep(at: datetime, paths: set[str], seen: Mapping[str, KeptVerdict]) -> Sweep:
+def sweep(at: datetime, paths: set[str], seen: Mapping[str, StoredVerdict]) -> Sweep:
     names = tuple(sorted(paths | seen.keys()))
     words = tuple(CAUSES)
     marks = bytes(mark_of(seen[path]) if path in seen else ABSENT for path in names)
@@ -68,7 +68,7 @@ def table(of: Told) -> LookTable:
     return table_of(sweep(at, *rest) for at, rest in of.items())
 
 
-def seen_of(of: Told, path: str) -> list[tuple[datetime, KeptVerdict]]:
+def seen_of(of: Told, path: str) -> list[tuple[datetime, StoredVerdict]]:
     return [(at, seen[path]) for at, (_, seen) in sorted(of.items()) if path in seen]
 
 
@@ -95,7 +95,7 @@ def named_slowly(by: GroupedBy, path: str) -> str:
     return (named | {GroupedBy.CAMERA: f"{province}/{facility}/{camera}", GroupedBy.ALL: "all"})[by]
 
 
-def outages_slowly(looked: list[tuple[datetime, KeptVerdict]], span: Span, longest: timedelta) -> int:
+def outages_slowly(looked: list[tuple[datetime, StoredVerdict]], span: Span, longest: timedelta) -> int:
     """How many looks saw it down for which none of the looks before, that still stood, was the last to tell so."""
     known = [(at, one) for at, one in looked if one.verdict != "unknown"]
     down = [one.verdict in {"down", "quarantined"} and not one.maintenance for _, one in known]
@@ -203,7 +203,7 @@ def test_since_is_the_first_look_that_no_other_state_came_after(of: Told, as_of:
         assert one.unknown_since == min(after, default=None)
 
 
-def folded(checks: Iterable[tuple[datetime, KeptVerdict]], state: PathState | None = None) -> PathState | None:
+def folded(checks: Iterable[tuple[datetime, StoredVerdict]], state: PathState | None = None) -> PathState | None:
     for at, kept in checks:
         state = after(state, kept, at)
     return state
@@ -230,4 +230,4 @@ def test_a_night_is_the_worst_that_its_looks_could_tell(of: Told, back: int, num
             looked = [one for at, one in seen_of(of, path) if at.astimezone(VIETNAM).date() == day]
             shown = min(looked, key=lambda one: worst.index(one.verdict), default=None)
             word = shown and ("maintenance" if shown.maintenance else shown.verdict)
-            assert night == SeenNight(day, word or "")
+            assert night == WorstOfDay(day, word or "")

@@ -15,7 +15,7 @@ from provisioner.base.errors import HostError
 from provisioner.desired.names import ALONE
 from provisioner.hosts.answers import parsed, wire
 from provisioner.hosts.bare_host import BareHost, bare_host_in, login_proof_in, making
-from provisioner.hosts.preparation import SeenBare, Thing, Wanted, preparation, rule_for_all, rule_for_program
+from provisioner.hosts.preparation import BareHostFacts, Thing, Wanted, preparation, rule_for_all, rule_for_program
 from tests.unit.hosts.test_prepare_script import KEY
 
 USER = "deploy"
@@ -88,7 +88,7 @@ def test_words_of_any_kind_are_a_value_that_can_be_shown_or_an_error(words: dict
             continue
         assert shown(host.complaint)
         assert shown(host.arch + host.peer + host.system["id"] + host.system["version"])
-        plan = preparation(SeenBare(host, logs_in=False, proves=False), wanted())
+        plan = preparation(BareHostFacts(host, logs_in=False, proves=False), wanted())
         assert all(shown(step.before + step.after) for step in plan.steps)
         assert all(shown(one.message + one.hint) for one in plan.by_hand)
         assert all(map(shown, plan.notes))
@@ -103,7 +103,7 @@ def test_what_is_to_be_done_is_said_and_may_reach_a_shell(
     is_relay: bool,
 ) -> None:
     host = read(words)
-    plan = preparation(SeenBare(host, logs_in, proves and host.has_identity), wanted(is_relay=is_relay))
+    plan = preparation(BareHostFacts(host, logs_in, proves and host.has_identity), wanted(is_relay=is_relay))
     pending = {step.thing for step in plan.steps if step.after}
     deeds = plan.deeds
     assert (Thing.PACKAGES in pending, Thing.BUS in pending) == (bool(deeds.packages), deeds.starts_bus)
@@ -116,7 +116,7 @@ def test_what_is_to_be_done_is_said_and_may_reach_a_shell(
 @given(words=HOSTS, proves=st.booleans())
 def test_no_rule_gives_more_than_the_host_needs(words: dict[str, str], *, proves: bool) -> None:
     host = read(words)
-    deeds = preparation(SeenBare(host, logs_in=True, proves=proves and host.has_identity), wanted()).deeds
+    deeds = preparation(BareHostFacts(host, logs_in=True, proves=proves and host.has_identity), wanted()).deeds
     assert deeds.rule in {"", rule_for_all(USER), rule_for_program(USER)}
     if proves and host.has_identity:
         assert deeds.rule != rule_for_all(USER), "one that proves itself needs no first contact"
@@ -127,7 +127,7 @@ def test_no_rule_gives_more_than_the_host_needs(words: dict[str, str], *, proves
 @given(HOSTS)
 def test_after_it_was_done_nothing_is_to_be_done(words: dict[str, str]) -> None:
     host = read(words)
-    first = preparation(SeenBare(host, logs_in=False, proves=False), wanted())
+    first = preparation(BareHostFacts(host, logs_in=False, proves=False), wanted())
     deeds = first.deeds
     after = dict(words)
     installed = {"nft", "wg", "dbus", "sudo", "python3"} | ({"ffmpeg"} if "ffmpeg" in deeds.packages else set())
@@ -140,6 +140,6 @@ def test_after_it_was_done_nothing_is_to_be_done(words: dict[str, str]) -> None:
     if not first.steps:
         assert first.by_hand, "nothing is refused without a word"
         return
-    second = preparation(SeenBare(read(after), logs_in=True, proves=False), wanted())
+    second = preparation(BareHostFacts(read(after), logs_in=True, proves=False), wanted())
     assert second.deeds.are_none
     assert json.dumps([one.message for one in second.by_hand]) == json.dumps([one.message for one in first.by_hand])

@@ -8,14 +8,14 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.record.lifecycle.evidence import LastCheck, Shown
+from provisioner.record.lifecycle.evidence import LastCheck, ProvedAt
 from provisioner.record.lifecycle.site_packages import (
     HandedPackage,
     NamedRelay,
     PackageRecord,
     PackageState,
     WantedPackage,
-    package_standing,
+    package_status,
 )
 
 START = datetime(2021, 5, 8, tzinfo=UTC)
@@ -45,15 +45,15 @@ class Site:
     carried: Content | None
     place: int = -1
     handed: list[HandedPackage] = field(default_factory=list)
-    said: list[tuple[Shown, str]] = field(default_factory=list)
+    said: list[tuple[ProvedAt, str]] = field(default_factory=list)
     checks: dict[str, LastCheck] = field(default_factory=dict)
-    connected: Shown | None = None
+    connected: ProvedAt | None = None
     live: dict[str, str] = field(default_factory=dict)
     hour: int = 0
 
     def take(self, word: str, content: Content) -> None:
         self.hour += 1
-        now = Shown(START + timedelta(hours=self.hour), f"run-{self.hour}")
+        now = ProvedAt(START + timedelta(hours=self.hour), f"run-{self.hour}")
         if word == "hand out":
             digest = repr(content)
             self.live |= {one.relay: one.public_key for one in content}
@@ -84,7 +84,7 @@ def test_what_is_said_of_a_package_is_so(
     wanted = site.handed[-1].relays if other is None and site.handed else other or ()
     record = PackageRecord(tuple(site.handed), tuple(site.said))
     checks = tuple(site.checks.values())
-    standing = package_standing("kcl-1", record, WantedPackage(wanted), checks, site.connected)
+    standing = package_status("kcl-1", record, WantedPackage(wanted), checks, site.connected)
     assert (standing.state is PackageState.NOT_RECORDED) == (not site.handed)
     if standing.state is PackageState.CURRENT:
         assert site.carried == wanted
@@ -108,7 +108,7 @@ def test_a_package_expires_only_while_nobody_knows_that_it_is_installed(
     wanted = WantedPackage(site.handed[-1].relays if other is None and site.handed else other or ())
     record = PackageRecord(tuple(replace(one, until=until) for one in site.handed), tuple(site.said))
     known = record, wanted, tuple(site.checks.values()), site.connected
-    timeless, now = package_standing("kcl-1", *known), package_standing("kcl-1", *known, today=today)
+    timeless, now = package_status("kcl-1", *known), package_status("kcl-1", *known, today=today)
     is_over = timeless.state is PackageState.HANDED_OUT and until is not None and today > until
     assert now == (replace(timeless, state=PackageState.EXPIRED) if is_over else timeless)
     assert not is_over or now.command == "provisioner site-package kcl-1 --out DIR"
@@ -122,6 +122,6 @@ def test_a_package_that_was_said_to_be_installed_is_current_until_another_is_wan
     for step in (("hand out", one), ("install", ()), ("say", ())):
         site.take(*step)
     record = PackageRecord(tuple(site.handed), tuple(site.said))
-    said = package_standing("kcl-1", record, WantedPackage(other), (), None)
+    said = package_status("kcl-1", record, WantedPackage(other), (), None)
     assert (said.state is PackageState.CURRENT) == (one == other)
     assert set(said.former) == {named.relay for named in one if named not in other}

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.text import VIETNAM, start_of
-from provisioner.inventory.deadlines import Duty, StandingOrders, Timeliness, duties_of, governing_duty, timeliness
+from provisioner.inventory.deadlines import Duty, OrdersInForce, Timeliness, duties_of, governing_duty, timeliness
 from provisioner.inventory.model import Facility, Instructions, Inventory, ManagingBody
 from tests import inventories as make
 
@@ -62,7 +62,7 @@ def world(orders: list[dict[str, Any]], body: str) -> tuple[Inventory, Facility]
 @given(orders=_orders(), asked=st.lists(st.tuples(st.sampled_from(BODIES), st.integers(0, 3), st.none() | DAYS)))
 def test_what_binds_one_of_many_is_what_binds_it_alone(orders: list[dict[str, Any]], asked: list[Any]) -> None:
     inventory, plain = world(orders, BODIES[0])
-    together = StandingOrders(inventory)
+    together = OrdersInForce(inventory)
     for body, number, opens_on in asked:
         name, province = ("kcl-bg-001", "kcl-bg-009")[number % 2], ("bac-giang", "quang-nam")[number // 2]
         update = {"id": name, "province": province, "managing_body": ManagingBody(body), "opens_on": opens_on}

@@ -13,7 +13,7 @@ from provisioner.hosts.answers import wire
 from provisioner.operations.rollout import GateRules
 from provisioner.operations.rollout.affected import chance_of, expected_sites
 from provisioner.operations.rollout.affected_paths import Served, Touched
-from provisioner.operations.rollout.answers import PathsSeen, Watch
+from provisioner.operations.rollout.answers import GateResult, Watch
 from provisioner.operations.rollout.gate import GateVerdict, decide
 from tests.bench.gate import Camera, Cut, Outage, Trouble, World, decision_of, relay_of, world_around
 from tests.simulated import NO_SESSIONS, NO_STREAM, stream
@@ -72,13 +72,13 @@ def test_a_picture_that_is_not_there_at_the_end_never_passes(
     paths, served = relay_of(3, 1)
     names = [path.name for path in paths]
     touched = Touched(read=paths, named=frozenset(names), direct=frozenset(names), served=served)
-    watch, now = Watch.since(PathsSeen(frozenset(names), sessions=_sessions(names, -1)), served), 0.0
+    watch, now = Watch.since(GateResult(frozenset(names), sessions=_sessions(names, -1)), served), 0.0
     last: dict[str, tuple[bool, float]] = {}
     for number, (later, reads) in enumerate(looks):
         seen = {word: [n for n, read in zip(names, reads, strict=True) if read == word] for word in ("up", "dark")}
         gone = {names[index] for index in lost} if number >= at else set[str]()
         session = _sessions([name for name in names if name not in gone], now, gone)
-        watch = watch.after(PathsSeen(frozenset(seen["up"]), dict.fromkeys(seen["dark"], "no frame"), session), now)
+        watch = watch.after(GateResult(frozenset(seen["up"]), dict.fromkeys(seen["dark"], "no frame"), session), now)
         last |= dict.fromkeys(seen["up"], (True, now)) | dict.fromkeys(seen["dark"], (False, now))
         if decide(touched, watch, now + 0.3, RULES).verdict is GateVerdict.PASS:
             assert last.keys() == set(names)
@@ -104,12 +104,12 @@ def test_the_verdict_does_not_depend_on_the_order_in_which_a_host_tells(count: i
         ordered = replace(served, paths=_in_order(served.paths, order))
         read = tuple(ordered.paths[n] for n in order if n in names[:3])
         touched = Touched(read=read, served=ordered)
-        watch = Watch.since(PathsSeen(frozenset(names[:3]), sessions=_sessions(list(order), -1)), ordered)
+        watch = Watch.since(GateResult(frozenset(names[:3]), sessions=_sessions(list(order), -1)), ordered)
         for at in (0.0, 3.0, 40.0):
             paths = _sessions(list(order), at, lost)["paths"] or {}
             paths = {n: {**p, "since": "2021-05-03"} if n in back else p for n, p in paths.items()}
             sessions: wire.SessionsAnswer = {**NO_SESSIONS, "started": "started", "paths": _in_order(paths, order)}
-            watch = watch.after(PathsSeen(frozenset(names[:3]) - lost, sessions=sessions), at)
+            watch = watch.after(GateResult(frozenset(names[:3]) - lost, sessions=sessions), at)
         decisions.append(decide(touched, watch, 41, RULES))
     assert decisions[0] == decisions[1]
 

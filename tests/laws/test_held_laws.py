@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.errors import Problem
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
 from provisioner.inventory.model import Access, Inventory
 from provisioner.plan import plan_document
@@ -36,9 +36,9 @@ def edits(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int], set[str]]:
     return before, after | {name: before[name] for name in broken}, broken
 
 
-def held(names: set[str]) -> dict[str, HeldFacility]:
+def held(names: set[str]) -> dict[str, FrozenFacility]:
     problem = Problem("facilities/bac-giang/x.yml", 7, 1, "value-unknown", "a word is wrong", "correct it")
-    return {name: HeldFacility(name, (problem,), "bac-giang", ("viettel",), (name,)) for name in sorted(names)}
+    return {name: FrozenFacility(name, (problem,), "bac-giang", ("viettel",), (name,)) for name in sorted(names)}
 
 
 def without(inventory: Inventory, names: set[str]) -> Inventory:
@@ -46,7 +46,7 @@ def without(inventory: Inventory, names: set[str]) -> Inventory:
     return inventory.model_copy(update={"facilities": facilities})
 
 
-def held_on(host: SimulatedHost, names: set[str]) -> host_held.HeldParts:
+def held_on(host: SimulatedHost, names: set[str]) -> host_held.FrozenLines:
     texts = {path: host.files[path][0].decode() for path in FILES if path in host.files}
     return host_held.taken(texts, names, "")[1]
 

@@ -14,7 +14,7 @@ from provisioner.inventory.new_secrets import tidied, with_next_psks
 from provisioner.operations.keys.progress import KeyStage, stage_of
 from provisioner_host.machine import paths
 from provisioner_host.state import frozen, revocable_texts
-from provisioner_host.state.revocable_texts import HeldTexts
+from provisioner_host.state.revocable_texts import RevocableTexts
 from provisioner_host.tunnel import key_change
 from tests import fleets, inventories
 from tests.simulated import peers_in
@@ -95,7 +95,7 @@ def test_a_saved_state_keeps_the_address_with_who_has_it_now(
     psks = "".join(f"{one} {'A' * 43}=\n" for one in [key("hn", "centre"), *_KEYS])
     gone = {key(site, "site"): f"site/{site}" for site in changing}
     stones = {"peers": gone, "paths": {}, "users": {}}
-    saved, now = HeldTexts(tunnel=conf, psks=psks), HeldTexts(tunnel=after, psks=psks)
+    saved, now = RevocableTexts(tunnel=conf, psks=psks), RevocableTexts(tunnel=after, psks=psks)
     cleaned, _ = revocable_texts.without(saved, now, stones)  # type: ignore[arg-type]
     assert holders(key_change.settled(cleaned.tunnel, spoke)) == holders(after)
 

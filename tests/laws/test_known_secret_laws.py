@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from provisioner.base.errors import Problem, SecretsError
 from provisioner.base.vault import VaultPasswords, encrypt
 from provisioner.inventory.loader import secrets
-from provisioner.inventory.loader.cached_secrets import KnownFile
+from provisioner.inventory.loader.cached_secrets import CachedFile
 from provisioner.inventory.loader.load import check, load
 from provisioner.operations.edit.validate import validate
 from tests import inventories as make
@@ -265,5 +265,5 @@ def test_what_somebody_planted_is_no_good_news(keys: Path) -> None:
 
 def test_what_is_known_goes_from_process_to_process() -> None:
     """A country's files are opened side by side: what each is known for comes back whole, what it lacks too."""
-    for known in (KnownFile(), KnownFile(digest_key=True), KnownFile(logins={"kcl-1": ["cam-01"]})):
+    for known in (CachedFile(), CachedFile(digest_key=True), CachedFile(logins={"kcl-1": ["cam-01"]})):
         assert pickle.loads(pickle.dumps(known)) == known  # noqa: S301 (our own)

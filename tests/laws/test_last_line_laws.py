@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.errors import HostError
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.cli.keys import keys_ending
 from provisioner.hosts.facts import HostFacts
 from provisioner.operations.pipeline.stages import KeysMade
@@ -183,7 +183,7 @@ def test_keys_init_says_first_whose_keys_are_not_made(
     asked = tuple(host for host in HOSTS if host not in silent)
     errors = {host: HostError("no route", object=host) for host in silent}
     files = {"carriers/x": "secrets-x"} if shut else {}
-    kept = (HeldFacility("kcl-9", ()),) if held else ()
+    kept = (FrozenFacility("kcl-9", ()),) if held else ()
     made = KeysMade((Path("lock"),) if written else (), asked, errors, files, held=kept)
     ending = keys_ending(made)
     assert ("not asked for keys" in ending[0]) == bool(silent)

@@ -15,7 +15,7 @@ from provisioner.inventory.outline import outline_of, outlined
 from provisioner.inventory.signed import signed_content
 from provisioner.record.lifecycle.evidence import ACCEPTANCE, NO_EVIDENCE, Evidence
 from provisioner.record.lifecycle.reasons import Grounds, reasons
-from provisioner.record.lifecycle.state import STEPS, FacilityState, standing_of
+from provisioner.record.lifecycle.state import STEPS, FacilityState, progress_of_facility
 from provisioner.record.lifecycle.status import next_step, statuses
 from tests import inventories as make
 from tests.histories import content
@@ -59,7 +59,7 @@ def rank(state: FacilityState) -> int:
 @FEW
 @given(site=FILES, recorded=RECORDED)
 def test_evidence_only_moves_a_facility_on(site: Facility, recorded: list[Past]) -> None:
-    standings = [standing_of(outline_of(site), read(recorded[:count])) for count in range(len(recorded) + 1)]
+    standings = [progress_of_facility(outline_of(site), read(recorded[:count])) for count in range(len(recorded) + 1)]
     ranks = [rank(standing.reached) for standing in standings]
     assert ranks == sorted(ranks)
     moments = [standing.connected_at for standing in standings if standing.connected_at]
@@ -72,7 +72,7 @@ def test_connected_is_who_was_up_whole_in_one_verification(site: Facility, recor
     agreed = site.plan is not None and site.plan.agreed
     checks = [c for past in recorded if past.ending for c in past.ending.checks if c.facility == NAME]
     whole = [c.at for c in checks if c.content == SIGNED and 0 < c.pulled == c.proved]
-    steps = standing_of(outline_of(site), read(recorded)).steps
+    steps = progress_of_facility(outline_of(site), read(recorded)).steps
     assert (FacilityState.CONNECTED in steps) == (agreed and bool(whole))
     if FacilityState.CONNECTED in steps:
         assert steps[FacilityState.CONNECTED] == min(whole)
@@ -91,7 +91,7 @@ def test_provisioned_is_whose_relay_was_seen_to_hold_what_is_signed(recorded: li
         for holding in past.ending.holdings
         if holding.host == RELAY and (holding.held or {}).get(NAME) == SIGNED
     ]
-    steps = standing_of(outline_of(AGREED), read(recorded)).steps
+    steps = progress_of_facility(outline_of(AGREED), read(recorded)).steps
     assert FacilityState.PROVISIONED not in steps or held or FacilityState.CONNECTED in steps
     if held:
         assert steps[FacilityState.PROVISIONED] == min(held)
@@ -107,7 +107,7 @@ def test_no_evidence_makes_up_for_a_signature(recorded: list[Past]) -> None:
     edited = AGREED.plan.model_copy(update={"sign_offs": (stale, *AGREED.plan.sign_offs[1:])})
     for plan in (unsigned, edited):
         site = AGREED.model_copy(update={"plan": plan})
-        assert standing_of(outline_of(site), evidence).reached is FacilityState.PLAN_PROPOSED
+        assert progress_of_facility(outline_of(site), evidence).reached is FacilityState.PLAN_PROPOSED
 
 
 @FEW
@@ -115,7 +115,10 @@ def test_no_evidence_makes_up_for_a_signature(recorded: list[Past]) -> None:
 def test_a_new_camera_has_to_be_proved_and_takes_no_deadline_back(recorded: list[Past]) -> None:
     evidence = read(recorded)
     larger = facility(cameras=[make.camera(), make.camera("cam-02", 12)])
-    before, after = standing_of(outline_of(AGREED), evidence), standing_of(outline_of(larger), evidence)
+    before, after = (
+        progress_of_facility(outline_of(AGREED), evidence),
+        progress_of_facility(outline_of(larger), evidence),
+    )
     assert after.reached is FacilityState.PLAN_AGREED
     assert after.connected_at == before.connected_at
 
@@ -123,7 +126,7 @@ def test_a_new_camera_has_to_be_proved_and_takes_no_deadline_back(recorded: list
 @FEW
 @given(site=FILES, recorded=RECORDED)
 def test_active_is_accepted_and_open_and_standby_is_suspended(site: Facility, recorded: list[Past]) -> None:
-    standing = standing_of(outline_of(site), read(recorded))
+    standing = progress_of_facility(outline_of(site), read(recorded))
     is_open, accepted = site.operating is Operating.OPEN, FacilityState.ACCEPTED in standing.steps
     assert (standing.state is FacilityState.ACTIVE) == (is_open and accepted)
     assert (standing.state is FacilityState.SUSPENDED) == (site.operating is Operating.STANDBY)
@@ -144,18 +147,18 @@ def test_closed_is_what_every_host_was_seen_without(recorded: list[Past]) -> Non
                 hosts.add(holding.host)
     words = evidence.words
     clear = all(host in words and words[host].exact and NAME not in (words[host].held or {}) for host in hosts)
-    standing = standing_of(outline_of(facility(operating="closed")), evidence)
+    standing = progress_of_facility(outline_of(facility(operating="closed")), evidence)
     assert (standing.state is FacilityState.CLOSED) == clear
     assert bool(standing.left_on) == (not clear)
 
 
 def test_what_never_was_agreed_nor_seen_is_closed_at_once() -> None:
     site = facility(operating="closed", closed_on="2021-06-01", plan=None, gateway=None, cameras=[])
-    assert standing_of(outline_of(site), NO_EVIDENCE).state is FacilityState.CLOSED
+    assert progress_of_facility(outline_of(site), NO_EVIDENCE).state is FacilityState.CLOSED
 
 
 def test_a_relay_that_nobody_has_seen_is_not_taken_for_clear() -> None:
-    standing = standing_of(outline_of(facility(operating="closed")), NO_EVIDENCE)
+    standing = progress_of_facility(outline_of(facility(operating="closed")), NO_EVIDENCE)
     assert (standing.state, standing.left_on) == (FacilityState.DECOMMISSIONING, (RELAY,))
 
 
@@ -165,7 +168,7 @@ def test_everything_is_explained_and_has_a_next_step(site: Facility, recorded: l
     evidence = read(recorded)
     if blocked:
         site = facility(**BLOCK) if site.plan is None else site.model_copy(update={"blocked": _blocked().blocked})
-    standing = standing_of(outline_of(site), evidence)
+    standing = progress_of_facility(outline_of(site), evidence)
     assert next_step(standing, evidence)
     explanation = reasons(Grounds(site, standing, evidence, (), (), Places({})))
     assert explanation
@@ -191,7 +194,10 @@ def _blocked() -> Facility:
 @given(recorded=RECORDED)
 def test_what_blocks_a_facility_changes_no_state(recorded: list[Past]) -> None:
     evidence = read(recorded)
-    assert standing_of(outline_of(_blocked()), evidence).state is standing_of(outline_of(AGREED), evidence).state
+    assert (
+        progress_of_facility(outline_of(_blocked()), evidence).state
+        is progress_of_facility(outline_of(AGREED), evidence).state
+    )
 
 
 @FEW

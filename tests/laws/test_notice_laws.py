@@ -16,12 +16,12 @@ from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope
 from provisioner.integrations.notify.formats import alerts_of, last_notice, notice_document, record_of
 from provisioner.integrations.notify.mail import letter_of
 from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, NightNews, Turn, news_for, scope_name
-from provisioner.integrations.notify.night import Sight
+from provisioner.integrations.notify.night import NightItem
 from provisioner.verify.result import Cause, Verdict
 from tests.hostile import RELAY
 from tests.nights import LANGUAGES, READERS, SIGHTS, device, night, path, place_of, province_of, receiver
 
-Sights = tuple[Sight, ...]
+Sights = tuple[NightItem, ...]
 
 
 def news_of(reader: ReaderScope, sights: Sights, last: LastNotice = NOTHING_KNOWN, number: int = 0) -> NightNews:

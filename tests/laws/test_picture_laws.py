@@ -14,7 +14,7 @@ from provisioner.inventory.outline import outline_of
 from provisioner.inventory.signed import signed_content
 from provisioner.record.entries import Ending, FacilityCheck, Operation
 from provisioner.record.lifecycle.pictures import AHEAD, STALE, freshness, pictures_of
-from provisioner.record.lifecycle.state import standing_of
+from provisioner.record.lifecycle.state import progress_of_facility
 from provisioner.report.status import freshness_label, freshness_line
 from tests import histories
 from tests import inventories as make
@@ -104,11 +104,11 @@ def test_nothing_is_up_and_down_at_once_and_connected_says_neither(recorded: lis
         assert pictures.down_since is None
         assert pictures.last_proved is not None
         assert now - pictures.last_proved.at <= STALE
-        assert standing_of(outline_of(AGREED), evidence).is_connected
+        assert progress_of_facility(outline_of(AGREED), evidence).is_connected
     if pictures.down_since:
         assert pictures.is_up is not True
         assert pictures.last_proved is not None
-    if standing_of(outline_of(AGREED), evidence).is_connected:
+    if progress_of_facility(outline_of(AGREED), evidence).is_connected:
         assert pictures.last_proved is not None
 
 

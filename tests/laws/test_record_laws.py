@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from provisioner.record.place import FILE
+from provisioner.record.state_folder import FILE
 from tests.hostile import LOCAL_USER
 from tests.recorded import recording_controller, tampered
 

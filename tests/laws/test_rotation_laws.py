@@ -18,12 +18,12 @@ from provisioner.verify.paths import PathToCheck, select
 from provisioner.verify.result import Verdict
 from provisioner.verify.rotation import (
     OVERDUE,
-    Due,
+    FullLookReason,
     Share,
     by_need,
     camera_of,
     content_of,
-    full_look_due,
+    full_look_reason,
     sample_of,
     share_of,
     week_of,
@@ -52,16 +52,18 @@ def proved(target: PathToCheck, full_look: datetime) -> PathMemory:
 def test_in_a_week_every_camera_has_its_turn_once(number: int, week: int) -> None:
     one, monday = target(number), MONDAY + timedelta(weeks=week)
     nights = [monday + timedelta(days=day) for day in range(7)]
-    due = [full_look_due(one, proved(one, night - timedelta(days=1)), night) for night in nights]
-    assert Counter(due) == {None: 6, Due.TURN: 1}
-    late = full_look_due(one, proved(one, MONDAY - OVERDUE), MONDAY)
-    assert late is Due.OVERDUE
+    due = [full_look_reason(one, proved(one, night - timedelta(days=1)), night) for night in nights]
+    assert Counter(due) == {None: 6, FullLookReason.TURN: 1}
+    late = full_look_reason(one, proved(one, MONDAY - OVERDUE), MONDAY)
+    assert late is FullLookReason.OVERDUE
 
 
 def test_turns_are_spread_over_the_nights_and_wander() -> None:
     cameras = [target(number) for number in range(700)]
     nights = [MONDAY + timedelta(days=day) for day in range(14)]
-    turns = [{n for n, c in enumerate(cameras) if full_look_due(c, proved(c, at - timedelta(1)), at)} for at in nights]
+    turns = [
+        {n for n, c in enumerate(cameras) if full_look_reason(c, proved(c, at - timedelta(1)), at)} for at in nights
+    ]
     assert all(60 < len(turn) < 145 for turn in turns)
     assert turns[:7] != turns[7:]
 
@@ -71,16 +73,20 @@ def test_what_changed_or_failed_or_was_never_looked_at_is_due_at_once() -> None:
     night = next(
         MONDAY + timedelta(days=day)
         for day in range(7)
-        if not full_look_due(one, proved(one, MONDAY + timedelta(days=day - 1)), MONDAY + timedelta(days=day))
+        if not full_look_reason(one, proved(one, MONDAY + timedelta(days=day - 1)), MONDAY + timedelta(days=day))
     )
     well = proved(one, night - timedelta(days=1))
-    assert full_look_due(one, well, night) is None
-    assert full_look_due(one, NOTHING, night) is Due.NEVER
+    assert full_look_reason(one, well, night) is None
+    assert full_look_reason(one, NOTHING, night) is FullLookReason.NEVER
     other = PathToCheck(one.relay, one.path._replace(width=one.path.width + 1), one.centres)
-    assert full_look_due(other, well, night) is Due.CHANGED
-    for verdict, due in ((Verdict.DOWN, Due.FAILED), (Verdict.DEGRADED, Due.FAILED), (Verdict.UNKNOWN, None)):
+    assert full_look_reason(other, well, night) is FullLookReason.CHANGED
+    for verdict, due in (
+        (Verdict.DOWN, FullLookReason.FAILED),
+        (Verdict.DEGRADED, FullLookReason.FAILED),
+        (Verdict.UNKNOWN, None),
+    ):
         past = (*well.past, PastVerdict(night - timedelta(hours=1), verdict))
-        assert full_look_due(one, replace(well, past=past), night) is due
+        assert full_look_reason(one, replace(well, past=past), night) is due
 
 
 def test_a_password_is_no_part_of_what_a_path_is() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.report.ci_formats import junit_report
 from provisioner.report.plan_markdown import MAX_BYTES
 from provisioner.report.verify_html import verify_comment
@@ -72,7 +72,7 @@ def path_verdicts(draw: st.DrawFn, number: int) -> PathVerdict:
 def results(draw: st.DrawFn) -> VerifyResult:
     paths = tuple(draw(path_verdicts(number)) for number in range(draw(st.integers(0, 9))))
     problem = Problem("a.yml", 1, 1, "code", draw(words), draw(words), "facility/kcl-9", Severity.ERROR)
-    held = draw(st.sampled_from([(), (HeldFacility("kcl-9", (problem,), "bac-giang"),)]))
+    held = draw(st.sampled_from([(), (FrozenFacility("kcl-9", (problem,), "bac-giang"),)]))
     return VerifyResult(draw(words), START, END, paths, incidents_of(paths), held=held)
 
 

@@ -41,7 +41,7 @@ from provisioner.importing.dcim.objects import DcimMapping
 from provisioner.importing.proposal.build import propose
 from provisioner.importing.proposal.proposal import Baseline
 from provisioner.importing.tables.files import read_input_files
-from provisioner.integrations.forge.client import ForgeClient, ForgeKind, ForgePlace, post_comment
+from provisioner.integrations.forge.client import ForgeClient, ForgeKind, ForgeProject, post_comment
 from provisioner.integrations.notify.delivery import post
 from provisioner.integrations.notify.mail import Letter, MailServer, mail_of, send_mail
 from provisioner.inventory.files.layout import File
@@ -150,7 +150,7 @@ def read_netbox(data: bytes, _folder: Path, kind: str = "netbox") -> object:
 
 def read_forge(data: bytes, _folder: Path) -> object:
     """As a comment on a merge request does, where each page of a forge's comments is the same."""
-    place = ForgePlace(ForgeKind.GITLAB, "https://git.example/api/v4", "a/b")
+    place = ForgeProject(ForgeKind.GITLAB, "https://git.example/api/v4", "a/b")
     client = ForgeClient(place, Secret("t"), Patience())
     with mock.patch.object(ForgeClient, "_send", return_value=HttpAnswer(200, data)):
         try:

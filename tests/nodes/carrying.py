@@ -22,7 +22,7 @@ from provisioner.inventory.model import JumpHost, Ssh
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.envelope import ExchangeKey, new_exchange_key
 from provisioner.nodes.jetstream import Mailbox
-from provisioner.nodes.node import BegunUnits, KeptArtefacts, Node, NodeParts, NodeRules
+from provisioner.nodes.node import ArtefactCache, Node, NodeParts, NodeRules, StartedUnits
 from tests.nodes.mailboxes import MemoryMailbox, Post
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFmpfCFrQd8eV0TDJQR7IXpTvAkybmvA/FpUVmrfF2mI"
@@ -156,9 +156,9 @@ def node_at_work(
 ) -> Iterator[Working]:
     """A node in a thread of its own, until the end."""
     hosts, key, lines = hosts or CountingHosts(), key or new_exchange_key(), list[str]()
-    begun = BegunUnits(folder / "begun", time.time())
+    begun = StartedUnits(folder / "begun", time.time())
     runner: Callable[[], CountingHosts] = lambda: hosts  # noqa: E731 (one for all sessions)
-    kept = KeptArtefacts(folder / "artefacts")
+    kept = ArtefactCache(folder / "artefacts")
     names = {one.public.name: one.public for one in controllers}
     own, scans = lambda: Path(mkdtemp(dir=folder)), scans or HostKeyScans({})
     parts = NodeParts(mailbox, key, names, rules, begun, runner, own, lines.append, kept, scans)

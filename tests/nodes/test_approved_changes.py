@@ -20,9 +20,9 @@ from provisioner.base.ssh_signature import public_key_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.nodes import settings
 from provisioner.nodes.approvals import (
+    AdmittedChange,
     ApprovalMemory,
     ApprovalRules,
-    BegunChange,
     NodeApprovals,
     NodeApprover,
     NodeMemory,
@@ -221,7 +221,7 @@ def refused(
     call: CarriedCall, asked: ApprovalRules | None = None, later: timedelta = timedelta(), **last: datetime
 ) -> str:
     """Why the node refuses a call, by its file or for want of an approval; `last` are moments by host."""
-    changes = {host.replace("_", "-"): BegunChange(at, "20210501T000000Z-000000") for host, at in last.items()}
+    changes = {host.replace("_", "-"): AdmittedChange(at, "20210501T000000Z-000000") for host, at in last.items()}
     asked = asked or rules("noc-1", "noc-2")
     memory = NodeMemory(BEFORE, changes)
     return NODE_RULES.refusal(call) or approval_verdict(call, asked, memory, datetime.now(UTC) + later)[0]
@@ -666,7 +666,7 @@ def test_what_is_remembered_outlives_the_node(tmp_path: Path) -> None:
     at = datetime.now(UTC).replace(microsecond=0)
     memory = ApprovalMemory(tmp_path / "memory", at)
     assert memory.memory == NodeMemory(at)
-    kept = NodeMemory(at, {RELAY: BegunChange(at, "one", "sha256:0")}, {"0" * 64: "one"}, frozenset({"none"}))
+    kept = NodeMemory(at, {RELAY: AdmittedChange(at, "one", "sha256:0")}, {"0" * 64: "one"}, frozenset({"none"}))
     memory.keep(kept)
     assert ApprovalMemory(tmp_path / "memory", at + timedelta(days=1)).memory == kept
 

@@ -21,7 +21,7 @@ from provisioner.hosts.runner import HostAnswer, HostCall, OpenRunner
 from provisioner.nodes.controller import NodeRunner, RoutedRunner
 from provisioner.nodes.envelope import CONTROLLER, ExchangeKey, PublicExchangeKey, new_exchange_key, node_name
 from provisioner.nodes.jetstream import controller_mailbox, node_mailbox
-from provisioner.nodes.node import BegunUnits, KeptArtefacts, Node, NodeParts, NodeRules
+from provisioner.nodes.node import ArtefactCache, Node, NodeParts, NodeRules, StartedUnits
 from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.apply.intent import RunOptions
 from provisioner.operations.pipeline.session import Session
@@ -77,7 +77,7 @@ def node_of(
     """A carrier's node at work in a thread: its key."""
     key, stop = new_exchange_key(), threading.Event()
     mailbox = node_mailbox(broker.broker(node_name(carrier)), carrier)
-    begun = BegunUnits(folder / f"begun-{carrier}", time.time())
+    begun = StartedUnits(folder / f"begun-{carrier}", time.time())
     parts = NodeParts(
         mailbox=mailbox,
         key=key,
@@ -87,7 +87,7 @@ def node_of(
         runner=lambda: hosts,
         folder=lambda: Path(mkdtemp(dir=folder)),
         tell=lambda _line: None,
-        artefacts=KeptArtefacts(folder / f"artefacts-{carrier}"),
+        artefacts=ArtefactCache(folder / f"artefacts-{carrier}"),
         scans=HostKeyScans({}),
     )
     thread = threading.Thread(target=Node(parts).run, args=(stop,), daemon=True)

@@ -25,7 +25,7 @@ from provisioner.base.text import VIETNAM
 from provisioner.desired.render.host import NFT_FILE
 from provisioner.operations.pipeline.session import Session
 from provisioner.record.entries import Operation
-from provisioner.record.place import state_place_of
+from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import open_history
 from tests.example_terminal import EXAMPLE
 from tests.nodes.broker import CARRIERS
@@ -135,7 +135,7 @@ def held_against_the_history(carriers: Carriers, toll: Toll) -> None:
     hosts, events = carriers.hosts.told()
     assert not [name for name, host in hosts.items() if host.armed], "a host waits for somebody"
     ends = _ends(events)
-    with closing(open_history(state_place_of(carriers.environment, "example"))) as history:
+    with closing(open_history(state_folder_of(carriers.environment, "example"))) as history:
         runs = [one for one in history.runs() if one.run.operation is Operation.APPLY]
         runs = [one for one in runs if one.run.started > carriers.since]
         changed = Counter(

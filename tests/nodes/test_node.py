@@ -21,7 +21,7 @@ from provisioner.nodes import node as node_module
 from provisioner.nodes.broker import standing_line
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.envelope import new_exchange_key
-from provisioner.nodes.node import KeptArtefacts, NodeRules, apart
+from provisioner.nodes.node import ArtefactCache, NodeRules, apart
 from provisioner.nodes.unit import CarriedCall
 from tests.hostile import NODE
 from tests.nodes.carrying import (
@@ -338,7 +338,7 @@ def test_a_kept_file_that_is_not_there_any_more_is_sent_anew_or_the_call_not_car
 
 
 def test_a_node_keeps_the_files_that_were_used_last(tmp_path: Path) -> None:
-    kept = KeptArtefacts(tmp_path / "artefacts")
+    kept = ArtefactCache(tmp_path / "artefacts")
     for number in range(4):
         kept.add(sha256(bytes([number])), bytes([number]))
         os.utime(tmp_path / "artefacts" / sha256(bytes([number])), (number, number))

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from provisioner.web.app import ServedPages
-from provisioner.web.readers import LocalDoor
+from provisioner.web.readers import LocalIdentification
 from provisioner.web.sign_in import open_sign_in
 from provisioner.web.source import Feed
 from tests.boards import NOW, GivenSource
@@ -35,7 +35,7 @@ def site() -> Iterator[Site]:
     """Serve what a source has, until the block ends."""
     source = GivenSource()
     pages = Feed(source, interval_s=0.05)
-    with listening(serve=lambda names: ServedPages(pages, LocalDoor(), names, lambda: NOW)) as port:
+    with listening(serve=lambda names: ServedPages(pages, LocalIdentification(), names, lambda: NOW)) as port:
         yield Site(f"http://127.0.0.1:{port}", source)
 
 

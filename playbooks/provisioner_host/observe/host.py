@@ -60,7 +60,7 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
         "live_digest": "",
     }
     live = firewall.live() if shutil.which("nft", path=PATH) else None
-    kept = frozen.Held(request.get("held", ()), key)
+    kept = frozen.FrozenParts(request.get("held", ()), key)
     intended = kept.rules(folder / "files/nft")
     facts["firewall"] = {"present": live is not None, "differences": _differences(intended, live)}
     if request.get("held"):
@@ -120,7 +120,7 @@ def _version(path: Path) -> str:
     return named[1] if named else ""
 
 
-def _relay_file(key: str, kept: frozen.Held) -> RelayAnswer | None:
+def _relay_file(key: str, kept: frozen.FrozenParts) -> RelayAnswer | None:
     """Return the relay's file without frozen parts, with the whole file's sentinel."""
     try:
         content = kept.relay_file(paths.MEDIAMTX_FILE.read_bytes())
@@ -132,7 +132,7 @@ def _relay_file(key: str, kept: frozen.Held) -> RelayAnswer | None:
     return {**described, "sentinel": kept.sentinel or described["sentinel"]}
 
 
-def _add_quarantine(facts: FactsAnswer, kept: frozen.Held, key: str) -> None:
+def _add_quarantine(facts: FactsAnswer, kept: frozen.FrozenParts, key: str) -> None:
     """Add the quarantine; other facts ignore it, so plans stay valid."""
     live, path = quarantine.live_file(), str(paths.MEDIAMTX_FILE)
     listed = quarantine.answer_of(live, key)

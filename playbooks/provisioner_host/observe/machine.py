@@ -23,7 +23,7 @@ from provisioner_host.machine.shell import PATH, Failed, run
 from provisioner_host.tunnel import tunnel
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import MachineAnswer, PortAnswer, PortsToTake, SystemAnswer, WayOutAnswer
+    from provisioner_host.wire import DefaultRouteAnswer, MachineAnswer, PortAnswer, PortsToTake, SystemAnswer
 
 
 NEEDED = ("nft", "wg", "ip", "ss", "ffmpeg", "systemd-run")
@@ -159,7 +159,7 @@ def firewalls_in(listed: str) -> list[str]:
     return sorted(name for name, mark in _OF_OTHERS.items() if mark in names)
 
 
-def way_out() -> WayOutAnswer | None:
+def way_out() -> DefaultRouteAnswer | None:
     """Return the default route's interface and MTU, or `None`."""
     listed = run(["ip", "-j", "-4", "route", "show", "default"], check=False)
     routes = [route for route in json.loads(listed.stdout or "[]") if route.get("dev")]

@@ -22,7 +22,7 @@ from provisioner_host.machine.stream_logins import forgotten
 from provisioner_host.relay import relay
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import PlaceAnswer, SourcesAnswer
+    from provisioner_host.wire import EndpointAnswer, SourcesAnswer
 
 
 _SOURCE = re.compile(r"^\[path (\S+)\] \[RTSP source\] (.*)$", re.DOTALL)
@@ -212,7 +212,7 @@ def halted_since(sources: SourcesAnswer | None) -> SourcesAnswer | None:
     return {"connections": sources["connections"], "halted": [*sources["halted"], *later]}
 
 
-def _halted() -> list[PlaceAnswer]:
+def _halted() -> list[EndpointAnswer]:
     """Return devices halted by the firewall, after too many connection attempts."""
     listed = run(["nft", "-j", "list", "set", *TABLE, "halted"], check=False)
     if listed.returncode != 0:
@@ -224,8 +224,8 @@ def _elements(entry: dict[str, dict[str, list[object]]]) -> list[object]:
     return entry.get("set", {}).get("elem", [])
 
 
-def _places(elements: Iterable[object]) -> list[PlaceAnswer]:
-    places: list[PlaceAnswer] = []
+def _places(elements: Iterable[object]) -> list[EndpointAnswer]:
+    places: list[EndpointAnswer] = []
     for element in elements:
         inner = _part(_part(element, "elem"), "val") or element
         pair = inner.get("concat") if isinstance(inner, dict) else None

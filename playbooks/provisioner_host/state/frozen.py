@@ -24,7 +24,7 @@ from provisioner_host.state import revocable_texts
 from provisioner_host.state.revocable_texts import PeerBlock, Unclear
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import ConfirmRequest, HeldAnswer, RunningChange
+    from provisioner_host.wire import ConfirmRequest, FrozenAnswer, RunningChange
 
 Texts = Mapping[str, str]
 """File contents by path; missing files have no entry."""
@@ -40,17 +40,17 @@ _PARTS = 4  # province/facility/camera/stream
 _SENTINEL = re.compile(rf'^  "{paths.SENTINEL_PREFIX}[0-9a-f]+": .*\n?', re.MULTILINE)
 
 
-class HeldLine(NamedTuple):
+class FrozenLine(NamedTuple):
     """A path's line and its facility."""
 
     line: str
     facility: str
 
 
-class HeldParts(NamedTuple):
+class FrozenLines(NamedTuple):
     """Frozen lines, blocks, elements and users of some files."""
 
-    paths: Mapping[str, HeldLine] = {}
+    paths: Mapping[str, FrozenLine] = {}
     peers: tuple[PeerBlock, ...] = ()
     psks: Mapping[str, str] = {}
     cameras: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class HeldParts(NamedTuple):
     users: tuple[dict[str, Any], ...] = ()
 
 
-def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str, str], HeldParts]:
+def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str, str], FrozenLines]:
     """Split files into their text without frozen parts, and these parts.
 
     `key` digests the sentinel of a relay file. `Unclear` is raised if a file does not have our form.
@@ -85,10 +85,10 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
         without[_RULES] = _with_rules(texts[_RULES], {*cameras, *asked}, (), ())
     if trust or ports:
         without[_TRUST] = _with_trust(texts[_TRUST], {*trust, *ports}, {}, {})
-    return without, HeldParts(lines, blocks, psks, cameras, asked, trust, ports, users)
+    return without, FrozenLines(lines, blocks, psks, cameras, asked, trust, ports, users)
 
 
-def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
+def put_back(texts: Texts, held: FrozenLines, key: str) -> dict[str, str]:
     """Return files with the frozen parts inserted; missing files stay missing.
 
     Raises:
@@ -112,10 +112,10 @@ def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
 # --- MediaMTX's file ------------------------------------------------------------------------------
 
 
-def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBlock]) -> dict[str, HeldLine]:
+def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBlock]) -> dict[str, FrozenLine]:
     """Return frozen paths by name, or by a frozen peer's address."""
     owners = _owners(peers)
-    held: dict[str, HeldLine] = {}
+    held: dict[str, FrozenLine] = {}
     for name, line in _path_lines(text):
         parts = name.split("/")
         owner = parts[1] if len(parts) == _PARTS and parts[1] in facilities else ""
@@ -125,7 +125,7 @@ def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBloc
         if owner:
             if name in held:
                 raise Unclear("the relay's file has a path twice")
-            held[name] = HeldLine(line, owner)
+            held[name] = FrozenLine(line, owner)
     return held
 
 
@@ -153,7 +153,7 @@ def _path_lines(text: str) -> Iterator[tuple[str, str]]:
             yield revocable_texts.name_in(path[1]), line if line != plain else f"{line}\n"
 
 
-def _held_users(text: str, lines: Mapping[str, HeldLine]) -> tuple[dict[str, Any], ...]:
+def _held_users(text: str, lines: Mapping[str, FrozenLine]) -> tuple[dict[str, Any], ...]:
     pushed = {name for name, one in lines.items() if one.line.endswith(_PUSHED)}
     if not pushed:
         return ()
@@ -187,7 +187,7 @@ def _with_users(text: str, out: Collection[str], back: tuple[dict[str, Any], ...
 
 
 def _with_paths(
-    text: str, out: Collection[str], back: Mapping[str, HeldLine], key: str, users: tuple[dict[str, Any], ...] = ()
+    text: str, out: Collection[str], back: Mapping[str, FrozenLine], key: str, users: tuple[dict[str, Any], ...] = ()
 ) -> str:
     """Remove or insert paths and their `users`, sorted by name."""
     own = [(name, line) for name, line in _path_lines(text) if not _is_sentinel(line)]
@@ -275,7 +275,7 @@ def _networks(peers: Iterable[PeerBlock]) -> set[str]:
 
 
 def _held_elements(
-    text: str, held: Iterable[PeerBlock], others: Iterable[PeerBlock], lines: Mapping[str, HeldLine]
+    text: str, held: Iterable[PeerBlock], others: Iterable[PeerBlock], lines: Mapping[str, FrozenLine]
 ) -> dict[str, tuple[str, ...]]:
     """Return each device set's elements of frozen peers and paths."""
     own, foreign = _parsed(_networks(held)), _parsed(_networks(others))
@@ -345,7 +345,7 @@ def _with_trust(text: str, out: Collection[str], keys: Mapping[str, str], ports:
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
-def answer_of(texts: Texts, without: Texts, held: HeldParts, key: str, unclear: str = "") -> HeldAnswer:
+def answer_of(texts: Texts, without: Texts, held: FrozenLines, key: str, unclear: str = "") -> FrozenAnswer:
     """Return the answer to the controller: names and keyed digests, no secrets."""
     changed = sorted(path for path, text in texts.items() if without[path] != text)
     return {
@@ -377,7 +377,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-class Held:
+class FrozenParts:
     """The frozen facilities' parts on this host."""
 
     def __init__(self, facilities: Collection[str], key: str) -> None:
@@ -387,13 +387,13 @@ class Held:
         try:
             self.without, self.parts = taken(texts, facilities, key)
         except Unclear as error:
-            self.without, self.parts, self.unclear = texts, HeldParts(), str(error)
+            self.without, self.parts, self.unclear = texts, FrozenLines(), str(error)
         self._texts = texts
         self.whole_sentinel = _sentinel_in(texts.get(_RELAY, ""))
         self._changed = {path for path, text in texts.items() if self.without[path] != text}
 
     @property
-    def answer(self) -> HeldAnswer:
+    def answer(self) -> FrozenAnswer:
         """The answer to the controller."""
         return answer_of(self._texts, self.without, self.parts, self.key, self.unclear)
 
@@ -418,7 +418,7 @@ class Held:
 def keep(change: RunningChange) -> None:
     """Insert the frozen parts into staged files, or raise `Failed`."""
     observe = change.request["observe"]
-    held = Held(observe.get("held", ()), observe["digest_key"])
+    held = FrozenParts(observe.get("held", ()), observe["digest_key"])
     if held.unclear:
         raise Failed(f"{held.unclear}: what in it is of a facility that is held cannot be told")
     staged = {path: change.staged(Path(path)) for path in FILES if path in change.wanted}
@@ -437,7 +437,7 @@ def keep(change: RunningChange) -> None:
 
 def keep_in(folder: Path, saved: Mapping[str, Path], facilities: Collection[str], key: str) -> None:
     """Put the host's frozen parts into a saved state, or raise `Failed`."""
-    held = Held(facilities, key)
+    held = FrozenParts(facilities, key)
     if held.unclear:
         raise Failed(f"{held.unclear}: what in it is of a facility that is held cannot be told")
     copies = {path: saved[path] for path in FILES if path in saved}
@@ -456,6 +456,6 @@ def expected(request: ConfirmRequest) -> tuple[list[str], str]:
     observe = request["observe"]
     if not observe.get("held"):
         return request["peers"], request["sentinel"]
-    held = Held(observe["held"], observe["digest_key"])
+    held = FrozenParts(observe["held"], observe["digest_key"])
     peers = [*request["peers"], *(peer.key for peer in held.parts.peers)]
     return peers, request["sentinel"] and held.whole_sentinel

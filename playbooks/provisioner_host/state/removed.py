@@ -17,7 +17,7 @@ from provisioner_host.machine import files, paths
 from provisioner_host.machine.shell import Failed
 from provisioner_host.relay import quarantine, sessions
 from provisioner_host.state import last_good, revocable_texts
-from provisioner_host.state.revocable_texts import HeldTexts, Unclear
+from provisioner_host.state.revocable_texts import RevocableTexts, Unclear
 
 if TYPE_CHECKING:
     from provisioner_host.wire import Tombstones
@@ -35,15 +35,15 @@ _Kind = Literal["peers", "paths", "users"]
 _KINDS: dict[_Kind, str] = {"peers": "peer", "paths": "path", "users": "user"}
 
 
-def live_texts() -> HeldTexts:
+def live_texts() -> RevocableTexts:
     """Return the host's files with revocable parts."""
-    return HeldTexts(*(_text(path) for path in _FILES.values()))
+    return RevocableTexts(*(_text(path) for path in _FILES.values()))
 
 
-def saved_in(folder: Path) -> HeldTexts:
+def saved_in(folder: Path) -> RevocableTexts:
     """Return a saved state's revocable files, or raise `Failed`."""
     copies = _copies(folder)
-    return HeldTexts(*(_text(copies[name]) if name in copies else "" for name in _FILES))
+    return RevocableTexts(*(_text(copies[name]) if name in copies else "" for name in _FILES))
 
 
 def _copies(folder: Path) -> dict[str, Path]:
@@ -112,7 +112,7 @@ def moved_by(run_id: str) -> list[str]:
 
 
 def _with_removed(
-    run_id: str, old: Tombstones | None, before: HeldTexts, now: HeldTexts, elsewhere: Collection[str]
+    run_id: str, old: Tombstones | None, before: RevocableTexts, now: RevocableTexts, elsewhere: Collection[str]
 ) -> Tombstones:
     has, had = revocable_texts.holdings(now), [_held(before)]
     if had == [None]:
@@ -127,7 +127,7 @@ def _with_removed(
     return {"peers": of("peers"), "paths": of("paths"), "users": of("users")}
 
 
-def _held(texts: HeldTexts) -> revocable_texts.Names | None:
+def _held(texts: RevocableTexts) -> revocable_texts.Names | None:
     try:
         return revocable_texts.holdings(texts)
     except Unclear:
@@ -144,7 +144,7 @@ def _read() -> Tombstones | None:
     return None
 
 
-def _is_clean(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> bool:
+def _is_clean(saved: RevocableTexts, now: RevocableTexts, stones: Tombstones) -> bool:
     try:
         return revocable_texts.without(saved, now, stones)[0] == saved
     except Unclear:
@@ -163,7 +163,7 @@ def _forget_all() -> None:
         paths.TOMBSTONES.unlink(missing_ok=True)
 
 
-def _cleaned_or_gone(folder: Path, now: HeldTexts, stones: Tombstones) -> list[str]:
+def _cleaned_or_gone(folder: Path, now: RevocableTexts, stones: Tombstones) -> list[str]:
     try:
         clean(folder, now, stones)
     except (Failed, Unclear, OSError) as error:
@@ -173,7 +173,7 @@ def _cleaned_or_gone(folder: Path, now: HeldTexts, stones: Tombstones) -> list[s
     return []
 
 
-def _ssh_notes(before: HeldTexts, now: HeldTexts) -> list[str]:
+def _ssh_notes(before: RevocableTexts, now: RevocableTexts) -> list[str]:
     """Name open SSH connections from revoked networks; the firewall keeps them open."""
     if before.rules == now.rules:
         return []
@@ -188,7 +188,7 @@ def _ssh_notes(before: HeldTexts, now: HeldTexts) -> list[str]:
 # --- cleaning a saved state -------------------------------------------------------------------------
 
 
-def clean(folder: Path, now: HeldTexts, stones: Tombstones) -> None:
+def clean(folder: Path, now: RevocableTexts, stones: Tombstones) -> None:
     """Remove revoked parts from a saved state and list their names.
 
     Raises:

@@ -26,7 +26,7 @@ class Unclear(Exception):  # noqa: N818 (it reads as what is so)
     """A file does not have the form that we write."""
 
 
-class HeldTexts(NamedTuple):
+class RevocableTexts(NamedTuple):
     """MediaMTX's file, the tunnel's, pre-shared keys and rules; missing ones are empty."""
 
     relay: str = ""
@@ -94,7 +94,7 @@ _AT = re.compile(r"://(?:[^/@]*@)?([0-9.]+)(?::(\d+))?(?:/|$)")
 _RTSP = "554"
 
 
-def holdings(texts: HeldTexts) -> Names:
+def holdings(texts: RevocableTexts) -> Names:
     """Return the revocable names in a state."""
     return {
         "peers": {peer.key: peer.name for peer in _peers(texts.tunnel)[1]},
@@ -103,7 +103,7 @@ def holdings(texts: HeldTexts) -> Names:
     }
 
 
-def unwanted(saved: HeldTexts, now: HeldTexts, wanted: Mapping[str, str], key: str) -> Tombstones:
+def unwanted(saved: RevocableTexts, now: RevocableTexts, wanted: Mapping[str, str], key: str) -> Tombstones:
     """Return saved names that are neither live nor wanted with their secret.
 
     `wanted` has keyed digests of pre-shared keys, sources and hashes, by public key, path and user.
@@ -122,7 +122,9 @@ def unwanted(saved: HeldTexts, now: HeldTexts, wanted: Mapping[str, str], key: s
     return {"peers": of("peers"), "paths": of("paths"), "users": of("users")}
 
 
-def without(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> tuple[HeldTexts, dict[str, list[str]]]:
+def without(
+    saved: RevocableTexts, now: RevocableTexts, stones: Tombstones
+) -> tuple[RevocableTexts, dict[str, list[str]]]:
     """Return a saved state without revoked parts, and the changed names.
 
     `now` is the live state, whose secrets and addresses win; `stones` has the revoked names.
@@ -133,7 +135,7 @@ def without(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> tuple[HeldT
     allowed = {ip for peer in _peers(tunnel)[1] for ip in peer.networks}
     same = relay == saved.relay and tunnel == saved.tunnel
     rules = _rules_without(saved.rules, now.rules, allowed, None if same else _sources(relay))
-    return HeldTexts(relay, tunnel, _psks_without(saved.psks, now.psks, names, out), rules), out
+    return RevocableTexts(relay, tunnel, _psks_without(saved.psks, now.psks, names, out), rules), out
 
 
 # --- the tunnel -----------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ _LOADED = time.monotonic()
 _STARTED = 19
 
 
-class AskedAfter:
+class FirstAnswerClock:
     """Measures how long a command ran before it called hosts (`before_s`)."""
 
     def __init__(self) -> None:

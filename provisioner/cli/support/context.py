@@ -13,7 +13,7 @@ from provisioner.base.language import ENGLISH, Language, Translator, translator
 from provisioner.base.text import VIETNAM
 from provisioner.cli.support.configuration import Configuration
 from provisioner.cli.support.onlookers import Progress, ProgressForm
-from provisioner.record.place import VARIABLE, state_folder
+from provisioner.record.state_folder import VARIABLE, state_folder
 
 
 @dataclass(frozen=True)

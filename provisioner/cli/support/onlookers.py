@@ -163,7 +163,7 @@ class Progress:
 
     # --- what is told ---------------------------------------------------------------------------------
 
-    def stage_begun(self, stage: Stage, total: int) -> None:
+    def stage_started(self, stage: Stage, total: int) -> None:
         """A stage begins."""
         if stage in FORKING and not self._work.calls:
             self._end_ticker()

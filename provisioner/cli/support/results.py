@@ -13,7 +13,7 @@ from provisioner.base.text import printable
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import RolloutChoices
 from provisioner.cli.support.output import print_document
-from provisioner.cli.support.texts import code_with_held, held_lines
+from provisioner.cli.support.texts import code_with_frozen, frozen_lines
 from provisioner.operations.apply.intent import Applied, RunOptions, approval_of
 from provisioner.operations.rollout import (
     GateRules,
@@ -74,7 +74,7 @@ def applied_lines(applied: Applied, say: Translator = ENGLISH) -> Iterator[str]:
     for one in applied.results:
         yield host_line(one, say=say)
         yield from note_lines(one, say)
-    yield from held_lines(applied.held, say=say)
+    yield from frozen_lines(applied.held, say=say)
     yield from ending_lines(applied, say=say)
 
 
@@ -86,7 +86,7 @@ def show_applied(invocation: Invocation, applied: Applied) -> int:
         for line in applied_lines(applied, invocation.say):
             click.echo(line, color=invocation.color)
     incomplete = ApplyError.exit_code if applied.remaining or applied.notes else 0
-    return code_with_held(code_of(applied, exit_code(applied.results, incomplete)), applied.held)
+    return code_with_frozen(code_of(applied, exit_code(applied.results, incomplete)), applied.held)
 
 
 def code_of(applied: Applied, code: int) -> int:

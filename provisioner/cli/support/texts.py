@@ -13,7 +13,7 @@ import click
 
 from provisioner.base.document import Known, Printed, ProblemRow, Truth, of
 from provisioner.base.errors import HostError, InventoryError, UsageError, worst_of
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.git import Checkout, commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import printable
@@ -134,7 +134,7 @@ def committed(checkout: Checkout, edits: Iterable[FileEdit], what: str, message:
         raise UsageError(f"{what} is written, and not committed: {error}", hint=error.hint) from error
 
 
-def held_lines(held: Sequence[HeldFacility], what: str = HOSTS_KEEP, say: Translator = ENGLISH) -> Iterator[str]:
+def frozen_lines(held: Sequence[FrozenFacility], what: str = HOSTS_KEEP, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield frozen facilities, with cause and position.
 
     `what` is the consequence for the command.
@@ -152,13 +152,13 @@ def held_lines(held: Sequence[HeldFacility], what: str = HOSTS_KEEP, say: Transl
             yield f"    {say('hint')}: {printable(say.restated(one.hint))}"
 
 
-def print_held(held: Sequence[HeldFacility], *, color: bool | None, what: str, say: Translator = ENGLISH) -> None:
+def print_frozen(held: Sequence[FrozenFacility], *, color: bool | None, what: str, say: Translator = ENGLISH) -> None:
     """Print frozen facilities on standard error."""
-    for line in held_lines(held, what, say):
+    for line in frozen_lines(held, what, say):
         click.echo(line, err=True, color=color)
 
 
-def code_with_held(code: int, held: Sequence[object]) -> int:
+def code_with_frozen(code: int, held: Sequence[object]) -> int:
     """Return the exit code: 3 with frozen facilities, unless worse."""
     return worst_of(code, InventoryError.exit_code) if held else code
 

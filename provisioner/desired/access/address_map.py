@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from provisioner.desired.access.mode import LinkedSite, device_place, device_places
+from provisioner.desired.access.mode import LinkedSite, device_endpoint, device_places
 from provisioner.desired.required import recorded
 from provisioner.inventory.model import Facility, SiteAllocation
 
@@ -71,11 +71,11 @@ class NatMapAccess:
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the device's overlay address and its own port."""
-        return _overlay(site, device), device_place(site.facility, device).port
+        return _overlay(site, device), device_endpoint(site.facility, device).port
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the device's overlay address and its own ONVIF port."""
-        own = device_place(site.facility, device).onvif_port
+        own = device_endpoint(site.facility, device).onvif_port
         return _overlay(site, device), recorded(own, f"the port for ONVIF of {device}", site.facility.id, "allocate")
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> AddressMaps:

@@ -48,7 +48,7 @@ def linked_site(inventory: Inventory, connection: Connection) -> LinkedSite:
     return LinkedSite(facility, allocation, second.tunnel_address, second.prefix)
 
 
-class DevicePlace(NamedTuple):
+class DeviceEndpoint(NamedTuple):
     """A device's own address, video port and ONVIF port."""
 
     address: IPv4Address
@@ -56,22 +56,25 @@ class DevicePlace(NamedTuple):
     onvif_port: int | None
 
 
-def device_places(facility: Facility) -> dict[str, DevicePlace]:
+def device_places(facility: Facility) -> dict[str, DeviceEndpoint]:
     """Return the addresses of recorders, and of cameras with their own."""
     return dict(sorted(_places(facility)))
 
 
-def device_place(facility: Facility, device: str) -> DevicePlace:
+def device_endpoint(facility: Facility, device: str) -> DeviceEndpoint:
     """Return one device's address, without computing the others."""
     return next(place for name, place in _places(facility) if name == device)
 
 
-def _places(facility: Facility) -> Iterator[tuple[str, DevicePlace]]:
+def _places(facility: Facility) -> Iterator[tuple[str, DeviceEndpoint]]:
     for recorder in facility.recorders:
-        yield recorder.id, DevicePlace(recorder.address, recorder.port, recorder.onvif.port if recorder.onvif else None)
+        yield (
+            recorder.id,
+            DeviceEndpoint(recorder.address, recorder.port, recorder.onvif.port if recorder.onvif else None),
+        )
     for camera in facility.cameras:
         if camera.address is not None:
-            yield camera.id, DevicePlace(camera.address, camera.port, camera.onvif.port if camera.onvif else None)
+            yield camera.id, DeviceEndpoint(camera.address, camera.port, camera.onvif.port if camera.onvif else None)
 
 
 class SiteAccess(Protocol):

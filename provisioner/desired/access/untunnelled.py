@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import NoReturn
 
-from provisioner.desired.access.mode import DevicePlace, LinkedSite, device_place, device_places
+from provisioner.desired.access.mode import DeviceEndpoint, LinkedSite, device_endpoint, device_places
 from provisioner.desired.required import recorded
 from provisioner.inventory.model import Facility, SiteAllocation
 
@@ -25,7 +25,7 @@ from provisioner.inventory.model import Facility, SiteAllocation
 class PulledPlaces:
     """Devices that a gateway pulls, with their own addresses, sorted by id."""
 
-    entries: tuple[tuple[str, DevicePlace], ...]
+    entries: tuple[tuple[str, DeviceEndpoint], ...]
 
     @property
     def template_values(self) -> Mapping[str, object]:
@@ -78,12 +78,12 @@ class RoutedAccess:
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the device's own address and port."""
-        place = device_place(site.facility, device)
+        place = device_endpoint(site.facility, device)
         return place.address, place.port
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the device's own address and ONVIF port, or raise `InventoryError`."""
-        place = device_place(site.facility, device)
+        place = device_endpoint(site.facility, device)
         port = recorded(place.onvif_port, f"the port for ONVIF of {device}", site.facility.id, "camera replace")
         return place.address, port
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from provisioner.base.errors import HostError
 from provisioner.desired.render.templates import Templates
-from provisioner.hosts.ansible.early_start import MAX_WORKERS, BegunAnsible
+from provisioner.hosts.ansible.early_start import MAX_WORKERS, WaitingAnsible
 from provisioner.hosts.ansible.play import Play, Proofs
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
@@ -34,7 +34,7 @@ class AnsibleRunner(OpenRunner):
 
     def __init__(self, templates: Templates, environment: Mapping[str, str]) -> None:
         self._templates = templates
-        self._begun: BegunAnsible | None = None
+        self._begun: WaitingAnsible | None = None
         self._environment = environment
         self._plays: list[Play] = []
         self._proofs = Proofs()
@@ -42,7 +42,7 @@ class AnsibleRunner(OpenRunner):
         self._closed = False
         weakref.finalize(self, _close_all, self._plays)
 
-    def goes_on_with(self, begun: BegunAnsible) -> None:
+    def goes_on_with(self, begun: WaitingAnsible) -> None:
         """Use an Ansible process that was started early for the first play."""
         self._begun = begun
 

@@ -41,7 +41,7 @@ _CHILD = "provisioner.hosts.ansible.child"
 _GRACE_S = 10.0
 
 
-class BegunAnsible:
+class WaitingAnsible:
     """An Ansible process that waits for its hosts.
 
     Raises:

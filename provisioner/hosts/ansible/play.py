@@ -33,7 +33,7 @@ from provisioner.hosts.ansible.early_start import (
     MAX_WORKERS,
     OUTCOME,
     SAID,
-    BegunAnsible,
+    WaitingAnsible,
 )
 from provisioner.hosts.ansible.ssh_config import (
     ALONE,
@@ -48,7 +48,7 @@ from provisioner.hosts.answers import LONGEST_ANSWER, read_json
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.identity import claims_of, judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
-from provisioner.hosts.unreachable import DIRECT, Way, unreachable_by, way_to
+from provisioner.hosts.unreachable import DIRECT, SshRoute, unreachable_by, way_to
 from provisioner.inventory.model import JumpHost, Ssh
 
 SEAL = "PROVISIONER-CALL "
@@ -142,7 +142,7 @@ class Play:
         environment: Mapping[str, str],
         proofs: Proofs,
         *,
-        begun: BegunAnsible | None = None,
+        begun: WaitingAnsible | None = None,
     ) -> None:
         for spec in specs:
             refuse_unsafe(spec.id, spec.ssh.user, *([spec.side] if spec.side else []))
@@ -155,7 +155,7 @@ class Play:
         self._number = 0
         self._since: dict[str, dict[str, int]] = {spec.id: {} for spec in specs}
         self._pipes: dict[str, int] = {}
-        self._ansible = begun or BegunAnsible(environment)
+        self._ansible = begun or WaitingAnsible(environment)
         self._folder, self._child = self._ansible.folder, self._ansible.process
         try:
             self._lay_out(specs, environment)
@@ -326,7 +326,7 @@ def _read_bounded(path: Path) -> bytes:
         return stream.read(LONGEST_ANSWER + 1)
 
 
-def answer_in(host: str, raw: bytes, way: Way = DIRECT) -> HostAnswer:
+def answer_in(host: str, raw: bytes, way: SshRoute = DIRECT) -> HostAnswer:
     """Parse a worker's file; if unreadable, return a failure. Never raises."""
     try:
         return answer_of(host, read_json(raw), way)
@@ -334,7 +334,7 @@ def answer_in(host: str, raw: bytes, way: Way = DIRECT) -> HostAnswer:
         return answer_of(host, {"error": f"its answer cannot be read: {error}"})
 
 
-def answer_of(host: str, document: object, way: Way = DIRECT) -> HostAnswer:
+def answer_of(host: str, document: object, way: SshRoute = DIRECT) -> HostAnswer:
     """Parse a host's document or its worker's failure. Never raises."""
     match document:
         case {"ok": True, "answer": dict() as answer}:

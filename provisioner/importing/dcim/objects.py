@@ -55,7 +55,7 @@ class _MappingPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class FieldPlace(_MappingPart):
+class FieldSource(_MappingPart):
     """The source of a column's value."""
 
     path: DottedPath | None = None
@@ -77,14 +77,14 @@ class ObjectMapping(_MappingPart):
 
     filter: dict[FilterName, Word] = Field(default_factory=dict)
     """Query parameters that choose objects, e.g. `tag: quarantine`."""
-    columns: dict[str, DottedPath | FieldPlace] = Field(min_length=1)
+    columns: dict[str, DottedPath | FieldSource] = Field(min_length=1)
     """The source of each column's value, by the column's key."""
 
     @property
-    def places(self) -> Mapping[str, FieldPlace]:
+    def places(self) -> Mapping[str, FieldSource]:
         """The source of each column's value."""
         return {
-            key: place if isinstance(place, FieldPlace) else FieldPlace(path=place)
+            key: place if isinstance(place, FieldSource) else FieldSource(path=place)
             for key, place in self.columns.items()
         }
 
@@ -180,7 +180,7 @@ def table_of(
     return ObjectTable(position, form_of(kind), 0, columns, tuple(rows), tuple(one.place for one in objects))
 
 
-def _cell(one: DcimObject, place: FieldPlace, key: str, empty: Cell) -> Cell:
+def _cell(one: DcimObject, place: FieldSource, key: str, empty: Cell) -> Cell:
     value: object = place.value if place.path is None else _value_at(one.fields, place.path)
     if isinstance(value, str):
         value = place.values.get(value, value)

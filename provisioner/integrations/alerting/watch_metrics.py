@@ -52,7 +52,7 @@ class AgentView:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownSeries:
+class PublishedSeries:
     """Shown series, with the last time of a value above 0."""
 
     paths: Mapping[Labels, datetime] = field(default_factory=dict)
@@ -94,7 +94,7 @@ def agent_sheet(view: AgentView) -> MetricSheet:
     return sheet
 
 
-def watch_sheet(view: WatchView, facts: WatchFacts, shown: ShownSeries) -> tuple[MetricSheet, ShownSeries]:
+def watch_sheet(view: WatchView, facts: WatchFacts, shown: PublishedSeries) -> tuple[MetricSheet, PublishedSeries]:
     """Return a watch's metrics, and the series to show next time."""
     sheet = MetricSheet(facts.inventory, WATCH)
     for (carrier, province), states in _by_place(view).items():
@@ -113,7 +113,7 @@ def watch_sheet(view: WatchView, facts: WatchFacts, shown: ShownSeries) -> tuple
     sheet.put(metric_catalogue.WATCH_EVERY, facts.every_s)
     sheet.put(metric_catalogue.WATCH_BEGAN, facts.began.timestamp())
     sheet.put(metric_catalogue.WATCH_LOADED, float(facts.current))
-    return sheet, ShownSeries(
+    return sheet, PublishedSeries(
         _put_watched_paths(sheet, view, shown.paths), _put_watched_incidents(sheet, view, shown.incidents)
     )
 

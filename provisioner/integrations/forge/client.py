@@ -62,7 +62,7 @@ class ForgeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ForgePlace:
+class ForgeProject:
     """One project of one forge; `url` has no slash at the end.
 
     `project` is OWNER/NAME; for GitLab its number, or its full path.
@@ -83,7 +83,7 @@ _DIALECTS: Final[Mapping[ForgeKind, Callable[[str], Dialect]]] = {
 class ForgeClient:
     """A client of one project with its token."""
 
-    def __init__(self, place: ForgePlace, token: Secret, patience: Patience) -> None:
+    def __init__(self, place: ForgeProject, token: Secret, patience: Patience) -> None:
         self.place = place
         self.dialect: Dialect = _DIALECTS[place.kind](place.project)
         self._token = token
@@ -152,7 +152,7 @@ class Labelled:
     removed: tuple[str, ...]
 
 
-def place_of(environment: Mapping[str, str], *, kind: str = "", url: str = "", project: str = "") -> ForgePlace:
+def place_of(environment: Mapping[str, str], *, kind: str = "", url: str = "", project: str = "") -> ForgeProject:
     """Return the project from arguments, `PROVISIONER_FORGE…`, or the runner.
 
     GitLab's runner sets `GITLAB_CI`, `CI_API_V4_URL` and `CI_PROJECT_ID`. GitHub's sets `GITHUB_ACTIONS`,
@@ -178,7 +178,7 @@ def place_of(environment: Mapping[str, str], *, kind: str = "", url: str = "", p
         raise UsageError("it is not known where the forge's API is", hint=_HINTS["url"])
     if not where:
         raise UsageError("it is not known which project of the forge is meant", hint=_HINTS["project"])
-    return ForgePlace(forge, _checked_address(address), _checked_project(where, forge))
+    return ForgeProject(forge, _checked_address(address), _checked_project(where, forge))
 
 
 def _runner_in(environment: Mapping[str, str]) -> str:

@@ -31,7 +31,7 @@ _ALERTS_PATH: Final = "/api/v2/alerts"
 
 
 @dataclass(frozen=True)
-class ReceiverDoors:
+class ReceiverTransports:
     """Receivers' secrets and faults."""
 
     loaded: Loaded = field(repr=False)

@@ -19,10 +19,10 @@ from provisioner.base.text import Document, printable, start_of, utc_text
 from provisioner.integrations.notify.mail import Letter, counts_sentence, state_sentence, trial_sentence
 from provisioner.integrations.notify.news import (
     NOTHING_KNOWN,
-    KnownTrouble,
     LastNotice,
     NewsItem,
     NightNews,
+    NotifiedProblem,
     Turn,
     scope_name,
     worst_of_verdicts,
@@ -259,7 +259,7 @@ def last_notice(document: Document | None) -> LastNotice:
         return NOTHING_KNOWN
     try:
         known = {
-            str(key): KnownTrouble(Verdict(verdict), Cause(cause), date.fromisoformat(first))
+            str(key): NotifiedProblem(Verdict(verdict), Cause(cause), date.fromisoformat(first))
             for key, (verdict, cause, first) in document["known"].items()
         }
         alerts = tuple({str(name): str(value) for name, value in labels.items()} for labels in document["alerts"])

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from provisioner.base.roles import Matter, Reach, ReaderScope, Whereabouts
-from provisioner.integrations.notify.night import HOST_SIGHT, ITSELF, NightSight, Sight, device_in, host_in
+from provisioner.integrations.notify.night import HOST_SIGHT, ITSELF, NightItem, NightReport, device_in, host_in
 from provisioner.verify.incidents import incident_causes
 from provisioner.verify.result import Cause, Finding, Layer, Verdict, WithFinding, summary_of
 
@@ -21,7 +21,7 @@ _WORST_FIRST: Final = (Verdict.DOWN, Verdict.QUARANTINED, Verdict.UNKNOWN, Verdi
 
 
 @dataclass(frozen=True, slots=True)
-class KnownTrouble:
+class NotifiedProblem:
     """A notified trouble of a path or host.
 
     Attributes:
@@ -44,7 +44,7 @@ class LastNotice:
     """
 
     scope: str = ""
-    known: Mapping[str, KnownTrouble] = field(default_factory=dict)
+    known: Mapping[str, NotifiedProblem] = field(default_factory=dict)
     alerts: tuple[Mapping[str, str], ...] = ()
 
 
@@ -123,7 +123,7 @@ class NightNews:
     items: tuple[NewsItem, ...]
     provinces: tuple[ProvinceCounts, ...]
     left: int
-    knows: Mapping[str, KnownTrouble]
+    knows: Mapping[str, NotifiedProblem]
 
     @property
     def has_changed(self) -> bool:
@@ -149,12 +149,12 @@ class _Turned:
     """A sight with its change."""
 
     turn: Turn
-    sight: Sight
+    sight: NightItem
     place: Whereabouts
-    known: KnownTrouble
+    known: NotifiedProblem
 
 
-def news_for(reader: ReaderScope, night: NightSight, last: LastNotice, province_of: ProvinceOf) -> NightNews:
+def news_for(reader: ReaderScope, night: NightReport, last: LastNotice, province_of: ProvinceOf) -> NightNews:
     """Return one reader's news of a night since the last notice."""
     before = last.known if last.scope == scope_name(reader) else {}
     places = _Places(reader, province_of)
@@ -212,13 +212,13 @@ class _Places:
         return one.sight.detail if self._reader.sees(Matter.SITE_NETWORK, one.place) else ""
 
 
-def _turned(sight: Sight, place: Whereabouts, before: Mapping[str, KnownTrouble], day: date) -> _Turned | None:
+def _turned(sight: NightItem, place: Whereabouts, before: Mapping[str, NotifiedProblem], day: date) -> _Turned | None:
     """Compare a sight with the last notice; `None` if always up."""
     known = before.get(sight.key)
     if sight.verdict is Verdict.UP:
         return _Turned(Turn.BACK, sight, place, known) if known else None
     first = known.first if known else min(sight.since or day, day)
-    now = KnownTrouble(sight.verdict, sight.cause, first)
+    now = NotifiedProblem(sight.verdict, sight.cause, first)
     if known is None:
         return _Turned(Turn.NEW, sight, place, now)
     is_same = (known.verdict, known.cause) == (sight.verdict, sight.cause)
@@ -266,7 +266,7 @@ def _item(key: _Key, of: Sequence[_Turned], places: _Places) -> NewsItem:
     )
 
 
-def _mended(mended: Mapping[str, KnownTrouble]) -> tuple[NewsItem, ...]:
+def _mended(mended: Mapping[str, NotifiedProblem]) -> tuple[NewsItem, ...]:
     """Return items for hosts and devices without faults now."""
     return tuple(
         NewsItem(Turn.BACK, Verdict.UP, Finding(known.cause, Layer.HOST, host_in(name)), (), known.first)
@@ -292,13 +292,15 @@ def _named(names: Iterable[str]) -> tuple[str, ...]:
 # --- numbers --------------------------------------------------------------------------------------
 
 
-def _by_turn(turned: Iterable[_Turned], mended: Mapping[str, KnownTrouble] | None = None) -> dict[str, int]:
+def _by_turn(turned: Iterable[_Turned], mended: Mapping[str, NotifiedProblem] | None = None) -> dict[str, int]:
     counts = Counter(one.turn for one in turned)
     counts[Turn.BACK] += len(mended or ())
     return {turn.value: counts[turn] for turn in Turn}
 
 
-def _provinces(counted: Iterable[tuple[Sight, Whereabouts]], turned: Iterable[_Turned]) -> tuple[ProvinceCounts, ...]:
+def _provinces(
+    counted: Iterable[tuple[NightItem, Whereabouts]], turned: Iterable[_Turned]
+) -> tuple[ProvinceCounts, ...]:
     verdicts: dict[str, list[Verdict]] = defaultdict(list)
     for sight, place in counted:
         if sight.is_path:

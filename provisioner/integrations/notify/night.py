@@ -30,7 +30,7 @@ def _by_nobody(_path: str, _verdict: Verdict) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight(WithFinding):
+class NightItem(WithFinding):
     """A path's result, or a fault of a host or device itself.
 
     Attributes:
@@ -66,7 +66,7 @@ class Sight(WithFinding):
 
 
 @dataclass(frozen=True)
-class NightSight:
+class NightReport:
     """A night's results for notices.
 
     Attributes:
@@ -81,10 +81,10 @@ class NightSight:
     inventory: str
     run: str
     at: datetime
-    sights: tuple[Sight, ...]
+    sights: tuple[NightItem, ...]
     silent: frozenset[str] = field(default_factory=frozenset)
     unasked: frozenset[str] = field(default_factory=frozenset)
-    asked_devices: frozenset[str] = field(default_factory=frozenset)
+    probed_devices: frozenset[str] = field(default_factory=frozenset)
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -92,9 +92,9 @@ class NightSight:
         return frozenset(sight.key for sight in self.sights)
 
     @cached_property
-    def by_owner(self) -> Mapping[tuple[str, frozenset[str]], tuple[Sight, ...]]:
+    def by_owner(self) -> Mapping[tuple[str, frozenset[str]], tuple[NightItem, ...]]:
         """Sights by facility and carriers, so readers check owners, not each path."""
-        owners: dict[tuple[str, frozenset[str]], list[Sight]] = defaultdict(list)
+        owners: dict[tuple[str, frozenset[str]], list[NightItem]] = defaultdict(list)
         for sight in self.sights:
             owners[sight.facility, sight.carriers].append(sight)
         return {owner: tuple(sights) for owner, sights in owners.items()}
@@ -105,7 +105,7 @@ class NightSight:
             return host_in(key) in self.unasked
         if key.startswith(DEVICE_SIGHT):
             device = device_in(key)
-            return device not in self.asked_devices and device.partition("/")[0] in self._facilities
+            return device not in self.probed_devices and device.partition("/")[0] in self._facilities
         return key in self.silent
 
     @cached_property
@@ -129,7 +129,7 @@ def night_of(
     listed: Iterable[str] = (),
     drifted: Iterable[str] | None = None,
     since: Since = _by_nobody,
-) -> NightSight:
+) -> NightReport:
     """Convert a verification's document for notices.
 
     Args:
@@ -150,14 +150,14 @@ def night_of(
     others = sorted((by_comparison or frozenset()) - asked)
     of_hosts += [_host_sight(host, carriers, Verdict.DEGRADED, Cause.DRIFT) for host in others]
     silent = {sight.key for sight in paths if _is_silent(sight)} | (frozenset(listed) - {s.key for s in paths})
-    return NightSight(
+    return NightReport(
         inventory=inventory,
         run=run,
         at=document.finished_at,
         sights=(*(sight for sight in paths if sight.key not in silent), *of_hosts, *of_devices),
         silent=frozenset(silent),
         unasked=frozenset(carriers.keys() - asked - frozenset(others)),
-        asked_devices=frozenset(devices),
+        probed_devices=frozenset(devices),
     )
 
 
@@ -176,13 +176,13 @@ def device_in(name: str) -> str:
     return name.removeprefix(DEVICE_SIGHT).partition(":")[0]
 
 
-def _is_silent(path: Sight) -> bool:
+def _is_silent(path: NightItem) -> bool:
     return path.verdict in _SILENT or path.cause is Cause.NOT_ASKED
 
 
-def _of_path(path: PathRow, since: Since) -> Sight:
+def _of_path(path: PathRow, since: Since) -> NightItem:
     begun = since(path.path, path.verdict) or (path.failing.since if path.failing else None)
-    return Sight(
+    return NightItem(
         name=path.path,
         relay=path.relay,
         facility=path.facility,
@@ -193,7 +193,9 @@ def _of_path(path: PathRow, since: Since) -> Sight:
     )
 
 
-def _of_host(host: HostRow, carriers: Mapping[str, frozenset[str]], drifted: frozenset[str] | None) -> Iterator[Sight]:
+def _of_host(
+    host: HostRow, carriers: Mapping[str, frozenset[str]], drifted: frozenset[str] | None
+) -> Iterator[NightItem]:
     if host.outcome != _ANSWERED:
         yield _host_sight(host.host, carriers, Verdict.UNKNOWN, Cause.HOST_UNREACHABLE, host.error)
     if host.drift if drifted is None else host.host in drifted:
@@ -219,10 +221,10 @@ def _of_themselves(document: VerifyDocument) -> list[IncidentRow]:
     return [one for one in document.incidents if not one.paths and one.layer in _OF_DEVICES]
 
 
-def _of_devices(document: VerifyDocument, devices: Mapping[str, frozenset[str]]) -> Iterator[Sight]:
+def _of_devices(document: VerifyDocument, devices: Mapping[str, frozenset[str]]) -> Iterator[NightItem]:
     for one in _of_themselves(document):
         if one.object in devices:
-            yield Sight(
+            yield NightItem(
                 name=f"{DEVICE_SIGHT}{one.object}:{one.cause}",
                 relay="",
                 facility=one.object.partition("/")[0],
@@ -234,7 +236,7 @@ def _of_devices(document: VerifyDocument, devices: Mapping[str, frozenset[str]])
 
 def _host_sight(
     host: str, carriers: Mapping[str, frozenset[str]], verdict: Verdict, cause: Cause, detail: str = ""
-) -> Sight:
+) -> NightItem:
     whose = carriers.get(host, frozenset())
     finding = Finding(cause, Layer.HOST, host, detail)
-    return Sight(f"{HOST_SIGHT}{host}:{cause}", "", "", whose, verdict, finding)
+    return NightItem(f"{HOST_SIGHT}{host}:{cause}", "", "", whose, verdict, finding)

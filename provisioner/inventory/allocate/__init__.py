@@ -9,7 +9,6 @@ from __future__ import annotations
 from provisioner.inventory.allocate.allocation import (
     NEEDS,
     allocate,
-    asked_devices_of,
     carrier_of,
     devices_of,
     next_carrier_of,
@@ -18,13 +17,13 @@ from provisioner.inventory.allocate.allocation import (
     pool_carrier_of,
     ported,
     prefix_carriers_of,
+    probed_devices_of,
     protected_marks,
 )
 
 __all__ = [
     "NEEDS",
     "allocate",
-    "asked_devices_of",
     "carrier_of",
     "devices_of",
     "next_carrier_of",
@@ -33,5 +32,6 @@ __all__ = [
     "pool_carrier_of",
     "ported",
     "prefix_carriers_of",
+    "probed_devices_of",
     "protected_marks",
 ]

@@ -126,7 +126,7 @@ def devices_of(facility: Facility) -> tuple[str, ...]:
     return tuple(sorted({device_of(camera) for camera in facility.cameras} | {r.id for r in facility.recorders}))
 
 
-def asked_devices_of(facility: Facility) -> tuple[str, ...]:
+def probed_devices_of(facility: Facility) -> tuple[str, ...]:
     """Return the devices with ONVIF, sorted."""
     recorders = (recorder.id for recorder in facility.recorders if recorder.onvif)
     return tuple(sorted((*recorders, *(camera.id for camera in facility.cameras if camera.onvif))))
@@ -268,7 +268,7 @@ def _gone_sites(inventory: Inventory, kept: Collection[str]) -> Iterator[Tombsto
         pool = f"site/{name}"
         for device in sorted(set(site.ports) - set(ported(facility, devices_of(facility)))):
             yield Tombstone(object=f"site/{name}/{device}", pool=pool, port=site.ports[device])
-        for device in sorted(set(site.asked_ports) - set(ported(facility, asked_devices_of(facility)))):
+        for device in sorted(set(site.asked_ports) - set(ported(facility, probed_devices_of(facility)))):
             yield Tombstone(object=f"site/{name}/{device}/onvif", pool=pool, port=site.asked_ports[device])
         # Where the site has no prefix any more, that is gone as a whole, and its numbers with it.
         numbers = numbered(facility, devices_of(facility))
@@ -406,7 +406,7 @@ class _Allocation:
         free = _free_ports(self.inventory.settings.pools.first_site_port, used)
         return (
             self._assigned(facility, ported(facility, devices_of(facility)), recorded, free),
-            self._assigned(facility, ported(facility, asked_devices_of(facility)), asked, free),
+            self._assigned(facility, ported(facility, probed_devices_of(facility)), asked, free),
         )
 
     def _assigned(

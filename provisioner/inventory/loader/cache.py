@@ -132,7 +132,7 @@ class Texts:
         self._cache.write(self._name, "".join(lines).encode())
 
 
-class KnownSites:
+class CachedSites:
     """Cached contents of an inventory's files, by path. Empty without a cache."""
 
     def __init__(self, cache: Cache | None, root: Path) -> None:

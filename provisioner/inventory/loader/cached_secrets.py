@@ -54,7 +54,7 @@ _NO_DIGESTS: Final[Mapping[str, str]] = {}
 Logins = Mapping[str, Mapping[str, Credentials]]
 
 
-class KnownFile(NamedTuple):
+class CachedFile(NamedTuple):
     """Facts about a valid encrypted file.
 
     Attributes:
@@ -77,15 +77,15 @@ class KnownFile(NamedTuple):
     following: Mapping[str, str] = _NO_DIGESTS
 
 
-def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> KnownFile | None:
+def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> CachedFile | None:
     """Return facts about a file, or `None` if paths repeat a password.
 
     `rtsp_paths` has facilities under the ids that the file uses.
     """
     if isinstance(model, InventorySecrets):
-        return KnownFile(digest_key=True)
+        return CachedFile(digest_key=True)
     if isinstance(model, CarrierSecrets):
-        return KnownFile(
+        return CachedFile(
             keys={name: list(getattr(model, name)) for name in _BY_ID},
             centre_psks={relay: list(below) for relay, below in model.centre_psks.items()},
             following={facility: one.follows for facility, one in model.next_psks.items()},
@@ -94,7 +94,7 @@ def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> KnownFile | Non
     every = [(facility, device, login) for facility, below in logins.items() for device, login in below.items()]
     if any(is_repeated(login, paths) for name, _, login in every if (paths := rtsp_paths.get(name))):
         return None
-    return KnownFile(
+    return CachedFile(
         logins={facility: list(below) for facility, below in logins.items()},
         factory=[(facility, device) for facility, device, login in every if is_factory(login)],
         before=[(facility, device) for facility, device, login in every if login.old],
@@ -107,12 +107,12 @@ def digest_of(rtsp_paths: str) -> str:
     return hashlib.sha256(rtsp_paths.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def holds_for(facts: KnownFile, rtsp_paths: Mapping[str, str]) -> bool:
+def holds_for(facts: CachedFile, rtsp_paths: Mapping[str, str]) -> bool:
     """Return whether the facts are valid for today's RTSP paths, too."""
     return all(not (paths := rtsp_paths.get(name)) or facts.free.get(name) == digest_of(paths) for name in facts.logins)
 
 
-def logins_of(facts: KnownFile) -> dict[str, dict[str, Credentials]]:
+def logins_of(facts: CachedFile) -> dict[str, dict[str, Credentials]]:
     """Return stand-ins for the logins of a file."""
     logins = {facility: dict.fromkeys(devices, STANDS_IN) for facility, devices in facts.logins.items()}
     for facility, device in facts.factory:
@@ -122,7 +122,7 @@ def logins_of(facts: KnownFile) -> dict[str, dict[str, Credentials]]:
     return logins
 
 
-def carrier_secrets_of(facts: KnownFile) -> CarrierSecrets:
+def carrier_secrets_of(facts: CachedFile) -> CarrierSecrets:
     """Return stand-ins for the secrets of a carrier."""
     by_id = {name: dict.fromkeys(facts.keys.get(name, ()), _A_KEY) for name in _BY_ID}
     following = {name: NextPsk.model_construct(psk=_A_KEY, follows=key) for name, key in facts.following.items()}
@@ -137,7 +137,7 @@ class ShutByPassword(NamedTuple):
     """Result for a password that does not open a file."""
 
 
-Known = KnownFile | ShutByPassword
+Known = CachedFile | ShutByPassword
 SHUT: Final = ShutByPassword()
 
 
@@ -151,7 +151,7 @@ class _Kept:
     changed: bool = False
 
 
-class KnownSecrets:
+class CachedSecrets:
     """Facts about encrypted files, from the cache and from this run."""
 
     def __init__(self, cache: Cache | None) -> None:
@@ -202,7 +202,7 @@ class KnownSecrets:
         try:
             plain = AESGCM(key).decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], self._bound(name))
             return {
-                relative: (digest, KnownFile(*facts) if facts else SHUT)
+                relative: (digest, CachedFile(*facts) if facts else SHUT)
                 for relative, (digest, facts) in from_json(plain).items()
             }
         except (InvalidTag, ValueError, TypeError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from provisioner.base.errors import InventoryError, Problem
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.text import counted, msg
 from provisioner.inventory import rules
 from provisioner.inventory.loader.load import Loaded, refuse_invalid, valid_inventory
@@ -29,7 +29,7 @@ class ValidPart:
     """A valid inventory, and the frozen facilities (by id) outside it."""
 
     inventory: Inventory
-    held: Mapping[str, HeldFacility] = field(default_factory=dict)
+    held: Mapping[str, FrozenFacility] = field(default_factory=dict)
 
     @property
     def names(self) -> frozenset[str]:
@@ -59,14 +59,14 @@ def valid_part(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) ->
 
     An error that concerns all raises `InventoryError`, which has every problem.
     """
-    held = held_facilities(loaded, root, tolerate=tolerate)
+    held = frozen_facilities(loaded, root, tolerate=tolerate)
     if not held or loaded.partial is None:
         return ValidPart(valid_inventory(loaded, root, tolerate=tolerate))
     facilities = {name: one for name, one in loaded.partial.facilities.items() if name not in held}
     return ValidPart(loaded.partial.model_copy(update={"facilities": facilities}), held)
 
 
-def held_facilities(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Mapping[str, HeldFacility]:
+def frozen_facilities(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Mapping[str, FrozenFacility]:
     """Return frozen facilities by id without building the inventory; errors as `valid_part`."""
     frame = loaded.frame
     if frame is None or not any(errors_of(check_inventory(loaded), tolerate)):
@@ -118,7 +118,7 @@ def _invalid(root: Path, problems: tuple[Problem, ...]) -> InventoryError:
     )
 
 
-def _held(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: Frame) -> HeldFacility:
+def _held(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: Frame) -> FrozenFacility:
     names = (name, *(old for old in old_facilities(frame.settings.moved, name) if old not in loaded.outlines))
     outline = loaded.outlines.get(name)
     plans = [plan.carrier for plan in (outline.plan, outline.successor) if plan] if outline else []
@@ -128,7 +128,7 @@ def _held(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: Frame
     source = loaded.places.sources.get(f"facility/{name}")
     files = [source.shown] if source else [p.file for p in problems if p.object == f"facility/{name}"]
     folder = next(filter(None, map(_province_folder, files)), "")
-    return HeldFacility(name, problems, outline.province if outline else folder, tuple(sorted(carriers)), names)
+    return FrozenFacility(name, problems, outline.province if outline else folder, tuple(sorted(carriers)), names)
 
 
 def _province_folder(file: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from provisioner.base.errors import InventoryError, Problem
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.text import counted
 from provisioner.base.vault import VaultPasswords
 from provisioner.inventory.loader.frozen import Errors, ValidPart, errors_of, partition
@@ -39,7 +39,7 @@ def valid_secrets(
         part = _holding(part, accused)
 
 
-def _of_held(problems: Iterable[Problem], held: Mapping[str, HeldFacility]) -> Iterator[Problem]:
+def _of_held(problems: Iterable[Problem], held: Mapping[str, FrozenFacility]) -> Iterator[Problem]:
     """Assign problems of a province's login file to its frozen facilities."""
     for problem in problems:
         is_logins = problem.object.startswith("secrets/cameras/") and not problem.facilities
@@ -60,6 +60,6 @@ def _holding(part: ValidPart, errors: Errors) -> ValidPart:
         plans = [plan.carrier for plan in (facility.plan, facility.successor) if plan] if facility else []
         old = [o for o in old_facilities(inventory.settings.moved, name) if o not in inventory.facilities]
         province = facility.province if facility else ""
-        held[name] = HeldFacility(name, problems, province, tuple(sorted(set(plans))), (name, *old))
+        held[name] = FrozenFacility(name, problems, province, tuple(sorted(set(plans))), (name, *old))
     facilities = {name: one for name, one in inventory.facilities.items() if name not in held}
     return ValidPart(inventory.model_copy(update={"facilities": facilities}), dict(sorted(held.items())))

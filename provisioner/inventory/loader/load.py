@@ -24,7 +24,7 @@ from provisioner.base.text import counted, msg
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import VAULT_MARK, File, PlacesIn, layout_of, leads_out
 from provisioner.inventory.files.positions import Located, Places, SourceFile
-from provisioner.inventory.loader.cache import Cache, KnownSites, part_of
+from provisioner.inventory.loader.cache import Cache, CachedSites, part_of
 from provisioner.inventory.loader.parallel import sites_of
 from provisioner.inventory.loader.site import (
     OnDisk,
@@ -157,7 +157,7 @@ def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
     """Read all files and find all problems; `InventoryError` without inventory.yml."""
     _refuse_without_settings(root)
     with without_collector():
-        return _FilesPass(root, today, KnownSites(cache, root)).load()
+        return _FilesPass(root, today, CachedSites(cache, root)).load()
 
 
 def check(loaded: Loaded) -> tuple[Problem, ...]:
@@ -227,7 +227,7 @@ class _FilesPass:
 
     root: Path
     today: date
-    known_sites: KnownSites
+    cached_sites: CachedSites
     problems: list[Problem] = field(default_factory=list)
     rule_problems: list[Problem] = field(default_factory=list)
     sources: dict[str, Located] = field(default_factory=dict)
@@ -258,20 +258,20 @@ class _FilesPass:
     def _sites(self, files: Sequence[File], facilities: list[File], advanced: Callable[[int], None]) -> dict[str, Site]:
         sites, changed = self._known(facilities)
         advanced(len(sites))
-        cache = self.known_sites.cache
+        cache = self.cached_sites.cache
         with sites_of(changed, self.today, cache=cache, known=bool(sites), advanced=advanced) as collect:
             for file in files:
                 if file.model is not Facility:
                     self._read(file)
             anew = collect()
         sites |= anew
-        self.known_sites.keep(sites, anew)
-        self.known_sites.keep_others(self.texts)
+        self.cached_sites.keep(sites, anew)
+        self.cached_sites.keep_others(self.texts)
         return sites
 
     def _known(self, facilities: list[File]) -> tuple[dict[str, Site], list[File]]:
         """Return cached facilities of unchanged files, and the remaining files."""
-        known = self.known_sites.sites()
+        known = self.cached_sites.sites()
         sites: dict[str, Site] = {}
         left = []
         for file in facilities:
@@ -313,7 +313,7 @@ class _FilesPass:
             self._take_encrypted(file, data)
             return
         digest = hashlib.sha256(data).hexdigest()
-        text = self.known_sites.other(file.relative, digest)
+        text = self.cached_sites.other(file.relative, digest)
         if text is not None:
             self.sources[file.owner] = SourceFile(file.shown, data, PlacesIn)
             if file.model is Allocations:
@@ -405,7 +405,7 @@ class _FilesPass:
             survey=self._survey,
             name=self._name,
             digests={f.relative: site.digest for f, site in self.sites} | {n: d for n, (d, _) in self.others.items()},
-            known_across=self.known_sites.across,
+            known_across=self.cached_sites.across,
         )
 
     def _facility(self, name: str) -> Facility:
@@ -420,7 +420,7 @@ class _FilesPass:
 
     def _details(self, name: str) -> str:
         file, site = self._by_name[name]
-        if (details := site.details or self.known_sites.details(file.relative, site.digest)) is None:
+        if (details := site.details or self.cached_sites.details(file.relative, site.digest)) is None:
             text = self._text(name)
             details = details_of(from_json(text))
             self._mend(file.relative, site._replace(text=text))
@@ -432,11 +432,11 @@ class _FilesPass:
         if part not in self._mended:
             self._mended.add(part)
             sites = {file.relative: site for file, site in self.understood if part_of(file.relative) == part}
-            self.known_sites.keep(sites | {relative: whole}, {relative})
+            self.cached_sites.keep(sites | {relative: whole}, {relative})
 
     def _text(self, name: str) -> str:
         file, site = self._by_name[name]
-        return site.text or self.known_sites.text(file.relative, site.digest) or text_of(file, site.digest)
+        return site.text or self.cached_sites.text(file.relative, site.digest) or text_of(file, site.digest)
 
     @cached_property
     def _by_name(self) -> dict[str, tuple[File, Site]]:
@@ -453,16 +453,16 @@ class _FilesPass:
         """Return the contents of valid facilities' files, by path."""
         texts, again = {}, {}
         for file, site in self.understood:
-            text = site.text or self.known_sites.text(file.relative, site.digest)
+            text = site.text or self.cached_sites.text(file.relative, site.digest)
             if text is None:
                 text = text_of(file, site.digest)
                 again[file.relative] = site._replace(text=text)
             texts[file.relative] = text
-        self.known_sites.keep({file.relative: site for file, site in self.understood} | again, again)
+        self.cached_sites.keep({file.relative: site for file, site in self.understood} | again, again)
         return texts
 
     def _contents(self) -> dict[str, str]:
-        of_other = self.known_sites.content_of_other
+        of_other = self.cached_sites.content_of_other
         with without_collector():
             contents = {relative: of_other(relative, digest, text) for relative, (digest, text) in self.others.items()}
         return contents | {file.relative: site.content or site.digest for file, site in self.sites}

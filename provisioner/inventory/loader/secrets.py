@@ -42,9 +42,9 @@ from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.cached_secrets import (
     SHUT,
+    CachedFile,
+    CachedSecrets,
     Known,
-    KnownFile,
-    KnownSecrets,
     ShutByPassword,
     carrier_secrets_of,
     facts_of,
@@ -72,7 +72,7 @@ _OF_A_KEY: Final = 2
 """Length of the location in pydantic's error about a facility's id: the id, and a mark for keys."""
 _SHARED = ""
 """Name of the logins that all carriers share."""
-_Opened = tuple[bytes | KnownFile]
+_Opened = tuple[bytes | CachedFile]
 _MANY = 8
 """Number of files from which other processes help."""
 _OF_SOME: Final = frozenset(
@@ -442,10 +442,10 @@ class _SecretsPass:
         else:
             self._take_known(file, opened)
 
-    def _opened(self, file: File, data: bytes) -> bytes | KnownFile | None:
+    def _opened(self, file: File, data: bytes) -> bytes | CachedFile | None:
         return self.opener.opened(data, name=file.shown)
 
-    def _take_known(self, file: File, facts: KnownFile) -> None:
+    def _take_known(self, file: File, facts: CachedFile) -> None:
         """Take stand-ins for a file's content."""
         self.sources[file.owner] = _Closed(self.opener, file)
         kind, name = kind_of(file)
@@ -496,8 +496,8 @@ class NamesPass(_SecretsPass):
     ) -> None:
         super().__init__(root, passwords)
         self.rtsp_paths = rtsp_paths
-        self.known = KnownSecrets(cache)
-        self.taken: dict[str, tuple[bytes, KnownFile]] = {}
+        self.known = CachedSecrets(cache)
+        self.taken: dict[str, tuple[bytes, CachedFile]] = {}
         """Valid facts of a file, with its first line, so that it is not read and hashed again."""
 
     def read_all(self, files: Iterable[File]) -> LoadedSecrets:
@@ -513,14 +513,14 @@ class NamesPass(_SecretsPass):
         taken = self.taken.get(file.relative)
         return taken[0] if taken else super()._bytes(file)
 
-    def _opened(self, file: File, data: bytes) -> bytes | KnownFile | None:
+    def _opened(self, file: File, data: bytes) -> bytes | CachedFile | None:
         if (taken := self.taken.get(file.relative)) is not None:
             return taken[1]
         digest = hashlib.sha256(data).hexdigest()
 
         def attempt(password: bytes) -> _Opened | None:
             known = self.known.look(password, file.relative, digest)
-            if isinstance(known, KnownFile) and holds_for(known, self.rtsp_paths):
+            if isinstance(known, CachedFile) and holds_for(known, self.rtsp_paths):
                 return (known,)
             if isinstance(known, ShutByPassword):
                 return None
@@ -579,7 +579,7 @@ def _judged_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> Known | No
     return SHUT if plain is None else judged(task.file, plain, rtsp_paths)
 
 
-def judged(file: File, plain: bytes, rtsp_paths: Mapping[str, str]) -> KnownFile | None:
+def judged(file: File, plain: bytes, rtsp_paths: Mapping[str, str]) -> CachedFile | None:
     """Return an opened file's facts, or `None` (as `facts_of`, or invalid)."""
     model, _ = understood(file, SourceFile(file.shown, plain, PlacesIn), explained=False)
     return facts_of(model, rtsp_paths) if model is not None else None

@@ -207,7 +207,7 @@ def _lacking_devices(facility: Outline, site: SiteAllocation) -> str:
     devices, numbers = ported(facility, facility.devices), numbered(facility, facility.devices)
     if lacking := sorted(set(devices) - set(site.ports)):
         return msg("no port is recorded for {lacking}", ", ".join(lacking))
-    if lacking := sorted(set(ported(facility, facility.asked_devices)) - set(site.asked_ports)):
+    if lacking := sorted(set(ported(facility, facility.probed_devices)) - set(site.asked_ports)):
         return msg("no port for ONVIF is recorded for {lacking}", ", ".join(lacking))
     if lacking := sorted(prefix_carriers_of(facility) - _prefixed(site)):
         return msg("no prefix of {lacking} is recorded for its devices' addresses", ", ".join(lacking))
@@ -220,7 +220,7 @@ def _surplus_devices(facility: Outline, site: SiteAllocation) -> str:
     devices = {*ported(facility, facility.devices), *numbered(facility, facility.devices)}
     if surplus := sorted({*site.ports, *site.device_numbers} - devices):
         return msg("site {name}: {surplus} left the facility's file", name, ", ".join(surplus))
-    if surplus := sorted(set(site.asked_ports) - set(ported(facility, facility.asked_devices))):
+    if surplus := sorted(set(site.asked_ports) - set(ported(facility, facility.probed_devices))):
         return msg("site {name}: a port for ONVIF is recorded, and not asked for: {surplus}", name, ", ".join(surplus))
     if surplus := sorted(_prefixed(site) - prefix_carriers_of(facility)):
         return msg(

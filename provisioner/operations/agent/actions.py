@@ -22,7 +22,7 @@ from provisioner.operations.pipeline.stages import Planned, plan_of_some
 from provisioner.operations.rollout import HostOutcome, HostResult, NotStartedBecause
 from provisioner.plan import Saved
 from provisioner.record.entries import Operation, Recorded
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import find_history
 from provisioner.verify.path_history import Orders
 from provisioner.verify.result import Verdict
@@ -54,7 +54,7 @@ class RunEnded:
     changed: tuple[str, ...] = ()
 
 
-def unfinished_run(place: StatePlace, now: datetime) -> tuple[UnfinishedRun, Unfinished | None]:
+def unfinished_run(place: StateFolder, now: datetime) -> tuple[UnfinishedRun, Unfinished | None]:
     """Return the unfinished run, if any, and its owner.
 
     A killed run of another owner does not count: the next apply ends it.
@@ -139,7 +139,7 @@ def _went_wrong(result: HostResult) -> bool:
 # --- the proof ------------------------------------------------------------------------------------
 
 
-def run_of(place: StatePlace, commit: str) -> str:
+def run_of(place: StateFolder, commit: str) -> str:
     """Return the agent's last run that applied a commit, or empty.
 
     Raises:

@@ -95,7 +95,7 @@ class Tip:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownCommit:
+class CommitRecord:
     """The record of a commit.
 
     Attributes:
@@ -177,7 +177,7 @@ class Situation:
     leads: bool
     tip: Tip | None = None
     reached: str = ""
-    known: KnownCommit | None = None
+    known: CommitRecord | None = None
     rules: str = ""
     goes_back: bool = False
     corrects: frozenset[Impact] = frozenset({Impact.NONE, Impact.HOT})

@@ -33,9 +33,9 @@ from provisioner.operations.agent.decision import (
     Act,
     AgentStep,
     CommitCause,
+    CommitRecord,
     CommitState,
     HostsLook,
-    KnownCommit,
     Line,
     Situation,
     Tip,
@@ -56,8 +56,8 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.plan import Saved
 from provisioner.plan.change import Impact
-from provisioner.record.place import state_folder, state_place_of
 from provisioner.record.sent import CommitRow, keep_commit_states, reached_last, read_commit_states
+from provisioner.record.state_folder import state_folder, state_folder_of
 
 _MOST_WITHIN: Final = 100
 """Limit of commits recorded as contained in a newer one."""
@@ -115,7 +115,7 @@ class AgentRounds:
     ) -> None:
         self.settings = settings
         self.environment = environment
-        self.place = state_place_of(environment, settings.inventory)
+        self.place = state_folder_of(environment, settings.inventory)
         self.branch = FollowedBranch(settings, state_folder(environment) / settings.inventory / "agent", clock)
         self._tell = tell
         self._stop = stop
@@ -335,7 +335,7 @@ class AgentRounds:
         self._keep(work, row, *within)
         self._tell(f"reached commit {step.commit[:12]}: {words}")
         tip = replace(now.tip, line=Line.SAME) if now.tip else None
-        known = KnownCommit(step.commit, CommitState.REACHED)
+        known = CommitRecord(step.commit, CommitState.REACHED)
         return replace(now, doubt="", reached=step.commit, known=known, tip=tip, is_due=False, stuck=frozenset())
 
     # --- what is written down ---------------------------------------------------------------------
@@ -416,12 +416,12 @@ def _corrected(looked: PlannedLook) -> frozenset[Impact]:
     return frozenset(Impact(impact.value) for impact in looked.session.inventory.settings.policy.drift.correct)
 
 
-def _known(row: CommitRow | None) -> KnownCommit | None:
+def _known(row: CommitRow | None) -> CommitRecord | None:
     """Return a commit's record; `None` if its words are unknown."""
     if row is None or row.state not in set(CommitState):
         return None
     cause = CommitCause(row.cause) if row.cause in set(CommitCause) else None
-    return KnownCommit(row.commit, CommitState(row.state), cause, row.reason, row.rules)
+    return CommitRecord(row.commit, CommitState(row.state), cause, row.reason, row.rules)
 
 
 def _is_settled(row: CommitRow | None) -> bool:

@@ -37,10 +37,10 @@ from provisioner.operations.agent.branch import secret_in
 from provisioner.operations.agent.decision import Act, CommitCause, CommitState
 from provisioner.operations.agent.rounds import AgentRounds, RoundEnd
 from provisioner.operations.agent.settings import MOST_BODY, PATH, AgentSettings, is_genuine
-from provisioner.operations.agent.state import Tidings
+from provisioner.operations.agent.state import CommitReports
 from provisioner.operations.watch.endpoint import HttpReply, endpoint_of, served
-from provisioner.record.leases import HeldLease, LeaseHolder, agent_lease
-from provisioner.record.place import state_place_of, who, who_text
+from provisioner.record.leases import LeaseHolder, TakenLease, agent_lease
+from provisioner.record.state_folder import state_folder_of, who, who_text
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
@@ -67,7 +67,7 @@ class Agent:
     again: bool = False
 
     def __post_init__(self) -> None:
-        self._place = state_place_of(self.environment, self.settings.inventory)
+        self._place = state_folder_of(self.environment, self.settings.inventory)
         self._notice = ServiceNotice(self.environment)
         self._view = AgentView(self.settings.inventory)
         self._woken = threading.Event()
@@ -130,7 +130,7 @@ class Agent:
             self._fail(error)
         self._pause(stop, _STAND_BY_S)
 
-    def _lead(self, lease: HeldLease, stop: threading.Event) -> None:
+    def _lead(self, lease: TakenLease, stop: threading.Event) -> None:
         rounds, tidings = self._begin(lease)
         self._view = replace(self._view, leads=True)
         self._mention("leads")
@@ -155,11 +155,11 @@ class Agent:
             self._pause(stop, self.settings.remote_every)
         tidings.finish(_STAND_BY_S)
 
-    def _begin(self, lease: HeldLease) -> tuple[AgentRounds, Tidings]:
+    def _begin(self, lease: TakenLease) -> tuple[AgentRounds, CommitReports]:
         rounds = AgentRounds(
             self.settings, self.environment, tell=self.tell, stop=self._stop.is_set, still_leads=lease.is_held
         )
-        return rounds, Tidings(self.settings, self._place, rounds.branch, self.tell, self.patience)
+        return rounds, CommitReports(self.settings, self._place, rounds.branch, self.tell, self.patience)
 
     def _holder(self) -> LeaseHolder:
         return LeaseHolder(who_text(who(self.environment)), str(os.getpid()), local_time(moment()))

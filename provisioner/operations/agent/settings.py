@@ -19,7 +19,7 @@ from provisioner.base.git_remote import is_reference
 from provisioner.base.secret import Secret
 from provisioner.base.service import toml_settings
 from provisioner.base.text import checked_url, printable
-from provisioner.integrations.forge.client import ForgePlace, place_of
+from provisioner.integrations.forge.client import ForgeProject, place_of
 from provisioner.record.entries import canonical
 
 PATH: Final = "/hook"
@@ -87,7 +87,7 @@ class AgentSettings:
     known_hosts: Path | None = None
     git_user: str = "provisioner"
     git_token: Path | None = None
-    forge: ForgePlace | None = None
+    forge: ForgeProject | None = None
     forge_token: Path | None = None
     name: str = "provisioner/agent"
 

@@ -42,8 +42,8 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.plan import Saved, read_saved, refuse_other
 from provisioner.plan.change import Change, Resource
-from provisioner.record.place import StatePlace
 from provisioner.record.sent import CommitRow, keep_commit_states, read_commit_states
+from provisioner.record.state_folder import StateFolder
 
 _ORIGIN = "the agent's plan"
 
@@ -78,13 +78,13 @@ class PlannedLook:
     notes: tuple[str, ...] = field(default=())
 
 
-class Tidings:
+class CommitReports:
     """Reports commits and records which receivers know them."""
 
     def __init__(
         self,
         settings: AgentSettings,
-        place: StatePlace,
+        place: StateFolder,
         branch: FollowedBranch,
         tell: Callable[[str], None],
         patience: Patience,

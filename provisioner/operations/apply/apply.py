@@ -51,7 +51,7 @@ from provisioner.plan.change import cut_of, cut_whole
 from provisioner.plan.guards.policy import hint_once_saved, needs_program
 from provisioner.plan.plan import first_few
 from provisioner.record.entries import Operation
-from provisioner.record.place import state_place_of, who, who_text
+from provisioner.record.state_folder import state_folder_of, who, who_text
 from provisioner.record.store import find_history
 
 _NAMED = 3
@@ -301,7 +301,7 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
 def _last_run(session: Session, named: Iterable[str]) -> str:
     """Return the hosts' last run; recorded runs come before unknown ones."""
     runs = {run for run in named if run}
-    history = find_history(state_place_of(session.environment, session.inventory.settings.id))
+    history = find_history(state_folder_of(session.environment, session.inventory.settings.id))
     if history is not None:
         with closing(history):
             recorded = {past.run.id for past in history.runs()}

@@ -45,7 +45,7 @@ from provisioner.plan.guards.approvals import (
 from provisioner.plan.saved.comparison import BetweenPlans, between
 from provisioner.plan.saved.file import warrant_bytes
 from provisioner.record.entries import RecordedApproval, Run
-from provisioner.record.place import state_place_of
+from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import find_history
 
 FOLDER: Final = "approvals"
@@ -79,7 +79,7 @@ class ApprovalFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalAsked:
+class ApprovalRequest:
     """An approval to sign.
 
     Attributes:
@@ -142,7 +142,7 @@ def _bytes_of(entry: os.DirEntry[str]) -> bytes:
     return read_regular(entry.path, most=MAX_APPROVAL_BYTES)
 
 
-def kept_plan_name(meaning: str) -> str:
+def stored_plan_name(meaning: str) -> str:
     """Return the file name of a plan kept beside its approvals."""
     return f"{file_stem(meaning)}{_PLAN_ENDING}"
 
@@ -189,7 +189,7 @@ def _begun_by(session: Session, meaning: str) -> tuple[Run, ...]:
     Raises:
         StateError: the history does not answer, or is damaged.
     """
-    history = find_history(state_place_of(session.environment, session.inventory.settings.id))
+    history = find_history(state_folder_of(session.environment, session.inventory.settings.id))
     if history is None:
         return ()
     with closing(history):
@@ -228,7 +228,7 @@ def _moved_since(there: ApprovalFiles, meaning: str, saved: Saved) -> str:
     if there.folder is None:
         return ""
     try:
-        path = there.folder / kept_plan_name(meaning)
+        path = there.folder / stored_plan_name(meaning)
         if path.is_symlink():
             return ""
         before = written_plan(read_regular(path, most=MAX_PLAN_BYTES), path.name)
@@ -280,7 +280,7 @@ def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> b
     return warrant_bytes(inventory, basis, newest)
 
 
-def approval_to_sign(session: Session, plan: WrittenPlan, asked: ApprovalAsked) -> Approval:
+def approval_to_sign(session: Session, plan: WrittenPlan, asked: ApprovalRequest) -> Approval:
     """Return the approval to sign.
 
     Raises:
@@ -356,7 +356,7 @@ def _entries(session: Session, person: str) -> list[Approver]:
 
 def keep_plan(session: Session, plan: WrittenPlan, data: bytes, folder: Path | None) -> Path:
     """Keep a plan, to explain later changes, or raise `UsageError`."""
-    file = (folder or session.root / FOLDER) / kept_plan_name(plan.basis.meaning)
+    file = (folder or session.root / FOLDER) / stored_plan_name(plan.basis.meaning)
     _write_file(file, data)
     return file
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from provisioner.base.errors import HostError
-from provisioner.hosts.ansible.early_start import BegunAnsible
+from provisioner.hosts.ansible.early_start import WaitingAnsible
 
 
 class _Process:
-    begun: BegunAnsible | None = None
+    begun: WaitingAnsible | None = None
 
 
 def begin(environment: Mapping[str, str]) -> None:
     """Start Ansible without a call, and without reading the caller's files."""
     try:
-        _Process.begun = BegunAnsible(environment)
+        _Process.begun = WaitingAnsible(environment)
     except (HostError, OSError):
         # Whoever calls a host says it.
         return
 
 
-def begun() -> BegunAnsible | None:
+def begun() -> WaitingAnsible | None:
     """Return the started Ansible; the first caller owns it."""
     return _Process.begun
 

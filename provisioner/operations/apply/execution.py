@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner import __version__
 from provisioner.base.errors import HostError, StateError
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.hosts.artefact import fetch
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import ForeignHostError
@@ -45,8 +45,8 @@ from provisioner.plan.diff import changes_of
 from provisioner.plan.plan import program_sums
 from provisioner.record.entries import Holding, Operation, Run
 from provisioner.record.heads import note_head
-from provisioner.record.place import who, who_text
 from provisioner.record.seal import Head
+from provisioner.record.state_folder import who, who_text
 
 if TYPE_CHECKING:
     from provisioner_host.wire import RecordHead
@@ -64,7 +64,7 @@ def carry_out(
     *,
     others: Sequence[HostResult] = (),
     progress: RunProgress | None = None,
-    held: tuple[HeldFacility, ...] | None = None,
+    held: tuple[FrozenFacility, ...] | None = None,
     silences: Mapping[str, tuple[str, ...]] = NO_SILENCES,
 ) -> Applied:
     """Roll out with a journal and silences, and record the result.
@@ -134,7 +134,7 @@ def _closed_run(
     done: Rollout,
     others: Sequence[HostResult],
     *,
-    held: tuple[HeldFacility, ...],
+    held: tuple[FrozenFacility, ...],
 ) -> Applied:
     results = by_host([*done.results, *others])
     notes = (f"the journal could not be written: {log.broken}",) if log.broken else ()

@@ -33,8 +33,8 @@ from provisioner.operations.rollout import Journal, JournalStep
 from provisioner.record.entries import Ending, Holding, Operation, Recorded, Run, canonical, digest
 from provisioner.record.event_log import Event, EventLog
 from provisioner.record.path_memory import remember_paths
-from provisioner.record.place import StatePlace, state_place_of
 from provisioner.record.seal import Head, SealVerdict, record_keys
+from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.store import History, find_history, open_history
 from provisioner.record.tables import DAMAGE
 from provisioner.verify.memory import NOTHING, memory_document, memory_from
@@ -68,7 +68,7 @@ class RunLog:
     receipts tell of it.
     """
 
-    def __init__(self, place: StatePlace, run: Run) -> None:
+    def __init__(self, place: StateFolder, run: Run) -> None:
         self.run = run
         self.broken = ""
         self._history: History = open_history(place)
@@ -136,7 +136,7 @@ class UsualTime:
 class ProofsSoFar:
     """Writes a running verification's proofs every few seconds."""
 
-    def __init__(self, place: StatePlace, every_s: float = EVERY_S) -> None:
+    def __init__(self, place: StateFolder, every_s: float = EVERY_S) -> None:
         self._place, self._every_s = place, every_s
         self._written_at, self._is_broken = time.monotonic(), False
         self.unwritten: list[PathLook] = []
@@ -162,7 +162,7 @@ def attended(journal: Journal, watcher: CallsWatcher | None) -> Journal:
     return AttendedJournal(journal, watcher) if watcher is not None else journal
 
 
-def state_place(session: Session) -> StatePlace:
+def state_place(session: Session) -> StateFolder:
     """Return the history's location and keys; opens the vault.
 
     Raises:
@@ -171,7 +171,7 @@ def state_place(session: Session) -> StatePlace:
     """
     inventory = session.inventory.settings.id
     keys = record_keys(session.secrets.digest_key, session.environment, inventory)
-    return replace(state_place_of(session.environment, inventory), keys=keys)
+    return replace(state_folder_of(session.environment, inventory), keys=keys)
 
 
 def usual_time(
@@ -203,7 +203,7 @@ def expect_usual_time(
     if session.watcher is None:
         return
     try:
-        history = find_history(state_place_of(session.environment, session.inventory.settings.id))
+        history = find_history(state_folder_of(session.environment, session.inventory.settings.id))
         if history is None:
             return
         with closing(history):
@@ -214,7 +214,7 @@ def expect_usual_time(
         session.watcher.expect(usual.seconds, usual.runs)
 
 
-def remember_looks(place: StatePlace, looks: Iterable[PathLook], at: datetime) -> None:
+def remember_looks(place: StateFolder, looks: Iterable[PathLook], at: datetime) -> None:
     """Store what looks showed of their paths, or raise `StateError`."""
     by_path: dict[str, list[PathLook]] = defaultdict(list)
     for look in looks:
@@ -245,7 +245,7 @@ def changes_since(session: Session, since: datetime) -> tuple[Window, ...]:
         return ()
 
 
-def _of_run(place: StatePlace, history: History, log: EventLog, recorded: Recorded) -> Iterator[Window]:
+def _of_run(place: StateFolder, history: History, log: EventLog, recorded: Recorded) -> Iterator[Window]:
     try:
         events = log.proved(recorded.run.id)
     except StateError:
@@ -259,7 +259,7 @@ def _of_run(place: StatePlace, history: History, log: EventLog, recorded: Record
         return
 
 
-def _is_genuine(place: StatePlace, history: History, recorded: Recorded, begun: Event) -> bool:
+def _is_genuine(place: StateFolder, history: History, recorded: Recorded, begun: Event) -> bool:
     """Return whether a holder of the vault's key began the run so."""
     head = history.head_of(recorded.run.id)
     if head is None or digest(canonical(dict(begun.detail))) != recorded.intent:

@@ -31,7 +31,7 @@ from provisioner.plan import (
     written_plan,
 )
 from provisioner.plan.saved.file import moved_basis
-from provisioner.record.place import login, who
+from provisioner.record.state_folder import login, who
 
 _UNKNOWN = "what moved is not known from a digest alone: check the saved plan itself, --check FILE"
 

@@ -41,7 +41,7 @@ from provisioner.base.http import (
 from provisioner.base.roles import Matter, ReaderScope, Whereabouts
 from provisioner.base.text import Document, msg, utc_text
 from provisioner.desired.spec import HostSpec, MediaPath
-from provisioner.integrations.notify.delivery import ReceiverDoors, server_login
+from provisioner.integrations.notify.delivery import ReceiverTransports, server_login
 from provisioner.inventory.loader.receivers import open_receivers
 from provisioner.inventory.model import Receiver, ReceiverKind
 from provisioner.operations.apply.intent import Intent
@@ -531,7 +531,7 @@ def _servers(
     session: Session, receivers: Iterable[Receiver], relays: Iterable[HostSpec]
 ) -> tuple[tuple[tuple[SilencedServer, frozenset[str]], ...], tuple[str, ...]]:
     try:
-        doors = ReceiverDoors(session.loaded, open_receivers(session.root, session.passwords))
+        doors = ReceiverTransports(session.loaded, open_receivers(session.root, session.passwords))
     except ProvisionerError as error:
         return (), (none_silenced(error.message),)
     usual = Patience.of(session.environment)

@@ -21,8 +21,8 @@ from provisioner.operations.rollout import (
 from provisioner.plan import Basis
 from provisioner.record.entries import Operation, Recorded, Run, canonical, digest
 from provisioner.record.event_log import Event, EventLog
-from provisioner.record.place import StatePlace
 from provisioner.record.seal import SealVerdict
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import History, find_history, open_history
 from provisioner.record.tables import DAMAGE, DamagedRecordError
 
@@ -76,7 +76,7 @@ class Unfinished:
                 )
 
 
-def unfinished(place: StatePlace, *, proved: bool = True) -> Unfinished:
+def unfinished(place: StateFolder, *, proved: bool = True) -> Unfinished:
     """Return the last unfinished run that changes hosts.
 
     With `proved` its first entry and journal must match the vault's key, since a resumed run follows its journal.
@@ -102,7 +102,7 @@ def unfinished(place: StatePlace, *, proved: bool = True) -> Unfinished:
     raise UsageError("no run is unfinished", hint="see provisioner history")
 
 
-def refuse_taken_back(place: StatePlace, last: Unfinished) -> None:
+def refuse_taken_back(place: StateFolder, last: Unfinished) -> None:
     """Refuse to resume an approved run that a later one rolled back.
 
     Raises:
@@ -124,7 +124,7 @@ def refuse_taken_back(place: StatePlace, last: Unfinished) -> None:
         log.close()
 
 
-def proved_unfinished(place: StatePlace) -> tuple[Unfinished, ...]:
+def proved_unfinished(place: StateFolder) -> tuple[Unfinished, ...]:
     """Return all unfinished runs proved with the vault's key.
 
     Raises:
@@ -142,7 +142,7 @@ def proved_unfinished(place: StatePlace) -> tuple[Unfinished, ...]:
         log.close()
 
 
-def _proved(place: StatePlace, recorded: Recorded, history: History, log: EventLog) -> Unfinished | None:
+def _proved(place: StateFolder, recorded: Recorded, history: History, log: EventLog) -> Unfinished | None:
     try:
         events = log.proved(recorded.run.id)
         begun = beginning_of(events)
@@ -168,7 +168,7 @@ def _gone_on_with(recorded: Recorded, begun: Event, events: Sequence[Event]) -> 
         raise DamagedRecordError(f"the journal of run {recorded.run.id} cannot be read") from None
 
 
-def _refuse_unproved(place: StatePlace, recorded: Recorded, history: History, begun: Event) -> None:
+def _refuse_unproved(place: StateFolder, recorded: Recorded, history: History, begun: Event) -> None:
     """Raise `StateError` for a run that the vault's key does not prove."""
     if digest(canonical(dict(begun.detail))) != recorded.intent:
         raise DamagedRecordError(f"the journal of run {recorded.run.id} has another intent than the run began with")

@@ -32,12 +32,12 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import new_run_id, paths_to_verify, verify_inventory
 from provisioner.operations.rollout import HostOutcome, HostResult
 from provisioner.plan.change import Action, Change, Resource, pending
-from provisioner.plan.diff import held_on
+from provisioner.plan.diff import frozen_on
 from provisioner.record.availability.path_state import PathState
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
 from provisioner.record.heads import note_head
 from provisioner.record.path_memory import add_references, each_memory, read_references
-from provisioner.record.place import who
+from provisioner.record.state_folder import who
 from provisioner.record.store import open_history
 from provisioner.record.verdicts import read_since
 from provisioner.verify.acceptance import acceptances
@@ -139,7 +139,7 @@ def shown_by_change(
         if spec is None or spec.kind is not HostKind.RELAY:
             continue
         if result.facts is not None:
-            held = held_on(spec, result.facts)
+            held = frozen_on(spec, result.facts)
             holdings.append(holding(spec, contents[spec.id], by_host[spec.id], at, held))
         elif _left_unknown(operation, result.outcome):
             holdings.append(Holding(spec.id, at, None))

@@ -23,7 +23,7 @@ from provisioner.operations.drain.steps import (
     write_all,
 )
 from provisioner.operations.edit.file_edit import Edits, FileEdit
-from provisioner.operations.edit.relay_drain import DrainEdits, DrainOrder, drain_begun, drain_finished
+from provisioner.operations.edit.relay_drain import DrainEdits, DrainOrder, drain_finished, drain_started
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.operations.rollout import HostOutcome
@@ -140,7 +140,7 @@ def drain_relay(
     """
     session = sessions()
     look = look_at_drain(session, order, allow=terms.allow)
-    begun = drain_begun(edits, order, look.held)
+    begun = drain_started(edits, order, look.held)
     _refuse_strangers(session, order, terms.unproved)
     outcome = DrainOutcome(look, begun)
     attendant.begins(look, begun)

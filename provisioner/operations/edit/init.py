@@ -24,7 +24,7 @@ from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.files import make_own_folder, read_regular
 from provisioner.base.git import begin_repository, checkout_of, commit_files, committing
 from provisioner.base.private_text import is_private
-from provisioner.base.ssh_signature import ShownKey
+from provisioner.base.ssh_signature import SshHostKey
 from provisioner.base.text import did_you_mean, endpoint_text, printable
 from provisioner.base.vault import SECRETS_ID
 from provisioner.hosts.call_target import TargetHost
@@ -222,7 +222,7 @@ class KeyAskers:
     def __init__(self, environment: Mapping[str, str], root: Path) -> None:
         self._environment, self._root = environment, root
 
-    def shown(self, host: FirstHost, carriers: tuple[str, ...]) -> ShownKey:
+    def shown(self, host: FirstHost, carriers: tuple[str, ...]) -> SshHostKey:
         """Return the key that a host shows; a person must verify it.
 
         Raises:
@@ -236,7 +236,7 @@ class KeyAskers:
             hint = "write an address or a host name in full, a port up to 65535, and a user of letters and digits"
             raise UsageError(f"{printable(host.id, _SHOWN)} cannot be called at {shown}", hint=hint) from None
         answer = self._runner.call([show_key_call(asked)], timeout_s=SCAN_S)[asked.id]
-        return ShownKey(key_shown(asked, answer))
+        return SshHostKey(key_shown(asked, answer))
 
     @cached_property
     def _runner(self) -> HostRunner:
@@ -261,7 +261,7 @@ class NewPlaces:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class NewInventory:
     """Results of a new inventory; a file that existed is `None`.
 
     Attributes:
@@ -410,7 +410,7 @@ def place_of(answers: Mapping[str, OptionAnswer], message: str) -> str:
     return max(named, default=(0, ""))[1]
 
 
-def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
+def begin(beginning: Beginning, places: NewPlaces, today: date) -> NewInventory:
     """Make a new inventory; designations must be valid today.
 
     Raises:
@@ -490,7 +490,7 @@ def _written(draft: Path, root: Path, beginning: Beginning, today: date) -> tupl
     return (*files, *([lock.relative_to(draft).as_posix()] if lock else []))
 
 
-def _with_what_lies_elsewhere(places: NewPlaces, written: tuple[str, ...], made: list[Path]) -> Begun:
+def _with_what_lies_elsewhere(places: NewPlaces, written: tuple[str, ...], made: list[Path]) -> NewInventory:
     """Make password, configuration and repository; note each for removal on failure."""
     root = places.root
     is_new = not places.password.exists()
@@ -504,7 +504,7 @@ def _with_what_lies_elsewhere(places: NewPlaces, written: tuple[str, ...], made:
     if repository:
         made.append(root / ".git")
         begin_repository(root)
-    return Begun(
+    return NewInventory(
         files=tuple(root / name for name in written),
         password=places.password if is_new else None,
         configuration=places.configuration if writes else None,

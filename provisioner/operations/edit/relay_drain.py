@@ -64,7 +64,7 @@ class DrainEdits:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptRelay:
+class DrainUndone:
     """Edits that cancel a drain.
 
     Attributes:
@@ -120,7 +120,7 @@ def refuse_pair(frame: Frame, order: DrainOrder) -> Carrier:
     return carrier
 
 
-def drain_begun(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -> DrainEdits:
+def drain_started(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -> DrainEdits:
     """Return the missing edits that let both relays carry the sites.
 
     Sites that hosts carry get a successor; others get the new relay at once. Frozen facilities (`held`) stay.
@@ -237,7 +237,7 @@ def _judged(edits: Edits, loaded: Loaded, changed: Collection[FileEdit]) -> Edit
     return all_held_against_rules(loaded, edits.root, [one for one in changed if one.changed], edits.today)
 
 
-def drain_taken_back(edits: Edits, relay: str) -> KeptRelay:
+def drain_taken_back(edits: Edits, relay: str) -> DrainUndone:
     """Return edits that keep a relay's remaining sites.
 
     Raises:
@@ -251,7 +251,7 @@ def drain_taken_back(edits: Edits, relay: str) -> KeptRelay:
         raise UsageError(msg("there is no relay {relay}", printable(relay, _SHOWN)), hint=hint, object=relay)
     carrier, known = relays[relay]
     if known.drain_to is None:
-        return KeptRelay(relay, "", (), (), {})
+        return DrainUndone(relay, "", (), (), {})
     changed = []
     for name, outline in sorted(loaded.outlines.items()):
         later = outline.successor
@@ -266,7 +266,7 @@ def drain_taken_back(edits: Edits, relay: str) -> KeptRelay:
     mark = FileEdit(relay, file.path, file.data, file.without(("relays", index, "drain_to")).data)
     sites = tuple(edit.facility for edit in judged.edits)
     # While a site stays behind, the word does too: the same command goes on.
-    return KeptRelay(relay, known.drain_to, (*judged.edits, *(() if stays else (mark,))), sites, stays)
+    return DrainUndone(relay, known.drain_to, (*judged.edits, *(() if stays else (mark,))), sites, stays)
 
 
 def _faulty(edits: Edits, loaded: Loaded, to: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from provisioner.base.errors import RECEIVERS, Problem, Severity
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.processes import without_collector
 from provisioner.inventory.allocate import allocate as allocations_for
 from provisioner.inventory.files.edit import write_lock
@@ -89,7 +89,7 @@ class Allocation:
     path: Path | None
     assigned: tuple[AllocatedItem, ...]
     retired: tuple[AllocatedItem, ...]
-    held: tuple[HeldFacility, ...] = ()
+    held: tuple[FrozenFacility, ...] = ()
 
 
 def validate(root: Path, environment: Mapping[str, str], *, today: date, cached: bool = True) -> Validation:

@@ -43,7 +43,7 @@ from provisioner.inventory.model import (
     RelayAllocation,
     Secrets,
 )
-from provisioner.inventory.new_secrets import with_shown_keys
+from provisioner.inventory.new_secrets import with_host_keys
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
 from provisioner.operations.pipeline.session import Session
@@ -205,7 +205,7 @@ def finish_certificate(
         raise InventoryError(message, hint=hint, object=relay)
     # The lock first: it says which certificate counts, and with it which key.
     files = [_recorded(session, asked, chain)]
-    over = with_shown_keys(asked.known, _with_entry(asked, {"certificates": chain}), {relay})
+    over = with_host_keys(asked.known, _with_entry(asked, {"certificates": chain}), {relay})
     if over != asked.known:
         files.append(_keep_carrier(session, asked, dict(over)))
     return CertificateWritten(read_certificate(chain[0]), tuple(files))
@@ -303,7 +303,7 @@ class _Asked:
     @property
     def tidied(self) -> CarrierSecrets:
         """Known secrets, with the key of the present certificate in its place."""
-        return with_shown_keys(self.known, self.inventory.allocations, {self.host} if self.carrier else set())
+        return with_host_keys(self.known, self.inventory.allocations, {self.host} if self.carrier else set())
 
     @property
     def following(self) -> NextCertificate | None:

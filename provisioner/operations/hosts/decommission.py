@@ -31,8 +31,8 @@ from provisioner.operations.pipeline.session import CalledHost, Session, called_
 from provisioner.operations.pipeline.stages import new_run_id, refuse_foreign
 from provisioner.plan.guards.policy import TRUST, named
 from provisioner.record.entries import Ending, Operation, Run, of_hosts
-from provisioner.record.place import state_place_of, who
 from provisioner.record.seal import record_keys
+from provisioner.record.state_folder import state_folder_of, who
 
 UNRECORDED_HINT = "see that the history can be written to (PROVISIONER_STATE); nothing has to be done again"
 RELEASE_TIMEOUT_S = 60.0
@@ -122,7 +122,7 @@ def record_run(
     inventory = load_settings(session.root).id
     try:
         keys = record_keys(digest_key, session.environment, inventory)
-        place = replace(state_place_of(session.environment, inventory), keys=keys)
+        place = replace(state_folder_of(session.environment, inventory), keys=keys)
         with closing(store.open_history(place)) as history:
             head = history.end(run, Ending(now, "done", document))
     except StateError as error:

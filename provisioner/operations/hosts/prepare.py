@@ -12,7 +12,7 @@ from pathlib import Path
 
 from provisioner.base.document import Known, Printed, Row, of
 from provisioner.base.errors import HostError, PolicyError, UsageError
-from provisioner.base.ssh_signature import ShownKey
+from provisioner.base.ssh_signature import SshHostKey
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.trust import known_by
 from provisioner.hosts.answers import parsed, wire
@@ -33,9 +33,9 @@ from provisioner.hosts.identity import SCAN_S, is_open, is_shown_key, key_shown,
 from provisioner.hosts.keys import own_public_keys, public_keys_of
 from provisioner.hosts.observe import observe
 from provisioner.hosts.preparation import (
+    BareHostFacts,
     ByHand,
     Preparation,
-    SeenBare,
     Thing,
     Wanted,
     arch_of,
@@ -77,7 +77,7 @@ class Prepared:
 
     called: CalledHost
     login: HostSpec
-    seen: SeenBare
+    seen: BareHostFacts
     wanted: Wanted
     plan: Preparation
     is_proved: bool = False
@@ -178,7 +178,7 @@ def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str
     return Prepared(called, way, seen, wanted, plan)
 
 
-def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]) -> SeenBare:
+def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]) -> BareHostFacts:
     """Read a host and its own user's login.
 
     Raises:
@@ -189,10 +189,14 @@ def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]
     is_shut = answer.outcome is CallOutcome.FAILED and way.ssh.user == spec.ssh.user
     # Whose own user may call our program and nothing else says by that program what it lacks.
     if is_shut and (facts := _facts(session, spec)) is not None:
-        return SeenBare(by_its_program(facts, spec.ssh.user, spec.names), logs_in=True, proves=True, is_by_program=True)
+        return BareHostFacts(
+            by_its_program(facts, spec.ssh.user, spec.names), logs_in=True, proves=True, is_by_program=True
+        )
     bare = _bare_in(way, answer)
     _refuse_foreign(spec, bare)
-    return SeenBare(bare, _logs_in(session, spec, way, bare), proves=bare.has_identity and bool(_facts(session, spec)))
+    return BareHostFacts(
+        bare, _logs_in(session, spec, way, bare), proves=bare.has_identity and bool(_facts(session, spec))
+    )
 
 
 def _logs_in(session: Session, spec: HostSpec, way: HostSpec, bare: BareHost) -> bool:
@@ -317,7 +321,7 @@ def _facts(session: Session, spec: HostSpec) -> HostFacts | None:
     return facts.get(spec.id)
 
 
-def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> ShownKey:
+def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> SshHostKey:
     """Return the key that a host shows; a person must verify it.
 
     Raises:
@@ -326,7 +330,7 @@ def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> 
     """
     asked = TargetHost(host.id, host.carriers, host.address, host.ssh, host.jump)
     answer = key_askers(environment, root).call([show_key_call(asked)], timeout_s=SCAN_S)[asked.id]
-    return ShownKey(key_shown(asked, answer))
+    return SshHostKey(key_shown(asked, answer))
 
 
 def is_host_key(text: str) -> bool:

@@ -30,7 +30,7 @@ from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.record import history_at
 from provisioner.record.entries import Operation, of_facilities
 from provisioner.record.lifecycle.evidence import KeyAge, key_ages
-from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.state_folder import StateFolder, state_folder_of
 
 _SecretsEdit = Callable[[CarrierSecrets, Inventory, Collection[str]], CarrierSecrets]
 _SHOWN = 80
@@ -95,11 +95,11 @@ def known_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
         StateError: the history cannot be read.
     """
     inventory = session.part({GATEWAY_KEY_MISSING, HOST_KEYS_MISSING}).inventory
-    psks, to_push = _drawn_moments(state_place_of(session.environment, inventory.settings.id))
+    psks, to_push = _drawn_moments(state_folder_of(session.environment, inventory.settings.id))
     return key_ages(inventory, keys_since(session.root), psks, to_push), inventory.settings.policy.key_days
 
 
-def _drawn_moments(place: StatePlace) -> tuple[dict[str, datetime], dict[str, datetime]]:
+def _drawn_moments(place: StateFolder) -> tuple[dict[str, datetime], dict[str, datetime]]:
     history = history_at(place)
     if history is None:
         return {}, {}

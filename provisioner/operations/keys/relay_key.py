@@ -40,7 +40,7 @@ from provisioner.operations.rollout import HostOutcome
 from provisioner.plan.change import Change, Resource
 from provisioner.plan.guards.policy import TRUST
 from provisioner.record.entries import Operation
-from provisioner.record.place import who, who_text
+from provisioner.record.state_folder import who, who_text
 
 _DONE: Final = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
 

@@ -24,7 +24,7 @@ from provisioner.operations.nightly.notices import Sending, SendingRow
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.plan import plan_document
 from provisioner.plan.document import DriftDocument
-from provisioner.record.place import state_folder
+from provisioner.record.state_folder import state_folder
 from provisioner.verify.document import SummaryRow, VerifyDocument
 from provisioner.verify.path_history import Orders
 from provisioner.verify.result import Verdict, VerifyResult

@@ -27,7 +27,7 @@ from provisioner.base.errors import (
 from provisioner.base.http import Patience, ReachError
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.base.text import did_you_mean
-from provisioner.integrations.notify.delivery import Outgoing, ReceiverDoors, deliver
+from provisioner.integrations.notify.delivery import Outgoing, ReceiverTransports, deliver
 from provisioner.integrations.notify.formats import (
     Labels,
     NoticeDocument,
@@ -41,7 +41,7 @@ from provisioner.integrations.notify.formats import (
 )
 from provisioner.integrations.notify.mail import letter_of, trial_letter
 from provisioner.integrations.notify.news import LastNotice, NightNews, news_for
-from provisioner.integrations.notify.night import NightSight, night_of, path_key
+from provisioner.integrations.notify.night import NightReport, night_of, path_key
 from provisioner.inventory.loader.load import check
 from provisioner.inventory.loader.receivers import ReceiversVault, open_receivers
 from provisioner.inventory.model import Frame, Receiver, ReceiverKind
@@ -136,9 +136,9 @@ class Switchboard:
         return ReaderScope(receiver.role, next(iter(receiver.of.values()), ""))
 
     @property
-    def doors(self) -> ReceiverDoors:
+    def doors(self) -> ReceiverTransports:
         """Access to receivers."""
-        return ReceiverDoors(self.session.loaded, self.vault)
+        return ReceiverTransports(self.session.loaded, self.vault)
 
     def province_of(self, receiver: Receiver) -> Callable[[str], str]:
         """Return a function from facility to province, in a receiver's terms."""
@@ -188,7 +188,9 @@ def _refuse_broken(session: Session) -> None:
         raise NoticeError(message, problems=tuple(sorted(problems)), hint=hint)
 
 
-def sight_of(session: Session, document: VerifyDocument, run: str, drifted: Iterable[str] | None = None) -> NightSight:
+def night_report_of(
+    session: Session, document: VerifyDocument, run: str, drifted: Iterable[str] | None = None
+) -> NightReport:
     """Return a verification as notices need it."""
     state = session.state
     carriers = {host.id: frozenset(host.carriers) for host in state.hosts.values()}
@@ -206,7 +208,7 @@ def sight_of(session: Session, document: VerifyDocument, run: str, drifted: Iter
 
 
 def tell_all(
-    board: Switchboard, night: NightSight, *, only: Sequence[str] = (), dry: bool = False
+    board: Switchboard, night: NightReport, *, only: Sequence[str] = (), dry: bool = False
 ) -> tuple[Sending, ...]:
     """Notify receivers in parallel; `only` names some, `dry` sends no notice."""
     receivers = [receiver for receiver in board.receivers if not only or receiver.id in only]
@@ -226,7 +228,7 @@ def tell_all(
         return tuple(pool.map(tell, receivers))
 
 
-def _tell(board: Switchboard, receiver: Receiver, night: NightSight, patience: Patience, *, dry: bool) -> Sending:
+def _tell(board: Switchboard, receiver: Receiver, night: NightReport, patience: Patience, *, dry: bool) -> Sending:
     if fault := board.doors.fault(receiver):
         return Sending(receiver, SendOutcome.FAULTY, message=fault[0], hint=fault[1])
     last = board.last.get(receiver.id, LastNotice())
@@ -266,7 +268,7 @@ def _kept(board: Switchboard, sent: Sending, news: NightNews, alerts: Sequence[L
     return sent
 
 
-def _delivery_name(night: NightSight, receiver: Receiver) -> str:
+def _delivery_name(night: NightReport, receiver: Receiver) -> str:
     """Return a notice's id, equal for repeated deliveries."""
     text = "\0".join((night.inventory, night.run or night.at.isoformat(), receiver.id))
     return hashlib.sha256(text.encode()).hexdigest()[:32]

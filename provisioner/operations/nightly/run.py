@@ -35,13 +35,13 @@ from provisioner.operations.nightly.night import (
     night_document,
     tried,
 )
-from provisioner.operations.nightly.notices import Sending, problem_of, sight_of, switchboard, tell_all
+from provisioner.operations.nightly.notices import Sending, night_report_of, problem_of, switchboard, tell_all
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.plan import plan_document, plan_ending
 from provisioner.plan.document import DriftDocument
 from provisioner.record.leases import LeaseHolder, night_lease
-from provisioner.record.place import state_place_of, who, who_text
+from provisioner.record.state_folder import state_folder_of, who, who_text
 from provisioner.verify.document import verify_document
 from provisioner.verify.result import VerifyResult, exit_code
 
@@ -113,7 +113,7 @@ def _take_lease(session: Session, night: NightRun, held: ExitStack) -> None:
     environment = session.environment
     holder = LeaseHolder(who_text(who(environment)), str(os.getpid()), local_time(night.started))
     try:
-        lease = held.enter_context(night_lease(state_place_of(environment, night.inventory), holder))
+        lease = held.enter_context(night_lease(state_folder_of(environment, night.inventory), holder))
     except StateError as error:
         night.notes.append(f"there is no lease, and another night may run beside this one: {error.message}")
         return
@@ -175,7 +175,7 @@ def _tell(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutco
         return _SKIPPED
     board = switchboard(session)
     night.notes += board.notes
-    sight = sight_of(session, night.document, night.run, night.drifted)
+    sight = night_report_of(session, night.document, night.run, night.drifted)
     night.sendings = tell_all(board, sight)
     watcher.notified(night.sendings)
     if problem := problem_of(night.sendings):

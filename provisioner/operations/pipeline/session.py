@@ -15,14 +15,14 @@ from pathlib import Path
 from threading import Thread
 
 from provisioner.base.errors import HostError, UsageError
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.processes import without_collector
 from provisioner.base.secret import Secret
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import did_you_mean
 from provisioner.base.vault import VaultPasswords
 from provisioner.base.vault_password import outside_of
-from provisioner.desired.limit import Limit, chosen_hosts, key_hosts, names_of_held, shut_by
+from provisioner.desired.limit import Limit, chosen_hosts, key_hosts, names_of_frozen, shut_by
 from provisioner.desired.render.host import RenderedFile, render_host
 from provisioner.desired.render.templates import Templates, load_templates
 from provisioner.desired.required import run_key
@@ -30,7 +30,7 @@ from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.state import desired_state
 from provisioner.desired.trust import known_by
 from provisioner.hosts.ansible.calls import AnsibleRunner
-from provisioner.hosts.ansible.early_start import BegunAnsible
+from provisioner.hosts.ansible.early_start import WaitingAnsible
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.introduced import introduced_hosts
 from provisioner.hosts.observe import observe
@@ -73,7 +73,7 @@ class Session:
     today: date
     watcher: CallsWatcher | None = field(default=None, repr=False, compare=False)
     known_in: str = ""
-    begun: BegunAnsible | None = field(default=None, repr=False, compare=False)
+    begun: WaitingAnsible | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def templates(self) -> Templates:
@@ -125,7 +125,7 @@ class Session:
         return self._complete[0].inventory
 
     @property
-    def held(self) -> Mapping[str, HeldFacility]:
+    def held(self) -> Mapping[str, FrozenFacility]:
         """Frozen facilities, for errors in files or secrets."""
         return self._complete[0].held
 
@@ -156,16 +156,16 @@ class Session:
 
         Those of frozen facilities count, too.
         """
-        return limit.of(self.inventory, also=names_of_held(self.held.values()))
+        return limit.of(self.inventory, also=names_of_frozen(self.held.values()))
 
     def left_out(self, limit: Limit) -> tuple[LeftOutHost, ...]:
         """Return a limit's hosts whose secrets stayed closed."""
         return shut_by(self.state, self.read_limit(limit))
 
-    def held_by(self, limit: Limit) -> tuple[HeldFacility, ...]:
+    def held_by(self, limit: Limit) -> tuple[FrozenFacility, ...]:
         """Return a limit's frozen facilities, as known without asking hosts."""
         limit = self.read_limit(limit)
-        return tuple(one for one in self.held.values() if limit.takes_held(one, self.state.hosts))
+        return tuple(one for one in self.held.values() if limit.takes_frozen(one, self.state.hosts))
 
     @cached_property
     def files(self) -> dict[str, tuple[RenderedFile, ...]]:

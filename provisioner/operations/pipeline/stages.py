@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import TypeAdapter
 
 from provisioner.base.errors import HostError, InventoryError, PolicyError, SecretsError, UsageError
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.processes import without_collector
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, counted, did_you_mean
@@ -54,7 +54,7 @@ from provisioner.operations.rollout.job import meant_by, planned_job
 from provisioner.plan import NOT_KNOWN, HostItems, Plan, PlanMaker, saved_text, seen_of
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.change import Change, distinct_trust
-from provisioner.plan.diff import changes_of, held_on, with_live_logins
+from provisioner.plan.diff import changes_of, frozen_on, with_live_logins
 from provisioner.plan.guards.policy import TRUST, lacking_programs, named
 from provisioner.plan.guards.policy_rules import (
     MOST_CHANGES,
@@ -70,7 +70,7 @@ from provisioner.verify.paths import select
 from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import PathVerdict, VerifyResult
 from provisioner.verify.run import verify
-from provisioner.verify.unchecked import with_held, with_shut
+from provisioner.verify.unchecked import with_frozen, with_shut
 
 T = TypeVar("T")
 
@@ -412,11 +412,13 @@ def _with_last_proof(path: PathVerdict, memories: Memories) -> PathVerdict:
 def _with_held(session: Session, limit: Limit, result: VerifyResult, read: Mapping[str, HostFacts]) -> VerifyResult:
     """Add live paths of frozen facilities to a result."""
     relays = [(session.state.hosts[host], facts) for host, facts in sorted(read.items())]
-    on = {spec.id: held_on(spec, facts) for spec, facts in relays}
-    held = [o for o in session.held.values() if limit.takes_held(o, [host for host, ids in on.items() if o.id in ids])]
+    on = {spec.id: frozen_on(spec, facts) for spec, facts in relays}
+    held = [
+        o for o in session.held.values() if limit.takes_frozen(o, [host for host, ids in on.items() if o.id in ids])
+    ]
     names = frozenset(name for one in held for name in one.names)
     chosen = {s.id: frozenset(path for path, of in f.held["paths"].items() if of in names) for s, f in relays}
-    return with_held(result, relays, chosen, held)
+    return with_frozen(result, relays, chosen, held)
 
 
 # --- keys and site packages -----------------------------------------------------------------------
@@ -443,7 +445,7 @@ class KeysMade:
     unreadable: Mapping[str, HostError]
     shut: Mapping[str, str]
     site_packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    held: tuple[HeldFacility, ...] = ()
+    held: tuple[FrozenFacility, ...] = ()
     foreign: tuple[str, ...] = ()
     sealed: tuple[str, ...] = ()
     recoverable: bool = False
@@ -572,7 +574,7 @@ class SitePackages:
 
     files: Mapping[str, SitePackage]
     shut: Mapping[str, tuple[str, ...]]
-    held: tuple[HeldFacility, ...] = ()
+    held: tuple[FrozenFacility, ...] = ()
     inventory: Inventory | None = None
     digest_key: Secret | None = field(default=None, repr=False)
 
@@ -656,7 +658,7 @@ def _system_of(inventory: Inventory, facility: str) -> GatewaySystem:
     return known.gateway.system if known and known.gateway else GatewaySystem.LINUX
 
 
-def _lacks_keys(held: HeldFacility) -> bool:
+def _lacks_keys(held: FrozenFacility) -> bool:
     return any(problem.code == SECRETS_MISSING for problem in held.problems)
 
 

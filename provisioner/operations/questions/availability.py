@@ -27,7 +27,7 @@ from provisioner.record.availability.measured import (
     share_rows,
     together,
 )
-from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.verdicts import read_extent, read_span
 
 # From so much on, other processes help: to start them takes as long as to read some hundred rows.
@@ -36,7 +36,7 @@ _MANY_PIECES: Final = 4
 
 
 @dataclass(frozen=True)
-class AvailabilityAsked:
+class AvailabilityRequest:
     """A question on a span, as known at `as_of`.
 
     Attributes:
@@ -62,16 +62,16 @@ class AvailabilityReport:
         unknown: agreed levels without recorded paths.
     """
 
-    asked: AvailabilityAsked
+    asked: AvailabilityRequest
     rows: tuple[ShareRow, ...]
     total: ShareRow
     longest: timedelta
-    place: StatePlace
+    place: StateFolder
     damaged: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
 
-def availability_of(root: Path, environment: Mapping[str, str], asked: AvailabilityAsked) -> AvailabilityReport:
+def availability_of(root: Path, environment: Mapping[str, str], asked: AvailabilityRequest) -> AvailabilityReport:
     """Compute availability without hosts, facility files or the vault.
 
     Raises:
@@ -81,7 +81,7 @@ def availability_of(root: Path, environment: Mapping[str, str], asked: Availabil
     """
     settings = load_settings(root)
     policy = settings.policy.availability
-    place, longest = state_place_of(environment, settings.id), timedelta(hours=policy.longest_hours)
+    place, longest = state_folder_of(environment, settings.id), timedelta(hours=policy.longest_hours)
     limit = asked.limit.by(settings.province_scheme)
     reader = _Reader(place, longest, limit, asked.by)
     spans = (asked.span, *([_before(asked.span)] if asked.before else []))
@@ -177,7 +177,7 @@ class _Piece:
 class _Reader:
     """Reads durations of states, by group of a limit's paths."""
 
-    def __init__(self, place: StatePlace, longest: timedelta, limit: Limit, by: GroupedBy) -> None:
+    def __init__(self, place: StateFolder, longest: timedelta, limit: Limit, by: GroupedBy) -> None:
         self._place, self._longest, self._limit, self._by = place, longest, limit, by
 
     def kept(self, spans: Sequence[Span]) -> list[_Kept]:

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from provisioner.base.errors import InventoryError, Problem, Severity
 from provisioner.base.files import read_regular
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.processes import without_collector
-from provisioner.desired.limit import Limit, chosen_hosts, names_of_held
+from provisioner.desired.limit import Limit, chosen_hosts, names_of_frozen
 from provisioner.desired.render.host import RenderedFile, render_host
 from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import DesiredState, HostSpec
@@ -48,7 +48,7 @@ from provisioner.operations.pipeline.stages import judged_by_rego
 from provisioner.plan import Against, Basis, Plan
 from provisioner.plan.build import OUTSIDE, Observed, build_plan
 from provisioner.plan.diff import changes_of
-from provisioner.plan.offline import facts_of_revision, not_known, placeholders, with_held, without
+from provisioner.plan.offline import facts_of_revision, not_known, placeholders, with_frozen, without
 
 _SECRETS = "secrets/"
 _FACILITIES = "facilities/"
@@ -133,7 +133,7 @@ class _Rendered:
 
     @classmethod
     def of(
-        cls, inventory: Inventory, templates: Templates, held: Mapping[str, HeldFacility] = NOTHING_HELD
+        cls, inventory: Inventory, templates: Templates, held: Mapping[str, FrozenFacility] = NOTHING_HELD
     ) -> _Rendered:
         state = desired_state(inventory, placeholders(inventory), held)
         return cls(state, {host: render_host(spec, templates) for host, spec in state.hosts.items()})
@@ -372,10 +372,10 @@ def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[s
         after = _Rendered.of(part.inventory, session.templates, part.held)
         left = sorted(before.state.hosts.keys() - after.state.hosts.keys())
         notes = (*not_known(_encrypted_files(old.root), _encrypted_files(session.root), left), *unknown)
-        limit = limit.of(part.inventory, was, also=names_of_held(part.held.values()))
+        limit = limit.of(part.inventory, was, also=names_of_frozen(part.held.values()))
         hosts = chosen_hosts(after.state, limit)
         facts = facts_of_revision(before.state, before.files, after.files)
-        facts = with_held(facts, was, part.names) if part.held else facts
+        facts = with_frozen(facts, was, part.names) if part.held else facts
         observed = Observed(part.inventory, after.state, hosts, after.files, facts, before=was)
         basis = Basis(session.digest, session.templates.digest, {}, allow=dict(allow))
         plan = build_plan(observed, basis, limit, now, session.commit)

@@ -28,10 +28,18 @@ from provisioner.operations.pipeline.stages import new_run_id
 from provisioner.record.chain import ChainFault, ChainReport, Seals
 from provisioner.record.entries import Cut, Operation, Recorded, Run, genesis
 from provisioner.record.event_log import Event, EventLog
-from provisioner.record.heads import UNKNOWN_RUN_HINT, HeadFault, HeldHead, HeldRecord, noted, remembered, unknown_runs
-from provisioner.record.place import StatePlace, state_place_of, who
-from provisioner.record.retention import HeldClass, held_classes, prune
+from provisioner.record.heads import (
+    UNKNOWN_RUN_HINT,
+    HeadFault,
+    WitnessedHead,
+    Witnesses,
+    noted,
+    remembered,
+    unknown_runs,
+)
+from provisioner.record.retention import RetentionClass, prune, retention_classes
 from provisioner.record.seal import Head, public_key, record_keys
+from provisioner.record.state_folder import StateFolder, state_folder_of, who
 from provisioner.record.store import History, find_history
 from provisioner.record.tables import DamagedRecordError
 
@@ -182,7 +190,7 @@ class PastRuns:
 class _Holders:
     """Holders of record entries: this machine, Git notes, and hosts if asked."""
 
-    def __init__(self, session: Session, place: StatePlace) -> None:
+    def __init__(self, session: Session, place: StateFolder) -> None:
         self._session = session
         self.asked: tuple[str, ...] | None = None
         self.unanswered: dict[str, HostError] = {}
@@ -191,8 +199,8 @@ class _Holders:
         own = remembered(place)
         notes = noted(session.root, place.inventory)
         self.notes = len(notes)
-        self.held = [HeldHead(f"this machine ({place.remembered})", own)] if own else []
-        self.held += [HeldHead(f"the Git note on {commit[:12]}", head) for commit, head in notes]
+        self.held = [WitnessedHead(f"this machine ({place.remembered})", own)] if own else []
+        self.held += [WitnessedHead(f"the Git note on {commit[:12]}", head) for commit, head in notes]
 
     def ask_hosts(self) -> None:
         """Ask all hosts for the entries in manifest and receipts."""
@@ -244,7 +252,7 @@ def run_names(root: Path, environment: Mapping[str, str], number: int) -> tuple[
         InventoryError: the settings are invalid.
         StateError: the history cannot be read.
     """
-    place = state_place_of(environment, load_settings(root).id)
+    place = state_folder_of(environment, load_settings(root).id)
     history = find_history(place)
     if history is None:
         return ()
@@ -270,7 +278,7 @@ def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
         chain = runs.chain() if runs else ChainReport(0, genesis(place.inventory), ())
         entries, names = runs.entries() if runs else ({}, frozenset[str]())
         epochs = runs.epochs() if runs else {}
-    record = HeldRecord(place.inventory, entries, place.keys, options.lost)
+    record = Witnesses(place.inventory, entries, place.keys, options.lost)
     of_others = map(_fault_of, record.lacking(holders.held))
     of_runs = (
         HistoryFault(0, message, host, holders.confirmed[host], UNKNOWN_RUN_HINT)
@@ -301,7 +309,7 @@ def _ahead(held: Mapping[str, int], recorded: Mapping[str, int]) -> Iterator[His
             yield HistoryFault(0, message, host)
 
 
-def _with_keys(session: Session, options: CheckOptions) -> tuple[StatePlace, str]:
+def _with_keys(session: Session, options: CheckOptions) -> tuple[StateFolder, str]:
     """Return the history's location with keys, and why seals are unchecked."""
     place, closed, digest_key = _place(session), "", None
     try:
@@ -314,12 +322,12 @@ def _with_keys(session: Session, options: CheckOptions) -> tuple[StatePlace, str
     return replace(place, keys=replace(keys, public=(*keys.public, *map(public_key, options.public)))), closed
 
 
-def _place(session: Session) -> StatePlace:
-    return state_place_of(session.environment, session.inventory.settings.id)
+def _place(session: Session) -> StateFolder:
+    return state_folder_of(session.environment, session.inventory.settings.id)
 
 
 @contextmanager
-def _opened(place: StatePlace) -> Iterator[PastRuns | None]:
+def _opened(place: StateFolder) -> Iterator[PastRuns | None]:
     history = find_history(place)
     if history is None:
         yield None
@@ -332,7 +340,7 @@ def _opened(place: StatePlace) -> Iterator[PastRuns | None]:
         history.close()
 
 
-def _no_record(place: StatePlace) -> UsageError:
+def _no_record(place: StateFolder) -> UsageError:
     hint = f"looked in {place.shown}; PROVISIONER_STATE names another"
     return UsageError("no run was ever recorded here", hint=hint)
 
@@ -348,7 +356,9 @@ def cut_at(retention: Retention, now: datetime) -> Cut:
     return Cut(*(None if number is None else now - timedelta(days=number) for number in days))
 
 
-def would_leave(root: Path, environment: Mapping[str, str], now: datetime) -> tuple[Retention, tuple[HeldClass, ...]]:
+def would_leave(
+    root: Path, environment: Mapping[str, str], now: datetime
+) -> tuple[Retention, tuple[RetentionClass, ...]]:
     """Return the policy, the history's content, and what would be removed.
 
     Raises:
@@ -357,10 +367,10 @@ def would_leave(root: Path, environment: Mapping[str, str], now: datetime) -> tu
     """
     settings = load_settings(root)
     retention = settings.policy.retention
-    return retention, held_classes(state_place_of(environment, settings.id), cut_at(retention, now))
+    return retention, retention_classes(state_folder_of(environment, settings.id), cut_at(retention, now))
 
 
-def let_leave(session: Session, now: datetime) -> tuple[HeldClass, ...]:
+def let_leave(session: Session, now: datetime) -> tuple[RetentionClass, ...]:
     """Remove what is older than the policy allows, and record it.
 
     Raises:
@@ -385,6 +395,6 @@ def let_leave(session: Session, now: datetime) -> tuple[HeldClass, ...]:
     return prune(state_place(session), run, at, cut_at(retention, at))
 
 
-def _held_heads(host: str, where: str, entries: Iterable[wire.RecordHead]) -> Iterator[HeldHead]:
+def _held_heads(host: str, where: str, entries: Iterable[wire.RecordHead]) -> Iterator[WitnessedHead]:
     heads = (Head(one["run"], one["sequence"], one["head"], one["seal"]) for one in entries)
-    return (HeldHead(f"{host} ({where})", head, host) for head in heads)
+    return (WitnessedHead(f"{host} ({where})", head, host) for head in heads)

@@ -20,7 +20,7 @@ from provisioner.inventory.model import Frame
 from provisioner.operations.nightly.night import last_night, night_file
 from provisioner.operations.nightly.notices import verification_of
 from provisioner.record.entries import Recorded, last_verifications
-from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.store import History, find_history
 
 MOST_PARTS: Final = 500
@@ -38,7 +38,7 @@ def recorded_metrics(root: Path, environment: Mapping[str, str], now: datetime) 
 
 def metrics_of(environment: Mapping[str, str], inventory: str) -> RecordedMetrics:
     """Return metrics of the history of an inventory's id."""
-    return RecordedMetrics(state_place_of(environment, inventory), night_file(environment, inventory))
+    return RecordedMetrics(state_folder_of(environment, inventory), night_file(environment, inventory))
 
 
 def write_metrics(file: Path, text: bytes) -> None:
@@ -77,7 +77,7 @@ class RecordedMetrics:
     `nights` is the file with the ends of nightly runs.
     """
 
-    place: StatePlace
+    place: StateFolder
     nights: Path
     _made_of: tuple[tuple[str, ...], Mapping[str, datetime]] | None = None
     _sheet: MetricSheet | None = field(default=None, repr=False)

@@ -26,14 +26,14 @@ _SIGNED_ANEW = frozenset({"sign-off-stale", "sign-off-missing"})
 _BEFORE_A_PLAN = frozenset({FacilityState.REGISTERED, FacilityState.CONTACT_CONFIRMED, FacilityState.SUSPENDED})
 
 
-class Asked(NamedTuple):
+class Placeholder(NamedTuple):
     """A word of a command that only a person knows."""
 
     name: str
     question: str
 
 
-Command = tuple["str | Asked", ...]
+Command = tuple["str | Placeholder", ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +121,17 @@ def _is_accepted(status: FacilityStatus) -> bool:
 def _of_plan(site: Outline, *, signed: bool) -> _Step | None:
     if not site.cameras:
         words: Command = ("camera", "add", site.id)
-        seen = ("--zone", Asked("ZONE", "what it looks at"), "--sub", Asked("640x360", "the size of its sub stream"))
+        seen = (
+            "--zone",
+            Placeholder("ZONE", "what it looks at"),
+            "--sub",
+            Placeholder("640x360", "the size of its sub stream"),
+        )
         device = (
             "--address",
-            Asked("ADDRESS", "where it is in the site's network"),
+            Placeholder("ADDRESS", "where it is in the site's network"),
             "--make",
-            Asked("MAKE", "its make"),
+            Placeholder("MAKE", "its make"),
         )
         return "it has no camera yet", (), (*words, *seen, *device)
     if site.plan is None or not site.has_gateway:
@@ -153,10 +158,10 @@ def _signing(site: Outline, plan: PlanOutline, missing: tuple[Party, ...], *, si
         *by,
         *extra,
         "--source",
-        Asked("SOURCE", "the minutes or letter that holds it"),
+        Placeholder("SOURCE", "the minutes or letter that holds it"),
     )
     if signed:
-        signature = ("--signature", Asked("FILE", "what ssh-keygen wrote"))
+        signature = ("--signature", Placeholder("FILE", "what ssh-keygen wrote"))
         return f"{names} has to sign {what}, by a key", (*words, "--statement"), (*words, *signature)
     return f"{names} {'have' if len(missing) > 1 else 'has'} to agree to {what}", words, ()
 
@@ -186,7 +191,7 @@ def _of_secrets(site: Outline, own: Collection[Problem]) -> _Step | None:
     messages = [problem.message for problem in own if problem.code == LOGIN_MISSING]
     devices = [message.removeprefix(lead).removesuffix(_HAS_NO_LOGIN) for message in messages]
     if devices:
-        name = Asked("NAME", "the user on these devices")
+        name = Placeholder("NAME", "the user on these devices")
         words: Command = ("secrets", "set", *(f"{site.id}/{device}" for device in devices), "--username", name)
         return f"{', '.join(devices)} {'has' if len(devices) == 1 else 'have'} no login in the vault", words, ()
     return None
@@ -195,8 +200,8 @@ def _of_secrets(site: Outline, own: Collection[Problem]) -> _Step | None:
 def _of_gateway(site: Outline, own: Collection[Problem]) -> _Step | None:
     if not any(problem.code == GATEWAY_KEY_MISSING for problem in own):
         return None
-    folder = Asked("DIR", "a new folder for its package")
-    key = Asked("KEY", "what the package printed on the gateway")
+    folder = Placeholder("DIR", "a new folder for its package")
+    key = Placeholder("KEY", "what the package printed on the gateway")
     return (
         "a technician installs its package on the gateway",
         ("site-package", site.id, "--out", folder),
@@ -209,11 +214,11 @@ def _of_people(site: Outline, state: FacilityState) -> _Step | None:
     if state is FacilityState.REGISTERED:
         return "the province names a representative (contacts list)", (), ("facility", "contact", site.id)
     if state is FacilityState.CONTACT_CONFIRMED:
-        counts = ("--present", Asked("N", "how many cameras are there"), "--verdict", "ready")
+        counts = ("--present", Placeholder("N", "how many cameras are there"), "--verdict", "ready")
         words: Command = ("facility", "survey", site.id, "--by", "dic", "--by", "carrier", "--uplink", "fibre", *counts)
         return "DIC, Health and the carrier survey the cameras", (), words
     if state is FacilityState.SUSPENDED:
-        day = Asked("DAY", "when people come")
+        day = Placeholder("DAY", "when people come")
         return "before people come again it is prepared", (), ("facility", "reopen", site.id, "--opens-on", day)
     return None
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import did_you_mean, printable
 from provisioner.desired.limit import Limit
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.loader.frozen import held_facilities
+from provisioner.inventory.loader.frozen import frozen_facilities
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.model import Facility, Inventory, Model, Survey, relays_of
 from provisioner.inventory.model.free_texts import with_texts
@@ -29,7 +29,7 @@ from provisioner.record.availability.verdict_table import UP
 from provisioner.record.entries import Operation
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
-from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.state_folder import StateFolder, state_folder_of
 
 if TYPE_CHECKING:
     from provisioner.record.availability.path_state import PathState
@@ -57,7 +57,7 @@ class Overview:
     inventory: OutlinedInventory
     problems: tuple[Problem, ...]
     evidence: Evidence
-    place: StatePlace
+    place: StateFolder
     now: datetime
     unended: tuple[str, ...] = ()
 
@@ -80,7 +80,7 @@ class Overview:
         return tuple(problem for problem in self.problems if problem.stops)
 
     @cached_property
-    def in_error(self) -> Mapping[str, HeldFacility]:
+    def in_error(self) -> Mapping[str, FrozenFacility]:
         """Facilities with errors of their own, by id.
 
         Missing allocations and keys do not count.
@@ -88,10 +88,10 @@ class Overview:
         Raises:
             InventoryError: some problems concern all.
         """
-        return held_facilities(self.loaded, self.root, tolerate=_TOLERATED)
+        return frozen_facilities(self.loaded, self.root, tolerate=_TOLERATED)
 
     @cached_property
-    def held(self) -> tuple[HeldFacility, ...]:
+    def held(self) -> tuple[FrozenFacility, ...]:
         """Frozen facilities; empty if other errors stop all."""
         if not self.errors:
             return ()
@@ -128,11 +128,11 @@ class Overview:
         """Resolve a limit's names, those of unreadable facilities included."""
         return limit.of(self.inventory, also={owner.rpartition("/")[2] for owner in self.loaded.broken})
 
-    def held_by(self, names: Sequence[str], limit: Limit) -> tuple[HeldFacility, ...]:
+    def held_by(self, names: Sequence[str], limit: Limit) -> tuple[FrozenFacility, ...]:
         """Return the frozen ones of the chosen facilities."""
         limit = self._read(limit)
         relays = self.inventory.relays
-        return tuple(one for one in self.held if (not names or one.id in names) and limit.takes_held(one, relays))
+        return tuple(one for one in self.held if (not names or one.id in names) and limit.takes_frozen(one, relays))
 
     def statuses(self, names: Sequence[str], limit: Limit, without: Collection[str] = ()) -> tuple[FacilityStatus, ...]:
         """Return the status of the chosen facilities; no names choose all.
@@ -209,7 +209,7 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overv
         raise InventoryError(
             f"the inventory {root} cannot be understood", problems=errors, hint="correct the places listed"
         )
-    place = state_place_of(environment, inventory.settings.id)
+    place = state_folder_of(environment, inventory.settings.id)
     with at_stage(Stage.RECORD):
         evidence, unended = _evidence(place)
     inventory = _public(inventory) if _has_private(problems) else inventory
@@ -244,7 +244,7 @@ def _public_outline(outline: Outline) -> Outline:
     return outline._replace(remarks=remarks)
 
 
-def _evidence(place: StatePlace) -> tuple[Evidence, tuple[str, ...]]:
+def _evidence(place: StateFolder) -> tuple[Evidence, tuple[str, ...]]:
     history = history_at(place)
     if history is None:
         return NO_EVIDENCE, ()

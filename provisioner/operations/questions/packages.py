@@ -28,12 +28,12 @@ from provisioner.record.lifecycle.site_packages import (
     NO_RECORD,
     NamedRelay,
     PackageRecord,
-    PackageStanding,
     PackageState,
+    PackageStatus,
     WantedPackage,
-    package_standing,
+    package_status,
 )
-from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.state_folder import StateFolder, state_folder_of
 
 _SHUT = "the vault's own file stayed shut, by whose key the record is sealed"
 S = TypeVar("S", Facility, Facility | Outline)
@@ -107,7 +107,7 @@ def record_installed(session: Session, facilities: Sequence[str], *, as_desired:
         StateError: the history cannot be read.
     """
     inventory = session.part({GATEWAY_KEY_MISSING}).inventory
-    records = read_packages(state_place_of(session.environment, inventory.settings.id))
+    records = read_packages(state_folder_of(session.environment, inventory.settings.id))
     said: dict[str, Document] = {}
     for name in facilities:
         _refuse_unknown(inventory, records, name)
@@ -149,7 +149,7 @@ def _goes(inventory: Inventory, name: str) -> bool:
 # --- how they stand -------------------------------------------------------------------------------
 
 
-def read_packages(place: StatePlace) -> Mapping[str, PackageRecord]:
+def read_packages(place: StateFolder) -> Mapping[str, PackageRecord]:
     """Return the record of packages by facility.
 
     Raises:
@@ -169,7 +169,7 @@ def package_standings(
     facilities: Iterable[Facility | Outline],
     *,
     today: date | None = None,
-) -> tuple[PackageStanding, ...]:
+) -> tuple[PackageStatus, ...]:
     """Compare facilities' recorded packages with the desired, by their relays.
 
     Facilities without a need for a package, or not ready for one, are left out. `today` checks expiry, if given.
@@ -183,7 +183,7 @@ def whole_package_standings(
     records: Mapping[str, PackageRecord],
     evidence: Evidence,
     facilities: Iterable[Facility],
-) -> tuple[PackageStanding, ...]:
+) -> tuple[PackageStatus, ...]:
     """As `package_standings`, by the packages' whole content."""
 
     def digest_of(facility: Facility) -> str:
@@ -198,14 +198,14 @@ def _standings(
     records: Mapping[str, PackageRecord],
     evidence: Evidence,
     today: date | None,
-) -> tuple[PackageStanding, ...]:
+) -> tuple[PackageStatus, ...]:
     standings = []
     for name, wanted in wanted_packages:
         record = records.get(name, NO_RECORD)
         if wanted is None or (not wanted.relays and not record.handed):
             continue
         checks, connected = evidence.checks.get(name, ()), evidence.connected.get(name)
-        standings.append(package_standing(name, record, wanted, checks, connected, today=today))
+        standings.append(package_status(name, record, wanted, checks, connected, today=today))
     return tuple(standings)
 
 
@@ -225,7 +225,7 @@ def _wanted(inventory: Frame, facility: S, digest_of: Callable[[S], str]) -> Wan
         return None
 
 
-def still_naming(session: Session, relay: str) -> tuple[PackageStanding, ...]:
+def still_naming(session: Session, relay: str) -> tuple[PackageStatus, ...]:
     """Return sites whose gateways may still name a relay, or are unknown.
 
     Raises:
@@ -236,7 +236,7 @@ def still_naming(session: Session, relay: str) -> tuple[PackageStanding, ...]:
     records, evidence = _known(session)
     standings = package_standings(inventory, records, evidence, inventory.facilities.values())
     gone = [
-        package_standing(name, record, WantedPackage(()), (), None)
+        package_status(name, record, WantedPackage(()), (), None)
         for name, record in records.items()
         if name not in inventory.facilities and record.handed
     ]
@@ -249,7 +249,7 @@ def still_naming(session: Session, relay: str) -> tuple[PackageStanding, ...]:
     )
 
 
-def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageStanding, ...]:
+def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageStatus, ...]:
     """Return the sites of some hosts with an outdated package.
 
     Raises:
@@ -277,7 +277,7 @@ def carrying_what_is_desired(session: Session, inventory: Inventory, facilities:
 
 def _known(session: Session) -> tuple[Mapping[str, PackageRecord], Evidence]:
     """Return the record of packages, and evidence if there are any."""
-    place = state_place_of(session.environment, load_settings(session.root).id)
+    place = state_folder_of(session.environment, load_settings(session.root).id)
     records = read_packages(place)
     if not records:
         return records, NO_EVIDENCE

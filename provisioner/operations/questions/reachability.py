@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provisioner.base.errors import Problem, UsageError
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.text import asked, nearest, printable
 from provisioner.desired.state import desired_state
 from provisioner.inventory.model import Inventory
@@ -37,7 +37,7 @@ class ReachProof:
     cells: tuple[ReachCell, ...]
     results: tuple[StatementResult, ...]
     problems: tuple[Problem, ...]
-    held: tuple[HeldFacility, ...]
+    held: tuple[FrozenFacility, ...]
 
     @property
     def about_nothing(self) -> tuple[StatementResult, ...]:

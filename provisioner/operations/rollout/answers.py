@@ -99,7 +99,7 @@ class ChangeReport:
 
 
 @dataclass(frozen=True, slots=True)
-class PathsSeen:
+class GateResult:
     """Result of a look at a host.
 
     Attributes:
@@ -181,7 +181,7 @@ class Watch:
         signs, heard: last signs of life of paths and peers.
     """
 
-    before: PathsSeen = PathsSeen()
+    before: GateResult = GateResult()
     served: Served = field(default_factory=Served)
     steady: Mapping[str, wire.SessionAnswer] = field(default_factory=dict)
     asked_s: float | None = None
@@ -201,11 +201,11 @@ class Watch:
         return frozenset(n for n, reading in self.readings.items() if reading.up and n not in self.absent)
 
     @classmethod
-    def since(cls, before: PathsSeen, served: Served) -> Watch:
+    def since(cls, before: GateResult, served: Served) -> Watch:
         """Begin with the look before a switch."""
         return cls(before, served, _steady(before.sessions, served))
 
-    def after(self, seen: PathsSeen, asked_s: float) -> Watch:
+    def after(self, seen: GateResult, asked_s: float) -> Watch:
         """Return this watch with one more look."""
         readings = {**self.readings, **_readings(self.readings, seen, asked_s)}
         why_not = {n: why for n, why in {**self.why_not, **seen.why_not}.items() if n not in seen.up}
@@ -215,7 +215,7 @@ class Watch:
         watch = replace(watch, first=self.first or seen.sessions, last=seen.sessions)
         return watch if seen.sessions["paths"] is None else watch._followed(seen, seen.sessions, asked_s)  # noqa: SLF001
 
-    def _followed(self, seen: PathsSeen, now: wire.SessionsAnswer, asked_s: float) -> Watch:
+    def _followed(self, seen: GateResult, now: wire.SessionsAnswer, asked_s: float) -> Watch:
         signs, absent, back = dict(self.signs), {}, set(self.back)
         paths = now["paths"] or {}
         for name, was in self.steady.items():
@@ -277,14 +277,14 @@ def _look(look: wire.LookAnswer) -> Look:
     )
 
 
-def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSeen:
+def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> GateResult:
     """Return a look's result; up means level 5, a decoded key frame.
 
     A picture's origin is not checked: a change may move it, and one redirecting camera must not stop its relay's
     changes.
     """
     if look.relay is None:
-        return PathsSeen(sessions=look.sessions)
+        return GateResult(sessions=look.sessions)
     evidence = HostEvidence(spec.id, CallOutcome.ANSWERED, relay=look.relay)
     up, why_not = set(), {}
     for path in paths:
@@ -300,7 +300,7 @@ def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSee
             why_not[path.name] = f"{failed.cause.value}: {failed.detail}" if failed.detail else failed.cause.value
     ports = {device_value(address, port): outcome for (address, port), outcome in look.relay.devices.items()}
     said = {name: words[0] for name, words in look.relay.errors.items() if words}
-    return PathsSeen(frozenset(up), why_not, look.sessions, ports, said)
+    return GateResult(frozenset(up), why_not, look.sessions, ports, said)
 
 
 def _steady(before: wire.SessionsAnswer | None, served: Served) -> dict[str, wire.SessionAnswer]:
@@ -311,7 +311,7 @@ def _steady(before: wire.SessionsAnswer | None, served: Served) -> dict[str, wir
     return {n: p for n, p in had if n in wanted and not wanted[n].on_demand}
 
 
-def _readings(known: Mapping[str, Reading], seen: PathsSeen, asked_s: float) -> dict[str, Reading]:
+def _readings(known: Mapping[str, Reading], seen: GateResult, asked_s: float) -> dict[str, Reading]:
     never = Reading(asked_s, up=True)
     was = {name: known.get(name, never) for name in seen.why_not}
     dark = {
@@ -338,7 +338,7 @@ def _has_other_session(was: wire.SessionAnswer, now: wire.SessionAnswer | None) 
     return now is not None and now["available"] and now["since"] != was["since"]
 
 
-def _asked(absence: Absence, seen: PathsSeen, path: MediaPath, asked_s: float) -> Absence:
+def _asked(absence: Absence, seen: GateResult, path: MediaPath, asked_s: float) -> Absence:
     port = seen.ports.get(device_of(path))
     if port is None:
         return absence

@@ -225,7 +225,7 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
         "wanted": dict(sorted({**_served(job, job.carrier), **_wanted(job)}.items())),
         "lockout": _lockout(job, options),
         "gate": _look(job, job.touched.read, (), _BEFORE_S) if options.gate else None,
-        "held": sorted(job.spec.held_names),
+        "held": sorted(job.spec.frozen_names),
     }
 
 

@@ -7,7 +7,7 @@ from math import ceil
 
 from provisioner.desired.spec import MediaPath
 from provisioner.operations.rollout.affected_paths import touched_names
-from provisioner.operations.rollout.answers import ChangeReport, Look, PathsSeen, Watch, paths_in
+from provisioner.operations.rollout.answers import ChangeReport, GateResult, Look, Watch, paths_in
 from provisioner.operations.rollout.gate import Decision, GateRules, GateVerdict, decide
 from provisioner.operations.rollout.job import RETURN_S, Job, LookOrder, RolloutOptions
 
@@ -143,7 +143,7 @@ class Looks:
         begun = self._since if self._since is not None else heard
         if after.first is not None:
             # What came and went within the watch is seen by this one alone: a peer's session that was reset, say.
-            self.watch = self.watch.after(PathsSeen(sessions=after.first), 0.0)
+            self.watch = self.watch.after(GateResult(sessions=after.first), 0.0)
             unread = {path.name for path in self._touched.read}
             decision = decide(self._touched, self.watch, 0.0, rules, unread=unread)
             if decision.verdict is GateVerdict.FAIL:

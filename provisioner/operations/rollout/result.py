@@ -12,12 +12,12 @@ from typing import Annotated
 
 from provisioner.base.document import Row, Seconds, form
 from provisioner.base.errors import worst_of
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.text import Sentence, counted, msg
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts
 from provisioner.plan.change import Change
-from provisioner.plan.document import held_ending
+from provisioner.plan.document import frozen_ending
 from provisioner.plan.guards.policy import named
 
 _REMAINING = 5
@@ -188,7 +188,7 @@ class RunEnd:
     remaining: tuple[Change, ...] = ()
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    held: tuple[HeldFacility, ...] = ()
+    held: tuple[FrozenFacility, ...] = ()
 
 
 def outcome_of(results: Sequence[HostResult]) -> str:
@@ -306,7 +306,7 @@ def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Se
     if end.ended == "stopped":
         yield msg("the rollout was stopped: {cause}", end.cause.removeprefix("not started: "))
     if end.held:
-        yield held_ending([one.id for one in end.held])
+        yield frozen_ending([one.id for one in end.held])
 
 
 def _remaining(end: RunEnd) -> Iterator[str]:

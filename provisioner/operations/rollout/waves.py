@@ -105,7 +105,7 @@ class _OpenWave:
     is_taken_up: bool = False
 
 
-class WavesCourse:
+class WaveProgress:
     """Brings the waves' hosts through their changes.
 
     With `overlapping` a wave may begin before the last is confirmed.
@@ -410,7 +410,7 @@ def roll_out(
     }
     carried = waves or waves_of(job.spec for job in jobs)
     overlapping = not options.apart and all(job.is_harmless for job in jobs)
-    course = WavesCourse(changes, progress, carried, options, Calls(runner, journal, options), overlapping=overlapping)
+    course = WaveProgress(changes, progress, carried, options, Calls(runner, journal, options), overlapping=overlapping)
     ended, cause = course.run(stop)
     held_back = {
         host: HostResult(host, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.HELD_BACK)

@@ -128,13 +128,13 @@ class HttpReply(NamedTuple):
     body: bytes
 
 
-Door = Callable[["WSGIEnvironment"], "HttpReply | None"]
+Identification = Callable[["WSGIEnvironment"], "HttpReply | None"]
 """Answers a request for it, or returns `None`."""
 
 
 @contextmanager
 def served(
-    place: tuple[str, int], families: Callable[[], Iterable[Family]], door: Door = lambda _environ: None
+    place: tuple[str, int], families: Callable[[], Iterable[Family]], door: Identification = lambda _environ: None
 ) -> Iterator[int]:
     """Serve metrics during the block; yields the port.
 

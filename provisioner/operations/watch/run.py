@@ -29,7 +29,7 @@ from provisioner.hosts.runner import (
     OpenRunner,
 )
 from provisioner.integrations.alerting.night_metrics import Labels
-from provisioner.integrations.alerting.watch_metrics import ShownSeries, WatchFacts, broken, watch_sheet
+from provisioner.integrations.alerting.watch_metrics import PublishedSeries, WatchFacts, broken, watch_sheet
 from provisioner.operations.apply.journal import changes_since
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import windows_of
@@ -170,7 +170,7 @@ class PathWatch:
         self._lock = threading.Lock()
         self._states = PathStates(self.inventory.targets, self.inventory.windows)
         self._busy: set[str] = set()
-        self._shown = ShownSeries()
+        self._shown = PublishedSeries()
         self._reloaded = self.began
         self._changes_read: datetime | None = None
         self._changes: tuple[Window, ...] = ()

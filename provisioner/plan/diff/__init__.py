@@ -12,8 +12,8 @@ from provisioner.plan.change import Change
 from provisioner.plan.diff.comparison import Comparison, Fleet, canonical, sentinel_of
 from provisioner.plan.diff.files import (
     file_changes,
-    held_changes,
-    held_on,
+    frozen_changes,
+    frozen_on,
     overrides_ours,
     restarts_silent,
     rule_changes,
@@ -43,7 +43,7 @@ __all__ = [
     "canonical",
     "changes_of",
     "former_keys",
-    "held_on",
+    "frozen_on",
     "needs_of_sites",
     "overrides_ours",
     "policy_changes",
@@ -72,7 +72,7 @@ def changes_of(
         *rule_changes(at),
         *file_changes(at),
         *unit_changes(at),
-        *held_changes(at),
+        *frozen_changes(at),
     )
 
 

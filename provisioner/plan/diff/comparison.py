@@ -38,7 +38,7 @@ class Fleet:
         sites: province and facility by the gateway's public key, also of closed facilities.
         former_keys: by relay, the public key known to centres, if the inventory has another one.
         holders: readable relays with a peer in their tunnels, by its public key.
-        served_sites: facilities that relays serve in the desired state; `known_sites` are all.
+        served_sites: facilities that relays serve in the desired state; `cached_sites` are all.
         next_keys: next public keys of relays that change their key.
     """
 
@@ -49,7 +49,7 @@ class Fleet:
     former_keys: Mapping[str, str] = field(default_factory=dict)
     holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
     served_sites: frozenset[str] = frozenset()
-    known_sites: frozenset[str] = frozenset()
+    cached_sites: frozenset[str] = frozenset()
     next_keys: Mapping[str, str] = field(default_factory=dict)
 
     def served_by(self, path: str) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ class Comparison:
     def holds_peer(self, public_key: str) -> bool:
         """Return whether a live peer is a frozen facility's."""
         kind, _, facility = self.facts.held["peers"].get(public_key, "").partition("/")
-        return f"{kind}/" in {SITE, NEXT} and facility in self.spec.held_names
+        return f"{kind}/" in {SITE, NEXT} and facility in self.spec.frozen_names
 
     @cached_property
     def viewers(self) -> Mapping[str, int]:
@@ -203,7 +203,7 @@ class Comparison:
         return pushes_changed(live["settings"].get(USERS), settings_of(file.content, self.spec.digest_key).get(USERS))
 
     @cached_property
-    def known_sites(self) -> frozenset[str]:
+    def cached_sites(self) -> frozenset[str]:
         """Facilities that already have a path at the relay."""
         return frozenset(facility for name in self.live_paths if (facility := owner_of_path(name)[1]))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.secret import keyed_digest
 from provisioner.base.text import counted, msg
 from provisioner.desired.names import UNITS, HostNames
@@ -231,9 +231,9 @@ def _asked_device(at: Comparison, address: str, port: int) -> str:
     return next(here, msg("{address} port {port}", address, port))
 
 
-def held_changes(at: Comparison) -> Iterator[Change]:
+def frozen_changes(at: Comparison) -> Iterator[Change]:
     """Yield a no-op for each frozen path and peer."""
-    known = at.spec.held_names
+    known = at.spec.frozen_names
     for name, facility in at.facts.held["paths"].items():
         if facility in known:
             where = owner_of_path(name)[0] or known[facility].province, known[facility].id
@@ -245,13 +245,13 @@ def held_changes(at: Comparison) -> Iterator[Change]:
             yield at.noop(Resource.PEER, name, _reason(one), (one.province, one.id))
 
 
-def _reason(held: HeldFacility) -> str:
+def _reason(held: FrozenFacility) -> str:
     return msg("held: {reason}", held.reason)
 
 
-def held_on(spec: HostSpec, facts: HostFacts) -> frozenset[str]:
+def frozen_on(spec: HostSpec, facts: HostFacts) -> frozenset[str]:
     """Return frozen facilities with configuration on a host."""
-    known = spec.held_names
+    known = spec.frozen_names
     owners = set(facts.held["paths"].values())
     owners |= {name.partition("/")[2] for name in facts.held["peers"].values()}
     return frozenset(known[owner].id for owner in owners if owner in known)

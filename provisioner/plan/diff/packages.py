@@ -139,7 +139,7 @@ def _of_pushing_sites(at: Comparison) -> Iterator[SitePackageNeed]:
             needed[path.facility] = "its relay shows another certificate, which a package refuses that does not name it"
         elif changed is not None and changed.is_renewed:
             needed.setdefault(path.facility, "the login by which it pushes is another one")
-        elif live is None and path.facility in at.known_sites:
+        elif live is None and path.facility in at.cached_sites:
             needed.setdefault(path.facility, "its gateway has to push a stream more")
     yield from (SitePackageNeed(facility, at.spec.id, reason) for facility, reason in sorted(needed.items()))
 

@@ -153,7 +153,7 @@ def _of_former(at: Comparison, public_key: str, live: wire.PeerAnswer, facility:
     province = province or at.provinces.get(facility, "")
     short = f"{public_key[:_SHORT]}…"
     impact, cut = _impact(at, f"{SITE}{facility}", set(live["allowed_ips"]))
-    if facility in at.fleet.known_sites:
+    if facility in at.fleet.cached_sites:
         reason = msg("{short} is a former key of the gateway of {facility}", short, facility)
     else:
         reason = msg(

@@ -139,7 +139,7 @@ class GroupedBy(StrEnum):
     ALL = "all"
 
 
-class Kept(StrEnum):
+class AgreedLevel(StrEnum):
     """Whether the agreed level was reached.
 
     Attributes:
@@ -190,16 +190,16 @@ class ShareRow:
     before: Measured | None = None
 
     @property
-    def kept(self) -> Kept:
+    def kept(self) -> AgreedLevel:
         """Whether the agreed level was reached."""
         if self.agreed is None:
-            return Kept.NOT_AGREED
+            return AgreedLevel.NOT_AGREED
         one = self.measured
         counted = one.up + one.degraded + one.down
         if not counted:
-            return Kept.UNMEASURED
+            return AgreedLevel.UNMEASURED
         share = Fraction(one.up + one.degraded, counted) * 100
-        return Kept.MET if share >= Fraction(str(self.agreed)) else Kept.MISSED
+        return AgreedLevel.MET if share >= Fraction(str(self.agreed)) else AgreedLevel.MISSED
 
     @property
     def change(self) -> float | None:
@@ -218,7 +218,7 @@ class GroupTimes:
 
 
 NO_PATHS: Final = GroupTimes()
-_ORDER: Final = {Kept.MISSED: 0, Kept.UNMEASURED: 1, Kept.MET: 2, Kept.NOT_AGREED: 2}
+_ORDER: Final = {AgreedLevel.MISSED: 0, AgreedLevel.UNMEASURED: 1, AgreedLevel.MET: 2, AgreedLevel.NOT_AGREED: 2}
 
 
 def _micro(moment: datetime) -> int:
@@ -473,10 +473,10 @@ def share_rows(
 
 def _worst(row: ShareRow) -> tuple[int, float, float, str]:
     share = row.measured.available
-    below = (share - row.agreed / 100) if row.kept is Kept.MISSED and share is not None and row.agreed else 0.0
+    below = (share - row.agreed / 100) if row.kept is AgreedLevel.MISSED and share is not None and row.agreed else 0.0
     return _ORDER[row.kept], below, 2.0 if share is None else share, row.name
 
 
 def missed(rows: Iterable[ShareRow]) -> Sequence[ShareRow]:
     """Return the rows below the agreed level, or unmeasured."""
-    return [row for row in rows if row.kept in {Kept.MISSED, Kept.UNMEASURED}]
+    return [row for row in rows if row.kept in {AgreedLevel.MISSED, AgreedLevel.UNMEASURED}]

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from provisioner.base.text import VIETNAM
-from provisioner.record.availability.verdict_table import ABSENT, VERDICTS, KeptVerdict, LookTable, kept_of
+from provisioner.record.availability.verdict_table import ABSENT, VERDICTS, LookTable, StoredVerdict, kept_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STATES: Final = {"up": 0, "degraded": 1, "down": 2, "quarantined": 2, "unknown": 3}
@@ -64,18 +64,18 @@ class PathState:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenNight:
+class WorstOfDay:
     """One day's worst verdict on a path: empty without a check, `maintenance` in a window."""
 
     day: date
     verdict: str = ""
 
 
-Strip = tuple[SeenNight, ...]
+Strip = tuple[WorstOfDay, ...]
 """One item per day, the earliest first."""
 
 
-def after(state: PathState | None, kept: KeptVerdict, at: datetime) -> PathState:
+def after(state: PathState | None, kept: StoredVerdict, at: datetime) -> PathState:
     """Return a path's state after one more check, in time order."""
     now, before = _STATES[kept.verdict], None if state is None else _STATES[state.verdict]
     if state is not None and now == _UNKNOWN != before:
@@ -166,7 +166,7 @@ def _day(at: int) -> date:
     return (_EPOCH + timedelta(microseconds=at)).astimezone(VIETNAM).date()
 
 
-def _night(table: LookTable, day: date, sweeps: list[int], marks: bytes, causes: bytes) -> SeenNight:
+def _night(table: LookTable, day: date, sweeps: list[int], marks: bytes, causes: bytes) -> WorstOfDay:
     kept = (kept_of(marks[sweep], table.words[causes[sweep]]) for sweep in sweeps if marks[sweep] != ABSENT)
     worst = min(kept, key=lambda one: _WORST_FIRST.index(one.verdict), default=None)
-    return SeenNight(day, ("maintenance" if worst.maintenance else worst.verdict) if worst else "")
+    return WorstOfDay(day, ("maintenance" if worst.maintenance else worst.verdict) if worst else "")

@@ -42,7 +42,7 @@ Move = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
-class KeptVerdict:
+class StoredVerdict:
     """One check of a path, as kept.
 
     `verdict` is one of `VERDICTS`, regardless of a maintenance window; `cause` is in the words of that day.
@@ -61,12 +61,12 @@ class SweptPaths:
     `carriers` are of all paths that the run knew; `whole` tells whether these are all of their provinces.
     """
 
-    verdicts: Mapping[str, KeptVerdict]
+    verdicts: Mapping[str, StoredVerdict]
     carriers: Mapping[str, str] = field(default_factory=dict)
     whole: bool = True
 
 
-UNREAD: Final = KeptVerdict("unknown", "record damaged")
+UNREAD: Final = StoredVerdict("unknown", "record damaged")
 """Replaces a check with a damaged record."""
 
 
@@ -171,18 +171,18 @@ class LookTable:
         return bisect_left(self.moments, at + 1)
 
 
-def mark_of(kept: KeptVerdict) -> int:
+def mark_of(kept: StoredVerdict) -> int:
     """Return the mark of a verdict; an invalid one raises ValueError."""
     if kept.verdict not in _PLACES or not 0 <= kept.level <= HIGHEST_LEVEL:
         raise ValueError("a look has a verdict and a level")
     return _PLACES[kept.verdict] | (_MAINTENANCE if kept.maintenance else 0) | kept.level << 4
 
 
-def kept_of(mark: int, cause: str) -> KeptVerdict:
+def kept_of(mark: int, cause: str) -> StoredVerdict:
     """Return the verdict of a mark; an invalid one raises ValueError."""
     if mark not in MARKS:
         raise ValueError("no look has this mark")
-    return KeptVerdict(VERDICTS[mark & 0b111], cause, mark >> 4, bool(mark & _MAINTENANCE))
+    return StoredVerdict(VERDICTS[mark & 0b111], cause, mark >> 4, bool(mark & _MAINTENANCE))
 
 
 def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = True) -> LookTable:

@@ -85,7 +85,7 @@ class KeyAge:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Shown:
+class ProvedAt:
     """The time and the run of an observation."""
 
     at: datetime
@@ -99,9 +99,9 @@ class Proof:
     `first` connects the facility; `again` is the first one at least `ACCEPTANCE_HOURS` later.
     """
 
-    first: Shown
-    again: Shown | None
-    last: Shown
+    first: ProvedAt
+    again: ProvedAt | None
+    last: ProvedAt
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Word:
         exact: whether everything else was as desired, too, so that no other facility has remains there.
     """
 
-    shown: Shown
+    shown: ProvedAt
     held: Mapping[str, str] | None
     exact: bool
 
@@ -127,7 +127,7 @@ class Word:
 class Verification:
     """One verification, whatever its result; `limit` is empty for everything."""
 
-    shown: Shown
+    shown: ProvedAt
     began: datetime
     limit: tuple[str, ...] = ()
 
@@ -136,7 +136,7 @@ class Verification:
 class LastCheck:
     """The latest verification of a facility on one relay, as `FacilityCheck`."""
 
-    shown: Shown
+    shown: ProvedAt
     relay: str
     content: str
     pulled: int
@@ -163,14 +163,14 @@ class Evidence:
     """
 
     runs: int = 0
-    carried: Mapping[Content, Mapping[str, Shown]] = field(default_factory=dict)
+    carried: Mapping[Content, Mapping[str, ProvedAt]] = field(default_factory=dict)
     holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
     words: Mapping[str, Word] = field(default_factory=dict)
-    without: Mapping[tuple[str, str], Shown] = field(default_factory=dict)
+    without: Mapping[tuple[str, str], ProvedAt] = field(default_factory=dict)
     proofs: Mapping[Content, Proof] = field(default_factory=dict)
-    connected: Mapping[str, Shown] = field(default_factory=dict)
+    connected: Mapping[str, ProvedAt] = field(default_factory=dict)
     checks: Mapping[str, tuple[LastCheck, ...]] = field(default_factory=dict)
-    declined: Mapping[Content, Shown] = field(default_factory=dict)
+    declined: Mapping[Content, ProvedAt] = field(default_factory=dict)
     verified: Verification | None = None
     looked_at_all: Verification | None = None
 
@@ -182,12 +182,12 @@ class Evidence:
     def _proofs(self) -> Mapping[str, tuple[Proof, ...]]:
         return _by_facility(self.proofs)
 
-    def declines_of(self, facility: str) -> tuple[Shown, ...]:
+    def declines_of(self, facility: str) -> tuple[ProvedAt, ...]:
         """Return when contents of a facility declined."""
         return self._declines.get(facility, ())
 
     @cached_property
-    def _declines(self) -> Mapping[str, tuple[Shown, ...]]:
+    def _declines(self) -> Mapping[str, tuple[ProvedAt, ...]]:
         return _by_facility(self.declined)
 
 

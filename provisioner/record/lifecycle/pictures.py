@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from provisioner.inventory.outline import Outline
-from provisioner.record.lifecycle.evidence import Evidence, LastCheck, Shown, Verification
+from provisioner.record.lifecycle.evidence import Evidence, LastCheck, ProvedAt, Verification
 from provisioner.record.lifecycle.state import ConnectionProgress
 
 STALE_HOURS = 24
@@ -39,8 +39,8 @@ class Pictures:
     cameras: int
     carried: bool
     look: LastCheck | None
-    last_proved: Shown | None
-    down_since: Shown | None
+    last_proved: ProvedAt | None
+    down_since: ProvedAt | None
 
     @property
     def up(self) -> int:
@@ -124,8 +124,8 @@ def _is_of_now(check: LastCheck, evidence: Evidence, now: datetime) -> bool:
 
 
 def _down_since(
-    facility: str, last: Mapping[tuple[str, str], LastCheck | None], evidence: Evidence, proved: Shown
-) -> Shown | None:
+    facility: str, last: Mapping[tuple[str, str], LastCheck | None], evidence: Evidence, proved: ProvedAt
+) -> ProvedAt | None:
     """Return an outage's start, which edits of the file do not change."""
     declined = [evidence.declined.get(content) for content, check in last.items() if check]
     since = [shown for shown in declined if shown]

@@ -10,8 +10,8 @@ from provisioner.inventory.deadlines import Duty
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import BlockReason, ConnectionPlan, Facility, Instruction, Operating
 from provisioner.inventory.signed import Worth, missing_parties, proofs_of, stale_sign_offs
-from provisioner.record.lifecycle.evidence import Evidence, Shown
-from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Standing
+from provisioner.record.lifecycle.evidence import Evidence, ProvedAt
+from provisioner.record.lifecycle.state import ConnectionProgress, FacilityProgress, FacilityState
 
 _OPERATING = {
     Operating.OPEN: "people are in it (operating: open)",
@@ -35,7 +35,7 @@ class Grounds:
     """The sources of the reasons: state, evidence, orders, and positions."""
 
     facility: Facility
-    standing: Standing
+    standing: FacilityProgress
     evidence: Evidence
     duties: tuple[Duty, ...]
     orders: tuple[Instruction, ...]
@@ -151,7 +151,7 @@ def _of_rendering(grounds: Grounds) -> Iterator[Reason]:
 # --- what was shown -------------------------------------------------------------------------------
 
 
-def _when(shown: Shown) -> str:
+def _when(shown: ProvedAt) -> str:
     return msg("{at} (run {run})", local_time(shown.at), shown.run)
 
 

@@ -12,7 +12,7 @@ from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
-from provisioner.record.lifecycle.evidence import LastCheck, Shown
+from provisioner.record.lifecycle.evidence import LastCheck, ProvedAt
 
 
 class NamedRelay(NamedTuple):
@@ -43,7 +43,7 @@ class HandedPackage:
         until: the last day for its installation, if any is recorded.
     """
 
-    shown: Shown
+    shown: ProvedAt
     by: str
     relays: tuple[NamedRelay, ...]
     digest: str
@@ -59,7 +59,7 @@ class PackageRecord:
     """
 
     handed: tuple[HandedPackage, ...] = ()
-    installed: tuple[tuple[Shown, str], ...] = ()
+    installed: tuple[tuple[ProvedAt, str], ...] = ()
 
 
 NO_RECORD = PackageRecord()
@@ -95,7 +95,7 @@ class WantedPackage:
 
 
 @dataclass(frozen=True, slots=True)
-class PackageStanding:
+class PackageStatus:
     """The known state of a site's package.
 
     Attributes:
@@ -109,7 +109,7 @@ class PackageStanding:
     state: PackageState
     former: tuple[str, ...] = ()
     handed: HandedPackage | None = None
-    installed: Shown | None = None
+    installed: ProvedAt | None = None
     wanted: tuple[str, ...] = ()
 
     @property
@@ -128,33 +128,33 @@ def _command(*words: str) -> str:
     return " ".join(("provisioner", *words))
 
 
-def package_standing(
+def package_status(
     facility: str,
     record: PackageRecord,
     wanted: WantedPackage,
     checks: Iterable[LastCheck],
-    connected: Shown | None,
+    connected: ProvedAt | None,
     *,
     today: date | None = None,
-) -> PackageStanding:
+) -> PackageStatus:
     """Return the known state of a site's package.
 
     `connected` is the site's first connection. `today` is the day in Vietnam; `None` ignores expiry.
     """
     names = tuple(one.relay for one in wanted.relays)
     if not record.handed:
-        return PackageStanding(facility, PackageState.NOT_RECORDED, wanted=names)
+        return PackageStatus(facility, PackageState.NOT_RECORDED, wanted=names)
     seen = [_known_since(record, place, tuple(checks), connected) for place in range(len(record.handed))]
     last, since = record.handed[-1], seen[-1]
     first = max((place for place, known in enumerate(seen) if known), default=0)
     former = _former(record.handed[first:], wanted.relays)
     if not _is_wanted(last, wanted):
-        return PackageStanding(facility, PackageState.OLDER, former, last, since, names)
+        return PackageStatus(facility, PackageState.OLDER, former, last, since, names)
     if since is None:
         is_over = today is not None and last.until is not None and today > last.until
         state = PackageState.EXPIRED if is_over else PackageState.HANDED_OUT
-        return PackageStanding(facility, state, former, last, None, names)
-    return PackageStanding(facility, PackageState.CURRENT, (), last, since, names)
+        return PackageStatus(facility, state, former, last, None, names)
+    return PackageStatus(facility, PackageState.CURRENT, (), last, since, names)
 
 
 def _is_wanted(package: HandedPackage, wanted: WantedPackage) -> bool:
@@ -168,19 +168,19 @@ def _former(may_be_there: Sequence[HandedPackage], wanted: Collection[NamedRelay
 
 
 def _known_since(
-    record: PackageRecord, place: int, checks: Sequence[LastCheck], connected: Shown | None
-) -> Shown | None:
+    record: PackageRecord, place: int, checks: Sequence[LastCheck], connected: ProvedAt | None
+) -> ProvedAt | None:
     said = [shown for shown, digest in record.installed if _meant(record.handed, shown, digest) == place]
     return min([*said, *_seen(record, place, checks, connected)], default=None)
 
 
-def _meant(handed: Sequence[HandedPackage], shown: Shown, digest: str) -> int | None:
+def _meant(handed: Sequence[HandedPackage], shown: ProvedAt, digest: str) -> int | None:
     """Return the package that an installation reports: the last with its content."""
     of_it = [place for place, one in enumerate(handed) if one.digest == digest and one.shown.at <= shown.at]
     return of_it[-1] if of_it else None
 
 
-def _seen(record: PackageRecord, place: int, checks: Sequence[LastCheck], connected: Shown | None) -> list[Shown]:
+def _seen(record: PackageRecord, place: int, checks: Sequence[LastCheck], connected: ProvedAt | None) -> list[ProvedAt]:
     """Return checks that need a relay or key new in this package.
 
     Before the first recorded or installed package there may have been an unknown one, unless the site was never

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from provisioner.inventory.model import Operating, relays_of
 from provisioner.inventory.outline import Outline, PlanOutline
-from provisioner.record.lifecycle.evidence import Evidence, LastCheck, Proof, Shown
+from provisioner.record.lifecycle.evidence import Evidence, LastCheck, Proof, ProvedAt
 
 Since = datetime | date | None
 """An observed time, a day in a file, or `None` if not recorded."""
@@ -78,7 +78,7 @@ class ConnectionProgress:
         return tuple(relay for _, relay in relays_of([self.plan]))
 
     @property
-    def carried(self) -> Mapping[str, Shown]:
+    def carried(self) -> Mapping[str, ProvedAt]:
         """By relay, when it first had the signed content."""
         by_host = self.evidence.carried.get(self.content, {})
         return {relay: by_host[relay] for relay in self.relays if relay in by_host}
@@ -119,7 +119,7 @@ class ConnectionProgress:
 
 
 @dataclass(frozen=True)
-class Standing:
+class FacilityProgress:
     """A facility's state.
 
     Attributes:
@@ -147,7 +147,7 @@ class Standing:
         return self.facility.operating.is_carried and FacilityState.CONNECTED in self.steps
 
 
-def standing_of(facility: Outline, evidence: Evidence) -> Standing:
+def progress_of_facility(facility: Outline, evidence: Evidence) -> FacilityProgress:
     """Return a facility's state."""
     steps = _steps(facility, evidence)
     connected = evidence.connected.get(facility.id)
@@ -163,7 +163,7 @@ def standing_of(facility: Outline, evidence: Evidence) -> Standing:
         since = facility.closed_on if left_on else _gone_since(facility, evidence)
     elif furthest is FacilityState.ACCEPTED and facility.operating is Operating.OPEN:
         state = FacilityState.ACTIVE
-    return Standing(facility, state, since, steps, connected_at, left_on)
+    return FacilityProgress(facility, state, since, steps, connected_at, left_on)
 
 
 def _steps(facility: Outline, evidence: Evidence) -> dict[FacilityState, Since]:

@@ -13,12 +13,12 @@ from enum import StrEnum
 from functools import cached_property
 
 from provisioner.base.text import VIETNAM, aware, counted, local_time, msg, were
-from provisioner.inventory.deadlines import Duty, StandingOrders, Timeliness, governing_duty, timeliness
+from provisioner.inventory.deadlines import Duty, OrdersInForce, Timeliness, governing_duty, timeliness
 from provisioner.inventory.model import Blocked, ClaimedConnection, Operating, SurveyVerdict
 from provisioner.inventory.outline import Outline, OutlinedInventory, PlanOutline, Remarks
 from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence, Proof
 from provisioner.record.lifecycle.pictures import Pictures, pictures_of
-from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Standing, standing_of
+from provisioner.record.lifecycle.state import ConnectionProgress, FacilityProgress, FacilityState, progress_of_facility
 
 LEAD_DAYS = 14
 """The days before its opening from which an unconnected site is a warning. Survey, agreement, installing a gateway, and
@@ -44,7 +44,7 @@ _AT_AN_END = frozenset({FacilityState.DECOMMISSIONING, FacilityState.CLOSED})
 
 
 @dataclass(frozen=True, slots=True)
-class DrainStanding:
+class DrainProgress:
     """The progress of a relay's drain.
 
     Attributes:
@@ -110,7 +110,7 @@ class FacilityStatus:
     `duties` is empty if it is neither carried nor was ever connected; `duty` has the earliest deadline.
     """
 
-    standing: Standing
+    standing: FacilityProgress
     pictures: Pictures
     duties: tuple[Duty, ...]
     duty: Duty | None
@@ -163,25 +163,25 @@ class FacilityStatus:
         return not self.standing.is_connected
 
 
-def drain_standings(inventory: OutlinedInventory, evidence: Evidence) -> tuple[DrainStanding, ...]:
+def drain_standings(inventory: OutlinedInventory, evidence: Evidence) -> tuple[DrainProgress, ...]:
     """Return every relay that is being emptied, by id."""
     relays = {name: relay.drain_to for name, (_, relay) in inventory.relays.items() if relay.drain_to}
     return tuple(_standing(inventory, evidence, relay, to) for relay, to in sorted(relays.items()))
 
 
-def _standing(inventory: OutlinedInventory, evidence: Evidence, relay: str, to: str) -> DrainStanding:
+def _standing(inventory: OutlinedInventory, evidence: Evidence, relay: str, to: str) -> DrainProgress:
     plans = [(f, f.plan, f.successor) for f in inventory.facilities.values() if f.operating is not Operating.CLOSED]
     remaining = sorted(f.id for f, plan, _ in plans if plan and plan.relay == relay)
     both = sorted(f.id for f, _, later in plans if f.id in remaining and later and later.relay == to and later.agreed)
     word = evidence.words.get(relay)
-    return DrainStanding(relay, to, tuple(remaining), tuple(both), _others(word.held if word else (), remaining))
+    return DrainProgress(relay, to, tuple(remaining), tuple(both), _others(word.held if word else (), remaining))
 
 
 def _others(held: Iterable[str] | None, remaining: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(held or ()) - set(remaining)))
 
 
-def opening_warning(standing: Standing, pictures: Pictures, now: datetime) -> OpeningWarning | None:
+def opening_warning(standing: FacilityProgress, pictures: Pictures, now: datetime) -> OpeningWarning | None:
     """Return the warning of a facility that is prepared for people."""
     facility = standing.facility
     if facility.operating is not Operating.PREPARING or facility.opens_on is None:
@@ -201,7 +201,7 @@ def _risk(days: int, pictures: Pictures, *, connected: bool) -> OpeningRisk | No
     return OpeningRisk.NOT_UP if pictures.is_up is False else None
 
 
-def next_step(standing: Standing, evidence: Evidence) -> str:
+def next_step(standing: FacilityProgress, evidence: Evidence) -> str:
     """Return the next step, and who acts if known."""
     facility, state = standing.facility, standing.state
     blocked = facility.read_remarks.blocked
@@ -301,12 +301,12 @@ def statuses(
 ) -> tuple[FacilityStatus, ...]:
     """Return the status of facilities by id; of all without `facilities`."""
     chosen = inventory.facilities.values() if facilities is None else facilities
-    orders = StandingOrders(inventory)
+    orders = OrdersInForce(inventory)
     return tuple(_status(orders, evidence, now, f) for f in sorted(chosen, key=lambda f: f.id))
 
 
-def _status(orders: StandingOrders, evidence: Evidence, now: datetime, facility: Outline) -> FacilityStatus:
-    standing = standing_of(facility, evidence)
+def _status(orders: OrdersInForce, evidence: Evidence, now: datetime, facility: Outline) -> FacilityStatus:
+    standing = progress_of_facility(facility, evidence)
     pictures = pictures_of(facility, evidence, now)
     held = facility.operating.is_carried or standing.connected_at is not None
     duties = orders.duties_of(facility) if held else ()
@@ -322,7 +322,7 @@ def _status(orders: StandingOrders, evidence: Evidence, now: datetime, facility:
     )
 
 
-def _next(standing: Standing, pictures: Pictures, evidence: Evidence) -> str:
+def _next(standing: FacilityProgress, pictures: Pictures, evidence: Evidence) -> str:
     """Return the next step; pictures that no longer come are first."""
     if standing.is_connected and pictures.is_up is False:
         noun = counted(pictures.cameras, "camera")

@@ -15,7 +15,7 @@ from typing import Final
 from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Party, SignOff, Survey
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import day_label, label, up_label
-from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Proof, Shown
+from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Proof, ProvedAt
 from provisioner.record.lifecycle.pictures import Freshness
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.documents.official import (
@@ -213,7 +213,7 @@ def _proof_table(proof: Proof) -> OfficialTable:
     return OfficialTable(columns, [_proved(words, one) for words, one in shown if one])
 
 
-def _proved(words: str, one: Shown) -> tuple[str, str, str]:
+def _proved(words: str, one: ProvedAt) -> tuple[str, str, str]:
     return words, day_label(one.at), one.run
 
 

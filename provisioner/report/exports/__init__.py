@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from provisioner.base.document import Count, HeldRow, Moment, Printed, Row, Said, absent, form, ungiven
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.text import Document, LongList
 from provisioner.record.lifecycle.pictures import Freshness
 from provisioner.report.exports.progress import PROGRESS, CountedRow, GroupRow
@@ -105,7 +105,7 @@ def export_document(
     *,
     inventory: InventoryRow,
     proof: Freshness | None = None,
-    held: Sequence[HeldFacility] = (),
+    held: Sequence[FrozenFacility] = (),
 ) -> Document:
     """Return the `export` document of a report's counts (`counted`).
 

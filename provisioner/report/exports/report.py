@@ -17,7 +17,7 @@ from provisioner.inventory.model.inventory import InProvince
 from provisioner.inventory.outline import Outline
 from provisioner.record.availability.measured import ShareRow
 from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
-from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, Shown
+from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, ProvedAt
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.availability import (
     AgreedTimesRow,
@@ -204,7 +204,7 @@ def _acceptance_cells(one: FacilityProof) -> list[str]:
     return [one.status.facility.id, one.status.carrier or "-", str(one.status.facility.cameras), *moments]
 
 
-def _short(shown: Shown | None) -> str:
+def _short(shown: ProvedAt | None) -> str:
     return short(shown.at) if shown else "-"
 
 

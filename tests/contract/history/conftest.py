@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import Engine, event
 
 from provisioner.base.secret import Secret
-from provisioner.record.place import StatePlace
 from provisioner.record.seal import record_keys
+from provisioner.record.state_folder import StateFolder
 from tests.postgresql import PostgresServer, server_programs, started_server
 
 SQLITE: Final = "SQLite"
@@ -71,15 +71,15 @@ def server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def place(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> StatePlace:
+def place(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> StateFolder:
     """A place where nothing was ever recorded."""
     if database == SQLITE:
-        return StatePlace("test", tmp_path / "state" / "test" / "state.db")
+        return StateFolder("test", tmp_path / "state" / "test" / "state.db")
     found: PostgresServer = request.getfixturevalue("server")
-    return StatePlace("test", None, found.new_database())
+    return StateFolder("test", None, found.new_database())
 
 
 @pytest.fixture
-def sealed(place: StatePlace) -> StatePlace:
+def sealed(place: StateFolder) -> StateFolder:
     """The place with the key of an open vault."""
     return replace(place, keys=record_keys(Secret("a" * 64), {}, place.inventory))

@@ -11,8 +11,8 @@ import pytest
 from provisioner.base.errors import LockedError
 from provisioner.record.database import open_database
 from provisioner.record.leases import LeaseHolder, agent_lease, night_lease
-from provisioner.record.place import StatePlace
 from provisioner.record.sent import MOST, CommitRow, keep_commit_states, reached_last, read_commit_states
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import commit_states
 
 pytestmark = pytest.mark.contract
@@ -25,7 +25,7 @@ REACHED = CommitRow(
 )
 
 
-def test_the_last_word_on_a_commit_counts_and_there_is_one(place: StatePlace) -> None:
+def test_the_last_word_on_a_commit_counts_and_there_is_one(place: StateFolder) -> None:
     assert read_commit_states(place) == ()
     waiting = CommitRow(commit="b" * 40, state="waiting", at=AT, cause="freeze", reason="until Monday", due=("forge",))
     keep_commit_states(place, [REACHED, waiting])
@@ -36,7 +36,7 @@ def test_the_last_word_on_a_commit_counts_and_there_is_one(place: StatePlace) ->
     assert read_commit_states(replace(place, inventory="another")) == ()
 
 
-def test_what_was_reached_is_known_however_many_are_refused_after_it(place: StatePlace) -> None:
+def test_what_was_reached_is_known_however_many_are_refused_after_it(place: StateFolder) -> None:
     refused = [
         CommitRow(commit=f"{n:040x}", state="refused", at=AT + timedelta(seconds=n), cause="signature", reason=UNSIGNED)
         for n in range(1, MOST + 20)
@@ -50,7 +50,7 @@ def test_what_was_reached_is_known_however_many_are_refused_after_it(place: Stat
     assert reached_last(rows) == REACHED
 
 
-def test_a_row_that_nobody_of_ours_wrote_is_nothing(place: StatePlace) -> None:
+def test_a_row_that_nobody_of_ours_wrote_is_nothing(place: StateFolder) -> None:
     keep_commit_states(place, [REACHED])
     database = open_database(place, create=False)
     assert database is not None
@@ -62,7 +62,7 @@ def test_a_row_that_nobody_of_ours_wrote_is_nothing(place: StatePlace) -> None:
     assert states == {"a" * 40: "reached", "f3": "3"}
 
 
-def test_one_agent_leads_and_nights_go_on_beside_it(place: StatePlace) -> None:
+def test_one_agent_leads_and_nights_go_on_beside_it(place: StateFolder) -> None:
     with agent_lease(place, ONE) as lease, night_lease(place, ONE):
         assert lease.is_held()
         with pytest.raises(LockedError) as caught, agent_lease(place, ONE):

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from provisioner.record.entries import Operation
-from provisioner.record.lifecycle.evidence import Shown
-from provisioner.record.place import StatePlace
+from provisioner.record.lifecycle.evidence import ProvedAt
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import History, open_history
 from tests import histories as make
 from tests.pasts import Past, pasts, read
@@ -26,16 +26,16 @@ _NAMES = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def somewhere(database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> StatePlace:
+def somewhere(database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> StateFolder:
     """A place for any number of histories."""
     if database == SQLITE:
-        return StatePlace("test", tmp_path_factory.mktemp("histories") / "state.db")
+        return StateFolder("test", tmp_path_factory.mktemp("histories") / "state.db")
     server: PostgresServer = request.getfixturevalue("server")
-    return StatePlace("test", None, server.new_database())
+    return StateFolder("test", None, server.new_database())
 
 
 @contextmanager
-def new_history(somewhere: StatePlace) -> Iterator[History]:
+def new_history(somewhere: StateFolder) -> Iterator[History]:
     """An empty history beside all others."""
     with closing(open_history(replace(somewhere, inventory=f"test-{next(_NAMES)}"))) as history:
         yield history
@@ -43,7 +43,7 @@ def new_history(somewhere: StatePlace) -> Iterator[History]:
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(recorded=pasts())
-def test_the_evidence_is_what_a_plain_reading_of_all_runs_says(somewhere: StatePlace, recorded: list[Past]) -> None:
+def test_the_evidence_is_what_a_plain_reading_of_all_runs_says(somewhere: StateFolder, recorded: list[Past]) -> None:
     with new_history(somewhere) as history:
         for past in recorded:
             if past.run.operation is Operation.APPLY:
@@ -55,17 +55,17 @@ def test_the_evidence_is_what_a_plain_reading_of_all_runs_says(somewhere: StateP
 
 
 @pytest.mark.parametrize(("later", "accepted"), [(0, False), (-1, False), (23, False), (24, True), (25, True)])
-def test_who_is_up_again_a_day_later_is_accepted(somewhere: StatePlace, later: int, *, accepted: bool) -> None:
+def test_who_is_up_again_a_day_later_is_accepted(somewhere: StateFolder, later: int, *, accepted: bool) -> None:
     first, again = (make.check(number=number) for number in (2, 2 + later))
     with new_history(somewhere) as history:
         history.end(make.run(1), make.ending(1, checks=(first,)))
         history.end(make.run(2), make.ending(2, checks=(again,)))
         (proof,) = history.evidence().proofs.values()
     assert (proof.first.at, proof.last.at) == (min(first.at, again.at), max(first.at, again.at))
-    assert proof.again == (Shown(again.at, "run-2") if accepted else None)
+    assert proof.again == (ProvedAt(again.at, "run-2") if accepted else None)
 
 
-def test_a_verification_that_began_before_a_change_does_not_overrule_it(somewhere: StatePlace) -> None:
+def test_a_verification_that_began_before_a_change_does_not_overrule_it(somewhere: StateFolder) -> None:
     apply, verify = make.run(2, Operation.APPLY), make.run(1)
     held = {"kcl-1": make.content()}
     with new_history(somewhere) as history:

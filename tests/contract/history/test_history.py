@@ -18,8 +18,8 @@ from provisioner.record import store
 from provisioner.record.database import open_database
 from provisioner.record.entries import Operation, genesis
 from provisioner.record.event_log import Event, EventLog
-from provisioner.record.place import StatePlace
 from provisioner.record.seal import RecordKeys, record_keys
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import History, find_history, open_history
 from provisioner.record.tables import NO_LONGER_READ, metadata
 from tests import histories as make
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def history(place: StatePlace) -> Iterator[History]:
+def history(place: StateFolder) -> Iterator[History]:
     """Open a history in which nothing is recorded yet."""
     opened = open_history(place)
     yield opened
@@ -50,7 +50,7 @@ def fill(history: History) -> None:
     history.end(make.run(2), make.ending(2, checks=(make.check(number=2),), document={"paths": []}))
 
 
-def change(place: StatePlace, statement: str) -> None:
+def change(place: StateFolder, statement: str) -> None:
     """Do to the tables what no program of ours does."""
     database = open_database(place, create=False)
     assert database is not None
@@ -59,7 +59,7 @@ def change(place: StatePlace, statement: str) -> None:
     database.close()
 
 
-def test_where_nothing_was_recorded_there_is_no_history(place: StatePlace) -> None:
+def test_where_nothing_was_recorded_there_is_no_history(place: StateFolder) -> None:
     assert find_history(place) is None
     if place.file:
         assert not place.file.parent.exists()
@@ -121,7 +121,7 @@ def test_a_history_is_there_when_it_is_opened_again(history: History) -> None:
 
 def test_inventories_in_one_database_know_nothing_of_each_other(history: History) -> None:
     fill(history)
-    other = open_history(StatePlace("other", history.place.file, history.place.url))
+    other = open_history(StateFolder("other", history.place.file, history.place.url))
     assert other.runs() == ()
     assert other.evidence().words == {}
     assert (other.verify_chain().length, other.verify_chain().head) == (0, genesis("other"))
@@ -283,7 +283,7 @@ def test_entries_are_keyed_where_there_is_a_key(history: History) -> None:
         "UPDATE provisioner_seals SET seal = (SELECT seal FROM provisioner_seals WHERE number = 2) WHERE number = 3",
     ],
 )
-def test_whatever_is_changed_of_a_seal_shows(place: StatePlace, statement: str) -> None:
+def test_whatever_is_changed_of_a_seal_shows(place: StateFolder, statement: str) -> None:
     history = open_history(replace(place, keys=KEYS))
     fill(history)
     assert history.verify_chain().whole
@@ -307,7 +307,7 @@ def test_entries_by_an_older_key_of_the_vault_are_counted(history: History) -> N
 
 
 @LOCAL_USER
-def test_nothing_is_built_on_a_newest_entry_that_somebody_changed(place: StatePlace) -> None:
+def test_nothing_is_built_on_a_newest_entry_that_somebody_changed(place: StateFolder) -> None:
     history = open_history(replace(place, keys=KEYS))
     fill(history)
     change(place, "UPDATE provisioner_entries SET hash = 'sha256:0' WHERE number = 3")
@@ -346,7 +346,7 @@ def test_a_clock_that_was_set_back_is_remarked_and_no_fault(history: History) ->
 # --- steps ----------------------------------------------------------------------------------------
 
 
-def steps(place: StatePlace) -> EventLog:
+def steps(place: StateFolder) -> EventLog:
     """A journal of three steps by who has the key."""
     log = EventLog(replace(place, keys=KEYS))
     for number, step in enumerate(("run", "start", "armed")):
@@ -354,7 +354,7 @@ def steps(place: StatePlace) -> EventLog:
     return log
 
 
-def test_steps_are_proved_by_their_seals(place: StatePlace) -> None:
+def test_steps_are_proved_by_their_seals(place: StateFolder) -> None:
     with closing(steps(place)) as log:
         assert [event.step for event in log.proved("run-1")] == ["run", "start", "armed"]
         assert log.of("run-1") == log.proved("run-1")
@@ -374,7 +374,7 @@ def test_steps_are_proved_by_their_seals(place: StatePlace) -> None:
         "UPDATE provisioner_events SET run = 'run-2'",
     ],
 )
-def test_a_step_that_somebody_changed_is_not_proved(place: StatePlace, statement: str) -> None:
+def test_a_step_that_somebody_changed_is_not_proved(place: StateFolder, statement: str) -> None:
     with closing(steps(place)) as log:
         change(place, statement)
         with pytest.raises(StateError, match="is damaged: step"):
@@ -388,7 +388,7 @@ import sys
 from pathlib import Path
 from provisioner.base.secret import Secret
 from provisioner.record.entries import Operation
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StatePlace
 from provisioner.record.seal import record_keys
 from provisioner.record.store import open_history
 from tests import histories as make
@@ -405,7 +405,7 @@ for number in range(int(count)):
 """
 
 
-def test_processes_that_write_at_once_never_fork_the_chain(place: StatePlace) -> None:
+def test_processes_that_write_at_once_never_fork_the_chain(place: StateFolder) -> None:
     count, names = 8, ("a", "b", "c")
     argv = [sys.executable, "-c", _WRITER, str(place.file or ""), place.url]
     writers = [

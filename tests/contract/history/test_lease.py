@@ -18,8 +18,8 @@ from sqlalchemy import text
 from provisioner.base.errors import LockedError
 from provisioner.record.database import open_database
 from provisioner.record.leases import LeaseHolder, night_lease
-from provisioner.record.place import StatePlace
 from provisioner.record.sent import ReadNotices, keep_notice, read_notices
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
 from tests import histories as make
 from tests.hostile import LOCAL_USER
@@ -30,7 +30,7 @@ SECOND = LeaseHolder("noc@two", "22", "2021-05-21 01:30:00 +07:00")
 _START_S = 60
 
 
-def hold(place: StatePlace, holder: LeaseHolder, said: Connection) -> None:
+def hold(place: StateFolder, holder: LeaseHolder, said: Connection) -> None:
     """Hold a lease in a process of its own, until somebody says that it is enough."""
     with night_lease(place, holder):
         said.send("held")
@@ -38,7 +38,7 @@ def hold(place: StatePlace, holder: LeaseHolder, said: Connection) -> None:
 
 
 @contextmanager
-def held_elsewhere(place: StatePlace) -> Iterator[SpawnProcess]:
+def held_elsewhere(place: StateFolder) -> Iterator[SpawnProcess]:
     """Another process that holds the lease."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -54,12 +54,12 @@ def held_elsewhere(place: StatePlace) -> Iterator[SpawnProcess]:
         process.join(_START_S)
 
 
-def plain(place: StatePlace) -> StatePlace:
+def plain(place: StateFolder) -> StateFolder:
     """A place without keys, which go to no other process."""
     return replace(place, remembered=None)
 
 
-def test_one_night_at_a_time_over_all_processes(place: StatePlace) -> None:
+def test_one_night_at_a_time_over_all_processes(place: StateFolder) -> None:
     with held_elsewhere(plain(place)):
         with pytest.raises(LockedError) as caught, night_lease(place, SECOND):
             pass
@@ -69,7 +69,7 @@ def test_one_night_at_a_time_over_all_processes(place: StatePlace) -> None:
         assert lease.before is None
 
 
-def test_what_a_killed_process_had_is_free_and_it_is_said_who_that_was(place: StatePlace) -> None:
+def test_what_a_killed_process_had_is_free_and_it_is_said_who_that_was(place: StateFolder) -> None:
     with held_elsewhere(plain(place)) as process:
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
@@ -87,14 +87,14 @@ def test_what_a_killed_process_had_is_free_and_it_is_said_who_that_was(place: St
         assert lease.before is None
 
 
-def test_nights_of_two_inventories_do_not_wait_for_each_other(place: StatePlace) -> None:
+def test_nights_of_two_inventories_do_not_wait_for_each_other(place: StateFolder) -> None:
     file = place.file.parent.parent / "other/state.db" if place.file else None
     other = replace(place, inventory="other", file=file)
     with night_lease(place, FIRST), night_lease(other, SECOND) as lease:
         assert lease.before is None
 
 
-def test_a_failure_inside_gives_the_lease_back(place: StatePlace) -> None:
+def test_a_failure_inside_gives_the_lease_back(place: StateFolder) -> None:
     def fail() -> None:
         with night_lease(place, FIRST):
             raise RuntimeError("a step")
@@ -108,7 +108,7 @@ def test_a_failure_inside_gives_the_lease_back(place: StatePlace) -> None:
 # --- what receivers were told ---------------------------------------------------------------------
 
 
-def test_a_notice_replaces_the_one_before_and_no_other_receivers(sealed: StatePlace) -> None:
+def test_a_notice_replaces_the_one_before_and_no_other_receivers(sealed: StateFolder) -> None:
     assert read_notices(sealed, ["noc"]) == ReadNotices()
     for number in range(3):
         keep_notice(sealed, "noc", {"number": number}, make.START)
@@ -118,7 +118,7 @@ def test_a_notice_replaces_the_one_before_and_no_other_receivers(sealed: StatePl
     assert read_notices(replace(sealed, inventory="other"), ["noc"]) == ReadNotices()
 
 
-def test_a_record_of_before_gets_its_table_when_it_is_needed(sealed: StatePlace) -> None:
+def test_a_record_of_before_gets_its_table_when_it_is_needed(sealed: StateFolder) -> None:
     open_history(sealed).close()
     database = open_database(sealed, create=False)
     assert database is not None
@@ -140,7 +140,7 @@ def test_a_record_of_before_gets_its_table_when_it_is_needed(sealed: StatePlace)
         "UPDATE provisioner_notices SET receiver = 'other' WHERE receiver = 'noc'",
     ],
 )
-def test_what_somebody_else_wrote_is_nothing(sealed: StatePlace, change: str) -> None:
+def test_what_somebody_else_wrote_is_nothing(sealed: StateFolder, change: str) -> None:
     keep_notice(sealed, "noc", {"a": 1}, make.START)
     database = open_database(sealed, create=False)
     assert database is not None

@@ -16,32 +16,32 @@ from sqlalchemy import Table, text
 from provisioner.base.errors import StateError
 from provisioner.record.database import KNOWN, MIGRATIONS, REVISION, Database, open_database, revision_of
 from provisioner.record.entries import Operation
-from provisioner.record.place import StatePlace
 from provisioner.record.sent import read_notices
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import find_history, open_history
 from provisioner.record.tables import metadata, migrations
 from tests import histories as make
 
 
 @pytest.fixture
-def old(place: StatePlace) -> StatePlace:
+def old(place: StateFolder) -> StateFolder:
     """A history of before tables had revisions."""
     make.restore(place)
     return place
 
 
-def opened(place: StatePlace) -> Database:
+def opened(place: StateFolder) -> Database:
     database = open_database(place, create=False)
     assert database is not None
     return database
 
 
-def revision(place: StatePlace) -> str | None:
+def revision(place: StateFolder) -> str | None:
     with closing(opened(place)) as database, database.reading() as connection:
         return revision_of(connection)
 
 
-def differences(place: StatePlace) -> list[object]:
+def differences(place: StateFolder) -> list[object]:
     """What is other in a database than in a new one's tables."""
     with closing(opened(place)) as database, database.reading() as connection:
         options = {"compare_type": True, "version_table": migrations.name}
@@ -58,7 +58,7 @@ def test_what_is_known_here_is_what_there_are_steps_to() -> None:
     assert steps.get_heads() == [REVISION]
 
 
-def test_a_history_of_before_is_read_as_it_is(old: StatePlace) -> None:
+def test_a_history_of_before_is_read_as_it_is(old: StateFolder) -> None:
     history = find_history(old)
     assert history is not None
     with closing(history):
@@ -67,7 +67,7 @@ def test_a_history_of_before_is_read_as_it_is(old: StatePlace) -> None:
     assert revision(old) == ""
 
 
-def test_who_records_brings_it_to_the_tables_of_now_and_loses_nothing(old: StatePlace) -> None:
+def test_who_records_brings_it_to_the_tables_of_now_and_loses_nothing(old: StateFolder) -> None:
     with closing(open_history(old)) as history:
         assert revision(old) == REVISION
         assert differences(old) == []
@@ -79,12 +79,12 @@ def test_who_records_brings_it_to_the_tables_of_now_and_loses_nothing(old: State
     assert read_notices(old, ["noc"]).documents == {"noc": {"number": 1}}
 
 
-def test_a_new_one_is_as_one_that_was_brought_up(place: StatePlace) -> None:
+def test_a_new_one_is_as_one_that_was_brought_up(place: StateFolder) -> None:
     open_history(place).close()
     assert (revision(place), differences(place)) == (REVISION, [])
 
 
-def test_the_table_that_a_later_revision_drops_may_be_missing(place: StatePlace) -> None:
+def test_the_table_that_a_later_revision_drops_may_be_missing(place: StateFolder) -> None:
     open_history(place).close()
     with closing(opened(place)) as database, database.writing() as connection:
         connection.execute(text("DROP TABLE provisioner_month_sums"))
@@ -95,14 +95,14 @@ def test_the_table_that_a_later_revision_drops_may_be_missing(place: StatePlace)
     assert (revision(place), len(differences(place)), added) == (REVISION, 1, ["provisioner_month_sums"])
 
 
-def test_two_that_begin_at_once_bring_it_up_once(old: StatePlace) -> None:
+def test_two_that_begin_at_once_bring_it_up_once(old: StateFolder) -> None:
     with ThreadPoolExecutor(4) as several:
         for history in several.map(lambda _: open_history(old), range(4)):
             history.close()
     assert (revision(old), differences(old)) == (REVISION, [])
 
 
-def test_a_step_that_breaks_off_leaves_it_as_it_was(old: StatePlace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_breaks_off_leaves_it_as_it_was(old: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     upgrade = command.upgrade
 
     def broken(config: Config, to: str) -> None:
@@ -118,7 +118,7 @@ def test_a_step_that_breaks_off_leaves_it_as_it_was(old: StatePlace, monkeypatch
     assert (revision(old), differences(old)) == (REVISION, [])
 
 
-def test_one_that_is_ahead_is_refused_by_readers_and_writers_and_stays(place: StatePlace) -> None:
+def test_one_that_is_ahead_is_refused_by_readers_and_writers_and_stays(place: StateFolder) -> None:
     open_history(place).close()
     with closing(opened(place)) as database, database.writing() as connection:
         connection.execute(text("UPDATE provisioner_migrations SET version_num = '3'"))

@@ -14,14 +14,14 @@ from sqlalchemy import text
 
 from provisioner.base.secret import Secret
 from provisioner.base.text import VIETNAM
-from provisioner.operations.questions.availability import AvailabilityAsked, availability_of
+from provisioner.operations.questions.availability import AvailabilityRequest, availability_of
 from provisioner.record.availability.measured import GroupedBy, Measured, Span
-from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
+from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
 from provisioner.record.database import REVISION, open_database, revision_of
 from provisioner.record.entries import Cut, Ending, Operation
-from provisioner.record.place import VARIABLE, StatePlace, state_place_of
 from provisioner.record.retention import prune
 from provisioner.record.seal import record_keys
+from provisioner.record.state_folder import VARIABLE, StateFolder, state_folder_of
 from provisioner.record.store import open_history
 from tests import histories as make
 from tests.hostile import LOCAL_USER
@@ -29,7 +29,7 @@ from tests.hostile import LOCAL_USER
 pytestmark = pytest.mark.contract
 SETTINGS = Path(__file__).parents[3] / "inventories/example/inventory.yml"
 ONE, TWO, FAR = "bac-giang/kcl-001/cam-01/sub", "bac-giang/kcl-002/cam-01/sub", "hai-duong/kcl-003/cam-01/sub"
-UP, DAY = KeptVerdict("up", level=7), timedelta(days=1)
+UP, DAY = StoredVerdict("up", level=7), timedelta(days=1)
 APRIL = datetime(2021, 4, 1, tzinfo=VIETNAM)
 SPRING = Span(APRIL, datetime(2021, 6, 1, tzinfo=VIETNAM))
 HOUR = 3_600_000_000
@@ -55,7 +55,7 @@ CHANGES = {
 class Kept:
     """A stored history of two months, whose sums may have been changed."""
 
-    place: StatePlace
+    place: StateFolder
     environment: Mapping[str, str]
     root: Path
 
@@ -71,7 +71,7 @@ class Kept:
         return self.execute(f"SELECT {columns} FROM provisioner_month_sums ORDER BY until, province")  # noqa: S608
 
     def answer(self, span: Span = SPRING) -> dict[str, Measured]:
-        report = availability_of(self.root, self.environment, AvailabilityAsked(span, span.until, GroupedBy.FACILITY))
+        report = availability_of(self.root, self.environment, AvailabilityRequest(span, span.until, GroupedBy.FACILITY))
         assert report.damaged == ()
         return {row.name: row.measured for row in report.rows}
 
@@ -80,18 +80,18 @@ class Kept:
         with closing(open_history(self.place)) as history:
             history.end(make.run(number), Ending(at, "up", swept=SweptPaths(seen, dict.fromkeys(seen, "viettel"))))
 
-    def faults(self, place: StatePlace | None = None) -> list[str]:
+    def faults(self, place: StateFolder | None = None) -> list[str]:
         with closing(open_history(place or self.place)) as history:
             return [fault.message for fault in history.verify_chain().faults]
 
 
 @pytest.fixture
-def kept(place: StatePlace, tmp_path: Path) -> Kept:
+def kept(place: StateFolder, tmp_path: Path) -> Kept:
     environment = {VARIABLE: str(tmp_path / "state") if place.file else place.url}
     root = tmp_path / "example"
     root.mkdir()
     shutil.copy(SETTINGS, root)
-    own = replace(state_place_of(environment, "example"), keys=record_keys(Secret("a" * 64), {}, "example"))
+    own = replace(state_folder_of(environment, "example"), keys=record_keys(Secret("a" * 64), {}, "example"))
     make.restore(own, "summed-")
     return Kept(own, environment, root)
 
@@ -138,7 +138,9 @@ def test_a_time_whose_verdicts_left_is_not_measured_however_much_was_summed(kept
     assert kept.answer(may)["kcl-001"].down == 74 * HOUR
 
 
-def test_a_new_history_gets_the_table_that_earlier_versions_need_and_no_rows(place: StatePlace, tmp_path: Path) -> None:
+def test_a_new_history_gets_the_table_that_earlier_versions_need_and_no_rows(
+    place: StateFolder, tmp_path: Path
+) -> None:
     new = Kept(place, {}, tmp_path)
     for number in range(3):
         new.record(number, APRIL + 40 * number * DAY)

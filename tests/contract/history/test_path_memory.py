@@ -11,7 +11,7 @@ import pytest
 
 from provisioner.base.text import Document
 from provisioner.record.path_memory import FORGOTTEN_AFTER, ReadMemories, read_memories, remember_paths
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import find_history, open_history
 from tests import histories as make
 from tests.histories import tamper
@@ -26,22 +26,22 @@ def counted(_path: str, known: Document | None) -> Document:
     return {"times": (known or {"times": 0})["times"] + 1}
 
 
-def memories(place: StatePlace, paths: list[str]) -> ReadMemories:
+def memories(place: StateFolder, paths: list[str]) -> ReadMemories:
     read = read_memories(place, paths)
     assert read is not None
     return read
 
 
-def remember(place: StatePlace, *paths: str) -> None:
+def remember(place: StateFolder, *paths: str) -> None:
     remember_paths(place, paths, counted, make.START)
 
 
-def remember_often(place: StatePlace, times: int) -> None:
+def remember_often(place: StateFolder, times: int) -> None:
     for _ in range(times):
         remember(place, ONE)
 
 
-def test_what_is_remembered_is_replaced(sealed: StatePlace) -> None:
+def test_what_is_remembered_is_replaced(sealed: StateFolder) -> None:
     remember(sealed, ONE)
     remember(sealed, ONE, TWO)
     read = memories(sealed, [ONE, TWO, "bac-giang/kcl-003/cam-01/sub"])
@@ -49,12 +49,12 @@ def test_what_is_remembered_is_replaced(sealed: StatePlace) -> None:
     assert memories(sealed, [TWO]).documents == {TWO: {"times": 1}}
 
 
-def test_nothing_is_made_to_read(place: StatePlace) -> None:
+def test_nothing_is_made_to_read(place: StateFolder) -> None:
     assert read_memories(place, [ONE]) is None
     assert find_history(place) is None
 
 
-def test_a_database_of_before_has_no_memories_until_one_is_written(sealed: StatePlace) -> None:
+def test_a_database_of_before_has_no_memories_until_one_is_written(sealed: StateFolder) -> None:
     open_history(sealed).close()
     tamper(sealed, "DROP TABLE provisioner_path_memories")
     tamper(sealed, "DROP TABLE provisioner_migrations")
@@ -64,7 +64,7 @@ def test_a_database_of_before_has_no_memories_until_one_is_written(sealed: State
     assert memories(sealed, [ONE]).documents == {ONE: {"times": 1}}
 
 
-def test_inventories_share_a_database_and_no_memory(sealed: StatePlace) -> None:
+def test_inventories_share_a_database_and_no_memory(sealed: StateFolder) -> None:
     remember(sealed, ONE)
     other = replace(sealed, inventory="another")
     assert memories(other, [ONE]).documents == {}
@@ -73,7 +73,7 @@ def test_inventories_share_a_database_and_no_memory(sealed: StatePlace) -> None:
     assert memories(sealed, [ONE]).documents == {ONE: {"times": 1}}
 
 
-def test_a_change_that_fails_changes_nothing(sealed: StatePlace) -> None:
+def test_a_change_that_fails_changes_nothing(sealed: StateFolder) -> None:
     remember(sealed, ONE)
 
     def broken(path: str, known: Document | None) -> Document:
@@ -86,7 +86,7 @@ def test_a_change_that_fails_changes_nothing(sealed: StatePlace) -> None:
     assert memories(sealed, [ONE, TWO]).documents == {ONE: {"times": 1}}
 
 
-def test_writers_beside_each_other_lose_nothing(sealed: StatePlace) -> None:
+def test_writers_beside_each_other_lose_nothing(sealed: StateFolder) -> None:
     remember(sealed, ONE)
     writers = [threading.Thread(target=remember_often, args=(sealed, 5)) for _ in range(4)]
     for writer in writers:
@@ -113,7 +113,7 @@ OF_ANOTHER_PATH = (
         OF_ANOTHER_PATH,
     ],
 )
-def test_a_row_that_somebody_else_wrote_is_no_memory(sealed: StatePlace, statement: str) -> None:
+def test_a_row_that_somebody_else_wrote_is_no_memory(sealed: StateFolder, statement: str) -> None:
     remember(sealed, ONE, TWO)
     tamper(sealed, statement, {"one": ONE, "two": TWO} if ":two" in statement else {"one": ONE})
     read = memories(sealed, [ONE, TWO])
@@ -122,20 +122,20 @@ def test_a_row_that_somebody_else_wrote_is_no_memory(sealed: StatePlace, stateme
     assert memories(sealed, [ONE, TWO]).unread == ()
 
 
-def test_the_chain_says_nothing_of_memories(sealed: StatePlace) -> None:
+def test_the_chain_says_nothing_of_memories(sealed: StateFolder) -> None:
     with closing(open_history(sealed)) as history:
         history.end(make.run(), make.ending())
         remember(sealed, ONE)
         assert history.verify_chain().faults == ()
 
 
-def test_paths_that_nobody_looks_at_any_more_are_forgotten(sealed: StatePlace) -> None:
+def test_paths_that_nobody_looks_at_any_more_are_forgotten(sealed: StateFolder) -> None:
     remember(sealed, ONE)
     remember_paths(sealed, [TWO], counted, make.START + FORGOTTEN_AFTER + timedelta(seconds=1))
     assert set(memories(sealed, [ONE, TWO]).documents) == {TWO}
 
 
-def test_many_paths_are_read_and_written_at_once(sealed: StatePlace) -> None:
+def test_many_paths_are_read_and_written_at_once(sealed: StateFolder) -> None:
     many = [f"bac-giang/kcl-{number:05}/cam-01/sub" for number in range(2_500)]
     remember(sealed, *many)
     assert len(memories(sealed, many).documents) == len(many)

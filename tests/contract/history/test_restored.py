@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from provisioner.record.place import VARIABLE, StatePlace
+from provisioner.record.state_folder import VARIABLE, StateFolder
 from tests.postgresql import PostgresServer, server_programs
 from tests.recorded import RecordingController, recording_controller
 
@@ -44,7 +44,7 @@ def change(controller: RecordingController, state: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the program sqlite3 is not on this machine")
-def test_a_record_goes_on_from_a_copy(place: StatePlace, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_a_record_goes_on_from_a_copy(place: StateFolder, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     controller = recording_controller(tmp_path / "controller")
     state = place.url or str(tmp_path / "shared")
     assert controller.run(*APPLY, **{VARIABLE: state}).code == 0

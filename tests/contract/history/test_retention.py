@@ -10,11 +10,11 @@ import pytest
 
 from provisioner.base.errors import StateError
 from provisioner.base.secret import Secret
-from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
+from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
 from provisioner.record.entries import Cut, Operation
-from provisioner.record.place import StatePlace
-from provisioner.record.retention import held_classes, prune
+from provisioner.record.retention import prune, retention_classes
 from provisioner.record.seal import record_keys
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
 from provisioner.record.tables import DamagedRecordError
 from provisioner.record.verdicts import read_since, record_verdicts
@@ -24,13 +24,13 @@ from tests.hostile import LOCAL_USER
 
 pytestmark = pytest.mark.contract
 ONE, TWO = "bac-giang/kcl-001/cam-01/sub", "hai-duong/kcl-003/cam-01/sub"
-UP = KeptVerdict("up", level=7)
+UP = StoredVerdict("up", level=7)
 MIDDLE = make.START + 3 * make.HOUR + timedelta(minutes=30)
 EVERYTHING = Cut(MIDDLE, MIDDLE)
 
 
 @pytest.fixture
-def sealed(sealed: StatePlace) -> StatePlace:
+def sealed(sealed: StateFolder) -> StateFolder:
     """A record of an apply and five verifications, three of them before the cut, sealed by an open vault."""
     with closing(open_history(sealed)) as history:
         history.begin(make.run(0, Operation.APPLY), ["relay-1"])
@@ -43,33 +43,33 @@ def sealed(sealed: StatePlace) -> StatePlace:
     return sealed
 
 
-def leave(place: StatePlace, cut: Cut = EVERYTHING, number: int = 9) -> None:
+def leave(place: StateFolder, cut: Cut = EVERYTHING, number: int = 9) -> None:
     prune(place, make.run(number, Operation.PRUNE), make.START + number * make.HOUR, cut)
 
 
-def documents(place: StatePlace) -> list[int]:
+def documents(place: StateFolder) -> list[int]:
     """The runs whose documents are there."""
     with closing(open_history(place)) as history:
         return [number for number in range(6) if history.document(f"run-{number}") is not None]
 
 
-def test_what_would_leave_is_counted_and_stays(sealed: StatePlace) -> None:
-    of_documents, of_verdicts = held_classes(sealed, EVERYTHING)
+def test_what_would_leave_is_counted_and_stays(sealed: StateFolder) -> None:
+    of_documents, of_verdicts = retention_classes(sealed, EVERYTHING)
     assert (of_documents.rows, of_documents.leaving) == (5, 3)
     assert (of_verdicts.rows, of_verdicts.leaving) == (8, 6)
     assert 0 < of_verdicts.leaving_size < of_verdicts.size
     assert of_documents.oldest == make.ending(1).finished
-    assert [one.leaving for one in held_classes(sealed, Cut())] == [0, 0]
+    assert [one.leaving for one in retention_classes(sealed, Cut())] == [0, 0]
     assert documents(sealed) == [0, 1, 2, 3, 4, 5]
 
 
-def test_what_is_older_leaves_and_nothing_is_missed(sealed: StatePlace) -> None:
+def test_what_is_older_leaves_and_nothing_is_missed(sealed: StateFolder) -> None:
     with closing(open_history(sealed)) as history:
         evidence = history.evidence()
     leave(sealed)
     assert faults(sealed) == []
     assert documents(sealed) == [0, 4, 5]
-    assert [(one.rows, one.leaving) for one in held_classes(sealed, EVERYTHING)] == [(2, 0), (2, 0)]
+    assert [(one.rows, one.leaving) for one in retention_classes(sealed, EVERYTHING)] == [(2, 0), (2, 0)]
     said = read_since(sealed)
     assert (set(said), said[ONE].since, said.damaged) == ({ONE}, make.ending(4).finished, ())
     with closing(open_history(sealed)) as history:
@@ -82,14 +82,14 @@ def test_what_is_older_leaves_and_nothing_is_missed(sealed: StatePlace) -> None:
     assert documents(sealed) == [0, 4, 5]
 
 
-def test_the_newest_document_stays_however_old_it_is(sealed: StatePlace) -> None:
+def test_the_newest_document_stays_however_old_it_is(sealed: StateFolder) -> None:
     leave(sealed, Cut(documents=make.START + timedelta(days=9)))
     assert documents(sealed) == [0, 5]
     assert faults(sealed) == []
 
 
 @LOCAL_USER
-def test_what_leaves_without_an_entry_is_still_missed(sealed: StatePlace) -> None:
+def test_what_leaves_without_an_entry_is_still_missed(sealed: StateFolder) -> None:
     leave(sealed)
     tamper(sealed, "DELETE FROM provisioner_documents WHERE run = 'run-4'")
     tamper(sealed, "DELETE FROM provisioner_verdicts WHERE number = 7")
@@ -100,7 +100,7 @@ def test_what_leaves_without_an_entry_is_still_missed(sealed: StatePlace) -> Non
 
 
 @LOCAL_USER
-def test_part_of_a_night_that_is_gone_is_missed(sealed: StatePlace) -> None:
+def test_part_of_a_night_that_is_gone_is_missed(sealed: StateFolder) -> None:
     """A cut takes a night whole: one province of it that is gone was taken by somebody."""
     leave(sealed, Cut(verdicts=make.START))
     tamper(sealed, "DELETE FROM provisioner_verdicts WHERE number = 3 AND province = 'hai-duong'")
@@ -108,7 +108,7 @@ def test_part_of_a_night_that_is_gone_is_missed(sealed: StatePlace) -> None:
 
 
 @LOCAL_USER
-def test_an_entry_that_somebody_made_up_lets_nothing_leave(sealed: StatePlace) -> None:
+def test_an_entry_that_somebody_made_up_lets_nothing_leave(sealed: StateFolder) -> None:
     forged = replace(sealed, keys=record_keys(Secret("b" * 64), {}, sealed.inventory))
     tamper(sealed, "DELETE FROM provisioner_documents WHERE run = 'run-1'")
     with closing(open_history(forged)) as history:
@@ -117,15 +117,15 @@ def test_an_entry_that_somebody_made_up_lets_nothing_leave(sealed: StatePlace) -
 
 
 @LOCAL_USER
-def test_nothing_leaves_a_damaged_history(sealed: StatePlace) -> None:
+def test_nothing_leaves_a_damaged_history(sealed: StateFolder) -> None:
     tamper(sealed, "UPDATE provisioner_checks SET proved = 0")
-    before = held_classes(sealed, EVERYTHING)
+    before = retention_classes(sealed, EVERYTHING)
     with pytest.raises(DamagedRecordError, match="nothing may leave"):
         leave(sealed)
-    assert held_classes(sealed, EVERYTHING) == before
+    assert retention_classes(sealed, EVERYTHING) == before
 
 
-def test_programs_from_before_refuse_it(sealed: StatePlace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_from_before_refuse_it(sealed: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     leave(sealed)
     monkeypatch.setattr("provisioner.record.database.PRUNED_SCHEMA", 1)
     with pytest.raises(StateError, match="of another version") as raised:
@@ -133,5 +133,5 @@ def test_programs_from_before_refuse_it(sealed: StatePlace, monkeypatch: pytest.
     assert raised.value.exit_code == 13
 
 
-def test_a_place_without_a_history_holds_nothing(place: StatePlace) -> None:
-    assert held_classes(place, EVERYTHING) == ()
+def test_a_place_without_a_history_holds_nothing(place: StateFolder) -> None:
+    assert retention_classes(place, EVERYTHING) == ()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.record.place import VARIABLE, StatePlace, state_place_of
+from provisioner.record.state_folder import VARIABLE, StateFolder, state_folder_of
 from provisioner.record.store import open_history
 from tests.agent.disk_hosts import DiskHosts, forked
 from tests.recorded import EXAMPLE, RecordingController
@@ -90,7 +90,7 @@ def refuse_overlaps(log: Path) -> Counter[str]:
 
 
 @pytest.mark.parametrize("rounds", [2, pytest.param(40, marks=pytest.mark.soak)])
-def test_two_change_one_host_one_after_the_other(place: StatePlace, tmp_path: Path, rounds: int) -> None:
+def test_two_change_one_host_one_after_the_other(place: StateFolder, tmp_path: Path, rounds: int) -> None:
     state = place.url or str(tmp_path / "shared")
     made, hosts = controllers(tmp_path, state)
     codes = applied_by_both(made, state, rounds)
@@ -98,7 +98,7 @@ def test_two_change_one_host_one_after_the_other(place: StatePlace, tmp_path: Pa
     ended = refuse_overlaps(hosts.log)
     sys.stdout.write(f"{len(codes)} applies: codes {dict(Counter(codes))}, hosts {dict(ended)}\n")
     assert ended["applied"] >= 1
-    with closing(open_history(state_place_of(made[0].environment | {VARIABLE: state}, "example"))) as history:
+    with closing(open_history(state_folder_of(made[0].environment | {VARIABLE: state}, "example"))) as history:
         runs = history.runs()
         assert history.verify_chain().whole
     assert all(run.finished is not None for run in runs), "each run has its end"

@@ -11,9 +11,9 @@ import pytest
 
 from provisioner.base.errors import StateError
 from provisioner.record.availability.measured import Span, total_of
-from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
-from provisioner.record.place import StatePlace
+from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
 from provisioner.record.seal import record_keys
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import find_history, open_history
 from provisioner.record.verdicts import read_availability, read_nights, read_since, record_verdicts
 from tests import histories as make
@@ -22,7 +22,7 @@ from tests.hostile import LOCAL_USER
 
 pytestmark = pytest.mark.contract
 ONE, TWO, FAR = "bac-giang/kcl-001/cam-01/sub", "bac-giang/kcl-002/cam-01/sub", "hai-duong/kcl-003/cam-01/sub"
-UP, DOWN = KeptVerdict("up", level=7), KeptVerdict("down", "camera unplugged", 2)
+UP, DOWN = StoredVerdict("up", level=7), StoredVerdict("down", "camera unplugged", 2)
 DAY = timedelta(days=1)
 ALL_UP = {ONE: UP, TWO: UP, FAR: UP}
 WEEK = Span(make.START, make.START + 7 * DAY)
@@ -32,18 +32,18 @@ def night(number: int) -> datetime:
     return make.START + number * DAY
 
 
-def record(place: StatePlace, number: int, kept: Mapping[str, KeptVerdict], *, whole: bool = True) -> None:
+def record(place: StateFolder, number: int, kept: Mapping[str, StoredVerdict], *, whole: bool = True) -> None:
     carriers = dict.fromkeys(kept, "viettel")
     record_verdicts(place, f"run-{number}", night(number), kept, carriers, whole=whole)
 
 
-def story(place: StatePlace) -> None:
+def story(place: StateFolder) -> None:
     """A week in which one camera goes down in the third night and stays so."""
     for number in range(7):
         record(place, number, ALL_UP | ({ONE: DOWN} if number >= 2 else {}))
 
 
-def test_since_when_and_how_often(sealed: StatePlace) -> None:
+def test_since_when_and_how_often(sealed: StateFolder) -> None:
     story(sealed)
     said = read_since(sealed)
     assert set(said) == set(ALL_UP)
@@ -60,7 +60,7 @@ def test_since_when_and_how_often(sealed: StatePlace) -> None:
     assert set(read_since(sealed, "nowhere/")) == set()
 
 
-def test_shares_of_time_and_nights(sealed: StatePlace) -> None:
+def test_shares_of_time_and_nights(sealed: StateFolder) -> None:
     story(sealed)
     by_path = read_availability(sealed, "bac-giang/", WEEK)
     assert (by_path[ONE].up_s, by_path[ONE].down_s) == (2 * 86_400, 5 * 86_400)
@@ -70,14 +70,14 @@ def test_shares_of_time_and_nights(sealed: StatePlace) -> None:
     assert [one.verdict for one in strip] == ["", *["up"] * 2, *["down"] * 5, ""]
 
 
-def test_a_gap_of_measurement_is_not_up(sealed: StatePlace) -> None:
+def test_a_gap_of_measurement_is_not_up(sealed: StateFolder) -> None:
     record(sealed, 0, ALL_UP)
     record(sealed, 5, ALL_UP)
     one = read_availability(sealed, "", WEEK)[ONE]
     assert (one.up_s, one.unmeasured_s) == (2 * 26 * 3600, 7 * 86_400 - 2 * 26 * 3600)
 
 
-def test_a_limit_says_nothing_of_what_it_left_out(sealed: StatePlace) -> None:
+def test_a_limit_says_nothing_of_what_it_left_out(sealed: StateFolder) -> None:
     record(sealed, 0, ALL_UP)
     record(sealed, 1, {ONE: DOWN}, whole=False)
     said = read_since(sealed)
@@ -88,7 +88,7 @@ def test_a_limit_says_nothing_of_what_it_left_out(sealed: StatePlace) -> None:
     assert faults(sealed) == []
 
 
-def test_runs_may_be_recorded_in_any_order(sealed: StatePlace) -> None:
+def test_runs_may_be_recorded_in_any_order(sealed: StateFolder) -> None:
     other = replace(sealed, inventory="other")
     for number in (0, 1, 2, 3):
         record(sealed, number, ALL_UP | ({ONE: DOWN} if number == 1 else {}))
@@ -98,14 +98,14 @@ def test_runs_may_be_recorded_in_any_order(sealed: StatePlace) -> None:
     assert dict(read_availability(other, "", WEEK)) == dict(read_availability(sealed, "", WEEK))
 
 
-def test_a_cause_of_that_day_keeps_its_words(sealed: StatePlace) -> None:
-    record(sealed, 0, {ONE: KeptVerdict("down", "a word of 2021")})
+def test_a_cause_of_that_day_keeps_its_words(sealed: StateFolder) -> None:
+    record(sealed, 0, {ONE: StoredVerdict("down", "a word of 2021")})
     record(sealed, 1, {ONE: DOWN})
     assert read_since(sealed, as_of=night(0))[ONE].cause == "a word of 2021"
     assert read_since(sealed)[ONE].cause == "camera unplugged"
 
 
-def test_nothing_is_made_to_read_and_a_database_of_before_has_none(place: StatePlace) -> None:
+def test_nothing_is_made_to_read_and_a_database_of_before_has_none(place: StateFolder) -> None:
     assert dict(read_since(place)) == {}
     assert find_history(place) is None
     open_history(place).close()
@@ -118,18 +118,18 @@ def test_nothing_is_made_to_read_and_a_database_of_before_has_none(place: StateP
     assert set(read_since(place)) == set(ALL_UP)
 
 
-def test_inventories_share_a_database_and_no_verdict(sealed: StatePlace) -> None:
+def test_inventories_share_a_database_and_no_verdict(sealed: StateFolder) -> None:
     story(sealed)
     assert dict(read_since(replace(sealed, inventory="another"))) == {}
 
 
-def test_what_is_kept_is_kept_with_the_run_or_not_at_all(sealed: StatePlace) -> None:
+def test_what_is_kept_is_kept_with_the_run_or_not_at_all(sealed: StateFolder) -> None:
     record(sealed, 0, ALL_UP)
     with closing(open_history(sealed)) as history, pytest.raises(StateError):
         history.end(make.run(0, id="run-0"), make.ending(0, swept=SweptPaths({ONE: DOWN})))
     assert read_since(sealed)[ONE].verdict == "up"
     with closing(open_history(sealed)) as history, pytest.raises(ValueError, match="has a verdict"):
-        history.end(make.run(1), make.ending(1, swept=SweptPaths({ONE: KeptVerdict("wonderful")})))
+        history.end(make.run(1), make.ending(1, swept=SweptPaths({ONE: StoredVerdict("wonderful")})))
     assert faults(sealed) == []
     with closing(open_history(sealed)) as history:
         assert [recorded.run.id for recorded in history.runs()] == ["run-0"]
@@ -155,7 +155,7 @@ CHANGES = {
 
 @LOCAL_USER
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_row_that_was_changed_is_named_and_hides_no_other(sealed: StatePlace, change: str) -> None:
+def test_a_row_that_was_changed_is_named_and_hides_no_other(sealed: StateFolder, change: str) -> None:
     story(sealed)
     tamper(sealed, *CHANGES[change])
     said = read_since(sealed)
@@ -168,7 +168,7 @@ def test_a_row_that_was_changed_is_named_and_hides_no_other(sealed: StatePlace, 
 
 
 @LOCAL_USER
-def test_a_list_that_was_changed_damages_the_rows_that_name_it(sealed: StatePlace) -> None:
+def test_a_list_that_was_changed_damages_the_rows_that_name_it(sealed: StateFolder) -> None:
     story(sealed)
     tamper(sealed, "UPDATE provisioner_path_lists SET packed = :junk", {"junk": b"junk"})
     said = read_since(sealed)
@@ -177,7 +177,7 @@ def test_a_list_that_was_changed_damages_the_rows_that_name_it(sealed: StatePlac
 
 
 @LOCAL_USER
-def test_a_row_that_was_taken_away_or_made_up_is_a_fault_of_the_chain(sealed: StatePlace) -> None:
+def test_a_row_that_was_taken_away_or_made_up_is_a_fault_of_the_chain(sealed: StateFolder) -> None:
     story(sealed)
     tamper(sealed, "DELETE FROM provisioner_verdicts WHERE number = 3 AND province = 'hai-duong'")
     assert faults(sealed) == ["what it kept of paths is missing or was changed"]
@@ -186,7 +186,7 @@ def test_a_row_that_was_taken_away_or_made_up_is_a_fault_of_the_chain(sealed: St
 
 
 @LOCAL_USER
-def test_a_row_without_the_vaults_seal_is_counted(sealed: StatePlace) -> None:
+def test_a_row_without_the_vaults_seal_is_counted(sealed: StateFolder) -> None:
     story(sealed)
     tamper(sealed, "UPDATE provisioner_verdicts SET seal = '' WHERE number = 3")
     said = read_since(sealed)

@@ -13,7 +13,7 @@ from provisioner.base.files import make_own_folder
 from provisioner.cli import main as program
 from provisioner.hosts.artefact import fetch
 from provisioner.inventory.model import MediamtxArtefact
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
 from tests.hostile import LOCAL_USER
 
@@ -40,7 +40,7 @@ def test_a_history_in_a_foreign_folder_is_not_opened(tmp_path: Path, give_away: 
     folder.mkdir()
     give_away(folder)
     with pytest.raises(StateError, match="the folder is somebody else's"):
-        open_history(StatePlace("example", folder / "state.db"))
+        open_history(StateFolder("example", folder / "state.db"))
     assert list(folder.iterdir()) == []
 
 
@@ -53,7 +53,7 @@ def test_a_history_that_somebody_else_has_put_there_is_not_opened(
     (folder / "state.db").touch()
     give_away(folder / "state.db")
     with pytest.raises(StateError, match="somebody else's"):
-        open_history(StatePlace("example", folder / "state.db"))
+        open_history(StateFolder("example", folder / "state.db"))
 
 
 @LOCAL_USER
@@ -64,7 +64,7 @@ def test_a_link_in_the_place_of_the_history_is_not_followed(tmp_path: Path) -> N
     folder.mkdir()
     (folder / "state.db").symlink_to(victim)
     with pytest.raises(StateError, match="it is no file"):
-        open_history(StatePlace("example", folder / "state.db"))
+        open_history(StateFolder("example", folder / "state.db"))
     assert (victim.read_text(), victim.stat().st_mode & 0o777) == ("canary", 0o644)
 
 

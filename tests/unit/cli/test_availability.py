@@ -20,14 +20,14 @@ from provisioner.base.text import VIETNAM
 from provisioner.cli.main import run
 from provisioner.operations.questions import availability
 from provisioner.record import verdicts
-from provisioner.record.availability.verdict_table import KeptVerdict
-from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.availability.verdict_table import StoredVerdict
+from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.state_queries import ReadLooks
 from provisioner.record.verdicts import record_verdicts
 from tests.unit.docs.pages import fences, text_of
 
-UP, DOWN = KeptVerdict("up", level=7), KeptVerdict("down", "camera unplugged", 2)
-DEGRADED, WORK = KeptVerdict("degraded", "drift"), KeptVerdict("down", "tunnel down", 1, maintenance=True)
+UP, DOWN = StoredVerdict("up", level=7), StoredVerdict("down", "camera unplugged", 2)
+DEGRADED, WORK = StoredVerdict("degraded", "drift"), StoredVerdict("down", "tunnel down", 1, maintenance=True)
 ONE, TWO = "bac-giang/kcl-bg-001/cam-01/sub", "bac-giang/kcl-bg-001/cam-02/sub"
 OTHER, FAR = "bac-giang/kcl-bg-002/cam-01/sub", "quang-ninh/kcl-qn-001/cam-01/sub"
 CARRIERS = {ONE: "viettel", TWO: "viettel", OTHER: "viettel", FAR: "vnpt"}
@@ -36,10 +36,10 @@ DAY_S = 86_400
 SETTINGS = Path(__file__).parents[3] / "inventories/example/inventory.yml"
 
 
-def record(state: Path, day: int, changed: Mapping[str, KeptVerdict]) -> None:
+def record(state: Path, day: int, changed: Mapping[str, StoredVerdict]) -> None:
     """Record the night before a day of May."""
     at = datetime(2021, 5, 1, tzinfo=VIETNAM) + timedelta(days=day - 1)
-    place = state_place_of({"PROVISIONER_STATE": str(state)}, "example")
+    place = state_folder_of({"PROVISIONER_STATE": str(state)}, "example")
     record_verdicts(place, f"run-{day}", at, dict.fromkeys(CARRIERS, UP) | dict(changed), CARRIERS)
 
 
@@ -53,7 +53,7 @@ class Nights:
         self.environment = {"PROVISIONER_STATE": str(folder / "state")}
         self.file = folder / "state/example/state.db"
 
-    def record(self, day: int, changed: Mapping[str, KeptVerdict]) -> None:
+    def record(self, day: int, changed: Mapping[str, StoredVerdict]) -> None:
         record(self.file.parents[1], day, changed)
 
     def agree(self, text: str) -> None:
@@ -164,7 +164,7 @@ def test_an_agreed_level_that_is_missed_is_named_and_ends_with_1(nights: Nights)
 
 def test_a_level_of_what_nobody_measured_was_not_kept(nights: Nights) -> None:
     nights.agree("{ percent: 50 }")
-    nights.record(40, dict.fromkeys(CARRIERS, KeptVerdict("unknown", "cannot check")))
+    nights.record(40, dict.fromkeys(CARRIERS, StoredVerdict("unknown", "cannot check")))
     code, out, _ = nights("--from", "2021-06-09", "--until", "2021-06-10")
     assert code == 1
     assert "3 of 3 facilities not measured at all, against an agreed level" in out
@@ -294,7 +294,7 @@ def test_what_a_killed_process_had_to_read_is_read_here(nights: Nights, monkeypa
 def test_a_run_that_is_recorded_meanwhile_is_in_no_part_of_it(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     expected, extent_of = nights("--by", "province", *WEEK), verdicts.read_extent
 
-    def late(place: StatePlace, *arguments: Any) -> verdicts.Extent | None:
+    def late(place: StateFolder, *arguments: Any) -> verdicts.Extent | None:
         extent = extent_of(place, *arguments)
         at = datetime(2021, 5, 12, 12, tzinfo=VIETNAM)
         record_verdicts(place, "late", at, dict.fromkeys(CARRIERS, DOWN), CARRIERS)

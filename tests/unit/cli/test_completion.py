@@ -13,7 +13,7 @@ import pytest
 
 from provisioner.cli.main import run
 from provisioner.record.entries import Ending, Operation, Run
-from provisioner.record.place import state_place_of
+from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import open_history
 from tests import inventories as make
 from tests.pseudo_terminal import PseudoTerminal
@@ -158,7 +158,7 @@ def recorded(state: Path) -> list[str]:
     """The ids of two runs that are recorded of the example, the newest first."""
     begun = datetime(2021, 6, 15, 1, tzinfo=UTC)
     names = ["20210615T010000Z-aaaaaa", "20210616T010000Z-bbbbbb"]
-    with closing(open_history(state_place_of({"PROVISIONER_STATE": str(state)}, "example"))) as history:
+    with closing(open_history(state_folder_of({"PROVISIONER_STATE": str(state)}, "example"))) as history:
         for day, name in enumerate(names):
             started = begun + timedelta(days=day)
             history.end(Run(name, Operation.VERIFY, started, "", "", {}, ""), Ending(started, "up", {}))

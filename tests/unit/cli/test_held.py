@@ -36,7 +36,7 @@ class Terminal(ExampleTerminal):
         self.edit(f"facilities/bac-giang/{OTHER}.yml", "sub: {", 'sub: { rtsp_path: "/other", ')
         assert self("sign-off", OTHER, *SIGNERS)[0] == 0
 
-    def held_parts(self, relay: str = RELAY, facility: str = HELD) -> host_held.HeldParts:
+    def held_parts(self, relay: str = RELAY, facility: str = HELD) -> host_held.FrozenLines:
         files = self.hosts.hosts[relay].files
         return host_held.taken({path: files[path][0].decode() for path in FILES}, {facility}, "")[1]
 

@@ -15,7 +15,7 @@ from provisioner.cli.main import run
 from provisioner.cli.support import session
 from provisioner.record.entries import Operation
 from provisioner.record.event_log import Event, EventLog
-from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.store import open_history
 from tests import histories
 
@@ -27,7 +27,7 @@ MINUTE = timedelta(minutes=1)
 class Desk:
     """The command over the example with a history of its own."""
 
-    def __init__(self, place: StatePlace, environment: dict[str, str]) -> None:
+    def __init__(self, place: StateFolder, environment: dict[str, str]) -> None:
         self.place = place
         self.environment = environment
 
@@ -39,7 +39,7 @@ class Desk:
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(session, "today", lambda: TODAY)
     environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "NO_COLOR": "1"}
-    return Desk(state_place_of(environment, "example"), environment)
+    return Desk(state_folder_of(environment, "example"), environment)
 
 
 def _events() -> Iterator[Event]:

@@ -16,7 +16,7 @@ import pytest
 from provisioner.base.text import VIETNAM
 from provisioner.base.vault import VaultPasswords, decrypt, encrypt
 from provisioner.operations.nightly import run as nightly_run
-from provisioner.record.availability.verdict_table import KeptVerdict
+from provisioner.record.availability.verdict_table import StoredVerdict
 from provisioner.record.entries import Operation
 from provisioner.record.leases import FILE, LeaseHolder, night_lease
 from provisioner.record.store import find_history
@@ -144,7 +144,7 @@ def test_what_changes_is_told_once_and_what_comes_back_too(nights: Nights) -> No
 
 def test_a_new_receiver_is_told_since_when_as_status_and_pages_say(nights: Nights) -> None:
     began = datetime.now(UTC) - timedelta(days=9)
-    record_verdicts(nights.controller.place, "before", began, {CAMERA: KeptVerdict("down", "silent")}, whole=False)
+    record_verdicts(nights.controller.place, "before", began, {CAMERA: StoredVerdict("down", "silent")}, whole=False)
     sink = nights.web("noc", "carrier", carrier="viettel")
     nights.hosts.silent = {CAMERA}
     nights.document()

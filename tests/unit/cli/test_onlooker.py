@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 
-from provisioner.cli.support.attendance import AskedAfter, running_s
+from provisioner.cli.support.attendance import FirstAnswerClock, running_s
 
 
 def test_the_first_time_that_hosts_are_asked_counts() -> None:
-    onlooker = AskedAfter()
+    onlooker = FirstAnswerClock()
     assert onlooker.before_s == 0.0
     onlooker.asked({"relay-1": 20})
     first = onlooker.before_s

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from provisioner.cli.support.context import today
-from provisioner.record.place import state_place_of
+from provisioner.record.state_folder import state_folder_of
 from tests.hostile import LOCAL_USER
 from tests.unit.cli.test_relay_drain import DRAIN, NEW, OLD, SITES, DrainTerminal, call
 
@@ -56,7 +56,7 @@ class Desk:
 
     @property
     def file(self) -> Path:
-        file = state_place_of({"XDG_STATE_HOME": str(self.call.root / "state")}, "example").file
+        file = state_folder_of({"XDG_STATE_HOME": str(self.call.root / "state")}, "example").file
         assert file is not None
         return file
 

@@ -193,13 +193,13 @@ def test_many_short_stages_are_one_long_wait(watched_terminal: Callable[[], Term
     now = [0.0]
     one = progress(ProgressForm.LINES, now)
     for stage in (Stage.READ, Stage.SECRETS, Stage.READ, Stage.SECRETS):
-        one.stage_begun(stage, 0)
+        one.stage_started(stage, 0)
         now[0] += 0.4
         one.stage_advanced(stage, 1)
         one.stage_ended(stage)
     assert told.getvalue() == "reading facilities' files: 0 s\n"
     now[0] += 20
-    one.stage_begun(Stage.READ, 0)
+    one.stage_started(Stage.READ, 0)
     assert told.getvalue().count("\n") == 1
 
 
@@ -207,7 +207,7 @@ def test_a_log_of_somebody_else_gets_a_line_every_ten_seconds_at_most(watched_te
     told = watched_terminal()
     now = [0.0]
     one = progress(ProgressForm.LINES, now)
-    one.stage_begun(Stage.READ, 3000)
+    one.stage_started(Stage.READ, 3000)
     for _ in range(300):
         now[0] += 0.1
         one.stage_advanced(Stage.READ, 10)
@@ -222,7 +222,7 @@ def test_nobody_is_shown_anything_where_nothing_is_to_be_shown(watched_terminal:
     told = watched_terminal()
     now = [0.0]
     one = progress(ProgressForm.NOTHING, now)
-    one.stage_begun(Stage.READ, 3)
+    one.stage_started(Stage.READ, 3)
     now[0] = 100.0
     one.stage_advanced(Stage.READ, 1)
     one.begun("observe", {"relay-1": 0})
@@ -247,7 +247,9 @@ def test_no_clock_runs_where_processes_are_forked(stage: Stage, watched_terminal
 def test_another_thread_tells_of_no_stage(watched_terminal: Callable[[], Terminal]) -> None:
     watched_terminal()
     begun: list[Stage] = []
-    watcher = cast("Any", SimpleNamespace(stage_begun=lambda stage, _: begun.append(stage), stage_ended=lambda _: None))
+    watcher = cast(
+        "Any", SimpleNamespace(stage_started=lambda stage, _: begun.append(stage), stage_ended=lambda _: None)
+    )
 
     def work() -> None:
         with at_stage(Stage.READ):

@@ -13,9 +13,9 @@ import pytest
 
 from provisioner.base.text import VIETNAM
 from provisioner.cli.main import run
-from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
+from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
 from provisioner.record.entries import Ending, Operation, Run
-from provisioner.record.place import state_place_of
+from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import open_history
 
 EXAMPLE = Path(__file__).parents[3] / "inventories/example"
@@ -31,10 +31,10 @@ class Kept:
         shutil.copytree(EXAMPLE, self.root)
         vault = {"ANSIBLE_VAULT_PASSWORD_FILE": str(self.root / ".vault-password")}
         self.environment: Mapping[str, str] = {"PROVISIONER_STATE": str(folder / "state"), **vault}
-        with closing(open_history(state_place_of(self.environment, "example"))) as history:
+        with closing(open_history(state_folder_of(self.environment, "example"))) as history:
             for back in range(0, 90, 10):
                 at = NOW - timedelta(days=back)
-                swept = SweptPaths({PATH: KeptVerdict("up", level=7)})
+                swept = SweptPaths({PATH: StoredVerdict("up", level=7)})
                 night = Run(f"run-{back}", Operation.VERIFY, at, "", "", {"user": "noc", "machine": "m"}, "1")
                 history.end(night, Ending(at, "up", {"night": back}, swept=swept))
 

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from provisioner.record.availability.verdict_table import KeptVerdict
-from provisioner.record.place import state_place_of
+from provisioner.record.availability.verdict_table import StoredVerdict
+from provisioner.record.state_folder import state_folder_of
 from provisioner.record.verdicts import record_verdicts
 from tests.unit.cli.test_status import NOW, Story, document, past, story
 
 __all__ = ["past", "story"]  # the fixtures
 
-UP, DOWN = KeptVerdict("up", level=7), KeptVerdict("down", "camera unplugged", 2)
-DEGRADED, WORK = KeptVerdict("degraded", "drift"), KeptVerdict("down", "tunnel down", 1, maintenance=True)
-UNKNOWN = KeptVerdict("unknown", "cannot check")
+UP, DOWN = StoredVerdict("up", level=7), StoredVerdict("down", "camera unplugged", 2)
+DEGRADED, WORK = StoredVerdict("degraded", "drift"), StoredVerdict("down", "tunnel down", 1, maintenance=True)
+UNKNOWN = StoredVerdict("unknown", "cannot check")
 ONE, TWO = "bac-giang/kcl-bg-001/cam-01/sub", "bac-giang/kcl-bg-002/cam-01/sub"
 FAR, DARK = "quang-nam/kcl-qn-001/cam-01/sub", "hai-duong/kcl-hd-001/cam-01/sub"
 CARRIERS = {ONE: "viettel", TWO: "viettel", FAR: "vnpt", DARK: "fpt"}
@@ -33,7 +33,7 @@ SHARE = ("available", "agreed_percent", "kept", "paths", "outages", "maintenance
 @pytest.fixture
 def nights(story: Story) -> Story:
     """The story with its last nights path by path: a camera down, one degraded, a carrier's work, one never told."""
-    place = state_place_of(story.environment, "example")
+    place = state_folder_of(story.environment, "example")
     for back in range(12):
         seen = {DARK: UNKNOWN} | ({ONE: DOWN} if back in {3, 4} else {}) | ({TWO: DEGRADED} if back == 5 else {})
         seen |= {FAR: WORK} if back == 2 else {}
@@ -154,7 +154,7 @@ def test_a_limit_of_which_nothing_is_recorded_is_not_known(nights: Story, capsys
 
 def test_what_is_damaged_is_named_and_counts_as_not_measured(nights: Story, capsys: pytest.CaptureFixture[str]) -> None:
     before = scorecard(nights, capsys, *WEEK)
-    file = state_place_of(nights.environment, "example").file
+    file = state_folder_of(nights.environment, "example").file
     assert file is not None
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE provisioner_verdicts SET marks = x'00' WHERE run = 'night-1'")

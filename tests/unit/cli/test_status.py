@@ -30,7 +30,7 @@ from provisioner.operations.apply.verification import Contents, contents_of
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation
 from provisioner.record.labels import LABELS, label
 from provisioner.record.lifecycle.state import FacilityState
-from provisioner.record.place import state_place_of
+from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import History, open_history
 from provisioner.report.exports import REPORTS
 from provisioner.report.exports.surveys import COVER_LABELS
@@ -91,7 +91,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tell the story of the page: an apply, two nights, a camera that does not answer, and a change of carrier."""
     folder = tmp_path_factory.mktemp("story")
     shutil.copytree(ROOT / EXAMPLE, folder / EXAMPLE)
-    with closing(open_history(state_place_of(environment(folder), "example"))) as history:
+    with closing(open_history(state_folder_of(environment(folder), "example"))) as history:
         story = Story(history, contents_of(load_inventory(folder / EXAMPLE, today=NOW.date())), {})
         story.apply(at("2021-05-08", "19:32:00"), RELAYS)
         night = {"kcl-bg-001": 4, "kcl-bg-002": 1, "kcl-hd-001": 0, "kcl-qn-001": 1}
@@ -118,7 +118,7 @@ def story(past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(session, "now", lambda: NOW)
     env = environment(tmp_path)
-    with closing(open_history(state_place_of(env, "example"))) as history:
+    with closing(open_history(state_folder_of(env, "example"))) as history:
         yield Story(history, contents_of(load_inventory(EXAMPLE, today=NOW.date())), env)
 
 

@@ -19,7 +19,7 @@ import pytest
 from provisioner.base.errors import HostError
 from provisioner.hosts.ansible import play
 from provisioner.hosts.ansible.calls import AnsibleRunner
-from provisioner.hosts.ansible.early_start import BegunAnsible
+from provisioner.hosts.ansible.early_start import WaitingAnsible
 from provisioner.hosts.runner import CallOutcome, HostCall
 from tests import fleets
 from tests.unit.operations.rollout.world import state
@@ -172,7 +172,7 @@ def starts_of_ansible(runtime: Path) -> int:
 
 def test_what_was_begun_before_hosts_were_known_carries_their_calls(runtime: Path) -> None:
     environment = {"XDG_RUNTIME_DIR": str(runtime), "PATH": "/usr/bin:/bin"}
-    begun = BegunAnsible(environment)
+    begun = WaitingAnsible(environment)
     (at_work,) = plays_at_work(runtime)
     carrier, other = (AnsibleRunner(fleets.templates(), environment) for _ in range(2))
     carrier.goes_on_with(begun)
@@ -191,7 +191,7 @@ def test_what_was_begun_before_hosts_were_known_carries_their_calls(runtime: Pat
 
 def test_what_was_begun_for_nobody_calls_nobody_and_leaves_nothing(runtime: Path) -> None:
     environment = {"XDG_RUNTIME_DIR": str(runtime), "PATH": "/usr/bin:/bin"}
-    begun = BegunAnsible(environment)
+    begun = WaitingAnsible(environment)
     end = time.monotonic() + 30
     while not starts_of_ansible(runtime):
         assert time.monotonic() < end

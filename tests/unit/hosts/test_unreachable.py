@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from provisioner.hosts.ansible.play import answer_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer, unanswered
-from provisioner.hosts.unreachable import Way, unreachable_by
+from provisioner.hosts.unreachable import SshRoute, unreachable_by
 from tests.unit.verify.world import relay_spec
 
 BANNER = """\
@@ -93,7 +93,7 @@ def test_a_banner_may_say_anything(banner: str, case: str) -> None:
 
 # What OpenSSH 9.2 says over `ProxyJump`: the ssh to the jump host first, then the one that waits for what is behind it.
 JUMP = "noc@203.0.113.29:22"
-OVER = Way(JUMP)
+OVER = SshRoute(JUMP)
 NOTHING_CAME = """
 kex_exchange_identification: Connection closed by remote host
 Connection closed by UNKNOWN port 65535"""
@@ -190,15 +190,15 @@ CERTIFICATES = {
 @pytest.mark.parametrize("said", CERTIFICATES)
 def test_what_is_wrong_with_a_certificate_is_said_of_whose_it_is(said: str) -> None:
     refused = said + UNKNOWN_TYPE
-    assert CERTIFICATES[said] in unreachable_by(refused, Way(signed=True)).cause
-    assert CERTIFICATES[said] in unreachable_by(refused, Way(JUMP, signed=True)).cause
-    at_jump = unreachable_by(refused + NOTHING_CAME, Way(JUMP, jump_signed=True)).cause
+    assert CERTIFICATES[said] in unreachable_by(refused, SshRoute(signed=True)).cause
+    assert CERTIFICATES[said] in unreachable_by(refused, SshRoute(JUMP, signed=True)).cause
+    at_jump = unreachable_by(refused + NOTHING_CAME, SshRoute(JUMP, jump_signed=True)).cause
     assert at_jump.startswith(f"its jump host {JUMP} cannot be used: it")
     assert CERTIFICATES[said] in at_jump
 
 
-@given(st.text(), st.sampled_from([Way(), OVER, Way(JUMP, signed=True, jump_signed=True)]))
-def test_whatever_is_said_becomes_one_short_printable_line(said: str, way: Way) -> None:
+@given(st.text(), st.sampled_from([SshRoute(), OVER, SshRoute(JUMP, signed=True, jump_signed=True)]))
+def test_whatever_is_said_becomes_one_short_printable_line(said: str, way: SshRoute) -> None:
     why = unreachable_by(said, way)
     assert why.cause.isprintable()
     assert 0 < len(why.cause) <= 230

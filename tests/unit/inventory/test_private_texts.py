@@ -24,7 +24,7 @@ from provisioner.inventory.model.free_texts import texts_in, with_texts
 from provisioner.inventory.rules import Days, SiteView, check_site
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS
 from provisioner.inventory.rules.texts import shown as withheld
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
 from tests import inventories as make
 from tests.hostile import MERGE_REQUEST, VIEWER
@@ -310,7 +310,7 @@ def test_a_sign_off_writes_nothing_private_into_a_file(tmp_path: Path, form: str
 @VIEWER
 @pytest.mark.parametrize("password", ["Hoa@5maiX", "Hoa5mai@", "a@Hoa5mai@b"])
 def test_a_database_that_does_not_answer_says_nothing_of_its_password(password: str) -> None:
-    place = StatePlace("test", None, f"postgresql+psycopg://u:{password}@127.0.0.1:1/db")
+    place = StateFolder("test", None, f"postgresql+psycopg://u:{password}@127.0.0.1:1/db")
     with pytest.raises(StateError) as caught, closing(open_history(place)):
         pass
     assert "5mai" not in str(caught.value)

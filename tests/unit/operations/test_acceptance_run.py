@@ -13,7 +13,7 @@ import pytest
 from provisioner.cli.main import run
 from provisioner.desired.spec import MediaPath
 from provisioner.operations.apply import execution
-from provisioner.record.place import state_place_of
+from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import find_history
 from provisioner.verify.picture_measures import PictureView
 from tests.laws.test_reference_laws import scene as view_of
@@ -91,7 +91,7 @@ def test_what_was_accepted_is_kept_and_compared(person: Person) -> None:
 
 def test_the_record_says_who_accepted_what(person: Person) -> None:
     person.verify("--accept")
-    history = find_history(state_place_of(person.environment, "example"))
+    history = find_history(state_folder_of(person.environment, "example"))
     assert history is not None
     with closing(history):
         latest = history.runs()[0]

@@ -13,7 +13,7 @@ import pytest
 
 from provisioner.operations.apply import execution
 from provisioner.record.availability.verdict_table import UNREAD
-from provisioner.record.place import state_place_of
+from provisioner.record.state_folder import state_folder_of
 from provisioner.record.verdicts import read_since, record_verdicts
 from tests.unit.operations.test_verification import Controller
 from tests.watched import WatchedHosts
@@ -27,7 +27,7 @@ class Nightly:
 
     def __init__(self, controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
         self.controller, self._capsys = controller, capsys
-        self.place = state_place_of(controller.environment, "example")
+        self.place = state_folder_of(controller.environment, "example")
 
     def verify(self, *words: str) -> tuple[str, str]:
         self.controller.run("verify", "--once", *words)

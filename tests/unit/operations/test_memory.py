@@ -18,7 +18,7 @@ from provisioner.operations.apply import execution
 from provisioner.operations.pipeline import stages
 from provisioner.record.entries import Operation
 from provisioner.record.lifecycle.pictures import pictures_of
-from provisioner.record.place import state_place_of
+from provisioner.record.state_folder import state_folder_of
 from tests.watched import WatchedHosts
 
 from .test_verification import Controller
@@ -218,7 +218,7 @@ def test_without_a_record_it_says_that_it_has_no_memory(
 def test_a_memory_that_somebody_else_wrote_is_none(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
     controller.hosts.silent = {SILENT}
     verified(controller, capsys, "--once")
-    file = state_place_of(controller.environment, "example").file
+    file = state_folder_of(controller.environment, "example").file
     assert file is not None
     with closing(sqlite3.connect(file)) as database, database:
         database.execute(

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from provisioner.record.entries import canonical, genesis, linked
 from provisioner.record.heads import REF
-from provisioner.record.place import FILE
 from provisioner.record.seal import SIGNING_KEY
+from provisioner.record.state_folder import FILE
 from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY
 from tests.recorded import RecordingController, recording_controller
 

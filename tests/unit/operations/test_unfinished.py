@@ -16,7 +16,7 @@ from provisioner.plan import Basis
 from provisioner.plan.change import Action, Change, HostCut, Impact, Resource
 from provisioner.record.entries import Operation
 from provisioner.record.event_log import Event, EventLog
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
 from tests import histories
 
@@ -30,9 +30,9 @@ INTENT = Intent(
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> StatePlace:
+def place(tmp_path: Path) -> StateFolder:
     """Where no run was ever recorded."""
-    return StatePlace("example", tmp_path / "state" / "state.db")
+    return StateFolder("example", tmp_path / "state" / "state.db")
 
 
 FULL = Intent(
@@ -64,7 +64,7 @@ def test_an_intent_of_an_older_version_is_read() -> None:
     assert intent_of(plain) == INTENT
 
 
-def begin(place: StatePlace, number: int, *, begun: bool = True, ended: bool = False) -> None:
+def begin(place: StateFolder, number: int, *, begun: bool = True, ended: bool = False) -> None:
     """Record an apply."""
     with closing(open_history(place)) as store, closing(EventLog(place)) as log:
         run = histories.run(number, Operation.APPLY)
@@ -76,26 +76,26 @@ def begin(place: StatePlace, number: int, *, begun: bool = True, ended: bool = F
             store.end(run, histories.ending(number, outcome="applied"))
 
 
-def test_a_run_that_has_not_ended_is_taken_up_again_also_after_a_later_one_that_has(place: StatePlace) -> None:
+def test_a_run_that_has_not_ended_is_taken_up_again_also_after_a_later_one_that_has(place: StateFolder) -> None:
     begin(place, 1)
     begin(place, 2, ended=True)
     last = unfinished(place, proved=False)
     assert (last.run.id, set(last.progress.started)) == ("run-1", {"relay-1"})
 
 
-def test_of_two_that_have_not_ended_the_later_is_taken_up(place: StatePlace) -> None:
+def test_of_two_that_have_not_ended_the_later_is_taken_up(place: StateFolder) -> None:
     begin(place, 1)
     begin(place, 2)
     assert unfinished(place, proved=False).run.id == "run-2"
 
 
-def test_a_run_that_never_began_its_journal_has_touched_nothing_and_hides_no_other(place: StatePlace) -> None:
+def test_a_run_that_never_began_its_journal_has_touched_nothing_and_hides_no_other(place: StateFolder) -> None:
     begin(place, 1)
     begin(place, 2, begun=False)
     assert unfinished(place, proved=False).run.id == "run-1"
 
 
-def test_where_every_run_has_ended_there_is_none(place: StatePlace) -> None:
+def test_where_every_run_has_ended_there_is_none(place: StateFolder) -> None:
     begin(place, 1, ended=True)
     begin(place, 2, begun=False)
     with pytest.raises(UsageError, match="no run is unfinished"):

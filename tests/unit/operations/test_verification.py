@@ -19,7 +19,7 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.record.entries import Operation
 from provisioner.record.lifecycle.evidence import Evidence
 from provisioner.record.lifecycle.pictures import pictures_of
-from provisioner.record.place import state_place_of
+from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import History, find_history
 from tests.watched import WatchedHosts
 
@@ -48,7 +48,7 @@ class Controller:
 
     @property
     def history(self) -> History:
-        history = find_history(state_place_of(self.environment, "example"))
+        history = find_history(state_folder_of(self.environment, "example"))
         assert history is not None
         return history
 

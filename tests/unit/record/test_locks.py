@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from provisioner.record.database import open_database
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 
 _VISIT = (
     "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM sqlite_master'); c.close()"
@@ -15,7 +15,7 @@ _VISIT = (
 
 
 def test_a_database_that_is_opened_again_stays_locked_against_the_last_of_others_to_leave(tmp_path: Path) -> None:
-    place = StatePlace("test", file=tmp_path / "state.db")
+    place = StateFolder("test", file=tmp_path / "state.db")
     first = open_database(place, create=True)
     assert first
     with first.reading():

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from provisioner.base.errors import StateError
-from provisioner.record.place import StatePlace, state_folder, state_place_of, who
+from provisioner.record.state_folder import StateFolder, state_folder, state_folder_of, who
 from provisioner.record.store import find_history, open_history
 
 CANARY = "canary-pa55word"
@@ -26,13 +26,13 @@ CANARY = "canary-pa55word"
     ],
 )
 def test_the_file_is_in_the_state_folder_of_the_inventory(environment: dict[str, str], file: str) -> None:
-    assert state_place_of(environment, "example") == StatePlace("example", Path(file))
+    assert state_folder_of(environment, "example") == StateFolder("example", Path(file))
 
 
 def test_a_url_names_a_server_and_no_folder() -> None:
     url = f"postgresql+psycopg://noc:{CANARY}@db.example.com/provisioner"
     environment = {"PROVISIONER_STATE": url, "XDG_STATE_HOME": "/var/state"}
-    place = state_place_of(environment, "example")
+    place = state_folder_of(environment, "example")
     assert (place.file, place.url) == (None, url)
     assert state_folder(environment) == Path("/var/state/provisioner")
     assert CANARY not in f"{place} {place!r} {place.shown}"
@@ -52,7 +52,7 @@ def test_a_url_names_a_server_and_no_folder() -> None:
 def test_a_database_that_cannot_be_had_is_named_without_what_opens_it(url: str, words: str) -> None:
     for opened in (open_history, find_history):
         with pytest.raises(StateError) as raised:
-            opened(state_place_of({"PROVISIONER_STATE": url}, "example"))
+            opened(state_folder_of({"PROVISIONER_STATE": url}, "example"))
         error = raised.value
         assert words in error.message
         assert error.hint
@@ -69,7 +69,7 @@ def test_a_missing_driver_is_named_with_what_installs_it(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(builtins, "__import__", without_psycopg)
     with pytest.raises(StateError, match="needs the driver psycopg") as raised:
-        open_history(StatePlace("example", None, "postgresql+psycopg://db.example.com/provisioner"))
+        open_history(StateFolder("example", None, "postgresql+psycopg://db.example.com/provisioner"))
     assert "pip install" in raised.value.hint
 
 
@@ -77,7 +77,7 @@ def test_a_history_is_kept_private_even_where_it_was_not(tmp_path: Path) -> None
     file = tmp_path / "example" / "state.db"
     file.parent.mkdir(mode=0o755)
     file.touch(mode=0o644)
-    history = open_history(StatePlace("example", file))
+    history = open_history(StateFolder("example", file))
     history.runs()
     modes = {path.name: path.stat().st_mode & 0o777 for path in file.parent.iterdir()}
     assert set(modes.values()) == {0o600}, modes
@@ -88,14 +88,14 @@ def test_a_history_is_kept_private_even_where_it_was_not(tmp_path: Path) -> None
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StateError, match="cannot be opened: Not a directory"):
-        open_history(StatePlace("example", tmp_path / "file" / "example" / "state.db"))
+        open_history(StateFolder("example", tmp_path / "file" / "example" / "state.db"))
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
     file.write_text("this is a text, and a long one at that" * 50, encoding="utf-8")
     with pytest.raises(StateError, match="file is not a database"):
-        open_history(StatePlace("example", file))
+        open_history(StateFolder("example", file))
 
 
 # --- who ------------------------------------------------------------------------------------------

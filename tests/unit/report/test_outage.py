@@ -20,11 +20,11 @@ from provisioner.inventory.model import Facility, Inventory
 from provisioner.inventory.outline import outlined
 from provisioner.inventory.signed import signed_content
 from provisioner.record.entries import FacilityCheck
-from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, Shown
+from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, ProvedAt
 from provisioner.record.lifecycle.pictures import freshness
 from provisioner.record.lifecycle.state import FacilityState
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
-from provisioner.record.place import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
 from provisioner.report.exports import REPORTS, FacilityList, InventoryRow, export_document
 from provisioner.report.facilities import WholeFacilities
@@ -70,7 +70,7 @@ def province(*more: dict[str, Any]) -> Inventory:
 
 def evidence(inventory: Inventory, folder: Path, nights: Iterable[Night]) -> Evidence:
     """What a history says after some nights."""
-    with closing(open_history(StatePlace("test", folder / "state.db"))) as history:
+    with closing(open_history(StateFolder("test", folder / "state.db"))) as history:
         for number, (moment, up, limit) in enumerate(nights):
             run = histories.run(id=f"verify-{number}", started=moment - timedelta(minutes=5), limit=limit)
             checks = tuple(_check(inventory.facilities[name], count, moment) for name, count in up.items())
@@ -181,7 +181,7 @@ def test_a_run_with_a_limit_says_nothing_of_what_it_left_out_and_takes_nothing_b
 
 
 def evidence_of(folder: Path) -> Evidence:
-    with closing(open_history(StatePlace("test", folder / "state.db"))) as history:
+    with closing(open_history(StateFolder("test", folder / "state.db"))) as history:
         return history.evidence()
 
 
@@ -227,7 +227,7 @@ def test_an_edit_while_pictures_are_down_starts_no_new_outage(looked_again: bool
     before = make.inventory(facilities=[site])
     edited = make.inventory(facilities=[site | {"cameras": _cameras(2)}])
     up = [("kcl-bg-001", before, 1), ("kcl-bg-001", before, 0), ("kcl-bg-001", edited, 0)]
-    with closing(open_history(StatePlace("test", tmp_path / "state.db"))) as history:
+    with closing(open_history(StateFolder("test", tmp_path / "state.db"))) as history:
         for number, (name, inventory, count) in enumerate(up if looked_again else up[:2]):
             moment = NIGHTS[number + 1]
             run = histories.run(id=f"verify-{number}", started=moment - timedelta(minutes=5))
@@ -237,7 +237,7 @@ def test_an_edit_while_pictures_are_down_starts_no_new_outage(looked_again: bool
     (status,) = statuses(outlined(edited), shown, MORNING)
     assert status.pictures.is_up is (False if looked_again else None)
     assert status.pictures.down_since
-    assert (status.pictures.last_proved, status.pictures.down_since.at) == (Shown(NIGHTS[1], "verify-0"), NIGHTS[2])
+    assert (status.pictures.last_proved, status.pictures.down_since.at) == (ProvedAt(NIGHTS[1], "verify-0"), NIGHTS[2])
 
 
 def test_an_edit_that_is_taken_back_hides_no_outage(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_an_edit_that_is_taken_back_hides_no_outage(tmp_path: Path) -> None:
     site = make.facility()
     before = make.inventory(facilities=[site])
     edited = make.inventory(facilities=[site | {"cameras": _cameras(2)}])
-    with closing(open_history(StatePlace("test", tmp_path / "state.db"))) as history:
+    with closing(open_history(StateFolder("test", tmp_path / "state.db"))) as history:
         for number, (inventory, up) in enumerate([(before, 1), (before, 0), (edited, 2), (before, 0)]):
             run = histories.run(id=f"verify-{number}", started=NIGHTS[number] - timedelta(minutes=5))
             checks = (_check(inventory.facilities["kcl-bg-001"], up, NIGHTS[number]),)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from provisioner.base.errors import UnreadableError
 from provisioner.base.language import Language, translator
 from provisioner.cli.schemas import document_schema
-from provisioner.desired.spec import AskedDevice, DesiredState, HostSpec
+from provisioner.desired.spec import DesiredState, HostSpec, ProbedDevice
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.report.verify_text import text_report
@@ -38,11 +38,11 @@ from tests.hostile import CAMERA
 from tests.unit.verify import world
 
 NOW = world.FINISHED.timestamp()
-OWN = AskedDevice(
+OWN = ProbedDevice(
     "bac-giang", "kcl-001", "cam-09", IPv4Address("100.64.0.4"), 10557, "EX-4", "A0001", "sub", (640, 360)
 )
-NVR = AskedDevice("bac-giang", "kcl-001", "nvr-1", IPv4Address("100.64.0.4"), 10558, None, "N0001")
-OTHER = AskedDevice("bac-giang", "kcl-002", "cam-01", IPv4Address("100.64.0.5"), 10557, None, "B0001")
+NVR = ProbedDevice("bac-giang", "kcl-001", "nvr-1", IPv4Address("100.64.0.4"), 10558, None, "N0001")
+OTHER = ProbedDevice("bac-giang", "kcl-002", "cam-01", IPv4Address("100.64.0.5"), 10557, None, "B0001")
 OF_OWN, OF_NVR = "bac-giang/kcl-001/cam-09/sub", "bac-giang/kcl-001/cam-0[12]/*"
 GOOD: dict[str, Any] = {
     "outcome": "told",
@@ -54,14 +54,14 @@ GOOD: dict[str, Any] = {
 }
 
 
-def relay_spec(*asked: AskedDevice) -> HostSpec:
+def relay_spec(*asked: ProbedDevice) -> HostSpec:
     spec = world.relay_spec()
     assert spec.relay
     return replace(spec, relay=replace(spec.relay, asked=asked))
 
 
 def looked(
-    accounts: Mapping[str, Any], *asked: AskedDevice, orders: Orders | None = None, clock: bool = False, **relay: Any
+    accounts: Mapping[str, Any], *asked: ProbedDevice, orders: Orders | None = None, clock: bool = False, **relay: Any
 ) -> tuple[VerifyResult, world.RecordingRunner]:
     """A verification of a world in which these devices are asked and tell this."""
     documents = world.documents()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.plan.change import Action, Change, Impact, Resource
-from provisioner.verify.incidents import agreed, as_wholes, incidents_of
+from provisioner.verify.incidents import agreed, incidents_of, paths_by_incident
 from provisioner.verify.paths import PathToCheck, select, touching
 from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, PathVerdict, Verdict
 
@@ -96,8 +96,8 @@ def test_agreement_changes_words_and_no_verdict(given_verdicts: tuple[PathVerdic
         if old.verdict is not Verdict.DOWN or old.cause not in {Cause.SILENT, Cause.UNKNOWN}:
             assert new == old
     assert agreed(after) == after
-    whole = as_wholes(given_verdicts, TARGETS)
-    assert as_wholes(whole, TARGETS) == whole
+    whole = paths_by_incident(given_verdicts, TARGETS)
+    assert paths_by_incident(whole, TARGETS) == whole
 
 
 @given(verdicts(), st.randoms())
@@ -115,7 +115,7 @@ def test_agreement_does_not_depend_on_order(given_verdicts: tuple[PathVerdict, .
 def test_every_broken_path_is_in_one_incident_and_no_camera_has_two(
     given_verdicts: tuple[PathVerdict, ...],
 ) -> None:
-    after = as_wholes(given_verdicts, TARGETS)
+    after = paths_by_incident(given_verdicts, TARGETS)
     incidents = incidents_of(after)
     listed = sorted(path for incident in incidents for path in incident.paths)
     assert listed == sorted(one.path for one in after if one.verdict is not Verdict.UP)
@@ -140,11 +140,11 @@ def test_a_recorder_all_of_whose_channels_fail_alike_is_one_incident_and_so_is_a
         return PathVerdict(*target.names, Verdict.DOWN, 3, finding, None)
 
     recorder = [broken(t, Layer.CAMERA) for t in TARGETS if t.path.device == "nvr-1"]
-    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(as_wholes(recorder, TARGETS))] == [
+    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(paths_by_incident(recorder, TARGETS))] == [
         (Layer.RECORDER, "kcl-001/nvr-1", 3)
     ]
     site = [broken(t, Layer.CAMERA) for t in TARGETS if t.path.facility == "kcl-001"]
-    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(as_wholes(site, TARGETS))] == [
+    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(paths_by_incident(site, TARGETS))] == [
         (Layer.SITE, "kcl-001", 4)
     ]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from provisioner.record.availability.path_state import PathState
 from provisioner.record.availability.path_state import after as after_check
-from provisioner.record.availability.verdict_table import KeptVerdict
+from provisioner.record.availability.verdict_table import StoredVerdict
 from provisioner.verify.memory import (
     MOST_KEYS,
     MOST_PAST,
@@ -167,7 +167,7 @@ def test_a_failure_is_the_state_of_the_path_by_its_looks_outside_windows(some: l
     for look in sorted(some, key=lambda one: one.at):
         memory = after(memory, look)
         if not look.maintenance:
-            state = after_check(state, KeptVerdict(look.verdict.value), look.at)
+            state = after_check(state, StoredVerdict(look.verdict.value), look.at)
     failing, down = memory.failing, state if state and state.verdict == Verdict.DOWN else None
     assert (failing is None) == (down is None)
     if failing and down:

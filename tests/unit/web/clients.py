@@ -12,8 +12,8 @@ from urllib.parse import urljoin
 import httpx
 
 from provisioner.web.app import Contacts, ServedPages, make_app
-from provisioner.web.readers import HeaderDoor, LocalDoor, read_networks
-from provisioner.web.server import ServerPlace, listen, make_server, names_of
+from provisioner.web.readers import HeaderIdentification, LocalIdentification, read_networks
+from provisioner.web.server import ServerAddress, listen, make_server, names_of
 from provisioner.web.source import Feed, Source
 from tests.boards import NOW, GivenSource
 
@@ -63,12 +63,14 @@ Headers = dict[str, str] | list[tuple[str, str]]
 
 def local(source: Source | None = None) -> PageClient:
     """The engineer at the machine."""
-    return PageClient(ServedPages(Feed(source or GivenSource()), LocalDoor(), [HOST], lambda: NOW), "127.0.0.1")
+    return PageClient(
+        ServedPages(Feed(source or GivenSource()), LocalIdentification(), [HOST], lambda: NOW), "127.0.0.1"
+    )
 
 
 def reader(role: str, contacts: Contacts | None = None, source: Source | None = None) -> PageClient:
     """Somebody whom the proxy names."""
-    door = HeaderDoor(read_networks([PROXY]))
+    door = HeaderIdentification(read_networks([PROXY]))
     served = ServedPages(Feed(source or GivenSource()), door, [HOST], lambda: NOW, contacts=contacts)
     client = PageClient(served, PROXY)
     client.headers["X-Provisioner-Role"] = role
@@ -77,7 +79,7 @@ def reader(role: str, contacts: Contacts | None = None, source: Source | None = 
 
 @contextmanager
 def listening(
-    place: ServerPlace | None = None, serve: Callable[[Sequence[str]], ServedPages] | None = None
+    place: ServerAddress | None = None, serve: Callable[[Sequence[str]], ServedPages] | None = None
 ) -> Iterator[int]:
     """A server on a free port, until the block ends: the port.
 
@@ -85,11 +87,11 @@ def listening(
         place: where it listens.
         serve: what it serves under these names; the pages of the engineer if `None`.
     """
-    place, answering = place or ServerPlace(port=0), threading.Event()
+    place, answering = place or ServerAddress(port=0), threading.Event()
     listener = listen(place)
     port = listener.getsockname()[1]
     names = names_of(place, port)
-    served = serve(names) if serve else ServedPages(Feed(GivenSource()), LocalDoor(), names, lambda: NOW)
+    served = serve(names) if serve else ServedPages(Feed(GivenSource()), LocalIdentification(), names, lambda: NOW)
     server = make_server(served, place, listener, answering.set)
     thread = threading.Thread(target=lambda: server.run(sockets=[listener]))
     thread.start()

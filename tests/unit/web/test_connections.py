@@ -15,7 +15,7 @@ import pytest
 
 from provisioner.web import server
 from provisioner.web.readers import read_networks
-from provisioner.web.server import ServerPlace
+from provisioner.web.server import ServerAddress
 from tests.hostile import VIEWER
 from tests.unit.web.clients import listening
 from tests.unit.web.test_serve_command import self_signed
@@ -81,7 +81,7 @@ def test_silent_connections_keep_no_reader_out(number: int) -> None:
 def test_handshakes_that_nobody_goes_on_with_keep_no_reader_out(tmp_path: Path) -> None:
     certificate, key = self_signed(tmp_path)
     trust = ssl.create_default_context(cafile=certificate)
-    with listening(ServerPlace(port=0, certificate=certificate, key=key)) as port, ExitStack() as stack:
+    with listening(ServerAddress(port=0, certificate=certificate, key=key)) as port, ExitStack() as stack:
         for _ in range(450):
             stack.enter_context(connected(port))
         status(port, trust=trust)
@@ -109,7 +109,7 @@ def test_an_address_has_so_many_connections_and_a_proxy_as_many_as_all(
 ) -> None:
     monkeypatch.setattr(server, "_MOST_OF_SOURCE", 3)
     monkeypatch.setattr(server, "_MOST_AT_ONCE", 6)
-    place = ServerPlace(port=0, proxies=read_networks([STRANGER]) if is_proxy else ())
+    place = ServerAddress(port=0, proxies=read_networks([STRANGER]) if is_proxy else ())
     with listening(place) as port, ExitStack() as stack:
         for number in range(7):
             one = stack.enter_context(connected(port))
@@ -161,7 +161,7 @@ def test_who_is_slow_with_a_request_is_hung_up_on(
 ) -> None:
     monkeypatch.setattr(server, "_REQUEST_S", 1.0)
     certificate, key = self_signed(tmp_path)
-    place = ServerPlace(port=0, certificate=certificate, key=key) if tls else ServerPlace(port=0)
+    place = ServerAddress(port=0, certificate=certificate, key=key) if tls else ServerAddress(port=0)
     trust = ssl.create_default_context(cafile=certificate)
     with listening(place) as port:
         plain = connected(port)
@@ -182,7 +182,7 @@ def test_who_is_slow_with_a_handshake_is_hung_up_on(
         while True:
             yield b"a" if begin else b""
 
-    with listening(ServerPlace(port=0, certificate=certificate, key=key)) as port, connected(port) as one:
+    with listening(ServerAddress(port=0, certificate=certificate, key=key)) as port, connected(port) as one:
         assert is_hung_up_on(one, said())
 
 
@@ -245,7 +245,7 @@ def test_a_proxy_of_ipv6_is_bounded_by_the_number_in_all_alone(
     monkeypatch: pytest.MonkeyPatch, *, is_proxy: bool
 ) -> None:
     monkeypatch.setattr(server, "_MOST_OF_SOURCE", 3)
-    place = ServerPlace(host="::1", port=0, proxies=server.LOOPBACK if is_proxy else ())
+    place = ServerAddress(host="::1", port=0, proxies=server.LOOPBACK if is_proxy else ())
     with listening(place) as port, ExitStack() as stack:
         answers = []
         for _ in range(6):

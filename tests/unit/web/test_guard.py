@@ -9,8 +9,15 @@ import pytest
 
 from provisioner.base.errors import UsageError
 from provisioner.web.pages import CallCard
-from provisioner.web.readers import HeaderDoor, LocalDoor, Reader, read_networks, read_role, role_name
-from provisioner.web.server import ServerPlace, names_of, refuse_open
+from provisioner.web.readers import (
+    HeaderIdentification,
+    LocalIdentification,
+    Reader,
+    read_networks,
+    read_role,
+    role_name,
+)
+from provisioner.web.server import ServerAddress, names_of, refuse_open
 from tests.hostile import LOCAL_USER, VIEWER
 from tests.unit.web.clients import HOST, ROLES, listening, local, reader
 
@@ -170,7 +177,7 @@ def test_a_server_that_would_be_open_is_refused(
     host: str, *, trusts: bool, signs_in: bool, tls: bool, opens: bool
 ) -> None:
     file = Path("x.pem") if tls else None
-    place = ServerPlace(host, 8300, file, file)
+    place = ServerAddress(host, 8300, file, file)
     if opens:
         refuse_open(place, trusts=trusts, signs_in=signs_in)
         return
@@ -180,11 +187,11 @@ def test_a_server_that_would_be_open_is_refused(
 
 
 def test_a_server_is_called_by_its_own_names_and_those_that_it_was_given() -> None:
-    assert HOST in names_of(ServerPlace(), 8300)
-    assert "localhost" in names_of(ServerPlace(port=80), 80)
-    assert names_of(ServerPlace("198.18.0.1", names=["pages.example.com"]), 8300) == (
+    assert HOST in names_of(ServerAddress(), 8300)
+    assert "localhost" in names_of(ServerAddress(port=80), 80)
+    assert names_of(ServerAddress("198.18.0.1", names=["pages.example.com"]), 8300) == (
         "198.18.0.1:8300",
         "pages.example.com",
     )
-    assert LocalDoor()
-    assert HeaderDoor(())
+    assert LocalIdentification()
+    assert HeaderIdentification(())

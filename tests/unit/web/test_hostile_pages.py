@@ -9,7 +9,7 @@ import pytest
 
 from provisioner.verify.document import DoubtRow
 from provisioner.verify.result import Cause, Finding, Layer
-from provisioner.web.board import Board, FacilityRow, IncidentRow, SeenPath
+from provisioner.web.board import Board, BoardPath, FacilityRow, IncidentRow
 from tests.boards import AT, GivenSource, board
 from tests.hostile import CAMERA, MERGE_REQUEST
 from tests.unit.report.test_hostile_reports import TEXTS
@@ -31,7 +31,7 @@ def dressed(text: str) -> Board:
     """A board in which every text that somebody else may have written is this one."""
     every = Finding(cast("Cause", _Word(text)), cast("Layer", text), text, text)
 
-    def path(row: SeenPath) -> SeenPath:
+    def path(row: BoardPath) -> BoardPath:
         look = DoubtRow(word=text, since=AT, checks=1, detail=text)
         row = replace(row, finding=replace(every, layer=row.layer), reason=text, where=text, relay=text)
         return replace(row, zone=text, would_be=text, until=row.checked_at, suspicions=(look,))

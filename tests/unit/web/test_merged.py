@@ -16,7 +16,7 @@ from provisioner.record.entries import Operation, Recorded, last_verifications
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE
 from provisioner.record.lifecycle.status import statuses
 from provisioner.verify.result import Verdict
-from provisioner.web.board import Merged, SeenPath
+from provisioner.web.board import BoardPath, Merged
 from provisioner.web.source import build_board
 from tests import histories
 from tests.boards import AT, NOW, document, inventory, read
@@ -26,7 +26,7 @@ CAMERA = "bac-giang/kcl-bg-002/cam-01/sub"
 LATER = AT + timedelta(hours=3)
 
 
-def by_name(both: Merged) -> dict[str, SeenPath]:
+def by_name(both: Merged) -> dict[str, BoardPath]:
     return {row.name: row for row in both.paths}
 
 

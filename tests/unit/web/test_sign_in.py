@@ -17,7 +17,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from provisioner.base.errors import UsageError
 from provisioner.web import sign_in
 from provisioner.web.app import ServedPages
-from provisioner.web.sign_in import BEGUN, SESSION, SESSION_S, ProviderError, SignInDoor, open_sign_in, read_settings
+from provisioner.web.sign_in import (
+    BEGUN,
+    SESSION,
+    SESSION_S,
+    ProviderError,
+    SessionIdentification,
+    open_sign_in,
+    read_settings,
+)
 from provisioner.web.source import Feed
 from tests.boards import NOW, GivenSource
 from tests.hostile import LOCAL_USER, VIEWER
@@ -46,7 +54,7 @@ class SignedInBrowser(PageClient):
         (folder / "secret").write_text(SECRET)
         (folder / "secret").chmod(0o600)
         (folder / "sign-in.toml").write_text(settings or double.settings())
-        self.door: SignInDoor = open_sign_in(folder / "sign-in.toml")
+        self.door: SessionIdentification = open_sign_in(folder / "sign-in.toml")
         feed = Feed(GivenSource())
         served = ServedPages(
             feed, self.door, [HOST], lambda: NOW, secure=True, further=self.door.routes, leave="sign-out"

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import Metric as Family
 
 from provisioner.integrations.alerting.night_metrics import RecordedLook, night_sheet
-from provisioner.integrations.alerting.watch_metrics import ShownSeries, WatchFacts, watch_sheet
+from provisioner.integrations.alerting.watch_metrics import PublishedSeries, WatchFacts, watch_sheet
 from provisioner.operations.watch.endpoint import served
 from provisioner.verify.document import recorded_verification
 from provisioner.verify.incidents import incidents_of
@@ -49,7 +49,7 @@ class Stage:
 
     standing: tuple[PathVerdict, ...] = ()
     beside: tuple[Incident, ...] = ()
-    shown: ShownSeries = field(default_factory=ShownSeries)
+    shown: PublishedSeries = field(default_factory=PublishedSeries)
 
     def families(self) -> Iterator[Family]:
         now = datetime.now(UTC)

@@ -16,7 +16,7 @@ from provisioner.integrations.notify.delivery import Outgoing, deliver
 from provisioner.integrations.notify.formats import Labels, alerts_of, trial_alert
 from provisioner.integrations.notify.mail import Letter
 from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, NightNews, news_for, scope_name
-from provisioner.integrations.notify.night import NightSight, Sight
+from provisioner.integrations.notify.night import NightItem, NightReport
 from provisioner.inventory.model import ReceiverKind, ReceiverSecrets
 from provisioner.verify.result import Cause, Verdict
 from tests.alertmanager import Alertmanager
@@ -42,8 +42,8 @@ def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
     server.stop()
 
 
-def news(last: LastNotice, *sights: Sight) -> NightNews:
-    return news_for(MINISTRY, NightSight("example", "run", datetime.now(UTC), sights), last, province_of)
+def news(last: LastNotice, *sights: NightItem) -> NightNews:
+    return news_for(MINISTRY, NightReport("example", "run", datetime.now(UTC), sights), last, province_of)
 
 
 def test_alerts_stand_are_repeated_and_end(alertmanager: Alertmanager) -> None:

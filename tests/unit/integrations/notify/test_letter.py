@@ -10,7 +10,7 @@ from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.integrations.notify.mail import letter_of
 from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, Turn, news_for, scope_name
-from provisioner.integrations.notify.night import Sight
+from provisioner.integrations.notify.night import NightItem
 from provisioner.verify.result import Cause, Layer, Verdict
 from tests.nights import device, night, path, province_of
 
@@ -54,7 +54,7 @@ MỚI
 """
 
 
-def second_night(*sights: Sight, language: Language) -> str:
+def second_night(*sights: NightItem, language: Language) -> str:
     first = news_for(VIETTEL, night((*TUNNEL, GOOD)), NOTHING_KNOWN, province_of)
     last = LastNotice(scope_name(VIETTEL), first.knows)
     return letter_of(news_for(VIETTEL, night(sights, 1), last, province_of), language).plain
@@ -96,7 +96,7 @@ def test_what_is_wrong_with_a_device_itself_is_said_beside_its_paths_and_when_it
     last = LastNotice(scope_name(VIETTEL), news.knows)
     again = news_for(VIETTEL, night((GOOD, clock), 1), last, province_of)
     assert (again.has_changed, [item.turn for item in again.items]) == (False, [Turn.STANDING])
-    unasked = replace(night((GOOD,), 2), asked_devices=frozenset())
+    unasked = replace(night((GOOD,), 2), probed_devices=frozenset())
     silent = news_for(VIETTEL, unasked, last, province_of)
     assert (silent.has_changed, silent.items, silent.knows) == (False, (), news.knows)
     mended = news_for(VIETTEL, night((GOOD,), 2), last, province_of)

@@ -11,7 +11,7 @@ from provisioner.hosts.answers import wire
 from provisioner.operations.rollout import GateRules
 from provisioner.operations.rollout.affected import chance_of, undeclared_changes
 from provisioner.operations.rollout.affected_paths import Served, Touched, touched_by, touched_names
-from provisioner.operations.rollout.answers import Look, PathsSeen, Watch, paths_in
+from provisioner.operations.rollout.answers import GateResult, Look, Watch, paths_in
 from provisioner.operations.rollout.gate import WATCH_S, Decision, GateVerdict, decide
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.verify.evidence import Read, RelayEvidence, Sources
@@ -32,11 +32,11 @@ LONG_AGO = "2021-05-01T00:00:00Z"
 SWITCH = 1_620_000_000.0
 
 
-def up(*names: str, dark: Iterable[str] = (), at: wire.SessionsAnswer | None = None) -> PathsSeen:
-    return PathsSeen(frozenset(names), dict.fromkeys(dark, "no frame"), at)
+def up(*names: str, dark: Iterable[str] = (), at: wire.SessionsAnswer | None = None) -> GateResult:
+    return GateResult(frozenset(names), dict.fromkeys(dark, "no frame"), at)
 
 
-def watched(before: PathsSeen, *looks: tuple[float, PathsSeen]) -> Watch:
+def watched(before: GateResult, *looks: tuple[float, GateResult]) -> Watch:
     watch = Watch.since(before, SERVED)
     for asked_s, seen in looks:
         watch = watch.after(seen, asked_s)
@@ -70,12 +70,12 @@ def still(*names: str, received: int) -> dict[str, wire.SessionAnswer | None]:
 
 
 def follow(
-    touched: Touched, *looks: tuple[float, PathsSeen | wire.SessionsAnswer], rules: GateRules = RULES
+    touched: Touched, *looks: tuple[float, GateResult | wire.SessionsAnswer], rules: GateRules = RULES
 ) -> list[Decision]:
     """What the gate says after each look, until it has decided; each look takes half a second."""
-    watch, said = Watch.since(PathsSeen(sessions=sessions(-0.5)), SERVED), list[Decision]()
+    watch, said = Watch.since(GateResult(sessions=sessions(-0.5)), SERVED), list[Decision]()
     for asked_s, seen in looks:
-        watch = watch.after(seen if isinstance(seen, PathsSeen) else PathsSeen(sessions=seen), asked_s)
+        watch = watch.after(seen if isinstance(seen, GateResult) else GateResult(sessions=seen), asked_s)
         said.append(decide(touched, watch, asked_s + 0.5, rules))
         if said[-1].verdict is not GateVerdict.WAIT:
             break
@@ -134,7 +134,7 @@ def test_a_picture_of_which_the_relay_has_no_stream_any_more_is_none() -> None:
     before = up(*NAMES[:2], at=sessions(-0.5))
     watch = watched(before, (0, up(*NAMES[:2], at=sessions(0))), (3, up(NAMES[0], NAMES[1], at=sessions(3))))
     assert decide(BOTH, watch, 4, RULES).verdict is GateVerdict.PASS
-    dead = watch.after(PathsSeen(sessions=sessions(4, lost(NAMES[1]))), 4)
+    dead = watch.after(GateResult(sessions=sessions(4, lost(NAMES[1]))), 4)
     assert decide(BOTH, dead, 5, RULES).verdict is GateVerdict.WAIT
 
 
@@ -223,7 +223,7 @@ DEVICE = min(SERVED.devices)
     ],
 )
 def test_configuration_that_the_plan_does_not_name_stays(after: wire.SessionsAnswer, words: str) -> None:
-    watch = watched(PathsSeen(sessions=sessions(-0.5)), (0, PathsSeen(sessions=after)))
+    watch = watched(GateResult(sessions=sessions(-0.5)), (0, GateResult(sessions=after)))
     undeclared = undeclared_changes(NOTHING, watch)
     assert bool(undeclared) is bool(words)
     assert words in " ".join(undeclared)
@@ -241,10 +241,11 @@ def test_configuration_that_the_plan_names_may_change() -> None:
         rules=live_rules(SERVED.devices - {DEVICE}, "digest"),
         peers={**sessions(0)["peers"], KEY: peer_session(0, 0)},
     )
-    watch = watched(PathsSeen(sessions=sessions(-0.5)), (0, PathsSeen(sessions=changed)))
+    watch = watched(GateResult(sessions=sessions(-0.5)), (0, GateResult(sessions=changed)))
     assert undeclared_changes(device, watch) == ()
     rules = watched(
-        PathsSeen(sessions=sessions(-0.5)), (0, PathsSeen(sessions=sessions(0, rules=live_rules(SERVED.devices, "x"))))
+        GateResult(sessions=sessions(-0.5)),
+        (0, GateResult(sessions=sessions(0, rules=live_rules(SERVED.devices, "x")))),
     )
     assert undeclared_changes(replace(NOTHING, rules=True, bars=True), rules) == ()
     assert undeclared_changes(replace(NOTHING, rules=True), rules) == ("the rules were changed",)
@@ -253,7 +254,7 @@ def test_configuration_that_the_plan_names_may_change() -> None:
 def test_a_rollback_has_no_plan_that_names_what_changes() -> None:
     rollback = touched_names(SPEC, NAMES[:1], ())
     changed = sessions(0, changed=NAMES[1:3], rules=live_rules((), "x"), started="later")
-    watch = watched(PathsSeen(sessions=sessions(-0.5)), (0, PathsSeen(sessions=changed)))
+    watch = watched(GateResult(sessions=sessions(-0.5)), (0, GateResult(sessions=changed)))
     assert undeclared_changes(rollback, watch) == ()
 
 
@@ -334,9 +335,9 @@ def test_a_stream_that_stands_still_is_lost_although_the_relay_calls_it_availabl
 def test_a_stream_that_stood_still_before_decides_nothing() -> None:
     frozen = {NAMES[0]: stream(LONG_AGO, 7)}
     watch = watched(
-        PathsSeen(sessions=sessions(-0.5, frozen)),
-        (0, PathsSeen(sessions=sessions(0, frozen))),
-        (3, PathsSeen(sessions=sessions(3, frozen))),
+        GateResult(sessions=sessions(-0.5, frozen)),
+        (0, GateResult(sessions=sessions(0, frozen))),
+        (3, GateResult(sessions=sessions(3, frozen))),
     )
     assert decide(NOTHING, watch, 3.5, RULES).verdict is GateVerdict.PASS
 
@@ -346,9 +347,9 @@ def test_a_stream_that_stood_still_just_before_the_switch_was_lost_before_it() -
     before = sessions(-0.5, frozen)
     verdicts = {}
     for over_s in (0.7, 2.4):
-        watch = Watch.since(PathsSeen(sessions={**before, "over_s": over_s}), SERVED)
+        watch = Watch.since(GateResult(sessions={**before, "over_s": over_s}), SERVED)
         for at in (0.0, 3.0):
-            watch = watch.after(PathsSeen(sessions=sessions(at, lost(NAMES[0]))), at)
+            watch = watch.after(GateResult(sessions=sessions(at, lost(NAMES[0]))), at)
         verdicts[over_s] = decide(NOTHING, watch, 3.5, RULES).verdict
     # In less than two seconds the slowest cameras send nothing either.
     assert verdicts == {0.7: GateVerdict.WAIT, 2.4: GateVerdict.PASS}
@@ -387,10 +388,10 @@ TOO_BIG = replace(NOTHING, link=True)
     ],
 )
 def test_whose_word_it_is_decides_what_stays_away(touched: Touched, port: str, said: str, verdict: GateVerdict) -> None:
-    def seen(at: float) -> PathsSeen:
+    def seen(at: float) -> GateResult:
         words = {NAMES[0]: said} if said else {}
         tried = {OF_PATH: port} if at > 8 else {}
-        return PathsSeen(sessions=sessions(at, lost(NAMES[0])), ports=tried, said=words)
+        return GateResult(sessions=sessions(at, lost(NAMES[0])), ports=tried, said=words)
 
     ended = follow(touched, *((float(at), seen(at)) for at in range(100)))[-1]
     assert ended.verdict is verdict, ended
@@ -399,26 +400,26 @@ def test_whose_word_it_is_decides_what_stays_away(touched: Touched, port: str, s
 
 
 def test_a_silence_is_nobodys_own_where_somebody_elses_rules_or_the_routes_changed_with_the_switch() -> None:
-    def seen(at: float) -> PathsSeen:
+    def seen(at: float) -> GateResult:
         rules = live_rules(SERVED.devices, "digest", around="other")
-        return PathsSeen(sessions=sessions(at, lost(NAMES[0]), rules=rules), ports={OF_PATH: "timeout"})
+        return GateResult(sessions=sessions(at, lost(NAMES[0]), rules=rules), ports={OF_PATH: "timeout"})
 
     assert follow(NOTHING, *((float(at), seen(at)) for at in range(100)))[-1].verdict is GateVerdict.FAIL
 
 
 @pytest.mark.parametrize("port", ["refused", "no-route"])
 def test_a_refusal_is_nobodys_own_where_the_relay_itself_may_refuse_or_know_no_way_since_the_switch(port: str) -> None:
-    def seen(at: float) -> PathsSeen:
+    def seen(at: float) -> GateResult:
         rules = live_rules(SERVED.devices, "digest", around="other")
-        return PathsSeen(sessions=sessions(at, lost(NAMES[0]), rules=rules), ports={OF_PATH: port})
+        return GateResult(sessions=sessions(at, lost(NAMES[0]), rules=rules), ports={OF_PATH: port})
 
     assert follow(NOTHING, *((float(at), seen(at)) for at in range(100)))[-1].verdict is GateVerdict.FAIL
 
 
 def test_a_source_that_the_relay_did_not_try_while_its_camera_answered_has_no_excuse_afterwards() -> None:
-    def seen(at: float) -> PathsSeen:
+    def seen(at: float) -> GateResult:
         ports = {OF_PATH: "ok" if at < 5 else "refused"}
-        return PathsSeen(sessions=sessions(at, lost(NAMES[0])), ports=ports, said={NAMES[0]: "EOF"} if at > 5 else {})
+        return GateResult(sessions=sessions(at, lost(NAMES[0])), ports=ports, said={NAMES[0]: "EOF"} if at > 5 else {})
 
     assert follow(NOTHING, *((float(at), seen(at)) for at in range(100)))[-1].verdict is GateVerdict.FAIL
 
@@ -452,7 +453,7 @@ def test_a_path_that_the_plan_names_has_excuses_only_once_it_has_given_its_pictu
     assert decision.verdict is verdict, (at, decision)
 
 
-def silent_site(facility: str, at: float, *, silent: bool = True) -> PathsSeen:
+def silent_site(facility: str, at: float, *, silent: bool = True) -> GateResult:
     """A look at a relay one of whose sites sends nothing any more, or only no pictures."""
     paths = lost(*(n for n in NAMES if SERVED.paths[n].facility == facility))
     now = sessions(at, paths)
@@ -460,7 +461,7 @@ def silent_site(facility: str, at: float, *, silent: bool = True) -> PathsSeen:
     if silent:
         now["peers"][key]["received"] = 7
     ports = {f"{p.pulled.address} . {p.pulled.port}": "timeout" for p in PULLED} if at > 8 else {}
-    return PathsSeen(sessions=now, ports=ports)
+    return GateResult(sessions=now, ports=ports)
 
 
 @pytest.mark.parametrize("touched", [RULE_CHANGE, ALL, TOO_BIG], ids=["rules", "everything", "link"])
@@ -474,7 +475,7 @@ def test_a_site_from_which_nothing_comes_is_away_by_itself(touched: Touched) -> 
 def test_a_silence_of_most_sites_is_nobodys_own() -> None:
     cut = [path.name for path in PULLED if path.facility != PATH.facility]
     ports = {f"{p.pulled.address} . {p.pulled.port}": "timeout" for p in PULLED}
-    looks = ((float(at), PathsSeen(sessions=sessions(at, still(*cut, received=9)), ports=ports)) for at in range(100))
+    looks = ((float(at), GateResult(sessions=sessions(at, still(*cut, received=9)), ports=ports)) for at in range(100))
     assert follow(NOTHING, *looks)[-1].verdict is GateVerdict.FAIL
 
 
@@ -493,13 +494,13 @@ def test_a_site_that_drops_with_the_switch_and_comes_back_may_have_done_so_by_it
 def test_after_an_incident_more_may_reconnect_by_themselves() -> None:
     young = {name: stream("2021-05-02T23:59:40Z", 9, flowed=True) for name in NAMES}
     watch = watched(
-        PathsSeen(sessions=sessions(-0.5, young)),
-        (0, PathsSeen(sessions=sessions(0, young | again(NAMES[0], NAMES[2], NAMES[4])))),
+        GateResult(sessions=sessions(-0.5, young)),
+        (0, GateResult(sessions=sessions(0, young | again(NAMES[0], NAMES[2], NAMES[4])))),
     )
     assert decide(NOTHING, watch, 0.5, RULES).verdict is GateVerdict.WAIT
     old = watched(
-        PathsSeen(sessions=sessions(-0.5)),
-        (0, PathsSeen(sessions=sessions(0, again(NAMES[0], NAMES[2], NAMES[4])))),
+        GateResult(sessions=sessions(-0.5)),
+        (0, GateResult(sessions=sessions(0, again(NAMES[0], NAMES[2], NAMES[4])))),
     )
     assert decide(NOTHING, old, 0.5, RULES).verdict is GateVerdict.FAIL
 
@@ -512,15 +513,15 @@ def test_a_clock_that_is_set_meanwhile_makes_no_long_time_in_which_anything_may_
     paths = dict.fromkeys(served.paths, stream(LONG_AGO, 9, flowed=True))
     others = dict.fromkeys(served.paths, stream("2021-05-03T00:00:10Z", 9))
     before, after = (sessions(at, paths=of) for of, at in ((paths, -0.5), (others, 86_400)))
-    watch = Watch.since(PathsSeen(sessions=before), served).after(PathsSeen(sessions=after), 0)
+    watch = Watch.since(GateResult(sessions=before), served).after(GateResult(sessions=after), 0)
     assert decide(Touched(served=served), watch, 0.5, RULES).verdict is GateVerdict.FAIL
 
 
 def test_sessions_that_begin_in_the_future_do_not_say_that_paths_reconnect_all_the_time() -> None:
     later = {n: stream("2021-05-03T02:00:00Z", 9, flowed=True) for n in NAMES}
     watch = watched(
-        PathsSeen(sessions=sessions(-0.5, later)),
-        (0, PathsSeen(sessions=sessions(0, later | again(*DROPPED)))),
+        GateResult(sessions=sessions(-0.5, later)),
+        (0, GateResult(sessions=sessions(0, later | again(*DROPPED)))),
     )
     assert decide(NOTHING, watch, 0.5, RULES).verdict is GateVerdict.FAIL
 
@@ -541,7 +542,7 @@ def test_new_sessions_in_which_nothing_has_come_yet_were_dropped_with_the_switch
 
 
 def test_a_host_that_says_nothing_of_its_paths_after_the_switch_is_not_confirmed() -> None:
-    ended = follow(NOTHING, *((float(at), PathsSeen()) for at in range(100)))[-1]
+    ended = follow(NOTHING, *((float(at), GateResult()) for at in range(100)))[-1]
     assert ended.verdict is GateVerdict.FAIL
     assert ended.cause == "the host does not say what became of its paths since the switch"
 
@@ -573,9 +574,9 @@ def read_by(name: str, *readers: str) -> dict[str, wire.SessionAnswer | None]:
 def test_readers_of_paths_that_the_plan_does_not_name_are_not_all_cut(
     before: tuple[str, ...], after: tuple[str, ...], verdict: GateVerdict
 ) -> None:
-    watch = Watch.since(PathsSeen(sessions=sessions(-0.5, read_by(NAMES[0], *before))), SERVED)
-    watch = watch.after(PathsSeen(sessions=sessions(0, read_by(NAMES[0], *after))), 0)
-    watch = watch.after(PathsSeen(sessions=sessions(60, read_by(NAMES[0], *after))), 60)
+    watch = Watch.since(GateResult(sessions=sessions(-0.5, read_by(NAMES[0], *before))), SERVED)
+    watch = watch.after(GateResult(sessions=sessions(0, read_by(NAMES[0], *after))), 0)
+    watch = watch.after(GateResult(sessions=sessions(60, read_by(NAMES[0], *after))), 60)
     decision = decide(NOTHING, watch, 61, RULES)
     assert decision.verdict is verdict
     assert bool(decision.notes) is (verdict is GateVerdict.PASS and before != after)
@@ -584,11 +585,11 @@ def test_readers_of_paths_that_the_plan_does_not_name_are_not_all_cut(
 def test_readers_that_the_plan_ends_are_declared_and_their_paths_are_not_let_go() -> None:
     change = Change(HOST, Resource.FILE, "mediamtx.yml", Action.UPDATE, Impact.PATH, "", {HOST: {NAMES[0]: 2}})
     touched = touched_by(SPEC, [change])
-    before = PathsSeen(sessions=sessions(-0.5, read_by(NAMES[0], "1", "2")))
-    nobody = watched(before, *((at, PathsSeen(sessions=sessions(at, read_by(NAMES[0])))) for at in (0.0, 60.0)))
+    before = GateResult(sessions=sessions(-0.5, read_by(NAMES[0], "1", "2")))
+    nobody = watched(before, *((at, GateResult(sessions=sessions(at, read_by(NAMES[0])))) for at in (0.0, 60.0)))
     assert decide(touched, nobody, 61, RULES).verdict is GateVerdict.PASS
     assert decide(replace(touched, left=frozenset()), nobody, 61, RULES).verdict is GateVerdict.FAIL
-    dark = watched(before, *((at, PathsSeen(sessions=sessions(at, lost(NAMES[0])))) for at in (0.0, 60.0)))
+    dark = watched(before, *((at, GateResult(sessions=sessions(at, lost(NAMES[0])))) for at in (0.0, 60.0)))
     assert decide(touched, dark, 61, RULES).verdict is GateVerdict.FAIL
 
 

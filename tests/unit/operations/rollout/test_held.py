@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provisioner.base.errors import Problem
-from provisioner.base.frozen import HeldFacility
+from provisioner.base.frozen import FrozenFacility
 from provisioner.base.secret import Secret, content_key, host_digest_key
 from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
 from provisioner.desired.spec import DesiredState
@@ -39,8 +39,8 @@ def state(sites: dict[str, int], held: tuple[str, ...] = ()) -> DesiredState:
     return desired_state(shown, fleets.secrets_of(whole), {name: facility(name) for name in held})
 
 
-def facility(name: str) -> HeldFacility:
-    return HeldFacility(name, (Problem("x.yml", 1, 1, "c", "it is wrong", "mend it"),), names=(name,))
+def facility(name: str) -> FrozenFacility:
+    return FrozenFacility(name, (Problem("x.yml", 1, 1, "c", "it is wrong", "mend it"),), names=(name,))
 
 
 def texts(sites: dict[str, int] | None = None, held: tuple[str, ...] = ()) -> dict[str, str]:
@@ -134,9 +134,9 @@ def test_what_is_held_is_not_put_beside_what_has_its_name_key_or_address() -> No
 def test_a_host_that_has_nothing_of_it_is_as_it_is() -> None:
     whole = texts({OTHER: 1})
     rest, parts = host_held.taken(whole, {HELD}, KEY)
-    assert (rest, parts) == (whole, host_held.HeldParts())
+    assert (rest, parts) == (whole, host_held.FrozenLines())
     assert host_held.put_back(whole, parts, KEY) == whole
-    assert host_held.taken({}, {HELD}, KEY) == ({}, host_held.HeldParts())
+    assert host_held.taken({}, {HELD}, KEY) == ({}, host_held.FrozenLines())
 
 
 def test_no_secret_is_told_of_what_is_held() -> None:
@@ -186,7 +186,7 @@ def test_a_confirmation_expects_what_is_held_as_well(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(host_held, "_text", lambda path: live.get(str(path)))
     call = confirm_call(job_of((HELD,)), "run-1", RolloutOptions())
     peers, sentinel = host_held.expected(call.request)  # type: ignore[arg-type]
-    assert set(peers) == set(host_held.Held((), KEY).parts.psks) | {
+    assert set(peers) == set(host_held.FrozenParts((), KEY).parts.psks) | {
         *(inventories.public_key(name) for name in SITES),
         inventories.public_key("centre"),
     }

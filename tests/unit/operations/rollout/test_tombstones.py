@@ -75,7 +75,7 @@ class Disk:
         owned = [str(self.root / path.lstrip("/")) for path in NAMES.values()]
         last_good.save(owned, last_good.LiveState({name: {} for name in last_good._SAVED_UNITS}, firewall=True))  # type: ignore[typeddict-item]  # noqa: SLF001
 
-    def generation(self, run: str) -> revocable_texts.HeldTexts:
+    def generation(self, run: str) -> revocable_texts.RevocableTexts:
         return removed.saved_in(paths.GENERATIONS / run)
 
     def kept(self) -> bytes:
@@ -153,7 +153,7 @@ def test_what_moved_to_another_relay_comes_back_while_the_inventory_wants_it(dis
     gone = tuple(p.name for p in state(BOTH).hosts[HOST].paths if p.facility == "kcl-bg-002")
     disk.confirm("run-1", content(state(ONE)), elsewhere=(key, *gone))
     assert removed.free_of_revoked(paths.GENERATIONS / "run-1", wanted_by(state(BOTH)), KEY) == []
-    assert disk.generation("run-1") == revocable_texts.HeldTexts(
+    assert disk.generation("run-1") == revocable_texts.RevocableTexts(
         *(text.decode() for text in ordered(content(state(BOTH))))
     )
 

@@ -43,7 +43,7 @@ from provisioner.verify.requests import (
     probe_calls,
 )
 from provisioner.verify.result import Cause, SuspectSign
-from provisioner.verify.rotation import full_look_due
+from provisioner.verify.rotation import full_look_reason
 from tests.unit.verify.world import (
     CENTRE,
     PATHS,
@@ -270,7 +270,7 @@ def test_each_way_of_looking_gives_its_looks(looks: Looks) -> None:
     last = next(
         NOON + timedelta(days=day)
         for day in range(7)
-        if full_look_due(TARGET, PathMemory(full_look=NOON), NOON + timedelta(days=day)) is None
+        if full_look_reason(TARGET, PathMemory(full_look=NOON), NOON + timedelta(days=day)) is None
     )
     given_ = looks_at(targets, looks, last, {SUB.name: PathMemory(full_look=NOON)})
     seconds = {name: one["seconds"] for name, one in given_.items()}

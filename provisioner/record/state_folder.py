@@ -23,7 +23,7 @@ _LONGEST = 120
 
 
 @dataclass(frozen=True)
-class StatePlace:
+class StateFolder:
     """The place of one inventory's history.
 
     Attributes:
@@ -53,13 +53,13 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     return Path(base) / "provisioner"
 
 
-def state_place_of(environment: Mapping[str, str], inventory: str) -> StatePlace:
+def state_folder_of(environment: Mapping[str, str], inventory: str) -> StateFolder:
     """Return the place of an inventory's history."""
     named = environment.get(VARIABLE, "")
     folder = state_folder(environment) / inventory
     if "://" in named:
-        return StatePlace(inventory, None, named, remembered=folder / _HEAD)
-    return StatePlace(inventory, folder / FILE, remembered=folder / _HEAD)
+        return StateFolder(inventory, None, named, remembered=folder / _HEAD)
+    return StateFolder(inventory, folder / FILE, remembered=folder / _HEAD)
 
 
 def who(environment: Mapping[str, str]) -> dict[str, str]:
