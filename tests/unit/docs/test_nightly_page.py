@@ -74,7 +74,7 @@ def test_the_recipe_takes_what_is_sent_and_nothing_else() -> None:
 
 
 def test_the_table_of_roles_names_every_role_and_who_gets_evidence() -> None:
-    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.+) \| (.+) \|$", section(PAGE, "What is told"), re.MULTILINE)
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.+) \| (.+) \|$", section(PAGE, "Notices"), re.MULTILINE)
     named = {
         ReaderRole(role): (status, evidence) for roles, status, evidence in rows for role in re.findall(r"\w+", roles)
     }
