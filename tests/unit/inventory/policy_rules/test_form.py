@@ -119,7 +119,7 @@ def test_tests_are_about_one_plan_of_fields_that_there_are() -> None:
 
 
 def test_the_page_lists_the_functions_that_there_are() -> None:
-    listed = PAGE.read_text(encoding="utf-8").split("Functions are those", 1)[1].split("- A test is about")[0]
+    listed = PAGE.read_text(encoding="utf-8").split("Functions are the file's own", 1)[1].split("- A test")[0]
     assert set(listed.split("`")[1::2]) == ALLOWED | {"set"}
 
 
