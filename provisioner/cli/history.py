@@ -278,7 +278,7 @@ class RunsDocument(_OfCommand, name="history", title="The newest runs"):
     """What `provisioner history --output json` prints."""
 
     runs: tuple[PastRunRow, ...]
-    damaged: tuple[int, ...]
+    damaged: tuple[str, ...]
     """Numbers of entries that cannot be read."""
 
 

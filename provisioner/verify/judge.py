@@ -118,7 +118,7 @@ LEVELS: tuple[Level, ...] = (
     Level(
         number=3,
         name="camera port answers",
-        statement="the camera's port answers from the relay, where that pulls it",
+        statement="the camera's port answers from the relay, if that pulls it",
         check=port_check,
         subject=Subject.LINK,
     ),
@@ -147,7 +147,7 @@ LEVELS: tuple[Level, ...] = (
         number=6,
         name="picture of something",
         statement=(
-            "where a look was due: no black, flat, repeated or damaged picture, no card, the agreed rate, a true clock"
+            "if a look was due: no black, flat, repeated or damaged picture, no card, the agreed rate, a true clock"
         ),
         check=picture_check,
         subject=Subject.PICTURE,
