@@ -292,8 +292,9 @@ class Feed:
         Raises:
             InventoryError, StateError: it cannot be read.
         """
+        mark = self.source.mark()  # before the board: a run recorded meanwhile is loaded at the next refresh
         board = self.source.load()
-        self._mark = self.source.mark()
+        self._mark = mark
         self._loaded_s = monotonic()
         with self._lock:
             self._board = board

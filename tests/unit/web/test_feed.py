@@ -52,6 +52,24 @@ def test_a_board_is_loaded_once_for_each_change_and_not_for_each_question() -> N
     assert feed.board.revision == "two"
 
 
+class ChangedMeanwhile(CountedSource):
+    """A source with a run that is recorded while its board is loaded."""
+
+    def load(self) -> Board:
+        """The board as it was before that run."""
+        before = super().load()
+        self.now_shown = board("two")
+        return before
+
+
+def test_a_run_that_is_recorded_while_a_board_is_loaded_is_shown_at_the_next_refresh() -> None:
+    feed = Feed(ChangedMeanwhile())
+    feed.load()
+    assert feed.board.revision == "one"
+    assert feed.refresh()
+    assert feed.board.revision == "two"
+
+
 def test_files_that_change_without_a_run_are_read_after_a_while() -> None:
     source = CountedSource()
     feed = Feed(source)
