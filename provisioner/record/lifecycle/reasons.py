@@ -16,7 +16,7 @@ from provisioner.record.lifecycle.state import ConnectionProgress, FacilityProgr
 _OPERATING = {
     Operating.OPEN: "people are in it (operating: open)",
     Operating.PREPARING: "people are to come (operating: preparing), so it is connected before they do",
-    Operating.STANDBY: "nobody is in it now (operating: standby), so no host carries it",
+    Operating.STANDBY: "it has no people now (operating: standby), so no host carries it",
     Operating.CLOSED: "it is closed (operating: closed), so no host may carry it",
 }
 
@@ -170,7 +170,7 @@ def _of_evidence(grounds: Grounds) -> Iterator[Reason]:
 def _left(facility: str, host: str, evidence: Evidence) -> str:
     word = evidence.words.get(host)
     if word is None:
-        return msg("nobody has seen what {host} holds", host)
+        return msg("the content of {host} was never read", host)
     if word.held is None:
         return msg(
             "what {host} holds is not known: a change of it began at {shown} and its end was not seen",
@@ -201,8 +201,8 @@ def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Rea
     elif grounds.standing.connected_at:
         yield Reason(
             msg(
-                "it was connected first at {connected_at}, with another content; what is signed now has "
-                "not been up as a whole",
+                "it was connected first at {connected_at}, with another content; the signed content has"
+                " not been up as a whole",
                 local_time(grounds.standing.connected_at),
             )
         )
@@ -220,7 +220,7 @@ def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Rea
         )
         yield Reason(msg("at the last verification {of}{left}, at {shown}", of, left, _when(check.shown)))
     else:
-        yield Reason("what is signed now was never verified")
+        yield Reason("the signed content was never verified")
     declined = progress.evidence.declined.get(progress.content)
     if proof and declined:
         yield Reason(
@@ -231,9 +231,9 @@ def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Rea
 def _of_relay(progress: ConnectionProgress, relay: str, grounds: Grounds) -> Iterator[Reason]:
     shown, word = progress.carried.get(relay), grounds.evidence.words.get(relay)
     if shown is None:
-        yield Reason(msg("{relay} has not been seen to hold what is signed now", relay))
+        yield Reason(msg("{relay} is not confirmed to have the signed content", relay))
         return
-    yield Reason(msg("{relay} holds what is signed since {shown}", relay, _when(shown)))
+    yield Reason(msg("{relay} has the signed content since {shown}", relay, _when(shown)))
     if word is None or not grounds.facility.rendered:
         return
     if word.held is None:
@@ -278,12 +278,12 @@ def _of_duties(grounds: Grounds) -> Iterator[Reason]:
     connected_at = grounds.standing.connected_at
     operating = grounds.facility.operating
     if operating is Operating.CLOSED and connected_at is None:
-        yield Reason("it was closed without ever being connected: it is held against no order")
+        yield Reason("it was closed without ever being connected: no order applies")
     elif operating is Operating.STANDBY and connected_at is None:
-        yield Reason("nobody is in it: it is held against no order")
+        yield Reason("it has no people: no order applies")
     elif not grounds.duties:
         body = grounds.facility.managing_body.value
-        yield grounds.written(msg("no order binds it: none has {body} in its scope", body), "managing_body")
+        yield grounds.written(msg("no order binds it: {body} is in the scope of no order", body), "managing_body")
     for duty in grounds.duties:
         place = grounds.places.at("instructions", *duty.place)
         met = "" if connected_at is None else "; it was in time" if duty.met_by(connected_at) else "; it was late"

@@ -28,7 +28,7 @@ a day and a night of proof took provinces one to two weeks.
 _VERDICTS = {
     SurveyVerdict.READY: "propose a plan: provisioner facility plan, with the cameras and their streams",
     SurveyVerdict.NEEDS_CAMERAS: "the cameras that are missing have to be put up",
-    SurveyVerdict.NEEDS_REPAIR: "what is broken has to be repaired",
+    SurveyVerdict.NEEDS_REPAIR: "repair the broken devices",
     SurveyVerdict.NEEDS_REPLACEMENT: "devices that will not do have to be replaced",
     SurveyVerdict.NEEDS_UPLINK: "the site needs a line that carries its cameras",
     SurveyVerdict.NOT_POSSIBLE: "the survey says that it cannot be connected: find another way, or write blocked",
@@ -38,7 +38,7 @@ _SIMPLE = {
     FacilityState.REGISTERED: "the province names a representative (contacts list): then provisioner facility contact",
     FacilityState.CONTACT_CONFIRMED: "DIC, Health and the carrier survey the cameras: then provisioner facility survey",
     FacilityState.SUSPENDED: "before people come again: provisioner facility reopen, with --opens-on",
-    FacilityState.CLOSED: "nothing: no host holds anything of it",
+    FacilityState.CLOSED: "no step: it is on no host any more",
 }
 _AT_AN_END = frozenset({FacilityState.DECOMMISSIONING, FacilityState.CLOSED})
 
@@ -267,13 +267,15 @@ def _to_provision(progress: ConnectionProgress) -> str:
             "install provisioner site-package {id} on the gateway, then provisioner gateway set-key",
             progress.facility.id,
         )
-    return msg("run provisioner apply: {relays} has not been seen to hold what is signed", ", ".join(progress.relays))
+    return msg(
+        "run provisioner apply: {relays} is not confirmed to have the signed content", ", ".join(progress.relays)
+    )
 
 
 def _to_connect(progress: ConnectionProgress) -> str:
     check = progress.last_check
     if check is None:
-        return "run provisioner verify: none of its paths was checked yet"
+        return "run provisioner verify: no path of it was checked yet"
     if check.checked < check.pulled:
         known = msg("of {checked} of {paths} something is known", check.checked, counted(check.pulled, "path"))
         return msg("run provisioner verify without a limit: {known}", known)
@@ -283,7 +285,7 @@ def _to_connect(progress: ConnectionProgress) -> str:
 
 def _of_successor(facility: Outline, evidence: Evidence) -> str:
     if facility.successor is None:
-        return "nothing: it is verified every night"
+        return "no step: it is verified every night"
     if _is_accepted(facility.successor, facility, evidence):
         return msg("the successor's connection is accepted: provisioner facility move {id} --finish", facility.id)
     steps = ConnectionProgress(facility, facility.successor, evidence).steps

@@ -87,7 +87,7 @@ def test_three_commands_take_a_surveyed_facility_onto_its_relay(
     code, out, _ = example("facility", "next", "kcl-bg-009")
     assert out.splitlines() == [
         "kcl-bg-009: provisioned",
-        "next: run provisioner verify: none of its paths was checked yet",
+        "next: run provisioner verify: no path of it was checked yet",
         "  provisioner verify --limit facility=kcl-bg-009",
     ]
 

@@ -263,7 +263,7 @@ def test_a_facility_that_closed_before_it_was_ever_connected_is_held_against_no_
 ) -> None:
     assert story.run("status", "kcl-bg-003", "--why") == 0
     out = capsys.readouterr().out
-    assert "it was closed without ever being connected: it is held against no order" in out
+    assert "it was closed without ever being connected: no order applies" in out
     assert "binds it" not in out
     assert "in its scope" not in out
 
@@ -283,7 +283,7 @@ def test_a_successor_that_is_accepted_becomes_the_plan_and_keeps_its_address_and
     assert story.run("status", "kcl-hd-001", "--why") == 0
     out = capsys.readouterr().out
     assert "kcl-hd-001: active since 2021-06-10 00:10\n" in out
-    assert "  next: nothing: it is verified every night" in out
+    assert "  next: no step: it is verified every night" in out
 
 
 def test_the_next_carrier_is_taken_even_where_the_old_one_never_worked(
