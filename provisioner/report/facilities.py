@@ -125,7 +125,7 @@ def _key_age_ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Ite
     changing = sorted({age.owner for age in ages if age.changing and age.kind is not KeyKind.RELAY})
     yield from change_lines(changing, say)
     if moving := sorted({age.owner for age in ages if age.changing and age.kind is KeyKind.RELAY}):
-        line = marked("{relays} with a change of its own key under way: {names}; who has moved: {command}")
+        line = marked("{relays} with a rotation of its own key: {names}; for the sites' progress: {command}")
         command = f"provisioner keys status --relay {moving[0]}"
         yield say(line, relays=say.counted(len(moving), "relay"), names=some_of(moving, say), command=command)
     if unknown := sum(age.since is None for age in ages):

@@ -142,7 +142,7 @@ def verdict(compared: BetweenPlans, say: Translator = ENGLISH) -> str:
 def _moved(compared: BetweenPlans, say: Translator) -> str:
     turns = compared.turns
     if not compared.changes:
-        return say("no change moved, and what they rest on did")
+        return say("the changes are the same, their basis differs")
     counts = [
         (say.plural("{n} change appears", "{n} changes appear", turns[ChangeTurn.APPEARS]), turns[ChangeTurn.APPEARS]),
         (say.plural("{n} vanishes", "{n} vanish", turns[ChangeTurn.VANISHES]), turns[ChangeTurn.VANISHES]),
@@ -212,7 +212,7 @@ def between_comment(compared: BetweenPlans, say: Translator = ENGLISH) -> str:
     page = Comment("provisioner plan diff", say)
     page.must(_comparison_head(compared, say))
     trust = [_moved_item(moved, say) for moved in compared.changes if moved.is_of_trust]
-    page.may(say("**Who and what is trusted:**"), trust, len(trust), "change")
+    page.may(say("**Trust:**"), trust, len(trust), "change")
     others = [_moved_item(moved, say) for moved in compared.changes if not moved.is_of_trust]
     page.may(say("**What moved**, the worst first:"), others, len(others), "change")
     page.must(_viewers(compared, say))
@@ -349,7 +349,7 @@ def _held(plan: Plan, say: Translator) -> Iterator[str]:
     held = plan.held_back
     if held:
         facilities = say.counted(len(held), "facility")
-        yield "- " + say("**HELD: {facilities} with errors**: hosts keep what they have", facilities=facilities)
+        yield "- " + say("**HELD: {facilities} with errors**: hosts keep their state", facilities=facilities)
     for one in held[:_REFUSALS]:
         place = f" ({code(one.facility.place)})" if one.facility.place else ""
         yield f"  - {code(one.facility.id)}: {code(say.restated(one.facility.reason), _REASON)}{place}"

@@ -126,7 +126,7 @@ def since_words(since: datetime, times: int, say: Translator = ENGLISH) -> str:
 def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
     """Return a report's first line: the age of the last verification."""
     if fresh.verified is None or fresh.age is None:
-        return say("last verification: none is recorded, so which cameras are up now is not known")
+        return say("last verification: not recorded, so the present state of cameras is unknown")
     line = say("last verification: {age} ({run})", age=_age(fresh, fresh.age, say), run=_of(fresh.verified, say))
     if fresh.is_stale:
         stale = say("stale, older than {hours} h, so which cameras are up now is not known", hours=STALE_HOURS)
@@ -298,7 +298,7 @@ def drain_lines(drains: Iterable[DrainProgress], say: Translator = ENGLISH) -> I
     for one in drains:
         values = {"relay": one.relay, "to": one.to, "command": one.command}
         if one.is_over:
-            yield say("{relay} was emptied onto {to} and carries nothing; next: {command}", **values)
+            yield say("{relay} was emptied onto {to} and has no sites; next: {command}", **values)
             continue
         sites = say.counted(len({*one.remaining, *one.held}), "site")
         both = f", {say('{count} of them over both', count=len(one.both))}" if one.both else ""

@@ -65,7 +65,7 @@ _OTHER_WORDS = {"head", "level", "lock", "notice", "record", "run", "zone"}
 """Terms that messages have as verbs or for something else, too."""
 _OF_COMMANDS_AND_DOCS = {
     "availability", "broker", "dead man's switch", "frozen facility", "guard", "journal", "lease", "measurement",
-    "path gate", "quarantined path", "receipt", "rollback", "rotation", "transaction",
+    "path gate", "quarantined path", "receipt", "rollback", "transaction",
 }  # fmt: skip
 """Terms that no message has."""
 

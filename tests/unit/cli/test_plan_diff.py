@@ -64,7 +64,7 @@ def test_what_moved_is_named_with_who_is_cut(call: Terminal) -> None:
     assert document["summary"]["vanishes"] == 0
     code, markdown, _ = call("--output", "markdown", "plan", "diff", first, second)
     assert (code, markdown.startswith("### Another plan: ")) == (8, True)
-    assert "**Who and what is trusted:**" in markdown
+    assert "**Trust:**" in markdown
 
 
 def test_a_change_that_has_another_reason_shows_both(call: Terminal) -> None:
