@@ -340,7 +340,7 @@ def test_no_other_key_is_trusted_because_a_next_one_is(call: KeyTerminal) -> Non
     call.edit(PATHS[SITES[1]], "    since:", "  #   since:")
     code, document = call.document(*FINISH, SITES[0])
     assert (code, call.changed()) == (1, [])
-    assert "trusted" in document["left_out"][SITES[0]]
+    assert "changes of trust" in document["left_out"][SITES[0]]
 
 
 def test_where_people_approve_plans_a_change_of_keys_goes_on_once_its_plan_was_approved(call: KeyTerminal) -> None:
