@@ -130,7 +130,7 @@ def prepare_ending(after: Prepared, *, dry_run: bool, done: bool) -> tuple[str, 
         what = "was changed" if not done else "more is done by this command"
         return (f"{host} is not ready: {plan.by_hand[0].message}", f"nothing {what}; once that is settled: {same}")
     if dry_run and not plan.deeds.are_none:
-        return (f"nothing was changed; to do it: {same}",)
+        return (f"no changes were made; to make them: {same}",)
     user = after.wanted.user
     if dry_run:
         return (f"{host} has what it needs, as it says; nothing was changed",)
@@ -257,7 +257,7 @@ def _show_scanned(
     if commit:
         click.echo(f"committed as {commit[:12]}")
     click.echo(
-        "nothing is written: leave --dry-run out to write it"
+        "dry run: no files were written; repeat without --dry-run"
         if dry_run
         else printable(f"next: provisioner plan --limit host={known.id}")
     )
@@ -497,5 +497,5 @@ def decommission_ending(seen: Decommission, notes: tuple[str, ...], *, dry_run: 
         return (f"{seen.host} says that nothing is on it: there is nothing to take off", remaining)
     if dry_run:
         more = " --allow trust=1" if seen.is_unproved else ""
-        return (f"nothing was changed; to do it: provisioner hosts decommission {seen.host}{more}",)
+        return (f"no changes were made; to make them: provisioner hosts decommission {seen.host}{more}",)
     return (*(f"note: {note}" for note in notes), f"nothing of ours is on {seen.host} any more", remaining)

@@ -70,7 +70,7 @@ def rotation_ending(outcome: KeyOutcome, say: Translator = ENGLISH, *, dry_run: 
         yield say("not applied: {names}; the same command goes on from there", names=some_of(failed, say))
     if dry_run:
         yield from look_lines(look, say)
-        yield say("nothing was changed: leave --dry-run out to do it")
+        yield say("dry run: no changes were made; repeat without --dry-run")
         return
     yield from _waiting(look, say)
     if outcome.ended:
@@ -79,15 +79,15 @@ def rotation_ending(outcome: KeyOutcome, say: Translator = ENGLISH, *, dry_run: 
     if outcome.written:
         yield say("files were written: commit them")
     if not (outcome.written or outcome.runs or outcome.left_out or look.at(*_UNFINISHED)):
-        yield say("nothing to do: no change of a gateway's key is under way")
+        yield say("no rotation of a gateway's key is in progress")
 
 
 def _waiting(look: KeyLook, say: Translator) -> Iterator[str]:
     if names := look.at(KeyStage.UNREPORTED):
         package = f"provisioner site-package {' '.join(names[:_MOST_WAITING])} --out DIR"
         line = marked(
-            "{sites} without a reported key: {names}; hand its package out ({package}), and note what it prints:"
-            " provisioner gateway set-key FACILITY KEY --next"
+            "{sites} without a reported key: {names}; hand its package out ({package}), and record"
+            " the printed key: provisioner gateway set-key FACILITY KEY --next"
         )
         yield say(line, sites=say.counted(len(names), "site"), names=some_of(names, say), package=package)
     if names := look.at(KeyStage.UNSTAGED):

@@ -39,9 +39,9 @@ _STAGES: Final = {
 }
 _ASKED: Final = {
     "begin": marked(
-        "{relay} answers with a next key beside its own one, and then its centres have that; nobody is cut"
+        "{relay} answers with a next key beside its own one, and then its centres get the next key; no viewer is cut"
     ),
-    "finish": marked("{relay} has its next key alone from now on; who was not seen with it is dark"),
+    "finish": marked("{relay} has only its next key from now on; sites without it are dark"),
     "cancel": marked("packages and centres of {relay} have its present key again, and then the next one goes"),
 }
 _SHOWN: Final = 8
@@ -58,7 +58,7 @@ def own_key_lines(look: OwnKeyLook, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield the progress, with peers that have not moved."""
     following = look.following
     if following is None:
-        line = marked("{relay} answers with a next key of which the lock knows nothing: --cancel ends that")
+        line = marked("{relay} answers with a next key that is not in the lock: end that with --cancel")
         none = marked("no change of the key of {relay} is under way")
         yield "  " + say(line if look.remains else none, relay=look.relay)
         return
@@ -89,7 +89,7 @@ def own_key_ending(outcome: OwnKeyOutcome, say: Translator = ENGLISH, *, dry_run
         yield say("not at its end: the same command goes on from there")
     if dry_run:
         yield from own_key_lines(look, say)
-        yield say("nothing was changed: leave --dry-run out to do it")
+        yield say("dry run: no changes were made; repeat without --dry-run")
         return
     if outcome.is_over:
         yield say("no change of the key of {relay} is under way any more", relay=look.relay)
@@ -217,7 +217,7 @@ class StepTerminal:
         try:
             commit = commit_files(committing(self._invocation.inventory), contents, what)
         except (UsageError, InventoryError) as error:
-            self.warns(msg("what is written is not committed: {message}", error.message))
+            self.warns(msg("the written files are not committed: {message}", error.message))
         else:
             self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=what),))
 

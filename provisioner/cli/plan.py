@@ -218,7 +218,7 @@ def between_lines(compared: BetweenPlans, terminal: Terminal, say: Translator) -
     trust = [moved for moved in compared.changes if moved.is_of_trust]
     others = [moved for moved in compared.changes if not moved.is_of_trust]
     if trust:
-        yield click.style(say("who and what is trusted:"), fg="red", bold=True)
+        yield click.style(say("trust:"), fg="red", bold=True)
     yield from _moved_lines(trust, terminal, say)
     yield from _moved_lines(others, terminal, say)
     if compared.viewers:

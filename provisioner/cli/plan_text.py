@@ -20,8 +20,8 @@ from provisioner.plan.plan import TotalsRow
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NOOP: "="}
 _COLOURS = {Action.CREATE: "green", Action.UPDATE: "yellow", Action.DELETE: "red", Action.NOOP: "white"}
 _IMPACTS = {
-    Impact.NONE: marked("nothing that runs is touched"),
-    Impact.HOT: marked("nobody notices"),
+    Impact.NONE: marked("no running service is touched"),
+    Impact.HOT: marked("no effect on viewers"),
     Impact.PATH: marked("this path's readers reconnect"),
     Impact.ALL: marked("EVERY path of the relay reconnects"),
 }
@@ -78,10 +78,10 @@ def _trust(plan: Plan, changing: Sequence[Change], terminal: Terminal, say: Tran
     """Yield new trust, as the first lines, never folded."""
     trusted = distinct_trust(changing)
     for host in plan.unproved:
-        line = say("{host} has not proved that it was managed before: it was sent nothing", host=host)
+        line = say("{host} has not proved that it was managed before: it got no request", host=host)
         yield click.style(line, fg="red", bold=True)
     if trusted:
-        line = say("TRUST: {changes} of who and what is trusted", changes=say.counted(len(trusted), "change"))
+        line = say("TRUST: {changes} of trust", changes=say.counted(len(trusted), "change"))
         yield click.style(line, fg="red", bold=True)
     for hosts, change in trusted:
         sign = click.style(_SIGNS[change.action], fg="red", bold=True)
@@ -172,7 +172,7 @@ def _cutting(changing: Sequence[Change], terminal: Terminal, say: Translator) ->
     )
     if hidden:
         kinds = ", ".join(say.counted(number, resource.value) for resource, number in sorted(hidden.items()))
-        who = say("also") if cutting else say("nobody reconnects")
+        who = say("also") if cutting else say("no viewer reconnects")
         yield ""
         yield say("{who}: {kinds}; --details lists every change", who=who, kinds=kinds)
 

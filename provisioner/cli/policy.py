@@ -119,7 +119,7 @@ def _lines(files: Sequence[RegoFile], tests: Sequence[RegoTest], terminal: Termi
         yield from terminal.below(head, printable(say.restated(one.detail)), 2)
     rules = sum(len(file.module.judging) for file in files if not file.is_test)
     if not rules:
-        yield say("no Rego rule: policy/ holds none")
+        yield say("no Rego rules in policy/")
         return
     ended = {end: sum(one.end is end for one in tests) for end in RegoTestEnd}
     counted = {"rules": say.counted(rules, "Rego rule"), "tests": say.counted(ended[RegoTestEnd.PASSED], "test")}

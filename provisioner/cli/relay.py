@@ -132,13 +132,13 @@ def _replacement_ending(
 ) -> Iterator[str]:
     relay = seen.relay
     if seen.is_alive:
-        yield say("{relay} is alive and has its key: there is nothing to replace; see provisioner plan", relay=relay)
+        yield say("{relay} is alive and has its key: a replacement is not needed; see provisioner plan", relay=relay)
         yield from _package_lines(seen, wrote, say)
         return
     if dry_run or done is None:
         more = " --allow trust=1" if seen.is_new else ""
         command = f"provisioner relay replace {relay}{more}"
-        yield say("nothing was changed; to do it: {command}", command=command)
+        yield say("no changes were made; to make them: {command}", command=command)
         return
     if done.written:
         yield say("wrote {file}: commit it", file=done.written)
@@ -167,7 +167,7 @@ def replacement_lines(seen: Replacement, say: Translator = ENGLISH) -> Iterator[
     yield f"{say('cut until then: {paths}', paths=paths)}{listed(seen.paths, say)}"
     place = seen.called.place
     if seen.is_new:
-        yield say("{place}, which proves nothing, as new hardware does, makes new keys:", place=place)
+        yield say("{place}, without a proof of identity, like new hardware, creates new keys:", place=place)
     else:
         yield say("{place}, which has this inventory's key already, makes new keys:", place=place)
     passwords = say("passwords of its API and of the probe; all go into the lock by their public halves")
@@ -287,12 +287,12 @@ def restoration_ending(
     """Return the last lines: the result and the next step."""
     relay = seen.relay
     if seen.is_alive:
-        line = marked("{relay} is alive and has its key: there is nothing to restore; see provisioner plan")
+        line = marked("{relay} is alive and has its key: a restore is not needed; see provisioner plan")
         return (say(line, relay=relay),)
     if dry_run or done is None:
         more = " --allow trust=1" if seen.is_new else ""
         command = f"provisioner relay restore {relay}{more}"
-        return (say("nothing was changed; to do it: {command}", command=command),)
+        return (say("no changes were made; to make them: {command}", command=command),)
     wrote = (say("wrote {file}: commit it", file=done.written),) if done.written else ()
     has = marked("{relay} has its tunnel's key again; its paths are cut until it is applied, which trusts it anew")
     command = f"provisioner apply --limit host={relay} --allow trust=1"

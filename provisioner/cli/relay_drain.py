@@ -53,7 +53,7 @@ def start_lines(look: DrainLook, begun: DrainEdits, say: Translator = ENGLISH) -
     yield from (f"  {line}" for line in _stays(begun, say))
     readers = say.counted(sum(look.viewers.values()), "reader")
     cut = marked(
-        "cut: nothing before a site is proved at {to}; then its readers at {relay}, once ({readers} there now)"
+        "cut: no reader before a site is proved at {to}; then its readers at {relay}, once ({readers} there now)"
     )
     yield say(cut, to=to, relay=relay, readers=readers)
     address = look.read_on
@@ -91,7 +91,7 @@ def letting_go_lines(look: DrainLook, waves: Sequence[Sequence[str]], say: Trans
     if len(cut) > _MOST_PATHS:
         yield "  " + say("and those of {paths}", paths=say.counted(len(cut) - _MOST_PATHS, "more path"))
     if not cut:
-        yield "  " + say("nobody reads them at {relay} now", relay=relay)
+        yield "  " + say("no reader has them at {relay} now", relay=relay)
 
 
 def proof_lines(proofs: Mapping[str, SiteProof], to: str, say: Translator = ENGLISH) -> Iterator[str]:
@@ -117,16 +117,16 @@ def drain_ending(outcome: DrainOutcome, say: Translator = ENGLISH, *, dry_run: b
     relay, to = look.order.relay, look.order.to
     again = f"provisioner relay drain {relay} --to {to}"
     if dry_run:
-        yield say("nothing was changed; to do it: {command}", command=again)
+        yield say("no changes were made; to make them: {command}", command=again)
         return
     yield from _stopped(outcome, again, say)
     if outcome.moved:
         sites = say.counted(len(outcome.moved), "site")
         yield say("{relay} has let go of {sites}: {names}", relay=relay, sites=sites, names=some_of(outcome.moved, say))
-        yield "  " + say("their gateways still know it, which hurts nobody: their next site package leaves it out")
+        yield "  " + say("their gateways still know it, which does no harm: their next site package leaves it out")
     yield from _next_steps(outcome, again, say)
     if look.is_over and not begun.stays and not outcome.stopped:
-        yield say("{relay} carries nothing any more", relay=relay)
+        yield say("{relay} has no sites any more", relay=relay)
         yield say("next: {command}", command=f"provisioner hosts decommission {relay}")
 
 
@@ -136,7 +136,7 @@ def _stopped(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str
     back = f"provisioner facility move FACILITY --to {relay}"
     match outcome.end:
         case DrainEnd.FAILED:
-            line = marked("a relay was not changed, see above; nothing of it is lost; mend that, then {command}")
+            line = marked("a relay was not changed, see above; it is as before; correct the cause, then {command}")
             yield say(line, command=again)
         case DrainEnd.WORSE:
             look_at = f"provisioner verify --limit host={to}"
@@ -144,11 +144,11 @@ def _stopped(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str
             rollback = f"provisioner rollback {relay}"
             yield "  " + say("{rollback} has them back there; {command}", rollback=rollback, command=back)
         case DrainEnd.UNPROVED:
-            line = marked("{relay} keeps what it has: not all that {to} is to have alone is proved: {names}")
+            line = marked("{relay} keeps its sites: not all paths that {to} would serve alone are proved: {names}")
             yield say(line, relay=relay, to=to, names=some_of(look.leaving, say))
             yield "  " + say("let it come, and {command}; or give it back: {back}", command=again, back=back)
         case DrainEnd.REFUSED:
-            line = marked("a step was refused, see above; what was done before it stays; mend that, then {command}")
+            line = marked("a step was refused, see above; earlier steps stay; correct the cause, then {command}")
             yield say(line, command=again)
         case DrainEnd.INTERRUPTED:
             yield say("interrupted between two steps: {command} goes on", command=again)
@@ -411,12 +411,12 @@ def keep_ending(kept: DrainUndone, say: Translator = ENGLISH, *, dry_run: bool) 
     """Return the last lines, worst first, with the next step."""
     values = {"relay": kept.relay, "to": kept.to}
     if not kept.to:
-        return (say("{relay} is not being emptied: there is nothing to take back", relay=kept.relay),)
+        return (say("{relay} is not being emptied: it has no drain to cancel", relay=kept.relay),)
     stays = tuple(
         say("stays: {facility}: {reason}", facility=name, reason=say.restated(why)) for name, why in kept.stays.items()
     )
     if dry_run:
-        return (*stays, say("nothing is written: leave --dry-run out to write it"))
+        return (*stays, say("dry run: no files were written; repeat without --dry-run"))
     if stays:
         sites, names = say.counted(len(kept.stays), "site"), some_of(list(kept.stays), say)
         left = say("{sites} still to leave {to}: {names}", sites=sites, to=kept.to, names=names)
@@ -434,4 +434,4 @@ def keep_ending(kept: DrainUndone, say: Translator = ENGLISH, *, dry_run: bool) 
         )
         done = say(line, **values)
     plan = f"provisioner plan --limit host={kept.to}"
-    return (done, say("next: {command}, which says who is cut there", command=plan))
+    return (done, say("next: {command}, which shows the viewers that it cuts", command=plan))

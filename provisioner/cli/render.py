@@ -74,7 +74,7 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
         for reason in left_out.values():
             print_warning(reason, "set a password for its vault id to render it as well", color=invocation.color)
         click.echo(f"wrote {counted(len(written), 'file')} below {folder}; those of relays hold secrets")
-        print_frozen(held, color=invocation.color, what="not in these files; hosts keep what they have")
+        print_frozen(held, color=invocation.color, what="not in these files; hosts keep their state")
     return code_with_frozen(0, held)
 
 

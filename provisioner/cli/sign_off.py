@@ -281,7 +281,7 @@ def _plan_lines(plan: WrittenPlan, terminal: Terminal, say: Translator) -> Itera
     changes, cut = plan.changes, cut_by(plan.changes)
     trusted = distinct_trust(changes)
     if trusted:
-        line = say("TRUST: {changes} of who and what is trusted", changes=say.counted(len(trusted), "change"))
+        line = say("TRUST: {changes} of trust", changes=say.counted(len(trusted), "change"))
         yield click.style(line, fg="red", bold=True)
     for hosts, change in trusted:
         what = f"{say.word(change.action)} {printable(say.restated(change.name))}"
@@ -306,7 +306,7 @@ def _plan_lines(plan: WrittenPlan, terminal: Terminal, say: Translator) -> Itera
     for host in sorted(plan.unreadable):
         yield say("not read, and no part of it: {host}", host=printable(host))
     yield say("plan {digest}", digest=plan.basis.digest)
-    yield say("what it does {digest}", digest=plan.basis.meaning)
+    yield say("its changes {digest}", digest=plan.basis.meaning)
 
 
 def _cutting(cutting: list[Change], terminal: Terminal, say: Translator) -> Iterator[str]:

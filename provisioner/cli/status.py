@@ -106,7 +106,7 @@ def _status(
 def _warn_of_inventory(invocation: Invocation, whole: Overview) -> None:
     if whole.errors and not whole.held:
         errors = counted(len(whole.errors), "error")
-        message = msg("the inventory has {errors}: hosts stay as they are until it has none", errors)
+        message = msg("the inventory has {errors}: hosts stay as they are until it has no error", errors)
         print_warning(message, marked("see them: provisioner validate"), color=invocation.color, say=invocation.say)
     if whole.unsealed:
         relays = named(whole.unsealed)

@@ -39,7 +39,7 @@ from provisioner.verify.result import Verdict, VerifyResult, exit_code
 from provisioner.verify.rotation import Share
 
 _UNWRITTEN_HINT = marked(
-    "what was found is not lost: it is printed here; make room, or name a file in a folder that you can write to"
+    "the result is printed here; free some disk space, or name a file in a folder that you can write to"
 )
 
 

@@ -325,11 +325,11 @@ def _verdict(plan: Plan, totals: Totals, say: Translator) -> str:
 def _trust(plan: Plan, changing: Sequence[Change], say: Translator) -> Iterator[str]:
     """Yield changes of trust: first of all, and never folded."""
     for host in plan.unproved[:_HOSTS]:
-        line = say("{host} has not proved that it was managed before: it was sent nothing", host=code(host))
+        line = say("{host} has not proved that it was managed before: it got no request", host=code(host))
         yield f"- **{line}**"
     trusted = distinct_trust(changing)
     if trusted:
-        line = say("TRUST: {changes} of who and what is trusted", changes=say.counted(len(trusted), "change"))
+        line = say("TRUST: {changes} of trust", changes=say.counted(len(trusted), "change"))
         yield f"- **{line}**"
     shown = [*(item for item in trusted if is_dangerous(item[1]))][:_DANGEROUS]
     shown += [item for item in trusted if not is_dangerous(item[1])][: max(0, _TRUSTED - len(shown))]

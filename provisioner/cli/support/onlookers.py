@@ -48,7 +48,7 @@ _OPERATIONS: Final[Mapping[str, Words]] = MappingProxyType(
 )
 _REASONS: Final[Mapping[str, Words]] = MappingProxyType(
     {
-        "observe": lambda say: say("what it holds is read"),
+        "observe": lambda say: say("its state is read"),
         "probe": lambda say: say("tunnels, cameras' ports and pictures are looked at"),
         "apply": lambda say: say("everything is checked aside, then switched"),
         "rollback": lambda say: say("everything is checked aside, then switched back"),
@@ -58,7 +58,7 @@ _REASONS: Final[Mapping[str, Words]] = MappingProxyType(
         "status": lambda say: say("it is asked what became of its change"),
         "keys": lambda say: say("it makes its keys"),
         "remove": lambda say: say("everything of ours is taken off"),
-        "approach": lambda say: say("it says what it has and what it lacks"),
+        "approach": lambda say: say("it reports the parts that it has and lacks"),
         "prepare": lambda say: say("packages are installed, its user is made"),
     }
 )

@@ -30,7 +30,7 @@ _DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
 """People compare a digest's beginning; documents have all of it."""
 
 F = TypeVar("F", bound=Callable[..., object])
-HOSTS_KEEP = marked("hosts keep what they have")
+HOSTS_KEEP = marked("hosts keep their state")
 
 IF_NEW = "if it is the new hardware, and that address and host key are its own, add --allow trust=1"
 """Hint for unannounced new hardware."""
@@ -105,9 +105,9 @@ def _edit_ending(edit: FileEdit, *, dry_run: bool) -> list[str]:
     """Return the last lines: missing sign-offs, dry run, next step."""
     lines = []
     if edit.sign_offs:
-        lines.append(f"{edit.facility} is held until what it says now is signed: hosts keep what they have")
+        lines.append(f"{edit.facility} is held until what it says now is signed: hosts keep their state")
     if dry_run:
-        return [*lines, "nothing is written: leave --dry-run out to write it"]
+        return [*lines, "dry run: no files were written; repeat without --dry-run"]
     return [*lines, f"next: provisioner facility next {edit.facility}"]
 
 
@@ -197,7 +197,7 @@ def unproved(host: str, hint: str) -> HostError:
 def proof_line(place: str, say: Translator = ENGLISH, *, is_new: bool) -> str:
     """Return a line on where keys go, and the hardware's proof."""
     if is_new:
-        return say("to {place}, which proves nothing, as new hardware does:", place=place)
+        return say("to {place}, without a proof of identity, like new hardware:", place=place)
     return say("to {place}, which has this inventory's key already:", place=place)
 
 

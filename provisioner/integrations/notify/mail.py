@@ -118,9 +118,9 @@ def _news_head(news: NightNews, say: Translator) -> Iterator[str]:
 
 def _gist(news: NightNews, say: Translator) -> str:
     if not news.has_changed and not news.turns[Turn.STANDING]:
-        return say("all paths up") if news.counts["paths"] else say("nothing changed")
+        return say("all paths up") if news.counts["paths"] else say("no changes")
     counts = ", ".join(say(_SUBJECTS[turn], count=number) for turn in Turn if (number := news.turns[turn]))
-    return counts if news.has_changed else f"{say('nothing changed')}, {counts}"
+    return counts if news.has_changed else f"{say('no changes')}, {counts}"
 
 
 def _items(news: NightNews, turn: Turn, say: Translator) -> _Part:
@@ -215,12 +215,12 @@ def _html_page(subject: str, parts: Iterable[_Part], foot: Iterable[str], langua
 
 def _about(inventory: str, say: Translator) -> str:
     inventory_id = say("An automatic message about the inventory {inventory}.", inventory=inventory)
-    return f"{inventory_id} {say('Do not answer: nobody reads this address.')}"
+    return f"{inventory_id} {say('Do not answer: mail to this address is not read.')}"
 
 
 def trial_sentence(say: Translator) -> str:
     """Return the sentence of a test message."""
-    return say("This is a test message. Nothing is wrong, and nothing has to be done.")
+    return say("This is a test message. There is no problem, and you need not act.")
 
 
 def written_day(day: date, say: Translator) -> str:

@@ -61,11 +61,11 @@ _OTHER_SENSES = {
     },
 }
 
-_OTHER_WORDS = {"head", "level", "lock", "notice", "record", "run", "zone"}
+_OTHER_WORDS = {"head", "level", "lock", "record", "run", "zone"}
 """Terms that messages have as verbs or for something else, too."""
 _OF_COMMANDS_AND_DOCS = {
     "availability", "broker", "dead man's switch", "frozen facility", "guard", "journal", "lease", "measurement",
-    "path gate", "quarantined path", "receipt", "rollback", "transaction",
+    "notice", "path gate", "quarantined path", "receipt", "rollback", "transaction",
 }  # fmt: skip
 """Terms that no message has."""
 

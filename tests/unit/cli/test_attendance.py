@@ -60,7 +60,7 @@ def test_rows_are_drawn_over_each_other_and_nothing_of_them_is_left(columns: int
     assert terminal.until(lambda: "reading: 1 of 3 hosts" in terminal.screen.text), terminal.written
     shown = terminal.screen.text.splitlines()
     assert shown[0].startswith("reading: 1 of 3 hosts, ")
-    assert re.fullmatch(r"  relay-viettel-1, \d+ s: what it holds is read", shown[1])
+    assert re.fullmatch(r"  relay-viettel-1, \d+ s: its state is read", shown[1])
     assert len(shown) == 3
     assert terminal.ended() == 0
     assert "reading" not in terminal.screen.text

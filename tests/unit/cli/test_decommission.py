@@ -82,7 +82,7 @@ def test_a_dry_run_says_it_and_changes_nothing(call: Terminal) -> None:  # noqa:
     code, out, err = call("hosts", "decommission", GOING, "--dry-run")
     assert (code, err) == (0, "")
     assert "the users mediamtx and provisioner-probe" in out
-    assert out.splitlines()[-1] == f"nothing was changed; to do it: provisioner hosts decommission {GOING}"
+    assert out.splitlines()[-1] == f"no changes were made; to make them: provisioner hosts decommission {GOING}"
     assert call.hosts.hosts == before
     assert "remove" not in {operation for operation, _ in call.hosts.calls}
 

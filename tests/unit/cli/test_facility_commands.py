@@ -343,7 +343,7 @@ def test_the_last_of_three_sign_offs_agrees_the_plan_and_an_edit_holds_it(root: 
     assert (code, "either --by or --all-parties" in err) == (2, True)
     for words in (("camera", "move", "kcl-bg-001/cam-01", "--channel", "5"), ("camera", "remove", "kcl-bg-001/cam-02")):
         code, out, _ = call(*words)
-        assert (code, "is held until what it says now is signed: hosts keep what they have" in out) == (0, True), out
+        assert (code, "is held until what it says now is signed: hosts keep their state" in out) == (0, True), out
     code, out, _ = call("--output", "json", "camera", "move", "kcl-bg-001/cam-01", "--channel", "6", "--dry-run")
     document = json.loads(out)
     assert (document["written"], document["to_be_signed"], document["commit"]) == (False, True, None)

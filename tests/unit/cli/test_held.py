@@ -140,7 +140,7 @@ def test_it_is_said_first_and_last(call: Terminal) -> None:
     code, out, _ = call("plan")
     lines = out.splitlines()
     assert code == 3
-    assert lines[0] == "HELD: 1 facility with errors: hosts keep what they have"
+    assert lines[0] == "HELD: 1 facility with errors: hosts keep their state"
     said = f"1 facility is held: {HELD}; hosts keep their state: correct the errors of provisioner validate"
     assert " ".join(line.strip() for line in lines[lines.index("") :]).endswith(f"{said} {lines[-1]}")
     assert lines[-1].startswith("no change")

@@ -73,7 +73,7 @@ def test_a_dry_run_says_all_of_it_and_changes_nothing(bare: Known) -> None:
     assert lines[2] == "  user      deploy is not there → is made: a group and a home of its own, no password"
     assert lines[3].endswith("does not log deploy in → is added to its authorized_keys")
     assert lines[4].endswith(f"may do anything by {ALONE.rule_file}, as the first contact needs it")
-    assert lines[-1] == f"nothing was changed; to do it: provisioner hosts prepare {HOST} --user root"
+    assert lines[-1] == f"no changes were made; to make them: provisioner hosts prepare {HOST} --user root"
 
 
 def test_all_of_it_is_done_once_and_proved_by_its_own_user(bare: Known) -> None:

@@ -123,7 +123,7 @@ def test_a_key_is_changed_step_by_step_and_the_site_s_address_goes_where_its_gat
     assert call.vault().site_psks[site].reveal() == new_psk
     assert call.vault().next_psks == {}
     assert call("drift")[0] == 0
-    assert call(*FINISH)[1] == "nothing to do: no change of a gateway's key is under way\n"
+    assert call(*FINISH)[1] == "no rotation of a gateway's key is in progress\n"
 
 
 def test_one_call_waits_for_gateways_and_finishes_those_that_come(

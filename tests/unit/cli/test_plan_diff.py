@@ -55,7 +55,7 @@ def test_what_moved_is_named_with_who_is_cut(call: Terminal) -> None:
     assert code == 8
     lines = out.splitlines()
     assert lines[0].startswith("another plan: ")
-    assert lines[1] == "who and what is trusted:"
+    assert lines[1] == "trust:"
     assert "+ update trust limit viewers on " in out
     assert "viewers dropped: 2 → 5" in out
     assert "allowed, trust: no → 1" in out

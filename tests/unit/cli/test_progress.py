@@ -62,7 +62,7 @@ def test_of_many_hosts_those_are_named_that_have_been_waited_for_longest() -> No
 def test_nothing_is_said_of_time_where_no_earlier_run_is_known() -> None:
     work = Underway()
     work.begin_calls("observe", {"relay-1": 0}, 0.0)
-    assert rows_of(work, ENGLISH, 2.0) == ["reading: 0 of 1 hosts, 2 s", "  relay-1, 2 s: what it holds is read"]
+    assert rows_of(work, ENGLISH, 2.0) == ["reading: 0 of 1 hosts, 2 s", "  relay-1, 2 s: its state is read"]
 
 
 def test_a_wave_goes_on_between_calls_and_says_at_which_step_each_host_is() -> None:
@@ -179,7 +179,7 @@ def test_rows_come_after_a_second_and_go_when_all_is_done(watched_terminal: Call
             time.sleep(0.02)
         screen = Screen(80)
         screen.feed(told.getvalue())
-        assert screen.text == "reading: 0 of 1 hosts, 1 s\n  relay-1, 1 s: what it holds is read"
+        assert screen.text == "reading: 0 of 1 hosts, 1 s\n  relay-1, 1 s: its state is read"
         one.answered("observe", "relay-1", "answered")
     screen.feed(told.getvalue()[len(told.getvalue()) - 4 :])
     assert screen.text == ""

@@ -281,7 +281,9 @@ def test_it_says_before_what_goes_on_and_what_is_cut_and_changes_nothing(
     assert "connected again without a visit: 3 sites: kcl-bg-001" in out
     assert "cut until the next apply: " in out
     assert "host key ssh-ed25519 SHA256:" in out
-    assert out.splitlines()[-1] == (f"nothing was changed; to do it: provisioner relay restore {RELAY} --allow trust=1")
+    assert out.splitlines()[-1] == (
+        f"no changes were made; to make them: provisioner relay restore {RELAY} --allow trust=1"
+    )
     assert terminal.file(LOCK).read_text(encoding="utf-8") == text
     assert (host.private_key, host.identity) == ("", "")
     assert RELAY not in {name for _, name in terminal.hosts.calls}
@@ -304,7 +306,7 @@ def test_it_is_repeated_without_harm_and_one_that_lives_is_let_be(
 ) -> None:
     terminal, pair = sealed
     code, out, _ = terminal("relay", "restore", RELAY, "--yes")
-    assert (code, "there is nothing to restore" in out) == (0, True)
+    assert (code, "a restore is not needed" in out) == (0, True)
     die(terminal)
     for words in (NEW, ()):
         give(monkeypatch, paper(pair))

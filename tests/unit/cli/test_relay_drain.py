@@ -168,7 +168,7 @@ def test_a_relay_is_emptied_by_the_same_command_and_what_waits_is_listed_each_ti
     calls = len(call.changed())
     code, out, _ = call(*DRAIN, "--yes")
     assert (code, len(call.changed())) == (0, calls)
-    assert out.splitlines() == [f"{OLD} carries nothing any more", f"next: provisioner hosts decommission {OLD}"]
+    assert out.splitlines() == [f"{OLD} has no sites any more", f"next: provisioner hosts decommission {OLD}"]
     assert call("hosts", "decommission", OLD, "--yes")[0] == 0
 
 
@@ -228,7 +228,7 @@ def test_where_the_policy_asks_for_signatures_minutes_are_no_word(call: DrainTer
 
 def test_a_drain_that_is_half_done_is_taken_back_and_what_moved_stays(call: DrainTerminal) -> None:
     before = call.files()
-    assert call("relay", "keep", OLD)[1] == f"{OLD} is not being emptied: there is nothing to take back\n"
+    assert call("relay", "keep", OLD)[1] == f"{OLD} is not being emptied: it has no drain to cancel\n"
     assert call.files() == before
     call.both()
     call.pictures.dark = {(relay, "kcl-bg-002") for relay in (OLD, NEW)}
@@ -237,7 +237,7 @@ def test_a_drain_that_is_half_done_is_taken_back_and_what_moved_stays(call: Drai
     half, calls = call.files(), len(call.hosts.calls)
     code, out, _ = call("relay", "keep", OLD, "--dry-run")
     assert (code, call.files()) == (0, half)
-    assert out.splitlines()[-1] == "nothing is written: leave --dry-run out to write it"
+    assert out.splitlines()[-1] == "dry run: no files were written; repeat without --dry-run"
     code, document = call.document("relay", "keep", OLD)
     assert (code, document["to"], document["sites"], document["stays"]) == (0, NEW, ["kcl-bg-002"], {})
     assert len(call.hosts.calls) == calls, "no host is called"
@@ -263,7 +263,7 @@ def test_files_of_before_a_drain_are_what_they_were_after_it_was_taken_back(call
     words = ["git", "-C", str(call.root), "log", "-1", "--format=%s"]
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == f"{OLD} is not emptied\n"
     assert [file.read_bytes() for file in files] == before
-    assert out.splitlines()[-1] == f"next: provisioner plan --limit host={NEW}, which says who is cut there"
+    assert out.splitlines()[-1] == f"next: provisioner plan --limit host={NEW}, which shows the viewers that it cuts"
     assert call("relay", "keep", "relay-viettel-9")[0] == 2
 
 
@@ -382,7 +382,7 @@ def test_a_dry_run_shows_everything_and_changes_nothing(call: DrainTerminal) -> 
     assert "+    drain_to: relay-viettel-2" in out
     assert out.count("+successor:") == len(SITES)
     assert "they read on at rtsp://10.91.0.7:8554" in out
-    assert out.splitlines()[-1] == f"nothing was changed; to do it: provisioner relay drain {OLD} --to {NEW}"
+    assert out.splitlines()[-1] == f"no changes were made; to make them: provisioner relay drain {OLD} --to {NEW}"
     assert (call.files(), call.hosts.hosts) == (before, hosts)
 
 

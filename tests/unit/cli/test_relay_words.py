@@ -41,13 +41,13 @@ def test_a_drain_is_said_in_vietnamese_from_its_beginning_to_its_end(call: Drain
     assert list(english_in(words_of(out))) == []
     assert f"{OLD} nhả 2 cơ sở theo từng đợt" in err
     assert out.splitlines()[-2:] == [
-        f"{OLD} không còn phục vụ gì nữa",
+        f"{OLD} không còn cơ sở nào",
         f"tiếp theo: provisioner hosts decommission {OLD}",
     ]
 
 
 def test_to_keep_a_relay_is_said_in_vietnamese(call: DrainTerminal) -> None:
-    assert "không có gì để hoàn lại" in said_in_vietnamese(call, "relay", "keep", OLD)
+    assert "không có gì để hủy" in said_in_vietnamese(call, "relay", "keep", OLD)
     call.both()
     assert "không còn được chuyển sang relay-viettel-2 nữa: kèm 2 cơ sở" in said_in_vietnamese(
         call, "relay", "keep", OLD
@@ -66,7 +66,7 @@ def test_a_replacement_is_said_in_vietnamese(call: DrainTerminal) -> None:
 
 def test_a_restoration_is_said_in_vietnamese(sealed: tuple[Terminal, RecoveryPair]) -> None:
     call, _ = sealed
-    assert "không có gì để khôi phục" in said_in_vietnamese(call, "relay", "restore", RELAY)
+    assert "không cần khôi phục" in said_in_vietnamese(call, "relay", "restore", RELAY)
     call.hosts.hosts[RELAY] = SimulatedHost(is_new_hardware=True)
     shown = said_in_vietnamese(call, "relay", "restore", RELAY, "--dry-run")
     assert "phần cứng đã hỏng có cùng khóa" in shown

@@ -212,7 +212,7 @@ def test_an_edit_that_nobody_signed_is_explained(story: Story, capsys: pytest.Ca
     out, err = capsys.readouterr()
     assert out.startswith("kcl-bg-001: plan proposed\n")
     assert "the DIC signed another content of the plan on 2021-05-08 (" in out
-    assert "HELD: 1 facility with errors: hosts keep what they have" in err
+    assert "HELD: 1 facility with errors: hosts keep their state" in err
     assert "error: inventories/example/facilities/bac-giang/kcl-bg-001.yml:" in out
 
 

@@ -33,7 +33,7 @@ def test_a_file_that_cannot_be_written_is_a_warning_and_the_verification_is_kept
     code, out, err = call(*ASKED, option, "taken/below")
     assert code == 3
     assert "taken/below cannot be written" in err
-    assert "what was found is not lost" in err
+    assert "the result is printed here" in err
     assert "paths are" in out
     assert len(call.document("history")[1]["runs"]) == before + 1
 

@@ -40,7 +40,7 @@ bac-giang/kcl-bac-giang-1/cam-4/sub, bac-giang/kcl-bac-giang-1/cam-5/sub, and 2 
 
 --\x20
 run run-1
-An automatic message about the inventory example. Do not answer: nobody reads this address.
+An automatic message about the inventory example. Do not answer: mail to this address is not read.
 """
 VIETNAMESE = """\
 Đêm 22/05/2021
