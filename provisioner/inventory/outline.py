@@ -90,7 +90,7 @@ class Outline(NamedTuple):
         next_key: the gateway's next key during a change; empty until it is reported.
         relay_port: the relays' port that its gateway dials; 0 for their first one.
         changing_logins: devices whose old and new logins are both accepted (`accept`), sorted.
-        asked_devices: devices with ONVIF, sorted.
+        probed_devices: devices with ONVIF, sorted.
         contact_confirmed_on: as in its file; so are `opens_on` and `closed_on`. `surveyed_on` is the survey's.
         survey_verdict: the survey's, if any; `present`, `fit` and `missing` are its numbers of cameras.
         remarks: its `Remarks` as JSON, or empty.

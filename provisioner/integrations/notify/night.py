@@ -75,7 +75,7 @@ class NightReport:
         sights: measured paths, and faults of hosts and devices themselves.
         silent: keys of paths without a result: not asked for, or in a maintenance window.
         unasked: hosts of the inventory that were not asked.
-        asked_devices: devices asked about themselves, each `FACILITY/DEVICE`.
+        probed_devices: devices asked about themselves, each `FACILITY/DEVICE`.
     """
 
     inventory: str

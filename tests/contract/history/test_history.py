@@ -388,14 +388,14 @@ import sys
 from pathlib import Path
 from provisioner.base.secret import Secret
 from provisioner.record.entries import Operation
-from provisioner.record.state_folder import StatePlace
+from provisioner.record.state_folder import StateFolder
 from provisioner.record.seal import record_keys
 from provisioner.record.store import open_history
 from tests import histories as make
 
 file, url, name, count = sys.argv[1:]
 keys = record_keys(Secret("digest-key"), {}, "test")
-history = open_history(StatePlace("test", Path(file) if file else None, url, keys))
+history = open_history(StateFolder("test", Path(file) if file else None, url, keys))
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(int(count)):

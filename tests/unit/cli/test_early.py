@@ -28,7 +28,7 @@ class Begun:
 @pytest.fixture(autouse=True)
 def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Mapping[str, str]]]:
     Begun.started = []
-    monkeypatch.setattr(early_start, "BegunAnsible", Begun)
+    monkeypatch.setattr(early_start, "WaitingAnsible", Begun)
     yield Begun.started
     early_start.end()
 
@@ -87,6 +87,6 @@ def test_where_it_cannot_begin_the_call_itself_says_why(monkeypatch: pytest.Monk
     def refuses(_environment: Mapping[str, str]) -> None:
         raise HostError("no tmpfs to keep secrets on while they travel")
 
-    monkeypatch.setattr(early_start, "BegunAnsible", refuses)
+    monkeypatch.setattr(early_start, "WaitingAnsible", refuses)
     begin(["verify"], {})
     assert early_start.begun() is None
