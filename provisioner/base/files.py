@@ -124,7 +124,7 @@ def read_regular(path: str | Path, *, most: int) -> bytes:
     return b"".join(parts)
 
 
-def refuse_proposed_link(path: Path, folder: Path) -> None:
+def refuse_tracked_link(path: Path, folder: Path) -> None:
     """Refuse a path over a checkout's link: others chose its target.
 
     Raises:
@@ -141,7 +141,7 @@ def refuse_proposed_link(path: Path, folder: Path) -> None:
             raise UsageError(f"{path} leads over the link {link}, which is a file of the checkout", hint=hint)
 
 
-def is_proposed(path: Path, folder: Path) -> bool:
+def is_tracked_path(path: Path, folder: Path) -> bool:
     """Return whether Git tracks a path or a link on it."""
     top = top_of(folder)
     try:

@@ -213,7 +213,7 @@ def _run(checkout: Checkout, remote: str, *arguments: str, access: RemoteAccess 
             timeout_s=_TIMEOUT_S,
             most_bytes=_MOST_BYTES,
             most_written=access.most_bytes if access else None,
-            with_started=access is not None,
+            kill_children=access is not None,
         )
     except OSError:
         raise UsageError("git cannot be run", hint="install git") from None

@@ -62,7 +62,7 @@ class ReachError(Exception):
 
 
 @dataclass(frozen=True)
-class Patience:
+class HttpLimits:
     """Time limits and retries for a server.
 
     Attributes:
@@ -79,7 +79,7 @@ class Patience:
     pause: Callable[[float], None] = field(default=time.sleep, repr=False, compare=False)
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Patience:
+    def of(cls, environment: Mapping[str, str]) -> HttpLimits:
         """Return the default, with CA certificates and receivers' hosts from the environment."""
         names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
         authorities = next((value for name in names if (value := environment.get(name, ""))), "")
@@ -138,7 +138,7 @@ class Advice:
     login: str
 
 
-def try_often(attempt: Callable[[float], T], patience: Patience) -> Reached[T]:
+def try_often(attempt: Callable[[float], T], patience: HttpLimits) -> Reached[T]:
     """Retry until success, a lasting error or a limit; raises `ReachError`."""
     until = time.monotonic() + patience.total_s
     pause = patience.first_pause_s

@@ -208,12 +208,12 @@ def run_quietly(
     timeout_s: float,
     most_bytes: int,
     most_written: int | None = None,
-    with_started: bool = False,
+    kill_children: bool = False,
 ) -> Ended:
     """Run a program to its end, in the root folder.
 
     The program is found in the environment's PATH. `most_bytes` limits its output, `most_written` each file that it or
-    its children write. `with_started` kills its children too, but it cannot use the terminal then.
+    its children write. `kill_children` kills its children too, but it cannot use the terminal then.
 
     Raises:
         OSError: it cannot be started.
@@ -230,17 +230,17 @@ def run_quietly(
             stderr=subprocess.PIPE,
             env=dict(environment),
             cwd="/",
-            start_new_session=with_started,
+            start_new_session=kill_children,
         ) as child:
             try:
                 return _read_to_end(child, list(argv), timeout_s, most_bytes)
             except BaseException:
-                _end(child, with_started=with_started)
+                _end(child, kill_children=kill_children)
                 raise
 
 
-def _end(child: Running, *, with_started: bool) -> None:
-    if with_started:
+def _end(child: Running, *, kill_children: bool) -> None:
+    if kill_children:
         # It leads a session of its own, and is not waited for yet: the number is still its own.
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)

@@ -62,7 +62,7 @@ def apply(
     Example: provisioner -i DIR apply plan.json
     """
     session = session_of(invocation)
-    invocation.refuse_proposed(saved, folder)
+    invocation.refuse_tracked_links(saved, folder)
     if folder is not None and not saved:
         raise UsageError("--approvals is for a saved plan", hint="name it: apply PLAN --approvals DIR")
     if (resumed or aborted) and (saved or limits or allows or (resumed and aborted)):
@@ -114,5 +114,5 @@ def rollback(
     session = session_of(invocation)
     with stoppable() as stop:
         options = apply_run.run_options_of(chosen, invocation.env, stop)
-        planned, applied = apply_run.roll_back_asked(invocation, session, targets, options, yes=yes)
+        planned, applied = apply_run.roll_back_targets(invocation, session, targets, options, yes=yes)
     return apply_run.show_rolled_back(invocation, planned, applied)

@@ -41,7 +41,7 @@ __all__ = [
     "apply_reviewed",
     "make_plan",
     "resume",
-    "roll_back_asked",
+    "roll_back_targets",
     "run_options_of",
     "show_applied",
     "show_rolled_back",
@@ -74,7 +74,7 @@ def apply_made(
     return apply_plan(session, planned, options=options)
 
 
-def roll_back_asked(
+def roll_back_targets(
     invocation: Invocation, session: Session, targets: tuple[str, ...], options: RunOptions, *, yes: bool
 ) -> tuple[RollbackPlan, Applied]:
     """Show the hosts' target states, ask, and roll back."""

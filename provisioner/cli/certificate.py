@@ -135,7 +135,7 @@ def set_(invocation: Invocation, relay: str, file: Path, *, at_once: bool) -> in
 
     Example: provisioner -i DIR certificate set relay-viettel-1 relay-viettel-1.pem
     """
-    invocation.refuse_proposed(file)
+    invocation.refuse_tracked_links(file)
     written = set_certificate(session_of(invocation), relay, file, at_once=at_once)
     return _show(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
 

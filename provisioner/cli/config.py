@@ -110,7 +110,7 @@ def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
     Example: provisioner schema facility
     """
     if out is not None:
-        invocation.refuse_proposed(out)
+        invocation.refuse_tracked_links(out)
         written = _write_schemas(out, [kind] if kind else list(KINDS))
         if invocation.json:
             print_document(SchemaDocument(written=written).plain)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from provisioner.base.errors import UsageError
-from provisioner.base.files import is_proposed, read_regular
-from provisioner.base.http import Patience
+from provisioner.base.files import is_tracked_path, read_regular
+from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
 from provisioner.cli.support.context import Invocation
 from provisioner.importing.dcim.client import DcimClient
@@ -22,13 +22,13 @@ def dcim_client(invocation: Invocation, mapping: Path, token_file: Path | None) 
         UsageError: the token or the mapping cannot be read, or the mapping is in the checkout.
         InventoryError: the mapping is invalid.
     """
-    if is_proposed(mapping, invocation.inventory):
+    if is_tracked_path(mapping, invocation.inventory):
         message = (
             f"{mapping} is a part of the inventory's checkout: whoever proposes a change would choose who is asked"
         )
         hint = "keep the mapping outside of the checkout: the token goes to the server that it names"
         raise UsageError(message, hint=hint)
-    return DcimClient(read_mapping(mapping), _token(token_file), Patience.of(invocation.env))
+    return DcimClient(read_mapping(mapping), _token(token_file), HttpLimits.of(invocation.env))
 
 
 def _token(file: Path | None) -> Secret:

@@ -191,7 +191,7 @@ def export(
 
     Example: provisioner -i DIR export progress --out progress.xlsx --docx progress.docx
     """
-    invocation.refuse_proposed(out, docx, docx_dir)
+    invocation.refuse_tracked_links(out, docx, docx_dir)
     if out is not None and out in {docx, docx_dir}:
         raise UsageError(f"{out} cannot be both a spreadsheet and a document", hint="name two files")
     if (begin or until) and not REPORTS[what].needs_shares:
@@ -340,7 +340,7 @@ def html(invocation: Invocation, folder: Path) -> int:
 
     Example: provisioner -i DIR report html pages
     """
-    invocation.refuse_proposed(folder)
+    invocation.refuse_tracked_links(folder)
     # Pages' libraries are imported where there are pages.
     from provisioner.web import source, static  # noqa: PLC0415
 

@@ -13,7 +13,7 @@ import click
 from provisioner.base.document import Count, Printed, absent
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
-from provisioner.base.http import Patience
+from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, checked_url
 from provisioner.cli.support.commands import NamedGroup
@@ -92,7 +92,7 @@ def comment(
 
     Example: provisioner -i DIR --output markdown plan | provisioner forge comment -
     """
-    invocation.refuse_proposed(text, here=True)
+    invocation.refuse_tracked_links(text, here=True)
     if not key.replace("-", "").replace("/", "").isalnum() or not key.isascii():
         raise UsageError(f"{key!r} is no key of a comment", hint="write letters, digits, - and /")
     client = _client(invocation, kind, url, project)
@@ -129,7 +129,7 @@ def labels(
 
     Example: provisioner -i DIR --output json plan --offline --against origin/main | provisioner forge labels -
     """
-    invocation.refuse_proposed(plan, here=True)
+    invocation.refuse_tracked_links(plan, here=True)
     if not family or not family.isascii() or not family.isprintable() or "," in family:
         raise UsageError(f"{family!r} is no beginning of labels", hint="write a word and a colon, as plan:")
     client = _client(invocation, kind, url, project)
@@ -181,7 +181,7 @@ def status(
 
 def _client(invocation: Invocation, kind: str | None, url: str, project: str) -> ForgeClient:
     place = place_of(invocation.env, kind=kind or "", url=url, project=project)
-    return ForgeClient(place, _token(invocation), Patience.of(invocation.env))
+    return ForgeClient(place, _token(invocation), HttpLimits.of(invocation.env))
 
 
 def _token(invocation: Invocation) -> Secret:

@@ -86,7 +86,7 @@ def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...
     Example: provisioner -i DIR hosts prepare relay-viettel-1 --user root
     """
     session = session_of(invocation)
-    invocation.refuse_proposed(*keys)
+    invocation.refuse_tracked_links(*keys)
     seen = see_prepare(session, host, login=login, keys=named_keys(keys))
     tell_before(invocation, prepare_lines(seen), asks=not yes or bool(seen.plan.by_hand), dry_run=dry_run)
     does = not (seen.plan.deeds.are_none or dry_run)

@@ -118,7 +118,7 @@ def import_(invocation: Invocation, /, **options: Any) -> int:
     """
     chosen = _Options(**options)
     _refuse_nonsense(chosen)
-    invocation.refuse_proposed(*chosen.files, chosen.mapping, chosen.token_file, chosen.report, chosen.template)
+    invocation.refuse_tracked_links(*chosen.files, chosen.mapping, chosen.token_file, chosen.report, chosen.template)
     if chosen.template is not None:
         return _write_template(invocation, chosen, chosen.template)
     return _Import(invocation, chosen, datetime.now(VIETNAM)).run()

@@ -282,7 +282,7 @@ def man(ctx: click.Context, /, *, out: Path) -> int:
     Example: provisioner man --out ~/.local/share/man/man1
     """
     invocation: Invocation = ctx.obj
-    invocation.refuse_proposed(out)
+    invocation.refuse_tracked_links(out)
     program = ctx.find_root().command
     if not isinstance(program, click.Group):
         raise TypeError("the program is a group of commands")

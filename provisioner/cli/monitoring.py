@@ -74,7 +74,7 @@ def monitoring(
 
     Example: provisioner -i DIR monitoring out/monitoring --webhook http://127.0.0.1:8080/alerts
     """
-    invocation.refuse_proposed(folder)
+    invocation.refuse_tracked_links(folder)
     addresses = _addresses(webhooks, carriers_of(invocation.inventory, invocation.env, now()))
     asked = {name: _endpoint(place) for name, place in places.items()}
     files = kit(ScrapePlaces(**asked, agents=tuple(map(_endpoint, agents))), addresses)
@@ -164,7 +164,7 @@ def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int
 
     Example: provisioner -i DIR metrics --out /var/lib/prometheus/node-exporter/provisioner.prom
     """
-    invocation.refuse_proposed(out)
+    invocation.refuse_tracked_links(out)
     refuse_unread_metrics(out)
     if out is not None and listen is not None:
         raise UsageError("--out writes once, and --listen goes on", hint="leave one of them out")

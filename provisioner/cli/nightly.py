@@ -126,7 +126,7 @@ def nightly(
 
     Example: provisioner -i DIR nightly --report /var/lib/provisioner/reports
     """
-    invocation.refuse_proposed(report, metrics)
+    invocation.refuse_tracked_links(report, metrics)
     refuse_unread_metrics(metrics)
     session = session_of(invocation)
     if unit is not None:

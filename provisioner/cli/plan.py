@@ -200,7 +200,7 @@ def diff(invocation: Invocation, first: Path, second: Path) -> int:
 
     Example: provisioner plan diff before.json after.json
     """
-    invocation.refuse_proposed(first, second)
+    invocation.refuse_tracked_links(first, second)
     compared = between(read_plan(first).plan, read_plan(second).plan)
     if invocation.json:
         print_document(between_document(compared).plain)
@@ -278,7 +278,7 @@ def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
 
     Example: provisioner -i DIR plan push plan.json
     """
-    invocation.refuse_proposed(file)
+    invocation.refuse_tracked_links(file)
     plan, content = read_plan(file)
     return _show_pushed(
         invocation, push_plan(session_of(invocation), plan, content, remote, place), remote, "pushed to"
@@ -297,7 +297,7 @@ def fetch(invocation: Invocation, *, out: Path, remote: str, place: str) -> int:
 
     Example: provisioner -i DIR plan fetch --out plan.json
     """
-    invocation.refuse_proposed(out)
+    invocation.refuse_tracked_links(out)
     return _show_pushed(invocation, fetch_plan(session_of(invocation), out, remote, place), remote, "fetched from")
 
 
@@ -360,7 +360,7 @@ def plan(
         _refuse_options(ctx)
         return 0
     invocation: Invocation = ctx.obj
-    invocation.refuse_proposed(out)
+    invocation.refuse_tracked_links(out)
     details = details or invocation.verbose
     session = replace(session_of(invocation), known_in=known_in or "")
     allow = parse_allowances(allows)

@@ -36,7 +36,7 @@ def show_plan(invocation: Invocation, facility: str, *, successor: bool, out: Pa
         UsageError: there is no such plan, the file's kind is unknown, or it cannot be written.
         InventoryError: the facility cannot be read.
     """
-    invocation.refuse_proposed(out)
+    invocation.refuse_tracked_links(out)
     wanted = plan_to_sign(
         invocation.inventory, facility, successor=successor, today=today(), environment=invocation.env
     )

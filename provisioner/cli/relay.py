@@ -90,7 +90,7 @@ def replace(
 
 
 def _refuse_filled(invocation: Invocation, folder: Path) -> None:
-    invocation.refuse_proposed(folder)
+    invocation.refuse_tracked_links(folder)
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", hint="name a new folder: files with secrets go into it")
 

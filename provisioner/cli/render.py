@@ -59,7 +59,7 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
 
     Example: provisioner -i DIR render --out /run/user/1000/rendered
     """
-    invocation.refuse_proposed(folder)
+    invocation.refuse_tracked_links(folder)
     session = session_of(invocation)
     written: list[Path] = []
     limit = parse_limits(limits)
@@ -113,7 +113,7 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
 
     Example: provisioner -i DIR site-package kcl-bg-001 --out /run/user/1000/sites
     """
-    invocation.refuse_proposed(folder)
+    invocation.refuse_tracked_links(folder)
     session = session_of(invocation)
     packages = site_packages(session, facilities, valid_for(today(), valid_days))
     for facility, package in packages.files.items():

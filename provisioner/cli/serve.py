@@ -58,7 +58,7 @@ def serve(
 
     Example: provisioner -i DIR serve
     """
-    invocation.refuse_proposed(sign_in, certificate, key)
+    invocation.refuse_tracked_links(sign_in, certificate, key)
     networks = read_networks(trusted)
     place = server.ServerAddress(host, port, certificate, key, names, networks)
     server.refuse_open(place, trusts=bool(networks), signs_in=sign_in is not None)

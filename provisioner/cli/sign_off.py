@@ -231,7 +231,7 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     Example: provisioner -i DIR approve plan.json --as noc-viettel-1 --key ~/.ssh/id_ed25519
     """
     folder = chosen["folder"]
-    invocation.refuse_proposed(saved, folder)
+    invocation.refuse_tracked_links(saved, folder)
     if sum(map(bool, (chosen["key"], chosen["signature"], chosen["shown"]))) != 1:
         raise UsageError("an approval is signed in one way", hint="name one of --key, --signature and --statement")
     if chosen["signature"] and chosen["at"] is None:

@@ -67,7 +67,7 @@ def validate(
     Example: provisioner -i DIR validate
     """
     for named in (sarif, code_quality, junit):
-        invocation.refuse_proposed(named)
+        invocation.refuse_tracked_links(named)
     judged_on = day.date() if day else today()
     validation = check_all(invocation.inventory, invocation.env, today=judged_on, cached=not no_cache)
     _write_files(validation.problems, sarif, code_quality, junit)

@@ -104,7 +104,7 @@ def verify(
 
     Example: provisioner -i DIR verify --limit province=bac-giang --html report.html
     """
-    invocation.refuse_proposed(html, junit, markdown)
+    invocation.refuse_tracked_links(html, junit, markdown)
     _refuse_blind(limits, accept=accept, renew=renew)
     session = session_of(invocation)
     expect_hosts(session, parse_limits(limits))

@@ -22,12 +22,12 @@ def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | Non
     """
     from provisioner.base.certificate import server_file  # noqa: PLC0415 (few hosts have certificates)
 
-    shown = shown_certificate(certificates, host)
+    shown = served_certificate(certificates, host)
     server = server_file(key, certificates or ())
     return ReaderEncryption(tls.encryption == "strict", server, shown.fingerprint, shown.until, tls.warn_days)
 
 
-def shown_certificate(certificates: Sequence[str] | None, host: str) -> ReaderCertificate:
+def served_certificate(certificates: Sequence[str] | None, host: str) -> ReaderCertificate:
     """Return a host's present certificate in the lock, or raise `InventoryError`."""
     from provisioner.base.certificate import read_certificate  # noqa: PLC0415
 

@@ -23,7 +23,7 @@ from provisioner.base.frozen import FrozenFacility
 from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret, mediamtx_hash
 from provisioner.base.text import did_you_mean, endpoint_text, printable
-from provisioner.desired.encryption import shown_certificate
+from provisioner.desired.encryption import served_certificate
 from provisioner.desired.limit import Limit, names_of_frozen
 from provisioner.desired.paths import pulled_by_site
 from provisioner.desired.required import carrier_secrets, recorded, relay_allocation, secret_of
@@ -251,8 +251,8 @@ def push_places(inventory: Frame, facility: Facility | Outline) -> tuple[PushEnd
 def _place(inventory: Frame, over: str) -> PushEndpoint:
     _, relay = inventory.relays[over]
     entry = relay_allocation(inventory, relay)
-    shown, after = shown_certificate(entry.certificates, relay.id), entry.next_certificate
-    following = shown_certificate(after.certificates, relay.id).fingerprint if after else ""
+    shown, after = served_certificate(entry.certificates, relay.id), entry.next_certificate
+    following = served_certificate(after.certificates, relay.id).fingerprint if after else ""
     return PushEndpoint(relay.id, (relay.wireguard_endpoint, RTSPS_PORT), shown.fingerprint, following)
 
 

@@ -58,7 +58,7 @@ def no_rules() -> wire.FirewallAnswer:
     return {"present": False, "differences": []}
 
 
-def nothing_held() -> wire.FrozenAnswer:
+def no_frozen_parts() -> wire.FrozenAnswer:
     """Return the answer of a host without frozen facilities."""
     return {"paths": {}, "peers": {}, "addresses": [], "cameras": [], "digests": {}, "unclear": ""}
 
@@ -123,7 +123,7 @@ class HostFacts:
     confirmed: str = ""
     recorded: wire.RecordHead | None = None
     receipts: Sequence[wire.RecordHead] = ()
-    held: wire.FrozenAnswer = field(default_factory=nothing_held)
+    held: wire.FrozenAnswer = field(default_factory=no_frozen_parts)
     quarantine: Mapping[str, QuarantinedPath] = field(default_factory=dict)
     disks: Sequence[wire.DiskAnswer] = ()
     clock: Sequence[float] | None = field(default=None, compare=False)
@@ -224,7 +224,7 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
         confirmed=manifest.get("run", ""),
         recorded=manifest.get("record"),
         receipts=answer.get("receipts", ()),
-        held=answer.get("held") or nothing_held(),
+        held=answer.get("held") or no_frozen_parts(),
         quarantine={name: _quarantined(name, path) for name, path in answer.get("quarantine", {}).items()},
         disks=answer.get("disks", ()),
         clock=answer.get("clock"),

@@ -160,7 +160,7 @@ DIRECT: Final = SshRoute()
 """Without a jump host, to a host with a known key."""
 
 
-def way_to(spec: CallTarget) -> SshRoute:
+def route_to(spec: CallTarget) -> SshRoute:
     """Return ssh's connection to a host."""
     jump = spec.jump
     jump_signed = jump is not None and jump.ssh.host_key is None

@@ -16,7 +16,7 @@ from typing import Final, NoReturn
 
 from provisioner.base.addresses import is_host_name
 from provisioner.base.errors import UsageError
-from provisioner.base.files import is_proposed, make_own_folder, read_regular
+from provisioner.base.files import is_tracked_path, make_own_folder, read_regular
 from provisioner.base.service import ServiceNotice, toml_settings
 from provisioner.base.ssh_signature import SignatureFormError, public_key_of
 from provisioner.base.text import Document, counted, is_loopback, printable
@@ -341,7 +341,7 @@ def routed(local: OpenRunner, file: Path, inventory: Path) -> OpenRunner:
     Raises:
         UsageError: the file is unreadable, invalid, or in the inventory's checkout, where proposals could change it.
     """
-    if is_proposed(file, inventory):
+    if is_tracked_path(file, inventory):
         raise UsageError(
             f"{file} is a part of the inventory's checkout: whoever proposes a change would choose the nodes",
             hint="keep the file of nodes outside of the checkout, and take this one out of Git",

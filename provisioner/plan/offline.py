@@ -16,7 +16,7 @@ from provisioner.base.text import endpoint_text, msg
 from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile, hub_settings, path_settings, program_path
 from provisioner.desired.spec import DesiredState, HostSpec, Peer, units_of
 from provisioner.hosts.answers import wire
-from provisioner.hosts.facts import HostFacts, nothing_held
+from provisioner.hosts.facts import HostFacts, no_frozen_parts
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.model import (
     Camera,
@@ -108,7 +108,7 @@ def with_frozen(facts: Mapping[str, HostFacts], inventory: Inventory, names: Col
             if facility.gateway.next_key and facility.gateway.next_key.public_key:
                 peers[relay][facility.gateway.next_key.public_key] = f"next/{facility.id}"
     kept: dict[str, wire.FrozenAnswer] = {
-        host: {**nothing_held(), "paths": paths[host], "peers": peers[host]} for host in facts
+        host: {**no_frozen_parts(), "paths": paths[host], "peers": peers[host]} for host in facts
     }
     return {host: replace(of, held=kept[host]) for host, of in facts.items()}
 

@@ -135,7 +135,7 @@ def sets_faults(connection: Connection, inventory: str) -> Iterator[str]:
             yield f"the set of facilities {row.held} is missing"
 
 
-def strays(connection: Connection, inventory: str, ended: set[int], runs: set[str]) -> Iterator[str]:
+def unvouched_rows(connection: Connection, inventory: str, ended: set[int], runs: set[str]) -> Iterator[str]:
     """Yield the rows without an entry in the chain."""
     tables = [(checks, "checks of facilities"), (holdings, "what hosts hold")]
     if has_table(connection, verdicts):
@@ -214,7 +214,9 @@ def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainRe
     for number in chain.numbers():
         chain.take(number)
     of_sets = _guarded(lambda: sets_faults(connection, inventory), "what hosts were shown to hold cannot be read")
-    rows = _guarded(lambda: strays(connection, inventory, chain.ended, chain.runs), "a row beside cannot be read")
+    rows = _guarded(
+        lambda: unvouched_rows(connection, inventory, chain.ended, chain.runs), "a row beside cannot be read"
+    )
     if keys.secret and chain.seals.unproved and not chain.seals.keyed:
         rows.append(_NOT_OURS)
     if not gone and chain.changes:

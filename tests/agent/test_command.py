@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
-from provisioner.base.http import Patience
+from provisioner.base.http import HttpLimits
 from provisioner.cli.main import run
 from provisioner.integrations.forge.dialects import StatusState
 from provisioner.operations.agent.run import Agent
@@ -65,7 +65,7 @@ def test_over_http_a_commit_is_applied_and_its_note_is_pushed(site: Site) -> Non
 
 
 def test_a_forge_that_fails_holds_nothing_up_and_is_told_later(site: Site) -> None:
-    patience = Patience(attempts=2, first_pause_s=0.01)
+    patience = HttpLimits(attempts=2, first_pause_s=0.01)
     with served_forge("gitlab") as forge:
         (site.folder / "forge-token").write_text(TOKEN, encoding="utf-8")
         more = f'[forge]\nkind = "gitlab"\nurl = "{forge.url}"\nproject = "{forge.project}"\ntoken = "forge-token"\n'

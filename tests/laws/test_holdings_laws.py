@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.observe import observe
-from provisioner.operations.apply.verification import Contents, contents_of, holding, shown_by_change
+from provisioner.operations.apply.verification import Contents, contents_of, holding, proved_by_change
 from provisioner.operations.rollout import HostOutcome, HostResult
 from provisioner.plan.diff import changes_of
 from provisioner.record.entries import Operation
@@ -54,14 +54,14 @@ def test_a_run_shows_what_it_confirmed_and_nothing_of_what_it_did_not_touch() ->
     state, contents = wanted({"kcl-bg-001": 2})
     controller = Controller(SimulatedHosts())
     results = controller.apply(state)
-    (shown,) = shown_by_change(Operation.APPLY, state, contents, tuple(results.values()), differing=(), at=AT)
+    (shown,) = proved_by_change(Operation.APPLY, state, contents, tuple(results.values()), differing=(), at=AT)
     assert (shown.host, shown.held, shown.exact) == (RELAY, contents[RELAY], True)
 
 
 def test_only_where_the_end_was_not_seen_is_it_unknown_what_a_host_holds() -> None:
     state, contents = wanted({"kcl-bg-001": 1})
     holdings = {
-        (operation, outcome): shown_by_change(
+        (operation, outcome): proved_by_change(
             operation, state, contents, (HostResult(RELAY, outcome),), differing=(), at=AT
         )
         for operation in (Operation.APPLY, Operation.ROLLBACK)

@@ -33,7 +33,7 @@ import pytest
 from openpyxl.utils import get_column_letter
 
 from provisioner.base.errors import NoticeError, ProvisionerError, UnreadableError, UsageError
-from provisioner.base.http import HttpAnswer, Patience, ReachError, ServerLogin
+from provisioner.base.http import HttpAnswer, HttpLimits, ReachError, ServerLogin
 from provisioner.base.secret import Secret
 from provisioner.hosts import answers
 from provisioner.importing.dcim import client
@@ -142,7 +142,7 @@ def read_netbox(data: bytes, _folder: Path, kind: str = "netbox") -> object:
     mapping = DcimMapping.model_validate(
         {"version": 1, "kind": kind, "url": "https://x.example", "devices": {"columns": columns}}, strict=False
     )
-    server = client.DcimClient(mapping, Secret("t"), Patience())
+    server = client.DcimClient(mapping, Secret("t"), HttpLimits())
     with mock.patch.object(client.DcimClient, "_asked", return_value=HttpAnswer(200, data)):
         inputs = client.read_server(server)
     return [finding.remark.code for finding in inputs.findings][:3], len(inputs.records)
@@ -151,7 +151,7 @@ def read_netbox(data: bytes, _folder: Path, kind: str = "netbox") -> object:
 def read_forge(data: bytes, _folder: Path) -> object:
     """As a comment on a merge request does, where each page of a forge's comments is the same."""
     place = ForgeProject(ForgeKind.GITLAB, "https://git.example/api/v4", "a/b")
-    client = ForgeClient(place, Secret("t"), Patience())
+    client = ForgeClient(place, Secret("t"), HttpLimits())
     with mock.patch.object(ForgeClient, "_send", return_value=HttpAnswer(200, data)):
         try:
             return str(post_comment(client, 1, "x", "text", client.account() or "ours"))
@@ -176,7 +176,7 @@ def _said(data: bytes) -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-_ONCE: Final = Patience(attempts=1, named=frozenset({"127.0.0.1"}))
+_ONCE: Final = HttpLimits(attempts=1, named=frozenset({"127.0.0.1"}))
 
 
 def send_notice(data: bytes, _folder: Path) -> object:

@@ -111,12 +111,12 @@ def watch() -> None:
     restarts the unit.
     """
     revert_at_boot()
-    _tell_what_is_watched()
+    _publish_watched_run()
     units.notify_ready()
     revert_when_due()
 
 
-def _tell_what_is_watched() -> None:
+def _publish_watched_run() -> None:
     """Write the watched run; if that fails, `arm` changes nothing."""
     record = armed()
     with contextlib.suppress(OSError):

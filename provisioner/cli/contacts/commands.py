@@ -133,7 +133,7 @@ def find(
     access = open_access(invocation, chosen, purpose, requester)
     terms = terms_of_person(texts, purpose)
     if out is not None:
-        invocation.refuse_proposed(out)
+        invocation.refuse_tracked_links(out)
         refuse_existing(out, force=force)
     files = valid_contacts(access.folder, access.passwords).files
     contacts = erasure.find(files, terms, facilities=facilities)
@@ -314,7 +314,7 @@ def list_(
     Example: provisioner -i DIR contacts list --province bac-giang --out list.xlsx --purpose "letter 1407"
     """
     access = open_access(invocation, chosen, purpose, requester)
-    invocation.refuse_proposed(out)
+    invocation.refuse_tracked_links(out)
     refuse_existing(out, force=force)
     name = access.province_name(province)
     file = valid_contacts(access.folder, access.passwords, [province]).files.get(province)

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from provisioner.base.errors import StateError, UsageError
-from provisioner.base.files import is_proposed, refuse_proposed_link
+from provisioner.base.files import is_tracked_path, refuse_tracked_link
 from provisioner.base.language import ENGLISH, Language, Translator, translator
 from provisioner.base.text import VIETNAM
 from provisioner.cli.support.configuration import Configuration
@@ -55,7 +55,7 @@ class Invocation:
             raise UsageError("no inventory is named", hint=hint)
         return named
 
-    def refuse_proposed(self, *paths: Path | None, here: bool = False) -> None:
+    def refuse_tracked_links(self, *paths: Path | None, here: bool = False) -> None:
         """Refuse a person's paths over links of the inventory's checkout.
 
         Args:
@@ -68,21 +68,21 @@ class Invocation:
         named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
         for path in paths:
             if path is not None and str(path) != "-" and (named or here):
-                refuse_proposed_link(path, self.inventory if named else Path())
+                refuse_tracked_link(path, self.inventory if named else Path())
 
-    def refuse_proposed_state(self) -> None:
+    def refuse_tracked_state(self) -> None:
         """Raise `StateError` for a state folder in Git, which may be forged."""
         named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
         if not named or "://" in self.env.get(VARIABLE, ""):
             return
-        if is_proposed(folder := state_folder(self.env), self.inventory):
+        if is_tracked_path(folder := state_folder(self.env), self.inventory):
             hint = f"name a folder in {VARIABLE} that Git does not have, and take this one out of Git"
             raise StateError(f"{folder} is a part of the inventory's checkout: its history may be made up", hint=hint)
 
-    def refuse_proposed_configuration(self) -> None:
+    def refuse_tracked_configuration(self) -> None:
         """Raise `UsageError` for a configuration file in Git: others propose it."""
         named, file = self.chosen or self.env.get("PROVISIONER_INVENTORY"), self.configuration.file
-        if file is not None and named and is_proposed(file, self.inventory):
+        if file is not None and named and is_tracked_path(file, self.inventory):
             message = (
                 f"{file} is a part of the inventory's checkout: whoever proposes a change would choose what it says"
             )

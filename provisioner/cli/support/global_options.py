@@ -135,9 +135,9 @@ def _invoked(callback: Callable[..., object]) -> Callable[..., object]:
         if ctx.invoked_subcommand is not None:  # the command below is told whose inventory, and how to print
             return callback(*arguments, **options)
         invocation = _invocation(ctx)
-        invocation.refuse_proposed_state()
+        invocation.refuse_tracked_state()
         log = _path(ctx, _LOG)
-        invocation.refuse_proposed(log)
+        invocation.refuse_tracked_links(log)
         progress = progress_of(invocation, log, quiet=bool(_given(ctx, _QUIET)))
         ctx.obj = replace(invocation, progress=progress)
         wanted = is_paged(ctx.command_path.partition(" ")[2]) and not _given(ctx, _NO_PAGER)
@@ -173,5 +173,5 @@ def _invocation(ctx: click.Context) -> Invocation:
     )
     if invocation.verbose and _given(ctx, _QUIET):
         raise click.UsageError("--quiet and --verbose exclude each other: name one", ctx)
-    invocation.refuse_proposed_configuration()
+    invocation.refuse_tracked_configuration()
     return invocation

@@ -126,10 +126,10 @@ class SafeStream:
     # What writes bytes would go round it.
     buffer = None
 
-    def __init__(self, stream: TextIO, *, ends_with_reader: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, exits_on_broken_pipe: bool = False) -> None:
         self.below = stream
         self.before: Callable[[], None] | None = None
-        self.ends_with_reader = ends_with_reader
+        self.exits_on_broken_pipe = exits_on_broken_pipe
         self.failure: OSError | None = None
         self._held: list[str] | None = None
 
@@ -168,7 +168,7 @@ class SafeStream:
         try:
             yield
         except OSError as error:
-            if error.errno == errno.EPIPE and self.ends_with_reader:
+            if error.errno == errno.EPIPE and self.exits_on_broken_pipe:
                 raise
             self.failure = self.failure or error
             _lead_nowhere(self.below)
@@ -256,7 +256,7 @@ def outlive_readers() -> None:
     """Continue the command without readers: others need its effects."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, SafeStream):
-            stream.ends_with_reader = False
+            stream.exits_on_broken_pipe = False
 
 
 def shown(text: str) -> str:
@@ -281,7 +281,7 @@ def open_standard_streams() -> None:
 def safe_streams() -> Iterator[SafeStream]:
     """Route both standard streams through `SafeStream`; yields the first."""
     out, err = sys.stdout, sys.stderr
-    safe = SafeStream(out, ends_with_reader=True)
+    safe = SafeStream(out, exits_on_broken_pipe=True)
     sys.stdout, sys.stderr = cast("TextIO", safe), cast("TextIO", SafeStream(err))
     try:
         yield safe

@@ -48,7 +48,7 @@ from provisioner.hosts.answers import LONGEST_ANSWER, read_json
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.identity import claims_of, judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
-from provisioner.hosts.unreachable import DIRECT, SshRoute, unreachable_by, way_to
+from provisioner.hosts.unreachable import DIRECT, SshRoute, route_to, unreachable_by
 from provisioner.inventory.model import JumpHost, Ssh
 
 SEAL = "PROVISIONER-CALL "
@@ -148,7 +148,7 @@ class Play:
             refuse_unsafe(spec.id, spec.ssh.user, *([spec.side] if spec.side else []))
         self._templates, self._proofs = templates, proofs
         self._free = {spec.id: place_of(spec) for spec in specs}
-        self._ways = {spec.id: way_to(spec) for spec in specs}
+        self._ways = {spec.id: route_to(spec) for spec in specs}
         self._busy: set[int] = set()
         self._stays = len(specs) <= MAX_WORKERS
         self._shares = self._stays
@@ -233,7 +233,7 @@ class Play:
         self._busy.discard(number)
         if self._stays:
             self._free[call.spec.id] = place_of(call.spec)
-        taken = answer_in(call.spec.id, raw, way_to(call.spec))
+        taken = answer_in(call.spec.id, raw, route_to(call.spec))
         self._proofs.answered(call, taken.outcome)
         return judged(call.spec, taken)
 

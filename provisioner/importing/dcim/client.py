@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from provisioner.base.http import Advice, HttpAnswer, Patience, ReachError, Request, exchange, taken, try_often
+from provisioner.base.http import Advice, HttpAnswer, HttpLimits, ReachError, Request, exchange, taken, try_often
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document
 from provisioner.importing.dcim.objects import DcimKind, DcimMapping, DcimObject, ObjectMapping, table_of
@@ -41,7 +41,7 @@ class DcimClient:
 
     mapping: DcimMapping
     token: Secret = field(repr=False)
-    patience: Patience
+    patience: HttpLimits
 
     def objects(self, kind: FormKind, chosen: ObjectMapping) -> tuple[DcimObject, ...]:
         """Return the mapped objects, each once, in the server's order.

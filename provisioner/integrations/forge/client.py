@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 
 from provisioner.base.errors import NoticeError, UsageError
-from provisioner.base.http import Advice, HttpAnswer, Patience, ReachError, Request, exchange, taken, try_often
+from provisioner.base.http import Advice, HttpAnswer, HttpLimits, ReachError, Request, exchange, taken, try_often
 from provisioner.base.secret import Secret
 from provisioner.base.service import job_system
 from provisioner.base.text import checked_url
@@ -83,7 +83,7 @@ _DIALECTS: Final[Mapping[ForgeKind, Callable[[str], Dialect]]] = {
 class ForgeClient:
     """A client of one project with its token."""
 
-    def __init__(self, place: ForgeProject, token: Secret, patience: Patience) -> None:
+    def __init__(self, place: ForgeProject, token: Secret, patience: HttpLimits) -> None:
         self.place = place
         self.dialect: Dialect = _DIALECTS[place.kind](place.project)
         self._token = token

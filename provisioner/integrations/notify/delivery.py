@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from provisioner.base.http import Advice, Patience, ReachError, Request, ServerLogin, exchange, taken, try_often
+from provisioner.base.http import Advice, HttpLimits, ReachError, Request, ServerLogin, exchange, taken, try_often
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document
 from provisioner.integrations.notify.mail import FIRST_LASTING, Letter, MailServer, mail_of, send_mail
@@ -129,7 +129,7 @@ def signed_headers(body: bytes, key: Secret, at: datetime, delivery: str) -> Map
     return {TIMESTAMP: timestamp, SIGNATURE: f"v1={mac}", DELIVERY: delivery}
 
 
-def deliver(outgoing: Outgoing, patience: Patience) -> Delivered:
+def deliver(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
     """Send a notice.
 
     Raises:
@@ -144,7 +144,7 @@ def deliver(outgoing: Outgoing, patience: Patience) -> Delivered:
             return _to_mail_server(outgoing, patience)
 
 
-def _to_webhook(outgoing: Outgoing, patience: Patience) -> Delivered:
+def _to_webhook(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
     key, url = outgoing.secrets.key, outgoing.receiver.url
     if key is None or url is None:
         raise _incomplete()
@@ -157,7 +157,7 @@ def _to_webhook(outgoing: Outgoing, patience: Patience) -> Delivered:
     return Delivered(try_often(attempt, patience).attempts)
 
 
-def _to_alertmanager(outgoing: Outgoing, patience: Patience) -> Delivered:
+def _to_alertmanager(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
     url = outgoing.receiver.url
     if url is None:
         raise _incomplete()
@@ -172,7 +172,7 @@ def _to_alertmanager(outgoing: Outgoing, patience: Patience) -> Delivered:
     return Delivered(try_often(attempt, patience).attempts)
 
 
-def _to_mail_server(outgoing: Outgoing, patience: Patience) -> Delivered:
+def _to_mail_server(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
     receiver, secrets = outgoing.receiver, outgoing.secrets
     if receiver.server is None or receiver.port is None or secrets.sender is None or not secrets.addresses:
         raise _incomplete()

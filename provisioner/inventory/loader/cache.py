@@ -40,7 +40,7 @@ from pydantic_core import from_json
 
 from provisioner import __version__
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.files import is_proposed, replace_file
+from provisioner.base.files import is_tracked_path, replace_file
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.site import Site, content_of, details_of
 from provisioner.inventory.model import Facility
@@ -246,7 +246,7 @@ def cache_of(root: Path, env: Mapping[str, str]) -> Cache | None:
     name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:32]
     folder = base / "provisioner" / "inventories" / name
     try:
-        if is_proposed(folder, root):
+        if is_tracked_path(folder, root):
             return None
         is_new = not folder.is_dir()
         if is_new:

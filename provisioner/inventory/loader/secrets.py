@@ -563,11 +563,11 @@ def judged_in_parallel(tasks: Sequence[OpeningTask], rtsp_paths: Mapping[str, st
         return []
     # The largest first: the last one that is begun is the one that all wait for.
     ordered = sorted(tasks, key=lambda task: task.size, reverse=True)
-    done = dict(zip(ordered, in_parallel(partial(_judged_task, rtsp_paths), ordered), strict=False))
+    done = dict(zip(ordered, in_parallel(partial(_check_task, rtsp_paths), ordered), strict=False))
     return [done.get(task) for task in tasks]
 
 
-def _judged_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> Known | None:
+def _check_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> Known | None:
     """Return a file's facts; `None` leaves any problem to the main process."""
     data = encrypted_bytes(task.file)
     if hashlib.sha256(data).hexdigest() != task.digest:

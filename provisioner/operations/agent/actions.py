@@ -98,7 +98,7 @@ def correct_drift(session: Session, planned: Planned, hosts: Collection[str], st
     return _carried_out(session, some, saved_of(session, some), RunOptions(approval=_DRIFT + session.commit, stop=stop))
 
 
-def is_of_drift(run: Unfinished) -> bool:
+def corrects_drift(run: Unfinished) -> bool:
     """Return whether an agent's run corrects drift."""
     return run.run.who.get("approval", "").startswith(_DRIFT)
 

@@ -20,8 +20,8 @@ from provisioner.operations.agent.actions import (
     RunEnded,
     apply_commit,
     correct_drift,
+    corrects_drift,
     finish_run,
-    is_of_drift,
     moment,
     prove,
     run_of,
@@ -278,9 +278,9 @@ class AgentRounds:
         with open_session(self._session(commit)) as session:
             done = finish_run(session, self._stop)
         self._note(done, work)
-        is_of_tip = now.tip is not None and now.tip.commit == commit and not is_of_drift(last)
-        stuck = now.stuck | set(done.worst) if is_of_drift(last) else now.stuck
-        if is_of_drift(last) and done.worst and commit in work.rows:
+        is_of_tip = now.tip is not None and now.tip.commit == commit and not corrects_drift(last)
+        stuck = now.stuck | set(done.worst) if corrects_drift(last) else now.stuck
+        if corrects_drift(last) and done.worst and commit in work.rows:
             self._keep(work, replace(work.rows[commit], stuck=tuple(sorted(stuck))))
         return replace(
             now,

@@ -27,7 +27,7 @@ from provisioner.base.errors import (
     ProvisionerError,
     worst_of,
 )
-from provisioner.base.http import Patience
+from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
 from provisioner.base.service import ServiceNotice
 from provisioner.base.text import local_time
@@ -63,7 +63,7 @@ class Agent:
     settings: AgentSettings
     environment: Mapping[str, str]
     tell: Callable[[str], None]
-    patience: Patience = field(default_factory=Patience)
+    patience: HttpLimits = field(default_factory=HttpLimits)
     again: bool = False
 
     def __post_init__(self) -> None:

@@ -27,7 +27,7 @@ from provisioner.base.errors import (
     StalePlanError,
     UsageError,
 )
-from provisioner.base.http import Patience
+from provisioner.base.http import HttpLimits
 from provisioner.base.text import counted
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import OpenRunner
@@ -87,7 +87,7 @@ class CommitReports:
         place: StateFolder,
         branch: FollowedBranch,
         tell: Callable[[str], None],
-        patience: Patience,
+        patience: HttpLimits,
     ) -> None:
         self._settings = settings
         self._place = place

@@ -24,7 +24,7 @@ from provisioner.operations.apply.intent import Applied, ClosedRun, Intent, RunO
 from provisioner.operations.apply.journal import RunLog, attended, expect_usual_time, state_place
 from provisioner.operations.apply.silences import Silencer, ToSilence, to_silence
 from provisioner.operations.apply.unfinished import SILENT, Unfinished, proved_unfinished
-from provisioner.operations.apply.verification import contents_of, shown_by_change
+from provisioner.operations.apply.verification import contents_of, proved_by_change
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import new_run_id
 from provisioner.operations.rollout import (
@@ -158,7 +158,7 @@ def holdings_after(
 ) -> tuple[Holding, ...]:
     """Return what the started hosts are known to hold now."""
     contents = contents_of(session.served)
-    return shown_by_change(operation, session.state, contents, results, differing=differing, at=datetime.now(UTC))
+    return proved_by_change(operation, session.state, contents, results, differing=differing, at=datetime.now(UTC))
 
 
 def not_asked(host: str, error: HostError) -> HostResult:

@@ -30,7 +30,7 @@ from provisioner.base.errors import RECEIVERS, ProvisionerError
 from provisioner.base.http import (
     Advice,
     HttpAnswer,
-    Patience,
+    HttpLimits,
     ReachError,
     Request,
     ServerLogin,
@@ -113,7 +113,7 @@ class SilencedServer:
     receiver: str
     url: str
     login: ServerLogin | None
-    patience: Patience
+    patience: HttpLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -534,8 +534,8 @@ def _servers(
         doors = ReceiverTransports(session.loaded, open_receivers(session.root, session.passwords))
     except ProvisionerError as error:
         return (), (none_silenced(error.message),)
-    usual = Patience.of(session.environment)
-    patience = Patience(_ATTEMPT_S, _TOTAL_S, _ATTEMPTS, _PAUSE_S, usual.authorities, usual.named)
+    usual = HttpLimits.of(session.environment)
+    patience = HttpLimits(_ATTEMPT_S, _TOTAL_S, _ATTEMPTS, _PAUSE_S, usual.authorities, usual.named)
     servers: list[tuple[SilencedServer, frozenset[str]]] = []
     warnings: list[str] = []
     listed = list(relays)

@@ -117,7 +117,7 @@ def holding(
     return Holding(spec.id, at, carried | unlike, exact=not open_changes)
 
 
-def shown_by_change(
+def proved_by_change(
     operation: Operation,
     state: DesiredState,
     contents: Contents,
@@ -153,7 +153,7 @@ def _left_unknown(operation: Operation, outcome: HostOutcome) -> bool:
     return outcome in {HostOutcome.APPLIED, HostOutcome.UNREACHABLE, HostOutcome.ROLLBACK_FAILED}
 
 
-def shown_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[Holding, ...]:
+def proof_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[Holding, ...]:
     """Return holdings of relays that a verification compared."""
     reports = {report.host: report for report in result.hosts if report.drift is not None}
     relays = ((spec, reports[spec.id]) for spec in state.hosts.values() if spec.relay and spec.id in reports)
@@ -162,7 +162,7 @@ def shown_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult
     )
 
 
-def shown_of_facilities(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[FacilityCheck, ...]:
+def proof_of_facilities(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[FacilityCheck, ...]:
     """Return checks of facilities' pulled paths in a verification."""
     verdicts = {(verdict.relay, verdict.path): verdict for verdict in result.paths}
     return tuple(
@@ -323,8 +323,8 @@ def record_verification(
         finished=result.finished_at,
         outcome=_OUTCOMES[exit_code(result)],
         document=verify_in_parts(result),
-        holdings=shown_of_hosts(session.state, contents, result),
-        checks=shown_of_facilities(session.state, contents, result),
+        holdings=proof_of_hosts(session.state, contents, result),
+        checks=proof_of_facilities(session.state, contents, result),
         swept=swept_paths(result, whole=not narrowed),
     )
     place = state_place(session)

@@ -187,8 +187,8 @@ class Edits:
         return load(self.root, today=self.today, cache=cache_of(self.root, self.environment))
 
     def edit(self, loaded: Loaded, facility: str, before: bytes | None, after: FacilityText) -> FileEdit:
-        """Make a checked edit; see `held_against_rules`."""
-        return held_against_rules(loaded, self.root, FileEdit(facility, after.path, before, after.data), self.today)
+        """Make a checked edit; see `checked_against_rules`."""
+        return checked_against_rules(loaded, self.root, FileEdit(facility, after.path, before, after.data), self.today)
 
     def open(self, facility: str) -> OpenFacility:
         """Open a facility for an edit.
@@ -370,7 +370,7 @@ def _bytes_of(path: Path) -> bytes | None:
         return None
 
 
-def held_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: date) -> FileEdit:
+def checked_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: date) -> FileEdit:
     """Check an edit against the rules; return it with its warnings.
 
     Existing problems do not count, nor those that other commands solve (addresses, keys, sign-offs).
@@ -387,7 +387,7 @@ def held_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: date) 
     return problems.shown_with(edit, problems.new)
 
 
-def all_held_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> EditsOfMany:
+def all_checked_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> EditsOfMany:
     """Check edits together; those with errors of their own facility are refused.
 
     Raises:

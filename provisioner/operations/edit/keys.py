@@ -43,7 +43,7 @@ from provisioner.operations.edit.file_edit import (
     Edits,
     EditsOfMany,
     FileEdit,
-    all_held_against_rules,
+    all_checked_against_rules,
     edit_file,
     edited_file,
     facility_file,
@@ -140,7 +140,7 @@ def key_changes_written(
         else:
             continue
         changed.append(FileEdit(name, text.path, text.data, after.data))
-    return all_held_against_rules(loaded, edits.root, changed, edits.today)
+    return all_checked_against_rules(loaded, edits.root, changed, edits.today)
 
 
 def key_changes_taken_back(edits: Edits, facilities: Iterable[str]) -> EditsOfMany:
@@ -150,7 +150,7 @@ def key_changes_taken_back(edits: Edits, facilities: Iterable[str]) -> EditsOfMa
     for name in sorted(set(facilities)):
         text = text_of_file(facility_file(edits.root, loaded.facility(name)))
         changed.append(FileEdit(name, text.path, text.data, text.without(_NEXT_KEY).data))
-    return all_held_against_rules(loaded, edits.root, changed, edits.today)
+    return all_checked_against_rules(loaded, edits.root, changed, edits.today)
 
 
 def with_next_key(edits: Edits, facility: str, key: str) -> FileEdit:

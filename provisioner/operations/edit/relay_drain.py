@@ -21,7 +21,7 @@ from provisioner.operations.edit.file_edit import (
     EditsOfMany,
     FacilityText,
     FileEdit,
-    all_held_against_rules,
+    all_checked_against_rules,
     facility_file,
     frame_of,
     text_of_file,
@@ -234,7 +234,7 @@ def drain_finished(edits: Edits, facilities: Collection[str]) -> EditsOfMany:
 
 
 def _judged(edits: Edits, loaded: Loaded, changed: Collection[FileEdit]) -> EditsOfMany:
-    return all_held_against_rules(loaded, edits.root, [one for one in changed if one.changed], edits.today)
+    return all_checked_against_rules(loaded, edits.root, [one for one in changed if one.changed], edits.today)
 
 
 def drain_taken_back(edits: Edits, relay: str) -> DrainUndone:
@@ -258,7 +258,7 @@ def drain_taken_back(edits: Edits, relay: str) -> DrainUndone:
         if outline.plan and outline.plan.relay == relay and later and later.relay == known.drain_to:
             text = text_of_file(facility_file(edits.root, loaded.facility(name)))
             changed.append(FileEdit(name, text.path, text.data, text.without(("successor",)).data))
-    judged = all_held_against_rules(loaded, edits.root, changed, edits.today)
+    judged = all_checked_against_rules(loaded, edits.root, changed, edits.today)
     stays = dict.fromkeys(_faulty(edits, loaded, known.drain_to), _FAULTY)
     stays |= {name: problems[0].message.partition(": ")[2] for name, problems in judged.refused.items()}
     index = next(index for index, one in enumerate(carrier.relays) if one.id == relay)

@@ -24,7 +24,7 @@ from provisioner.base.errors import (
     UnreadableError,
     UsageError,
 )
-from provisioner.base.http import Patience, ReachError
+from provisioner.base.http import HttpLimits, ReachError
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.base.text import did_you_mean
 from provisioner.integrations.notify.delivery import Outgoing, ReceiverTransports, deliver
@@ -213,7 +213,7 @@ def tell_all(
     """Notify receivers in parallel; `only` names some, `dry` sends no notice."""
     receivers = [receiver for receiver in board.receivers if not only or receiver.id in only]
 
-    patience = Patience.of(board.session.environment)
+    patience = HttpLimits.of(board.session.environment)
 
     def tell(receiver: Receiver) -> Sending:
         try:
@@ -228,7 +228,7 @@ def tell_all(
         return tuple(pool.map(tell, receivers))
 
 
-def _tell(board: Switchboard, receiver: Receiver, night: NightReport, patience: Patience, *, dry: bool) -> Sending:
+def _tell(board: Switchboard, receiver: Receiver, night: NightReport, patience: HttpLimits, *, dry: bool) -> Sending:
     if fault := board.doors.fault(receiver):
         return Sending(receiver, SendOutcome.FAULTY, message=fault[0], hint=fault[1])
     last = board.last.get(receiver.id, LastNotice())
@@ -248,7 +248,7 @@ def _tell(board: Switchboard, receiver: Receiver, night: NightReport, patience: 
     return sent if sent.is_bad else _kept(board, sent, news, standing)
 
 
-def _sent(outgoing: Outgoing, sending: Sending, patience: Patience) -> Sending:
+def _sent(outgoing: Outgoing, sending: Sending, patience: HttpLimits) -> Sending:
     try:
         delivered = deliver(outgoing, patience)
     except ReachError as error:
@@ -295,7 +295,7 @@ def send_test(board: Switchboard, name: str) -> Sending:
     alerts = trial_alert(inventory, receiver.id, now, receiver.language)
     delivery = hashlib.sha256(f"test\0{inventory}\0{name}\0{now.isoformat()}".encode()).hexdigest()[:32]
     outgoing = Outgoing(receiver, board.doors.secrets(receiver), now, delivery, document.plain, letter, alerts)
-    patience = Patience.of(board.session.environment)
+    patience = HttpLimits.of(board.session.environment)
     return _sent(outgoing, Sending(receiver, SendOutcome.SENT, notice=document), patience)
 
 

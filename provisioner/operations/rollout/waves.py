@@ -128,8 +128,8 @@ class WaveProgress:
         # Hosts that wait for those of earlier waves, and when their switch is to be renewed; None of one not started.
         self._held: dict[str, float | None] = {}
         listed = {host for wave in waves for host in wave.hosts}
-        strays = tuple(host for host in changes if host not in listed)
-        every = [*([Wave("resumed", strays)] if strays else []), *waves]
+        unvouched_rows = tuple(host for host in changes if host not in listed)
+        every = [*([Wave("resumed", unvouched_rows)] if unvouched_rows else []), *waves]
         self._place = {host: number for number, wave in enumerate(every) for host in wave.hosts}
         # Of a wave whose hosts are all through nothing is to be done.
         own = (Wave(wave.name, tuple(host for host in wave.hosts if host in changes)) for wave in every)

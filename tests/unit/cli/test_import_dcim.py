@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from provisioner.base.http import Patience
+from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
 from provisioner.cli.support.context import today
 from provisioner.importing.dcim.client import PAGE, DcimClient
@@ -163,8 +163,8 @@ def run(desk: Desk, mapping: Path, *words: str) -> int:
 @pytest.fixture(autouse=True)
 def _without_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between attempts nobody waits here: a server that is away is asked as often as ever."""
-    usual = Patience.of
-    monkeypatch.setattr(Patience, "of", lambda environment: replace(usual(environment), first_pause_s=0.01))
+    usual = HttpLimits.of
+    monkeypatch.setattr(HttpLimits, "of", lambda environment: replace(usual(environment), first_pause_s=0.01))
 
 
 @pytest.fixture
@@ -289,7 +289,7 @@ def test_long_lists_come_page_by_page_and_each_object_once() -> None:
 def client_of(url: str) -> DcimClient:
     plain = {"version": 1, "kind": "netbox", "url": url, "sites": {"columns": {"facility_id": "slug"}}}
     mapping = DcimMapping.model_validate_json(json.dumps(plain))
-    return DcimClient(mapping, Secret(TOKEN), Patience(attempt_s=5.0, total_s=8.0, attempts=2, first_pause_s=0.01))
+    return DcimClient(mapping, Secret(TOKEN), HttpLimits(attempt_s=5.0, total_s=8.0, attempts=2, first_pause_s=0.01))
 
 
 def endless(number: int) -> bytes:

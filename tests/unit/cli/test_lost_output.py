@@ -49,7 +49,7 @@ def test_warnings_that_nobody_can_read_change_no_code() -> None:
 
 def test_a_stream_keeps_why_it_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     below = Failing(errno.ENOSPC)
-    stream = SafeStream(below, ends_with_reader=True)
+    stream = SafeStream(below, exits_on_broken_pipe=True)
     stream.write("one")
     stream.flush()
     assert stream.failure is not None

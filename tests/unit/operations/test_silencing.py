@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.http import Patience
+from provisioner.base.http import HttpLimits
 from provisioner.base.vault import encrypt
 from provisioner.operations.apply import journal, silences
 from provisioner.operations.apply.journal import changes_since
@@ -374,7 +374,7 @@ def _verified(place: Place) -> dict[str, str]:
 
 
 def silencer(memory: SilencesInMemory, journal: MemoryJournal, *, renewed_s: float) -> Silencer:
-    patience = Patience(named=frozenset({"127.0.0.1"}), attempt_s=2.0, total_s=4.0, attempts=1)
+    patience = HttpLimits(named=frozenset({"127.0.0.1"}), attempt_s=2.0, total_s=4.0, attempts=1)
     server = SilencedServer("alerts", memory.url, None, patience)
     alerts = {host: ((LabelMatcher("host", host),),) for host in ("a", "b", "c")}
     wanted = ToSilence(alerts, ((server, frozenset({"a", "b", "c"})),), SilenceText("provisioner", "run r"))

@@ -31,9 +31,9 @@ def forge(request: pytest.FixtureRequest) -> Iterator[Forge]:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pause between attempts is waited for."""
     monkeypatch.setattr(http, "_FIRST_PAUSE_S", 0.01)
-    usual = http.Patience.of
+    usual = http.HttpLimits.of
     monkeypatch.setattr(
-        http.Patience, "of", classmethod(lambda _cls, env: http.Patience(usual(env).attempt_s, 5.0, 4, 0.01))
+        http.HttpLimits, "of", classmethod(lambda _cls, env: http.HttpLimits(usual(env).attempt_s, 5.0, 4, 0.01))
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.http import Patience
+from provisioner.base.http import HttpLimits
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.integrations.notify.delivery import Outgoing, deliver
@@ -30,7 +30,7 @@ def take(server: Alertmanager, alerts: list[dict[str, Any]]) -> None:
     to = receiver(MINISTRY, kind=ReceiverKind.ALERTMANAGER).model_copy(update={"url": server.url})
     deliver(
         Outgoing(to, ReceiverSecrets(), datetime.now(UTC), "d", {}, Letter("", "", ""), alerts),
-        Patience(named=frozenset({"127.0.0.1"})),
+        HttpLimits(named=frozenset({"127.0.0.1"})),
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.http import Patience, ReachError
+from provisioner.base.http import HttpLimits, ReachError
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document
 from provisioner.integrations.notify.delivery import Outgoing, deliver
@@ -30,8 +30,8 @@ from tests.sinks import certified, mail_sink, status, web_sink
 HERE = frozenset({"127.0.0.1"})
 KEY = "canary-key-" + "k" * 32
 SENDER, FIRST, SECOND = "canary-noc@provisioner.example", "canary-a@dic.example", "canary-b@dic.example"
-QUICK = Patience(named=HERE, attempt_s=20.0, total_s=60.0, attempts=3, first_pause_s=0.01)
-SHORT = Patience(named=HERE, attempt_s=0.5, total_s=2.0, attempts=2, first_pause_s=0.01)
+QUICK = HttpLimits(named=HERE, attempt_s=20.0, total_s=60.0, attempts=3, first_pause_s=0.01)
+SHORT = HttpLimits(named=HERE, attempt_s=0.5, total_s=2.0, attempts=2, first_pause_s=0.01)
 DOCUMENT: Document = {"schema": "provisioner/notice", "text": "Đêm 20/05/2021: mất hình"}
 LETTER = Letter("[provisioner example] Đêm 20/05/2021", "mất hình\n", "<!doctype html><p>mất hình</p>\n")
 ALERTS: list[Document] = [{"labels": {"alertname": "ProvisionerNight"}, "annotations": {}}]
@@ -148,7 +148,7 @@ def test_a_certificate_is_held_against_its_authority(tmp_path: Path) -> None:
         with pytest.raises(ReachError, match="certificate") as caught:
             deliver(webhook(sink.url(scheme="https")), QUICK)
         assert caught.value.attempts == 1
-        trusting = Patience(named=HERE, attempts=1, authorities=str(made.authority))
+        trusting = HttpLimits(named=HERE, attempts=1, authorities=str(made.authority))
         assert deliver(webhook(sink.url(scheme="https")), trusting).attempts == 1
     assert len(sink.taken) == 1
 
@@ -208,12 +208,12 @@ def test_a_login_is_sent_over_an_encrypted_way_only(tmp_path: Path, security: st
         with pytest.raises(ReachError, match="certificate"):
             deliver(notice, QUICK)
         assert sink.logins == []
-        trusting = Patience(named=HERE, attempts=1, authorities=str(made.authority))
+        trusting = HttpLimits(named=HERE, attempts=1, authorities=str(made.authority))
         assert deliver(notice, trusting).attempts == 1
         assert sink.logins == [login]
         wrong = mail(sink.port, security, username=login[0], password="another-canary")
         with pytest.raises(ReachError, match="refuses the login") as caught:
-            deliver(wrong, Patience(named=HERE, attempts=3, authorities=str(made.authority)))
+            deliver(wrong, HttpLimits(named=HERE, attempts=3, authorities=str(made.authority)))
     assert caught.value.attempts == 1
     assert len(sink.mails) == 1
 

@@ -12,7 +12,7 @@ import pytest
 
 from provisioner.base import http
 from provisioner.base.addresses import is_public
-from provisioner.base.http import Patience, ReachError
+from provisioner.base.http import HttpLimits, ReachError
 from provisioner.base.secret import Secret
 from provisioner.integrations.notify.delivery import Outgoing, deliver
 from provisioner.integrations.notify.mail import Letter
@@ -21,7 +21,7 @@ from provisioner.operations.apply.silences import SilencedServer, SilenceText, m
 from tests.hostile import MERGE_REQUEST
 from tests.sinks import certified, mail_sink, web_sink
 
-QUICK: Final = Patience(attempt_s=5.0, total_s=10.0, attempts=3, first_pause_s=0.01)
+QUICK: Final = HttpLimits(attempt_s=5.0, total_s=10.0, attempts=3, first_pause_s=0.01)
 SECRETS: Final = ReceiverSecrets(key=Secret("k" * 40), sender=Secret("a@x.example"), addresses=(Secret("b@x.example"),))
 INSIDE: Final = (
     *("127.0.0.1", "127.9.9.9", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254"),  # noqa: S104
@@ -38,7 +38,7 @@ def outgoing(kind: str, **fields: Any) -> Outgoing:
     return Outgoing(receiver, SECRETS, datetime.now(UTC), "d" * 32, {}, Letter("x", "x\n", "<p>x</p>\n"), [{}])
 
 
-def refused(sent: Outgoing, patience: Patience = QUICK) -> None:
+def refused(sent: Outgoing, patience: HttpLimits = QUICK) -> None:
     with pytest.raises(ReachError) as caught:
         deliver(sent, patience)
     assert caught.value.reason.endswith("has no public address, and is not named in PROVISIONER_RECEIVER_HOSTS")
@@ -160,6 +160,6 @@ def test_what_is_not_public_is_known(address: str) -> None:
 
 
 def test_the_machine_names_hosts_in_its_environment() -> None:
-    named = Patience.of({"PROVISIONER_RECEIVER_HOSTS": "LocalHost, 127.0.0.1:9093,[::1]:25"}).named
+    named = HttpLimits.of({"PROVISIONER_RECEIVER_HOSTS": "LocalHost, 127.0.0.1:9093,[::1]:25"}).named
     assert named == {"localhost", "127.0.0.1:9093", "[::1]:25"}
-    assert Patience.of({}).named == frozenset()
+    assert HttpLimits.of({}).named == frozenset()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from provisioner.base.http import Patience, ReachError, ServerLogin
+from provisioner.base.http import HttpLimits, ReachError, ServerLogin
 from provisioner.base.secret import Secret
 from provisioner.desired.spec import HostSpec
 from provisioner.operations.apply.silences import (
@@ -31,7 +31,7 @@ from tests.hostile import MERGE_REQUEST
 from tests.processes import free_port
 from tests.silences import SilencesInMemory, is_silenced, silences_served
 
-SOON = Patience(named=frozenset({"127.0.0.1"}), attempt_s=2.0, total_s=4.0, attempts=2, first_pause_s=0.01)
+SOON = HttpLimits(named=frozenset({"127.0.0.1"}), attempt_s=2.0, total_s=4.0, attempts=2, first_pause_s=0.01)
 TEXT = SilenceText("provisioner", "run r-1 of inventory example: apply")
 ONE: AlertMatchers = (LabelMatcher("inventory", "example"), LabelMatcher("path", "a|b\\-c", is_pattern=True))
 REAL = pytest.param(
