@@ -102,7 +102,7 @@ def test_a_state_folder_of_the_checkout_is_refused_after_the_command_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make.write_inventory(tmp_path)
-    monkeypatch.setattr("provisioner.cli.support.context.is_proposed", lambda *_: True)
+    monkeypatch.setattr("provisioner.cli.support.context.is_tracked_path", lambda *_: True)
     assert run(["status", "-i", str(root)], {"PROVISIONER_STATE": str(root / "state")}) == 13
     assert "its history may be made up" in capsys.readouterr().err
 
