@@ -149,7 +149,7 @@ def test_later_calls_go_through_the_ansible_that_runs_already(runner: AnsibleRun
     assert plays_at_work(runtime) == [at_work]
     for answers in (first, second, third):
         assert {answer.outcome for answer in answers.values()} == {CallOutcome.UNREACHABLE}
-        assert all("refused" in answer.error for answer in answers.values()), answers
+        assert all("refuses" in answer.error for answer in answers.values()), answers
     assert set(third) == {"one", "two"}
 
 
@@ -205,7 +205,7 @@ def test_what_was_begun_for_nobody_calls_nobody_and_leaves_nothing(runtime: Path
 
 
 def test_a_host_whose_place_has_changed_is_called_at_its_new_one(runner: AnsibleRunner, runtime: Path) -> None:
-    assert "refused" in runner.call([observation("one", 1)], timeout_s=30)["one"].error
+    assert "refuses" in runner.call([observation("one", 1)], timeout_s=30)["one"].error
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def hang_up() -> None:
@@ -237,7 +237,7 @@ def test_a_worker_that_hangs_is_not_asked_again(
         runner.call(calls[1:], timeout_s=30)
         answers = runner.call(calls, timeout_s=2)
         assert answers["silent"].error == "no answer within 2 s"
-        assert "refused" in answers["one"].error
+        assert "refuses" in answers["one"].error
         before = plays_at_work(runtime)
         again = runner.call(calls[:1], timeout_s=1)
     assert again["silent"].outcome is CallOutcome.UNREACHABLE

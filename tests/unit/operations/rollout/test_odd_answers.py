@@ -73,7 +73,7 @@ def test_an_outcome_that_stays_unknown_is_told_as_that_and_never_as_rolled_back(
     assert exit_code(done.results) == 5
     assert result.cause == (
         f"what became of the change is not known: {RELAY} gave an answer that cannot be read: outcome is"
-        " none of 'armed', 'stale', 'locked', 'busy', 'refused', 'not-started', 'applied', 'rolled-back' or"
+        " not one of 'armed', 'stale', 'locked', 'busy', 'refused', 'not-started', 'applied', 'rolled-back' or"
         " 'rollback-failed';"
         " look on it at /var/lib/provisioner/receipts/run-1.json, and plan anew"
     )
