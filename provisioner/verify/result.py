@@ -175,6 +175,12 @@ class Cause(StrEnum):
     DEVICE_CLOCK_OFF = "device clock off", "the camera: its clock, time zone and time server"
     ACCOUNT_LACKING = "device tells nothing", "the camera: is ONVIF on, with a user of its own?"
     CENTRE_CANNOT_READ = "centre cannot read", "the connection between the relay and the centre"
+    KEY_FRAMES_RARE = "key frames rare", "the camera's settings: a key frame every 4 s or less"
+    STREAM_ENDS = "stream ends", "the camera: restart it; it ends the stream again and again"
+    PORT_MAP_WRONG = "port map wrong", "the gateway: install its newest site package; its map leads elsewhere"
+    RELAY_RESTARTS = "relay restarts", "the relay: its log says why it ends"
+    RELAY_STRAINED = "relay lacks resources", "the host: more files, processor or memory for the relay"
+    FOREIGN_ACCESS = "foreign access", "the relay: who added it? Look at provisioner plan, then apply"
     HUB_CANNOT_SERVE = "hub cannot serve", "the hub at the centre: its MediaMTX, and its login at the relay"
     ANOTHER_CERTIFICATE = "another certificate", "the relay: apply, so that it shows its own certificate"
     DRIFT = "drift", "look at provisioner plan, then apply"
@@ -193,7 +199,7 @@ class Cause(StrEnum):
 IMPERFECT = frozenset(
     {
         *(Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND, Cause.STARVED),
-        *(Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW, Cause.ANOTHER_DEVICE),
+        *(Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW, Cause.ANOTHER_DEVICE, Cause.KEY_FRAMES_RARE),
     }
 )
 """Causes with a picture that differs from the agreed one."""
